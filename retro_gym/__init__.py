@@ -1,0 +1,44 @@
+"""Reflection writing as a Gymnasium environment.
+
+>>> import gymnasium as gym
+>>> import retro_gym
+>>> env = gym.make("RetroHotpotQA-v0")
+>>> failure, info = env.reset(seed=0)
+>>> info["success"]
+False
+"""
+
+from retro_gym.actors import Actor, CallableActor, Reply, make_actor
+from retro_gym.checker import check_retro_env
+from retro_gym.env import Outcome, RetroEnv
+from retro_gym.memory import Memory
+from retro_gym.prompts import Prompt, TaskPrompt
+from retro_gym.records import FailureBank, RecordWriter, read_records
+from retro_gym.registration import register_all
+from retro_gym.spaces import UnicodeText
+from retro_gym.task_env import TaskEnv, TextTask
+from retro_gym.trajectory import EndReason, Trajectory, Turn
+
+__all__ = [
+    "Actor",
+    "CallableActor",
+    "EndReason",
+    "FailureBank",
+    "Memory",
+    "Outcome",
+    "Prompt",
+    "RecordWriter",
+    "Reply",
+    "RetroEnv",
+    "TaskEnv",
+    "TaskPrompt",
+    "TextTask",
+    "Trajectory",
+    "Turn",
+    "UnicodeText",
+    "check_retro_env",
+    "make_actor",
+    "read_records",
+]
+
+register_all()

@@ -1,0 +1,100 @@
+"""A public checker: does an environment keep the promises of :class:`retro_gym.RetroEnv`?"""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from retro_gym.env import RetroEnv
+from retro_gym.errors import ConfigError, one_line
+from retro_gym.spaces import UnicodeText
+
+__all__ = ["check_retro_env"]
+
+OBSERVATIONS_ARE_TEXT = "an observation must be a member of the observation space."
+INFO_IS_COMPLETE = "info must hold task_id, trial, success, return and trajectory, of stable types."
+INFO_IS_FRESH = "info must hold fresh objects at every call."
+SAME_SEED_SAME_EPISODE = "the same seed must give the same episode."
+BRANCH_LEAVES_NO_TRACE = "branch must leave the state as it is."
+BRANCH_EQUALS_STEP = "branch must pay what step pays."
+COPIES_GO_ON_ALIKE = "a copy made mid-episode must go on as the original does."
+BUDGET_TERMINATES = "an episode must terminate when its reflections are spent."
+ERRORS_ARE_FLAGGED = "a truncated step must say why in info['actor_error']."
+
+_INFO_TYPES = {"task_id": str, "trial": int, "success": bool, "return": float, "trajectory": dict}
+_REFLECTIONS = ("", "Look more carefully.", "反省 🙂 \u0301\n\t{braces} %s", "word " * 2_000)
+
+
+def check_retro_env(env: gym.Env[Any, Any], *, seed: int = 0, episodes: int = 3) -> None:
+    """Checks an environment against the contract of ``RetroEnv``; beside it run Gymnasium's own ``check_env``.
+
+    Args:
+        env: a RetroEnv, or a wrapper around one.
+        seed: of the episodes that are played.
+        episodes: how many are played.
+
+    Raises:
+        ConfigError: the first promise that does not hold, with what was received.
+    """
+    retro = env.unwrapped
+    if not isinstance(retro, RetroEnv):
+        raise ConfigError(f"check_retro_env checks a RetroEnv; received {one_line(retro)}.")
+    for space in (retro.observation_space, retro.action_space):
+        _expect(isinstance(space, UnicodeText), "the spaces must take any Unicode text.", space)
+    for episode in range(episodes):
+        _check_episode(retro, seed + episode)
+
+
+def _check_episode(env: RetroEnv, seed: int) -> None:
+    first = _play(env, seed)
+    _expect(first == _play(env, seed), SAME_SEED_SAME_EPISODE, seed)
+    observation, info = env.reset(seed=seed)
+    _check_view(env, observation, info)
+    info["trajectory"]["turns"].clear()
+    for reflection in _REFLECTIONS * (1 + env.max_reflections // len(_REFLECTIONS)):
+        before = _state(env)
+        (outcome,) = env.branch([reflection])
+        _expect(_state(env) == before, BRANCH_LEAVES_NO_TRACE, reflection)
+        for twin in (copy.deepcopy(env), pickle.loads(pickle.dumps(env))):
+            _expect(twin.step(reflection) == copy.deepcopy(env).step(reflection), COPIES_GO_ON_ALIKE, twin)
+        observation, reward, terminated, truncated, info = env.step(reflection)
+        _check_view(env, observation, info)
+        if truncated:
+            _expect("actor_error" in info, ERRORS_ARE_FLAGGED, info)
+            return
+        _expect(math.isfinite(reward) and reward == outcome.reward, BRANCH_EQUALS_STEP, (reward, outcome.reward))
+        if terminated:
+            return
+    _expect(False, BUDGET_TERMINATES, env.max_reflections)
+
+
+def _check_view(env: RetroEnv, observation: str, info: dict[str, Any]) -> None:
+    _expect(observation in env.observation_space, OBSERVATIONS_ARE_TEXT, observation)
+    for key, kind in _INFO_TYPES.items():
+        _expect(type(info.get(key)) is kind, INFO_IS_COMPLETE, (key, info.get(key)))
+    _expect(info["trajectory"] is not env.trajectory.to_json(), INFO_IS_FRESH, info)
+    _expect(info["trajectory"] == env.trajectory.to_json(), INFO_IS_FRESH, info["trajectory"])
+
+
+def _play(env: RetroEnv, seed: int) -> list[Any]:
+    steps: list[Any] = [env.reset(seed=seed)]
+    done = False
+    rng = np.random.default_rng(seed)
+    while not done:
+        steps.append(env.step(_REFLECTIONS[int(rng.integers(len(_REFLECTIONS)))]))
+        done = steps[-1][2] or steps[-1][3]
+    return steps
+
+
+def _state(env: RetroEnv) -> Any:
+    return env.trajectory, env.memory, copy.deepcopy(env.np_random.bit_generator.state), env.render()
+
+
+def _expect(holds: bool, promise: str, received: object) -> None:
+    if not holds:
+        raise ConfigError(f"{promise} Received {one_line(received, 200)}.")

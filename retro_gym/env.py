@@ -1,0 +1,428 @@
+"""RetroEnv: reflection writing as a Gymnasium environment."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import gymnasium as gym
+
+from retro_gym.actors import Actor, ActorSpec, make_actor
+from retro_gym.errors import (
+    ActionError,
+    ActorError,
+    ConfigError,
+    EpisodeError,
+    NoFailureError,
+    UnknownTaskError,
+    did_you_mean,
+    one_line,
+)
+from retro_gym.memory import Memory
+from retro_gym.prompts import (
+    ACTOR_FIELDS,
+    ACTOR_TEMPLATE,
+    OBSERVATION_FIELDS,
+    OBSERVATION_TEMPLATE,
+    check_template,
+    render_observation,
+)
+from retro_gym.records import FailureBank, RecordWriter
+from retro_gym.rewards import REWARDS, RewardName, over_control, retroact
+from retro_gym.seeding import derive_seed
+from retro_gym.spaces import UnicodeText
+from retro_gym.task_env import TaskEnv, as_task_env
+from retro_gym.trajectory import EndReason, Trajectory
+from retro_gym.trial import ActorStats, Trial, play_trial, run_trials
+
+__all__ = ["Outcome", "RetroEnv"]
+
+_REWARD_NAMES = (*REWARDS, "over_control")
+_MAX_ACTOR_ERRORS = 10  # in a row, at reset: then the actor is down, not unlucky
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What one reflection earned, or would earn, from a state."""
+
+    reflection: str
+    """As it entered the memory: cut to the length limit."""
+    reward: float | None
+    """None when the actor failed: such a sample is to be dropped, it is not worth 0."""
+    trajectory: Trajectory
+    """The trial that followed."""
+
+    @property
+    def success(self) -> bool:
+        """Whether that trial solved the task."""
+        return self.trajectory.success
+
+    @property
+    def actor_error(self) -> str | None:
+        """The actor's failure, if it failed."""
+        return self.trajectory.error if self.reward is None else None
+
+
+class RetroEnv(gym.Env[str, str]):
+    """Reflection writing as an environment.
+
+    ## Description
+    A frozen language model, the actor, fails at a task. The agent writes a reflection; the actor tries again with
+    the reflection in its prompt; the agent is paid by how that trial went (Retroformer, arXiv 2308.02151).
+
+    ## Observation space
+    ``UnicodeText(max_observation_chars)``: a request, the failed trajectory with its return, the reflections so far.
+
+    ## Action space
+    ``UnicodeText(max_reflection_chars)``: the reflection. Any text is legal; a longer one is cut and flagged by
+    ``info["reflection_truncated"]``, a blank one says nothing and spends the turn.
+
+    ## Rewards
+    With G the return of the failed trial and G' of the next: ``"return"`` G', ``"improvement"`` G' − G,
+    ``"retroact"`` (G' − G)(G + c)/c, ``"over_control"`` G' minus the mean return of ``control_trials`` trials that
+    are replayed without the new reflection on the same seeds.
+
+    ## Starting state
+    A task of ``split``, drawn by ``np_random`` (or ``options["task_id"]``), and the actor's failed trial 0 on it.
+    Tasks that the actor solves unaided are skipped and counted in ``info["skipped"]``; a task that was asked for by
+    its id is returned solved or not, as ``info["success"]`` says.
+
+    ## Episode end
+    ``terminated`` when a trial succeeds or ``max_reflections`` are spent. ``truncated`` when the actor fails: then
+    ``info["actor_error"]`` says why, the reward of 0.0 means nothing and the sample is to be dropped.
+
+    ## Arguments
+    Those below; any other keyword argument goes to the task environment's constructor.
+
+    ## Version history
+    * v0: first release
+
+    Args:
+        task_env: id or instance of the task environment.
+        actor: the frozen model, see :func:`retro_gym.make_actor`.
+        split: ``"train"``, ``"validation"`` or ``"test"``, or what else the task environment has.
+        reward: ``"return"``, ``"improvement"``, ``"retroact"`` or ``"over_control"``.
+        max_reflections: reflections per episode.
+        memory_window: how many reflections the actor's prompt holds; the oldest leaves first.
+        max_turns: of a trial; the task environment's own limit by default.
+        max_reflection_chars: longer reflections are cut.
+        max_observation_chars: longer observations lose their longest parts.
+        observation_template: see :data:`retro_gym.prompts.OBSERVATION_TEMPLATE`.
+        actor_template: see :data:`retro_gym.prompts.ACTOR_TEMPLATE`.
+        control_trials: replicas behind ``"over_control"``.
+        retroact_c: c of ``"retroact"``.
+        success_threshold: for text environments that do not report success themselves.
+        bank: a records file whose stored failures stand in for trial 0.
+        records: a file, or a writer, that every trial and reflection is appended to.
+        render_mode: ``"ansi"`` or None.
+        task_kwargs: arguments of the task environment.
+
+    Raises:
+        ConfigError: an argument is out of its rule.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own form
+
+    def __init__(
+        self,
+        task_env: str | gym.Env[Any, Any],
+        *,
+        actor: ActorSpec = "scripted",
+        split: str = "train",
+        reward: RewardName = "return",
+        max_reflections: int = 3,
+        memory_window: int = 3,
+        max_turns: int | None = None,
+        max_reflection_chars: int = 1_000,
+        max_observation_chars: int = 16_000,
+        observation_template: str = OBSERVATION_TEMPLATE,
+        actor_template: str = ACTOR_TEMPLATE,
+        control_trials: int = 4,
+        retroact_c: float = 1.0,
+        success_threshold: float | None = None,
+        bank: str | os.PathLike[str] | FailureBank | None = None,
+        records: str | os.PathLike[str] | RecordWriter | None = None,
+        render_mode: Literal["ansi"] | None = None,
+        **task_kwargs: Any,
+    ) -> None:
+        if reward not in _REWARD_NAMES:
+            raise ConfigError(f"reward {reward!r} is not one of {_REWARD_NAMES}.{did_you_mean(reward, _REWARD_NAMES)}")
+        for name, value in (
+            ("max_reflections", max_reflections),
+            ("max_turns", 1 if max_turns is None else max_turns),
+            ("control_trials", control_trials),
+        ):
+            if value < 1:
+                raise ConfigError(f"{name} is {value}; it must be at least 1.")
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ConfigError(f"render_mode {render_mode!r} is not one of {self.metadata['render_modes']}, nor None.")
+        self.task_env: TaskEnv = as_task_env(task_env, success_threshold=success_threshold, **task_kwargs)
+        self.actor: Actor = make_actor(actor, self.task_env)
+        self.split = split
+        self.reward: RewardName = reward
+        self.max_reflections = max_reflections
+        self.max_turns = max_turns
+        self.observation_template = check_template("observation_template", observation_template, OBSERVATION_FIELDS)
+        self.actor_template = check_template("actor_template", actor_template, ACTOR_FIELDS)
+        self.control_trials = control_trials
+        self.retroact_c = retroact_c
+        self.bank = bank if isinstance(bank, FailureBank) or bank is None else FailureBank(bank)
+        self.records = records if isinstance(records, RecordWriter) or records is None else RecordWriter(records)
+        self.render_mode = render_mode
+        self.max_reflection_chars = max_reflection_chars
+        self.max_observation_chars = max_observation_chars
+        self.observation_space = UnicodeText(max_observation_chars)
+        self.action_space = UnicodeText(max_reflection_chars)
+        self.stats = ActorStats()
+        self._replicas: list[TaskEnv] = [self.task_env]
+        self._empty_memory = Memory(memory_window)
+        self._trajectory: Trajectory | None = None
+        self._running = False
+
+    # -- the episode ---------------------------------------------------------------------------------------------
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        """Picks a task and plays trial 0 until there is a failure to reflect on.
+
+        Args:
+            seed: of the draws that this environment makes from here on.
+            options: ``{"task_id": …}`` starts that task, whether trial 0 fails or not.
+
+        Returns:
+            The failed trajectory as text, and ``info`` with ``task_id``, ``trial``, ``success``, ``return``,
+            ``trajectory`` and ``skipped``.
+
+        Raises:
+            NoFailureError: the actor solves every task of the split.
+            ActorError: the actor failed on the task asked for, or on ten drawn tasks in a row.
+            UnknownTaskError: no such task or split.
+        """
+        super().reset(seed=seed)
+        self._episode_seed = int(self.np_random.integers(2**31))
+        self._memory = self._empty_memory
+        self._reflections: tuple[str, ...] = ()
+        self._controls: tuple[float, ...] | None = None
+        self._running = False
+        task_id = (options or {}).get("task_id")
+        if task_id is None:
+            trajectory, skipped = self._draw_failure()
+        else:
+            trajectory, skipped = self._first_trial(self._known(task_id)), 0
+            if trajectory.end is EndReason.ACTOR_ERROR:
+                raise ActorError(f"the actor failed on task {task_id!r}: {trajectory.error}")
+        self._trajectory = trajectory
+        self._running = True
+        return self._observation(), {**self._info(), "skipped": skipped}
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """Adds the reflection to the memory, plays the next trial and pays for it.
+
+        Raises:
+            ActionError: the action is not text.
+            EpisodeError: no episode is running.
+        """
+        before = self.trajectory
+        observation = self._observation()
+        (outcome,) = self._play([action], source="step")
+        self._record_reflection(outcome, observation, before, source="step")
+        flags = {"reflection_truncated": len(action) > self.max_reflection_chars}
+        if outcome.reward is None:  # the state stays as it was; only the episode is over
+            self._running = False
+            return observation, 0.0, False, True, {**self._info(), **flags, "actor_error": outcome.actor_error}
+        self._memory = self._memory.add(outcome.reflection)
+        self._reflections = (*self._reflections, outcome.reflection)
+        self._trajectory = outcome.trajectory
+        self._controls = None
+        terminated = outcome.success or len(self._reflections) >= self.max_reflections
+        self._running = not terminated
+        return self._observation(), outcome.reward, terminated, False, {**self._info(), **flags}
+
+    def branch(self, reflections: Sequence[str]) -> list[Outcome]:
+        """What each of several reflections would earn from this very state, which stays as it is.
+
+        All trials are played side by side, on the same seeds as ``step`` would use, so that they differ by their
+        reflections alone.
+
+        Args:
+            reflections: any number of texts, each treated as ``step`` would treat it.
+
+        Returns:
+            One outcome for each, in the same order; its reward is None where the actor failed.
+
+        Raises:
+            ActionError: one of them is not text.
+            EpisodeError: no episode is running.
+        """
+        observation = self._observation()
+        outcomes = self._play(reflections, source="branch")
+        for outcome in outcomes:
+            self._record_reflection(outcome, observation, self.trajectory, source="branch")
+        return outcomes
+
+    def render(self) -> str | None:
+        """The current failure as text, in mode ``"ansi"``."""
+        return self._observation() if self.render_mode == "ansi" else None
+
+    def close(self) -> None:
+        """Closes the task environments and the records file. May be called again."""
+        for env in self._replicas:
+            env.close()
+        if self.records is not None:
+            self.records.close()
+
+    # -- what may be looked at -------------------------------------------------------------------------------------
+
+    @property
+    def trajectory(self) -> Trajectory:
+        """The trial that the next reflection is about.
+
+        Raises:
+            EpisodeError: before the first ``reset``.
+        """
+        if self._trajectory is None:
+            raise EpisodeError("no episode was started yet. Call reset() first.")
+        return self._trajectory
+
+    @property
+    def memory(self) -> Memory:
+        """What the actor's prompt holds now."""
+        return self._memory
+
+    # -- trials ----------------------------------------------------------------------------------------------------
+
+    def _known(self, task_id: object) -> str:
+        if not isinstance(task_id, str):
+            raise UnknownTaskError(f"task_id is {one_line(task_id)}; task ids are text.")
+        return task_id
+
+    def _draw_failure(self) -> tuple[Trajectory, int]:
+        """Draws tasks without replacement until one fails; returns it and how many were solved unaided."""
+        task_ids = self.task_env.task_ids(self.split)
+        if self.bank is not None:
+            here = set(task_ids)
+            task_ids = [task_id for task_id in self.bank.task_ids if task_id in here]
+            if not task_ids:
+                raise NoFailureError(f"{self.bank.path} holds no failure of split {self.split!r}.")
+        tried: set[int] = set()
+        errors = 0
+        while len(tried) < len(task_ids):
+            index = int(self.np_random.integers(len(task_ids)))
+            if index in tried:
+                continue
+            tried.add(index)
+            trajectory = self._first_trial(task_ids[index])
+            if trajectory.end is EndReason.ACTOR_ERROR:
+                errors += 1
+                if errors >= _MAX_ACTOR_ERRORS:
+                    raise ActorError(f"the actor failed on {errors} tasks in a row; the last time: {trajectory.error}")
+            elif trajectory.success:
+                errors = 0
+            else:
+                return trajectory, len(tried) - 1 - errors
+        raise NoFailureError(
+            f"the actor solves all {len(task_ids)} tasks of split {self.split!r} unaided: there is nothing to reflect "
+            "on. Choose harder tasks or a weaker actor."
+        )
+
+    def _first_trial(self, task_id: str) -> Trajectory:
+        if self.bank is not None:
+            stored = self.bank.failures(task_id)
+            if not stored:
+                raise UnknownTaskError(f"{self.bank.path} holds no failure of task {task_id!r}.")
+            return stored[int(self.np_random.integers(len(stored)))]
+        trial = self._trial(self.task_env, task_id, trial=0, memory=self._empty_memory, replica=0)
+        (trajectory,) = run_trials([trial], self.actor, self.stats)
+        self._record_trial(trajectory, self._empty_memory, "reset")
+        return trajectory
+
+    def _play(self, reflections: Sequence[str], *, source: str) -> list[Outcome]:
+        """The trials that follow each reflection, and the controls where the reward wants them, in one batch."""
+        before = self.trajectory
+        if not self._running:
+            raise EpisodeError("the episode is over. Call reset() to start the next one.")
+        for reflection in reflections:
+            if not isinstance(reflection, str):
+                raise ActionError(f"a reflection is text (str); received {type(reflection).__name__}.")
+        texts = [reflection[: self.max_reflection_chars] for reflection in reflections]
+        memories = [self._memory.add(text) for text in texts]
+        wanted = self.control_trials if self.reward == "over_control" and self._controls is None else 0
+        while len(self._replicas) < len(memories) + wanted:
+            self._replicas.append(copy.deepcopy(self.task_env))
+        plan = [(memory, 0) for memory in memories] + [(self._memory, replica) for replica in range(wanted)]
+        trials = [
+            self._trial(env, before.task_id, trial=before.trial + 1, memory=memory, replica=replica)
+            for env, (memory, replica) in zip(self._replicas, plan, strict=False)
+        ]
+        played = run_trials(trials, self.actor, self.stats)
+        for trajectory, (memory, _), is_control in zip(
+            played, plan, [False] * len(memories) + [True] * wanted, strict=True
+        ):
+            self._record_trial(trajectory, memory, "control" if is_control else source)
+        if wanted:
+            controls = played[len(memories) :]
+            self._controls = tuple(t.return_ for t in controls if t.end is not EndReason.ACTOR_ERROR)
+        return [
+            Outcome(text, self._reward(before, trajectory), trajectory)
+            for text, trajectory in zip(texts, played, strict=False)
+        ]
+
+    def _trial(self, env: TaskEnv, task_id: str, *, trial: int, memory: Memory, replica: int) -> Trial:
+        return play_trial(
+            env,
+            task_id,
+            trial=trial,
+            seed=derive_seed(self._episode_seed, task_id, trial, replica),
+            reflections=memory.reflections,
+            max_turns=self.max_turns,
+            template=self.actor_template,
+        )
+
+    def _reward(self, before: Trajectory, after: Trajectory) -> float | None:
+        if after.end is EndReason.ACTOR_ERROR:
+            return None
+        if self.reward == "over_control":
+            return over_control(after.return_, self._controls) if self._controls else None
+        if self.reward == "retroact":
+            return retroact(before.return_, after.return_, self.retroact_c)
+        return REWARDS[self.reward](before.return_, after.return_)
+
+    # -- what goes out -----------------------------------------------------------------------------------------------
+
+    def _observation(self) -> str:
+        return render_observation(
+            self.trajectory, self._reflections, self.observation_template, self.max_observation_chars
+        )
+
+    def _info(self) -> dict[str, Any]:
+        trajectory = self.trajectory
+        return {
+            "task_id": trajectory.task_id,
+            "trial": trajectory.trial,
+            "success": trajectory.success,
+            "return": trajectory.return_,
+            "trajectory": trajectory.to_json(),
+        }
+
+    def _record_trial(self, trajectory: Trajectory, memory: Memory, source: str) -> None:
+        if self.records is not None:
+            about = {"episode": self._episode_seed, "source": source, "reflections": list(memory.reflections)}
+            self.records.append("trial", {**about, **trajectory.to_json()})
+
+    def _record_reflection(self, outcome: Outcome, observation: str, before: Trajectory, *, source: str) -> None:
+        if self.records is not None and outcome.reward is not None:
+            row = {
+                "episode": self._episode_seed,
+                "task_id": before.task_id,
+                "trial": before.trial,
+                "source": source,
+                "observation": observation,
+                "reflection": outcome.reflection,
+                "reward": outcome.reward,
+                "return_before": before.return_,
+                "return": outcome.trajectory.return_,
+                "success": outcome.success,
+            }
+            self.records.append("reflection", row)

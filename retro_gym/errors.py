@@ -1,0 +1,125 @@
+"""Every error that retro_gym raises on purpose.
+
+::
+
+    RetroGymError
+    ├── ConfigError (ValueError)          an argument is out of its rule
+    │   ├── TemplateError                 a template names a field that does not exist
+    │   └── UnknownTaskError (LookupError)  a task id or a split that the environment does not have
+    ├── ActionError (TypeError)           an action that is not text
+    ├── DataError (ValueError)            a data file that cannot be used: file, record, field, remedy
+    │   └── RecordError                   a records file of another schema, or damaged before its last line
+    ├── NoFailureError (RuntimeError)     nothing to reflect on: the actor solves every task of the split
+    ├── EpisodeError (RuntimeError)       step or branch without a running episode
+    ├── ActorError (RuntimeError)         the actor gave no usable reply: never a reward of 0
+    ├── MissingExtraError (ImportError)   an optional library is absent; names the extra that brings it
+    └── CheckpointError (ValueError)      a checkpoint that does not fit the run that wants to resume from it
+
+Each also inherits the built-in error that a caller would expect, and each pickles, so that it crosses the
+process border of an ``AsyncVectorEnv`` whole. Messages say what was received, the rule, and the remedy.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "ActionError",
+    "ActorError",
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "EpisodeError",
+    "MissingExtraError",
+    "NoFailureError",
+    "RecordError",
+    "RetroGymError",
+    "TemplateError",
+    "UnknownTaskError",
+    "did_you_mean",
+    "one_line",
+]
+
+
+class RetroGymError(Exception):
+    """Base of every error that retro_gym raises on purpose."""
+
+
+class ConfigError(RetroGymError, ValueError):
+    """An argument is out of its rule."""
+
+
+class TemplateError(ConfigError):
+    """A template names a field that does not exist, or its braces do not match."""
+
+
+class UnknownTaskError(ConfigError, LookupError):
+    """A task id or split that the environment does not have."""
+
+
+class ActionError(RetroGymError, TypeError):
+    """An action that is not text."""
+
+
+class DataError(RetroGymError, ValueError):
+    """A data file that cannot be used."""
+
+
+class RecordError(DataError):
+    """A records file of another schema version, or damaged before its last line."""
+
+
+class NoFailureError(RetroGymError, RuntimeError):
+    """Nothing to reflect on: the actor solves every task of the split unaided."""
+
+
+class EpisodeError(RetroGymError, RuntimeError):
+    """``step`` or ``branch`` was called without a running episode."""
+
+
+class ActorError(RetroGymError, RuntimeError):
+    """The actor gave no usable reply. A value of this type may stand in for a reply."""
+
+
+class MissingExtraError(RetroGymError, ImportError):
+    """An optional library is absent.
+
+    >>> print(MissingExtraError("torch", "train"))
+    torch is not installed. It comes with the extra [train]: pip install "retro-gym[train]"
+    """
+
+    def __init__(self, library: str, extra: str) -> None:
+        super().__init__(library, extra)
+        self.library = library
+        self.extra = extra
+
+    def __str__(self) -> str:
+        return (
+            f"{self.library} is not installed. It comes with the extra [{self.extra}]: "
+            f'pip install "retro-gym[{self.extra}]"'
+        )
+
+
+class CheckpointError(RetroGymError, ValueError):
+    """A checkpoint does not fit the run that wants to resume from it."""
+
+
+def did_you_mean(received: str, known: Iterable[str]) -> str:
+    """A hint with the nearest known name, or an empty string.
+
+    >>> did_you_mean("retrun", ["return", "improvement"])
+    " Did you mean 'return'?"
+    """
+    nearest = difflib.get_close_matches(received, list(known), n=1)
+    return f" Did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def one_line(value: object, limit: int = 80) -> str:
+    """``repr`` of a received value, short enough to stand in a message.
+
+    >>> one_line("x" * 200, limit=12)
+    "'xxxxxxxx..."
+    """
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."

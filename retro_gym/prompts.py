@@ -1,0 +1,146 @@
+"""The two texts that leave the environment: the actor's prompt and the reflector's observation.
+
+Both are templates in the ``str.format`` language that a user can replace by an argument, without subclassing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import string
+from collections.abc import Collection, Sequence
+from functools import cached_property
+
+from retro_gym.errors import TemplateError, did_you_mean
+from retro_gym.trajectory import Trajectory, Turn, render_turns
+
+__all__ = [
+    "ACTOR_TEMPLATE",
+    "END_OF_EXAMPLES",
+    "OBSERVATION_TEMPLATE",
+    "REFLECTIONS_HEADER",
+    "Prompt",
+    "TaskPrompt",
+    "check_template",
+    "render_observation",
+]
+
+END_OF_EXAMPLES = "(END OF EXAMPLES)"
+REFLECTIONS_HEADER = "You have tried this task before and failed. What you noted then, to be followed now:"
+
+ACTOR_TEMPLATE = "{instruction}\n\n{examples}{reflections}{history}\n"
+"""Fields: ``instruction``, ``examples``, ``reflections``, ``history``. Empty ones leave no gap."""
+
+OBSERVATION_TEMPLATE = (
+    "This attempt failed. Reflect: what should be done differently next time?\n\n"
+    "{reflections}{trajectory}\nReturn: {score:.2f}\n\nReflection:"
+)
+"""Fields: ``reflections``, ``trajectory``, ``score`` (the failed trial's return, a float), ``task_id``, ``trial``."""
+
+ACTOR_FIELDS = ("instruction", "examples", "reflections", "history")
+OBSERVATION_FIELDS = ("reflections", "trajectory", "score", "task_id", "trial")
+
+_ELIDED = "[...]"
+
+
+def check_template(name: str, template: str, fields: Collection[str]) -> str:
+    """Returns the template when it names known fields only.
+
+    Args:
+        name: the argument's name, for the message.
+        template: text in the ``str.format`` language.
+        fields: the names that it may use.
+
+    Raises:
+        TemplateError: an unknown field, or braces that do not match.
+    """
+    try:
+        used = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
+    except ValueError as error:
+        raise TemplateError(f"{name}: {error}. Write {{{{ and }}}} for braces that are meant as text.") from error
+    for field in used:
+        if field not in fields:
+            raise TemplateError(
+                f"{name} names the field {field!r}; it may use {', '.join(fields)}.{did_you_mean(field, fields)}"
+            )
+    return template
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskPrompt:
+    """What a task environment tells its actor."""
+
+    instruction: str
+    """What the actor is to do, and the grammar of its actions."""
+    examples: tuple[str, ...] = ()
+    """Worked examples, each a whole trajectory."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Prompt:
+    """All that an actor sees of a trial before it replies.
+
+    ``text`` is the whole prompt; the parts are there for actors that want messages instead of one text.
+    """
+
+    instruction: str
+    examples: tuple[str, ...]
+    reflections: tuple[str, ...]
+    task: str
+    turns: tuple[Turn, ...]
+    seed: int
+    """What a stochastic actor draws from: fixed by episode, task, trial, replica and turn."""
+    stop: tuple[str, ...] = ("\nObservation",)
+    """Texts at which a reply ends."""
+    template: str = ACTOR_TEMPLATE
+
+    @cached_property
+    def text(self) -> str:
+        """The prompt as one text; it ends where the actor's next thought begins."""
+        examples = ""
+        if self.examples:
+            worked = "\n\n".join(self.examples)
+            examples = f"Here are some examples:\n\n{worked}\n\n{END_OF_EXAMPLES}\n\n"
+        reflections = ""
+        if self.reflections:
+            noted = "\n".join(f"- {_single_line(reflection)}" for reflection in self.reflections)
+            reflections = f"{REFLECTIONS_HEADER}\n{noted}\n\n"
+        return self.template.format(
+            instruction=self.instruction, examples=examples, reflections=reflections, history=self.history
+        )
+
+    @property
+    def history(self) -> str:
+        """The task and the turns so far."""
+        return render_turns(self.task, self.turns)
+
+
+def render_observation(trajectory: Trajectory, reflections: Sequence[str], template: str, limit: int) -> str:
+    """The failed trajectory as the reflector reads it, in at most ``limit`` characters.
+
+    When it is too long the longest observations are replaced by ``[...]``, longest first; what is still too long
+    then is cut at the front, since a trajectory's end says most about its failure.
+    """
+    noted = "".join(f"Reflection {i}: {_single_line(text)}\n" for i, text in enumerate(reflections, start=1))
+    if noted:
+        noted = f"Earlier reflections, which did not suffice:\n{noted}\n"
+    while True:
+        text = template.format(
+            reflections=noted,
+            trajectory=trajectory.render(),
+            score=trajectory.return_,
+            task_id=trajectory.task_id,
+            trial=trajectory.trial,
+        )
+        longest = max(range(len(trajectory.turns)), key=lambda i: len(trajectory.turns[i].observation), default=None)
+        if len(text) <= limit:
+            return text
+        if longest is None or len(trajectory.turns[longest].observation) <= len(_ELIDED):
+            return text[-limit:]
+        turns = list(trajectory.turns)
+        turns[longest] = dataclasses.replace(turns[longest], observation=_ELIDED)
+        trajectory = dataclasses.replace(trajectory, turns=tuple(turns))
+
+
+def _single_line(text: str) -> str:
+    """A reflection takes one line of a prompt, so that it cannot pass for another part of it."""
+    return " ".join(text.split())

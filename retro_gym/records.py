@@ -1,0 +1,191 @@
+"""Records: an append-only JSONL file of trials and reflections.
+
+One line is one JSON object with ``schema`` (this version: 1) and ``kind``:
+
+- ``trial``: a trajectory's fields, ``episode``, ``source`` (``reset``, ``step``, ``branch`` or ``control``) and the
+  ``reflections`` that the actor's prompt held;
+- ``reflection``: ``episode``, ``task_id``, ``trial`` (the failed one), ``source``, ``observation``, ``reflection``,
+  ``reward``, ``return_before``, ``return`` and ``success`` of the trial that followed.
+
+Lines are flushed one by one. A process that is killed leaves at most one torn line, which the next open repairs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from retro_gym.errors import RecordError, one_line
+from retro_gym.trajectory import Trajectory
+
+__all__ = ["SCHEMA", "FailureBank", "RecordWriter", "read_records"]
+
+SCHEMA = 1
+KINDS = ("trial", "reflection")
+
+
+class RecordWriter:
+    """Appends rows to a records file. Opens it at the first row, creating folders where needed.
+
+    Copies and unpickled instances write to the same file. Not meant for several processes at once: give each
+    its own file.
+
+    Args:
+        path: the JSONL file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._file: IO[bytes] | None = None
+
+    def append(self, kind: str, row: Mapping[str, Any]) -> None:
+        """Writes one row and hands it to the operating system.
+
+        Raises:
+            RecordError: ``kind`` is not one of the schema's.
+        """
+        if kind not in KINDS:
+            raise RecordError(f"record kind {kind!r} is not one of {KINDS}.")
+        line = json.dumps({"schema": SCHEMA, "kind": kind, **row}, ensure_ascii=True, allow_nan=False)
+        file = self._open()
+        file.write(line.encode() + b"\n")
+        file.flush()
+
+    @property
+    def position(self) -> int:
+        """The file's length in bytes: what a checkpoint notes."""
+        return self._open().tell()
+
+    def truncate(self, position: int) -> None:
+        """Drops what was written after ``position``, so that a resumed run does not record it twice.
+
+        Raises:
+            RecordError: the file is shorter than that; it is not the one that the checkpoint knew.
+        """
+        file = self._open()
+        if file.tell() < position:
+            raise RecordError(
+                f"{self.path} has {file.tell()} bytes, but the checkpoint was made at {position}. "
+                "It is not the file of that run, or rows were deleted. Restore it, or start a new run."
+            )
+        file.truncate(position)
+        file.seek(position)
+
+    def close(self) -> None:
+        """Closes the file; a later ``append`` opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open(self) -> IO[bytes]:
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("ab")
+            _cut_torn_line(self.path, self._file)
+        return self._file
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> RecordWriter:
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "_file": None}
+
+    def __repr__(self) -> str:
+        return f"RecordWriter({str(self.path)!r})"
+
+
+def _cut_torn_line(path: Path, file: IO[bytes]) -> None:
+    """Cuts what stands after the last line end: a row whose writer was killed."""
+    size = file.seek(0, os.SEEK_END)
+    keep = size
+    with path.open("rb") as reader:
+        while keep > 0:
+            start = max(0, keep - 65_536)
+            reader.seek(start)
+            newline = reader.read(keep - start).rfind(b"\n")
+            if newline >= 0:
+                keep = start + newline + 1
+                break
+            keep = start
+    if keep < size:
+        file.truncate(keep)
+        file.seek(keep)
+
+
+def read_records(path: str | os.PathLike[str], kind: str | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of a records file, in order; a torn last line is passed over.
+
+    Args:
+        path: the JSONL file.
+        kind: ``"trial"`` or ``"reflection"``; all rows by default.
+
+    Raises:
+        RecordError: a line that is not a row of this schema, with file and line number.
+    """
+    where = Path(path)
+    try:
+        file = where.open("rb")
+    except OSError as error:
+        raise RecordError(f"{where}: {error.strerror}. Give the path of a records file (JSONL).") from error
+    with file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise RecordError(f"{where}, line {number}: not JSON ({error}): {one_line(line)}.") from error
+            if not isinstance(row, dict) or row.get("schema") != SCHEMA or row.get("kind") not in KINDS:
+                raise RecordError(
+                    f"{where}, line {number}: {one_line(row)} is not a record of schema {SCHEMA}. "
+                    "Give a file that retro_gym of this version wrote."
+                )
+            if kind is None or row["kind"] == kind:
+                yield row
+
+
+class FailureBank:
+    """Stored failures that can stand in for trial 0, so that no actor call is spent on failing again.
+
+    Args:
+        path: a records file; its failed first trials (trial 0, no reflections) are taken.
+
+    Raises:
+        RecordError: the file cannot be read, or holds no such failure.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._failures: dict[str, list[Trajectory]] = {}
+        self._keys: set[str] = set()
+        for row in read_records(path, "trial"):
+            if row.get("trial") == 0 and not row.get("reflections") and row.get("end") not in ("solved", "actor error"):
+                self._add(row)
+        if not self._failures:
+            raise RecordError(f"{self.path} holds no failed first trial. Collect some: retro-gym collect ENV_ID.")
+
+    def _add(self, row: Mapping[str, Any]) -> None:
+        about = ("schema", "kind", "episode", "source", "reflections")
+        trajectory = Trajectory.from_json({key: value for key, value in row.items() if key not in about})
+        key = json.dumps(trajectory.to_json(), sort_keys=True)
+        if key not in self._keys:
+            self._keys.add(key)
+            self._failures.setdefault(trajectory.task_id, []).append(trajectory)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._failures.values()))
+
+    @property
+    def task_ids(self) -> list[str]:
+        """The tasks that have a stored failure, in the order of the file."""
+        return list(self._failures)
+
+    def failures(self, task_id: str) -> list[Trajectory]:
+        """The stored failures of one task; empty when it has none."""
+        return list(self._failures.get(task_id, ()))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FailureBank:
+        return self

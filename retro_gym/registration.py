@@ -1,0 +1,26 @@
+"""The environment ids, as strings: nothing is imported before ``gym.make``."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+
+__all__ = ["RETRO_IDS", "TASK_IDS", "register_all"]
+
+TASK_IDS: dict[str, str] = {
+    "HotpotQA-v0": "retro_gym_envs.hotpotqa:HotpotQAEnv",
+    "Identity-v0": "retro_gym.testing:IdentityEnv",
+}
+"""Task environments: id and entry point."""
+
+RETRO_IDS: dict[str, str] = {f"Retro{task_id}": task_id for task_id in TASK_IDS}
+"""Meta-environments: id and the task environment inside."""
+
+
+def register_all() -> None:
+    """Registers every id; called when ``retro_gym`` is imported. A second call changes nothing."""
+    for task_id, entry_point in TASK_IDS.items():
+        if task_id not in gym.registry:
+            gym.register(id=task_id, entry_point=entry_point)
+    for retro_id, task_id in RETRO_IDS.items():
+        if retro_id not in gym.registry:
+            gym.register(id=retro_id, entry_point="retro_gym.env:RetroEnv", kwargs={"task_env": task_id})

@@ -1,0 +1,136 @@
+"""A text space that any Unicode string belongs to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any, SupportsIndex, cast, overload
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from retro_gym.errors import ConfigError
+
+__all__ = ["UnicodeText"]
+
+_SAMPLE_LENGTH = 64  # characters; a sample exercises an environment, it need not fill the space
+_SAMPLE_RANGES = (  # ASCII, Latin and combining marks, Cyrillic, Arabic, CJK, symbols, emoji; no surrogates
+    (0x20, 0x7F),
+    (0xA0, 0x370),
+    (0x400, 0x500),
+    (0x600, 0x700),
+    (0x4E00, 0x9FFF),
+    (0x2190, 0x2BFF),
+    (0x1F300, 0x1FAFF),
+)
+
+
+class _AllCharacters(Sequence[str]):
+    """Every code point, without holding one: what Gymnasium's flattening asks of a charset."""
+
+    def __len__(self) -> int:
+        return sys.maxunicode + 1
+
+    def __contains__(self, char: object) -> bool:
+        return isinstance(char, str) and len(char) == 1
+
+    def __iter__(self) -> Iterator[str]:
+        return map(chr, range(len(self)))
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> str | Sequence[str]:
+        if isinstance(index, slice):
+            return [chr(code) for code in range(len(self))[index]]
+        return chr(index)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _AllCharacters)
+
+    def __hash__(self) -> int:
+        return hash(_AllCharacters)
+
+
+_ALL_CHARACTERS = _AllCharacters()
+
+
+class UnicodeText(spaces.Text):
+    """Any Unicode text of at most ``max_length`` characters, the empty one included.
+
+    Gymnasium's own ``Text`` is alphanumeric by default, looks at every character in ``contains``, prints its
+    charset in ``repr`` and breaks in the shared memory of an ``AsyncVectorEnv`` on a character that it does not
+    list. Here ``contains`` looks at the length only, and a character's index is its code point.
+
+    Args:
+        max_length: the longest text that belongs to the space, in characters (code points).
+        seed: for ``sample``.
+
+    Raises:
+        ConfigError: ``max_length`` is below 1.
+
+    >>> space = UnicodeText(40)
+    >>> "naïve 反省 🙂" in space, "" in space, "x" * 41 in space
+    (True, True, False)
+    >>> space
+    UnicodeText(40)
+    """
+
+    def __init__(self, max_length: int, *, seed: int | np.random.Generator | None = None) -> None:
+        if max_length < 1:
+            raise ConfigError(f"max_length is {max_length}; a text space needs at least 1 character.")
+        super().__init__(max_length, min_length=0, charset=" ", seed=seed)
+
+    def contains(self, x: Any) -> bool:
+        """Whether ``x`` is a string that is not too long. Does not look at the characters."""
+        return isinstance(x, str) and len(x) <= self.max_length
+
+    def sample(
+        self,
+        mask: tuple[int | None, NDArray[np.int8] | None] | None = None,
+        probability: tuple[int | None, NDArray[np.float64] | None] | None = None,
+    ) -> str:
+        """A short random text of mixed scripts (at most 64 characters, whatever ``max_length`` is).
+
+        Args:
+            mask: ``(length, None)`` fixes the length; a charset mask is refused.
+            probability: as ``mask``.
+
+        Raises:
+            ConfigError: a mask over characters was given, or a length outside of the space.
+        """
+        length, characters = mask or probability or (None, None)
+        if characters is not None:
+            raise ConfigError("UnicodeText takes no mask over characters: there are over a million. Give None.")
+        if length is None:
+            length = int(self.np_random.integers(0, min(self.max_length, _SAMPLE_LENGTH) + 1))
+        if not 0 <= length <= self.max_length:
+            raise ConfigError(f"a sample of {length} characters does not fit into {self!r}.")
+        ranges = np.asarray(_SAMPLE_RANGES)[self.np_random.integers(len(_SAMPLE_RANGES), size=length)]
+        codes = self.np_random.integers(ranges[:, 0], ranges[:, 1]) if length else ()
+        return "".join(map(chr, codes))
+
+    @property
+    def character_set(self) -> frozenset[str]:
+        """All code points (a lazy sequence with ``len`` and ``in``)."""
+        return cast("frozenset[str]", _ALL_CHARACTERS)
+
+    @property
+    def character_list(self) -> tuple[str, ...]:
+        """All code points (a lazy sequence that can be indexed)."""
+        return cast("tuple[str, ...]", _ALL_CHARACTERS)
+
+    def character_index(self, char: str) -> np.int32:
+        """The character's code point."""
+        return np.int32(ord(char))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, UnicodeText) and self.max_length == other.max_length
+
+    def __hash__(self) -> int:
+        return hash((UnicodeText, self.max_length))
+
+    def __repr__(self) -> str:
+        return f"UnicodeText({self.max_length})"

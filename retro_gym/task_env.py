@@ -1,0 +1,165 @@
+"""The contract of a task environment, and the adapter that brings other text environments under it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+
+from retro_gym.errors import ConfigError, UnknownTaskError, did_you_mean, one_line
+from retro_gym.prompts import TaskPrompt
+from retro_gym.trajectory import Trajectory
+
+if TYPE_CHECKING:
+    from retro_gym.actors import Actor
+
+__all__ = ["TaskEnv", "TextTask", "as_task_env"]
+
+
+class TaskEnv(gym.Env[str, str]):
+    """An ordinary Gymnasium environment with text observations and actions, and a few things more.
+
+    ``reset(options={"task_id": …})`` starts a given task, ``info["success"]`` says at every step whether it is
+    solved. Instances are deep-copied to play several trials of one state side by side: keep large immutable data
+    in an object that is shared by copies.
+    """
+
+    # Set these in ALL subclasses
+    prompt: TaskPrompt
+    """Instruction, worked examples and action grammar for the actor."""
+
+    # Set these in SOME subclasses
+    max_turns: int = 10
+    """Turns that a trial may take."""
+
+    @abstractmethod
+    def task_ids(self, split: str) -> Sequence[str]:
+        """The ids of a split's tasks, in a fixed order.
+
+        Raises:
+            UnknownTaskError: the environment has no such split.
+        """
+
+    def scripted_actor(self) -> Actor:
+        """The actor that plays this environment without a language model."""
+        raise ConfigError(f"{type(self).__name__} brings no scripted actor. Give RetroEnv another one: actor=….")
+
+    def oracle_reflection(self, task_id: str) -> str:
+        """The best reflection that can be written on a task by someone who knows its solution."""
+        raise ConfigError(f"{type(self).__name__} brings no oracle reflection.")
+
+    def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
+        """A well-formed reflection on a failed trajectory that is right only now and then."""
+        raise ConfigError(f"{type(self).__name__} brings no noisy reflection.")
+
+
+class TextTask(TaskEnv):
+    """Any text environment as a task environment: a GEM or TextArena game, or a user's own.
+
+    A task is fixed by its seed (``"seed-7"``); success is a return of at least ``success_threshold``. Split
+    ``train`` has the seeds 0…9999, ``validation`` 10000…10499, ``test`` 10500…10999.
+
+    Args:
+        env: an environment whose observations and actions are ``str``.
+        success_threshold: the return from which on a trial counts as solved.
+        prompt: what to tell the actor; a general instruction by default.
+        max_turns: turns that a trial may take.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own form
+    _splits = {  # noqa: RUF012 - constant
+        "train": range(10_000),
+        "validation": range(10_000, 10_500),
+        "test": range(10_500, 11_000),
+    }
+
+    def __init__(
+        self,
+        env: gym.Env[str, str],
+        *,
+        success_threshold: float = 1.0,
+        prompt: TaskPrompt | None = None,
+        max_turns: int = 30,
+    ) -> None:
+        for name in ("observation_space", "action_space"):
+            space = getattr(env, name)
+            if not isinstance(space, gym.spaces.Text):
+                raise ConfigError(f"{name} is {one_line(space)}; RetroEnv plays environments of text (spaces.Text).")
+        self.env = env
+        self.observation_space = env.observation_space
+        self.action_space = env.action_space
+        self.success_threshold = success_threshold
+        self.prompt = prompt or TaskPrompt(
+            "Play the game below. Reply with 'Thought: …' and then 'Action: …' on a line of its own."
+        )
+        self.max_turns = max_turns
+        self._return = 0.0
+
+    def task_ids(self, split: str) -> Sequence[str]:
+        """One id for each seed of the split."""
+        if split not in self._splits:
+            raise UnknownTaskError(f"split {split!r} is not one of {list(self._splits)}.")
+        return [f"seed-{seed}" for seed in self._splits[split]]
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        """Starts the game that ``options["task_id"]`` fixes; ``seed`` is used only where no task is named."""
+        super().reset(seed=seed)
+        task_id = (options or {}).get("task_id")
+        if task_id is None:
+            task_id = f"seed-{self.np_random.integers(len(self._splits['train']))}"
+        prefix, _, number = str(task_id).partition("-")
+        if prefix != "seed" or not number.isdecimal():
+            raise UnknownTaskError(f"task {task_id!r} does not have the form 'seed-N'.")
+        self._return = 0.0
+        observation, info = self.env.reset(seed=int(number))
+        return observation, {**info, "task_id": task_id, "success": False}
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """Passes the action on and adds ``info["success"]``."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self._return += float(reward)
+        return observation, float(reward), terminated, truncated, {**info, "success": self.solved}
+
+    @property
+    def solved(self) -> bool:
+        """Whether the return has reached the threshold."""
+        return self._return >= self.success_threshold
+
+    def close(self) -> None:
+        """Closes the game."""
+        self.env.close()
+
+
+def as_task_env(task_env: str | gym.Env[Any, Any], *, success_threshold: float | None = None, **kwargs: Any) -> TaskEnv:
+    """The task environment behind an id or an instance; other text environments are adapted.
+
+    Args:
+        task_env: a registered id, a :class:`TaskEnv`, or any environment of text.
+        success_threshold: for environments that do not report ``info["success"]`` themselves.
+        kwargs: go to the environment's constructor; only with an id.
+
+    Raises:
+        ConfigError: the id is unknown, its constructor refuses the arguments, or the environment is not of text.
+    """
+    if isinstance(task_env, str):
+        if task_env not in gym.registry and ":" not in task_env:
+            raise ConfigError(
+                f"task environment {task_env!r} is not registered.{did_you_mean(task_env, gym.registry)} "
+                "Import the package that registers it first."
+            )
+        env: gym.Env[Any, Any] = gym.make(task_env, disable_env_checker=True, **kwargs)
+    elif kwargs:
+        raise ConfigError(
+            f"{', '.join(sorted(kwargs))}: unknown to RetroEnv. Arguments of the task environment "
+            "can be passed on only when it is given by its id; here it is an instance already."
+        )
+    else:
+        env = task_env
+    if isinstance(env.unwrapped, TaskEnv):
+        if success_threshold is not None:
+            raise ConfigError(f"{type(env.unwrapped).__name__} reports success itself; leave success_threshold out.")
+        return env.unwrapped
+    return TextTask(env, success_threshold=1.0 if success_threshold is None else success_threshold)
