@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 from collections.abc import Iterator, Sequence
+from types import ModuleType
 from typing import Any, SupportsIndex, cast, overload
 
 import numpy as np
 from gymnasium import spaces
+from gymnasium.vector.utils import create_shared_memory, read_from_shared_memory, write_to_shared_memory
 from numpy.typing import NDArray
 
 from retro_gym.errors import ConfigError
@@ -134,3 +137,55 @@ class UnicodeText(spaces.Text):
 
     def __repr__(self) -> str:
         return f"UnicodeText({self.max_length})"
+
+
+class _SharedTexts(Sequence[str]):
+    """Texts that live in shared memory: a view, as a Box's array is one.
+
+    Gymnasium reads shared memory once and keeps the result; for its own ``Text`` that is a tuple of strings that
+    never changes again. A view that turns into a tuple when it is copied gives every step its own texts.
+    """
+
+    def __init__(self, memory: Any, count: int, max_length: int) -> None:
+        self._memory = memory
+        self._rows = np.frombuffer(memory.get_obj(), dtype=np.int32).reshape(count, 1 + max_length)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> str | Sequence[str]:
+        if isinstance(index, slice):
+            return tuple(self)[index]
+        row = self._rows[index]
+        codes: bytes = row[1 : 1 + row[0]].tobytes()
+        return codes.decode(_CODEC, "surrogatepass")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> tuple[str, ...]:
+        return tuple(self)
+
+
+_CODEC = f"utf-32-{'le' if sys.byteorder == 'little' else 'be'}"  # four bytes a character: an int32 of any text
+
+
+@create_shared_memory.register(UnicodeText)
+def _create(space: UnicodeText, n: int = 1, ctx: ModuleType = multiprocessing) -> Any:
+    """Per text: its length, then its code points."""
+    return ctx.Array(np.dtype(np.int32).char, n * (1 + space.max_length))
+
+
+@read_from_shared_memory.register(UnicodeText)
+def _read(space: UnicodeText, shared_memory: Any, n: int = 1) -> _SharedTexts:
+    return _SharedTexts(shared_memory, n, space.max_length)
+
+
+@write_to_shared_memory.register(UnicodeText)
+def _write(space: UnicodeText, index: int, value: str, shared_memory: Any) -> None:
+    codes = np.frombuffer(value.encode(_CODEC, "surrogatepass"), dtype=np.int32)
+    start = index * (1 + space.max_length)
+    row = np.frombuffer(shared_memory.get_obj(), dtype=np.int32)[start : start + 1 + space.max_length]
+    row[0] = len(codes)
+    row[1 : 1 + len(codes)] = codes
