@@ -1,0 +1,61 @@
+# Everything that a user or a CI job runs. `make` alone lists the targets.
+# Needs Python 3.11 or newer and make; each target sets up what it needs in .venv.
+
+PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# The demo: trains a reflector on built-in training tasks, then compares it with others on held-out test tasks.
+DEMO_ENV := RetroHotpotQA-v0
+DEMO_OUTPUT := runs/demo
+DEMO_TRAIN := --algo reinforce --reflector tiny --seed 0
+DEMO_REFLECTORS := none vague tiny $(DEMO_OUTPUT) oracle
+DEMO_EVALUATE := --split test --num-tasks 200 --trials 1 --seed 0
+
+# Tests never reach for the network or a display, and fork without a warning.
+TEST_ENV := HF_HUB_OFFLINE=1 MPLBACKEND=Agg TOKENIZERS_PARALLELISM=false
+CODE := .
+
+.PHONY: help setup test test-slow lint format demo wheel clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# The stamp is written last, so an interrupted set-up is done again. constraints.txt pins torch to one release:
+# pip then keeps a CPU build of it where one is offered.
+$(STAMP): pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) (a few minutes the first time)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+setup: $(STAMP) ## make .venv and install everything in it
+
+test: lint ## lint, types, tests, doctests: what CI runs
+	@$(TEST_ENV) $(BIN)/python -m pytest -q
+
+test-slow: $(STAMP) ## the tests that train for minutes or build a wheel
+	@$(TEST_ENV) $(BIN)/python -m pytest -q -m slow -o timeout=3600
+
+lint: $(STAMP) ## ruff and mypy, changing nothing
+	@$(BIN)/ruff check --quiet $(CODE)
+	@$(BIN)/ruff format --check --quiet $(CODE) || { echo "Not formatted. Run: make format" >&2; exit 1; }
+	@$(BIN)/mypy
+
+format: $(STAMP) ## let ruff fix and format the code
+	@$(BIN)/ruff check --quiet --fix $(CODE)
+	@$(BIN)/ruff format $(CODE)
+
+demo: $(STAMP) ## train a reflector and compare it with others (about ten minutes on two cores)
+	@if [ -d $(DEMO_OUTPUT) ]; then resume=--resume; else resume=; fi; \
+	$(BIN)/retro-gym train $(DEMO_ENV) $(DEMO_TRAIN) --output $(DEMO_OUTPUT) $$resume
+	@$(BIN)/retro-gym evaluate $(DEMO_ENV) --reflector $(DEMO_REFLECTORS) $(DEMO_EVALUATE) \
+		--json $(DEMO_OUTPUT)/evaluation.json --png $(DEMO_OUTPUT)/evaluation.png
+
+wheel: $(STAMP) ## build the sdist and the wheel in dist/
+	@$(BIN)/python -m build --outdir dist .
+
+clean: ## remove .venv, build outputs and caches; runs/ stays
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
