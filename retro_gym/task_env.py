@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,10 @@ class TaskEnv(gym.Env[str, str]):
         Raises:
             UnknownTaskError: the environment has no such split.
         """
+
+    def task_group(self, task_id: str) -> str:
+        """The kind of task, where reports are to keep kinds apart (HotpotQA: bridge, comparison); empty otherwise."""
+        return ""
 
     def scripted_actor(self) -> Actor:
         """The actor that plays this environment without a language model."""
@@ -145,12 +150,9 @@ def as_task_env(task_env: str | gym.Env[Any, Any], *, success_threshold: float |
         ConfigError: the id is unknown, its constructor refuses the arguments, or the environment is not of text.
     """
     if isinstance(task_env, str):
-        if task_env not in gym.registry and ":" not in task_env:
-            raise ConfigError(
-                f"task environment {task_env!r} is not registered.{did_you_mean(task_env, gym.registry)} "
-                "Import the package that registers it first."
-            )
-        env: gym.Env[Any, Any] = gym.make(task_env, disable_env_checker=True, **kwargs)
+        env = _made(task_env, kwargs)
+    elif not isinstance(task_env, gym.Env):
+        raise ConfigError(f"task_env is {one_line(task_env)}; give an environment or the id of one.")
     elif kwargs:
         raise ConfigError(
             f"{', '.join(sorted(kwargs))}: unknown to RetroEnv. Arguments of the task environment "
@@ -163,3 +165,23 @@ def as_task_env(task_env: str | gym.Env[Any, Any], *, success_threshold: float |
             raise ConfigError(f"{type(env.unwrapped).__name__} reports success itself; leave success_threshold out.")
         return env.unwrapped
     return TextTask(env, success_threshold=1.0 if success_threshold is None else success_threshold)
+
+
+def _made(env_id: str, kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
+    """``gym.make`` with errors that say what to do."""
+    if env_id not in gym.registry and ":" not in env_id:
+        raise ConfigError(
+            f"task environment {env_id!r} is not registered.{did_you_mean(env_id, gym.registry)} "
+            "Import the package that registers it first."
+        )
+    try:
+        return gym.make(env_id, disable_env_checker=True, **kwargs)
+    except (gym.error.Error, ModuleNotFoundError) as error:
+        raise ConfigError(f"task environment {env_id!r} cannot be made: {error}.") from error
+    except TypeError as error:
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if unknown is None or unknown.group(1) not in kwargs:
+            raise
+        raise ConfigError(
+            f"argument {unknown.group(1)!r} is known neither to RetroEnv nor to the task environment {env_id!r}."
+        ) from error
