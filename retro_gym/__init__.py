@@ -10,14 +10,14 @@ False
 
 from retro_gym.actors import Actor, CallableActor, Reply, make_actor
 from retro_gym.checker import check_retro_env
-from retro_gym.env import Outcome, RetroEnv
+from retro_gym.env import RetroEnv
 from retro_gym.memory import Memory
 from retro_gym.prompts import Prompt, TaskPrompt
 from retro_gym.records import FailureBank, RecordWriter, read_records
 from retro_gym.registration import register_all
 from retro_gym.spaces import UnicodeText
 from retro_gym.task_env import TaskEnv, TextTask
-from retro_gym.trajectory import EndReason, Trajectory, Turn
+from retro_gym.trajectory import EndReason, Outcome, Trajectory, Turn
 
 __all__ = [
     "Actor",

@@ -117,7 +117,7 @@ def reply_all(actor: Actor, prompts: Sequence[Prompt]) -> list[Reply | ActorErro
     return replies
 
 
-_ACTION_LINE = re.compile(r"^[ \t]*Action[ \t]*\d*[ \t]*:[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+_ACTION_LINE = re.compile(r"^[ \t]*Action[ \t]*\d*[ \t]*:[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
 _THOUGHT_LABEL = re.compile(r"^[ \t]*Thought[ \t]*\d*[ \t]*:[ \t]*", re.MULTILINE)
 
 

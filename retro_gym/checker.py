@@ -19,6 +19,7 @@ __all__ = ["check_retro_env"]
 OBSERVATIONS_ARE_TEXT = "an observation must be a member of the observation space."
 INFO_IS_COMPLETE = "info must hold task_id, trial, success, return and trajectory, of stable types."
 INFO_IS_FRESH = "info must hold fresh objects at every call."
+INFO_TELLS_THE_TRIAL = "info['trajectory'] must be that of the trial just played."
 SAME_SEED_SAME_EPISODE = "the same seed must give the same episode."
 BRANCH_LEAVES_NO_TRACE = "branch must leave the state as it is."
 BRANCH_EQUALS_STEP = "branch must pay what step pays."
@@ -55,15 +56,16 @@ def _check_episode(env: RetroEnv, seed: int) -> None:
     _expect(first == _play(env, seed), SAME_SEED_SAME_EPISODE, seed)
     observation, info = env.reset(seed=seed)
     _check_view(env, observation, info)
-    info["trajectory"]["turns"].clear()
     for reflection in _REFLECTIONS * (1 + env.max_reflections // len(_REFLECTIONS)):
         before = _state(env)
         (outcome,) = env.branch([reflection])
         _expect(_state(env) == before, BRANCH_LEAVES_NO_TRACE, reflection)
-        for twin in (copy.deepcopy(env), pickle.loads(pickle.dumps(env))):
+        for twin in (copy.deepcopy(env), _pickled(env)):
             _expect(twin.step(reflection) == copy.deepcopy(env).step(reflection), COPIES_GO_ON_ALIKE, twin)
+        earlier = info
         observation, reward, terminated, truncated, info = env.step(reflection)
         _check_view(env, observation, info)
+        _expect(_objects(earlier).isdisjoint(_objects(info)), INFO_IS_FRESH, info)
         if truncated:
             _expect("actor_error" in info, ERRORS_ARE_FLAGGED, info)
             return
@@ -77,8 +79,7 @@ def _check_view(env: RetroEnv, observation: str, info: dict[str, Any]) -> None:
     _expect(observation in env.observation_space, OBSERVATIONS_ARE_TEXT, observation)
     for key, kind in _INFO_TYPES.items():
         _expect(type(info.get(key)) is kind, INFO_IS_COMPLETE, (key, info.get(key)))
-    _expect(info["trajectory"] is not env.trajectory.to_json(), INFO_IS_FRESH, info)
-    _expect(info["trajectory"] == env.trajectory.to_json(), INFO_IS_FRESH, info["trajectory"])
+    _expect(info["trajectory"] == env.trajectory.to_json(), INFO_TELLS_THE_TRIAL, info["trajectory"])
 
 
 def _play(env: RetroEnv, seed: int) -> list[Any]:
@@ -93,6 +94,19 @@ def _play(env: RetroEnv, seed: int) -> list[Any]:
 
 def _state(env: RetroEnv) -> Any:
     return env.trajectory, env.memory, copy.deepcopy(env.np_random.bit_generator.state), env.render()
+
+
+def _pickled(env: RetroEnv) -> RetroEnv:
+    try:
+        twin: RetroEnv = pickle.loads(pickle.dumps(env))
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ConfigError(f"{COPIES_GO_ON_ALIKE} It cannot be pickled: {error}.") from error
+    return twin
+
+
+def _objects(info: dict[str, Any]) -> set[int]:
+    """The identities of what a caller could change in place."""
+    return {id(info), id(info["trajectory"]), id(info["trajectory"]["turns"])}
 
 
 def _expect(holds: bool, promise: str, received: object) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import os
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -30,40 +29,18 @@ from retro_gym.prompts import (
     check_template,
     render_observation,
 )
-from retro_gym.records import FailureBank, RecordWriter
+from retro_gym.records import FailureBank, RecordWriter, reflection_row, trial_row
 from retro_gym.rewards import REWARDS, RewardName, over_control, retroact
 from retro_gym.seeding import derive_seed
 from retro_gym.spaces import UnicodeText
 from retro_gym.task_env import TaskEnv, as_task_env
-from retro_gym.trajectory import EndReason, Trajectory
+from retro_gym.trajectory import EndReason, Outcome, Trajectory
 from retro_gym.trial import ActorStats, Trial, play_trial, run_trials
 
-__all__ = ["Outcome", "RetroEnv"]
+__all__ = ["RetroEnv"]
 
 _REWARD_NAMES = (*REWARDS, "over_control")
 _MAX_ACTOR_ERRORS = 10  # in a row, at reset: then the actor is down, not unlucky
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What one reflection earned, or would earn, from a state."""
-
-    reflection: str
-    """As it entered the memory: cut to the length limit."""
-    reward: float | None
-    """None when the actor failed: such a sample is to be dropped, it is not worth 0."""
-    trajectory: Trajectory
-    """The trial that followed."""
-
-    @property
-    def success(self) -> bool:
-        """Whether that trial solved the task."""
-        return self.trajectory.success
-
-    @property
-    def actor_error(self) -> str | None:
-        """The actor's failure, if it failed."""
-        return self.trajectory.error if self.reward is None else None
 
 
 class RetroEnv(gym.Env[str, str]):
@@ -152,11 +129,16 @@ class RetroEnv(gym.Env[str, str]):
             raise ConfigError(f"reward {reward!r} is not one of {_REWARD_NAMES}.{did_you_mean(reward, _REWARD_NAMES)}")
         for name, value in (
             ("max_reflections", max_reflections),
+            ("memory_window", memory_window),
             ("max_turns", 1 if max_turns is None else max_turns),
+            ("max_reflection_chars", max_reflection_chars),
+            ("max_observation_chars", max_observation_chars),
             ("control_trials", control_trials),
         ):
-            if value < 1:
-                raise ConfigError(f"{name} is {value}; it must be at least 1.")
+            if not isinstance(value, int) or value < 1:
+                raise ConfigError(f"{name} is {one_line(value)}; it must be a whole number, at least 1.")
+        if not retroact_c > 0:
+            raise ConfigError(f"retroact_c is {retroact_c}; it must be above 0.")
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ConfigError(f"render_mode {render_mode!r} is not one of {self.metadata['render_modes']}, nor None.")
         self.task_env: TaskEnv = as_task_env(task_env, success_threshold=success_threshold, **task_kwargs)
@@ -178,7 +160,7 @@ class RetroEnv(gym.Env[str, str]):
         self.action_space = UnicodeText(max_reflection_chars)
         self.stats = ActorStats()
         self._replicas: list[TaskEnv] = [self.task_env]
-        self._empty_memory = Memory(memory_window)
+        self._memory = self._empty_memory = Memory(memory_window)
         self._trajectory: Trajectory | None = None
         self._running = False
 
@@ -307,7 +289,8 @@ class RetroEnv(gym.Env[str, str]):
             if not task_ids:
                 raise NoFailureError(f"{self.bank.path} holds no failure of split {self.split!r}.")
         tried: set[int] = set()
-        errors = 0
+        solved = errors = 0  # errors: in a row
+        error: str | None = None
         while len(tried) < len(task_ids):
             index = int(self.np_random.integers(len(task_ids)))
             if index in tried:
@@ -315,13 +298,15 @@ class RetroEnv(gym.Env[str, str]):
             tried.add(index)
             trajectory = self._first_trial(task_ids[index])
             if trajectory.end is EndReason.ACTOR_ERROR:
-                errors += 1
+                errors, error = errors + 1, trajectory.error
                 if errors >= _MAX_ACTOR_ERRORS:
-                    raise ActorError(f"the actor failed on {errors} tasks in a row; the last time: {trajectory.error}")
+                    raise ActorError(f"the actor failed on {errors} tasks in a row; the last time: {error}")
             elif trajectory.success:
-                errors = 0
+                errors, solved = 0, solved + 1
             else:
-                return trajectory, len(tried) - 1 - errors
+                return trajectory, solved
+        if error is not None:
+            raise ActorError(f"the actor failed on {len(tried) - solved} tasks and solved the others: {error}")
         raise NoFailureError(
             f"the actor solves all {len(task_ids)} tasks of split {self.split!r} unaided: there is nothing to reflect "
             "on. Choose harder tasks or a weaker actor."
@@ -343,6 +328,8 @@ class RetroEnv(gym.Env[str, str]):
         before = self.trajectory
         if not self._running:
             raise EpisodeError("the episode is over. Call reset() to start the next one.")
+        if isinstance(reflections, str):
+            raise ActionError(f"branch takes several reflections, such as [text]; received {one_line(reflections)}.")
         for reflection in reflections:
             if not isinstance(reflection, str):
                 raise ActionError(f"a reflection is text (str); received {type(reflection).__name__}.")
@@ -357,10 +344,9 @@ class RetroEnv(gym.Env[str, str]):
             for env, (memory, replica) in zip(self._replicas, plan, strict=False)
         ]
         played = run_trials(trials, self.actor, self.stats)
-        for trajectory, (memory, _), is_control in zip(
-            played, plan, [False] * len(memories) + [True] * wanted, strict=True
-        ):
-            self._record_trial(trajectory, memory, "control" if is_control else source)
+        sources = [source] * len(memories) + ["control"] * wanted
+        for trajectory, (memory, _), origin in zip(played, plan, sources, strict=True):
+            self._record_trial(trajectory, memory, origin)
         if wanted:
             controls = played[len(memories) :]
             self._controls = tuple(t.return_ for t in controls if t.end is not EndReason.ACTOR_ERROR)
@@ -370,15 +356,9 @@ class RetroEnv(gym.Env[str, str]):
         ]
 
     def _trial(self, env: TaskEnv, task_id: str, *, trial: int, memory: Memory, replica: int) -> Trial:
-        return play_trial(
-            env,
-            task_id,
-            trial=trial,
-            seed=derive_seed(self._episode_seed, task_id, trial, replica),
-            reflections=memory.reflections,
-            max_turns=self.max_turns,
-            template=self.actor_template,
-        )
+        seed = derive_seed(self._episode_seed, task_id, trial, replica)
+        noted, turns, template = memory.reflections, self.max_turns, self.actor_template
+        return play_trial(env, task_id, trial=trial, seed=seed, reflections=noted, max_turns=turns, template=template)
 
     def _reward(self, before: Trajectory, after: Trajectory) -> float | None:
         if after.end is EndReason.ACTOR_ERROR:
@@ -408,21 +388,10 @@ class RetroEnv(gym.Env[str, str]):
 
     def _record_trial(self, trajectory: Trajectory, memory: Memory, source: str) -> None:
         if self.records is not None:
-            about = {"episode": self._episode_seed, "source": source, "reflections": list(memory.reflections)}
-            self.records.append("trial", {**about, **trajectory.to_json()})
+            row = trial_row(trajectory, memory.reflections, episode=self._episode_seed, source=source)
+            self.records.append("trial", row)
 
     def _record_reflection(self, outcome: Outcome, observation: str, before: Trajectory, *, source: str) -> None:
         if self.records is not None and outcome.reward is not None:
-            row = {
-                "episode": self._episode_seed,
-                "task_id": before.task_id,
-                "trial": before.trial,
-                "source": source,
-                "observation": observation,
-                "reflection": outcome.reflection,
-                "reward": outcome.reward,
-                "return_before": before.return_,
-                "return": outcome.trajectory.return_,
-                "success": outcome.success,
-            }
+            row = reflection_row(outcome, observation, before, episode=self._episode_seed, source=source)
             self.records.append("reflection", row)

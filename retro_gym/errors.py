@@ -105,13 +105,13 @@ class CheckpointError(RetroGymError, ValueError):
     """A checkpoint does not fit the run that wants to resume from it."""
 
 
-def did_you_mean(received: str, known: Iterable[str]) -> str:
+def did_you_mean(received: object, known: Iterable[str]) -> str:
     """A hint with the nearest known name, or an empty string.
 
     >>> did_you_mean("retrun", ["return", "improvement"])
     " Did you mean 'return'?"
     """
-    nearest = difflib.get_close_matches(received, list(known), n=1)
+    nearest = difflib.get_close_matches(str(received), list(known), n=1)
     return f" Did you mean {nearest[0]!r}?" if nearest else ""
 
 

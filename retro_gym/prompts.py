@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import string
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from retro_gym.errors import TemplateError, did_you_mean
+from retro_gym.errors import TemplateError, did_you_mean, one_line
 from retro_gym.trajectory import Trajectory, Turn, render_turns
 
 __all__ = [
@@ -36,23 +36,26 @@ OBSERVATION_TEMPLATE = (
 )
 """Fields: ``reflections``, ``trajectory``, ``score`` (the failed trial's return, a float), ``task_id``, ``trial``."""
 
-ACTOR_FIELDS = ("instruction", "examples", "reflections", "history")
-OBSERVATION_FIELDS = ("reflections", "trajectory", "score", "task_id", "trial")
+# The fields of each template, with a value of the type that it is given.
+ACTOR_FIELDS = {"instruction": "", "examples": "", "reflections": "", "history": ""}
+OBSERVATION_FIELDS = {"reflections": "", "trajectory": "", "score": 0.0, "task_id": "", "trial": 0}
 
 _ELIDED = "[...]"
 
 
-def check_template(name: str, template: str, fields: Collection[str]) -> str:
-    """Returns the template when it names known fields only.
+def check_template(name: str, template: str, fields: Mapping[str, object]) -> str:
+    """Returns the template when it can be filled.
 
     Args:
         name: the argument's name, for the message.
         template: text in the ``str.format`` language.
-        fields: the names that it may use.
+        fields: the names that it may use, each with a value of its type.
 
     Raises:
-        TemplateError: an unknown field, or braces that do not match.
+        TemplateError: an unknown field, braces that do not match, or a format that does not suit the field's type.
     """
+    if not isinstance(template, str):
+        raise TemplateError(f"{name} is {one_line(template)}; a template is text.")
     try:
         used = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
     except ValueError as error:
@@ -62,6 +65,10 @@ def check_template(name: str, template: str, fields: Collection[str]) -> str:
             raise TemplateError(
                 f"{name} names the field {field!r}; it may use {', '.join(fields)}.{did_you_mean(field, fields)}"
             )
+    try:
+        template.format(**fields)
+    except (ValueError, LookupError) as error:
+        raise TemplateError(f"{name} cannot be filled: {error}.") from error
     return template
 
 

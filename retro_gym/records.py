@@ -14,17 +14,55 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from retro_gym.errors import RecordError, one_line
-from retro_gym.trajectory import Trajectory
+from retro_gym.trajectory import Outcome, Trajectory
 
-__all__ = ["SCHEMA", "FailureBank", "RecordWriter", "read_records"]
+__all__ = ["SCHEMA", "FailureBank", "RecordWriter", "read_records", "reflection_row", "trial_row"]
 
 SCHEMA = 1
 KINDS = ("trial", "reflection")
+
+
+def trial_row(trajectory: Trajectory, reflections: Sequence[str], *, episode: int, source: str) -> dict[str, Any]:
+    """The row of kind ``trial``.
+
+    Args:
+        trajectory: of the trial.
+        reflections: what the actor's prompt held.
+        episode: the seed of the episode.
+        source: ``"reset"``, ``"step"``, ``"branch"`` or ``"control"``.
+    """
+    return {"episode": episode, "source": source, "reflections": list(reflections), **trajectory.to_json()}
+
+
+def reflection_row(
+    outcome: Outcome, observation: str, before: Trajectory, *, episode: int, source: str
+) -> dict[str, Any]:
+    """The row of kind ``reflection``.
+
+    Args:
+        outcome: of the reflection.
+        observation: what it was written on.
+        before: the failed trial.
+        episode: the seed of the episode.
+        source: ``"step"`` or ``"branch"``.
+    """
+    return {
+        "episode": episode,
+        "task_id": before.task_id,
+        "trial": before.trial,
+        "source": source,
+        "observation": observation,
+        "reflection": outcome.reflection,
+        "reward": outcome.reward,
+        "return_before": before.return_,
+        "return": outcome.trajectory.return_,
+        "success": outcome.success,
+    }
 
 
 class RecordWriter:
@@ -45,7 +83,7 @@ class RecordWriter:
         """Writes one row and hands it to the operating system.
 
         Raises:
-            RecordError: ``kind`` is not one of the schema's.
+            RecordError: ``kind`` is not one of the schema's, or the file cannot be opened.
         """
         if kind not in KINDS:
             raise RecordError(f"record kind {kind!r} is not one of {KINDS}.")
@@ -82,8 +120,11 @@ class RecordWriter:
 
     def _open(self) -> IO[bytes]:
         if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("ab")
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self.path.open("ab")
+            except OSError as error:
+                raise RecordError(f"{self.path}: {error.strerror}. Give a path that can be written.") from error
             _cut_torn_line(self.path, self._file)
         return self._file
 

@@ -15,5 +15,6 @@ def derive_seed(*parts: int | str) -> int:
     >>> derive_seed(7, "task-3", 1) == derive_seed(7, "task-3", 2)
     False
     """
-    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    plain = tuple(part if isinstance(part, str) else int(part) for part in parts)  # numpy's integers are integers too
+    digest = hashlib.blake2b(repr(plain).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 33

@@ -1,15 +1,15 @@
-"""What a trial leaves behind: turns, end reason, return. Plain frozen data that goes to JSON and back."""
+"""What a trial leaves behind, and what a reflection earned by it. Plain frozen data."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from retro_gym.errors import DataError, one_line
 
-__all__ = ["EndReason", "Trajectory", "Turn", "render_turns"]
+__all__ = ["EndReason", "Outcome", "Trajectory", "Turn", "render_turns"]
 
 
 class EndReason(StrEnum):
@@ -103,10 +103,54 @@ class Trajectory:
         try:
             fields["return_"] = float(fields.pop("return"))
             fields["end"] = EndReason(fields["end"])
-            fields["turns"] = tuple(Turn(**turn) for turn in fields["turns"])
-            return cls(**fields)
+            fields["turns"] = tuple(_checked(Turn(**turn)) for turn in fields["turns"])
+            return _checked(cls(**fields))
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"not a trajectory: {error} in {one_line(dict(row))}. "
                 f"Its fields are {[field.name for field in dataclasses.fields(cls)]} with 'return' for 'return_'."
             ) from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What one reflection earned, or would earn, from a state."""
+
+    reflection: str
+    """As it entered the memory: cut to the length limit."""
+    reward: float | None
+    """None when the actor failed: such a sample is to be dropped, it is not worth 0."""
+    trajectory: Trajectory
+    """The trial that followed."""
+
+    @property
+    def success(self) -> bool:
+        """Whether that trial solved the task."""
+        return self.trajectory.success
+
+    @property
+    def actor_error(self) -> str | None:
+        """The actor's failure, if it failed: in that trial, or in every control trial that the reward needs."""
+        if self.reward is not None:
+            return None
+        return self.trajectory.error or "every control trial failed"
+
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "str": str,
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+    "str | None": (str, type(None)),
+}
+_Record = TypeVar("_Record", Turn, Trajectory)
+
+
+def _checked(record: _Record) -> _Record:
+    """The record itself, when its plain fields have the types that they are declared with."""
+    for field in dataclasses.fields(record):
+        value, declared = getattr(record, field.name), str(field.type)
+        wanted = _TYPES.get(declared, object)
+        if not isinstance(value, wanted) or (isinstance(value, bool) and declared not in ("bool", "EndReason")):
+            raise TypeError(f"{field.name} is {one_line(value)}, not of type {declared}")
+    return record
