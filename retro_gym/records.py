@@ -76,8 +76,8 @@ class RecordWriter:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
         self._file: IO[bytes] | None = None
+        self.path = Path(path)
 
     def append(self, kind: str, row: Mapping[str, Any]) -> None:
         """Writes one row and hands it to the operating system.
@@ -127,6 +127,9 @@ class RecordWriter:
                 raise RecordError(f"{self.path}: {error.strerror}. Give a path that can be written.") from error
             _cut_torn_line(self.path, self._file)
         return self._file
+
+    def __del__(self) -> None:
+        self.close()  # rows are flushed one by one: a writer that is let go of has nothing left to say
 
     def __deepcopy__(self, memo: dict[int, Any]) -> RecordWriter:
         return self

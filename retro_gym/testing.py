@@ -71,8 +71,9 @@ class IdentityEnv(TaskEnv):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Shows the task's word."""
         super().reset(seed=seed)
-        ids = self.task_ids("train")
-        task_id = (options or {}).get("task_id") or ids[int(self.np_random.integers(len(ids)))]
+        task_id = (options or {}).get("task_id")
+        if task_id is None:
+            task_id = self.task_ids("train")[int(self.np_random.integers(self.num_tasks))]
         self._word = self._word_of(task_id)
         return f"The word is {self._word}.", {"task_id": task_id, "success": False}
 
