@@ -1,0 +1,268 @@
+"""Evaluation as the papers do it: success at trial 0…T, the same tasks and the same seeds for every policy.
+
+A solved task is not tried again and stays solved; a failed one gets one reflection and one more trial, up to T times.
+An actor that fails to reply is neither a success nor a failure of the reflection: its task leaves the score and is
+counted beside it, and when that happens too often there is no score.
+
+Trial 0 has seen no reflection, so it is played once and shared by all policies.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from retro_gym.errors import ActorError, ConfigError
+from retro_gym.seeding import derive_seed
+from retro_gym.trial import ActorStats
+from retro_gym_agents.episodes import Episode, Progress, make_retro_env, play_next_trial, silent, total_stats
+from retro_gym_agents.policies import Policy, ReflectorPolicy
+from retro_gym_agents.statistics import Estimate, bootstrap_mean, paired_difference
+
+__all__ = ["Evaluation", "EvaluationConfig", "TaskResult", "compare", "evaluate", "evaluate_all"]
+
+_SET_HERE = ("split", "max_reflections", "reward")
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """What is played. Two evaluations of one config differ by their policies alone."""
+
+    env_id: str
+    """A ``Retro…-v0`` id."""
+    split: str = "test"
+    """Which tasks of the environment."""
+    num_tasks: int | None = None
+    """How many, drawn without replacement; all of the split by default, or when it has no more."""
+    trials: int = 3
+    """T: reflections, and trials after trial 0, that a task may take."""
+    seed: int = 0
+    """Of the choice of tasks, the episodes, the reflections and the intervals."""
+    env_kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Further arguments of ``gym.make``."""
+    max_error_rate: float = 0.05
+    """The share of tasks lost to actor errors above which no success rate is given, in [0, 1)."""
+
+    def __post_init__(self) -> None:
+        for name, value, least in (("num_tasks", self.num_tasks, 1), ("trials", self.trials, 0)):
+            if value is not None and value < least:
+                raise ConfigError(f"{name} is {value}; it must be at least {least}.")
+        if not 0.0 <= self.max_error_rate < 1.0:
+            raise ConfigError(f"max_error_rate is {self.max_error_rate}; it must be at least 0 and below 1.")
+        for name in _SET_HERE:
+            if name in self.env_kwargs:
+                raise ConfigError(f"env_kwargs sets {name!r}, which the evaluation sets itself. Leave it out.")
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskResult:
+    """What became of one task."""
+
+    task_id: str
+    group: str
+    """The kind of task, see :meth:`retro_gym.TaskEnv.task_group`."""
+    success: tuple[bool, ...]
+    """Whether it is solved by trial 0…T. Shorter when the actor failed on the way."""
+    returns: tuple[float, ...]
+    """The return of the last trial played by then: for HotpotQA the token F1 of its answer."""
+    reflections: tuple[str, ...]
+    """As they were written, one for each failed trial but the last."""
+    actor_error: str | None = None
+    """Why the actor failed, when it did. Such a task is in no score."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What one policy achieved."""
+
+    config: EvaluationConfig
+    reflector: str
+    """The policy's name."""
+    tasks: tuple[TaskResult, ...]
+    """In the order of the split."""
+    stats: ActorStats
+    """What the actor has cost, trial 0 included."""
+
+    @property
+    def scored(self) -> tuple[TaskResult, ...]:
+        """The tasks on which the actor did not fail."""
+        return tuple(task for task in self.tasks if task.actor_error is None)
+
+    @property
+    def errors(self) -> int:
+        """How many tasks were lost to actor errors."""
+        return len(self.tasks) - len(self.scored)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why there is no success rate, when there is none."""
+        if self.errors <= self.config.max_error_rate * len(self.tasks):
+            return None
+        first = next(task.actor_error for task in self.tasks if task.actor_error is not None)
+        return (
+            f"the actor failed on {self.errors} of {len(self.tasks)} tasks with {self.reflector!r}, more than "
+            f"max_error_rate ({self.config.max_error_rate:.1%}): no success rate is given. First: {first}"
+        )
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The kinds of task, sorted; empty when there is only one."""
+        names = sorted({task.group for task in self.tasks})
+        return tuple(names) if len(names) > 1 else ()
+
+    def success_at_trial(self, group: str | None = None) -> list[Estimate]:
+        """The success rate by trial 0…T, in [0, 1].
+
+        Args:
+            group: of one kind of task only.
+
+        Raises:
+            ActorError: the actor failed on too many tasks, see :attr:`refusal`.
+        """
+        return self._by_trial(lambda task: task.success, group)
+
+    def return_at_trial(self, group: str | None = None) -> list[Estimate]:
+        """The mean return by trial 0…T, in the unit of the environment's rewards.
+
+        Raises:
+            ActorError: the actor failed on too many tasks.
+        """
+        return self._by_trial(lambda task: task.returns, group)
+
+    def _by_trial(self, figures: Callable[[TaskResult], Sequence[float]], group: str | None) -> list[Estimate]:
+        if self.refusal is not None:
+            raise ActorError(self.refusal)
+        rows = [figures(task) for task in self.scored if group is None or task.group == group]
+        return [
+            bootstrap_mean([row[trial] for row in rows], seed=derive_seed(self.config.seed, "bootstrap", trial))
+            for trial in range(self.config.trials + 1)
+        ]
+
+
+def compare(evaluation: Evaluation, against: Evaluation) -> list[Estimate]:
+    """The difference of two policies' success by trial 0…T, paired over the tasks that both were scored on.
+
+    Raises:
+        ActorError: one of them has no success rate.
+        ConfigError: they did not play the same tasks.
+    """
+    for one in (evaluation, against):
+        if one.refusal is not None:
+            raise ActorError(one.refusal)
+    if [task.task_id for task in evaluation.tasks] != [task.task_id for task in against.tasks]:
+        raise ConfigError(
+            f"{evaluation.reflector!r} and {against.reflector!r} played other tasks. Evaluate both with one config."
+        )
+    trials, seed = evaluation.config.trials, evaluation.config.seed
+    pairs = [
+        (one.success, other.success)
+        for one, other in zip(evaluation.tasks, against.tasks, strict=True)
+        if one.actor_error is None and other.actor_error is None
+    ]
+    return [
+        paired_difference(
+            [one[trial] for one, _ in pairs],
+            [other[trial] for _, other in pairs],
+            seed=derive_seed(seed, "paired", trial),
+        )
+        for trial in range(trials + 1)
+    ]
+
+
+def evaluate(
+    env_id: str,
+    policy: Policy,
+    *,
+    split: str = "test",
+    num_tasks: int | None = None,
+    trials: int = 3,
+    seed: int = 0,
+    env_kwargs: Mapping[str, Any] | None = None,
+    max_error_rate: float = 0.05,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Evaluates one policy. The arguments are the fields of :class:`EvaluationConfig`.
+
+    Raises:
+        ConfigError: an argument is out of its rule.
+
+    >>> from retro_gym_agents.policies import make_policy
+    >>> result = evaluate("RetroIdentity-v0", make_policy("oracle"), num_tasks=8, trials=1)
+    >>> [estimate.mean for estimate in result.success_at_trial()]
+    [0.0, 1.0]
+    """
+    config = EvaluationConfig(env_id, split, num_tasks, trials, seed, env_kwargs or {}, max_error_rate)
+    (evaluation,) = evaluate_all(config, [policy], progress=progress)
+    return evaluation
+
+
+def evaluate_all(
+    config: EvaluationConfig, policies: Sequence[Policy], *, progress: Progress = silent
+) -> list[Evaluation]:
+    """Evaluates several policies on the same tasks, seeds and first trials.
+
+    Args:
+        config: what is played.
+        policies: what writes the reflections; their names must differ.
+        progress: told after each task.
+
+    Returns:
+        One evaluation for each policy, in their order.
+
+    Raises:
+        ConfigError: the environment, the split or a policy is unknown or does not fit.
+    """
+    names = [policy.name for policy in policies]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"policies are named {names}; give each once.")
+    starts = _start_all(config, progress)
+    evaluations = []
+    for policy in policies:
+        evaluations.append(_play_on(config, policy, starts, progress))
+        if isinstance(policy, ReflectorPolicy) and len(policies) > 1:
+            policy.unload()  # several large models need not be held at once
+    return evaluations
+
+
+def _chosen(task_ids: Sequence[str], config: EvaluationConfig) -> list[str]:
+    """The tasks to play, in the order of the split."""
+    if not task_ids:
+        raise ConfigError(f"split {config.split!r} of {config.env_id} holds no task.")
+    if config.num_tasks is None or config.num_tasks >= len(task_ids):
+        return list(task_ids)
+    rng = np.random.default_rng(derive_seed(config.seed, "tasks"))
+    return [task_ids[i] for i in sorted(rng.choice(len(task_ids), size=config.num_tasks, replace=False))]
+
+
+def _start_all(config: EvaluationConfig, progress: Progress) -> list[Episode]:
+    """Plays trial 0 of every task."""
+    fixed = {"split": config.split, "max_reflections": max(1, config.trials), "reward": "return"}
+    first = make_retro_env(config.env_id, **{**config.env_kwargs, **fixed})
+    task_ids = _chosen(first.task_env.task_ids(config.split), config)
+    episodes = []
+    for task_id in task_ids:
+        episodes.append(Episode.start(first, task_id, seed=derive_seed(config.seed, "episode", task_id)))
+        progress("trial 0", len(episodes), len(task_ids))
+    return episodes
+
+
+def _play_on(config: EvaluationConfig, policy: Policy, starts: Sequence[Episode], progress: Progress) -> Evaluation:
+    """Plays trials 1…T of every task with one policy's reflections."""
+    episodes = [start.twin() for start in starts]
+    for trial in range(1, config.trials + 1):
+        play_next_trial(episodes, policy, seed=derive_seed(config.seed, "reflection", trial), progress=progress)
+    return Evaluation(config, policy.name, tuple(map(_result, episodes)), total_stats(episodes))
+
+
+def _result(episode: Episode) -> TaskResult:
+    return TaskResult(
+        episode.task_id,
+        episode.env.task_env.task_group(episode.task_id),
+        tuple(episode.success),
+        tuple(episode.returns),
+        tuple(episode.reflections),
+        episode.actor_error,
+    )

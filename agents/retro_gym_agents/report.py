@@ -1,0 +1,279 @@
+"""What an evaluation says: tables for the terminal, and JSON that is the same byte by byte for the same seed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from retro_gym.errors import ConfigError
+from retro_gym_agents.evaluation import Evaluation, compare
+from retro_gym_agents.policies import BASELINES, TINY
+from retro_gym_agents.statistics import Estimate, gain_share
+
+__all__ = ["check_output", "gain_shares", "print_tables", "to_json", "write_json"]
+
+_DIGITS = 6  # of the figures in JSON: far below any interval, far above the noise of float arithmetic
+_NO_FIGURE = "-"
+_NOT_REPORTED = ("records",)  # where the records go says nothing about the result
+
+
+def to_json(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
+    """One evaluation as a flat object; several as ``policies``, with their paired differences and gain shares.
+
+    Rates are in [0, 1], differences too (0.25 is 25 points), gain shares in percent; lists go by trial, trial 0
+    first. What could not be scored is null.
+
+    Raises:
+        ConfigError: there is no evaluation, or they are of different configs.
+    """
+    if not evaluations:
+        raise ConfigError("there is no evaluation to report.")
+    if len(evaluations) == 1:
+        return _flat(evaluations[0])
+    config = evaluations[0].config
+    if any(evaluation.config != config for evaluation in evaluations):
+        raise ConfigError("the evaluations are of different configs; evaluate all policies with one.")
+    return {
+        "env_id": config.env_id,
+        "split": config.split,
+        "seed": config.seed,
+        "num_tasks": len(evaluations[0].tasks),
+        "policies": [_flat(evaluation) for evaluation in evaluations],
+        "paired": [
+            {"reflector": one.reflector, "against": other.reflector, **_figures("difference_at_trial", estimates)}
+            for one, other, estimates in _paired(evaluations)
+        ],
+        "gain_share": {
+            name: [None if share is None else round(share, _DIGITS) for share in shares]
+            for name, shares in gain_shares(evaluations).items()
+        },
+    }
+
+
+def write_json(evaluations: Sequence[Evaluation], path: str | os.PathLike[str]) -> None:
+    """Writes :func:`to_json` to a file, whole or not at all.
+
+    Raises:
+        ConfigError: nothing can be written there.
+    """
+    target = check_output(path)
+    text = json.dumps(to_json(evaluations), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    draft.write_text(text, encoding="utf-8", newline="\n")
+    draft.replace(target)
+
+
+def check_output(path: str | os.PathLike[str]) -> Path:
+    """The path of a file that can be written; its folder is created. To be asked before hours of work, not after.
+
+    Raises:
+        ConfigError: it is a folder, or its folder cannot be created or written to.
+    """
+    target = Path(path).expanduser()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{path}: its folder cannot be created ({error.strerror}). Give another path.") from error
+    if target.is_dir():
+        raise ConfigError(f"{path} is a folder. Give the path of a file.")
+    if not os.access(target if target.exists() else target.parent, os.W_OK):
+        raise ConfigError(f"{path} cannot be written to. Give another path.")
+    return target
+
+
+def gain_shares(evaluations: Sequence[Evaluation]) -> dict[str, list[float | None]]:
+    """How far each policy has come from ``none`` to ``oracle``, in percent, by trial 0…T.
+
+    Empty unless both were evaluated and scored; an entry is None where the oracle gains nothing, as at trial 0.
+    """
+    scored = {one.reflector: one for one in evaluations if one.refusal is None}
+    if "none" not in scored or "oracle" not in scored:
+        return {}
+    rates = {name: [estimate.mean for estimate in one.success_at_trial()] for name, one in scored.items()}
+    return {
+        name: [
+            gain_share(score, none=none, oracle=oracle)
+            for score, none, oracle in zip(rates[name], rates["none"], rates["oracle"], strict=True)
+        ]
+        for name in rates
+        if name not in ("none", "oracle")
+    }
+
+
+def print_tables(evaluations: Sequence[Evaluation], console: Console) -> None:
+    """Prints what :func:`to_json` holds, task rows aside, in percent and percentage points."""
+    config = evaluations[0].config
+    console.print(
+        f"{config.env_id}: {len(evaluations[0].tasks)} tasks of split {config.split!r}, seed {config.seed}",
+        highlight=False,
+        markup=False,
+    )
+    console.print(_success_table(evaluations))
+    if evaluations[0].groups and config.trials:
+        console.print(_group_table(evaluations))
+    pairs = list(_paired(evaluations))
+    if pairs and config.trials:
+        console.print(_paired_table(pairs, config.trials))
+    shares = gain_shares(evaluations)
+    if shares and config.trials:
+        console.print(_share_table(shares, config.trials))
+    console.print(_cost_table(evaluations))
+    for evaluation in evaluations:
+        if evaluation.errors and evaluation.refusal is None:
+            console.print(
+                f"{evaluation.reflector}: {evaluation.errors} of {len(evaluation.tasks)} tasks were lost to actor "
+                "errors; they are in no figure above.",
+                style="yellow",
+                highlight=False,
+                markup=False,
+            )
+
+
+# -- JSON ------------------------------------------------------------------------------------------------------------
+
+
+def _flat(evaluation: Evaluation) -> dict[str, Any]:
+    config, stats = evaluation.config, evaluation.stats
+    return {
+        "env_id": config.env_id,
+        "reflector": evaluation.reflector,
+        "split": config.split,
+        "seed": config.seed,
+        "num_tasks": len(evaluation.tasks),
+        "trials": config.trials,
+        "env_kwargs": {
+            key: value
+            for key, value in sorted(config.env_kwargs.items())
+            if key not in _NOT_REPORTED and isinstance(value, str | int | float | bool | None)
+        },
+        **_scores(evaluation, None),
+        "actor_calls": stats.calls,
+        "actor_errors": stats.errors,
+        "prompt_tokens": stats.prompt_tokens,
+        "completion_tokens": stats.completion_tokens,
+        "refused": evaluation.refusal,
+        "groups": {
+            group: {"num_tasks": _size(evaluation, group), **_scores(evaluation, group)} for group in evaluation.groups
+        },
+        "tasks": [dataclasses.asdict(task) for task in evaluation.tasks],
+    }
+
+
+def _scores(evaluation: Evaluation, group: str | None) -> dict[str, Any]:
+    if evaluation.refusal is not None:
+        return {"success_at_trial": None, "ci95": None, "mean_return_at_trial": None}
+    returns = [_number(estimate.mean) for estimate in evaluation.return_at_trial(group)]
+    return {**_figures("success_at_trial", evaluation.success_at_trial(group)), "mean_return_at_trial": returns}
+
+
+def _figures(name: str, estimates: Sequence[Estimate]) -> dict[str, Any]:
+    return {
+        name: [_number(estimate.mean) for estimate in estimates],
+        "ci95": [[_number(estimate.low), _number(estimate.high)] for estimate in estimates],
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, _DIGITS)
+
+
+def _size(evaluation: Evaluation, group: str) -> int:
+    return sum(task.group == group for task in evaluation.tasks)
+
+
+def _paired(evaluations: Sequence[Evaluation]) -> Iterator[tuple[Evaluation, Evaluation, list[Estimate]]]:
+    """Each policy against the first, and each trained reflector against the tiny one that it came from."""
+    scored = [one for one in evaluations if one.refusal is None]
+    for one in scored[1:]:
+        if scored[0] is evaluations[0]:
+            yield one, scored[0], compare(one, scored[0])
+    tiny = next((one for one in scored if one.reflector == TINY), None)
+    if tiny is not None and tiny is not evaluations[0]:
+        for one in scored:
+            if one.reflector != TINY and one.reflector not in BASELINES and one is not evaluations[0]:
+                yield one, tiny, compare(one, tiny)
+
+
+# -- tables ------------------------------------------------------------------------------------------------------------
+
+
+def _table(title: str, name: str, figures: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column(name, overflow="fold", min_width=8)
+    for header in figures:
+        table.add_column(header, justify="right", no_wrap=True)
+    return table
+
+
+def _success_table(evaluations: Sequence[Evaluation]) -> Table:
+    trials = evaluations[0].config.trials
+    headers = [*[f"trial {trial}" for trial in range(trials + 1)], "return"]
+    table = _table("Success by trial, % and 95 % interval; mean return at the end", "reflector", headers)
+    for one in evaluations:
+        if one.refusal is None:
+            success = [_percent(estimate) for estimate in one.success_at_trial()]
+            table.add_row(_escaped(one.reflector), *success, f"{one.return_at_trial()[-1].mean:.3f}")
+        else:
+            table.add_row(_escaped(one.reflector), *[_NO_FIGURE] * len(headers))
+    return table
+
+
+def _share_table(shares: dict[str, list[float | None]], trials: int) -> Table:
+    headers = [f"trial {trial}" for trial in range(1, trials + 1)]
+    table = _table("How far from none (0 %) to oracle (100 %)", "reflector", headers)
+    for name, by_trial in shares.items():
+        table.add_row(_escaped(name), *[_NO_FIGURE if share is None else f"{share:.0f} %" for share in by_trial[1:]])
+    return table
+
+
+def _group_table(evaluations: Sequence[Evaluation]) -> Table:
+    first, trials = evaluations[0], evaluations[0].config.trials
+    headers = [f"{_escaped(group) or 'other'}\n({_size(first, group)} tasks)" for group in first.groups]
+    table = _table(f"By kind of task, trial 0 → {trials}, %", "reflector", headers)
+    for one in evaluations:
+        if one.refusal is None:
+            by_group = [one.success_at_trial(group) for group in one.groups]
+            cells = [f"{100 * estimates[0].mean:.1f} → {_percent(estimates[-1])}" for estimates in by_group]
+            table.add_row(_escaped(one.reflector), *cells)
+    return table
+
+
+def _paired_table(pairs: Sequence[tuple[Evaluation, Evaluation, list[Estimate]]], trials: int) -> Table:
+    headers = [f"trial {trial}" for trial in range(1, trials + 1)]
+    table = _table("Paired differences in success, points and 95 % interval", "reflector − against", headers)
+    for one, other, estimates in pairs:
+        cells = [_percent(estimate, sign="+", to=" … ") for estimate in estimates[1:]]
+        table.add_row(_escaped(f"{one.reflector} − {other.reflector}"), *cells)
+    return table
+
+
+def _cost_table(evaluations: Sequence[Evaluation]) -> Table:
+    table = _table(
+        "What the actor cost, trial 0 included", "reflector", ["calls", "errors", "tokens read", "tokens written"]
+    )
+    for one in evaluations:
+        stats = one.stats
+        costs = (stats.calls, stats.errors, stats.prompt_tokens, stats.completion_tokens)
+        table.add_row(_escaped(one.reflector), *[f"{cost:,}" for cost in costs])
+    return table
+
+
+def _percent(estimate: Estimate, sign: str = "", to: str = "–") -> str:
+    if math.isnan(estimate.mean):
+        return _NO_FIGURE
+    mean, low, high = (f"{100 * value:{sign}.1f}" for value in (estimate.mean, estimate.low, estimate.high))
+    return f"{mean}\n[dim]{low}{to}{high}[/dim]"
+
+
+def _escaped(text: str) -> str:
+    """A name that may hold brackets, which rich would read as its markup."""
+    return text.replace("[", r"\[")

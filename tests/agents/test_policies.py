@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import pytest
+
+from retro_gym.errors import ConfigError, MissingExtraError
+from retro_gym_agents.episodes import make_retro_env
+from retro_gym_agents.policies import BASELINES, VAGUE_REFLECTION, BaselinePolicy, Policy, ReflectorPolicy, make_policy
+
+
+def failures(num: int = 12):
+    envs = []
+    for i, word in zip(range(num), ["red", "green", "blue", "gold"] * num, strict=False):
+        env = make_retro_env("RetroIdentity-v0", split="test")
+        env.reset(seed=i, options={"task_id": f"test-{i}-{word}"})
+        envs.append(env)
+    return envs
+
+
+def reflections(policy: Policy, envs, seed: int = 0) -> list[str]:
+    return policy.reflect(["failed"] * len(envs), envs, [seed + i for i in range(len(envs))])
+
+
+class FakeReflector:
+    loaded: list[tuple[str, dict[str, object]]] = []  # noqa: RUF012 - emptied by the fixture
+
+    @classmethod
+    def load(cls, name, **kwargs):
+        cls.loaded.append((name, kwargs))
+        return cls()
+
+    def reflect(self, observations, *, greedy, seed, batch_size):
+        return [f"{text}:{greedy}:{batch_size}:{seed}" for text in observations]
+
+
+@pytest.fixture
+def fake_reflector(monkeypatch):
+    module = ModuleType("retro_gym_agents.reflector")
+    module.Reflector = FakeReflector  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "retro_gym_agents.reflector", module)
+    monkeypatch.setattr(FakeReflector, "loaded", [])
+    return FakeReflector
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_every_baseline_is_a_policy_that_writes_one_text_each(name):
+    policy = make_policy(name)
+    assert isinstance(policy, Policy)
+    assert policy.name == name
+    envs = failures(3)
+    before = [env.trajectory for env in envs]
+    texts = reflections(policy, envs)
+    assert len(texts) == 3
+    assert all(isinstance(text, str) for text in texts)
+    assert texts == reflections(policy, envs)
+    assert [env.trajectory for env in envs] == before
+
+
+def test_what_the_baselines_say():
+    envs = failures(4)
+    assert reflections(make_policy("none"), envs) == [""] * 4
+    assert reflections(make_policy("vague"), envs) == [VAGUE_REFLECTION] * 4
+    assert reflections(make_policy("oracle"), envs) == ["red", "green", "blue", "gold"]
+
+
+def test_shuffled_is_the_oracle_on_other_tasks_of_the_split():
+    env = make_retro_env("RetroIdentity-v0", split="test", num_tasks=4)
+    env.reset(seed=0, options={"task_id": "test-2-blue"})
+    texts = make_policy("shuffled").reflect(["failed"] * 60, [env] * 60, range(60))
+    assert set(texts) == {"red", "green", "gold"}
+
+
+def test_shuffled_and_noisy_are_drawn_from_the_seeds():
+    envs = failures(12)
+    for name in ("shuffled", "noisy"):
+        policy = make_policy(name)
+        assert reflections(policy, envs, seed=1) == reflections(policy, envs, seed=1)
+        assert reflections(policy, envs, seed=1) != reflections(policy, envs, seed=2)
+
+
+def test_shuffled_needs_a_second_task():
+    env = make_retro_env("RetroIdentity-v0", split="test", num_tasks=1)
+    env.reset(seed=0, options={"task_id": "test-0-red"})
+    with pytest.raises(ConfigError, match="holds just one"):
+        make_policy("shuffled").reflect([""], [env], [0])
+
+
+def test_reflector_is_loaded_when_first_asked_and_once(fake_reflector):
+    policy = make_policy("tiny", greedy=True, device="meta", batch_size=7)
+    assert policy.name == "tiny"
+    assert fake_reflector.loaded == []
+    first = policy.reflect(["a", "b"], [], [3, 4])
+    assert first == policy.reflect(["a", "b"], [], [3, 4])
+    assert [text.split(":")[:3] for text in first] == [["a", "True", "7"], ["b", "True", "7"]]
+    assert first != policy.reflect(["a", "b"], [], [3, 5])
+    assert fake_reflector.loaded == [("tiny", {"lora": None, "device": "meta"})]
+
+
+def test_unloaded_reflector_is_loaded_again(fake_reflector):
+    policy = ReflectorPolicy("tiny")
+    policy.reflect(["a"], [], [0])
+    policy.unload()
+    policy.reflect(["a"], [], [0])
+    assert len(fake_reflector.loaded) == 2
+
+
+@pytest.mark.parametrize("inner", [".", "best", "adapter"])
+def test_folder_of_a_run_or_of_an_adapter_is_taken(tmp_path, inner, fake_reflector):
+    (tmp_path / inner).mkdir(exist_ok=True)
+    (tmp_path / inner / "adapter_config.json").write_text("{}")
+    policy = make_policy(str(tmp_path))
+    policy.reflect(["a"], [], [0])
+    assert fake_reflector.loaded[0][0] == policy.name == str(tmp_path)
+
+
+def test_hub_names_are_left_to_the_loader():
+    assert make_policy("Qwen/Qwen2.5-1.5B-Instruct").name == "Qwen/Qwen2.5-1.5B-Instruct"
+    assert make_policy("gpt2").name == "gpt2"
+
+
+def test_names_that_lead_nowhere_are_refused_at_once(tmp_path):
+    (tmp_path / "notes.txt").write_text("no model")
+    with pytest.raises(ConfigError, match=r"holds \['notes.txt'\]"):
+        make_policy(str(tmp_path))
+    with pytest.raises(ConfigError, match="is a file"):
+        make_policy(str(tmp_path / "notes.txt"))
+    with pytest.raises(ConfigError, match="no such folder"):
+        make_policy(str(tmp_path / "absent"))
+    with pytest.raises(ConfigError, match="no such folder"):
+        make_policy("./absent")
+    with pytest.raises(ConfigError, match="Did you mean 'vague'"):
+        make_policy("vauge")
+    with pytest.raises(ConfigError, match="Did you mean 'none'"):
+        BaselinePolicy("non")
+    with pytest.raises(ConfigError, match="batch_size is 0"):
+        ReflectorPolicy("tiny", batch_size=0)
+
+
+def test_missing_torch_names_the_extra(monkeypatch):
+    monkeypatch.delitem(sys.modules, "retro_gym_agents.reflector", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match=r"retro-gym\[train\]"):
+        make_policy("tiny").reflect(["a"], [], [0])
