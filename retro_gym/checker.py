@@ -86,7 +86,7 @@ def _play(env: RetroEnv, seed: int) -> list[Any]:
     steps: list[Any] = [env.reset(seed=seed)]
     done = False
     rng = np.random.default_rng(seed)
-    while not done:
+    while not done and len(steps) <= env.max_reflections:
         steps.append(env.step(_REFLECTIONS[int(rng.integers(len(_REFLECTIONS)))]))
         done = steps[-1][2] or steps[-1][3]
     return steps

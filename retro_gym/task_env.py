@@ -43,6 +43,7 @@ class TaskEnv(gym.Env[str, str]):
         Raises:
             UnknownTaskError: the environment has no such split.
         """
+        raise NotImplementedError(f"{type(self).__name__} must define task_ids(split).")  # gym.Env is no ABC
 
     def task_group(self, task_id: str) -> str:
         """The kind of task, where reports are to keep kinds apart (HotpotQA: bridge, comparison); empty otherwise."""

@@ -1,0 +1,147 @@
+"""Text environments that know nothing of retro_gym."""
+
+import gymnasium as gym
+import pytest
+
+from retro_gym import RetroEnv, TextTask, check_retro_env
+from retro_gym.errors import ConfigError, UnknownTaskError
+from retro_gym.prompts import TaskPrompt
+from retro_gym.task_env import TaskEnv, as_task_env
+from retro_gym.testing import EchoActor, IdentityEnv
+
+
+class Guess(gym.Env):
+    """A user's own game: guess a number below 10 within three turns."""
+
+    metadata = {"render_modes": [], "render_fps": 1}  # noqa: RUF012
+    observation_space = gym.spaces.Text(100)
+    action_space = gym.spaces.Text(100)
+
+    def __init__(self, top=10):
+        self.top = top
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.number = int(self.np_random.integers(self.top))
+        self.turns = 0
+        return f"Guess a number below {self.top}.", {"hint": "none"}
+
+    def step(self, action):
+        self.turns += 1
+        right = action == str(self.number)
+        return ("Right." if right else "Wrong."), int(right), right, self.turns == 3, {"hint": "none"}
+
+
+def guess_last_reflection(prompts):
+    return [prompt.reflections[-1] if prompt.reflections else "?" for prompt in prompts]
+
+
+def test_an_episode_of_a_users_own_game():
+    env = RetroEnv(Guess(), actor=guess_last_reflection)
+    observation, info = env.reset(seed=0)
+    assert info["task_id"].startswith("seed-")
+    assert "Guess a number below 10." in observation
+    assert len(info["trajectory"]["turns"]) == 3
+    number = str(env.task_env.env.number)
+    outcomes = env.branch([str(i) for i in range(10)])
+    assert [outcome.reflection for outcome in outcomes if outcome.success] == [number]
+    _, reward, terminated, _, info = env.step(number)
+    assert (reward, terminated, info["success"]) == (1.0, True, True)
+
+
+def test_such_an_environment_passes_the_check():
+    check_retro_env(RetroEnv(Guess(), actor=guess_last_reflection))
+
+
+def test_a_task_is_fixed_by_its_seed():
+    task = TextTask(Guess())
+    numbers = set()
+    for _ in range(3):
+        observation, info = task.reset(options={"task_id": "seed-7"})
+        assert (observation, info["task_id"], info["success"]) == ("Guess a number below 10.", "seed-7", False)
+        numbers.add(task.env.number)
+    assert len(numbers) == 1
+
+
+def test_without_a_task_the_seed_draws_one():
+    task = TextTask(Guess())
+    drawn = [task.reset(seed=seed)[1]["task_id"] for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_splits_are_disjoint_seeds():
+    task = TextTask(Guess())
+    splits = [set(task.task_ids(split)) for split in ("train", "validation", "test")]
+    assert [len(split) for split in splits] == [10_000, 500, 500]
+    assert len(set.union(*splits)) == 11_000
+    with pytest.raises(UnknownTaskError, match="'dev' is not one of"):
+        task.task_ids("dev")
+
+
+@pytest.mark.parametrize("task_id", ["7", "seed-", "seed-x", "seed--1", "task-7", 7])
+def test_a_task_id_of_another_form_is_refused(task_id):
+    with pytest.raises(UnknownTaskError, match="'seed-N'"):
+        TextTask(Guess()).reset(options={"task_id": task_id})
+
+
+def test_success_is_a_return_of_at_least_the_threshold():
+    class Paying(Guess):
+        def step(self, action):
+            observation, _, _, truncated, info = super().step(action)
+            return observation, 0.5, False, truncated, info
+
+    task = TextTask(Paying(), success_threshold=1.0)
+    task.reset(seed=0)
+    assert [task.step("?")[4]["success"] for _ in range(3)] == [False, True, True]
+    task.reset(seed=0)
+    assert not task.solved
+    env = RetroEnv(Paying(), actor=guess_last_reflection, success_threshold=1.5)
+    assert env.reset(options={"task_id": "seed-0"})[1]["success"]
+    assert len(env.trajectory.turns) == 3
+
+
+def test_what_the_actor_is_told():
+    actor = EchoActor("5")
+    task = TextTask(Guess(), prompt=TaskPrompt("Guess well."), max_turns=2)
+    RetroEnv(task, actor=actor).reset(options={"task_id": "seed-0"})
+    assert actor.prompts[0].instruction == "Guess well."
+    assert len(actor.prompts) <= 2
+    assert "Action:" in TextTask(Guess()).prompt.instruction
+
+
+def test_what_a_text_game_lacks_is_a_clear_error():
+    with pytest.raises(ConfigError, match="no scripted actor. Give RetroEnv another one"):
+        RetroEnv(Guess())
+    task = TextTask(Guess())
+    with pytest.raises(ConfigError, match="no oracle"):
+        task.oracle_reflection("seed-0")
+    with pytest.raises(ConfigError, match="no noisy"):
+        task.noisy_reflection(None, None)
+    assert task.task_group("seed-0") == ""
+
+
+def test_close_closes_the_game():
+    class Closing(Guess):
+        closed = False
+
+        def close(self):
+            self.closed = True
+
+    game = Closing()
+    TextTask(game).close()
+    assert game.closed
+
+
+def test_task_environments_are_taken_as_they_are():
+    env = IdentityEnv()
+    assert as_task_env(env) is env
+    assert isinstance(as_task_env("Identity-v0"), IdentityEnv)
+    assert as_task_env(gym.wrappers.TimeLimit(env, 3)) is env
+
+
+def test_task_ids_must_be_defined():
+    class Unfinished(TaskEnv):
+        prompt = TaskPrompt("")
+
+    with pytest.raises(NotImplementedError, match="Unfinished must define task_ids"):
+        Unfinished().task_ids("train")
