@@ -9,7 +9,7 @@ from retro_gym.task_env import TaskEnv
 
 
 class Graded(TaskEnv):
-    """Pays the number that the actor says; 1.0 and more solves the task. Some tasks show what solves them."""
+    """Pays the number that the actor says; 1.0 and more solves the task."""
 
     metadata = {"render_modes": [], "render_fps": 1}
     prompt = TaskPrompt("Say a number.")

@@ -85,7 +85,7 @@ class StaleTrajectory(Base):
 
 
 class SharedTurns(Base):
-    turns: list = []  # noqa: RUF012 - the fault that is to be found
+    turns: list[object] = []
 
     def _info(self):
         info = super()._info()

@@ -16,7 +16,7 @@ def drawn_tree():
     path, rows = [], []
     for line in inspect.getdoc(errors).splitlines():
         found = re.match(r"( *[│ ]*(?:[├└]── )?)(\w+Error)(?: \((.*?)\))?", line)
-        if found is None or "──" not in line and found.group(2) != "RetroGymError":
+        if found is None or ("──" not in line and found.group(2) != "RetroGymError"):
             continue
         depth = (len(found.group(1)) - 4) // 4
         path[depth:] = [found.group(2)]

@@ -66,7 +66,7 @@ def test_a_last_line_torn_at_any_byte_is_repaired(path):
     writer = RecordWriter(path)
     writer.append("trial", {"n": 0})
     first = writer.position
-    writer.append("trial", {"n": 1, "text": "反省 \\ \" \n"})
+    writer.append("trial", {"n": 1, "text": '反省 \\ " \n'})
     writer.close()
     whole = path.read_bytes()
     for torn in range(first, len(whole)):

@@ -13,7 +13,7 @@ from retro_gym.testing import EchoActor, IdentityEnv
 class Guess(gym.Env):
     """A user's own game: guess a number below 10 within three turns."""
 
-    metadata = {"render_modes": [], "render_fps": 1}  # noqa: RUF012
+    metadata = {"render_modes": [], "render_fps": 1}
     observation_space = gym.spaces.Text(100)
     action_space = gym.spaces.Text(100)
 
@@ -110,7 +110,7 @@ def test_what_the_actor_is_told():
 
 
 def test_what_a_text_game_lacks_is_a_clear_error():
-    with pytest.raises(ConfigError, match="no scripted actor. Give RetroEnv another one"):
+    with pytest.raises(ConfigError, match=r"no scripted actor\. Give RetroEnv another one"):
         RetroEnv(Guess())
     task = TextTask(Guess())
     with pytest.raises(ConfigError, match="no oracle"):
