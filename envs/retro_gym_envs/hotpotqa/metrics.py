@@ -1,0 +1,53 @@
+"""How an answer is judged: exact match and token F1, as HotpotQA's official evaluation defines them."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+
+__all__ = ["exact_match", "f1_score", "normalize_answer"]
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)  # ASCII only, as in the official evaluation
+_CLOSED_ANSWERS = frozenset({"yes", "no", "noanswer"})
+
+
+def normalize_answer(text: str) -> str:
+    """Lower case, without punctuation and articles, single spaces.
+
+    >>> normalize_answer("  The Eiffel-Tower, a  landmark. ")
+    'eiffeltower landmark'
+    """
+    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split())
+
+
+def exact_match(prediction: str, gold: str) -> bool:
+    """Whether both are the same after normalisation.
+
+    >>> exact_match("the Beatles", "Beatles!")
+    True
+    """
+    return normalize_answer(prediction) == normalize_answer(gold)
+
+
+def f1_score(prediction: str, gold: str) -> float:
+    """Harmonic mean of token precision and recall, over multisets of normalised tokens; in [0, 1].
+
+    Yes, no and noanswer are all or nothing: where one side is one of them and the sides differ, the score is 0.
+    Two answers without any token (for example two articles) match exactly, yet score 0, as they do officially.
+
+    >>> f1_score("Barack Obama", "Barack Hussein Obama")
+    0.8
+    >>> f1_score("yes it is", "yes")
+    0.0
+    """
+    predicted, wanted = normalize_answer(prediction), normalize_answer(gold)
+    if predicted != wanted and (predicted in _CLOSED_ANSWERS or wanted in _CLOSED_ANSWERS):
+        return 0.0
+    predicted_tokens, wanted_tokens = predicted.split(), wanted.split()
+    common = sum((Counter(predicted_tokens) & Counter(wanted_tokens)).values())
+    if common == 0:
+        return 0.0
+    precision, recall = common / len(predicted_tokens), common / len(wanted_tokens)
+    return 2 * precision * recall / (precision + recall)

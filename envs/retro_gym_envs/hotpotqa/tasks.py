@@ -1,0 +1,371 @@
+"""HotpotQA tasks: the public schema, checked at the door, and sets of tasks read from files."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from retro_gym.errors import ConfigError, DataError, UnknownTaskError, did_you_mean, one_line
+from retro_gym.seeding import derive_seed
+from retro_gym_envs.hotpotqa.docstore import DocStore
+from retro_gym_envs.json_rows import read_rows
+
+__all__ = ["SPLITS", "HotpotTask", "TaskFiles", "TaskSet", "TaskSource", "load_tasks"]
+
+SPLITS = ("train", "validation", "test")
+
+TaskFiles: TypeAlias = "str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]"
+"""One file for every split, or a file for each of some splits."""
+
+_KEYS = ("_id", "question", "answer", "type", "level", "supporting_facts", "context")
+_REMEDY = "Use the files from hotpotqa.github.io (not the columns of a data set hub), or write what to_json returns."
+
+
+@dataclasses.dataclass(frozen=True)
+class HotpotTask:
+    """One question with its answer and its paragraphs. Equal tasks are interchangeable; copies are shared."""
+
+    task_id: str
+    """``_id`` in the public schema."""
+    question: str
+    answer: str
+    type: str
+    """``bridge`` or ``comparison``; files of kindred data sets have other kinds."""
+    level: str
+    """``easy``, ``medium`` or ``hard``."""
+    supporting_facts: tuple[tuple[str, int], ...]
+    """Title and sentence index of each sentence that the answer rests on. Some indices of the public data lie behind
+    the paragraph's last sentence; they are kept as they are."""
+    context: tuple[tuple[str, tuple[str, ...]], ...]
+    """Title and sentences of each paragraph; sentences behind the first may begin with a space."""
+
+    def __hash__(self) -> int:
+        return hash(self.task_id)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> HotpotTask:
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """A fresh dict in the public schema."""
+        return {
+            "_id": self.task_id,
+            "question": self.question,
+            "answer": self.answer,
+            "type": self.type,
+            "level": self.level,
+            "supporting_facts": [list(fact) for fact in self.supporting_facts],
+            "context": [[title, list(sentences)] for title, sentences in self.context],
+        }
+
+    @classmethod
+    def from_json(cls, row: object, where: str = "a task") -> HotpotTask:
+        """Checks a row of the public schema. Keys beside the seven of the schema are ignored.
+
+        Args:
+            row: what the JSON parser returned.
+            where: file and record number, for the message.
+
+        Raises:
+            DataError: a key is missing, or a value is not what the schema says.
+        """
+        if not isinstance(row, dict):
+            raise DataError(f"{where}: is {_received(row)}; a task is a JSON object with the keys {', '.join(_KEYS)}.")
+        missing = [key for key in _KEYS if key not in row]
+        if missing:
+            raise DataError(f"{where}: {_missing(row, missing)}")
+        for key in _KEYS[:5]:
+            if not isinstance(row[key], str) or not row[key].strip():
+                raise _wrong(where, key, row[key], "a text that is not blank", "Correct it, or delete the record.")
+        context = _context(row["context"], where)
+        facts = _facts(row["supporting_facts"], context, where)
+        return cls(row["_id"], row["question"], row["answer"], row["type"], row["level"], facts, context)
+
+
+def _received(value: object) -> str:
+    try:
+        return f"{one_line(value)} ({type(value).__name__})"
+    except RecursionError:  # brackets nested hundreds of levels deep
+        return f"a {type(value).__name__}"
+
+
+def _wrong(where: str, field: str, value: object, rule: str, remedy: str) -> DataError:
+    return DataError(f"{where}: {field} is {_received(value)}; it must be {rule}. {remedy}")
+
+
+def _missing(row: Mapping[str, Any], missing: Sequence[str]) -> str:
+    if not {"answer", "supporting_facts"}.isdisjoint(missing) and {"_id", "question", "context"} <= row.keys():
+        return (
+            f"{missing[0]!r} is missing. Without answer and supporting_facts a task cannot be judged; the hidden-test "
+            "files have neither. Use a train or dev file of the distractor setting."
+        )
+    return (
+        f"{', '.join(map(repr, missing))} missing; its keys are {one_line(sorted(row), 120)}. "
+        f"Each record is one task with the keys {', '.join(_KEYS)}. {_REMEDY}"
+    )
+
+
+def _context(value: object, where: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    rule = "a list of paragraphs [title, [sentence, …]]"
+    if not isinstance(value, list) or not value:
+        raise _wrong(where, "context", value, f"{rule}, with at least one", _REMEDY)
+    for number, paragraph in enumerate(value):
+        match paragraph:
+            case [str(title), [*sentences]] if title.strip() and all(isinstance(text, str) for text in sentences):
+                continue
+        raise _wrong(where, f"context[{number}]", paragraph, "[title, [sentence, …]], all text", _REMEDY)
+    if not any(text.strip() for _, sentences in value for text in sentences):
+        raise _wrong(where, "context", value, f"{rule} with text in them", "Delete the record.")
+    return tuple((title, tuple(sentences)) for title, sentences in value)
+
+
+def _facts(value: object, context: tuple[tuple[str, tuple[str, ...]], ...], where: str) -> tuple[tuple[str, int], ...]:
+    if not isinstance(value, list) or not value:
+        raise _wrong(where, "supporting_facts", value, "a list of [title, sentence index], with at least one", _REMEDY)
+    titles = {title for title, _ in context}
+    for number, fact in enumerate(value):
+        field = f"supporting_facts[{number}]"
+        match fact:
+            case [str(title), int(index)] if index >= 0 and not isinstance(index, bool):
+                if title not in titles:
+                    raise DataError(
+                        f"{where}: {field} names {one_line(title)}, which is not the title of a paragraph of the "
+                        f"context.{did_you_mean(title[:200], titles)} In fullwiki files this is common: use the "
+                        "distractor setting. Otherwise correct the title, or delete the record."
+                    )
+                continue
+        raise _wrong(where, field, fact, "[title, sentence index], the index a whole number from 0 up", _REMEDY)
+    return tuple((title, index) for title, index in value)
+
+
+class TaskSource(Protocol):
+    """Where an environment has its tasks from. Immutable; deep copies are the object itself, and pickles are small."""
+
+    def __hash__(self) -> int: ...
+
+    def ids(self, split: str) -> Sequence[str]:
+        """The ids of a split, in a fixed order.
+
+        Raises:
+            UnknownTaskError: no such split.
+        """
+        ...
+
+    def get(self, task_id: str) -> HotpotTask:
+        """The task of that id.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        ...
+
+    def task_split(self, task_id: str) -> str:
+        """The split that a task belongs to.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _TaskFile:
+    """One file, read and checked."""
+
+    path: str
+    size: int
+    """In bytes."""
+    tasks: dict[str, HotpotTask]
+
+    @cached_property
+    def store(self) -> DocStore:
+        return DocStore(paragraph for task in self.tasks.values() for paragraph in task.context)
+
+
+class TaskSet:
+    """The tasks of one file or several. Made by :func:`load_tasks`; shared by all environments of a process.
+
+    A pickle holds the paths only: it is restored by reading the files again, which must be there and unchanged.
+    """
+
+    def __init__(
+        self, files: Mapping[str, _TaskFile], fold: tuple[int, int] | None, spec: str | dict[str, str]
+    ) -> None:
+        self._files = dict(files)
+        self._fold = fold
+        self._spec = spec
+        self._ids = {split: _fold_ids(files[split], split, fold) for split in SPLITS if split in files}
+        self._homes: dict[str, str] = {}  # task id to the split that it belongs to
+        for split, ids in self._ids.items():
+            for task_id in ids:
+                home = self._homes.setdefault(task_id, split)
+                if files[home] is not files[split]:
+                    raise DataError(
+                        f"task {one_line(task_id)} stands in {files[home].path} ({home}) and in {files[split].path} "
+                        f"({split}). Splits must not share tasks: delete it from one of the files."
+                    )
+
+    def __len__(self) -> int:
+        return len(self._homes)
+
+    def ids(self, split: str) -> Sequence[str]:
+        """The ids of a split, in the order of the file.
+
+        Raises:
+            UnknownTaskError: no such split.
+        """
+        if split not in self._ids:
+            raise UnknownTaskError(f"split {split!r} is not one of {list(self._ids)}.{did_you_mean(split, self._ids)}")
+        return self._ids[split]
+
+    def get(self, task_id: str) -> HotpotTask:
+        """The task of that id.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        return self._files[self.task_split(task_id)].tasks[task_id]
+
+    def task_split(self, task_id: str) -> str:
+        """The split that a task belongs to; where several have it, the first of train, validation, test.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        try:
+            return self._homes[task_id]
+        except KeyError:
+            raise UnknownTaskError(
+                f"task {one_line(task_id)} is not in {self._spec}. Its ids look like {next(iter(self._homes))!r}."
+            ) from None
+
+    def store(self, task_id: str) -> DocStore:
+        """The paragraphs of all tasks of the file that a task comes from, whatever their splits.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        return self._files[self.task_split(task_id)].store
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> TaskSet:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self._spec, self._fold, {split: file.size for split, file in self._files.items()})
+
+    def __repr__(self) -> str:
+        return f"TaskSet({self._spec!r}, fold={self._fold}, {len(self)} tasks)"
+
+
+def _fold_ids(file: _TaskFile, split: str, fold: tuple[int, int] | None) -> tuple[str, ...]:
+    """The tasks of a file that a split has: all, or by the hash of their ids."""
+    if fold is None:
+        return tuple(file.tasks)
+    index, count = fold
+    parts = {task_id: derive_seed("fold", task_id) % count for task_id in file.tasks}
+    test, validation = index, (index + 1) % count
+    wanted = {"train": set(range(count)) - {test, validation}, "validation": {validation}, "test": {test}}[split]
+    ids = tuple(task_id for task_id, part in parts.items() if part in wanted)
+    if not ids:
+        raise ConfigError(
+            f"fold={fold} leaves split {split!r} without a task: {file.path} has {len(file.tasks)}. Use fewer folds."
+        )
+    return ids
+
+
+def load_tasks(tasks: TaskFiles, fold: tuple[int, int] | None = None) -> TaskSet:
+    """Reads task files in the official schema: one JSON array, or JSONL.
+
+    A file is read record by record, and once per process as long as it does not change.
+
+    Args:
+        tasks: one path, or paths by split (``{"train": …, "test": …}``). Task files know no splits: with one path
+            **every split is the whole file**, so that training and testing on it is testing on the training tasks.
+            Use ``fold`` or several files where that matters.
+        fold: ``(i, n)``, with one path, for cross-validation over n >= 3 folds. Tasks fall into folds by a hash of
+            their ids; test is fold i, validation fold i + 1 (modulo n), train the others.
+
+    Raises:
+        DataError: a file cannot be used, or two of them share a task.
+        ConfigError: ``tasks`` or ``fold`` out of their rules.
+    """
+    if isinstance(tasks, Mapping):
+        unknown = [key for key in tasks if key not in SPLITS]
+        if unknown or not tasks:
+            raise ConfigError(
+                f"tasks has the keys {list(tasks)}; a mapping goes from split to path, splits are {SPLITS}."
+                f"{did_you_mean(str(unknown[0]), SPLITS) if unknown else ''}"
+            )
+        if fold is not None:
+            raise ConfigError("fold divides one file; with a mapping of files leave it out.")
+        paths = dict(tasks)
+    else:
+        paths = dict.fromkeys(SPLITS, tasks)
+    for path in paths.values():
+        if not isinstance(path, str | os.PathLike):
+            raise ConfigError(f"tasks is {one_line(tasks)}; give a path, or a dict of paths by split.")
+    keys = {path: _file_key(path) for path in set(paths.values())}
+    return _load(tuple((split, keys[path]) for split, path in paths.items()), _checked_fold(fold))
+
+
+def _checked_fold(fold: object) -> tuple[int, int] | None:
+    match fold:
+        case None:
+            return None
+        case [int(index), int(count)] if 0 <= index < count and count >= 3:
+            return index, count
+    raise ConfigError(f"fold is {one_line(fold)}; it must be (i, n) with n >= 3 folds and i from 0 to n - 1.")
+
+
+def _file_key(path: str | os.PathLike[str]) -> tuple[str, int, int]:
+    """Absolute path, time of change and size: what tells whether a file was read before."""
+    where = Path(path).absolute()
+    try:
+        stat = where.stat()
+    except (OSError, ValueError):
+        return str(where), 0, -1  # reading it says what is wrong
+    return str(where), stat.st_mtime_ns, stat.st_size
+
+
+_FileKey: TypeAlias = tuple[str, int, int]
+
+
+@lru_cache(maxsize=16)
+def _load(keys: tuple[tuple[str, _FileKey], ...], fold: tuple[int, int] | None) -> TaskSet:
+    files = {split: _read(*key) for split, key in keys}
+    paths = {split: key[0] for split, key in keys}
+    one_path = len(paths) == len(SPLITS) and len(set(paths.values())) == 1
+    return TaskSet(files, fold, paths["train"] if one_path else paths)
+
+
+@lru_cache(maxsize=4)
+def _read(path: str, mtime: int, size: int) -> _TaskFile:
+    """Reads a file; ``mtime`` and ``size`` are there so that a changed file is read again."""
+    tasks: dict[str, HotpotTask] = {}
+    for where, row in read_rows(path):
+        task = HotpotTask.from_json(row, where)
+        if task.task_id in tasks:
+            number = 1 + list(tasks).index(task.task_id)
+            raise DataError(
+                f"{where}: _id {one_line(task.task_id)} is that of record {number} already. Delete one of them."
+            )
+        tasks[task.task_id] = task
+    return _TaskFile(path, size, tasks)
+
+
+def _restore(spec: str | dict[str, str], fold: tuple[int, int] | None, sizes: dict[str, int]) -> TaskSet:
+    """Unpickles a task set."""
+    try:
+        tasks = load_tasks(spec, fold)
+    except DataError as error:
+        raise DataError(f"a pickled environment needs its task file: {error}") from error
+    for split, size in sizes.items():
+        file = tasks._files[split]
+        if file.size != size:
+            raise DataError(
+                f"{file.path} has {file.size} bytes; it had {size} when the environment was pickled. Restore the file."
+            )
+    return tasks

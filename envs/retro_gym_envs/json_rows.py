@@ -1,0 +1,159 @@
+"""Reads the rows of a data file one by one: a JSON array of objects, or JSONL, told apart by their first character.
+
+Whatever the file holds, memory and time stay bounded: a row may take 4 MB and ten levels of nesting.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from retro_gym.errors import DataError, one_line
+
+__all__ = ["read_rows"]
+
+_ROW_BYTES = 4_000_000  # a HotpotQA task takes about 7 kB
+_DEPTH = 10  # brackets inside one another; a HotpotQA task has 4
+_PEEK = 65_536  # bytes in which the first character must stand
+_FORMS = "The file must be a JSON array of objects, or JSONL: one whole object on each line."
+_OTHER_FORMATS = {
+    b"\x1f\x8b": "gzip: unpack it first",
+    b"PK": "a zip archive: unpack it first",
+    codecs.BOM_UTF16_LE: "UTF-16: save it as UTF-8",
+    codecs.BOM_UTF16_BE: "UTF-16: save it as UTF-8",
+    b"PAR1": "Parquet: export it as JSON",
+}
+
+
+def read_rows(path: str | os.PathLike[str]) -> Iterator[tuple[str, Any]]:
+    """The values of a JSON array, or of the lines of a JSONL file.
+
+    UTF-8 with or without a byte order mark, Unix or Windows line ends, blank lines.
+
+    Args:
+        path: a regular file.
+
+    Yields:
+        Where the row stands (file and record number, counted from 1) and the row; it need not be an object.
+
+    Raises:
+        DataError: no such file, not UTF-8, not JSON, cut short, empty, or a row that is too large.
+    """
+    where = Path(path)
+    try:
+        if where.exists() and not where.is_file():
+            raise DataError(f"{where} is not a file but a {'folder' if where.is_dir() else 'device'}. {_FORMS}")
+        file = where.open("rb")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        if isinstance(error, DataError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{one_line(str(where), 200)} cannot be opened: {reason}. Check the path.") from error
+    with file:
+        first = _first_character(file, where)
+        count = 0
+        for count, row in enumerate(_array(file, where) if first == b"[" else _lines(file, where), start=1):
+            yield f"{where}, record {count}", row
+        if not count:
+            raise DataError(f"{where} holds no record: the array is empty. {_FORMS}")
+
+
+def _first_character(file: IO[bytes], where: Path) -> bytes:
+    """``[`` or ``{``; leaves the file behind the byte order mark, if there is one."""
+    head = file.read(_PEEK)
+    mark = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
+    text = head[mark:].lstrip(b" \t\r\n")
+    if not text:
+        raise DataError(f"{where} is {'blank' if head else 'empty'}. {_FORMS}")
+    for magic, advice in _OTHER_FORMATS.items():
+        if head.startswith(magic):
+            raise DataError(f"{where} is not JSON but looks like {advice}.")
+    if text[:1] not in (b"[", b"{"):
+        raise DataError(f"{where} is not JSON: it begins with {one_line(text[:40])}. {_FORMS}")
+    file.seek(mark)
+    return text[:1]
+
+
+class _Metered:
+    """A file that refuses to hand out more than one row may take."""
+
+    def __init__(self, file: IO[bytes], where: Path) -> None:
+        self._file = file
+        self._where = where
+        self.rows = 0
+        self.used = 0
+        self.at_end = False
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self.used += len(data)
+        self.at_end = size != 0 and not data
+        if self.used > _ROW_BYTES:
+            raise DataError(_too_large(self._where, self.rows + 1))
+        return data
+
+    def next_row(self) -> None:
+        self.rows += 1
+        self.used = 0
+
+
+def _array(file: IO[bytes], where: Path) -> Iterator[Any]:
+    """The elements of a JSON array, built from events: ijson's own items() takes quadratic memory in the nesting."""
+    import ijson
+    from ijson.common import ObjectBuilder
+
+    metered = _Metered(file, where)
+    depth = 0
+    builder = ObjectBuilder()
+    try:
+        for event, value in ijson.basic_parse(metered, use_float=True):
+            opens = event in ("start_map", "start_array")
+            depth -= event in ("end_map", "end_array")
+            if depth > 0:  # otherwise it is a bracket of the array itself
+                builder.event(event, value)
+            if depth == 1 and not opens:
+                yield builder.value
+                metered.next_row()
+                builder = ObjectBuilder()
+            depth += opens
+            if depth > _DEPTH:
+                raise DataError(f"{where}, record {metered.rows + 1}: brackets are nested over {_DEPTH} levels deep.")
+    except (ijson.JSONError, UnicodeDecodeError) as error:
+        number = metered.rows + 1
+        if metered.at_end:
+            raise DataError(
+                f"{where} is cut short: it ends within record {number}, or before the closing bracket of the array. "
+                "Get a whole copy."
+            ) from error
+        reason = re.search(r"error: ([^.\\\n]*)", str(error))
+        raise DataError(f"{where}, record {number}: not JSON ({reason[1] if reason else error}). {_FORMS}") from error
+
+
+def _lines(file: IO[bytes], where: Path) -> Iterator[Any]:
+    """The values of the lines that are not blank."""
+    number = 0
+    while line := file.readline(_ROW_BYTES + 1):
+        if line.isspace():
+            continue
+        number += 1
+        if len(line) > _ROW_BYTES:
+            raise DataError(_too_large(where, number))
+        try:
+            yield json.loads(line.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{where}, record {number}: not UTF-8 (byte {error.start} of the line). Save the file as UTF-8."
+            ) from error
+        except (ValueError, RecursionError) as error:
+            raise DataError(
+                f"{where}, record {number}: not a JSON object ({error}): {one_line(line[:200])}. {_FORMS}"
+            ) from error
+
+
+def _too_large(where: Path, number: int) -> str:
+    return f"{where}, record {number}: takes more than {_ROW_BYTES:,} bytes, which no task does. {_FORMS}"

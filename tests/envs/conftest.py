@@ -1,0 +1,43 @@
+"""A small HotpotQA file of our own."""
+
+import copy
+import json
+
+import pytest
+
+TASKS = [
+    {
+        "_id": f"q{i}",
+        "question": question,
+        "answer": answer,
+        "type": kind,
+        "level": "hard",
+        "supporting_facts": [[title, 0], [second, 1]],
+        "context": [
+            [title, [f"{title} was designed by {second}.", f" {title} stands in Sarn."]],
+            [second, [f"{second} was born in 19{i:02}.", f" {second} was an engineer.", " The engineer wrote."]],
+            ["Sarn", ["Sarn is a town.", f" It has {i} mills."]],
+        ],
+    }
+    for i in range(12)
+    for title, second in [(f"Gull Tower {i}", f"Orla Fenwick {i}")]
+    for question, answer, kind in [
+        (f" What was the profession of the designer of {title}?", "an engineer", "bridge")
+        if i % 3
+        else (f"Was {title} built before {second} was born?", "no", "comparison")
+    ]
+]
+
+
+@pytest.fixture
+def hotpot_rows():
+    """Twelve tasks in the public schema, free to be changed."""
+    return copy.deepcopy(TASKS)
+
+
+@pytest.fixture
+def hotpot_file(tmp_path, hotpot_rows):
+    """The same tasks as a file."""
+    path = tmp_path / "hotpot.json"
+    path.write_text(json.dumps(hotpot_rows))
+    return path
