@@ -127,7 +127,6 @@ def test_files_by_split(tmp_path, hotpot_rows):
 
 
 def test_folds_divide_a_file(hotpot_file):
-    tested: list[str] = []
     for i in range(3):
         tasks = load_tasks(hotpot_file, fold=(i, 3))
         parts = [set(tasks.ids(split)) for split in SPLITS]
@@ -135,7 +134,7 @@ def test_folds_divide_a_file(hotpot_file):
         assert tasks.ids("validation") == load_tasks(hotpot_file, fold=((i + 1) % 3, 3)).ids("test")
         assert all(tasks.task_split(task_id) == "test" for task_id in parts[2])
         assert len(tasks.store("q0")) == 25  # whatever the fold, Search looks in the whole file
-        tested += tasks.ids("test")
+    tested = [task_id for i in range(3) for task_id in load_tasks(hotpot_file, fold=(i, 3)).ids("test")]
     assert sorted(tested) == sorted(f"q{i}" for i in range(12))
 
 
@@ -162,10 +161,12 @@ def test_arguments(hotpot_file):
         load_tasks({"valid": hotpot_file})
     with pytest.raises(ConfigError, match="keys \\[\\]"):
         load_tasks({})
+
+
+@pytest.mark.parametrize("wrong", [3, None, ["a.json"], {"train": ["a.json"]}, b"a.json"])
+def test_what_is_not_a_path(wrong):
     with pytest.raises(ConfigError, match="give a path"):
-        load_tasks(3)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="give a path"):
-        load_tasks({"train": [hotpot_file]})  # type: ignore[dict-item]
+        load_tasks(wrong)
 
 
 def test_a_file_is_read_once_until_it_changes(hotpot_file, hotpot_rows):
