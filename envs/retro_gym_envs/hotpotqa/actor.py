@@ -1,0 +1,150 @@
+"""The scripted actor of HotpotQA: plays from the prompt's text alone, and no better than real actors do.
+
+Left to itself it searches for the first thing that the question names, reads that one page, and answers with the
+first value there that looks like an answer: it stops after one hop. Of a comparison it looks up one candidate and
+picks that. A reflection that names what to search for and what to find there is followed to the letter; the last
+such reflection counts. A vague one changes nothing, and a wrong one leads astray.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+from retro_gym.actors import Reply
+from retro_gym.errors import ActorError
+from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER, Prompt
+from retro_gym_envs.hotpotqa.reading import (
+    Advice,
+    answer_sort,
+    candidates,
+    first_value,
+    read_reflection,
+    spans,
+    value_of,
+)
+
+__all__ = ["ScriptedHotpotActor"]
+
+_TURN = re.compile(r"^Action \d+: (.*)\nObservation \d+: (.*(?:\n(?!Thought \d|Action \d).*)*)", re.MULTILINE)
+_SEARCH = re.compile(r"Search\[(.+)\]$")
+_SIMILAR = re.compile(r"^Could not find \[.*\]\. Similar: \[(.*)\]", re.DOTALL)
+_LEAST = re.compile(r"\b(?:first|oldest|earliest|fewest|smallest|shortest|least|lowest|older|earlier|fewer|smaller)\b")
+_LONGEST_SINCE = re.compile(r"\b(?:existed|open|out) the longest\b")
+
+
+class ScriptedHotpotActor:
+    """Deterministic: the same prompt text gives the same reply."""
+
+    def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
+        """One thought and action for each prompt; words are counted as tokens."""
+        return [self._reply(prompt.text) for prompt in prompts]
+
+    def _reply(self, text: str) -> Reply:
+        view = _read_prompt(text)
+        thought, action = _decide(view)
+        number = len(view.turns) + 1
+        reply = f"Thought {number}: {thought}\nAction {number}: {action}"
+        return Reply(reply, len(text.split()), len(reply.split()))
+
+
+@dataclasses.dataclass(frozen=True)
+class _View:
+    """What the actor makes of its prompt."""
+
+    question: str
+    advice: Advice
+    turns: tuple[tuple[str, str], ...]
+    """Action and observation."""
+
+    @property
+    def pages(self) -> list[tuple[str, str]]:
+        """Search term and text of every page that was found, in order."""
+        return [
+            (found.group(1), observation)
+            for action, observation in self.turns
+            if (found := _SEARCH.match(action)) and not _SIMILAR.match(observation)
+        ]
+
+
+def _read_prompt(text: str) -> _View:
+    _, _, own = text.rpartition(END_OF_EXAMPLES)
+    head, _, history = own.rpartition("\nQuestion: ")
+    question, _, rest = history.partition("\n")
+    _, _, noted = head.partition(REFLECTIONS_HEADER)
+    advice = Advice()
+    for line in noted.splitlines():
+        advice = read_reflection(line.removeprefix("- ")) or advice
+    turns = tuple((match.group(1).strip(), match.group(2).strip()) for match in _TURN.finditer(rest))
+    return _View(question.strip(), advice, turns)
+
+
+def _decide(view: _View) -> tuple[str, str]:
+    """Thought and action for the next turn."""
+    if view.advice.answer and not view.advice.entities:
+        return "I noted the answer last time.", f"Finish[{view.advice.answer}]"
+    missing = _not_found(view)
+    if missing:
+        return f"There is no page of that name; {missing} is near.", f"Search[{missing}]"
+    targets = _targets(view)
+    searched = [found.group(1) for action, _ in view.turns if (found := _SEARCH.match(action))]
+    for target in targets:
+        if target not in searched:
+            return f"I should look up {target}.", f"Search[{target}]"
+    answer = _answer(view)
+    return (f"The answer should be {answer}.", f"Finish[{answer}]") if answer else ("I cannot tell.", "Finish[unknown]")
+
+
+def _targets(view: _View) -> list[str]:
+    """What to search for, in order: the question's first thing, then what the advice names."""
+    offered = candidates(view.question)
+    named = offered or sorted(spans(view.question), key=lambda name: -len(name.split()))
+    first = named[:1] or [view.question.rstrip("?")]
+    advised = list(view.advice.entities)
+    if view.advice.attribute and not advised:
+        advised = offered
+    return list(dict.fromkeys([*first, *advised]))
+
+
+def _not_found(view: _View) -> str | None:
+    """The nearest title when the last search found nothing; None when it did, or when this was a second try."""
+    if not view.turns:
+        return None
+    similar = _SIMILAR.match(view.turns[-1][1])
+    if similar is None or (len(view.turns) > 1 and _SIMILAR.match(view.turns[-2][1])):
+        return None
+    titles = re.findall(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""", similar.group(1))
+    return next((single or double for single, double in titles), None)
+
+
+def _answer(view: _View) -> str | None:
+    pages, advice = view.pages, view.advice
+    if advice.answer:
+        return advice.answer
+    if advice.follows:
+        for _, page in reversed(pages):
+            _, cue, after = page.partition(advice.follows)
+            if cue:
+                return " ".join(after.split()[: advice.length]).strip(' ,.;:()"')
+    offered = candidates(view.question)
+    if offered:
+        return _best_of(offered, view) or offered[0]
+    if not pages:
+        return None
+    title, page = pages[-1]
+    stated = value_of(advice.attribute, page) if advice.attribute else None
+    return stated or first_value(answer_sort(view.question), page, [title, *spans(view.question)])
+
+
+def _best_of(offered: Sequence[str], view: _View) -> str | None:
+    """The candidate with the least or the most of the attribute, among those whose pages were read for it."""
+    attribute = view.advice.attribute
+    if attribute is None:
+        return None
+    stated = {title: value_of(attribute, page) for title, page in view.pages if title in offered}
+    numbers = {title: int(value.replace(",", "")) for title, value in stated.items() if value and value[:1].isdecimal()}
+    if not numbers:
+        return None
+    least = _LEAST.search(view.question) or _LONGEST_SINCE.search(view.question)
+    return (min if least else max)(numbers, key=numbers.__getitem__)

@@ -1,0 +1,216 @@
+"""Reading English as far as the scripted actor and the noisy teacher need it: questions, pages, reflections.
+
+Everything here works on text alone. The wordings of the built-in world are known; public questions are read by
+rougher means (capitalised spans, the sort of answer that a question word asks for).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable
+
+from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, ROLES, Attribute, value_pattern
+
+__all__ = [
+    "Advice",
+    "answer_sort",
+    "asked_attribute",
+    "asked_role",
+    "candidates",
+    "first_value",
+    "read_reflection",
+    "roles_on",
+    "spans",
+    "value_of",
+]
+
+_OPENERS = """
+    A An And Answer Are As At Before Both But By Can Check Compare Did Do Does Find First For From Go Had Has Have
+    How I If In Instead Is It Its Look Next No Not Now Of On Or Over Read Search So That The Then There This Those
+    To Try Under Use Was Were What When Where Which While Who Whom Whose Why With Yes You
+"""
+_FUNCTION_WORDS = frozenset(_OPENERS.split())  # capitalised at the head of a sentence, but no part of a name
+_NAME = r"[A-Z0-9][\w'’&-]*(?:\.(?=[A-Z]))*"
+_SPAN = re.compile(rf"\b{_NAME}(?:(?: (?:of|the|de|von|van|del|in) |[ -]| \()(?:{_NAME}\)?))*")
+_QUOTED = re.compile(r'"([^"]+)"|“([^”]+)”|\[([^\]]+)\]')
+
+
+def spans(text: str) -> list[str]:
+    """Names in a text, in order: what is quoted or in brackets, and runs of capitalised words.
+
+    >>> spans('In what year was the director of Velmora Nights born?')
+    ['Velmora Nights']
+    """
+    found: list[tuple[int, str]] = []
+    for match in _QUOTED.finditer(text):
+        found.append((match.start(), next(group for group in match.groups() if group)))
+    unquoted = _QUOTED.sub(lambda match: " " * len(match.group()), text)
+    for match in _SPAN.finditer(unquoted):
+        words = match.group().split(" ")
+        while words and (words[0] in _FUNCTION_WORDS or words[0].islower() or words[0].isdecimal()):
+            words.pop(0)
+        opens_sentence = len(words) == 1 and re.search(r"(?:^|[.!?:]\s+)$", unquoted[: match.start()])
+        if words and len(words[0]) > 1 and not (opens_sentence and text.count(words[0]) == 1):
+            found.append((match.start(), " ".join(words)))
+    return [name for _, name in sorted(found)]
+
+
+_LISTED = re.compile(r"(?:,|\bof|^Are|^Were|^Do|^Did|^Is|^Have|^Has)\s+(?:both\s+)?(.+?),?\s+(?:or|and)\s+(.+)")
+
+
+def candidates(question: str) -> list[str]:
+    """The things that a comparison question offers; empty for other questions.
+
+    >>> candidates("Which of Velmora Road, Taskin Road and Brelum Road is the longest?")
+    ['Velmora Road', 'Taskin Road', 'Brelum Road']
+    """
+    names = [name for name in spans(question) if name in question]
+    listed = _LISTED.search(question)
+    if listed is None or len(names) < 2:
+        return []
+    starts = [question.find(name) for name in names]
+    run: list[str] = [names[0]]
+    for name, start, previous, before in zip(names[1:], starts[1:], names, starts, strict=False):
+        between = question[before + len(previous) : start]
+        if re.fullmatch(r'"?,? ?(?:and|or)? ?(?:the )?"?', between):
+            run.append(name)
+        elif len(run) > 1:
+            break
+        else:
+            run = [name]
+    return run if len(run) > 1 else []
+
+
+def asked_role(question: str) -> str | None:
+    """The role that a bridge question of the built-in world goes through."""
+    for role in ROLES.values():
+        if any(pattern.search(question) for pattern in role.question_patterns):
+            return role.name
+    return None
+
+
+def asked_attribute(question: str) -> Attribute | None:
+    """The attribute that a question of the built-in world asks for or compares."""
+    for attribute in ATTRIBUTES.values():
+        if any(pattern.fullmatch(question) for pattern in attribute.question_patterns):
+            return attribute
+    return None
+
+
+def roles_on(page: str) -> list[tuple[str, str]]:
+    """Role and name of every linked thing that a page states, in the order of the text.
+
+    >>> roles_on("Velmora Road is a film. It was directed by Taskin Brelum. The composer is Fluvora Gramex.")
+    [('director', 'Taskin Brelum'), ('composer', 'Fluvora Gramex')]
+    """
+    found = {
+        (match.start(), role.name, match.group(1))
+        for role in ROLES.values()
+        for pattern in role.patterns
+        for match in pattern.finditer(page)
+    }
+    return [(role, name) for _, role, name in sorted(found)]
+
+
+def value_of(attribute: Attribute, page: str) -> str | None:
+    """What a page states for an attribute.
+
+    >>> value_of(ATTRIBUTES["birth year"], "Taskin Brelum was born in 1934.")
+    '1934'
+    """
+    for pattern in attribute.patterns:
+        match = pattern.search(page)
+        if match:
+            return match.group(1)
+    return None
+
+
+_SORTS: tuple[tuple[str, str], ...] = (
+    (r"\b(?:what|which) year\b|\bwhen\b|\byear of\b", "year"),
+    (r"\bhow (?:many|long|large|much|old|tall|high|far)\b|\bpopulation\b|\bnumber of\b|\blength of\b", "number"),
+    (r"\bwho\b|\bwhom\b|\bwhose\b|\bmayor\b|\bowner\b|\bspouse\b", "person"),
+    (r"\bwhere\b|\b(?:which|what) (?:town|city|village|state|country|county|river)\b|\bbirthplace\b", "place"),
+)
+
+
+def answer_sort(question: str) -> str:
+    """The sort of value that a question seems to ask for, by its question words.
+
+    >>> answer_sort("In what year was the director of Velmora Nights born?")
+    'year'
+    """
+    lowered = question.lower()
+    return next((sort for cue, sort in _SORTS if re.search(cue, lowered)), "name")
+
+
+_AFTER_PREPOSITION = r"(?:in|at|on|from|along|of|to)(?: the)? "
+
+
+def first_value(sort: str, page: str, known: Iterable[str]) -> str | None:
+    """The first value of a sort on a page that is not among the names known already: a hasty reader's answer."""
+    taken = {word for name in known for word in name.split()}
+    pattern = rf"\b({value_pattern(sort)})\b"
+    if sort == "place":
+        pattern = rf"\b{_AFTER_PREPOSITION}({value_pattern('name')})\b"
+    for match in re.finditer(pattern, page):
+        value = match.group(1)
+        words = set(value.split())
+        opens_sentence = page[: match.start(1)].rstrip().endswith((".", "")) and value.split()[0] in _FUNCTION_WORDS
+        if not words & taken and not opens_sentence and not (sort == "number" and _is_year(value)):
+            return value
+    return None
+
+
+def _is_year(value: str) -> bool:
+    return re.fullmatch(value_pattern("year"), value) is not None
+
+
+@dataclasses.dataclass(frozen=True)
+class Advice:
+    """What a reflection tells the actor to do; empty parts where it says nothing."""
+
+    entities: tuple[str, ...] = ()
+    """What to search for, in this order."""
+    attribute: Attribute | None = None
+    """What to find there."""
+    follows: str | None = None
+    """Words that the answer stands right behind."""
+    length: int = 1
+    """How many words the answer has, where ``follows`` is given."""
+    answer: str | None = None
+    """What to answer."""
+
+    def __bool__(self) -> bool:
+        return bool(self.entities or self.attribute or self.follows or self.answer)
+
+
+_INSTRUCTION = re.compile(r"\b(?:search|look|find|read|check|compare|answer|open|visit)\b", re.IGNORECASE)
+_FOLLOWS = re.compile(r'follows "([^"]+)"(?:,? \(?(\d+) words?\)?)?')
+_ANSWER = re.compile(r'\banswer (?:is |with )?(?:"([^"]+)"|(yes|no)\b)', re.IGNORECASE)
+
+
+def read_reflection(text: str) -> Advice:
+    """What a reflection says that can be acted on: names, an attribute, where the answer stands.
+
+    A vague one ("be more careful") has nothing of the kind and gives empty advice.
+
+    >>> advice = read_reflection("Search for the director, Taskin Brelum, and find the birth year.")
+    >>> advice.entities, advice.attribute.name
+    (('Taskin Brelum',), 'birth year')
+    >>> bool(read_reflection("Next time be more careful and read everything twice."))
+    False
+    """
+    if not _INSTRUCTION.search(text):
+        return Advice()
+    answer = _ANSWER.search(text)
+    follows = _FOLLOWS.search(text)
+    rest = _FOLLOWS.sub("", _ANSWER.sub("", text))
+    named = [(rest.lower().rfind(name), name) for name in ATTRIBUTES if name in rest.lower()]
+    return Advice(
+        entities=tuple(dict.fromkeys(spans(rest))),
+        attribute=ATTRIBUTES[max(named)[1]] if named else None,
+        follows=follows.group(1) if follows else None,
+        length=int(follows.group(2) or 1) if follows else 1,
+        answer=next((group for group in answer.groups() if group), None) if answer else None,
+    )

@@ -1,0 +1,120 @@
+"""Two writers of reflections: the oracle, who knows the solution, and the noisy teacher, who is often wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from retro_gym.trajectory import Trajectory
+from retro_gym_envs.hotpotqa.metrics import normalize_answer
+from retro_gym_envs.hotpotqa.reading import asked_attribute, asked_role, candidates, roles_on, spans
+from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, KINDS, ROLES
+from retro_gym_envs.hotpotqa.tasks import HotpotTask
+
+__all__ = ["noisy_reflection", "oracle_reflection"]
+
+_T = TypeVar("_T")
+
+_BRIDGE_FORMS = (
+    "Search for the {role}, {name}, and find the {attribute}.",
+    "The {role} is {name}. Look up {name} and find the {attribute}.",
+    "Next time look up the {role}, {name}, and read the {attribute} there.",
+)
+_COMPARISON_FORMS = (
+    "Search for {names} too and compare the {attribute}.",
+    "Look up {names} as well, then compare the {attribute}.",
+)
+
+# How often the teacher is right on purpose, and how often it takes what comes first (the first link on the page, the
+# first attribute of its kind). The rest is drawn evenly, so it is right by luck now and then.
+_RIGHT = 0.1
+_HASTY = 0.5
+
+
+def oracle_reflection(task: HotpotTask) -> str:
+    """The best that can be said on a task: which pages to read, and what to look for there.
+
+    In the built-in world it names the linked thing and the attribute. On public questions it names the supporting
+    pages and quotes the words in front of the answer; only where the answer is not a stretch of a supporting
+    sentence (yes, no, one of two candidates, a paraphrase) does it state the answer itself.
+    """
+    attribute = asked_attribute(task.question)
+    titles = list(dict.fromkeys(title for title, _ in task.supporting_facts))
+    offered = candidates(task.question)
+    if attribute is not None and offered and set(offered) <= set(titles):
+        return _COMPARISON_FORMS[0].format(names=" and ".join(offered[1:]), attribute=attribute.name)
+    role = asked_role(task.question)
+    if attribute is not None and role is not None:
+        return _BRIDGE_FORMS[0].format(role=role, name=titles[-1], attribute=attribute.name)
+    return _public_oracle(task, titles)
+
+
+def _public_oracle(task: HotpotTask, titles: Sequence[str]) -> str:
+    paragraphs = {title: "".join(sentences) for title, sentences in task.context}
+    search = " and ".join(f'"{title}"' for title in titles)
+    for title in reversed(titles):
+        cue = _words_before(task.answer, paragraphs.get(title, ""))
+        if cue:
+            others = " and ".join(f'"{other}"' for other in (*(t for t in titles if t != title), title))
+            words = len(task.answer.split())
+            return f'Search for {others} and read what follows "{cue}", {words} words.'
+    return f'Search for {search} and answer "{task.answer}".'
+
+
+def _words_before(answer: str, text: str) -> str:
+    """The up to six words right before the answer's first occurrence, where they occur only there; else empty."""
+    found = re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", text)
+    if found is None or not normalize_answer(answer) or '"' in answer:
+        return ""
+    before = text[: found.start()]
+    words = re.findall(r"\S+\s*", before)[-6:]
+    cue = "".join(words).strip()
+    return cue if cue and '"' not in cue and text.count(cue) == 1 else ""
+
+
+def noisy_reflection(trajectory: Trajectory, rng: np.random.Generator) -> str:
+    """A well-formed reflection about things that stand in the trajectory, right only now and then.
+
+    The teacher reads which things the pages link to and names one of them with its role, and an attribute that such
+    a thing has. Which ones, it mostly guesses: a tenth of the time it understands the question, half of the time it
+    takes what comes first.
+    """
+    question = trajectory.task.removeprefix("Question: ").strip()
+    text = "\n".join(turn.observation for turn in trajectory.turns)
+    offered = candidates(question)
+    if offered:
+        return _noisy_comparison(question, offered, rng)
+    links = list(dict.fromkeys(roles_on(text)))
+    if not links:
+        named = [name for name in spans(text) if name in text] or spans(question) or ["the first page"]
+        attribute = _pick(tuple(ATTRIBUTES), rng)
+        return f'Look up "{_pick(named, rng)}" and find the {attribute}.'
+    asked = asked_role(question)
+    role, name = _choose(links, [link for link in links if link[0] == asked], rng)
+    names = KINDS[ROLES[role].target].attributes
+    wanted = asked_attribute(question)
+    attribute = _choose(names, [n for n in names if wanted is not None and n == wanted.name], rng)
+    return _pick(_BRIDGE_FORMS, rng).format(role=role, name=name, attribute=attribute)
+
+
+def _noisy_comparison(question: str, offered: Sequence[str], rng: np.random.Generator) -> str:
+    wanted = asked_attribute(question)
+    comparable = tuple(name for name, attribute in ATTRIBUTES.items() if attribute.least or attribute.most)
+    attribute = _choose(comparable, [n for n in comparable if wanted is not None and n == wanted.name], rng)
+    pair = rng.permutation(len(offered))[:2] if rng.random() < 0.5 else np.arange(1, len(offered))[:2]
+    names = " and ".join(offered[int(i)] for i in sorted(pair))
+    return _pick(_COMPARISON_FORMS, rng).format(names=names, attribute=attribute)
+
+
+def _choose(options: Sequence[_T], right: Sequence[_T], rng: np.random.Generator) -> _T:
+    luck = rng.random()
+    if luck < _RIGHT and right:
+        return right[0]
+    return options[0] if luck < _RIGHT + _HASTY else _pick(options, rng)
+
+
+def _pick(options: Sequence[_T], rng: np.random.Generator) -> _T:
+    return options[int(rng.integers(len(options)))]
