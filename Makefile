@@ -47,9 +47,9 @@ format: $(STAMP) ## let ruff fix and format the code
 	@$(BIN)/ruff check --quiet --fix $(CODE)
 	@$(BIN)/ruff format $(CODE)
 
+# --resume starts a run where there is none yet, and goes on with one that was interrupted.
 demo: $(STAMP) ## train a reflector and compare it with others (about ten minutes on two cores)
-	@if [ -d $(DEMO_OUTPUT) ]; then resume=--resume; else resume=; fi; \
-	$(BIN)/retro-gym train $(DEMO_ENV) $(DEMO_TRAIN) --output $(DEMO_OUTPUT) $$resume
+	@$(BIN)/retro-gym train $(DEMO_ENV) $(DEMO_TRAIN) --output $(DEMO_OUTPUT) --resume
 	@$(BIN)/retro-gym evaluate $(DEMO_ENV) --reflector $(DEMO_REFLECTORS) $(DEMO_EVALUATE) \
 		--json $(DEMO_OUTPUT)/evaluation.json --png $(DEMO_OUTPUT)/evaluation.png
 
