@@ -24,7 +24,7 @@ def reflections(policy: Policy, envs, seed: int = 0) -> list[str]:
 
 
 class FakeReflector:
-    loaded: list[tuple[str, dict[str, object]]] = []  # noqa: RUF012 - emptied by the fixture
+    loaded: list[tuple[str, dict[str, object]]] = []  # emptied by the fixture
 
     @classmethod
     def load(cls, name, **kwargs):
