@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from retro_gym.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from retro_gym_agents.collect import CollectConfig, Collection, collect
+    from retro_gym_agents.collect import CollectConfig, Collection
     from retro_gym_agents.curves import draw_learning_curve, draw_success
     from retro_gym_agents.evaluation import Evaluation, EvaluationConfig, compare, evaluate, evaluate_all
     from retro_gym_agents.policies import BaselinePolicy, Policy, ReflectorPolicy, make_policy
@@ -39,7 +39,6 @@ __all__ = [
     "ReflectorPolicy",
     "ReinforceConfig",
     "bootstrap_mean",
-    "collect",
     "compare",
     "draw_learning_curve",
     "draw_success",
@@ -54,30 +53,36 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BaselinePolicy": "policies",
-    "CollectConfig": "collect",
-    "Collection": "collect",
-    "Estimate": "statistics",
-    "Evaluation": "evaluation",
-    "EvaluationConfig": "evaluation",
-    "LoraSettings": "reflector",
-    "PPOConfig": "ppo",
-    "Policy": "policies",
-    "Reflector": "reflector",
-    "ReflectorPolicy": "policies",
-    "ReinforceConfig": "reinforce",
-    "bootstrap_mean": "statistics",
-    "collect": "collect",
-    "compare": "evaluation",
-    "draw_learning_curve": "curves",
-    "draw_success": "curves",
-    "evaluate": "evaluation",
-    "evaluate_all": "evaluation",
-    "gain_share": "statistics",
-    "make_policy": "policies",
-    "paired_difference": "statistics",
-    "print_tables": "report",
-    "to_json": "report",
-    "write_json": "report",
+    name: module
+    for module, names in {
+        "collect": ("CollectConfig", "Collection"),
+        "curves": ("draw_learning_curve", "draw_success"),
+        "evaluation": ("Evaluation", "EvaluationConfig", "compare", "evaluate", "evaluate_all"),
+        "policies": ("BaselinePolicy", "Policy", "ReflectorPolicy", "make_policy"),
+        "ppo": ("PPOConfig",),
+        "reflector": ("LoraSettings", "Reflector"),
+        "reinforce": ("ReinforceConfig",),
+        "report": ("print_tables", "to_json", "write_json"),
+        "statistics": ("Estimate", "bootstrap_mean", "gain_share", "paired_difference"),
+    }.items()
+    for name in names
 }
-"""The module that each public name comes from. ``collect`` is also a module's name; the function is left in it."""
+_EXTRA = ("torch", "transformers", "peft", "safetensors")  # what [train] brings and the modules above import
+
+
+def __getattr__(name: str) -> Any:  # PEP 562: only called for names that are not here yet
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in _EXTRA:
+            raise
+        raise MissingExtraError(error.name.partition(".")[0], "train") from error
+    value = getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

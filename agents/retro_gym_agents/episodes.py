@@ -64,6 +64,7 @@ class Episode:
 
     env: RetroEnv
     task_id: str
+    seed: int
     observation: str = ""
     """What the environment has returned last."""
     success: list[bool] = dataclasses.field(default_factory=list)
@@ -83,7 +84,7 @@ class Episode:
             task_id: the task.
             seed: of the episode.
         """
-        episode = cls(_twin(prototype), task_id)
+        episode = cls(_twin(prototype), task_id, seed)
         try:
             episode.observation, info = episode.env.reset(seed=seed, options={"task_id": task_id})
             episode._note(info["success"], info["return"])
@@ -115,6 +116,10 @@ class Episode:
         """Passes over a trial: a solved task is not tried again and stays solved."""
         self._note(True, self.returns[-1])
 
+    def close(self) -> None:
+        """Closes the environment; what was noted stays."""
+        self.env.close()
+
     def _note(self, success: bool, return_: float) -> None:
         self.success.append(success)
         self.returns.append(return_)
@@ -142,7 +147,7 @@ def play_next_trial(episodes: Sequence[Episode], policy: Policy, *, seed: int, p
         return
     what = f"{policy.name}, trial {len(waiting[0].success)}"
     progress(what, 0, len(waiting))
-    seeds = [derive_seed(seed, episode.task_id) for episode in waiting]
+    seeds = [derive_seed(seed, episode.seed) for episode in waiting]
     reflections = policy.reflect([one.observation for one in waiting], [one.env for one in waiting], seeds)
     if len(reflections) != len(waiting):
         raise ConfigError(f"policy {policy.name!r} wrote {len(reflections)} reflections on {len(waiting)} failures.")

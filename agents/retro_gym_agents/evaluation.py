@@ -137,7 +137,7 @@ class Evaluation:
             raise ActorError(self.refusal)
         rows = [figures(task) for task in self.scored if group is None or task.group == group]
         return [
-            bootstrap_mean([row[trial] for row in rows], seed=derive_seed(self.config.seed, "bootstrap", trial))
+            bootstrap_mean([row[trial] for row in rows], seed=derive_seed(self.config.seed, "bootstrap"))
             for trial in range(self.config.trials + 1)
         ]
 
@@ -166,7 +166,7 @@ def compare(evaluation: Evaluation, against: Evaluation) -> list[Estimate]:
         paired_difference(
             [one[trial] for one, _ in pairs],
             [other[trial] for _, other in pairs],
-            seed=derive_seed(seed, "paired", trial),
+            seed=derive_seed(seed, "paired"),
         )
         for trial in range(trials + 1)
     ]
@@ -224,6 +224,8 @@ def evaluate_all(
         evaluations.append(_play_on(config, policy, starts, progress))
         if isinstance(policy, ReflectorPolicy) and len(policies) > 1:
             policy.unload()  # several large models need not be held at once
+    for start in starts:
+        start.close()
     return evaluations
 
 
@@ -254,7 +256,10 @@ def _play_on(config: EvaluationConfig, policy: Policy, starts: Sequence[Episode]
     episodes = [start.twin() for start in starts]
     for trial in range(1, config.trials + 1):
         play_next_trial(episodes, policy, seed=derive_seed(config.seed, "reflection", trial), progress=progress)
-    return Evaluation(config, policy.name, tuple(map(_result, episodes)), total_stats(episodes))
+    evaluation = Evaluation(config, policy.name, tuple(map(_result, episodes)), total_stats(episodes))
+    for episode in episodes:
+        episode.close()
+    return evaluation
 
 
 def _result(episode: Episode) -> TaskResult:

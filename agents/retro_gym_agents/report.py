@@ -229,7 +229,7 @@ def _success_table(evaluations: Sequence[Evaluation]) -> Table:
 
 def _share_table(shares: dict[str, list[float | None]], trials: int) -> Table:
     headers = [f"trial {trial}" for trial in range(1, trials + 1)]
-    table = _table("How far from none (0 %) to oracle (100 %)", "reflector", headers)
+    table = _table("From none (0 %) to oracle (100 %)", "reflector", headers)
     for name, by_trial in shares.items():
         table.add_row(_escaped(name), *[_NO_FIGURE if share is None else f"{share:.0f} %" for share in by_trial[1:]])
     return table

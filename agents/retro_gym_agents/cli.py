@@ -1,0 +1,236 @@
+"""The command ``retro-gym``: train, evaluate, collect, envs.
+
+Exit codes: 0 done · 1 the evaluation refuses to give a success rate · 2 an error, as one line on stderr · 130 stopped
+by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import importlib.util
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import gymnasium as gym
+import tyro
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as ProgressBar
+from rich.table import Table
+
+import retro_gym  # noqa: F401 - registers the ids
+from retro_gym.errors import ConfigError, MissingExtraError, RetroGymError, UnknownTaskError
+from retro_gym.task_env import as_task_env
+from retro_gym_agents.cli_options import EnvOptions, File, Flag, Number, OptionalFile, OptionalNumber, Text, say, stdout
+from retro_gym_agents.cli_train import Train
+from retro_gym_agents.collect import CollectConfig, collect
+from retro_gym_agents.curves import draw_success
+from retro_gym_agents.episodes import Progress, retro_ids
+from retro_gym_agents.evaluation import EvaluationConfig, evaluate_all
+from retro_gym_agents.policies import make_policy
+from retro_gym_agents.report import check_output, print_tables, write_json
+
+__all__ = ["main"]
+
+_DESCRIPTION = (
+    "Reflection writing as a Gymnasium environment: train a reflector, and see what its reflections are worth. "
+    "'retro-gym --version' says which release this is."
+)
+_SPLITS = ("train", "validation", "test")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluate(EnvOptions):
+    """Measure success by trial, for one policy or several on the same tasks."""
+
+    reflector: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")] = ("none", "tiny", "oracle")
+    """none, vague, shuffled, noisy, oracle, tiny, the folder of a run or a model, or a hub name; one or several."""
+    split: Text = "test"
+    """Which tasks: train, validation or test."""
+    num_tasks: OptionalNumber = None
+    """How many tasks, drawn by the seed; all by default."""
+    trials: Number = 3
+    """Reflections, and trials after the first, that a task may take."""
+    greedy: Flag = False
+    """Take the likeliest token each time, instead of sampling reflections."""
+    device: Text = "cpu"
+    """Where the reflector runs: cpu, cuda, cuda:1."""
+    json: OptionalFile = None
+    """Write the result here, task by task; the same seed gives the same bytes."""
+    png: OptionalFile = None
+    """Draw success by trial here."""
+    records: OptionalFile = None
+    """Write every trial and reflection here (JSONL); a new file."""
+    max_error_rate: Annotated[float, tyro.conf.arg(metavar="X")] = 0.05
+    """The share of tasks lost to actor errors above which no success rate is given."""
+
+    def run(self) -> int:
+        """Evaluates; returns the exit code."""
+        kwargs = self.arguments()
+        if not self.reflector:
+            raise ConfigError("--reflector names no policy. Give one or several, such as: none tiny oracle.")
+        policies = [make_policy(name, greedy=self.greedy, device=self.device) for name in self.reflector]
+        for path in (self.json, self.png):
+            if path is not None:
+                check_output(path)
+        if self.png is not None and importlib.util.find_spec("matplotlib") is None:
+            raise MissingExtraError("matplotlib", "report")
+        if self.records is not None:
+            kwargs["records"] = _new_records(self.records, "Give another path.")
+        config = EvaluationConfig(
+            self.env_id, self.split, self.num_tasks, self.trials, self.seed, kwargs, self.max_error_rate
+        )
+        with _progress() as progress:
+            evaluations = evaluate_all(config, policies, progress=progress)
+        if self.json is not None:
+            write_json(evaluations, self.json)
+        print_tables(evaluations, stdout())
+        refusals = [one.refusal for one in evaluations if one.refusal is not None]
+        if self.png is not None and len(refusals) < len(evaluations):
+            draw_success(evaluations, self.png)
+        for refusal in refusals:
+            _print_error(refusal)
+        return 1 if refusals else 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Collect(EnvOptions):
+    """Play episodes for their records: a bank of failures, or offline data."""
+
+    output: File
+    """The records file (JSONL)."""
+    reflector: Text = "tiny"
+    """What writes the reflections, as in 'evaluate'; one."""
+    num_episodes: Number = 100
+    """Episodes; each takes another task until all were played."""
+    split: Text = "train"
+    """Which tasks: train, validation or test."""
+    max_reflections: Number = 3
+    """Reflections per episode."""
+    greedy: Flag = False
+    """Take the likeliest token each time, instead of sampling reflections."""
+    device: Text = "cpu"
+    """Where the reflector runs: cpu, cuda, cuda:1."""
+    append: Flag = False
+    """Add to a file that holds records already. The same seed adds the same episodes again."""
+
+    def run(self) -> int:
+        """Collects; returns the exit code."""
+        policy = make_policy(self.reflector, greedy=self.greedy, device=self.device)
+        output = check_output(self.output) if self.append else _new_records(self.output, "Add to it with --append.")
+        config = CollectConfig(
+            self.env_id, output, self.num_episodes, self.split, self.max_reflections, self.seed, self.arguments()
+        )
+        with _progress() as progress:
+            got = collect(config, policy, progress=progress)
+        share = f" ({got.helped / got.reflections:.1%})" if got.reflections else ""
+        say(
+            f"{got.episodes} episodes of {self.env_id}, split {self.split}: {got.unaided} solved without a reflection, "
+            f"{got.errors} ended by an actor error.\n"
+            f"{got.reflections} reflections, of which {got.helped} solved their task{share}.\n"
+            f"The actor replied {got.actor_calls:,} times, read {got.prompt_tokens:,} tokens and wrote "
+            f"{got.completion_tokens:,}.\nRecords: {self.output}"
+        )
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Envs:
+    """List the environments."""
+
+    def run(self) -> int:
+        """Lists; returns the exit code."""
+        table = Table(box=box.SIMPLE_HEAD)
+        for header in ("id", "task environment", *_SPLITS, "what it is"):
+            table.add_column(header, justify="right" if header in _SPLITS else "left", overflow="fold")
+        for env_id in retro_ids():
+            table.add_row(env_id, *_described(str(gym.spec(env_id).kwargs["task_env"])))
+        stdout().print(table)
+        say("Under train, validation and test: the number of built-in tasks.")
+        return 0
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        args: what stands behind the program's name; taken from the process by default.
+
+    Returns:
+        The exit code, see the module's docstring. Help and wrong usage leave by ``SystemExit`` (0 and 2).
+    """
+    words = list(sys.argv[1:] if args is None else args)
+    if words == ["--version"]:
+        print(f"retro-gym {importlib.metadata.version('retro-gym')}")
+        return 0
+    command = tyro.extras.subcommand_cli_from_dict(
+        {"train": Train, "evaluate": Evaluate, "collect": Collect, "envs": Envs},
+        prog="retro-gym",
+        description=_DESCRIPTION,
+        args=words,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    try:
+        code: int = command.run()
+    except (RetroGymError, OSError) as error:
+        _print_error(str(error))
+        return 2
+    except KeyboardInterrupt:
+        _print_error("stopped by Ctrl-C")
+        return 130
+    return code
+
+
+# -- inside ------------------------------------------------------------------------------------------------------------
+
+
+def _print_error(message: str) -> None:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """A bar on stderr, gone at the end; nothing where that is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    bar = ProgressBar(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    with bar:
+        task = bar.add_task("", total=None)
+
+        def show(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+
+        yield show
+
+
+def _new_records(path: Path, remedy: str) -> Path:
+    """The path of a records file that holds nothing yet."""
+    target = check_output(path)
+    if target.exists() and target.stat().st_size:
+        raise ConfigError(f"{path} holds records already; these would be mixed with them. {remedy}")
+    return target
+
+
+def _described(task_env_id: str) -> list[str]:
+    """The table row of a task environment: its id, the sizes of its splits, what it is."""
+    try:
+        env = as_task_env(task_env_id)
+    except RetroGymError as error:
+        return [task_env_id, *["-"] * len(_SPLITS), str(error)]
+    sizes = []
+    for split in _SPLITS:
+        try:
+            sizes.append(f"{len(env.task_ids(split)):,}")
+        except UnknownTaskError:
+            sizes.append("-")
+    first_line = next(iter((type(env).__doc__ or "").strip().splitlines()), "")
+    env.close()
+    return [task_env_id, *sizes, first_line]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

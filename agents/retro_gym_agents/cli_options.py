@@ -1,0 +1,81 @@
+"""What the commands of ``retro-gym`` share: their options, and where they write."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import tyro
+from rich.console import Console
+
+from retro_gym.errors import ConfigError, one_line
+
+__all__ = [
+    "EnvId",
+    "EnvOptions",
+    "File",
+    "Flag",
+    "Number",
+    "OptionalFigure",
+    "OptionalFile",
+    "OptionalNumber",
+    "Text",
+    "say",
+    "stdout",
+]
+
+WIDTH = 140  # columns, where the output goes to a file and has no width of its own
+
+EnvId: TypeAlias = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ENV_ID")]
+Text: TypeAlias = Annotated[str, tyro.conf.arg(metavar="NAME")]
+File: TypeAlias = Annotated[Path, tyro.conf.arg(metavar="FILE")]
+OptionalFile: TypeAlias = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
+Number: TypeAlias = Annotated[int, tyro.conf.arg(metavar="N")]
+OptionalNumber: TypeAlias = Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")]
+OptionalFigure: TypeAlias = Annotated[float | None, tyro.conf.arg(metavar="X", help_behavior_hint="")]
+Flag: TypeAlias = Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EnvOptions:
+    """What is played: the options of all commands that play."""
+
+    env_id: EnvId
+    """Id of the environment, such as RetroHotpotQA-v0; 'retro-gym envs' lists them."""
+    tasks: Annotated[str | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
+    """A task file in place of the built-in tasks. It knows no splits: without --fold every split is the whole file."""
+    fold: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="I N", help_behavior_hint="")] = None
+    """Divides the task file into N folds: I is the test split, the next one validation, the others train."""
+    actor: Annotated[str | None, tyro.conf.arg(metavar="SPEC", help_behavior_hint="")] = None
+    """The frozen model that plays: 'scripted' (the default) or 'python:MODULE:NAME'."""
+    env_kwargs: Annotated[str | None, tyro.conf.arg(metavar="JSON", help_behavior_hint="")] = None
+    """Further arguments of the environment, such as '{"max_turns": 5}'."""
+    seed: Number = 0
+    """The same seed gives the same result."""
+
+    def arguments(self) -> dict[str, Any]:
+        """The environment's arguments, those aside that a command sets itself."""
+        kwargs: dict[str, Any] = {}
+        if self.env_kwargs is not None:
+            try:
+                kwargs = json.loads(self.env_kwargs)
+            except ValueError as error:
+                raise ConfigError(f"--env-kwargs {one_line(self.env_kwargs)} is not JSON: {error}.") from error
+            if not isinstance(kwargs, dict):
+                raise ConfigError(f'--env-kwargs {one_line(self.env_kwargs)} is not a JSON object: {{"name": value}}.')
+        given = {"tasks": self.tasks, "fold": self.fold, "actor": self.actor}
+        return {**kwargs, **{name: value for name, value in given.items() if value is not None}}
+
+
+def stdout() -> Console:
+    """Standard output; wide where it is no terminal, so that no table is squeezed in a file."""
+    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH)
+
+
+def say(text: str) -> None:
+    """Prints lines as they are: no markup, no colours, no breaks."""
+    stdout().print(text, highlight=False, markup=False, soft_wrap=True)

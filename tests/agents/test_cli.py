@@ -1,0 +1,342 @@
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import itertools
+import json
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+import retro_gym_agents
+from retro_gym.actors import Reply
+from retro_gym.errors import ActorError
+from retro_gym.records import FailureBank, read_records
+from retro_gym_agents import cli, cli_train
+from retro_gym_agents.cli import main
+
+ENV = "RetroIdentity-v0"
+
+
+def dead_actor(prompts):
+    """Cannot be reached."""
+    return [ActorError("no connection (simulated)") for _ in prompts]
+
+
+def half_dead_actor(prompts):
+    """Cannot be reached on one word of four."""
+    return [ActorError("down") if "red" in prompt.task else Reply("Say[]", 7, 3) for prompt in prompts]
+
+
+@pytest.fixture
+def actors(monkeypatch):
+    """A module that the command line finds actors in."""
+    module = types.ModuleType("actors_of_test_cli")
+    module.dead_actor = dead_actor
+    module.half_dead_actor = half_dead_actor
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return f"python:{module.__name__}:"
+
+
+def run(capsys, *words) -> tuple[int, str, str]:
+    code = main([str(word) for word in words])
+    got = capsys.readouterr()
+    return code, got.out, got.err
+
+
+def refused(capsys, *words, code: int = 2) -> str:
+    """The one line that a failing command leaves."""
+    got, _, err = run(capsys, *words)
+    assert got == code
+    (line,) = err.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+# -- evaluate ----------------------------------------------------------------------------------------------------------
+
+
+def test_evaluate_in_its_fixed_form(capsys, tmp_path):
+    file = tmp_path / "new" / "result.json"
+    words = ["--split", "test", "--num-tasks", 10, "--trials", 2, "--seed", 3, "--json", file]
+    code, out, err = run(capsys, "evaluate", ENV, "--reflector", "oracle", *words)
+    assert (code, err) == (0, "")
+    assert "oracle" in out
+    row = json.loads(file.read_text())
+    assert row["env_id"] == ENV
+    assert row["reflector"] == "oracle"
+    assert (row["num_tasks"], row["seed"], row["split"]) == (10, 3, "test")
+    assert row["success_at_trial"] == [0.0, 1.0, 1.0]
+    assert row["ci95"] == [[0.0, 0.0], [1.0, 1.0], [1.0, 1.0]]
+    assert (row["actor_calls"], row["actor_errors"]) == (20, 0)
+    before = file.read_bytes()
+    assert run(capsys, "evaluate", ENV, "--reflector", "oracle", *words)[0] == 0
+    assert file.read_bytes() == before
+
+
+def test_evaluate_several_with_picture_and_records(capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    png, records = tmp_path / "a.png", tmp_path / "records.jsonl"
+    words = ["--reflector", "none", "noisy", "oracle", "--num-tasks", 8, "--trials", 1]
+    code, out, _ = run(capsys, "evaluate", ENV, *words, "--png", png, "--records", records, "--json", tmp_path / "a")
+    assert code == 0
+    assert "noisy − none" in out
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert sum(row["trial"] == 1 for row in read_records(records, "trial")) == 24
+    row = json.loads((tmp_path / "a").read_text())
+    assert [one["reflector"] for one in row["policies"]] == ["none", "noisy", "oracle"]
+    again = refused(capsys, "evaluate", ENV, *words, "--records", records)
+    assert "holds records already" in again
+
+
+def test_options_reach_the_environment(capsys, tmp_path, actors):
+    file = tmp_path / "a.json"
+    words = ["--trials", 1, "--reflector", "none", "--json", file, "--actor", actors + "half_dead_actor"]
+    code, _, _ = run(capsys, "evaluate", ENV, *words, "--env-kwargs", '{"num_tasks": 6}', "--max-error-rate", 0.5)
+    assert code == 0
+    row = json.loads(file.read_text())
+    assert row["num_tasks"] == 6
+    assert (row["actor_errors"], row["prompt_tokens"], row["completion_tokens"]) == (2, 56, 24)
+    assert row["env_kwargs"] == {"actor": "python:actors_of_test_cli:half_dead_actor", "num_tasks": 6}
+
+
+def test_tasks_and_fold_reach_the_environment(capsys):
+    # IdentityEnv has no such arguments, and says so by their names.
+    assert "'tasks'" in refused(capsys, "evaluate", ENV, "--reflector", "none", "--tasks", "x.json")
+    assert "'fold'" in refused(capsys, "evaluate", ENV, "--reflector", "none", "--fold", 0, 3)
+
+
+def test_evaluation_refuses_a_score_when_the_actor_is_down(capsys, tmp_path, actors):
+    file = tmp_path / "a.json"
+    words = ["--reflector", "none", "--json", file, "--png", tmp_path / "a.png", "--actor", actors + "dead_actor"]
+    line = refused(capsys, "evaluate", ENV, *words, code=1)
+    assert "64 of 64 tasks" in line
+    assert "no connection (simulated)" in line
+    assert json.loads(file.read_text())["success_at_trial"] is None
+    assert not (tmp_path / "a.png").exists()
+
+
+# -- collect and envs --------------------------------------------------------------------------------------------------
+
+
+def test_collect_writes_a_bank_of_failures(capsys, tmp_path):
+    file = tmp_path / "bank.jsonl"
+    words = ["--num-episodes", 70, "--reflector", "noisy", "--seed", 1, "--max-reflections", 2]
+    code, out, _ = run(capsys, "collect", ENV, "--output", file, *words)
+    assert code == 0
+    assert "70 episodes" in out
+    assert len(FailureBank(file).task_ids) == 64  # each task once before any comes again
+    reflections = list(read_records(file, "reflection"))
+    assert f"{len(reflections)} reflections, of which {sum(row['success'] for row in reflections)} solved" in out
+    assert len({row["episode"] for row in read_records(file)}) == 70
+    assert "--append" in refused(capsys, "collect", ENV, "--output", file, *words)
+    size = file.stat().st_size
+    assert run(capsys, "collect", ENV, "--output", file, *words, "--append")[0] == 0
+    assert file.stat().st_size == 2 * size
+    assert run(capsys, "collect", ENV, "--output", tmp_path / "again.jsonl", *words)[0] == 0
+    assert (tmp_path / "again.jsonl").read_bytes() * 2 == file.read_bytes()
+
+
+def test_collect_stops_when_the_actor_is_down(capsys, tmp_path, actors):
+    words = ["--output", tmp_path / "a.jsonl", "--reflector", "none", "--actor", actors + "dead_actor"]
+    assert "10 episodes in a row" in refused(capsys, "collect", ENV, *words)
+
+
+def test_collect_counts_actor_errors(capsys, tmp_path, actors):
+    words = ["--output", tmp_path / "a.jsonl", "--reflector", "none", "--num-episodes", 64]
+    code, out, _ = run(capsys, "collect", ENV, *words, "--actor", actors + "half_dead_actor")
+    assert code == 0
+    assert "16 ended by an actor error" in out
+
+
+def test_envs_lists_every_environment(capsys):
+    code, out, _ = run(capsys, "envs")
+    assert code == 0
+    assert "RetroIdentity-v0" in out
+    assert "RetroHotpotQA-v0" in out
+    assert "The simplest environment" in out
+
+
+# -- train -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("algo", ["reinforce", "ppo"])
+def test_train_then_evaluate_the_run(capsys, tmp_path, small_model, algo):
+    folder = tmp_path / "run"
+    words = ["train", ENV, "--algo", algo, "--reflector", small_model, "--output", folder, "--seed", 1]
+    small = ["--num-prompts", 2, "--group-size", 2, "--max-reflections", 1, "--validate-every", 1]
+    code, out, _ = run(capsys, *words, "--updates", 2, *small, "--set", "validation_tasks=4")
+    assert code == 0
+    assert "2 updates" in out
+    assert f"--reflector none tiny {folder} oracle" in out
+    assert "holds" in refused(capsys, *words, "--updates", 2, *small)
+    code, out, _ = run(capsys, *words, "--updates", 3, *small, "--set", "validation_tasks=4", "--resume")
+    assert code == 0
+    assert "3 updates" in out
+    file = tmp_path / "a.json"
+    code, _, _ = run(
+        capsys, "evaluate", ENV, "--reflector", folder, "--num-tasks", 4, "--trials", 1, "--json", file, "--greedy"
+    )
+    assert code == 0
+    row = json.loads(file.read_text())
+    assert row["reflector"] == str(folder)
+    assert all(len(task["reflections"]) == 1 for task in row["tasks"])
+
+
+def train_options(*words) -> cli_train.Train:
+    import tyro
+
+    return tyro.cli(cli_train.Train, args=[ENV, "--output", "runs/x", *map(str, words)])
+
+
+@pytest.mark.parametrize("algo", ["reinforce", "ppo"])
+def test_options_become_fields_of_the_config(algo):
+    if algo == "reinforce":
+        from retro_gym_agents.reinforce import ReinforceConfig as Config
+    else:
+        from retro_gym_agents.ppo import PPOConfig as Config
+    plain = Config(**train_options("--algo", algo).fields(Config))
+    assert plain == Config(output=Path("runs/x"), env_id=ENV)
+    options = train_options(
+        *["--lr", 0.5, "--updates", 7, "--max-minutes", 1.5, "--shuffle-rewards", "--lora-rank", 3],
+        *["--max-reflections", 2, "--reward", "improvement", "--tasks", "a.json", "--fold", 1, 5],
+        *["--actor", "python:a:b", "--set", "decay_updates=4", "max_grad_norm=2", "dtype=auto", "micro_prompts=3"],
+    )
+    config = Config(**options.fields(Config))
+    assert (config.learning_rate, config.updates, config.max_minutes, config.shuffle_rewards) == (0.5, 7, 1.5, True)
+    assert (config.lora.rank, config.actor) == (3, "python:a:b")
+    assert (config.decay_updates, config.max_grad_norm, config.dtype, config.micro_prompts) == (4, 2.0, "auto", 3)
+    kwargs = {"tasks": "a.json", "fold": (1, 5), "max_reflections": 2, "reward": "improvement"}
+    assert config.env_kwargs == kwargs
+
+
+def test_wrong_fields_are_named(capsys, tmp_path):
+    words = ["train", ENV, "--output", tmp_path / "run", "--set"]
+    assert "Did you mean 'decay_updates'" in refused(capsys, *words, "decay_update=4")
+    assert "give FIELD=VALUE" in refused(capsys, *words, "decay_updates")
+    assert "is not of type int" in refused(capsys, *words, "decay_updates=many")
+    assert "is not of type int" in refused(capsys, *words, "micro_prompts=many")
+    assert "give FIELD=VALUE" in refused(capsys, *words, "seed=4")  # it has an option of its own
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing_torch_names_the_extra(capsys, monkeypatch, tmp_path):
+    for name in ("retro_gym_agents.reinforce", "retro_gym_agents.reflector"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert "retro-gym[train]" in refused(capsys, "train", ENV, "--output", tmp_path / "run")
+    assert "retro-gym[train]" in refused(capsys, "evaluate", ENV, "--reflector", "tiny")
+
+
+# -- errors ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["evaluate", "RetroIdentiy-v0", "--reflector", "none"], "Did you mean 'RetroIdentity-v0'"),
+        (["evaluate", "Identity-v0", "--reflector", "none"], "Did you mean 'RetroIdentity-v0'"),
+        (["collect", "RetroIdentiy-v0", "--output", "OUT", "--reflector", "none"], "Did you mean"),
+        (["evaluate", ENV, "--reflector", "nnoe"], "Did you mean 'none'"),
+        (["evaluate", ENV, "--reflector", "./absent"], "no such folder"),
+        (["evaluate", ENV, "--reflector", "none", "none"], "give each once"),
+        (["evaluate", ENV, "--reflector"], "names no policy"),
+        (["evaluate", ENV, "--reflector", "none", "--split", "tset"], "'tset'"),
+        (["evaluate", ENV, "--reflector", "none", "--num-tasks", "0"], "num_tasks is 0"),
+        (["evaluate", ENV, "--reflector", "none", "--json", "."], "is a folder"),
+        (["evaluate", ENV, "--reflector", "none", "--env-kwargs", "{"], "is not JSON"),
+        (["evaluate", ENV, "--reflector", "none", "--env-kwargs", "[]"], "is not a JSON object"),
+        (["evaluate", ENV, "--reflector", "none", "--actor", "gpt"], "actor 'gpt' is not known"),
+        (["collect", ENV, "--output", "OUT", "--reflector", "none", "--num-episodes", "0"], "num_episodes is 0"),
+    ],
+)
+def test_errors_are_one_line_and_code_2(capsys, tmp_path, words, message):
+    words = [tmp_path / "out.jsonl" if word == "OUT" else word for word in words]
+    assert message in refused(capsys, *words)
+
+
+def test_ctrl_c_is_one_line_and_code_130(capsys, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "evaluate_all", interrupted)
+    assert "Ctrl-C" in refused(capsys, "evaluate", ENV, "--reflector", "none", code=130)
+
+
+def test_wrong_usage_is_told_by_code_2(capsys):
+    for words in ([], ["trian"], ["evaluate"], ["evaluate", ENV, "--tirals", "3"], ["train", ENV]):
+        with pytest.raises(SystemExit) as stop:
+            main(words)
+        assert stop.value.code == 2
+        assert "Traceback" not in capsys.readouterr().err
+
+
+# -- what is imported --------------------------------------------------------------------------------------------------
+
+_HEAVY = "{'torch', 'transformers', 'peft', 'matplotlib'} & set(sys.modules)"
+
+
+def python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+def test_help_and_envs_do_not_load_torch():
+    code = f"""
+import sys
+from retro_gym_agents.cli import main
+for words in (["--help"], ["train", "--help"], ["evaluate", "--help"], ["collect", "--help"]):
+    try:
+        main(words)
+    except SystemExit as stop:
+        assert stop.code == 0
+assert main(["envs"]) == 0
+assert main(["evaluate", "{ENV}", "--reflector", "none", "--num-tasks", "2"]) == 0
+assert main(["--version"]) == 0
+print("loaded", {_HEAVY})
+"""
+    out = python(code)
+    assert out.endswith("loaded set()\n")
+    assert "--reflector NAME" in out
+    assert "retro-gym 0." in out
+
+
+def test_module_runs_as_a_script():
+    words = [sys.executable, "-m", "retro_gym_agents.cli", "evaluate", "RetroIdentiy-v0"]
+    got = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert got.returncode == 2
+    assert got.stdout == ""
+    assert got.stderr.startswith("error: environment 'RetroIdentiy-v0' is not registered.")
+
+
+def test_package_is_imported_without_torch():
+    assert python(f"import sys, retro_gym_agents\nprint({_HEAVY}, retro_gym_agents.make_policy('none').name)") == (
+        "set() none\n"
+    )
+
+
+def test_public_names_are_sorted_complete_and_lead_somewhere():
+    assert retro_gym_agents.__all__ == sorted(retro_gym_agents.__all__)
+    for name in retro_gym_agents.__all__:
+        assert getattr(retro_gym_agents, name).__name__ == name
+    assert set(retro_gym_agents.__all__) <= set(dir(retro_gym_agents))
+    with pytest.raises(AttributeError, match="no attribute 'absent'"):
+        retro_gym_agents.absent  # noqa: B018
+    tree = ast.parse(Path(str(retro_gym_agents.__file__)).read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    homes = {alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert homes == {name: f"retro_gym_agents.{module}" for name, module in retro_gym_agents._HOMES.items()}
+
+
+@pytest.mark.parametrize("command", [cli_train.Train, cli.Evaluate, cli.Collect])
+def test_every_option_is_explained(command):
+    explained = set()
+    for kind in command.__mro__[:-1]:
+        (body,) = (node.body for node in ast.parse(inspect.getsource(kind)).body if isinstance(node, ast.ClassDef))
+        for item, after in itertools.pairwise(body):
+            if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and isinstance(after, ast.Expr):
+                explained.add(item.target.id)
+    assert {field.name for field in dataclasses.fields(command)} == explained
