@@ -30,10 +30,16 @@ def shipped_files(root):
                 yield path.relative_to(root / parent).as_posix()
 
 
-def test_the_readmes_loop_runs(root, tmp_path):
-    if not (root / "README.md").read_text(encoding="utf-8").strip():
+@pytest.fixture
+def readme(root):
+    path = root / "README.md"
+    if not path.read_text(encoding="utf-8").strip():
         pytest.skip("README.md is still empty")
-    run(sys.executable, "-W", "error", root / ".ci" / "readme_loop.py", root / "README.md", cwd=tmp_path)
+    return path
+
+
+def test_the_readmes_loop_runs(root, readme, tmp_path):
+    run(sys.executable, "-W", "error", root / ".ci" / "readme_loop.py", readme, cwd=tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +78,7 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(source, whe
 @pytest.mark.slow
 def test_the_tiny_reflector_is_in_the_wheel(source, wheel_names):
     weights = source / "agents/retro_gym_agents/tiny/weights"
-    if not weights.is_dir():
+    if not weights.is_dir() or not any(weights.iterdir()):
         pytest.skip("the tiny reflector is not built yet: python -m retro_gym_agents.tiny.build")
     files = [path for path in weights.iterdir() if path.is_file()]
     assert any(path.suffix == ".safetensors" for path in files)
@@ -125,10 +131,8 @@ def test_a_loop_runs_on_the_core_dependencies_from_an_empty_folder(installed, tm
 
 
 @pytest.mark.slow
-def test_the_readmes_loop_runs_on_the_core_dependencies(installed, root, tmp_path):
-    for file in (root / ".ci" / "readme_loop.py", root / "README.md"):
-        shutil.copy(file, tmp_path)
-    run(installed / "python", "-W", "error", "readme_loop.py", "README.md", cwd=tmp_path)
+def test_the_readmes_loop_runs_on_the_core_dependencies(installed, root, readme, tmp_path):
+    run(installed / "python", "-W", "error", root / ".ci" / "readme_loop.py", readme, cwd=tmp_path)
 
 
 @pytest.mark.slow
