@@ -54,8 +54,8 @@ class NameMaker:
         if split not in SPLITS:
             raise UnknownTaskError(f"split {split!r} is not one of {SPLITS}.")
         self._split = split
-        self._heads = rng.permutation(len(HEADS)).tolist()
-        self._tails = rng.permutation(len(TAILS)).tolist()
+        self._heads: list[int] = rng.permutation(len(HEADS)).tolist()
+        self._tails: list[int] = rng.permutation(len(TAILS)).tolist()
 
     def word(self) -> str:
         """A word that this task has not used."""
