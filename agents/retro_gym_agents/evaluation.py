@@ -85,6 +85,8 @@ class Evaluation:
     """In the order of the split."""
     stats: ActorStats
     """What the actor has cost, trial 0 included."""
+    reflector_tokens: tuple[int, int] | None = None
+    """Tokens that the reflector read and wrote; None for policies that are no model."""
 
     @property
     def scored(self) -> tuple[TaskResult, ...]:
@@ -254,12 +256,19 @@ def _start_all(config: EvaluationConfig, progress: Progress) -> list[Episode]:
 def _play_on(config: EvaluationConfig, policy: Policy, starts: Sequence[Episode], progress: Progress) -> Evaluation:
     """Plays trials 1…T of every task with one policy's reflections."""
     episodes = [start.twin() for start in starts]
+    before = _tokens(policy)
     for trial in range(1, config.trials + 1):
         play_next_trial(episodes, policy, seed=derive_seed(config.seed, "reflection", trial), progress=progress)
-    evaluation = Evaluation(config, policy.name, tuple(map(_result, episodes)), total_stats(episodes))
+    after = _tokens(policy)
+    tokens = None if before is None or after is None else (after[0] - before[0], after[1] - before[1])
+    evaluation = Evaluation(config, policy.name, tuple(map(_result, episodes)), total_stats(episodes), tokens)
     for episode in episodes:
         episode.close()
     return evaluation
+
+
+def _tokens(policy: Policy) -> tuple[int, int] | None:
+    return (policy.prompt_tokens, policy.completion_tokens) if isinstance(policy, ReflectorPolicy) else None
 
 
 def _result(episode: Episode) -> TaskResult:

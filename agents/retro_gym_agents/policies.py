@@ -132,6 +132,8 @@ class ReflectorPolicy:
         self.greedy = greedy
         self.device = device
         self.batch_size = batch_size
+        self.prompt_tokens = 0
+        self.completion_tokens = 0
         self._reflector: Reflector | None = None
 
     def reflect(self, observations: Sequence[str], envs: Sequence[RetroEnv], seeds: Sequence[int]) -> list[str]:
@@ -143,9 +145,14 @@ class ReflectorPolicy:
         """
         if self._reflector is None:
             self._reflector = self._load()
-        return self._reflector.reflect(
-            observations, greedy=self.greedy, seed=derive_seed(*seeds), batch_size=self.batch_size
-        )
+        texts: list[str] = []
+        for start in range(0, len(observations), self.batch_size):
+            batch = slice(start, start + self.batch_size)
+            samples = self._reflector.sample(observations[batch], greedy=self.greedy, seed=derive_seed(*seeds[batch]))
+            texts += samples.texts
+            self.prompt_tokens += int(samples.prompts.lengths.sum())
+            self.completion_tokens += samples.num_tokens
+        return texts
 
     def unload(self) -> None:
         """Lets go of the model; the next ``reflect`` loads it again."""

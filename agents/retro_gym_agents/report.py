@@ -117,16 +117,16 @@ def print_tables(evaluations: Sequence[Evaluation], console: Console) -> None:
         highlight=False,
         markup=False,
     )
-    console.print(_success_table(evaluations))
-    if evaluations[0].groups and config.trials:
-        console.print(_group_table(evaluations))
-    pairs = list(_paired(evaluations))
-    if pairs and config.trials:
-        console.print(_paired_table(pairs, config.trials))
-    shares = gain_shares(evaluations)
-    if shares and config.trials:
-        console.print(_share_table(shares, config.trials))
-    console.print(_cost_table(evaluations))
+    tables = [_success_table(evaluations)]
+    pairs, shares = list(_paired(evaluations)), gain_shares(evaluations)
+    if config.trials:
+        tables += [_group_table(evaluations)] if evaluations[0].groups else []
+        tables += [_paired_table(pairs, config.trials)] if pairs else []
+        tables += [_share_table(shares, config.trials)] if shares else []
+    for table in [*tables, _cost_table(evaluations)]:
+        title, table.title = table.title, None  # rich would break it at the table's own width
+        console.print("", title, sep="\n", style="italic", highlight=False)
+        console.print(table)
     for evaluation in evaluations:
         if evaluation.errors and evaluation.refusal is None:
             console.print(
@@ -153,19 +153,29 @@ def _flat(evaluation: Evaluation) -> dict[str, Any]:
         "env_kwargs": {
             key: value
             for key, value in sorted(config.env_kwargs.items())
-            if key not in _NOT_REPORTED and isinstance(value, str | int | float | bool | None)
+            if key not in _NOT_REPORTED and _is_json(value)
         },
         **_scores(evaluation, None),
         "actor_calls": stats.calls,
         "actor_errors": stats.errors,
         "prompt_tokens": stats.prompt_tokens,
         "completion_tokens": stats.completion_tokens,
+        "reflector_tokens": evaluation.reflector_tokens,
         "refused": evaluation.refusal,
         "groups": {
             group: {"num_tasks": _size(evaluation, group), **_scores(evaluation, group)} for group in evaluation.groups
         },
         "tasks": [dataclasses.asdict(task) for task in evaluation.tasks],
     }
+
+
+def _is_json(value: Any) -> bool:
+    """Whether an argument can be reported; an actor that is an object, for one, cannot."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _scores(evaluation: Evaluation, group: str | None) -> dict[str, Any]:
@@ -207,7 +217,7 @@ def _paired(evaluations: Sequence[Evaluation]) -> Iterator[tuple[Evaluation, Eva
 
 
 def _table(title: str, name: str, figures: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=title, box=box.SIMPLE_HEAD, show_edge=False)
     table.add_column(name, overflow="fold", min_width=8)
     for header in figures:
         table.add_column(header, justify="right", no_wrap=True)
@@ -257,13 +267,13 @@ def _paired_table(pairs: Sequence[tuple[Evaluation, Evaluation, list[Estimate]]]
 
 
 def _cost_table(evaluations: Sequence[Evaluation]) -> Table:
-    table = _table(
-        "What the actor cost, trial 0 included", "reflector", ["calls", "errors", "tokens read", "tokens written"]
-    )
+    headers = ["calls", "errors", "tokens\nread", "tokens\nwritten", "reflector\nread", "reflector\nwrote"]
+    table = _table("What the actor cost, trial 0 included, and the reflector's tokens", "reflector", headers)
     for one in evaluations:
         stats = one.stats
-        costs = (stats.calls, stats.errors, stats.prompt_tokens, stats.completion_tokens)
-        table.add_row(_escaped(one.reflector), *[f"{cost:,}" for cost in costs])
+        costs = (stats.calls, stats.errors, stats.prompt_tokens, stats.completion_tokens, *(one.reflector_tokens or ()))
+        cells = [f"{cost:,}" for cost in costs]
+        table.add_row(_escaped(one.reflector), *cells, *[_NO_FIGURE] * (len(headers) - len(cells)))
     return table
 
 

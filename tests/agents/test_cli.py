@@ -73,6 +73,7 @@ def test_evaluate_in_its_fixed_form(capsys, tmp_path):
     assert row["success_at_trial"] == [0.0, 1.0, 1.0]
     assert row["ci95"] == [[0.0, 0.0], [1.0, 1.0], [1.0, 1.0]]
     assert (row["actor_calls"], row["actor_errors"]) == (20, 0)
+    assert row["reflector_tokens"] is None
     before = file.read_bytes()
     assert run(capsys, "evaluate", ENV, "--reflector", "oracle", *words)[0] == 0
     assert file.read_bytes() == before
@@ -105,7 +106,7 @@ def test_options_reach_the_environment(capsys, tmp_path, actors):
 
 
 def test_tasks_and_fold_reach_the_environment(capsys):
-    # IdentityEnv has no such arguments, and says so by their names.
+    # IdentityEnv has no such arguments, and says so.
     assert "'tasks'" in refused(capsys, "evaluate", ENV, "--reflector", "none", "--tasks", "x.json")
     assert "'fold'" in refused(capsys, "evaluate", ENV, "--reflector", "none", "--fold", 0, 3)
 
@@ -185,6 +186,9 @@ def test_train_then_evaluate_the_run(capsys, tmp_path, small_model, algo):
     row = json.loads(file.read_text())
     assert row["reflector"] == str(folder)
     assert all(len(task["reflections"]) == 1 for task in row["tasks"])
+    read, written = row["reflector_tokens"]
+    assert read > 4 * 10
+    assert 4 <= written <= 4 * 2  # the model writes two tokens at most
 
 
 def train_options(*words) -> cli_train.Train:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 
 from retro_gym.errors import ConfigError, MissingExtraError
@@ -25,14 +26,20 @@ def reflections(policy: Policy, envs, seed: int = 0) -> list[str]:
 
 class FakeReflector:
     loaded: list[tuple[str, dict[str, object]]] = []  # emptied by the fixture
+    batches: list[int] = []  # likewise
 
     @classmethod
     def load(cls, name, **kwargs):
         cls.loaded.append((name, kwargs))
         return cls()
 
-    def reflect(self, observations, *, greedy, seed, batch_size):
-        return [f"{text}:{greedy}:{batch_size}:{seed}" for text in observations]
+    def sample(self, observations, *, greedy, seed):
+        self.batches.append(len(observations))
+        return SimpleNamespace(
+            texts=tuple(f"{text}:{greedy}:{seed}" for text in observations),
+            prompts=SimpleNamespace(lengths=np.full(len(observations), 10)),
+            num_tokens=3 * len(observations),
+        )
 
 
 @pytest.fixture
@@ -41,6 +48,7 @@ def fake_reflector(monkeypatch):
     module.Reflector = FakeReflector  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "retro_gym_agents.reflector", module)
     monkeypatch.setattr(FakeReflector, "loaded", [])
+    monkeypatch.setattr(FakeReflector, "batches", [])
     return FakeReflector
 
 
@@ -88,14 +96,22 @@ def test_shuffled_needs_a_second_task():
 
 
 def test_reflector_is_loaded_when_first_asked_and_once(fake_reflector):
-    policy = make_policy("tiny", greedy=True, device="meta", batch_size=7)
+    policy = make_policy("tiny", greedy=True, device="meta")
     assert policy.name == "tiny"
     assert fake_reflector.loaded == []
     first = policy.reflect(["a", "b"], [], [3, 4])
     assert first == policy.reflect(["a", "b"], [], [3, 4])
-    assert [text.split(":")[:3] for text in first] == [["a", "True", "7"], ["b", "True", "7"]]
+    assert [text.split(":")[:2] for text in first] == [["a", "True"], ["b", "True"]]
     assert first != policy.reflect(["a", "b"], [], [3, 5])
     assert fake_reflector.loaded == [("tiny", {"lora": None, "device": "meta"})]
+
+
+def test_reflector_reads_in_batches_and_counts_tokens(fake_reflector):
+    policy = ReflectorPolicy("tiny", batch_size=2)
+    texts = policy.reflect(list("abcde"), [], list(range(5)))
+    assert [text[0] for text in texts] == list("abcde")
+    assert fake_reflector.batches == [2, 2, 1]
+    assert (policy.prompt_tokens, policy.completion_tokens) == (50, 15)
 
 
 def test_unloaded_reflector_is_loaded_again(fake_reflector):

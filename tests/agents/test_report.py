@@ -95,6 +95,11 @@ def test_same_seed_same_bytes_wherever_the_records_go(tmp_path):
     assert (tmp_path / "c.json").read_bytes() != first
 
 
+def test_arguments_of_the_environment_are_reported_where_they_are_plain():
+    kwargs = {"actor": IdentityActor(), "words": ("red", "blue"), "num_tasks": 4}
+    assert to_json(evaluations("none", env_kwargs=kwargs))["env_kwargs"] == {"num_tasks": 4, "words": ("red", "blue")}
+
+
 def test_groups_are_reported_apart(monkeypatch):
     monkeypatch.setattr(IdentityEnv, "task_group", lambda self, task_id: "warm" if "red" in task_id else "[cold]")
     results = evaluations(Always("red", "red"))
