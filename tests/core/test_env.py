@@ -116,6 +116,14 @@ def test_an_actor_that_is_down_is_an_error_not_a_failed_task():
         env.reset(options={"task_id": "train-0-red"})
 
 
+def test_errors_that_are_not_in_a_row_do_not_mean_that_the_actor_is_down():
+    flaky = FlakyActor(EchoActor("Say[gold]"), lambda prompt: "red" in prompt.task)
+    env = RetroEnv(IdentityEnv(words=("red", "gold"), num_tasks=40), actor=flaky)
+    with pytest.raises(ActorError, match="failed on 20 tasks and solved the others"):
+        env.reset(seed=1)
+    assert env.stats.calls == 40
+
+
 def test_a_split_of_solved_tasks_and_actor_errors_is_not_said_to_be_solved():
     flaky = FlakyActor(EchoActor("Say[gold]"), lambda prompt: "gold" not in prompt.task)
     env = RetroEnv(IdentityEnv(words=("red", "gold"), num_tasks=6), actor=flaky)

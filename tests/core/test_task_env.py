@@ -98,6 +98,9 @@ def test_success_is_a_return_of_at_least_the_threshold():
     env = RetroEnv(Paying(), actor=guess_last_reflection, success_threshold=1.5)
     assert env.reset(options={"task_id": "seed-0"})[1]["success"]
     assert len(env.trajectory.turns) == 3
+    env = RetroEnv(Paying(), actor=guess_last_reflection, success_threshold=0.5)
+    env.reset(options={"task_id": "seed-0"})
+    assert len(env.trajectory.turns) == 1  # solved is solved, though the game would go on
 
 
 def test_what_the_actor_is_told():
