@@ -145,7 +145,7 @@ class Envs:
 
     def run(self) -> int:
         """Lists; returns the exit code."""
-        table = Table(box=box.SIMPLE_HEAD)
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False)
         for header in ("id", "task environment", *_SPLITS, "what it is"):
             table.add_column(header, justify="right" if header in _SPLITS else "left", overflow="fold")
         for env_id in retro_ids():
