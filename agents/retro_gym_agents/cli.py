@@ -35,7 +35,7 @@ from retro_gym_agents.evaluation import EvaluationConfig, evaluate_all
 from retro_gym_agents.policies import make_policy
 from retro_gym_agents.report import check_output, print_tables, write_json
 
-__all__ = ["main"]
+__all__ = ["Collect", "Envs", "Evaluate", "main"]
 
 _DESCRIPTION = (
     "Reflection writing as a Gymnasium environment: train a reflector, and see what its reflections are worth. "
@@ -147,7 +147,8 @@ class Envs:
         """Lists; returns the exit code."""
         table = Table(box=box.SIMPLE_HEAD, show_edge=False)
         for header in ("id", "task environment", *_SPLITS, "what it is"):
-            table.add_column(header, justify="right" if header in _SPLITS else "left", overflow="fold")
+            justify: Literal["left", "right"] = "right" if header in _SPLITS else "left"
+            table.add_column(header, justify=justify, overflow="fold", no_wrap=header == "id")  # ids can be copied
         for env_id in retro_ids():
             table.add_row(env_id, *_described(str(gym.spec(env_id).kwargs["task_env"])))
         stdout().print(table)
