@@ -147,8 +147,8 @@ class Envs:
         """Lists; returns the exit code."""
         table = Table(box=box.SIMPLE_HEAD, show_edge=False)
         for header in ("id", "task environment", *_SPLITS, "what it is"):
-            justify: Literal["left", "right"] = "right" if header in _SPLITS else "left"
-            table.add_column(header, justify=justify, overflow="fold", no_wrap=header == "id")  # ids can be copied
+            right, whole = header in _SPLITS, header == "id"  # an id is there to be copied
+            table.add_column(header, justify="right" if right else "left", overflow="fold", no_wrap=whole)
         for env_id in retro_ids():
             table.add_row(env_id, *_described(str(gym.spec(env_id).kwargs["task_env"])))
         stdout().print(table)
