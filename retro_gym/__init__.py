@@ -16,7 +16,7 @@ from retro_gym.prompts import Prompt, TaskPrompt
 from retro_gym.records import FailureBank, RecordWriter, read_records
 from retro_gym.registration import register_all
 from retro_gym.spaces import UnicodeText
-from retro_gym.task_env import TaskEnv, TextTask
+from retro_gym.task_env import ReflectionCheck, TaskEnv, TextTask
 from retro_gym.trajectory import EndReason, Outcome, Trajectory, Turn
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Outcome",
     "Prompt",
     "RecordWriter",
+    "ReflectionCheck",
     "Reply",
     "RetroEnv",
     "TaskEnv",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -17,7 +18,17 @@ from retro_gym.trajectory import Trajectory
 if TYPE_CHECKING:
     from retro_gym.actors import Actor
 
-__all__ = ["TaskEnv", "TextTask", "as_task_env"]
+__all__ = ["ReflectionCheck", "TaskEnv", "TextTask", "as_task_env"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ReflectionCheck:
+    """What can be said of a reflection without playing it."""
+
+    well_formed: bool
+    """It is a whole sentence of the teacher's language, with an instruction that the scripted actor understands."""
+    grounded: bool
+    """It is well-formed, and everything that it names stands in the trajectory."""
 
 
 class TaskEnv(gym.Env[str, str]):
@@ -60,6 +71,10 @@ class TaskEnv(gym.Env[str, str]):
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
         """A well-formed reflection on a failed trajectory that is right only now and then."""
         raise ConfigError(f"{type(self).__name__} brings no noisy reflection.")
+
+    def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
+        """Whether a reflection speaks the teacher's language, and of things that stand in the trajectory."""
+        raise ConfigError(f"{type(self).__name__} brings no check of reflections.")
 
 
 class TextTask(TaskEnv):

@@ -12,7 +12,7 @@ from retro_gym.actors import Actor, Reply
 from retro_gym.errors import ActorError, ConfigError, UnknownTaskError
 from retro_gym.prompts import Prompt, TaskPrompt
 from retro_gym.spaces import UnicodeText
-from retro_gym.task_env import TaskEnv
+from retro_gym.task_env import ReflectionCheck, TaskEnv
 from retro_gym.trajectory import Trajectory
 
 __all__ = ["EchoActor", "FlakyActor", "IdentityActor", "IdentityEnv", "LuckyActor", "ScriptedActor"]
@@ -94,6 +94,11 @@ class IdentityEnv(TaskEnv):
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
         """Any of the words."""
         return self.words[int(rng.integers(len(self.words)))]
+
+    def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
+        """Whether it is one of the words, and the one that was shown."""
+        known = reflection in self.words
+        return ReflectionCheck(known, known and reflection in trajectory.render())
 
     def _word_of(self, task_id: str) -> str:
         word = str(task_id).rpartition("-")[2]

@@ -12,7 +12,7 @@ import numpy as np
 from retro_gym.actors import Actor
 from retro_gym.errors import ActionError, ConfigError, EpisodeError, UnknownTaskError, did_you_mean, one_line
 from retro_gym.spaces import UnicodeText
-from retro_gym.task_env import TaskEnv
+from retro_gym.task_env import ReflectionCheck, TaskEnv
 from retro_gym.trajectory import Trajectory
 from retro_gym_envs.hotpotqa.docstore import DocStore, Page
 from retro_gym_envs.hotpotqa.metrics import exact_match, f1_score
@@ -234,6 +234,12 @@ class HotpotQAEnv(TaskEnv):
         from retro_gym_envs.hotpotqa.reflections import noisy_reflection
 
         return noisy_reflection(trajectory, rng)
+
+    def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
+        """Whether it is well-formed as the noisy teacher's are, and names only what stands in the trajectory."""
+        from retro_gym_envs.hotpotqa.reflections import check_reflection
+
+        return check_reflection(reflection, trajectory)
 
     def _current(self) -> HotpotTask:
         if self._task is None:

@@ -8,13 +8,14 @@ from typing import TypeVar
 
 import numpy as np
 
+from retro_gym.task_env import ReflectionCheck
 from retro_gym.trajectory import Trajectory
 from retro_gym_envs.hotpotqa.metrics import normalize_answer
 from retro_gym_envs.hotpotqa.reading import asked_attribute, asked_role, candidates, roles_on, spans
 from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, KINDS, ROLES
 from retro_gym_envs.hotpotqa.tasks import HotpotTask
 
-__all__ = ["noisy_reflection", "oracle_reflection"]
+__all__ = ["check_reflection", "noisy_reflection", "oracle_reflection"]
 
 _T = TypeVar("_T")
 
@@ -26,6 +27,19 @@ _BRIDGE_FORMS = (
 _COMPARISON_FORMS = (
     "Search for {names} too and compare the {attribute}.",
     "Look up {names} as well, then compare the {attribute}.",
+)
+
+_NAME = r"[A-Z][a-z]+(?: [A-Z][a-z]+)*"
+_WELL_FORMED = tuple(
+    re.compile(
+        re.escape(form)
+        .replace(r"\{name\}", f"(?P<name>{_NAME})", 1)
+        .replace(r"\{name\}", "(?P=name)")
+        .replace(r"\{names\}", f"(?P<first>{_NAME}) and (?P<second>{_NAME})")
+        .replace(r"\{role\}", f"(?:{'|'.join(ROLES)})")
+        .replace(r"\{attribute\}", f"(?:{'|'.join(ATTRIBUTES)})")
+    )
+    for form in (*_BRIDGE_FORMS, *_COMPARISON_FORMS)
 )
 
 # How often the teacher is right on purpose, and how often it takes what comes first (the first link on the page, the
@@ -73,6 +87,17 @@ def _words_before(answer: str, text: str) -> str:
     words = re.findall(r"\S+\s*", before)[-6:]
     cue = "".join(words).strip()
     return cue if cue and '"' not in cue and text.count(cue) == 1 else ""
+
+
+def check_reflection(reflection: str, trajectory: Trajectory) -> ReflectionCheck:
+    """Whether a reflection has one of the teacher's forms, and names only what stands in the trajectory."""
+    text = trajectory.render()
+    for form in _WELL_FORMED:
+        match = form.fullmatch(reflection.strip())
+        if match:
+            names = (name for name in match.groupdict().values() if name)
+            return ReflectionCheck(True, all(re.search(rf"\b{re.escape(name)}\b", text) for name in names))
+    return ReflectionCheck(False, False)
 
 
 def noisy_reflection(trajectory: Trajectory, rng: np.random.Generator) -> str:

@@ -1,0 +1,188 @@
+"""Builds the tiny reflector from nothing: ``python -m retro_gym_agents.tiny.build``.
+
+Supervised imitation of the noisy teacher, the published recipe's first stage (Retroformer's SFT) in small: in every
+step fresh worlds, failed trajectories of the scripted actor as prompts, and several reflections of the teacher on each.
+The teacher is usually wrong, so what the model learns is to write: which forms there are, that a thing's name is copied
+from its page, which attributes a kind of thing has. What to write is left for the policy gradient.
+
+About an hour on two cores. Prints the measures that the shipped model must meet, on worlds that it never saw.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+import tyro
+from rich.console import Console
+
+import retro_gym  # noqa: F401 - registers the environments
+from retro_gym.env import RetroEnv
+from retro_gym.seeding import derive_seed
+from retro_gym_agents.reflector import Reflector
+from retro_gym_agents.sampler import Prompts, score
+from retro_gym_agents.tiny.model import TinyShape, make_model
+from retro_gym_agents.tiny.quality import measure
+from retro_gym_agents.tiny.tokenizer import build_tokenizer
+
+__all__ = ["BuildConfig", "build"]
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildConfig:
+    """How the tiny reflector is made."""
+
+    output: Path = Path(__file__).parent / "weights"
+    """Folder that receives the model; the shipped one by default."""
+    env_id: str = "RetroHotpotQA-v0"
+    """Environment whose failures it learns to write about."""
+    steps: int = 3_500
+    """Optimiser steps."""
+    prompts_per_step: int = 24
+    """Failed trajectories per step."""
+    reflections_per_prompt: int = 4
+    """The teacher's reflections on each of them; they share the prompt's computation."""
+    second_failures: float = 0.25
+    """How often the trial after the teacher's reflection becomes a lesson as well, when it failed too."""
+    learning_rate: float = 2e-3
+    """Peak; linear warm-up, then a cosine down to a twentieth."""
+    warmup_steps: int = 100
+    """Steps until the peak."""
+    grad_clip: float = 1.0
+    """Norm that gradients are cut to."""
+    tokenizer_texts: int = 3_000
+    """Failures that the tokenizer is made from."""
+    temperature: float = 0.7
+    """Goes into the generation config: what training and evaluation sample at."""
+    max_new_tokens: int = 32
+    """Goes into the generation config; the teacher's reflections have about 20 tokens."""
+    measure_every: int = 500
+    """Steps between measurements on validation tasks (and between snapshots)."""
+    seed: int = 0
+    """Of weights, worlds and teacher."""
+    shape: TinyShape = dataclasses.field(default_factory=TinyShape)
+    """Sizes of the network."""
+
+
+def build(config: BuildConfig) -> Path:
+    """Trains the model, writes it, and prints how well it copies.
+
+    Returns:
+        The output folder.
+    """
+    console = Console(stderr=True)
+    torch.set_flush_denormal(True)  # sharp attention leaves denormal numbers, which are slow on CPUs
+    batches = _batches(config)
+    texts: list[str] = []
+    while len(texts) < config.tokenizer_texts:
+        texts += [f"{lesson.observation} {' '.join(lesson.reflections)}" for lesson in next(batches)]
+    tokenizer = build_tokenizer(texts)
+    special = (tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id)
+    model = make_model(len(tokenizer), config.shape, special, config.seed)
+    console.print(f"{sum(p.numel() for p in model.parameters()):,} weights, {len(tokenizer):,} tokens")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
+    start, losses = time.perf_counter(), []
+    for step in range(1, config.steps + 1):
+        for group in optimizer.param_groups:
+            group["lr"] = _learning_rate(config, step)
+        loss = _loss(model, tokenizer, next(batches))
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
+        optimizer.step()
+        losses.append(loss.item())
+        if step % config.measure_every == 0 or step == config.steps:
+            _save(model, tokenizer, config)
+            reflector = Reflector(model, tokenizer, name=str(config.output), lora=None)
+            quality = measure(reflector, config.env_id, split="validation", num_tasks=200, seed=config.seed)
+            model.train()
+            mean = sum(losses[-config.measure_every :]) / len(losses[-config.measure_every :])
+            console.print(f"step {step}, {time.perf_counter() - start:.0f} s: loss {mean:.3f}; {quality}")
+    reflector = Reflector.load(config.output, lora=None)
+    for split in ("validation", "test"):
+        quality = measure(reflector, config.env_id, split=split, num_tasks=500, seed=config.seed + 1)
+        console.print(f"{split}: {quality}")
+    return config.output
+
+
+@dataclasses.dataclass(frozen=True)
+class _Lesson:
+    """A failure and what the teacher says of it."""
+
+    observation: str
+    reflections: list[str]
+    trial: int
+
+
+def _batches(config: BuildConfig) -> Iterator[list[_Lesson]]:
+    """Lessons in batches of one trial number each, so that little is lost to padding."""
+    waiting: dict[int, list[_Lesson]] = {}
+    for lesson in _lessons(config):
+        batch = waiting.setdefault(lesson.trial, [])
+        batch.append(lesson)
+        if len(batch) == config.prompts_per_step:
+            yield waiting.pop(lesson.trial)
+
+
+def _lessons(config: BuildConfig) -> Iterator[_Lesson]:
+    """First failures, and now and then the second failure on the same task, from world after world without end."""
+    world = 0
+    while True:
+        world += 1  # world 0 is the default one, which learners train and are judged on
+        env: Any = gym.make(config.env_id, world_seed=world, split="train").unwrapped
+        rng = np.random.default_rng(derive_seed(config.seed, "world", world))
+        task_ids = env.task_env.task_ids("train")
+        for index in rng.permutation(len(task_ids)):
+            seed = int(rng.integers(2**31))
+            observation, info = env.reset(seed=seed, options={"task_id": task_ids[int(index)]})
+            if info["success"]:
+                continue
+            first = _lesson(env, observation, rng, config.reflections_per_prompt)
+            yield first
+            if rng.random() < config.second_failures:
+                observation, _, terminated, _, _ = env.step(first.reflections[0])
+                if not terminated:
+                    yield _lesson(env, observation, rng, config.reflections_per_prompt)
+
+
+def _lesson(env: RetroEnv, observation: str, rng: np.random.Generator, count: int) -> _Lesson:
+    trajectory = env.trajectory
+    reflections = [env.task_env.noisy_reflection(trajectory, rng) for _ in range(count)]
+    return _Lesson(observation, reflections, trajectory.trial)
+
+
+def _loss(model: Any, tokenizer: Any, lessons: list[_Lesson]) -> torch.Tensor:
+    """Mean negative log-likelihood of the teacher's tokens, their end included."""
+    bos, eos, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
+    prompts = Prompts.from_rows([[bos, *tokenizer(lesson.observation)["input_ids"]] for lesson in lessons], pad, "cpu")
+    rows = [[*tokenizer(f" {text}")["input_ids"], eos] for lesson in lessons for text in lesson.reflections]
+    width = max(map(len, rows))
+    tokens_NT = torch.tensor([row + [pad] * (width - len(row)) for row in rows])
+    mask_NT = torch.tensor([[True] * len(row) + [False] * (width - len(row)) for row in rows])
+    samples = len(lessons[0].reflections)
+    scores = score(model, prompts, tokens_NT, mask_NT, temperature=1.0, num_samples=samples)
+    return -scores.logprobs_NT.sum() / mask_NT.sum()
+
+
+def _learning_rate(config: BuildConfig, step: int) -> float:
+    cosine = 0.5 * (1 + math.cos(math.pi * step / config.steps))
+    return config.learning_rate * min(1.0, step / config.warmup_steps) * (0.95 * cosine + 0.05)
+
+
+def _save(model: Any, tokenizer: Any, config: BuildConfig) -> None:
+    model.generation_config.update(
+        do_sample=True, temperature=config.temperature, top_k=0, top_p=1.0, max_new_tokens=config.max_new_tokens
+    )
+    model.save_pretrained(config.output)
+    tokenizer.save_pretrained(config.output)
+
+
+if __name__ == "__main__":
+    build(tyro.cli(BuildConfig, description=__doc__))

@@ -1,0 +1,52 @@
+"""How well a reflector writes before it has learned what to write: form, and names that are really there."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from retro_gym.seeding import derive_seed
+from retro_gym_agents.episodes import make_retro_env
+from retro_gym_agents.reflector import Reflector
+
+__all__ = ["Quality", "measure"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Quality:
+    """Shares of reflections, each between 0 and 1."""
+
+    well_formed_greedy: float
+    grounded_greedy: float
+    """Of all reflections: well-formed, and naming only what stands in the trajectory."""
+    well_formed_sampled: float
+    grounded_sampled: float
+
+    def __str__(self) -> str:
+        return (
+            f"greedy {self.well_formed_greedy:.1%} well-formed, {self.grounded_greedy:.1%} grounded; "
+            f"sampled {self.well_formed_sampled:.1%}, {self.grounded_sampled:.1%}"
+        )
+
+
+def measure(reflector: Reflector, env_id: str, *, split: str, num_tasks: int, seed: int) -> Quality:
+    """Lets a reflector write once greedily and once by sampling on failures of a split.
+
+    Args:
+        reflector: sampled at its own temperature.
+        env_id: a Retro environment whose task environment has ``check_reflection``.
+        split: where failures come from.
+        num_tasks: how many failures.
+        seed: of tasks and samples.
+    """
+    env = make_retro_env(env_id, split=split)
+    observations, trajectories = [], []
+    for index in range(num_tasks):
+        observation, _ = env.reset(seed=derive_seed(seed, index))
+        observations.append(observation)
+        trajectories.append(env.trajectory)
+    shares = []
+    for greedy in (True, False):
+        texts = reflector.reflect(observations, greedy=greedy, seed=seed)
+        checks = [env.task_env.check_reflection(text, t) for text, t in zip(texts, trajectories, strict=True)]
+        shares += [sum(check.well_formed for check in checks), sum(check.grounded for check in checks)]
+    return Quality(*(share / num_tasks for share in shares))
