@@ -146,7 +146,8 @@ class RetroEnv(gym.Env[str, str]):
         self.split = split
         self.reward: RewardName = reward
         self.max_reflections = max_reflections
-        self.max_turns = max_turns
+        if max_turns is not None:  # set there, since some environments count turns themselves
+            self.task_env.max_turns = max_turns
         self.observation_template = check_template("observation_template", observation_template, OBSERVATION_FIELDS)
         self.actor_template = check_template("actor_template", actor_template, ACTOR_FIELDS)
         self.control_trials = control_trials
@@ -357,8 +358,8 @@ class RetroEnv(gym.Env[str, str]):
 
     def _trial(self, env: TaskEnv, task_id: str, *, trial: int, memory: Memory, replica: int) -> Trial:
         seed = derive_seed(self._episode_seed, task_id, trial, replica)
-        noted, turns, template = memory.reflections, self.max_turns, self.actor_template
-        return play_trial(env, task_id, trial=trial, seed=seed, reflections=noted, max_turns=turns, template=template)
+        noted, template = memory.reflections, self.actor_template
+        return play_trial(env, task_id, trial=trial, seed=seed, reflections=noted, template=template)
 
     def _reward(self, before: Trajectory, after: Trajectory) -> float | None:
         if after.end is EndReason.ACTOR_ERROR:

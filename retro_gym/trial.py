@@ -40,7 +40,6 @@ def play_trial(
     trial: int,
     seed: int,
     reflections: Sequence[str] = (),
-    max_turns: int | None = None,
     template: str = ACTOR_TEMPLATE,
 ) -> Trial:
     """One trial of a task, as a generator.
@@ -51,7 +50,6 @@ def play_trial(
         trial: its number within the episode, for the record.
         seed: of the environment and, turn by turn, of the actor.
         reflections: what the actor's prompt holds from earlier trials.
-        max_turns: overrides the environment's own limit.
         template: of the actor's prompt.
     """
     task, _ = env.reset(seed=derive_seed(seed, "env"), options={"task_id": task_id})
@@ -59,7 +57,7 @@ def play_trial(
     prompt_tokens = completion_tokens = 0
     success = False
     end, error = EndReason.OUT_OF_TURNS, None
-    for number in range(env.max_turns if max_turns is None else max_turns):
+    for number in range(env.max_turns):
         reply = yield Prompt(
             env.prompt.instruction,
             env.prompt.examples,

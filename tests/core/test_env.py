@@ -298,6 +298,12 @@ def test_max_turns_reaches_the_trial():
     assert len(env.trajectory.turns) == 1
 
 
+def test_max_turns_may_be_more_than_the_environments_own():
+    env = RetroEnv("HotpotQA-v0", actor=EchoActor("Search[nothing]"), max_turns=9)
+    env.reset(seed=0)
+    assert len(env.trajectory.turns) == 9
+
+
 def test_close_may_be_called_again_and_closes_every_copy(graded):
     env = RetroEnv(graded(), actor=EchoActor("0.25"))
     env.reset(seed=0)

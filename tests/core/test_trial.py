@@ -77,10 +77,6 @@ def test_how_a_trial_fails(replies, end, turns):
     assert trajectory.return_ == 0.5 * turns
 
 
-def test_max_turns_overrides_the_environments_own():
-    assert len(play("9", ScriptedActor(["go"]), max_turns=7).turns) == 7
-
-
 def test_an_actor_error_ends_the_trial_and_is_kept():
     trajectory = play("9", FlakyActor(ScriptedActor(["go"]), lambda prompt: len(prompt.turns) == 2))
     assert trajectory.end is EndReason.ACTOR_ERROR

@@ -22,12 +22,15 @@ import numpy as np
 import torch
 import tyro
 from rich.console import Console
+from torch import Tensor
+from torch.nn import functional
+from transformers import DynamicCache
 
 import retro_gym  # noqa: F401 - registers the environments
 from retro_gym.env import RetroEnv
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.reflector import Reflector
-from retro_gym_agents.sampler import Prompts, score
+from retro_gym_agents.sampler import Prompts
 from retro_gym_agents.tiny.model import TinyShape, make_model
 from retro_gym_agents.tiny.quality import measure
 from retro_gym_agents.tiny.tokenizer import build_tokenizer
@@ -51,6 +54,8 @@ class BuildConfig:
     """The teacher's reflections on each of them; they share the prompt's computation."""
     second_failures: float = 0.25
     """How often the trial after the teacher's reflection becomes a lesson as well, when it failed too."""
+    prompt_weight: float = 0.2
+    """Weight of predicting the prompts' own tokens, beside the reflections'."""
     learning_rate: float = 2e-3
     """Peak; linear warm-up, then a cosine down to a twentieth."""
     warmup_steps: int = 100
@@ -92,12 +97,14 @@ def build(config: BuildConfig) -> Path:
     for step in range(1, config.steps + 1):
         for group in optimizer.param_groups:
             group["lr"] = _learning_rate(config, step)
-        loss = _loss(model, tokenizer, next(batches))
+        loss, total = _loss(model, tokenizer, next(batches), config.prompt_weight)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(total)
         torch.nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
         optimizer.step()
         losses.append(loss.item())
+        if step % 25 == 0:
+            print(step, sum(losses[-25:]) / 25, time.perf_counter() - start, flush=True)
         if step % config.measure_every == 0 or step == config.steps:
             _save(model, tokenizer, config)
             reflector = Reflector(model, tokenizer, name=str(config.output), lora=None)
@@ -158,17 +165,35 @@ def _lesson(env: RetroEnv, observation: str, rng: np.random.Generator, count: in
     return _Lesson(observation, reflections, trajectory.trial)
 
 
-def _loss(model: Any, tokenizer: Any, lessons: list[_Lesson]) -> torch.Tensor:
-    """Mean negative log-likelihood of the teacher's tokens, their end included."""
+def _loss(model: Any, tokenizer: Any, lessons: list[_Lesson], prompt_weight: float) -> tuple[Tensor, Tensor]:
+    """Mean negative log-likelihood of the teacher's tokens, without and with that of the prompts' tokens.
+
+    The prompts are read once each; their cache is repeated for the reflections on them. Prompts say most names more
+    than once, so predicting them as well keeps the network copying while it is still learning to write.
+    """
     bos, eos, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
+    samples = len(lessons[0].reflections)
     prompts = Prompts.from_rows([[bos, *tokenizer(lesson.observation)["input_ids"]] for lesson in lessons], pad, "cpu")
     rows = [[*tokenizer(f" {text}")["input_ids"], eos] for lesson in lessons for text in lesson.reflections]
     width = max(map(len, rows))
     tokens_NT = torch.tensor([row + [pad] * (width - len(row)) for row in rows])
     mask_NT = torch.tensor([[True] * len(row) + [False] * (width - len(row)) for row in rows])
-    samples = len(lessons[0].reflections)
-    scores = score(model, prompts, tokens_NT, mask_NT, temperature=1.0, num_samples=samples)
-    return -scores.logprobs_NT.sum() / mask_NT.sum()
+
+    cache = DynamicCache(config=model.config)
+    mask_PS = prompts.mask_PS.long()
+    positions_PS = (mask_PS.cumsum(-1) - 1).clamp(min=0)
+    logits_PSV = model(prompts.ids_PS, attention_mask=mask_PS, position_ids=positions_PS, past_key_values=cache).logits
+    cache.batch_repeat_interleave(samples)
+    positions_NT = prompts.lengths.repeat_interleave(samples)[:, None] + torch.arange(width - 1)
+    whole_mask = torch.cat([mask_PS.repeat_interleave(samples, 0), mask_NT[:, :-1].long()], -1)
+    rest_NTV = model(
+        tokens_NT[:, :-1], attention_mask=whole_mask, position_ids=positions_NT, past_key_values=cache
+    ).logits
+    logits_NTV = torch.cat([logits_PSV[:, -1:].repeat_interleave(samples, 0), rest_NTV], 1)
+    loss = functional.cross_entropy(logits_NTV[mask_NT], tokens_NT[mask_NT])
+    known_PS = prompts.mask_PS[:, :-1]
+    prompt_loss = functional.cross_entropy(logits_PSV[:, :-1][known_PS], prompts.ids_PS[:, 1:][known_PS])
+    return loss, loss + prompt_weight * prompt_loss
 
 
 def _learning_rate(config: BuildConfig, step: int) -> float:

@@ -31,6 +31,7 @@ _TURN = re.compile(r"^Action \d+: (.*)\nObservation \d+: (.*(?:\n(?!Thought \d|A
 _SEARCH = re.compile(r"Search\[(.+)\]$")
 _SIMILAR = re.compile(r"^Could not find \[.*\]\. Similar: \[(.*)\]", re.DOTALL)
 _LEAST = re.compile(r"\b(?:first|oldest|earliest|fewest|smallest|shortest|least|lowest|older|earlier|fewer|smaller)\b")
+_YES_OR_NO = re.compile(r"(?:Are|Is|Were|Was|Do|Does|Did|Have|Has|Can)\b")
 _LONGEST_SINCE = re.compile(r"\b(?:existed|open|out) the longest\b")
 
 
@@ -129,7 +130,7 @@ def _answer(view: _View) -> str | None:
                 return " ".join(after.split()[: advice.length]).strip(' ,.;:()"')
     offered = candidates(view.question)
     if offered:
-        return _best_of(offered, view) or offered[0]
+        return _best_of(offered, view) or ("yes" if _YES_OR_NO.match(view.question) else offered[0])
     if not pages:
         return None
     title, page = pages[-1]

@@ -56,7 +56,8 @@ def spans(text: str) -> list[str]:
     return [name for _, name in sorted(found)]
 
 
-_LISTED = re.compile(r"(?:,|\bof|^Are|^Were|^Do|^Did|^Is|^Have|^Has)\s+(?:both\s+)?(.+?),?\s+(?:or|and)\s+(.+)")
+_COMPARES = re.compile(r"\b(?:or|both|same|are|were|do|which of)\b", re.IGNORECASE)
+_BETWEEN = re.compile(r'"?,? ?(?:and|or)? ?(?:the )?"?')
 
 
 def candidates(question: str) -> list[str]:
@@ -65,21 +66,19 @@ def candidates(question: str) -> list[str]:
     >>> candidates("Which of Velmora Road, Taskin Road and Brelum Road is the longest?")
     ['Velmora Road', 'Taskin Road', 'Brelum Road']
     """
-    names = [name for name in spans(question) if name in question]
-    listed = _LISTED.search(question)
-    if listed is None or len(names) < 2:
-        return []
-    starts = [question.find(name) for name in names]
-    run: list[str] = [names[0]]
-    for name, start, previous, before in zip(names[1:], starts[1:], names, starts, strict=False):
-        between = question[before + len(previous) : start]
-        if re.fullmatch(r'"?,? ?(?:and|or)? ?(?:the )?"?', between):
-            run.append(name)
-        elif len(run) > 1:
-            break
-        else:
-            run = [name]
-    return run if len(run) > 1 else []
+    run: list[str] = []
+    end = 0
+    for name in spans(question):
+        start = question.find(name, end)
+        if start < 0:
+            continue
+        if run and not _BETWEEN.fullmatch(question[end:start]):
+            if len(run) > 1:
+                break
+            run = []
+        run.append(name)
+        end = start + len(name)
+    return run if len(run) > 1 and _COMPARES.search(question) else []
 
 
 def asked_role(question: str) -> str | None:
