@@ -1,0 +1,81 @@
+"""Public HotpotQA questions: how far do reflectors get that learned on built-in tasks, and ones that learned on these?
+
+    python benchmarks/real_questions.py --tasks hotpot_dev_distractor_v1.json --trained runs/demo --folds 5
+
+Every reflector is judged on every question of the file. The cross-validated one is trained once for each fold, on the
+other folds' questions, and judged on its own fold only, so it never saw a question that it is judged on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+
+import retro_gym  # noqa: F401 - registers the environments
+from retro_gym_agents.evaluation import Evaluation, EvaluationConfig, evaluate_all
+from retro_gym_agents.policies import make_policy
+from retro_gym_agents.reinforce import ReinforceConfig, train
+from retro_gym_agents.report import print_tables, write_json
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What is compared."""
+
+    tasks: Path
+    """HotpotQA's JSON or JSONL."""
+    trained: Path | None = None
+    """A run of `retro-gym train` on built-in tasks."""
+    folds: int = 5
+    """Parts of the file for cross-validation."""
+    updates: int = 40
+    """Of each fold's run."""
+    trials: int = 1
+    """Reflections on each failure."""
+    seed: int = 0
+    """Of runs and evaluations."""
+    json: Path | None = None
+    """Where the figures go."""
+
+
+def main(config: Config) -> None:
+    tasks = str(config.tasks)
+    judged = EvaluationConfig(
+        "RetroHotpotQA-v0", trials=config.trials, seed=config.seed, env_kwargs={"tasks": tasks}, max_error_rate=0.0
+    )
+    names = ["none", "vague", "tiny", *([str(config.trained)] if config.trained else []), "oracle"]
+    evaluations = evaluate_all(judged, [make_policy(name) for name in names])
+    evaluations.append(cross_validated(config, judged))
+    print_tables(evaluations, Console())
+    if config.json is not None:
+        write_json(evaluations, config.json)
+
+
+def cross_validated(config: Config, judged: EvaluationConfig) -> Evaluation:
+    """One evaluation put together from all folds' test questions."""
+    parts = []
+    with tempfile.TemporaryDirectory() as folder:
+        for fold in range(config.folds):
+            kwargs = {"tasks": str(config.tasks), "fold": (fold, config.folds)}
+            output = Path(folder) / str(fold)
+            train(
+                ReinforceConfig(
+                    output=output,
+                    env_kwargs={**kwargs, "max_reflections": 1},
+                    updates=config.updates,
+                    num_prompts=8,
+                    seed=config.seed,
+                )
+            )
+            own = dataclasses.replace(judged, env_kwargs=kwargs)
+            parts += evaluate_all(own, [make_policy(str(output))])
+    whole = tuple(task for part in parts for task in part.tasks)
+    return dataclasses.replace(parts[0], config=judged, reflector="cross-validated", tasks=whole)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config, description=__doc__))

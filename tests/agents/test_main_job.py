@@ -1,0 +1,53 @@
+"""The main job, for real: the tiny reflector learns on built-in training tasks and is judged on test tasks."""
+
+import pytest
+
+from retro_gym_agents.evaluation import EvaluationConfig, compare, evaluate_all
+from retro_gym_agents.policies import make_policy
+from retro_gym_agents.reflector import Reflector
+from retro_gym_agents.reinforce import ReinforceConfig, train
+from retro_gym_agents.tiny.quality import measure
+
+TEST = EvaluationConfig("RetroHotpotQA-v0", split="test", num_tasks=200, trials=1, seed=0)
+UPDATES = 150
+
+
+def at_trial_1(evaluation):
+    return evaluation.success_at_trial()[1].mean
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3_600)
+def test_reflections_get_better_over_three_seeds_and_the_control_does_not(tmp_path):
+    runs = {f"seed {seed}": (tmp_path / str(seed), seed, False) for seed in range(3)}
+    runs["control"] = (tmp_path / "control", 0, True)
+    for output, seed, shuffle in runs.values():
+        train(
+            ReinforceConfig(
+                output=output,
+                seed=seed,
+                shuffle_rewards=shuffle,
+                updates=UPDATES,
+                env_kwargs={"max_reflections": 1},
+                validate_every=25,
+            )
+        )
+    names = ["none", "tiny", "oracle", *(str(output) for output, _, _ in runs.values())]
+    none, tiny, oracle, *trained, control = evaluate_all(TEST, [make_policy(name) for name in names])
+    for evaluation in trained:
+        difference = compare(evaluation, tiny)[1]
+        share = (at_trial_1(evaluation) - at_trial_1(none)) / (at_trial_1(oracle) - at_trial_1(none))
+        assert difference.mean >= 0.25
+        assert difference.low > 0
+        assert share >= 0.65
+    assert not compare(control, tiny)[1].clear_of_zero or compare(control, tiny)[1].mean < 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_shipped_reflector_writes_well_and_copies_names():
+    quality = measure(Reflector.load("tiny", lora=None), "RetroHotpotQA-v0", split="test", num_tasks=500, seed=1)
+    assert quality.well_formed_greedy >= 0.98
+    assert quality.grounded_greedy >= 0.97
+    assert quality.well_formed_sampled >= 0.97
+    assert quality.grounded_sampled >= 0.90
