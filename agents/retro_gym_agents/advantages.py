@@ -1,0 +1,124 @@
+"""Advantages: how much better a reflection was than expected. Pure functions of rewards.
+
+Axes: N samples, P prompts, K samples per prompt, T tokens. Masks are boolean; what they exclude comes back as 0.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from retro_gym.errors import ConfigError, did_you_mean
+
+__all__ = ["Baseline", "advantages", "batch_mean", "gae", "kl_estimate", "leave_one_out", "masked_mean", "whiten"]
+
+Baseline = Literal["none", "batch_mean", "leave_one_out"]
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """The mean over what the mask includes; 0 when it includes nothing.
+
+    >>> masked_mean(torch.tensor([1.0, 2.0, 9.0]), torch.tensor([True, True, False]))
+    tensor(1.5000)
+    """
+    return values.where(mask, 0.0).sum() / mask.sum().clamp(min=1)
+
+
+def whiten(values: Tensor, mask: Tensor) -> Tensor:
+    """Values shifted and scaled to mean 0 and standard deviation 1 over the mask.
+
+    >>> whiten(torch.tensor([1.0, 3.0, 9.0]), torch.tensor([True, True, False]))
+    tensor([-1.,  1.,  0.])
+    """
+    centred = (values - masked_mean(values, mask)).where(mask, 0.0)
+    return centred / (masked_mean(centred.square(), mask) + 1e-8).sqrt()
+
+
+def batch_mean(rewards_N: Tensor, valid_N: Tensor) -> Tensor:
+    """Reward minus the mean reward of the batch.
+
+    >>> batch_mean(torch.tensor([1.0, 0.0, 5.0]), torch.tensor([True, True, False]))
+    tensor([ 0.5000, -0.5000,  0.0000])
+    """
+    return (rewards_N - masked_mean(rewards_N, valid_N)).where(valid_N, 0.0)
+
+
+def leave_one_out(rewards_PK: Tensor, valid_PK: Tensor) -> Tensor:
+    """Reward minus the mean reward of the other samples of the same prompt (RLOO, arXiv 2402.14740).
+
+    The baseline of a sample does not depend on that sample, so the gradient stays unbiased. A sample without a valid
+    neighbour has nothing to be compared with: its advantage is 0.
+
+    >>> leave_one_out(torch.tensor([[1.0, 0.0, 0.5]]), torch.ones(1, 3, dtype=torch.bool))
+    tensor([[ 0.7500, -0.7500,  0.0000]])
+    """
+    rewards_PK = rewards_PK.where(valid_PK, 0.0)
+    others_PK = valid_PK.sum(-1, keepdim=True) - 1
+    baseline_PK = (rewards_PK.sum(-1, keepdim=True) - rewards_PK) / others_PK.clamp(min=1)
+    return (rewards_PK - baseline_PK).where(valid_PK & (others_PK > 0), 0.0)
+
+
+def advantages(baseline: Baseline, rewards_N: Tensor, valid_N: Tensor, num_samples: int) -> Tensor:
+    """Advantages of N = P·K rewards under a baseline.
+
+    Args:
+        baseline: ``"none"``, ``"batch_mean"`` or ``"leave_one_out"``.
+        rewards_N: prompt by prompt.
+        valid_N: False where the actor failed; such a sample takes no part.
+        num_samples: K.
+
+    Raises:
+        ConfigError: an unknown baseline, or ``"leave_one_out"`` with K of 1.
+    """
+    if baseline == "none":
+        return rewards_N.where(valid_N, 0.0)
+    if baseline == "batch_mean":
+        return batch_mean(rewards_N, valid_N)
+    if baseline != "leave_one_out":
+        known = get_args(Baseline)
+        raise ConfigError(f"baseline {baseline!r} is not one of {known}.{did_you_mean(baseline, known)}")
+    if num_samples < 2:
+        raise ConfigError(
+            f"baseline 'leave_one_out' compares samples of one prompt, but there is {num_samples} of each. "
+            "Take a group_size of at least 2, or the baseline 'batch_mean'."
+        )
+    return leave_one_out(rewards_N.view(-1, num_samples), valid_N.view(-1, num_samples)).view(-1)
+
+
+def gae(rewards_NT: Tensor, values_NT: Tensor, mask_NT: Tensor, *, gamma: float, lam: float) -> tuple[Tensor, Tensor]:
+    """Generalised advantage estimation over the tokens of a reflection (arXiv 1506.02438).
+
+    δ_t = r_t + γ V_{t+1} − V_t and A_t = δ_t + γ λ A_{t+1}; behind the last token of a row everything is 0.
+
+    Args:
+        rewards_NT: reward of each token.
+        values_NT: value of the state that each token was written in.
+        mask_NT: which tokens were sampled; a row's True entries come first.
+        gamma: discount from token to token.
+        lam: λ; 0 trusts the values, 1 the rewards.
+
+    Returns:
+        Advantages, and the returns A + V that the values are to be fitted to.
+    """
+    values_NT = values_NT.where(mask_NT, 0.0)
+    rewards_NT = rewards_NT.where(mask_NT, 0.0)
+    advantages_NT = torch.zeros_like(rewards_NT)
+    following_N = torch.zeros_like(rewards_NT[:, 0])
+    value_N = torch.zeros_like(following_N)
+    for step in reversed(range(rewards_NT.shape[1])):
+        delta_N = rewards_NT[:, step] + gamma * value_N - values_NT[:, step]
+        following_N = (delta_N + gamma * lam * following_N).where(mask_NT[:, step], 0.0)
+        advantages_NT[:, step] = following_N
+        value_N = values_NT[:, step]
+    return advantages_NT, (advantages_NT + values_NT).where(mask_NT, 0.0)
+
+
+def kl_estimate(logprobs_NT: Tensor, reference_NT: Tensor, mask_NT: Tensor) -> Tensor:
+    """KL(π‖π_ref) of the tokens sampled from π, summed, in nats: Schulman's k3, which is never negative.
+
+    r − 1 − log r with r = π_ref/π; see http://joschu.net/blog/kl-approx.html.
+    """
+    logratio_NT = (reference_NT - logprobs_NT).where(mask_NT, 0.0)
+    return (logratio_NT.exp() - 1 - logratio_NT).sum()

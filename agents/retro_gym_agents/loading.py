@@ -1,0 +1,161 @@
+"""Where models and adapters come from: the package, a folder, or the Hugging Face hub."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.resources
+import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from retro_gym.errors import ConfigError, MissingExtraError, did_you_mean, one_line
+from retro_gym.seeding import derive_seed
+
+__all__ = [
+    "DEFAULT_LORA",
+    "TINY",
+    "LoraSettings",
+    "adapter_folder",
+    "add_lora",
+    "base_name",
+    "load_adapter",
+    "load_base",
+]
+
+TINY = "tiny"
+"""The name of the model that is shipped in the package."""
+
+_DTYPES = (None, "float32", "bfloat16", "float16", "auto")
+
+
+@dataclasses.dataclass(frozen=True)
+class LoraSettings:
+    """The low-rank adapter (arXiv 2106.09685) that learns while the base model stays frozen.
+
+    There is no dropout: the update's log-probabilities are to be those of the sampler.
+    """
+
+    rank: int = 8
+    """r: the rank of each weight's update."""
+    alpha: int = 16
+    """Updates are scaled by alpha / rank."""
+    target_modules: str = "all-linear"
+    """``"all-linear"``, or names of layers separated by commas: ``"q_proj,v_proj"``."""
+
+
+DEFAULT_LORA = LoraSettings()
+
+
+def add_lora(model: Any, lora: LoraSettings, name: str, seed: int) -> Any:
+    """The model with a fresh adapter, whose initial weights are drawn from the seed."""
+    try:
+        from peft import LoraConfig, TaskType, get_peft_model
+        from transformers.pytorch_utils import Conv1D
+    except ImportError as error:
+        raise MissingExtraError(error.name or "peft", "train") from error
+    if lora.rank < 1:
+        raise ConfigError(f"the LoRA rank is {lora.rank}; it must be at least 1.")
+    names = lora.target_modules
+    config = LoraConfig(
+        task_type=TaskType.CAUSAL_LM,
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        target_modules=names if names == "all-linear" else [part.strip() for part in names.split(",")],
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),  # GPT-2 stores W transposed
+    )
+    with torch.random.fork_rng(devices=[]), _quiet():
+        torch.manual_seed(derive_seed(seed, "lora"))
+        try:
+            return get_peft_model(model, config)
+        except ValueError as error:
+            raise ConfigError(f"LoRA cannot be added to {name!r}: {error}") from error
+
+
+def load_base(name: str, device: str | torch.device, dtype: str | None) -> tuple[Any, Any]:
+    """The model and the tokenizer that a name or a path leads to."""
+    try:
+        from safetensors import SafetensorError
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils import logging
+    except ImportError as error:
+        raise MissingExtraError(error.name or "transformers", "train") from error
+    where = _tiny_folder() if name == TINY else name
+    if dtype not in _DTYPES:
+        raise ConfigError(f"dtype {dtype!r} is not one of {_DTYPES}.{did_you_mean(str(dtype), _DTYPES[1:])}")
+    if dtype is None:
+        dtype = "float32" if torch.device(device).type == "cpu" else "auto"
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(where)
+        model = AutoModelForCausalLM.from_pretrained(where, dtype=dtype)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ConfigError(
+            f"reflector {name!r} cannot be loaded: {one_line(str(error), 200)} Give 'tiny', a folder in the format of "
+            "transformers or peft, or a name on the Hugging Face hub."
+        ) from error
+    finally:
+        if bars:
+            logging.enable_progress_bar()
+    return model.to(device), tokenizer
+
+
+def load_adapter(model: Any, folder: Path, device: str | torch.device) -> Any:
+    """The model with the adapter that stands in a folder, and the adapter's generation config."""
+    try:
+        from peft import PeftModel
+        from safetensors import SafetensorError
+        from transformers import GenerationConfig
+    except ImportError as error:
+        raise MissingExtraError(error.name or "peft", "train") from error
+    with _quiet():
+        try:
+            model = PeftModel.from_pretrained(model, str(folder), is_trainable=True, torch_device=str(device))
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise ConfigError(f"{folder} holds no adapter that fits its base model: {error}") from error
+    if (folder / "generation_config.json").is_file():
+        model.get_base_model().generation_config = GenerationConfig.from_pretrained(str(folder))
+    return model
+
+
+def _tiny_folder() -> Path:
+    folder = Path(str(importlib.resources.files("retro_gym_agents"))) / "tiny" / "weights"
+    if not (folder / "config.json").is_file():
+        raise ConfigError(
+            f"the tiny reflector is missing: {folder} holds no model. It comes with the package; install it again, or "
+            "build it: python -m retro_gym_agents.tiny.build."
+        )
+    return folder
+
+
+def adapter_folder(path: Path) -> Path | None:
+    """The folder with the adapter: the path itself, or the one in a training run's output."""
+    for folder in (path, path / "best", path / "adapter"):
+        if (folder / "adapter_config.json").is_file():
+            return folder
+    return None
+
+
+def base_name(folder: Path) -> str:
+    """The name of the base model of the adapter in a folder."""
+    file = folder / "adapter_config.json"
+    try:
+        name = json.loads(file.read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{file} names no base model ({error}). It must be a file that peft wrote.") from error
+    if not isinstance(name, str):
+        raise ConfigError(f"{file} names {one_line(name)} as its base model; a path or a name is the rule.")
+    return name
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences peft, which still asks for a property that transformers has renamed: no user could act on it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        yield

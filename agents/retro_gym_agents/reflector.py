@@ -1,0 +1,380 @@
+"""The reflector: a causal language model with a LoRA adapter that writes reflections."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from retro_gym.errors import CheckpointError, ConfigError
+from retro_gym.seeding import derive_seed
+from retro_gym_agents.loading import (
+    DEFAULT_LORA,
+    TINY,
+    LoraSettings,
+    adapter_folder,
+    add_lora,
+    base_name,
+    load_adapter,
+    load_base,
+)
+from retro_gym_agents.sampler import Prompts, Samples, Sampling, Scores, can_share_prompt, draw, score
+
+__all__ = ["TINY", "LoraSettings", "Reflector"]
+
+_MAX_NEW_TOKENS = 128  # for models whose generation config sets no limit
+
+
+class Reflector:
+    """A causal LM that answers observations with reflections.
+
+    Temperature and length limit come from the model's generation config; top-k, top-p and repetition penalties that
+    stand there are not applied, since the policy gradient needs the distribution that was sampled from.
+
+    An observation becomes a prompt through the tokenizer's chat template where it has one, and as plain text behind
+    the BOS token (where there is one) otherwise. When a prompt does not fit into the model's context beside the
+    longest reflection, the observation is cut at its front: its end and the template around it stay whole.
+
+    Args:
+        model: a causal LM of transformers, or a ``PeftModel`` around one.
+        tokenizer: the model's tokenizer.
+        name: what the base model is called in saved adapters: a path, a name on the hub, or ``"tiny"``.
+        lora: the adapter to add; None adds none. A ``PeftModel`` keeps the adapter that it has.
+        temperature: overrides the generation config.
+        max_new_tokens: overrides the generation config; tokens.
+        seed: of the adapter's initial weights.
+
+    Raises:
+        ConfigError: a temperature that is not above 0, or a length limit that leaves no room for the prompt.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        name: str,
+        lora: LoraSettings | None = DEFAULT_LORA,
+        temperature: float | None = None,
+        max_new_tokens: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.name = name
+        self.tokenizer = tokenizer
+        self.model = model.eval()
+        self._has_adapter = hasattr(model, "peft_config")
+        if lora is not None and not self._has_adapter:
+            self.model = add_lora(self.model, lora, name, seed).eval()
+            self._has_adapter = True
+        self.sampling = self._sampling(temperature, max_new_tokens)
+        self._reference: dict[str, Tensor] | None = None
+        context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        self._max_prompt_tokens = None if context is None else context - self.sampling.max_new_tokens
+        if self._max_prompt_tokens is not None and self._max_prompt_tokens < 1:
+            raise ConfigError(
+                f"max_new_tokens is {self.sampling.max_new_tokens}, but {name!r} has a context of {context} tokens: "
+                "no room is left for the prompt. Give a smaller max_new_tokens."
+            )
+
+    # -- coming and going ------------------------------------------------------------------------------------------
+
+    @classmethod
+    def load(
+        cls,
+        name_or_path: str | Path,
+        *,
+        lora: LoraSettings | None = DEFAULT_LORA,
+        device: str | torch.device = "cpu",
+        dtype: str | None = None,
+        temperature: float | None = None,
+        max_new_tokens: int | None = None,
+        seed: int = 0,
+    ) -> Reflector:
+        """Loads a reflector.
+
+        Args:
+            name_or_path: ``"tiny"`` (the model in this package), a folder or a name on the hub, a folder that
+                :meth:`save` wrote, or the output folder of a training run (its ``best`` adapter, or else the last).
+            lora: the adapter to add where none is loaded; None for the base model alone.
+            device: where the model runs.
+            dtype: ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"auto"`` (as stored); by default ``"float32"`` on
+                the CPU and ``"auto"`` elsewhere.
+            temperature: overrides the generation config.
+            max_new_tokens: overrides the generation config; tokens.
+            seed: of a new adapter's initial weights.
+
+        Raises:
+            ConfigError: there is no such model, or an argument is out of its rule.
+            MissingExtraError: transformers or peft is not installed.
+        """
+        folder = adapter_folder(Path(name_or_path))
+        name = str(name_or_path) if folder is None else base_name(folder)
+        model, tokenizer = load_base(name, device, dtype)
+        if folder is not None:
+            model = load_adapter(model, folder, device)
+        elif name != TINY and Path(name).is_dir():
+            name = str(Path(name).resolve())  # a saved adapter is to find its base from any working directory
+        return cls(
+            model,
+            tokenizer,
+            name=name,
+            lora=lora,
+            temperature=temperature,
+            max_new_tokens=max_new_tokens,
+            seed=seed,
+        )
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the adapter in peft's format, with the generation config; it names its base model by ``name``.
+
+        Raises:
+            ConfigError: the reflector has no adapter.
+        """
+        if not self._has_adapter:
+            raise ConfigError("this reflector has no adapter to save. Load it with lora=LoraSettings(…).")
+        self.model.active_peft_config.base_model_name_or_path = self.name
+        # The vocabulary is the base model's own; peft would ask the hub about it otherwise.
+        self.model.save_pretrained(str(folder), save_embedding_layers=False)
+        generation = self.model.generation_config
+        row = {
+            **generation.to_diff_dict(),
+            "do_sample": True,
+            "temperature": self.sampling.temperature,
+            "max_new_tokens": self.sampling.max_new_tokens,
+        }
+        type(generation).from_dict(row).save_pretrained(str(folder))
+
+    # -- writing reflections ---------------------------------------------------------------------------------------
+
+    def sample(
+        self,
+        observations: Sequence[str],
+        *,
+        num_samples: int = 1,
+        greedy: bool = False,
+        seed: int = 0,
+        keep_hidden: bool = False,
+    ) -> Samples:
+        """Samples K reflections for each observation, in one batch.
+
+        Args:
+            observations: P texts.
+            num_samples: K.
+            greedy: the likeliest token each time, instead of a sample.
+            seed: the same seed, weights and observations give the same samples.
+            keep_hidden: also return the hidden states that tokens were predicted from (for a value head).
+
+        Returns:
+            Texts with the token ids and log-probabilities that were sampled.
+
+        Raises:
+            ConfigError: no observation, or fewer than one sample of each.
+        """
+        if not observations or num_samples < 1:
+            raise ConfigError(f"sample needs an observation and a sample; got {len(observations)} and {num_samples}.")
+        prompts = Prompts.from_rows([self.encode(text) for text in observations], self.sampling.pad_id, self.device)
+        with self._inference():
+            draws = draw(
+                self.model,
+                prompts,
+                self.sampling,
+                num_samples=num_samples,
+                greedy=greedy,
+                seed=seed,
+                share_prompt=self.share_prompt,
+                keep_hidden=keep_hidden,
+            )
+        rows = zip(draws.tokens_NT.tolist(), draws.mask_NT.sum(-1).tolist(), strict=True)
+        return Samples(
+            draws.tokens_NT,
+            draws.mask_NT,
+            draws.logprobs_NT,
+            draws.hidden_NTD,
+            prompts,
+            tuple(self.decode(tokens[:length]) for tokens, length in rows),
+            num_samples,
+            self.sampling.temperature,
+        )
+
+    def reflect(
+        self, observations: Sequence[str], *, greedy: bool = True, seed: int = 0, batch_size: int = 64
+    ) -> list[str]:
+        """One reflection for each observation, ``batch_size`` of them at a time."""
+        texts: list[str] = []
+        for start in range(0, len(observations), batch_size):
+            batch = observations[start : start + batch_size]
+            texts.extend(self.sample(batch, greedy=greedy, seed=derive_seed(seed, start)).texts)
+        return texts
+
+    __call__ = reflect
+
+    def encode(self, observation: str) -> list[int]:
+        """The prompt of an observation, as token ids. See the class docstring on what is done with a long one."""
+        ids = self._render(observation)
+        excess = 0
+        while self._max_prompt_tokens is not None and len(ids) > self._max_prompt_tokens:
+            excess += len(ids) - self._max_prompt_tokens
+            kept = self.tokenizer(observation, add_special_tokens=False, verbose=False)["input_ids"][excess:]
+            if not kept:  # the template alone is too long
+                return ids[-self._max_prompt_tokens :]
+            ids = self._render(self.tokenizer.decode(kept))
+        return ids
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of sampled tokens, without special tokens and the white space around it."""
+        text: str = self.tokenizer.decode(list(tokens), skip_special_tokens=True)
+        return text.strip()
+
+    # -- log-probabilities -----------------------------------------------------------------------------------------
+
+    def score(self, samples: Samples, *, keep_hidden: bool = False) -> Scores:
+        """The present policy's log-probabilities (N, T) of samples, differentiable, and hidden states if asked for."""
+        return score(
+            self.model,
+            samples.prompts,
+            samples.tokens_NT,
+            samples.mask_NT,
+            temperature=samples.temperature,
+            num_samples=samples.num_samples,
+            share_prompt=self.share_prompt,
+            keep_hidden=keep_hidden,
+        )
+
+    def logprobs(self, samples: Samples) -> Tensor:
+        """The present policy's log-probabilities (N, T) of samples, differentiable; 0 where their mask is False."""
+        return self.score(samples).logprobs_NT
+
+    def freeze_reference(self) -> None:
+        """Keeps the present adapter as the policy that KL terms refer to: the one at the start of RL."""
+        self._reference = self.adapter_state()
+
+    def reference_logprobs(self, samples: Samples) -> Tensor:
+        """The reference policy's log-probabilities (N, T) of samples, without a gradient.
+
+        Raises:
+            ConfigError: :meth:`freeze_reference` was not called.
+        """
+        if self._reference is None:
+            raise ConfigError("there is no reference policy yet. Call freeze_reference() at the start of RL.")
+        with self._inference(self._reference):
+            return self.score(samples).logprobs_NT
+
+    # -- weights ---------------------------------------------------------------------------------------------------
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's input goes."""
+        device: torch.device = self.model.get_input_embeddings().weight.device
+        return device
+
+    @property
+    def hidden_size(self) -> int:
+        """D: the width of the hidden states."""
+        return int(self.model.config.get_text_config().hidden_size)
+
+    @cached_property
+    def share_prompt(self) -> bool:
+        """Whether the model can take the sampler's shared layout; set it to False to run plainly."""
+        return can_share_prompt(self.model)
+
+    @property
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """The adapter's weights by name."""
+        return {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
+
+    @property
+    def reference_state(self) -> dict[str, Tensor] | None:
+        """The reference policy's adapter, as :meth:`adapter_state` gives it."""
+        return None if self._reference is None else dict(self._reference)
+
+    def adapter_state(self) -> dict[str, Tensor]:
+        """A copy of the adapter's weights."""
+        return {name: weight.detach().clone() for name, weight in self.trainable.items()}
+
+    @torch.no_grad()
+    def load_adapter_state(self, state: Mapping[str, Tensor], reference: Mapping[str, Tensor] | None = None) -> None:
+        """Sets the adapter's weights, and the reference policy's if they are given.
+
+        Raises:
+            CheckpointError: the state is of another adapter.
+        """
+        trainable = self.trainable
+        shapes = {name: tuple(weight.shape) for name, weight in trainable.items()}
+        for given in (state, reference or state):
+            if {name: tuple(weight.shape) for name, weight in given.items()} != shapes:
+                raise CheckpointError(
+                    f"the stored adapter has {len(given)} weights that do not fit this one's {len(shapes)}. "
+                    "Use the base model and the LoRA settings that it was made with."
+                )
+        for name, weight in trainable.items():
+            weight.copy_(state[name])
+        if reference is not None:
+            self._reference = {name: weight.to(self.device, copy=True) for name, weight in reference.items()}
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _sampling(self, temperature: float | None, max_new_tokens: int | None) -> Sampling:
+        generation = self.model.generation_config
+        if temperature is None:
+            temperature = 1.0 if generation.temperature is None else generation.temperature
+        if max_new_tokens is None:
+            max_new_tokens = generation.max_new_tokens or _MAX_NEW_TOKENS
+        if not temperature > 0:
+            raise ConfigError(f"temperature is {temperature}; it must be above 0. For the likeliest text: greedy=True.")
+        if max_new_tokens < 1:
+            raise ConfigError(f"max_new_tokens is {max_new_tokens}; it must be at least 1.")
+        ends = generation.eos_token_id
+        found = [*(ends if isinstance(ends, list) else [ends]), self.tokenizer.eos_token_id]
+        end_ids = tuple(sorted({end for end in found if end is not None}))
+        pad_id = next((i for i in (self.tokenizer.pad_token_id, *end_ids) if i is not None), 0)
+        return Sampling(float(temperature), int(max_new_tokens), end_ids, pad_id)
+
+    def _render(self, observation: str) -> list[int]:
+        ids: list[int]
+        if self.tokenizer.chat_template:
+            text = self.tokenizer.apply_chat_template(
+                [{"role": "user", "content": observation}],
+                add_generation_prompt=True,
+                tokenize=False,
+                enable_thinking=False,  # for templates that know it: a reflection is what comes after the thinking
+            )
+            ids = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        else:
+            ids = self.tokenizer(observation, verbose=False)["input_ids"]
+            bos = self.tokenizer.bos_token_id
+            if bos is not None and ids[:1] != [bos]:
+                ids = [bos, *ids]
+        return ids or [self.sampling.pad_id]
+
+    @contextlib.contextmanager
+    def _inference(self, adapter: Mapping[str, Tensor] | None = None) -> Iterator[None]:
+        """No gradients; another adapter in place of the present one; in float32 merged into the base for speed.
+
+        Merging happens in copies and the originals are put back, so that no rounding error is left behind.
+        """
+        trainable = self.trainable
+        present = {name: weight.data for name, weight in trainable.items()}
+        layers = [module for module in self.model.modules() if hasattr(module, "merged_adapters")]
+        bases = [list(layer.get_base_layer().parameters(recurse=False)) for layer in layers]
+        originals = [[weight.data for weight in base] for base in bases]
+        merge = bool(layers) and self.model.dtype == torch.float32
+        try:
+            for name, weight in trainable.items():
+                weight.data = weight.data if adapter is None else adapter[name]
+            if merge:
+                self.model.merge_adapter(safe_merge=True)
+            with torch.no_grad():
+                yield
+        finally:
+            if merge:
+                for layer, base, original in zip(layers, bases, originals, strict=True):
+                    layer.merged_adapters.clear()
+                    for weight, data in zip(base, original, strict=True):
+                        weight.data = data
+            for name, weight in trainable.items():
+                weight.data = present[name]
