@@ -1,0 +1,116 @@
+"""The fields that the learners' configs have in common."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, ClassVar
+
+from retro_gym.errors import ConfigError, one_line
+from retro_gym_agents.loading import DEFAULT_LORA, LoraSettings
+
+__all__ = ["TrainConfig"]
+
+# What may differ between a run and its resumption: where it goes, how long it lasts, how often it is looked at.
+_FREE = (
+    "output",
+    "resume",
+    "updates",
+    "max_minutes",
+    "checkpoint_every",
+    "validate_every",
+    "log_every",
+    "device",
+    "micro_prompts",
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """The fields that all learners have."""
+
+    algorithm: ClassVar[str]
+    """What the learner is called."""
+    output: Path
+    """The run's folder; empty or absent unless ``resume`` is set."""
+    env_id: str = "RetroHotpotQA-v0"
+    """Id of the environment."""
+    env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Arguments of the environment, of JSON types: reward, max_reflections, tasks and so on."""
+    actor: str = "scripted"
+    """The frozen model that plays, as a spec: see ``retro_gym.make_actor``."""
+    reflector: str = "tiny"
+    """The model that learns: ``tiny``, a folder (also one with an adapter, to go on from), or a name on the hub."""
+    lora: LoraSettings = DEFAULT_LORA
+    """The adapter that is trained."""
+    temperature: float | None = None
+    """Of sampling; by default what the model's generation config says."""
+    max_new_tokens: int | None = None
+    """Longest reflection in tokens; by default what the model's generation config says."""
+    seed: int = 0
+    """Of tasks, samples and initial weights. The same seed gives the same run, on the CPU bit for bit."""
+    updates: int = 300
+    """How many updates to make."""
+    max_minutes: float | None = None
+    """Wall-clock limit, resumptions included. What fits in depends on the machine, and so does the result."""
+    num_prompts: int = 16
+    """P: episodes per update."""
+    group_size: int = 8
+    """K: reflections tried on each failure."""
+    micro_prompts: int | None = None
+    """Prompts in one forward pass; fewer need less memory and give the same gradient. All at once by default."""
+    learning_rate: float = 1.5e-3
+    """Of AdamW, without weight decay."""
+    decay_updates: int = 0
+    """Over the last so many updates the learning rate falls linearly towards 0."""
+    kl_coef: float = 0.02
+    """β: the price of a nat of KL divergence from the policy at the start of RL, in units of reward."""
+    max_grad_norm: float = 1.0
+    """Gradients are clipped to this norm."""
+    shuffle_rewards: bool = False
+    """Permutes the rewards within the batch: a control that must not learn."""
+    validate_every: int | None = None
+    """Updates between validations (greedy success on held-out tasks); they choose the adapter that is kept as best."""
+    validation_tasks: int = 100
+    """The first so many tasks of split ``validation``."""
+    checkpoint_every: int = 10
+    """Updates between checkpoints: what a killed run has to make again at most."""
+    resume: bool = False
+    """Goes on from the folder's checkpoint."""
+    device: str = "cpu"
+    """Where the reflector runs: ``cpu``, ``cuda``, ``cuda:1``."""
+    dtype: str | None = None
+    """Of the base model: see ``Reflector.load``."""
+    log_every: int = 10
+    """Updates between lines of progress where there is no terminal to draw a bar on."""
+
+    def __post_init__(self) -> None:
+        for name in ("updates", "num_prompts", "group_size", "validation_tasks", "checkpoint_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        for name in ("micro_prompts", "validate_every"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} is {value}; it must be at least 1, or left out.")
+        for name in ("learning_rate", "max_grad_norm"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0.")
+        for name in ("kl_coef", "decay_updates"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must not be below 0.")
+        try:
+            json.dumps(self.env_kwargs)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f"env_kwargs is {one_line(self.env_kwargs)}: {error}. Values of JSON types are the rule, since the "
+                "config is saved with the run."
+            ) from error
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON types."""
+        return {"algorithm": self.algorithm, **dataclasses.asdict(self), "output": str(self.output)}
+
+    def settings(self) -> dict[str, str]:
+        """The fields that a run's result depends on, each as JSON text."""
+        return {name: json.dumps(value) for name, value in self.to_json().items() if name not in _FREE}

@@ -1,0 +1,109 @@
+"""REINFORCE: push up what earned more than expected, push down what earned less.
+
+Williams 1992, with the baseline of RLOO (arXiv 2402.14740): K reflections are tried on each failure, and each is
+compared with the mean of the K - 1 others. The objective is Retroformer's (arXiv 2308.02151),
+
+    E[ R(x, y) - β log(π(y|x) / π_ref(y|x)) ],
+
+with R what the environment pays for reflection y on failure x, and π_ref the policy at the start of RL.
+
+Kept from the papers: whole reflections as actions (no discount within one), rewards as the environment pays them,
+one gradient step for each batch, no value network, no clipping, no replay.
+
+Different: the KL term is differentiated as a loss of its own instead of being subtracted from the reward. Its
+per-token form is half the squared log-ratio ("k2", http://joschu.net/blog/kl-approx.html), since that is the one whose
+gradient, on tokens sampled from π, is the gradient of the KL divergence; the usual "k3" estimates the value better and
+its gradient worse, so it is what is logged.
+
+How to run it::
+
+    retro-gym train RetroHotpotQA-v0 --algo reinforce --reflector tiny --output runs/first --seed 0
+
+    train(ReinforceConfig(output=Path("runs/first")))
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from retro_gym_agents.advantages import Baseline, advantages, kl_estimate
+from retro_gym_agents.config import TrainConfig
+from retro_gym_agents.reflector import Reflector
+from retro_gym_agents.rollout import Rollout
+from retro_gym_agents.training import TrainingRun, TrainResult
+
+__all__ = ["ReinforceConfig", "improve", "reinforce_loss", "train"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReinforceConfig(TrainConfig):
+    """The settings of a run of REINFORCE."""
+
+    algorithm: ClassVar[str] = "reinforce"
+    baseline: Baseline = "leave_one_out"
+    """What is expected of a reflection: ``none`` (nothing), ``batch_mean``, or ``leave_one_out`` (what the other
+    reflections on the same failure earned)."""
+
+
+def reinforce_loss(
+    logprobs_NT: Tensor, reference_NT: Tensor, mask_NT: Tensor, advantages_N: Tensor, *, kl_coef: float
+) -> Tensor:
+    """The loss, summed over the samples: −A log π(y) + β Σ_t ½ (log π_t − log π_ref,t)².
+
+    Args:
+        logprobs_NT: of the sampled tokens under the policy, with a gradient.
+        reference_NT: of the same tokens under the reference policy.
+        mask_NT: which tokens were sampled.
+        advantages_N: of each reflection.
+        kl_coef: β.
+    """
+    policy_N = -advantages_N * logprobs_NT.where(mask_NT, 0.0).sum(-1)
+    kl_N = 0.5 * (logprobs_NT - reference_NT).where(mask_NT, 0.0).square().sum(-1)
+    return (policy_N + kl_coef * kl_N).sum()
+
+
+def improve(
+    reflector: Reflector, optimizer: torch.optim.Optimizer, rollout: Rollout, config: ReinforceConfig
+) -> dict[str, float]:
+    """One update from one rollout; returns the loss, the KL in nats per reflection, and the gradient's norm."""
+    sizes = [len(one.valid_N) for one in rollout.rounds]
+    advantages_N = advantages(config.baseline, rollout.rewards_N, rollout.valid_N, config.group_size)
+    total, loss_sum, kl_sum = len(advantages_N), 0.0, 0.0
+    optimizer.zero_grad()
+    for one, part_N in zip(rollout.rounds, torch.split(advantages_N, sizes), strict=True):
+        for rows, samples in one.samples.parts(config.micro_prompts):
+            reference_NT = reflector.reference_logprobs(samples)
+            logprobs_NT = reflector.logprobs(samples)
+            loss = reinforce_loss(
+                logprobs_NT,
+                reference_NT,
+                samples.mask_NT,
+                part_N[rows].to(logprobs_NT),
+                kl_coef=config.kl_coef,
+            )
+            torch.autograd.backward(loss / total)
+            loss_sum += loss.item()
+            kl_sum += kl_estimate(logprobs_NT.detach(), reference_NT, samples.mask_NT).item()
+    norm = torch.nn.utils.clip_grad_norm_(reflector.trainable.values(), config.max_grad_norm)
+    optimizer.step()
+    return {"loss": loss_sum / total, "kl": kl_sum / total, "grad_norm": norm.item()}
+
+
+def train(config: ReinforceConfig) -> TrainResult:
+    """Trains a reflector by REINFORCE.
+
+    Raises:
+        ConfigError: a field is out of its rule, or the folder is not empty.
+        CheckpointError: the run to resume was made with other settings.
+        ActorError: the actor cannot be reached; what was learned until then can be resumed.
+    """
+    with TrainingRun(config) as run:
+        optimizer = torch.optim.AdamW(run.reflector.trainable.values(), lr=config.learning_rate, weight_decay=0.0)
+        for _ in run.updates(optimizer):
+            rollout = run.collect()
+            run.log(improve(run.reflector, optimizer, rollout, config))
+        return run.result()

@@ -1,0 +1,202 @@
+"""Collecting: episodes side by side, K reflections on each failure, and what each of them earns."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from retro_gym.actors import ActorSpec
+from retro_gym.env import RetroEnv
+from retro_gym.errors import ActorError, ConfigError
+from retro_gym.records import RecordWriter
+from retro_gym.seeding import derive_seed
+from retro_gym_agents.advantages import masked_mean
+from retro_gym_agents.episodes import Episode, make_retro_env
+from retro_gym_agents.reflector import Reflector
+from retro_gym_agents.sampler import Samples
+
+__all__ = ["Rollout", "Round", "Validation", "collect", "make_envs"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Round:
+    """All failures of one moment, K reflections on each, and what those earned."""
+
+    samples: Samples
+    rewards_N: Tensor
+    """What each reflection earned, on the CPU; 0 where ``valid_N`` is False."""
+    valid_N: Tensor
+    """False where the actor failed: such a sample is dropped, it is not worth 0."""
+    success_N: Tensor
+    """Whether the trial that followed solved the task."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rollout:
+    """What one update learns from."""
+
+    rounds: tuple[Round, ...]
+    """The first failures of all episodes, then the next failures of those that go on, and so forth."""
+
+    @property
+    def rewards_N(self) -> Tensor:  # noqa: N802 - axis letters
+        """The rewards of all rounds."""
+        return torch.cat([one.rewards_N for one in self.rounds])
+
+    @property
+    def valid_N(self) -> Tensor:  # noqa: N802 - axis letters
+        """The validity of all rounds' rewards."""
+        return torch.cat([one.valid_N for one in self.rounds])
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens that the reflector wrote."""
+        return sum(one.samples.num_tokens for one in self.rounds)
+
+    def metrics(self) -> dict[str, float]:
+        """Mean reward and success over the valid samples, actor errors, tokens per reflection, entropy.
+
+        The entropy is an estimate: the mean of −log π over the sampled tokens, in nats per token.
+        """
+        success_N = torch.cat([one.success_N for one in self.rounds])
+        surprise = -sum(float(one.samples.logprobs_NT.sum()) for one in self.rounds)
+        return {
+            "reward": float(masked_mean(self.rewards_N, self.valid_N)),
+            "success": float(masked_mean(success_N.float(), self.valid_N)),
+            "actor_errors": float((~self.valid_N).sum()),
+            "tokens_per_reflection": self.num_tokens / len(self.valid_N),
+            "entropy": surprise / max(1, self.num_tokens),
+        }
+
+    def with_shuffled_rewards(self, seed: int) -> Rollout:
+        """The rewards permuted among all valid samples: a control that must not learn."""
+        rewards_N, valid_N = self.rewards_N, self.valid_N
+        paid = rewards_N[valid_N]
+        order = torch.randperm(len(paid), generator=torch.Generator().manual_seed(seed))
+        rewards_N[valid_N] = paid[order]
+        parts = torch.split(rewards_N, [len(one.rewards_N) for one in self.rounds])
+        return Rollout(
+            tuple(dataclasses.replace(one, rewards_N=part) for one, part in zip(self.rounds, parts, strict=True))
+        )
+
+
+def make_envs(
+    env_id: str, env_kwargs: Mapping[str, Any], *, actor: ActorSpec, num: int, records: RecordWriter | None
+) -> list[RetroEnv]:
+    """Environments for episodes side by side. They share the actor, the tasks and the records file.
+
+    Raises:
+        ConfigError: the environment cannot be made, or ``env_kwargs`` holds what has a field of its own.
+    """
+    for name in ("actor", "records"):
+        if name in env_kwargs:
+            raise ConfigError(f"env_kwargs holds {name!r}, which is set apart from them: leave it out there.")
+    first = make_retro_env(env_id, **env_kwargs, actor=actor, records=records)
+    return [first, *(copy.deepcopy(first, {id(first.actor): first.actor}) for _ in range(num - 1))]
+
+
+def collect(
+    envs: Sequence[RetroEnv],
+    reflector: Reflector,
+    *,
+    seed: int,
+    update: int,
+    num_samples: int,
+    keep_hidden: bool = False,
+) -> Rollout:
+    """Plays one episode in every environment and tries K reflections on each failure that comes up.
+
+    All failures of a round are answered in one batch; ``branch`` pays the K reflections of each. An episode then goes
+    on with the first of its K reflections, to the next failure, until it ends.
+
+    Everything follows from ``(seed, update)`` and the weights: nothing is carried over from one update to the next.
+
+    Args:
+        envs: P environments.
+        reflector: writes the reflections.
+        seed: of the run.
+        update: the number of this update within the run.
+        num_samples: K.
+        keep_hidden: whether the samples keep the hidden states that a value head needs.
+
+    Raises:
+        ActorError: the actor cannot be reached at all.
+        NoFailureError: the actor solves every task.
+    """
+    running = list(envs)
+    observations = [env.reset(seed=derive_seed(seed, "episode", update, index))[0] for index, env in enumerate(running)]
+    rounds: list[Round] = []
+    while running:
+        samples = reflector.sample(
+            observations,
+            num_samples=num_samples,
+            seed=derive_seed(seed, "sample", update, len(rounds)),
+            keep_hidden=keep_hidden,
+        )
+        texts = [samples.texts[i * num_samples : (i + 1) * num_samples] for i in range(len(running))]
+        rounds.append(_pay(running, texts, samples))
+        going_on: list[tuple[RetroEnv, str]] = []
+        for env, reflections in zip(running, texts, strict=True):
+            if len(rounds) < env.max_reflections:
+                observation, _, terminated, truncated, _ = env.step(reflections[0])
+                if not (terminated or truncated):
+                    going_on.append((env, observation))
+        running, observations = [env for env, _ in going_on], [text for _, text in going_on]
+    return Rollout(tuple(rounds))
+
+
+def _pay(envs: Sequence[RetroEnv], texts: Sequence[Sequence[str]], samples: Samples) -> Round:
+    outcomes = [outcome for env, group in zip(envs, texts, strict=True) for outcome in env.branch(group)]
+    return Round(
+        samples,
+        torch.tensor([outcome.reward or 0.0 for outcome in outcomes]),
+        torch.tensor([outcome.reward is not None for outcome in outcomes]),
+        torch.tensor([outcome.success for outcome in outcomes]),
+    )
+
+
+class Validation:
+    """Success after one greedy reflection on held-out tasks: what the best adapter is chosen by.
+
+    Trial 0 of each task is played once, here; every :meth:`success` branches off from the same failures.
+
+    Args:
+        env_id: as for training.
+        env_kwargs: as for training, but of split ``"validation"`` and without a bank.
+        actor: as for training.
+        num_tasks: the first so many tasks of the split.
+        seed: of the trials.
+
+    Raises:
+        ConfigError: the environment cannot be made, or has no split of that name.
+    """
+
+    def __init__(
+        self, env_id: str, env_kwargs: Mapping[str, Any], *, actor: ActorSpec, num_tasks: int, seed: int
+    ) -> None:
+        kwargs = {name: value for name, value in env_kwargs.items() if name != "bank"}
+        (env,) = make_envs(env_id, {**kwargs, "split": "validation"}, actor=actor, num=1, records=None)
+        task_ids = env.task_env.task_ids("validation")[:num_tasks]
+        self._episodes = [Episode.start(env, id_, seed=derive_seed(seed, "validation", id_)) for id_ in task_ids]
+
+    def success(self, reflector: Reflector) -> float:
+        """The share of tasks that are solved at trial 1; those on which the actor fails are left out.
+
+        Raises:
+            ActorError: the actor failed on every task.
+        """
+        waiting = [episode for episode in self._episodes if episode.waits]
+        solved = sum(episode.actor_error is None and episode.success[-1] for episode in self._episodes)
+        played = solved
+        for episode, text in zip(waiting, reflector.reflect([one.observation for one in waiting]), strict=True):
+            (outcome,) = episode.env.branch([text])
+            played += outcome.reward is not None
+            solved += outcome.reward is not None and outcome.success
+        if not played:
+            raise ActorError(f"the actor failed on all {len(self._episodes)} validation tasks.")
+        return solved / played
