@@ -1,0 +1,55 @@
+"""A learner of one's own: REINFORCE with the leave-one-out baseline, on any RetroEnv, in forty lines.
+
+    python examples/custom_reinforce.py --env RetroHotpotQA-v0 --reflector tiny --output runs/custom
+
+Of retro_gym_agents only the reflector is used; the rest is Gymnasium, ``env.branch`` and torch.
+"""
+
+import argparse
+
+import gymnasium as gym
+import torch
+
+import retro_gym
+from retro_gym_agents.reflector import Reflector
+
+
+def train(args: argparse.Namespace) -> None:
+    reflector = Reflector.load(args.reflector, seed=args.seed)
+    optimizer = torch.optim.AdamW(reflector.trainable.values(), lr=args.learning_rate, weight_decay=0.0)
+    envs = [gym.make(args.env).unwrapped for _ in range(args.prompts)]
+    for update in range(args.updates):
+        failures, groups = [], []
+        for number, env in enumerate(envs):
+            failure, _ = env.reset(seed=args.seed + update * args.prompts + number)
+            failures.append(failure)
+        samples = reflector.sample(failures, num_samples=args.samples, seed=args.seed + update)
+        for number, env in enumerate(envs):
+            assert isinstance(env, retro_gym.RetroEnv)
+            reflections = samples.texts[number * args.samples : (number + 1) * args.samples]
+            groups.append([outcome.reward for outcome in env.branch(reflections)])
+        # P prompts, K samples of each, N = P·K. A reward is None when the actor failed: the scripted ones never do.
+        rewards_PK = torch.tensor(groups)
+        others_PK = (rewards_PK.sum(1, keepdim=True) - rewards_PK) / (args.samples - 1)
+        advantages_N = (rewards_PK - others_PK).flatten()
+        logprobs_NT = reflector.logprobs(samples)  # 0 behind a reflection's end
+        loss = -(advantages_N[:, None] * logprobs_NT).sum() / len(advantages_N)
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        print(f"update {update + 1}: reward {rewards_PK.mean():.3f}", flush=True)
+    if args.output:
+        reflector.save(args.output)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--env", default="RetroHotpotQA-v0", help="id of the environment")
+    parser.add_argument("--reflector", default="tiny", help="'tiny', a folder, or a name on the Hugging Face hub")
+    parser.add_argument("--output", help="folder for the adapter")
+    parser.add_argument("--updates", type=int, default=100)
+    parser.add_argument("--prompts", type=int, default=16, help="failures per update")
+    parser.add_argument("--samples", type=int, default=8, help="reflections on each failure")
+    parser.add_argument("--learning-rate", type=float, default=1.5e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    train(parser.parse_args())
