@@ -46,13 +46,13 @@ class BuildConfig:
     """Folder that receives the model; the shipped one by default."""
     env_id: str = "RetroHotpotQA-v0"
     """Environment whose failures it learns to write about."""
-    steps: int = 3_500
+    steps: int = 2_000
     """Optimiser steps."""
     prompts_per_step: int = 24
     """Failed trajectories per step."""
     reflections_per_prompt: int = 4
     """The teacher's reflections on each of them; they share the prompt's computation."""
-    second_failures: float = 0.25
+    second_failures: float = 0.15
     """How often the trial after the teacher's reflection becomes a lesson as well, when it failed too."""
     prompt_weight: float = 0.2
     """Weight of predicting the prompts' own tokens, beside the reflections'."""

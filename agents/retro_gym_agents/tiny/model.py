@@ -39,7 +39,7 @@ _COPY = 0.7  # how strongly what came next is copied
 
 
 def make_model(vocabulary: int, shape: TinyShape, tokens: tuple[int, int, int], seed: int) -> Any:
-    """A ``Qwen2ForCausalLM`` (its attention has biases, which the look one token back needs).
+    """A ``LlamaForCausalLM`` whose attention has biases: the look one token back needs them.
 
     Args:
         vocabulary: number of tokens (V).
@@ -47,10 +47,10 @@ def make_model(vocabulary: int, shape: TinyShape, tokens: tuple[int, int, int], 
         tokens: ids of padding, begin and end.
         seed: of the random weights.
     """
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+    from transformers import LlamaConfig, LlamaForCausalLM
 
     pad, bos, eos = tokens
-    config = Qwen2Config(
+    config = LlamaConfig(
         vocab_size=vocabulary,
         hidden_size=shape.hidden_size,
         intermediate_size=shape.intermediate_size,
@@ -59,6 +59,7 @@ def make_model(vocabulary: int, shape: TinyShape, tokens: tuple[int, int, int], 
         num_key_value_heads=1,
         max_position_embeddings=shape.context,
         rope_parameters={"rope_type": "default", "rope_theta": shape.rope_theta},
+        attention_bias=True,
         tie_word_embeddings=True,
         initializer_range=_STD,
         pad_token_id=pad,
@@ -67,7 +68,7 @@ def make_model(vocabulary: int, shape: TinyShape, tokens: tuple[int, int, int], 
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = Qwen2ForCausalLM(config)
+        model = LlamaForCausalLM(config)
         _prepare_induction(model, shape)
     return model
 

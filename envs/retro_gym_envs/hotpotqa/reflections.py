@@ -44,8 +44,8 @@ _WELL_FORMED = tuple(
 
 # How often the teacher is right on purpose, and how often it takes what comes first (the first link on the page, the
 # first attribute of its kind). The rest is drawn evenly, so it is right by luck now and then.
-_RIGHT = 0.1
-_HASTY = 0.5
+_RIGHT = 0.25
+_HASTY = 0.35
 
 
 def oracle_reflection(task: HotpotTask) -> str:
@@ -104,8 +104,8 @@ def noisy_reflection(trajectory: Trajectory, rng: np.random.Generator) -> str:
     """A well-formed reflection about things that stand in the trajectory, right only now and then.
 
     The teacher reads which things the pages link to and names one of them with its role, and an attribute that such
-    a thing has. Which ones, it mostly guesses: a tenth of the time it understands the question, half of the time it
-    takes what comes first.
+    a thing has. Which ones, it mostly guesses: a quarter of the time it understands the question, a third
+    of the time it takes what comes first.
     """
     question = trajectory.task.removeprefix("Question: ").strip()
     text = "\n".join(turn.observation for turn in trajectory.turns)
