@@ -116,8 +116,8 @@ def test_a_task_environment_keeps_its_contract(env_id, make):
     reflections = [env.noisy_reflection(retro.trajectory, np.random.default_rng(seed)) for seed in (1, 1, 2, 3, 4, 5)]
     assert reflections[0] == reflections[1]
     assert len(set(reflections)) > 1
-    assert all(env.check_reflection(reflection, retro.trajectory).grounded for reflection in reflections)
-    assert not env.check_reflection("Look more carefully.", retro.trajectory).grounded
+    assert all(env.check_reflection(reflection, retro.trajectory).well_formed for reflection in reflections)
+    assert not env.check_reflection("Look more carefully.", retro.trajectory).well_formed
     assert isinstance(env.task_group(task_id), str)
 
 
