@@ -24,7 +24,7 @@ import tyro
 from rich.console import Console
 from torch import Tensor
 from torch.nn import functional
-from transformers import DynamicCache
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 import retro_gym  # noqa: F401 - registers the environments
 from retro_gym.env import RetroEnv
@@ -44,6 +44,8 @@ class BuildConfig:
 
     output: Path = Path(__file__).parent / "weights"
     """Folder that receives the model; the shipped one by default."""
+    start: Path | None = None
+    """Folder of an earlier build to go on from, with its tokenizer; from nothing by default."""
     env_id: str = "RetroHotpotQA-v0"
     """Environment whose failures it learns to write about."""
     steps: int = 2_000
@@ -85,12 +87,7 @@ def build(config: BuildConfig) -> Path:
     console = Console(stderr=True)
     torch.set_flush_denormal(True)  # sharp attention leaves denormal numbers, which are slow on CPUs
     batches = _batches(config)
-    texts: list[str] = []
-    while len(texts) < config.tokenizer_texts:
-        texts += [f"{lesson.observation} {' '.join(lesson.reflections)}" for lesson in next(batches)]
-    tokenizer = build_tokenizer(texts)
-    special = (tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id)
-    model = make_model(len(tokenizer), config.shape, special, config.seed)
+    tokenizer, model = _begin(config, batches) if config.start is None else _load(config.start)
     console.print(f"{sum(p.numel() for p in model.parameters()):,} weights, {len(tokenizer):,} tokens")
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
     start, losses = time.perf_counter(), []
@@ -117,6 +114,20 @@ def build(config: BuildConfig) -> Path:
         quality = measure(reflector, config.env_id, split=split, num_tasks=500, seed=config.seed + 1)
         console.print(f"{split}: {quality}")
     return config.output
+
+
+def _begin(config: BuildConfig, batches: Iterator[list[_Lesson]]) -> tuple[Any, Any]:
+    """A tokenizer from the first lessons, and a model that has learned nothing yet."""
+    texts: list[str] = []
+    while len(texts) < config.tokenizer_texts:
+        texts += [f"{lesson.observation} {' '.join(lesson.reflections)}" for lesson in next(batches)]
+    tokenizer = build_tokenizer(texts)
+    special = (tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id)
+    return tokenizer, make_model(len(tokenizer), config.shape, special, config.seed)
+
+
+def _load(folder: Path) -> tuple[Any, Any]:
+    return AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -50,7 +50,9 @@ def spans(text: str) -> list[str]:
         words = match.group().split(" ")
         while words and (words[0] in _FUNCTION_WORDS or words[0].islower() or words[0].isdecimal()):
             words.pop(0)
-        opens_sentence = len(words) == 1 and re.search(r"(?:^|[.!?:]\s+)$", unquoted[: match.start()])
+        opens_sentence = match.group() == "".join(words[:1]) and re.search(
+            r"(?:^|[.!?:]\s+)$", unquoted[: match.start()]
+        )
         if words and len(words[0]) > 1 and not (opens_sentence and text.count(words[0]) == 1):
             found.append((match.start(), " ".join(words)))
     return [name for _, name in sorted(found)]
@@ -155,8 +157,8 @@ def first_value(sort: str, page: str, known: Iterable[str]) -> str | None:
     for match in re.finditer(pattern, page):
         value = match.group(1)
         words = set(value.split())
-        opens_sentence = page[: match.start(1)].rstrip().endswith((".", "")) and value.split()[0] in _FUNCTION_WORDS
-        if not words & taken and not opens_sentence and not (sort == "number" and _is_year(value)):
+        is_name = value.split()[0] not in _FUNCTION_WORDS
+        if is_name and not words & taken and not (sort == "number" and _is_year(value)):
             return value
     return None
 

@@ -25,8 +25,8 @@ _BRIDGE_FORMS = (
     "Next time look up the {role}, {name}, and read the {attribute} there.",
 )
 _COMPARISON_FORMS = (
-    "Search for {names} too and compare the {attribute}.",
-    "Look up {names} as well, then compare the {attribute}.",
+    "Look up {names} and compare the {attribute}.",
+    "Search for {names}, then compare the {attribute}.",
 )
 
 _NAME = r"[A-Z][a-z]+(?: [A-Z][a-z]+)*"
@@ -35,7 +35,7 @@ _WELL_FORMED = tuple(
         re.escape(form)
         .replace(r"\{name\}", f"(?P<name>{_NAME})", 1)
         .replace(r"\{name\}", "(?P=name)")
-        .replace(r"\{names\}", f"(?P<first>{_NAME}) and (?P<second>{_NAME})")
+        .replace(r"\{names\}", f"(?P<first>{_NAME}), (?P<second>{_NAME}) and (?P<third>{_NAME})")
         .replace(r"\{role\}", f"(?:{'|'.join(ROLES)})")
         .replace(r"\{attribute\}", f"(?:{'|'.join(ATTRIBUTES)})")
     )
@@ -59,7 +59,7 @@ def oracle_reflection(task: HotpotTask) -> str:
     titles = list(dict.fromkeys(title for title, _ in task.supporting_facts))
     offered = candidates(task.question)
     if attribute is not None and offered and set(offered) <= set(titles):
-        return _COMPARISON_FORMS[0].format(names=" and ".join(offered[1:]), attribute=attribute.name)
+        return _COMPARISON_FORMS[0].format(names=_listed(offered), attribute=attribute.name)
     role = asked_role(task.question)
     if attribute is not None and role is not None:
         return _BRIDGE_FORMS[0].format(role=role, name=titles[-1], attribute=attribute.name)
@@ -129,9 +129,11 @@ def _noisy_comparison(question: str, offered: Sequence[str], rng: np.random.Gene
     wanted = asked_attribute(question)
     comparable = tuple(name for name, attribute in ATTRIBUTES.items() if attribute.least or attribute.most)
     attribute = _choose(comparable, [n for n in comparable if wanted is not None and n == wanted.name], rng)
-    pair = rng.permutation(len(offered))[:2] if rng.random() < 0.5 else np.arange(1, len(offered))[:2]
-    names = " and ".join(offered[int(i)] for i in sorted(pair))
-    return _pick(_COMPARISON_FORMS, rng).format(names=names, attribute=attribute)
+    return _pick(_COMPARISON_FORMS, rng).format(names=_listed(offered), attribute=attribute)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _choose(options: Sequence[_T], right: Sequence[_T], rng: np.random.Generator) -> _T:
