@@ -18,7 +18,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from retro_gym.errors import ConfigError
+from retro_gym.errors import ActorError, ConfigError
 from retro_gym.records import RecordWriter
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.checkpoints import Checkpoint, load_checkpoint, replace_folder, save_checkpoint
@@ -144,7 +144,11 @@ class TrainingRun:
         self._write_results()
 
     def collect(self, *, keep_hidden: bool = False) -> Rollout:
-        """Plays this update's episodes; see :func:`retro_gym_agents.rollout.collect`."""
+        """Plays this update's episodes; see :func:`retro_gym_agents.rollout.collect`.
+
+        Raises:
+            ActorError: the actor failed on every reflection. The run can be resumed when it can be reached again.
+        """
         config, update = self.config, self._update + 1
         rollout = collect(
             self._envs,
@@ -154,6 +158,11 @@ class TrainingRun:
             num_samples=config.group_size,
             keep_hidden=keep_hidden,
         )
+        if not rollout.valid_N.any():
+            raise ActorError(
+                f"the actor failed on all {len(rollout.valid_N)} reflections of update {update}. When it can be "
+                "reached again, resume the run: it goes on from its last checkpoint."
+            )
         self._row = {"update": float(update), "tokens": float(rollout.num_tokens), **rollout.metrics()}
         if config.shuffle_rewards:
             rollout = rollout.with_shuffled_rewards(derive_seed(config.seed, "shuffle", update))
@@ -234,11 +243,13 @@ class TrainingRun:
         if self._row is None:
             raise RuntimeError("an update needs collect().")
         row, self._row = self._row, None
-        row["tokens_per_second"] = row.pop("tokens") / (time.perf_counter() - start)
+        before = self._seconds
+        self._seconds = before + time.perf_counter() - start
+        row["tokens_per_second"] = row.pop("tokens") / (self._seconds - before)
         every = self.config.validate_every
-        if every is not None and (self._update % every == 0 or self._update == self.config.updates):
+        if every is not None and (self._update % every == 0 or self._is_over()):
             row.update(self._validate())
-        self._seconds += time.perf_counter() - start
+            self._seconds = before + time.perf_counter() - start
         self._add_row({**row, "seconds": self._seconds})
         if self._update % self.config.checkpoint_every == 0:
             self._save(finished=False)

@@ -9,6 +9,7 @@ import torch
 
 from retro_gym import read_records
 from retro_gym.errors import ActorError, CheckpointError, ConfigError
+from retro_gym.testing import IdentityActor
 from retro_gym_agents import ppo, reinforce, training
 from retro_gym_agents.ppo import PPOConfig
 from retro_gym_agents.reflector import Reflector
@@ -172,6 +173,31 @@ def test_resuming_where_nothing_is_starts(small_model, tmp_path):
     reinforce.train(make(small_model, tmp_path / "one", updates=2))
     reinforce.train(make(small_model, tmp_path / "other", updates=2, resume=True))
     assert state(tmp_path / "one") == state(tmp_path / "other")
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_starts_anew(small_model, tmp_path):
+    for name in ("best", "tb"):
+        (tmp_path / "run" / name).mkdir(parents=True)
+    for name in ("checkpoint.pt.new", "config.json", "metrics.jsonl", "records.jsonl"):
+        (tmp_path / "run" / name).touch()
+    reinforce.train(make(small_model, tmp_path / "run", updates=2, resume=True))
+    reinforce.train(make(small_model, tmp_path / "whole", updates=2))
+    assert state(tmp_path / "run") == state(tmp_path / "whole")
+
+
+def test_an_actor_that_cannot_be_reached_ends_the_run(small_model, tmp_path, monkeypatch):
+    answer = IdentityActor.reply
+
+    def unreachable(self, prompts):
+        return [ActorError("no connection") if prompt.reflections else answer(self, [prompt])[0] for prompt in prompts]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(IdentityActor, "reply", unreachable)
+        with pytest.raises(ActorError, match="all 12 reflections of update 1"):
+            reinforce.train(make(small_model, tmp_path / "run", updates=2))
+    reinforce.train(make(small_model, tmp_path / "run", updates=2, resume=True))
+    reinforce.train(make(small_model, tmp_path / "whole", updates=2))
+    assert state(tmp_path / "run") == state(tmp_path / "whole")
 
 
 def test_a_finished_run_is_left_alone(small_model, tmp_path, capsys):
