@@ -32,8 +32,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 setup: $(STAMP) ## make .venv and install everything in it
 
+# One thread: the models of the quick tests are too small to share, and threads that wait for each other cost more.
 test: lint ## lint, types, tests, doctests: what CI runs
-	@$(TEST_ENV) $(BIN)/python -m pytest -q
+	@$(TEST_ENV) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 
 test-slow: $(STAMP) ## the tests that train for minutes or build a wheel
 	@$(TEST_ENV) $(BIN)/python -m pytest -q -m slow -o timeout=3600
