@@ -26,7 +26,7 @@ _BRIDGE_FORMS = (
 )
 _COMPARISON_FORMS = (
     "Look up {names} and compare the {attribute}.",
-    "Search for {names}, then compare the {attribute}.",
+    "Look up {names}, then compare the {attribute}.",
 )
 
 _NAME = r"[A-Z][a-z]+(?: [A-Z][a-z]+)*"
