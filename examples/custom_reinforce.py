@@ -50,6 +50,6 @@ if __name__ == "__main__":
     parser.add_argument("--updates", type=int, default=100)
     parser.add_argument("--prompts", type=int, default=16, help="failures per update")
     parser.add_argument("--samples", type=int, default=8, help="reflections on each failure")
-    parser.add_argument("--learning-rate", type=float, default=1.5e-3)
+    parser.add_argument("--learning-rate", type=float, default=6e-4)
     parser.add_argument("--seed", type=int, default=0)
     train(parser.parse_args())

@@ -60,7 +60,7 @@ class TrainConfig:
     """K: reflections tried on each failure."""
     micro_prompts: int | None = None
     """Prompts in one forward pass; fewer need less memory and give the same gradient. All at once by default."""
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 6e-4
     """Of AdamW, without weight decay."""
     decay_updates: int = 0
     """Over the last so many updates the learning rate falls linearly towards 0."""

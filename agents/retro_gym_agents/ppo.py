@@ -57,7 +57,7 @@ class PPOConfig(TrainConfig):
     """The settings of a run of PPO."""
 
     algorithm: ClassVar[str] = "ppo"
-    learning_rate: float = 1e-3
+    learning_rate: float = 4e-4
     """Of AdamW for the adapter, without weight decay. Lower than in REINFORCE: each batch is used several times."""
     value_learning_rate: float = 3e-3
     """Of AdamW for the value head."""

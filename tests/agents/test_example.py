@@ -7,7 +7,16 @@ from retro_gym_agents.reflector import Reflector
 
 def test_a_learner_of_forty_lines_learns(small_model, tmp_path, root):
     command = [sys.executable, root / "examples" / "custom_reinforce.py", "--env", "RetroIdentity-v0"]
-    arguments = ["--reflector", small_model, "--output", tmp_path / "adapter", "--updates", "30"]
+    arguments = [
+        "--reflector",
+        small_model,
+        "--output",
+        tmp_path / "adapter",
+        "--updates",
+        "30",
+        "--learning-rate",
+        "1.5e-3",
+    ]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     rewards = [float(reward) for reward in re.findall(r"reward (\d\.\d+)", done.stdout)]

@@ -9,7 +9,7 @@ from retro_gym_agents.reinforce import ReinforceConfig, train
 from retro_gym_agents.tiny.quality import measure
 
 TEST = EvaluationConfig("RetroHotpotQA-v0", split="test", num_tasks=200, trials=1, seed=0)
-UPDATES = 150
+UPDATES = 300
 
 
 def at_trial_1(evaluation):
@@ -29,7 +29,8 @@ def test_reflections_get_better_over_three_seeds_and_the_control_does_not(tmp_pa
                 shuffle_rewards=shuffle,
                 updates=UPDATES,
                 env_kwargs={"max_reflections": 1},
-                validate_every=25,
+                decay_updates=200,
+                validate_every=20,
             )
         )
     names = ["none", "tiny", "oracle", *(str(output) for output, _, _ in runs.values())]

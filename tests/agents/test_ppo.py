@@ -29,6 +29,7 @@ def config(small_model, output, **fields):
         "reflector": str(small_model),
         "output": output,
         "updates": 18,
+        "learning_rate": 1e-3,
     }
     return PPOConfig(**{**defaults, **fields})
 
