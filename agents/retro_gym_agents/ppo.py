@@ -49,6 +49,7 @@ __all__ = [
     "token_rewards",
     "train",
     "value_loss",
+    "whitened",
 ]
 
 
