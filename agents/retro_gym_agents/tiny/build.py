@@ -66,7 +66,7 @@ class BuildConfig:
     """Norm that gradients are cut to."""
     tokenizer_texts: int = 3_000
     """Failures that the tokenizer is made from."""
-    temperature: float = 0.7
+    temperature: float = 1.0
     """Goes into the generation config: what training and evaluation sample at."""
     max_new_tokens: int = 32
     """Goes into the generation config; the teacher's reflections have about 20 tokens."""

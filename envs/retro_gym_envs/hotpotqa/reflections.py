@@ -42,8 +42,8 @@ _WELL_FORMED = tuple(
     for form in (*_BRIDGE_FORMS, *_COMPARISON_FORMS)
 )
 
-# How often the teacher is right on purpose, and how often it takes what comes first (the first link on the page, the
-# first attribute of its kind). The rest is drawn evenly, so it is right by luck now and then.
+# How often the teacher understands the question, and how often it takes the first link on the page. All else is drawn
+# evenly, so it is right by luck now and then.
 _RIGHT = 0.25
 _HASTY = 0.35
 
@@ -105,7 +105,7 @@ def noisy_reflection(trajectory: Trajectory, rng: np.random.Generator) -> str:
 
     The teacher reads which things the pages link to and names one of them with its role, and an attribute that such
     a thing has. Which ones, it mostly guesses: a quarter of the time it understands the question, a third
-    of the time it takes what comes first.
+    of the time it takes the first link.
     """
     question = trajectory.task.removeprefix("Question: ").strip()
     text = "\n".join(turn.observation for turn in trajectory.turns)
@@ -118,7 +118,7 @@ def noisy_reflection(trajectory: Trajectory, rng: np.random.Generator) -> str:
         attribute = _pick(tuple(ATTRIBUTES), rng)
         return f'Look up "{_pick(named, rng)}" and find the {attribute}.'
     asked = asked_role(question)
-    role, name = _choose(links, [link for link in links if link[0] == asked], rng)
+    role, name = _choose(links, [link for link in links if link[0] == asked], rng, hasty=_HASTY)
     names = KINDS[ROLES[role].target].attributes
     wanted = asked_attribute(question)
     attribute = _choose(names, [n for n in names if wanted is not None and n == wanted.name], rng)
@@ -136,11 +136,11 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _choose(options: Sequence[_T], right: Sequence[_T], rng: np.random.Generator) -> _T:
+def _choose(options: Sequence[_T], right: Sequence[_T], rng: np.random.Generator, hasty: float = 0.0) -> _T:
     luck = rng.random()
     if luck < _RIGHT and right:
         return right[0]
-    return options[0] if luck < _RIGHT + _HASTY else _pick(options, rng)
+    return options[0] if luck < _RIGHT + hasty else _pick(options, rng)
 
 
 def _pick(options: Sequence[_T], rng: np.random.Generator) -> _T:
