@@ -100,8 +100,6 @@ def build(config: BuildConfig) -> Path:
         torch.nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
         optimizer.step()
         losses.append(loss.item())
-        if step % 25 == 0:
-            print(step, sum(losses[-25:]) / 25, time.perf_counter() - start, flush=True)
         if step % config.measure_every == 0 or step == config.steps:
             _save(model, tokenizer, config)
             reflector = Reflector(model, tokenizer, name=str(config.output), lora=None)
