@@ -12,11 +12,11 @@ from typing import Any, Protocol, TypeAlias
 from retro_gym.errors import ConfigError, DataError, UnknownTaskError, did_you_mean, one_line
 from retro_gym.seeding import derive_seed
 from retro_gym_envs.hotpotqa.docstore import DocStore
+from retro_gym_envs.hotpotqa.names import SPLITS
 from retro_gym_envs.json_rows import read_rows
 
 __all__ = ["SPLITS", "HotpotTask", "TaskFiles", "TaskSet", "TaskSource", "load_tasks"]
 
-SPLITS = ("train", "validation", "test")
 
 TaskFiles: TypeAlias = "str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]"
 """One file for every split, or a file for each of some splits."""
