@@ -1,0 +1,72 @@
+"""The frozen model that plays: the protocol of actors, and what they reply."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from retro_gym.errors import ActorError, ConfigError, one_line
+from retro_gym.prompts import Prompt
+
+__all__ = ["Actor", "ActorFunction", "ActorSpec", "CallableActor", "Reply", "reply_all"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Reply:
+    """What an actor says in one turn."""
+
+    text: str
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@runtime_checkable
+class Actor(Protocol):
+    """A frozen model. It sees text only and never touches the environment."""
+
+    def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
+        """One reply, or the error that took its place, for each prompt, in the same order."""
+        ...
+
+
+ActorFunction: TypeAlias = Callable[[Sequence[Prompt]], Sequence["str | Reply | ActorError"]]
+ActorSpec: TypeAlias = "str | Actor | ActorFunction"
+
+
+class CallableActor:
+    """Any function from prompts to texts, as an actor.
+
+    >>> actor = CallableActor(lambda prompts: ["Finish[yes]" for _ in prompts])
+    >>> prompt = Prompt("Answer.", (), (), "Question: Is it so?", (), seed=0)
+    >>> actor.reply([prompt])
+    [Reply(text='Finish[yes]', prompt_tokens=0, completion_tokens=0)]
+    """
+
+    def __init__(self, function: ActorFunction) -> None:
+        self.function = function
+
+    def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
+        """Calls the function once with all prompts."""
+        return [Reply(text) if isinstance(text, str) else text for text in self.function(prompts)]
+
+
+def reply_all(actor: Actor, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
+    """Asks the actor and holds it to the protocol.
+
+    An ``ActorError`` that is raised instead of returned stands for every prompt of the batch. Any other exception
+    is a bug and passes through.
+
+    Raises:
+        ConfigError: another number of replies than of prompts, or something that is not a reply.
+    """
+    try:
+        replies = list(actor.reply(prompts))
+    except ActorError as error:
+        return [error] * len(prompts)
+    if len(replies) != len(prompts):
+        raise ConfigError(f"the actor gave {len(replies)} replies to {len(prompts)} prompts; one for each is the rule.")
+    for reply in replies:
+        if not isinstance(reply, Reply | ActorError):
+            raise ConfigError(f"the actor replied {one_line(reply)}; a Reply, a str or an ActorError is the rule.")
+    return replies
