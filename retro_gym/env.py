@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import gymnasium as gym
 
@@ -13,6 +13,7 @@ from retro_gym.actors import Actor, ActorSpec, make_actor
 from retro_gym.errors import (
     ActionError,
     ActorError,
+    BudgetError,
     ConfigError,
     EpisodeError,
     NoFailureError,
@@ -30,16 +31,17 @@ from retro_gym.prompts import (
     render_observation,
 )
 from retro_gym.records import FailureBank, RecordWriter, reflection_row, trial_row
-from retro_gym.rewards import REWARDS, RewardName, over_control, retroact
+from retro_gym.rewards import REWARD_NAMES, RewardName, pay
+from retro_gym.scheduling import ActorStats, Job, Plan, run_jobs
 from retro_gym.seeding import derive_seed
 from retro_gym.spaces import UnicodeText
 from retro_gym.task_env import TaskEnv, as_task_env
 from retro_gym.trajectory import EndReason, Outcome, Trajectory
-from retro_gym.trial import ActorStats, Trial, play_trial, run_trials
+from retro_gym.trial import Trial, play_trial
 
 __all__ = ["RetroEnv"]
 
-_REWARD_NAMES = (*REWARDS, "over_control")
+_T = TypeVar("_T")
 _MAX_ACTOR_ERRORS = 10  # in a row, at reset: then the actor is down, not unlucky
 
 
@@ -85,6 +87,8 @@ class RetroEnv(gym.Env[str, str]):
         max_reflections: reflections per episode.
         memory_window: how many reflections the actor's prompt holds; the oldest leaves first.
         max_turns: of a trial; the task environment's own limit by default.
+        repeat_limit: the same action so many times in a row ends a trial; never by default.
+        trial_time_limit: seconds after which a trial is given up as an actor error; none by default.
         max_reflection_chars: longer reflections are cut.
         max_observation_chars: longer observations lose their longest parts.
         observation_template: see :data:`retro_gym.prompts.OBSERVATION_TEMPLATE`.
@@ -113,6 +117,8 @@ class RetroEnv(gym.Env[str, str]):
         max_reflections: int = 3,
         memory_window: int = 3,
         max_turns: int | None = None,
+        repeat_limit: int | None = None,
+        trial_time_limit: float | None = None,
         max_reflection_chars: int = 1_000,
         max_observation_chars: int = 16_000,
         observation_template: str = OBSERVATION_TEMPLATE,
@@ -125,20 +131,22 @@ class RetroEnv(gym.Env[str, str]):
         render_mode: Literal["ansi"] | None = None,
         **task_kwargs: Any,
     ) -> None:
-        if reward not in _REWARD_NAMES:
-            raise ConfigError(f"reward {reward!r} is not one of {_REWARD_NAMES}.{did_you_mean(reward, _REWARD_NAMES)}")
+        if reward not in REWARD_NAMES:
+            raise ConfigError(f"reward {reward!r} is not one of {REWARD_NAMES}.{did_you_mean(reward, REWARD_NAMES)}")
         for name, value in (
             ("max_reflections", max_reflections),
             ("memory_window", memory_window),
             ("max_turns", 1 if max_turns is None else max_turns),
+            ("repeat_limit", 1 if repeat_limit is None else repeat_limit),
             ("max_reflection_chars", max_reflection_chars),
             ("max_observation_chars", max_observation_chars),
             ("control_trials", control_trials),
         ):
             if not isinstance(value, int) or value < 1:
                 raise ConfigError(f"{name} is {one_line(value)}; it must be a whole number, at least 1.")
-        if not retroact_c > 0:
-            raise ConfigError(f"retroact_c is {retroact_c}; it must be above 0.")
+        for name, number in (("retroact_c", retroact_c), ("trial_time_limit", trial_time_limit or 1.0)):
+            if not number > 0:
+                raise ConfigError(f"{name} is {number}; it must be above 0.")
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ConfigError(f"render_mode {render_mode!r} is not one of {self.metadata['render_modes']}, nor None.")
         self.task_env: TaskEnv = as_task_env(task_env, success_threshold=success_threshold, **task_kwargs)
@@ -146,6 +154,8 @@ class RetroEnv(gym.Env[str, str]):
         self.split = split
         self.reward: RewardName = reward
         self.max_reflections = max_reflections
+        self.repeat_limit = repeat_limit
+        self.trial_time_limit = trial_time_limit
         if max_turns is not None:  # set there, since some environments count turns themselves
             self.task_env.max_turns = max_turns
         self.observation_template = check_template("observation_template", observation_template, OBSERVATION_FIELDS)
@@ -183,22 +193,7 @@ class RetroEnv(gym.Env[str, str]):
             ActorError: the actor failed on the task asked for, or on ten drawn tasks in a row.
             UnknownTaskError: no such task or split.
         """
-        super().reset(seed=seed)
-        self._episode_seed = int(self.np_random.integers(2**31))
-        self._memory = self._empty_memory
-        self._reflections: tuple[str, ...] = ()
-        self._controls: tuple[float, ...] | None = None
-        self._running = False
-        task_id = (options or {}).get("task_id")
-        if task_id is None:
-            trajectory, skipped = self._draw_failure()
-        else:
-            trajectory, skipped = self._first_trial(self._known(task_id)), 0
-            if trajectory.end is EndReason.ACTOR_ERROR:
-                raise ActorError(f"the actor failed on task {task_id!r}: {trajectory.error}")
-        self._trajectory = trajectory
-        self._running = True
-        return self._observation(), {**self._info(), "skipped": skipped}
+        return self._run(self.plan_reset(seed=seed, options=options))
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """Adds the reflection to the memory, plays the next trial and pays for it.
@@ -207,21 +202,7 @@ class RetroEnv(gym.Env[str, str]):
             ActionError: the action is not text.
             EpisodeError: no episode is running.
         """
-        before = self.trajectory
-        observation = self._observation()
-        (outcome,) = self._play([action], source="step")
-        self._record_reflection(outcome, observation, before, source="step")
-        flags = {"reflection_truncated": len(action) > self.max_reflection_chars}
-        if outcome.reward is None:  # the state stays as it was; only the episode is over
-            self._running = False
-            return observation, 0.0, False, True, {**self._info(), **flags, "actor_error": outcome.actor_error}
-        self._memory = self._memory.add(outcome.reflection)
-        self._reflections = (*self._reflections, outcome.reflection)
-        self._trajectory = outcome.trajectory
-        self._controls = None
-        terminated = outcome.success or len(self._reflections) >= self.max_reflections
-        self._running = not terminated
-        return self._observation(), outcome.reward, terminated, False, {**self._info(), **flags}
+        return self._run(self.plan_step(action))
 
     def branch(self, reflections: Sequence[str]) -> list[Outcome]:
         """What each of several reflections would earn from this very state, which stays as it is.
@@ -239,11 +220,7 @@ class RetroEnv(gym.Env[str, str]):
             ActionError: one of them is not text.
             EpisodeError: no episode is running.
         """
-        observation = self._observation()
-        outcomes = self._play(reflections, source="branch")
-        for outcome in outcomes:
-            self._record_reflection(outcome, observation, self.trajectory, source="branch")
-        return outcomes
+        return self._run(self.plan_branch(reflections))
 
     def render(self) -> str | None:
         """The current failure as text, in mode ``"ansi"``."""
@@ -255,6 +232,58 @@ class RetroEnv(gym.Env[str, str]):
             env.close()
         if self.records is not None:
             self.records.close()
+
+    # -- the same as plans, which run side by side with those of other environments ----------------------------------
+
+    def plan_reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> Plan[tuple[str, dict[str, Any]]]:
+        """:meth:`reset`, for :func:`retro_gym.scheduling.run_jobs`."""
+        super().reset(seed=seed)
+        self._episode_seed = int(self.np_random.integers(2**31))
+        self._memory = self._empty_memory
+        self._reflections: tuple[str, ...] = ()
+        self._controls: tuple[float, ...] | None = None
+        self._running = False
+        task_id = (options or {}).get("task_id")
+        if task_id is None:
+            trajectory, skipped = yield from self._draw_failure()
+        else:
+            trajectory, skipped = (yield from self._first_trial(self._known(task_id))), 0
+            if trajectory.end.void:
+                raise ActorError(f"the actor failed on task {task_id!r}: {trajectory.error}")
+        self._trajectory = trajectory
+        self._running = True
+        return self._observation(), {**self._info(), "skipped": skipped}
+
+    def plan_step(self, action: str) -> Plan[tuple[str, float, bool, bool, dict[str, Any]]]:
+        """:meth:`step`, for :func:`retro_gym.scheduling.run_jobs`."""
+        before = self.trajectory
+        observation = self._observation()
+        (outcome,) = yield from self._play([action], source="step")
+        self._record_reflection(outcome, observation, before, source="step")
+        flags = {"reflection_truncated": len(action) > self.max_reflection_chars}
+        if outcome.reward is None:  # the state stays as it was; only the episode is over
+            self._running = False
+            return observation, 0.0, False, True, {**self._info(), **flags, "actor_error": outcome.actor_error}
+        self._memory = self._memory.add(outcome.reflection)
+        self._reflections = (*self._reflections, outcome.reflection)
+        self._trajectory = outcome.trajectory
+        self._controls = None
+        terminated = outcome.success or len(self._reflections) >= self.max_reflections
+        self._running = not terminated
+        return self._observation(), outcome.reward, terminated, False, {**self._info(), **flags}
+
+    def plan_branch(self, reflections: Sequence[str]) -> Plan[list[Outcome]]:
+        """:meth:`branch`, for :func:`retro_gym.scheduling.run_jobs`."""
+        observation = self._observation()
+        outcomes = yield from self._play(reflections, source="branch")
+        for outcome in outcomes:
+            self._record_reflection(outcome, observation, self.trajectory, source="branch")
+        return outcomes
+
+    def _run(self, plan: Plan[_T]) -> _T:
+        return run_jobs([Job(plan, self.actor, self.stats)])[0]
 
     # -- what may be looked at -------------------------------------------------------------------------------------
 
@@ -281,7 +310,7 @@ class RetroEnv(gym.Env[str, str]):
             raise UnknownTaskError(f"task_id is {one_line(task_id)}; task ids are text.")
         return task_id
 
-    def _draw_failure(self) -> tuple[Trajectory, int]:
+    def _draw_failure(self) -> Plan[tuple[Trajectory, int]]:
         """Draws tasks without replacement until one fails; returns it and how many were solved unaided."""
         task_ids = self.task_env.task_ids(self.split)
         if self.bank is not None:
@@ -297,7 +326,7 @@ class RetroEnv(gym.Env[str, str]):
             if index in tried:
                 continue
             tried.add(index)
-            trajectory = self._first_trial(task_ids[index])
+            trajectory = yield from self._first_trial(task_ids[index])
             if trajectory.end is EndReason.ACTOR_ERROR:
                 errors, error = errors + 1, trajectory.error
                 if errors >= _MAX_ACTOR_ERRORS:
@@ -313,18 +342,20 @@ class RetroEnv(gym.Env[str, str]):
             "on. Choose harder tasks or a weaker actor."
         )
 
-    def _first_trial(self, task_id: str) -> Trajectory:
+    def _first_trial(self, task_id: str) -> Plan[Trajectory]:
         if self.bank is not None:
             stored = self.bank.failures(task_id)
             if not stored:
                 raise UnknownTaskError(f"{self.bank.path} holds no failure of task {task_id!r}.")
             return stored[int(self.np_random.integers(len(stored)))]
         trial = self._trial(self.task_env, task_id, trial=0, memory=self._empty_memory, replica=0)
-        (trajectory,) = run_trials([trial], self.actor, self.stats)
+        (trajectory,) = yield [trial]
         self._record_trial(trajectory, self._empty_memory, "reset")
+        if trajectory.end is EndReason.BUDGET:
+            raise BudgetError(str(trajectory.error))
         return trajectory
 
-    def _play(self, reflections: Sequence[str], *, source: str) -> list[Outcome]:
+    def _play(self, reflections: Sequence[str], *, source: str) -> Plan[list[Outcome]]:
         """The trials that follow each reflection, and the controls where the reward wants them, in one batch."""
         before = self.trajectory
         if not self._running:
@@ -344,13 +375,13 @@ class RetroEnv(gym.Env[str, str]):
             self._trial(env, before.task_id, trial=before.trial + 1, memory=memory, replica=replica)
             for env, (memory, replica) in zip(self._replicas, plan, strict=False)
         ]
-        played = run_trials(trials, self.actor, self.stats)
+        played = yield trials
         sources = [source] * len(memories) + ["control"] * wanted
         for trajectory, (memory, _), origin in zip(played, plan, sources, strict=True):
             self._record_trial(trajectory, memory, origin)
         if wanted:
             controls = played[len(memories) :]
-            self._controls = tuple(t.return_ for t in controls if t.end is not EndReason.ACTOR_ERROR)
+            self._controls = tuple(t.return_ for t in controls if not t.end.void)
         return [
             Outcome(text, self._reward(before, trajectory), trajectory)
             for text, trajectory in zip(texts, played, strict=False)
@@ -358,17 +389,21 @@ class RetroEnv(gym.Env[str, str]):
 
     def _trial(self, env: TaskEnv, task_id: str, *, trial: int, memory: Memory, replica: int) -> Trial:
         seed = derive_seed(self._episode_seed, task_id, trial, replica)
-        noted, template = memory.reflections, self.actor_template
-        return play_trial(env, task_id, trial=trial, seed=seed, reflections=noted, template=template)
+        return play_trial(
+            env,
+            task_id,
+            trial=trial,
+            seed=seed,
+            reflections=memory.reflections,
+            template=self.actor_template,
+            repeat_limit=self.repeat_limit,
+            time_limit=self.trial_time_limit,
+        )
 
     def _reward(self, before: Trajectory, after: Trajectory) -> float | None:
-        if after.end is EndReason.ACTOR_ERROR:
+        if after.end.void:
             return None
-        if self.reward == "over_control":
-            return over_control(after.return_, self._controls) if self._controls else None
-        if self.reward == "retroact":
-            return retroact(before.return_, after.return_, self.retroact_c)
-        return REWARDS[self.reward](before.return_, after.return_)
+        return pay(self.reward, before.return_, after.return_, controls=self._controls, c=self.retroact_c)
 
     # -- what goes out -----------------------------------------------------------------------------------------------
 

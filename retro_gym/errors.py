@@ -12,6 +12,9 @@
     ├── NoFailureError (RuntimeError)     nothing to reflect on: the actor solves every task of the split
     ├── EpisodeError (RuntimeError)       step or branch without a running episode
     ├── ActorError (RuntimeError)         the actor gave no usable reply: never a reward of 0
+    │   ├── PromptTooLongError            the prompt does not fit into the actor's context: ends the trial as a failure
+    │   ├── BudgetError                   the budget of calls, tokens or money is spent: stops a run, resumably
+    │   └── CassetteError                 a prompt that is not on the tape that is replayed
     ├── MissingExtraError (ImportError)   an optional library is absent; names the extra that brings it
     └── CheckpointError (ValueError)      a checkpoint that does not fit the run that wants to resume from it
 
@@ -27,12 +30,15 @@ from collections.abc import Iterable
 __all__ = [
     "ActionError",
     "ActorError",
+    "BudgetError",
+    "CassetteError",
     "CheckpointError",
     "ConfigError",
     "DataError",
     "EpisodeError",
     "MissingExtraError",
     "NoFailureError",
+    "PromptTooLongError",
     "RecordError",
     "RetroGymError",
     "TemplateError",
@@ -80,6 +86,18 @@ class EpisodeError(RetroGymError, RuntimeError):
 
 class ActorError(RetroGymError, RuntimeError):
     """The actor gave no usable reply. A value of this type may stand in for a reply."""
+
+
+class PromptTooLongError(ActorError):
+    """The prompt does not fit into the actor's context. Retrying is of no use; the trial ends as a failure."""
+
+
+class BudgetError(ActorError):
+    """The budget of calls, tokens or money is spent."""
+
+
+class CassetteError(ActorError):
+    """A tape has no reply to a prompt: this is not the run that was recorded."""
 
 
 class MissingExtraError(RetroGymError, ImportError):

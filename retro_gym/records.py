@@ -206,7 +206,11 @@ class FailureBank:
         self._failures: dict[str, list[Trajectory]] = {}
         self._keys: set[str] = set()
         for row in read_records(path, "trial"):
-            if row.get("trial") == 0 and not row.get("reflections") and row.get("end") not in ("solved", "actor error"):
+            if (
+                row.get("trial") == 0
+                and not row.get("reflections")
+                and row.get("end") not in ("solved", "actor error", "budget")
+            ):
                 self._add(row)
         if not self._failures:
             raise RecordError(f"{self.path} holds no failed first trial. Collect some: retro-gym collect ENV_ID.")

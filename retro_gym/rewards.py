@@ -5,15 +5,15 @@ G is the return of the trial that failed, G' of the trial that follows the refle
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from types import MappingProxyType
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, get_args
 
 from retro_gym.errors import ConfigError
 
-__all__ = ["REWARDS", "RewardName", "improvement", "next_return", "over_control", "retroact"]
+__all__ = ["REWARD_NAMES", "RewardName", "improvement", "next_return", "over_control", "pay", "retroact"]
 
 RewardName = Literal["return", "improvement", "retroact", "over_control"]
+REWARD_NAMES: tuple[RewardName, ...] = get_args(RewardName)
 
 
 def next_return(before: float, after: float) -> float:
@@ -61,7 +61,21 @@ def over_control(after: float, controls: Sequence[float]) -> float:
     return after - sum(controls) / len(controls)
 
 
-REWARDS: MappingProxyType[str, Callable[[float, float], float]] = MappingProxyType(
-    {"return": next_return, "improvement": improvement, "retroact": retroact}
-)
-"""The rewards that need two returns only, by name. ``over_control`` needs control trials as well."""
+def pay(reward: RewardName, before: float, after: float, *, controls: Sequence[float] | None, c: float) -> float | None:
+    """What a reflection is paid under one of the four rewards.
+
+    Args:
+        reward: which one.
+        before: G.
+        after: G'.
+        controls: returns of the control trials, for ``"over_control"``.
+        c: of ``"retroact"``.
+
+    Returns:
+        The reward; None when ``"over_control"`` has no control trial to compare with, since all of them failed.
+    """
+    if reward == "over_control":
+        return over_control(after, controls) if controls else None
+    if reward == "retroact":
+        return retroact(before, after, c)
+    return improvement(before, after) if reward == "improvement" else next_return(before, after)

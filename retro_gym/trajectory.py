@@ -21,8 +21,19 @@ class EndReason(StrEnum):
     """The task environment ended the trial without success."""
     OUT_OF_TURNS = "out of turns"
     """The turn limit was reached."""
+    REPEATED_ACTION = "repeated action"
+    """The actor did the same thing again and again."""
+    PROMPT_TOO_LONG = "prompt too long"
+    """The history no longer fits into the actor's context: a failure like running out of turns."""
     ACTOR_ERROR = "actor error"
     """The actor gave no usable reply. The return of such a trial means nothing."""
+    BUDGET = "budget"
+    """The budget of calls, tokens or money was spent. The return of such a trial means nothing."""
+
+    @property
+    def void(self) -> bool:
+        """Whether the trial was cut off from outside, so that it says nothing about the actor or the reflection."""
+        return self in (EndReason.ACTOR_ERROR, EndReason.BUDGET)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +48,8 @@ class Turn:
     """What the task environment answered."""
     reward: float = 0.0
     """What the task environment paid for this turn."""
+    reasoning: str = ""
+    """What a reasoning model thought before it answered; in no prompt and no observation."""
 
 
 def render_turns(task: str, turns: Iterable[Turn]) -> str:
@@ -78,7 +91,7 @@ class Trajectory:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     error: str | None = None
-    """What the actor's failure was, when ``end`` is ``ACTOR_ERROR``."""
+    """What went wrong, when ``end`` is ``ACTOR_ERROR``, ``BUDGET`` or ``PROMPT_TOO_LONG``."""
 
     def render(self) -> str:
         """The trajectory as the reflector reads it, one line per thought, action and observation."""

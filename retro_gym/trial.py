@@ -1,36 +1,25 @@
-"""How trials are played: each is a generator that yields prompts; a runner feeds many of them in batches."""
+"""How a trial is played: a generator that yields prompts and receives replies. It knows neither actor nor batch."""
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Generator, Sequence
 from typing import TypeAlias
 
-from retro_gym.actors import Actor, Reply, parse_reply, reply_all
-from retro_gym.errors import ActorError
+from retro_gym.actors import Reply, parse_reply
+from retro_gym.errors import ActorError, BudgetError, PromptTooLongError
 from retro_gym.prompts import ACTOR_TEMPLATE, Prompt
 from retro_gym.seeding import derive_seed
 from retro_gym.task_env import TaskEnv
 from retro_gym.trajectory import EndReason, Trajectory, Turn
 
-__all__ = ["ActorStats", "Trial", "play_trial", "run_trials"]
+__all__ = ["NO_ACTION", "Trial", "play_trial"]
 
 Trial: TypeAlias = Generator[Prompt, "Reply | ActorError", Trajectory]
 """Yields a prompt, receives the reply to it, and returns the trajectory at its end."""
 
-
-@dataclasses.dataclass
-class ActorStats:
-    """What an actor has cost so far. Kept apart from ``info``, which must not differ between runs of one seed."""
-
-    trials: int = 0
-    calls: int = 0
-    errors: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    seconds: float = 0.0
-    """Wall-clock time spent waiting for replies."""
+NO_ACTION = "There is no action in that reply. End it with one line that begins: Action {number}:"
+"""What the actor reads after a reply without an action, which has cost it a turn; ``number`` is the next turn's."""
 
 
 def play_trial(
@@ -41,6 +30,8 @@ def play_trial(
     seed: int,
     reflections: Sequence[str] = (),
     template: str = ACTOR_TEMPLATE,
+    repeat_limit: int | None = None,
+    time_limit: float | None = None,
 ) -> Trial:
     """One trial of a task, as a generator.
 
@@ -51,13 +42,20 @@ def play_trial(
         seed: of the environment and, turn by turn, of the actor.
         reflections: what the actor's prompt holds from earlier trials.
         template: of the actor's prompt.
+        repeat_limit: the same action so many times in a row ends the trial; never by default.
+        time_limit: seconds after which no further turn begins: an actor error. A call that is under way then is left
+            to its own limit.
     """
+    deadline = None if time_limit is None else time.monotonic() + time_limit
     task, _ = env.reset(seed=derive_seed(seed, "env"), options={"task_id": task_id})
     turns: list[Turn] = []
-    prompt_tokens = completion_tokens = 0
+    prompt_tokens = completion_tokens = repeats = 0
     success = False
     end, error = EndReason.OUT_OF_TURNS, None
     for number in range(env.max_turns):
+        if deadline is not None and time.monotonic() > deadline:
+            end, error = EndReason.ACTOR_ERROR, f"the trial took longer than its limit of {time_limit} s"
+            break
         reply = yield Prompt(
             env.prompt.instruction,
             env.prompt.examples,
@@ -68,16 +66,23 @@ def play_trial(
             template=template,
         )
         if isinstance(reply, ActorError):
-            end, error = EndReason.ACTOR_ERROR, str(reply)
+            end, error = _end_of(reply), str(reply)
             break
         prompt_tokens += reply.prompt_tokens
         completion_tokens += reply.completion_tokens
         thought, action = parse_reply(reply.text)
+        if not action:
+            turns.append(Turn(thought, "", NO_ACTION.format(number=number + 2), 0.0, reply.reasoning))
+            continue
         observation, reward, terminated, truncated, info = env.step(action)
-        turns.append(Turn(thought, action, observation, float(reward)))
+        repeats = repeats + 1 if turns and turns[-1].action == action else 1
+        turns.append(Turn(thought, action, observation, float(reward), reply.reasoning))
         success = bool(info.get("success", False))
         if success or terminated or truncated:
             end = EndReason.SOLVED if success else EndReason.OUT_OF_TURNS if truncated else EndReason.FAILED
+            break
+        if repeats == repeat_limit:
+            end = EndReason.REPEATED_ACTION
             break
     return Trajectory(
         task_id,
@@ -93,42 +98,7 @@ def play_trial(
     )
 
 
-def run_trials(trials: Sequence[Trial], actor: Actor, stats: ActorStats) -> list[Trajectory]:
-    """Plays trials to their ends, each round of turns as one batch of prompts.
-
-    Returns:
-        The trajectories, in the order of the trials.
-    """
-    done: dict[int, Trajectory] = {}
-    waiting: dict[int, Prompt] = {}
-    stats.trials += len(trials)
-    for index, trial in enumerate(trials):
-        _advance(trial, None, index, waiting, done)
-    while waiting:
-        asked, waiting = waiting, {}
-        start = time.perf_counter()
-        replies = reply_all(actor, list(asked.values()))
-        stats.seconds += time.perf_counter() - start
-        stats.calls += len(replies)
-        for index, reply in zip(asked, replies, strict=True):
-            if isinstance(reply, ActorError):
-                stats.errors += 1
-            else:
-                stats.prompt_tokens += reply.prompt_tokens
-                stats.completion_tokens += reply.completion_tokens
-            _advance(trials[index], reply, index, waiting, done)
-    return [done[index] for index in range(len(trials))]
-
-
-def _advance(
-    trial: Trial,
-    reply: Reply | ActorError | None,
-    index: int,
-    waiting: dict[int, Prompt],
-    done: dict[int, Trajectory],
-) -> None:
-    """Sends a reply (None starts the trial) and files what comes back: the next prompt or the trajectory."""
-    try:
-        waiting[index] = next(trial) if reply is None else trial.send(reply)
-    except StopIteration as stop:
-        done[index] = stop.value
+def _end_of(error: ActorError) -> EndReason:
+    if isinstance(error, PromptTooLongError):
+        return EndReason.PROMPT_TOO_LONG
+    return EndReason.BUDGET if isinstance(error, BudgetError) else EndReason.ACTOR_ERROR

@@ -11,8 +11,8 @@ import gymnasium as gym
 
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ActorError, ConfigError, did_you_mean, one_line
+from retro_gym.scheduling import ActorStats
 from retro_gym.seeding import derive_seed
-from retro_gym.trial import ActorStats
 from retro_gym_agents.policies import Policy
 
 __all__ = ["Episode", "Progress", "make_retro_env", "play_next_trial", "retro_ids", "silent", "total_stats"]

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from retro_gym.errors import ActorError, ConfigError
+from retro_gym.scheduling import ActorStats
 from retro_gym.seeding import derive_seed
-from retro_gym.trial import ActorStats
 from retro_gym_agents.episodes import Episode, Progress, make_retro_env, play_next_trial, silent, total_stats
 from retro_gym_agents.policies import Policy, ReflectorPolicy
 from retro_gym_agents.statistics import Estimate, bootstrap_mean, paired_difference

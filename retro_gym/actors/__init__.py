@@ -1,7 +1,27 @@
 """The frozen model that plays."""
 
-from retro_gym.actors.base import Actor, ActorFunction, ActorSpec, CallableActor, Reply, reply_all
+from retro_gym.actors.base import (
+    Actor,
+    ActorFunction,
+    ActorSpec,
+    CallableActor,
+    ConcurrentActor,
+    Reply,
+    reply_all,
+    reply_of,
+)
 from retro_gym.actors.parsing import parse_reply
 from retro_gym.actors.specs import make_actor
 
-__all__ = ["Actor", "ActorFunction", "ActorSpec", "CallableActor", "Reply", "make_actor", "parse_reply", "reply_all"]
+__all__ = [
+    "Actor",
+    "ActorFunction",
+    "ActorSpec",
+    "CallableActor",
+    "ConcurrentActor",
+    "Reply",
+    "make_actor",
+    "parse_reply",
+    "reply_all",
+    "reply_of",
+]

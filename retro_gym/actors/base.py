@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from retro_gym.errors import ActorError, ConfigError, one_line
 from retro_gym.prompts import Prompt
 
-__all__ = ["Actor", "ActorFunction", "ActorSpec", "CallableActor", "Reply", "reply_all"]
+__all__ = ["Actor", "ActorFunction", "ActorSpec", "CallableActor", "ConcurrentActor", "Reply", "reply_all", "reply_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,8 +18,11 @@ class Reply:
     """What an actor says in one turn."""
 
     text: str
+    """Thought and action. Reasoning that the model keeps apart from its answer is not part of it."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    reasoning: str = ""
+    """What a reasoning model thought before it answered; recorded, and never read as an action."""
 
 
 @runtime_checkable
@@ -27,6 +31,15 @@ class Actor(Protocol):
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
         """One reply, or the error that took its place, for each prompt, in the same order."""
+        ...
+
+
+@runtime_checkable
+class ConcurrentActor(Actor, Protocol):
+    """An actor that can have many calls in flight, such as a server."""
+
+    def submit(self, prompt: Prompt) -> Future[Reply | ActorError]:
+        """Sends one prompt and returns at once. The future gives the reply, or gives or raises an ``ActorError``."""
         ...
 
 
@@ -66,7 +79,15 @@ def reply_all(actor: Actor, prompts: Sequence[Prompt]) -> list[Reply | ActorErro
         return [error] * len(prompts)
     if len(replies) != len(prompts):
         raise ConfigError(f"the actor gave {len(replies)} replies to {len(prompts)} prompts; one for each is the rule.")
-    for reply in replies:
-        if not isinstance(reply, Reply | ActorError):
-            raise ConfigError(f"the actor replied {one_line(reply)}; a Reply, a str or an ActorError is the rule.")
-    return replies
+    return [reply_of(reply) for reply in replies]
+
+
+def reply_of(value: object) -> Reply | ActorError:
+    """What an actor gave for one prompt, held to the protocol.
+
+    Raises:
+        ConfigError: it is neither a reply nor an error.
+    """
+    if not isinstance(value, Reply | ActorError):
+        raise ConfigError(f"the actor replied {one_line(value)}; a Reply, a str or an ActorError is the rule.")
+    return value

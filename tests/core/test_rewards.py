@@ -19,7 +19,7 @@ from retro_gym.errors import ConfigError
     ],
 )
 def test_rewards_of_two_returns(name, before, after, expected):
-    assert rewards.REWARDS[name](before, after) == pytest.approx(expected, abs=1e-12)
+    assert rewards.pay(name, before, after, controls=None, c=1.0) == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_larger_c_weakens_what_the_first_return_weighs():

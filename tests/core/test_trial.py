@@ -4,12 +4,13 @@ import pytest
 from retro_gym.actors import CallableActor, Reply
 from retro_gym.errors import ActorError
 from retro_gym.prompts import TaskPrompt
+from retro_gym.scheduling import ActorStats, run_trials
 from retro_gym.seeding import derive_seed
 from retro_gym.spaces import UnicodeText
 from retro_gym.task_env import TaskEnv
 from retro_gym.testing import EchoActor, FlakyActor, ScriptedActor
 from retro_gym.trajectory import EndReason
-from retro_gym.trial import ActorStats, play_trial, run_trials
+from retro_gym.trial import play_trial
 
 
 class Counter(TaskEnv):

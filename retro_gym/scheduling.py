@@ -1,0 +1,204 @@
+"""Trials side by side: no trial ever waits for the turn of another one.
+
+A *plan* is a generator that asks for trials and goes on when they have all been played: an episode's reset, step or
+branch. Any number of plans run at once. What all their trials want to know is gathered: an actor that answers in
+batches gets a full batch as soon as the last one is done, refilled as trials end; an actor that can have many calls in
+flight (:class:`retro_gym.actors.ConcurrentActor`) is asked at once, and a trial goes on as soon as its own call is
+answered. Which answer comes first changes no result, since plans and trials share nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import queue
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from retro_gym.actors import Actor, ConcurrentActor, Reply, reply_all, reply_of
+from retro_gym.errors import ActorError
+from retro_gym.prompts import Prompt
+from retro_gym.trajectory import Trajectory
+from retro_gym.trial import Trial
+
+__all__ = ["ActorStats", "Job", "Plan", "run_jobs", "run_trials"]
+
+_T = TypeVar("_T")
+Plan: TypeAlias = Generator[Sequence[Trial], list[Trajectory], _T]
+"""Yields trials, receives their trajectories in the same order, and returns its result at its end."""
+
+
+@dataclasses.dataclass
+class ActorStats:
+    """What an actor has cost so far. Kept apart from ``info``, which must not differ between runs of one seed."""
+
+    trials: int = 0
+    calls: int = 0
+    errors: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    """Wall-clock time spent waiting for replies; that of a batch is shared among its calls."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Job(Generic[_T]):
+    """A plan, who plays its trials, and where the costs are noted."""
+
+    plan: Plan[_T]
+    actor: Actor
+    stats: ActorStats
+
+
+def run_trials(trials: Sequence[Trial], actor: Actor, stats: ActorStats) -> list[Trajectory]:
+    """Plays trials to their ends.
+
+    Returns:
+        The trajectories, in the order of the trials.
+    """
+
+    def plan() -> Plan[list[Trajectory]]:
+        return (yield trials)
+
+    return run_jobs([Job(plan(), actor, stats)])[0]
+
+
+def run_jobs(jobs: Sequence[Job[_T]]) -> list[_T]:
+    """Runs plans side by side, each to its end.
+
+    Returns:
+        Their results, in the order of the jobs.
+
+    Raises:
+        Exception: whatever a plan, a task environment or an actor raises that is not an ``ActorError`` of one call;
+            calls that are in flight then are given up.
+    """
+    desk = _Desk()
+    running = [_Running(job, desk) for job in jobs]
+    try:
+        for one in running:
+            one.go_on(None)
+        for call, reply in desk.replies():
+            call.job.receive(call, reply)
+    finally:
+        desk.close()
+    return [one.result for one in running]
+
+
+class _Running(Generic[_T]):
+    """A job under way."""
+
+    result: _T
+
+    def __init__(self, job: Job[_T], desk: _Desk) -> None:
+        self.stats = job.stats
+        self._plan, self._actor, self._desk = job.plan, job.actor, desk
+        self._trials: Sequence[Trial] = ()
+        self._played: dict[int, Trajectory] = {}
+
+    def go_on(self, played: list[Trajectory] | None) -> None:
+        """Sends trajectories to the plan (None starts it) and starts the trials that it asks for next."""
+        while True:
+            try:
+                self._trials = next(self._plan) if played is None else self._plan.send(played)
+            except StopIteration as stop:
+                self.result = stop.value
+                return
+            self._played = {}
+            self.stats.trials += len(self._trials)
+            for index in range(len(self._trials)):
+                self._advance(index, None)
+            if len(self._played) < len(self._trials):
+                return
+            played = self._in_order()
+
+    def receive(self, call: _Call, reply: Reply | ActorError) -> None:
+        """Takes the answer to one of its calls."""
+        self.stats.calls += 1
+        self.stats.seconds += call.seconds
+        if isinstance(reply, ActorError):
+            self.stats.errors += 1
+        else:
+            self.stats.prompt_tokens += reply.prompt_tokens
+            self.stats.completion_tokens += reply.completion_tokens
+        self._advance(call.trial, reply)
+        if len(self._played) == len(self._trials):
+            self.go_on(self._in_order())
+
+    def _advance(self, index: int, reply: Reply | ActorError | None) -> None:
+        trial = self._trials[index]
+        try:
+            prompt = next(trial) if reply is None else trial.send(reply)
+        except StopIteration as stop:
+            self._played[index] = stop.value
+        else:
+            self._desk.ask(self._actor, _Call(self, index, prompt))
+
+    def _in_order(self) -> list[Trajectory]:
+        return [self._played[index] for index in range(len(self._trials))]
+
+
+@dataclasses.dataclass(eq=False)
+class _Call:
+    """One prompt on its way to an actor."""
+
+    job: _Running[Any]
+    trial: int
+    prompt: Prompt
+    seconds: float = 0.0
+    """Time spent waiting for it, once it is answered."""
+
+
+class _Desk:
+    """Hands calls to their actors and brings back the answers, in whatever order they come."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, tuple[Actor, deque[_Call]]] = {}
+        self._in_flight: dict[Future[Reply | ActorError], _Call] = {}
+        self._done: queue.SimpleQueue[Future[Reply | ActorError]] = queue.SimpleQueue()
+
+    def ask(self, actor: Actor, call: _Call) -> None:
+        if isinstance(actor, ConcurrentActor):
+            future = actor.submit(call.prompt)
+            self._in_flight[future] = call
+            future.add_done_callback(self._done.put)
+        else:
+            self._waiting.setdefault(id(actor), (actor, deque()))[1].append(call)
+
+    def replies(self) -> Iterator[tuple[_Call, Reply | ActorError]]:
+        """Until nothing is asked any more."""
+        while True:
+            batch = next((waiting for waiting in self._waiting.values() if waiting[1]), None)
+            while self._in_flight and (batch is None or not self._done.empty()):
+                yield self._next_in_flight()
+                batch = next((waiting for waiting in self._waiting.values() if waiting[1]), None)
+            if batch is None:
+                return
+            yield from self._next_batch(*batch)
+
+    def close(self) -> None:
+        """Gives up what is still in flight."""
+        for future in self._in_flight:
+            future.cancel()
+
+    def _next_in_flight(self) -> tuple[_Call, Reply | ActorError]:
+        start = time.perf_counter()
+        future = self._done.get()
+        call = self._in_flight.pop(future)
+        call.seconds = time.perf_counter() - start
+        try:
+            return call, reply_of(future.result())
+        except ActorError as error:
+            return call, error
+
+    def _next_batch(self, actor: Actor, waiting: deque[_Call]) -> Iterator[tuple[_Call, Reply | ActorError]]:
+        size = getattr(actor, "batch_size", None) or len(waiting)
+        calls = [waiting.popleft() for _ in range(min(size, len(waiting)))]
+        start = time.perf_counter()
+        replies = reply_all(actor, [call.prompt for call in calls])
+        seconds = (time.perf_counter() - start) / len(calls)
+        for call, reply in zip(calls, replies, strict=True):
+            call.seconds = seconds
+            yield call, reply
