@@ -9,16 +9,19 @@ import dataclasses
 import string
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Literal, get_args
 
-from retro_gym.errors import TemplateError, did_you_mean, one_line
-from retro_gym.trajectory import Trajectory, Turn, render_turns
+from retro_gym.errors import ConfigError, TemplateError, did_you_mean, one_line
+from retro_gym.trajectory import Trajectory, Turn, render_turn, render_turns
 
 __all__ = [
     "ACTOR_TEMPLATE",
     "END_OF_EXAMPLES",
     "OBSERVATION_TEMPLATE",
+    "PROMPT_SHAPES",
     "REFLECTIONS_HEADER",
     "Prompt",
+    "PromptShape",
     "TaskPrompt",
     "check_template",
     "render_observation",
@@ -35,6 +38,11 @@ OBSERVATION_TEMPLATE = (
     "{reflections}{trajectory}\nReturn: {score:.2f}\n\nReflection:"
 )
 """Fields: ``reflections``, ``trajectory``, ``score`` (the failed trial's return, a float), ``task_id``, ``trial``."""
+
+PromptShape = Literal["completion", "chat", "user"]
+"""How a prompt is laid out for a model: ``completion`` one text to be continued, ``chat`` the history as messages of
+alternating roles, ``user`` the whole text as a single message."""
+PROMPT_SHAPES: tuple[PromptShape, ...] = get_args(PromptShape)
 
 # The fields of each template, with a value of the type that it is given.
 ACTOR_FIELDS = {"instruction": "", "examples": "", "reflections": "", "history": ""}
@@ -103,6 +111,39 @@ class Prompt:
     @cached_property
     def text(self) -> str:
         """The prompt as one text; it ends where the actor's next thought begins."""
+        return self._filled(self.history)
+
+    def messages(self, shape: PromptShape) -> list[dict[str, str]]:
+        r"""The prompt as chat messages, each a dict of ``role`` and ``content``; the last one is the user's.
+
+        Args:
+            shape: ``"user"`` puts the whole text into one message. ``"chat"`` lets the first message end with the task;
+                then every thought and action is the assistant's message and every observation the user's. There is no
+                system message, since not every chat template knows that role.
+
+        Raises:
+            ConfigError: ``"completion"``, which has no messages, or an unknown shape.
+
+        >>> turn = Turn("I should look.", "Search[Velmora]", "Velmora is a town.")
+        >>> prompt = Prompt("Answer.", (), (), "Question: Where is Velmora?", (turn,), seed=0)
+        >>> for message in prompt.messages("chat"):
+        ...     print(message)
+        {'role': 'user', 'content': 'Answer.\n\nQuestion: Where is Velmora?'}
+        {'role': 'assistant', 'content': 'Thought 1: I should look.\nAction 1: Search[Velmora]'}
+        {'role': 'user', 'content': 'Observation 1: Velmora is a town.'}
+        """
+        if shape == "user":
+            return [{"role": "user", "content": self.text.strip()}]
+        if shape != "chat":
+            raise ConfigError(f"a prompt of shape {shape!r} has no messages. Choose 'chat' or 'user'.")
+        messages = [{"role": "user", "content": self._filled(self.task).strip()}]
+        for number, turn in enumerate(self.turns, start=1):
+            said, seen = render_turn(number, turn)
+            messages.append({"role": "assistant", "content": said})
+            messages.append({"role": "user", "content": seen})
+        return messages
+
+    def _filled(self, history: str) -> str:
         examples = ""
         if self.examples:
             worked = "\n\n".join(self.examples)
@@ -112,7 +153,7 @@ class Prompt:
             noted = "\n".join(f"- {_single_line(reflection)}" for reflection in self.reflections)
             reflections = f"{REFLECTIONS_HEADER}\n{noted}\n\n"
         return self.template.format(
-            instruction=self.instruction, examples=examples, reflections=reflections, history=self.history
+            instruction=self.instruction, examples=examples, reflections=reflections, history=history
         )
 
     @property

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from retro_gym.errors import DataError, one_line
 
-__all__ = ["EndReason", "Outcome", "Trajectory", "Turn", "render_turns"]
+__all__ = ["EndReason", "Outcome", "Trajectory", "Turn", "render_turn", "render_turns"]
 
 
 class EndReason(StrEnum):
@@ -52,14 +52,17 @@ class Turn:
     """What a reasoning model thought before it answered; in no prompt and no observation."""
 
 
+def render_turn(number: int, turn: Turn) -> tuple[str, str]:
+    """What the actor said in a turn, and what it saw then; turns are counted from 1."""
+    thought = f"Thought {number}: {turn.thought}\n" if turn.thought else ""
+    return f"{thought}Action {number}: {turn.action}", f"Observation {number}: {turn.observation}"
+
+
 def render_turns(task: str, turns: Iterable[Turn]) -> str:
     """A task and its turns as text, one line per thought, action and observation."""
     lines = [task]
     for number, turn in enumerate(turns, start=1):
-        if turn.thought:
-            lines.append(f"Thought {number}: {turn.thought}")
-        lines.append(f"Action {number}: {turn.action}")
-        lines.append(f"Observation {number}: {turn.observation}")
+        lines += render_turn(number, turn)
     return "\n".join(lines)
 
 

@@ -52,8 +52,8 @@ class CallableActor:
 
     >>> actor = CallableActor(lambda prompts: ["Finish[yes]" for _ in prompts])
     >>> prompt = Prompt("Answer.", (), (), "Question: Is it so?", (), seed=0)
-    >>> actor.reply([prompt])
-    [Reply(text='Finish[yes]', prompt_tokens=0, completion_tokens=0)]
+    >>> actor.reply([prompt])[0].text
+    'Finish[yes]'
     """
 
     def __init__(self, function: ActorFunction) -> None:
