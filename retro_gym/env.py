@@ -285,6 +285,10 @@ class RetroEnv(gym.Env[str, str]):
     def _run(self, plan: Plan[_T]) -> _T:
         return run_jobs([Job(plan, self.actor, self.stats)])[0]
 
+    def twin(self) -> RetroEnv:
+        """A copy in the same state that goes on by itself; the actor is shared, since it may be a model."""
+        return copy.deepcopy(self, {id(self.actor): self.actor})
+
     # -- what may be looked at -------------------------------------------------------------------------------------
 
     @property

@@ -23,4 +23,9 @@ def register_all() -> None:
             gym.register(id=task_id, entry_point=entry_point)
     for retro_id, task_id in RETRO_IDS.items():
         if retro_id not in gym.registry:
-            gym.register(id=retro_id, entry_point="retro_gym.env:RetroEnv", kwargs={"task_env": task_id})
+            gym.register(
+                id=retro_id,
+                entry_point="retro_gym.env:RetroEnv",
+                vector_entry_point="retro_gym.vector:RetroVectorEnv",
+                kwargs={"task_env": task_id},
+            )

@@ -13,7 +13,15 @@ from retro_gym.env import RetroEnv
 from retro_gym.errors import ActorError, ConfigError
 from retro_gym.records import RecordWriter
 from retro_gym.seeding import derive_seed
-from retro_gym_agents.episodes import Episode, Progress, make_retro_env, play_next_trial, silent, total_stats
+from retro_gym_agents.episodes import (
+    Episode,
+    Progress,
+    make_retro_env,
+    play_next_trial,
+    silent,
+    start_episodes,
+    total_stats,
+)
 from retro_gym_agents.policies import Policy
 
 __all__ = ["CollectConfig", "Collection", "collect"]
@@ -125,10 +133,8 @@ def _play(
     first: RetroEnv, task_ids: Sequence[str], number: int, config: CollectConfig, policy: Policy
 ) -> list[Episode]:
     """Some episodes, side by side; ``number`` is the first one's place in the run."""
-    episodes = [
-        Episode.start(first, task_id, seed=derive_seed(config.seed, "episode", number + i))
-        for i, task_id in enumerate(task_ids)
-    ]
+    seeds = [derive_seed(config.seed, "episode", number + i) for i in range(len(task_ids))]
+    episodes = start_episodes(first, task_ids, seeds)
     for trial in range(1, config.max_reflections + 1):
         play_next_trial(episodes, policy, seed=derive_seed(config.seed, "reflection", number, trial))
     for episode in episodes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -10,12 +9,22 @@ from typing import Any, TypeAlias
 import gymnasium as gym
 
 from retro_gym.env import RetroEnv
-from retro_gym.errors import ActorError, ConfigError, did_you_mean, one_line
-from retro_gym.scheduling import ActorStats
+from retro_gym.errors import ActorError, BudgetError, ConfigError, did_you_mean, one_line
+from retro_gym.scheduling import ActorStats, Plan
 from retro_gym.seeding import derive_seed
+from retro_gym.vector import run_plans
 from retro_gym_agents.policies import Policy
 
-__all__ = ["Episode", "Progress", "make_retro_env", "play_next_trial", "retro_ids", "silent", "total_stats"]
+__all__ = [
+    "Episode",
+    "Progress",
+    "make_retro_env",
+    "play_next_trial",
+    "retro_ids",
+    "silent",
+    "start_episodes",
+    "total_stats",
+]
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Told what is being played, how many tasks of it are done, and how many there are."""
@@ -75,23 +84,6 @@ class Episode:
     actor_error: str | None = None
     """Why the actor failed, when it did. The episode is over then."""
 
-    @classmethod
-    def start(cls, prototype: RetroEnv, task_id: str, *, seed: int) -> Episode:
-        """Plays trial 0 in a copy of an environment.
-
-        Args:
-            prototype: is copied, which is cheaper than ``gym.make`` where tasks are read from a file.
-            task_id: the task.
-            seed: of the episode.
-        """
-        episode = cls(_twin(prototype), task_id, seed)
-        try:
-            episode.observation, info = episode.env.reset(seed=seed, options={"task_id": task_id})
-            episode._note(info["success"], info["return"])
-        except ActorError as error:
-            episode.actor_error = str(error)
-        return episode
-
     @property
     def waits(self) -> bool:
         """Whether it needs a reflection."""
@@ -100,12 +92,22 @@ class Episode:
     def twin(self) -> Episode:
         """A copy that goes on by itself."""
         return dataclasses.replace(
-            self, env=_twin(self.env), success=[*self.success], returns=[*self.returns], reflections=[*self.reflections]
+            self, env=self.env.twin(), success=[*self.success], returns=[*self.returns], reflections=[*self.reflections]
         )
 
-    def step(self, reflection: str) -> None:
-        """Plays the next trial with a reflection."""
-        self.observation, _, _, truncated, info = self.env.step(reflection)
+    def start(self) -> Plan[None]:
+        """Plays trial 0, as a plan."""
+        try:
+            self.observation, info = yield from self.env.plan_reset(seed=self.seed, options={"task_id": self.task_id})
+            self._note(info["success"], info["return"])
+        except BudgetError:
+            raise
+        except ActorError as error:
+            self.actor_error = str(error)
+
+    def step(self, reflection: str) -> Plan[None]:
+        """Plays the next trial with a reflection, as a plan."""
+        self.observation, _, _, truncated, info = yield from self.env.plan_step(reflection)
         self.reflections.append(reflection)
         if truncated:
             self.actor_error = info["actor_error"]
@@ -151,17 +153,43 @@ def play_next_trial(episodes: Sequence[Episode], policy: Policy, *, seed: int, p
     reflections = policy.reflect([one.observation for one in waiting], [one.env for one in waiting], seeds)
     if len(reflections) != len(waiting):
         raise ConfigError(f"policy {policy.name!r} wrote {len(reflections)} reflections on {len(waiting)} failures.")
-    for done, (episode, reflection) in enumerate(zip(waiting, reflections, strict=True), start=1):
-        episode.step(reflection)
-        progress(what, done, len(waiting))
+    plans = [episode.step(reflection) for episode, reflection in zip(waiting, reflections, strict=True)]
+    _play(waiting, plans, what, progress)
+
+
+def start_episodes(
+    prototype: RetroEnv, task_ids: Sequence[str], seeds: Sequence[int], *, progress: Progress = silent
+) -> list[Episode]:
+    """Plays trial 0 of each task, in copies of one environment.
+
+    Args:
+        prototype: is copied, which is cheaper than ``gym.make`` where tasks are read from a file.
+        task_ids: the tasks.
+        seeds: one for each episode.
+        progress: told after each episode.
+
+    Raises:
+        BudgetError: the actor's budget is spent.
+    """
+    episodes = [Episode(prototype.twin(), task_id, seed) for task_id, seed in zip(task_ids, seeds, strict=True)]
+    _play(episodes, [episode.start() for episode in episodes], "trial 0", progress)
+    return episodes
+
+
+def _play(episodes: Sequence[Episode], plans: Sequence[Plan[None]], what: str, progress: Progress) -> None:
+    """Runs the plans side by side and says how many have ended."""
+    done = 0
+
+    def counted(plan: Plan[None]) -> Plan[None]:
+        nonlocal done
+        yield from plan
+        done += 1
+        progress(what, done, len(plans))
+
+    run_plans([episode.env for episode in episodes], [counted(plan) for plan in plans])
 
 
 def total_stats(episodes: Sequence[Episode]) -> ActorStats:
     """What the actor has cost in all of them."""
     names = [field.name for field in dataclasses.fields(ActorStats)]
     return ActorStats(**{name: sum(getattr(one.env.stats, name) for one in episodes) for name in names})
-
-
-def _twin(env: RetroEnv) -> RetroEnv:
-    """A copy of an environment that shares its actor: a local model is not to be held once for each task."""
-    return copy.deepcopy(env, {id(env.actor): env.actor})

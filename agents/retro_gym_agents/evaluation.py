@@ -18,7 +18,15 @@ import numpy as np
 from retro_gym.errors import ActorError, ConfigError
 from retro_gym.scheduling import ActorStats
 from retro_gym.seeding import derive_seed
-from retro_gym_agents.episodes import Episode, Progress, make_retro_env, play_next_trial, silent, total_stats
+from retro_gym_agents.episodes import (
+    Episode,
+    Progress,
+    make_retro_env,
+    play_next_trial,
+    silent,
+    start_episodes,
+    total_stats,
+)
 from retro_gym_agents.policies import Policy, ReflectorPolicy
 from retro_gym_agents.statistics import Estimate, bootstrap_mean, paired_difference
 
@@ -246,11 +254,8 @@ def _start_all(config: EvaluationConfig, progress: Progress) -> list[Episode]:
     fixed = {"split": config.split, "max_reflections": max(1, config.trials), "reward": "return"}
     first = make_retro_env(config.env_id, **{**config.env_kwargs, **fixed})
     task_ids = _chosen(first.task_env.task_ids(config.split), config)
-    episodes = []
-    for task_id in task_ids:
-        episodes.append(Episode.start(first, task_id, seed=derive_seed(config.seed, "episode", task_id)))
-        progress("trial 0", len(episodes), len(task_ids))
-    return episodes
+    seeds = [derive_seed(config.seed, "episode", task_id) for task_id in task_ids]
+    return start_episodes(first, task_ids, seeds, progress=progress)
 
 
 def _play_on(config: EvaluationConfig, policy: Policy, starts: Sequence[Episode], progress: Progress) -> Evaluation:

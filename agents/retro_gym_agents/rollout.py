@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,11 +11,13 @@ from torch import Tensor
 
 from retro_gym.actors import ActorSpec
 from retro_gym.env import RetroEnv
-from retro_gym.errors import ActorError, ConfigError
+from retro_gym.errors import ActorError, BudgetError, ConfigError
 from retro_gym.records import RecordWriter
 from retro_gym.seeding import derive_seed
+from retro_gym.trajectory import EndReason
+from retro_gym.vector import run_plans
 from retro_gym_agents.advantages import masked_mean
-from retro_gym_agents.episodes import Episode, make_retro_env
+from retro_gym_agents.episodes import make_retro_env, start_episodes
 from retro_gym_agents.reflector import Reflector
 from retro_gym_agents.sampler import Samples
 
@@ -97,7 +98,7 @@ def make_envs(
         if name in env_kwargs:
             raise ConfigError(f"env_kwargs holds {name!r}, which is set apart from them: leave it out there.")
     first = make_retro_env(env_id, **env_kwargs, actor=actor, records=records)
-    return [first, *(copy.deepcopy(first, {id(first.actor): first.actor}) for _ in range(num - 1))]
+    return [first, *(first.twin() for _ in range(num - 1))]
 
 
 def collect(
@@ -126,10 +127,13 @@ def collect(
 
     Raises:
         ActorError: the actor cannot be reached at all.
+        BudgetError: the actor's budget is spent.
         NoFailureError: the actor solves every task.
     """
     running = list(envs)
-    observations = [env.reset(seed=derive_seed(seed, "episode", update, index))[0] for index, env in enumerate(running)]
+    seeds = [derive_seed(seed, "episode", update, index) for index in range(len(running))]
+    starts = run_plans(running, [env.plan_reset(seed=each) for env, each in zip(running, seeds, strict=True)])
+    observations = [observation for observation, _ in starts]
     rounds: list[Round] = []
     while running:
         samples = reflector.sample(
@@ -140,18 +144,21 @@ def collect(
         )
         texts = [samples.texts[i * num_samples : (i + 1) * num_samples] for i in range(len(running))]
         rounds.append(_pay(running, texts, samples))
-        going_on: list[tuple[RetroEnv, str]] = []
-        for env, reflections in zip(running, texts, strict=True):
-            if len(rounds) < env.max_reflections:
-                observation, _, terminated, truncated, _ = env.step(reflections[0])
-                if not (terminated or truncated):
-                    going_on.append((env, observation))
-        running, observations = [env for env, _ in going_on], [text for _, text in going_on]
+        if len(rounds) == running[0].max_reflections:  # the environments are twins: all have spent theirs
+            break
+        plans = [env.plan_step(group[0]) for env, group in zip(running, texts, strict=True)]
+        steps = zip(running, run_plans(running, plans), strict=True)
+        going_on = [(env, step[0]) for env, step in steps if not (step[2] or step[3])]
+        running, observations = [env for env, _ in going_on], [observation for _, observation in going_on]
     return Rollout(tuple(rounds))
 
 
 def _pay(envs: Sequence[RetroEnv], texts: Sequence[Sequence[str]], samples: Samples) -> Round:
-    outcomes = [outcome for env, group in zip(envs, texts, strict=True) for outcome in env.branch(group)]
+    groups = run_plans(envs, [env.plan_branch(group) for env, group in zip(envs, texts, strict=True)])
+    outcomes = [outcome for group in groups for outcome in group]
+    for outcome in outcomes:
+        if outcome.trajectory.end is EndReason.BUDGET:
+            raise BudgetError(str(outcome.trajectory.error))
     return Round(
         samples,
         torch.tensor([outcome.reward or 0.0 for outcome in outcomes]),
@@ -182,7 +189,7 @@ class Validation:
         kwargs = {name: value for name, value in env_kwargs.items() if name != "bank"}
         (env,) = make_envs(env_id, {**kwargs, "split": "validation"}, actor=actor, num=1, records=None)
         task_ids = env.task_env.task_ids("validation")[:num_tasks]
-        self._episodes = [Episode.start(env, id_, seed=derive_seed(seed, "validation", id_)) for id_ in task_ids]
+        self._episodes = start_episodes(env, task_ids, [derive_seed(seed, "validation", id_) for id_ in task_ids])
 
     def success(self, reflector: Reflector) -> float:
         """The share of tasks that are solved at trial 1; those on which the actor fails are left out.
@@ -193,8 +200,9 @@ class Validation:
         waiting = [episode for episode in self._episodes if episode.waits]
         solved = sum(episode.actor_error is None and episode.success[-1] for episode in self._episodes)
         played = solved
-        for episode, text in zip(waiting, reflector.reflect([one.observation for one in waiting]), strict=True):
-            (outcome,) = episode.env.branch([text])
+        texts = reflector.reflect([one.observation for one in waiting])
+        plans = [episode.env.plan_branch([text]) for episode, text in zip(waiting, texts, strict=True)]
+        for (outcome,) in run_plans([episode.env for episode in waiting], plans):
             played += outcome.reward is not None
             solved += outcome.reward is not None and outcome.success
         if not played:

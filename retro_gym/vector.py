@@ -1,0 +1,190 @@
+"""RetroVectorEnv: many episodes advanced together, and no trial waiting for another one's turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias, TypeVar
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from retro_gym.env import RetroEnv
+from retro_gym.errors import ActionError, ActorError, ConfigError, one_line
+from retro_gym.scheduling import Job, Plan, run_jobs
+from retro_gym.trajectory import Outcome
+
+__all__ = ["RetroVectorEnv", "run_plans"]
+
+_T = TypeVar("_T")
+_Start: TypeAlias = tuple[str, dict[str, Any]]
+_Step: TypeAlias = tuple[str, float, bool, bool, dict[str, Any]]
+_Texts: TypeAlias = tuple[str, ...]
+
+_MODES = (AutoresetMode.SAME_STEP, AutoresetMode.DISABLED)
+
+
+def run_plans(envs: Sequence[RetroEnv], plans: Sequence[Plan[_T]]) -> list[_T]:
+    """Runs one plan of each environment side by side, such as ``[env.plan_step(text) for env, text in …]``.
+
+    Returns:
+        The plans' results, in their order.
+    """
+    return run_jobs([Job(plan, env.actor, env.stats) for env, plan in zip(envs, plans, strict=True)])
+
+
+class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
+    """n episodes of a :class:`RetroEnv` advanced together.
+
+    All trials of a step share one actor: a local model gets full batches that are refilled as trials end, a server
+    as many calls at once as it is allowed. Every episode goes as it would in an environment of its own: environment i
+    is seeded with seed + i, and the order in which calls return changes nothing.
+
+    ``gym.make_vec("RetroHotpotQA-v0", num_envs=64, vectorization_mode="vector_entry_point")`` makes one.
+
+    Observations are a tuple of n texts, actions any sequence of n texts. With autoreset ``SAME_STEP`` an episode that
+    ends is followed by the next one in the same step, and ``infos["final_obs"]`` and ``infos["final_info"]`` hold its
+    end, as in Gymnasium's vector environments; so no reflection is wasted. With ``DISABLED`` the caller resets, all of
+    them or those of ``options["reset_mask"]``.
+
+    Args:
+        num_envs: n.
+        autoreset_mode: ``AutoresetMode.SAME_STEP`` or ``AutoresetMode.DISABLED``, or their values as text.
+        kwargs: of :class:`RetroEnv`. A ``records`` file is shared by all.
+
+    Raises:
+        ConfigError: an argument is out of its rule.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        task_env: str | gym.Env[Any, Any],
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        **kwargs: Any,
+    ) -> None:
+        if num_envs < 1:
+            raise ConfigError(f"num_envs is {num_envs}; it must be at least 1.")
+        known = {name: mode for mode in _MODES for name in (mode, mode.value, mode.name)}
+        if autoreset_mode not in known:
+            raise ConfigError(
+                f"autoreset_mode is {one_line(autoreset_mode)}; choose {[mode.value for mode in _MODES]}. "
+                "NextStep would throw away the reflection that is given for the step in which it resets."
+            )
+        self.num_envs = num_envs
+        self.autoreset_mode = known[autoreset_mode]
+        first = RetroEnv(task_env, **kwargs)
+        self.envs = [first, *(first.twin() for _ in range(num_envs - 1))]
+        self.metadata = {**first.metadata, "autoreset_mode": self.autoreset_mode}
+        self.render_mode = first.render_mode
+        self.single_observation_space = first.observation_space
+        self.single_action_space = first.action_space
+        self.observation_space = batch_space(first.observation_space, num_envs)
+        self.action_space = batch_space(first.action_space, num_envs)
+        self._observations = [""] * num_envs
+        self._reset_error: ActorError | None = None
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[_Texts, dict[str, Any]]:
+        """Resets the episodes, all trials 0 side by side.
+
+        Args:
+            seed: environment i gets seed + i, or its own of a sequence.
+            options: ``task_ids`` names a task for each environment, ``task_id`` one for all; ``reset_mask``, an array
+                of n booleans, says which episodes to reset: the others stay as they are.
+
+        Raises:
+            ConfigError: seeds, tasks or mask of another length than n.
+            ActorError: the actor cannot be reached.
+        """
+        rest = dict(options or {})
+        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed or [None] * self.num_envs
+        task_ids = rest.pop("task_ids", None)
+        each = [rest] * self.num_envs
+        mask = rest.pop("reset_mask", np.ones(self.num_envs, dtype=np.bool_))
+        if task_ids is not None:
+            each = [{**rest, "task_id": task_id} for task_id in task_ids]
+        for name, values in (("seed", seeds), ("task_ids", each), ("reset_mask", mask)):
+            if len(values) != self.num_envs:
+                raise ConfigError(f"{name} has {len(values)} entries; one for each of {self.num_envs} environments.")
+        chosen = [i for i in range(self.num_envs) if mask[i]]
+        self._reset_error = None
+        starts = run_plans(
+            [self.envs[i] for i in chosen],
+            [self.envs[i].plan_reset(seed=seeds[i], options=each[i]) for i in chosen],
+        )
+        infos: dict[str, Any] = {}
+        for i, (observation, info) in zip(chosen, starts, strict=True):
+            self._observations[i] = observation
+            infos = self._add_info(infos, info, i)
+        return tuple(self._observations), infos
+
+    def step(
+        self, actions: Sequence[str]
+    ) -> tuple[_Texts, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """One reflection for each episode, and the trials that follow side by side.
+
+        Raises:
+            ActionError: another number of actions than n, or one that is not text.
+            EpisodeError: an episode is over and was not reset (autoreset ``DISABLED``).
+            ActorError: the actor could not be reached when the last step's ended episodes were to start anew. That
+                step had returned whole, so nothing is lost.
+        """
+        if self._reset_error is not None:
+            raise self._reset_error
+        self._check_count(actions, "actions")
+        results = run_plans(
+            self.envs, [self._step_plan(env, action) for env, action in zip(self.envs, actions, strict=True)]
+        )
+        rewards = np.zeros(self.num_envs)
+        terminations, truncations = np.zeros((2, self.num_envs), dtype=np.bool_)
+        infos: dict[str, Any] = {}
+        for i, ((observation, reward, terminated, truncated, info), start) in enumerate(results):
+            rewards[i], terminations[i], truncations[i] = reward, terminated, truncated
+            if start is not None:
+                infos = self._add_info(infos, {"final_obs": observation, "final_info": info}, i)
+                observation, info = start
+            self._observations[i] = observation
+            infos = self._add_info(infos, info, i)
+        return tuple(self._observations), rewards, terminations, truncations, infos
+
+    def branch(self, reflections: Sequence[Sequence[str]]) -> list[list[Outcome]]:
+        """What each of several reflections on each episode's failure would earn; no state changes.
+
+        Args:
+            reflections: for each environment any number of texts.
+
+        Raises:
+            ActionError: another number of lists than n, or something that is not text.
+            EpisodeError: an episode is over.
+        """
+        self._check_count(reflections, "lists of reflections")
+        return run_plans(self.envs, [env.plan_branch(texts) for env, texts in zip(self.envs, reflections, strict=True)])
+
+    def render(self) -> tuple[Any, ...] | None:
+        """What each environment renders, in mode ``"ansi"``."""
+        return None if self.render_mode is None else tuple(env.render() for env in self.envs)
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Closes the environments."""
+        for env in self.envs:
+            env.close()
+
+    def _step_plan(self, env: RetroEnv, action: str) -> Plan[tuple[_Step, _Start | None]]:
+        step = yield from env.plan_step(action)
+        terminated, truncated = step[2:4]
+        if self.autoreset_mode is AutoresetMode.DISABLED or not (terminated or truncated):
+            return step, None
+        try:
+            return step, (yield from env.plan_reset())
+        except ActorError as error:  # what this step has earned is handed out first
+            self._reset_error = error
+            return step, None
+
+    def _check_count(self, given: Sequence[object], what: str) -> None:
+        if isinstance(given, str) or len(given) != self.num_envs:
+            raise ActionError(f"{one_line(given)}: {len(given)} {what}; one for each of {self.num_envs} environments.")
