@@ -1,16 +1,18 @@
+import time
+
 import gymnasium as gym
 import pytest
 
 from retro_gym.actors import CallableActor, Reply
-from retro_gym.errors import ActorError
+from retro_gym.errors import ActorError, BudgetError, PromptTooLongError
 from retro_gym.prompts import TaskPrompt
-from retro_gym.scheduling import ActorStats, run_trials
+from retro_gym.scheduling import ActorStats, Job, run_jobs, run_trials
 from retro_gym.seeding import derive_seed
 from retro_gym.spaces import UnicodeText
 from retro_gym.task_env import TaskEnv
 from retro_gym.testing import EchoActor, FlakyActor, ScriptedActor
 from retro_gym.trajectory import EndReason
-from retro_gym.trial import play_trial
+from retro_gym.trial import NO_ACTION, play_trial
 
 
 class Counter(TaskEnv):
@@ -151,3 +153,83 @@ def test_an_error_of_the_environment_passes_through():
 
     with pytest.raises(gym.error.ResetNeeded):
         run_trials([play_trial(Broken(), "3", trial=0, seed=0)], ScriptedActor(["go"]), ActorStats())
+
+
+def test_an_action_again_and_again_ends_the_trial_where_that_is_asked_for():
+    trajectory = play("9", ScriptedActor(["go", "go", "go"]), repeat_limit=2)
+    assert (trajectory.end, len(trajectory.turns)) == (EndReason.REPEATED_ACTION, 2)
+    assert play("9", ScriptedActor(["go", "stay", "go", "stay"]), repeat_limit=2).end is EndReason.OUT_OF_TURNS
+
+
+def test_a_reply_without_an_action_costs_a_turn_and_is_told_so():
+    trajectory = play("2", ScriptedActor(["Thought 1: Hm.\nAction 1:", "", "go", "go"]))
+    assert trajectory.end is EndReason.SOLVED
+    assert [turn.action for turn in trajectory.turns] == ["", "", "go", "go"]
+    assert trajectory.turns[0].thought == "Hm."
+    assert trajectory.turns[0].observation == NO_ACTION.format(number=2)
+    assert [turn.reward for turn in trajectory.turns] == [0.0, 0.0, 0.5, 0.5]
+
+
+def test_reasoning_is_kept_and_shown_to_nobody():
+    class Thinker(EchoActor):
+        def reply(self, prompts):
+            self.prompts.extend(prompts)
+            return [Reply("go", reasoning="secret thoughts") for _ in prompts]
+
+    actor = Thinker()
+    trajectory = play("2", actor)
+    assert [turn.reasoning for turn in trajectory.turns] == ["secret thoughts"] * 2
+    assert "secret" not in trajectory.render() + actor.prompts[-1].text
+
+
+@pytest.mark.parametrize(
+    ("error", "end", "void"),
+    [
+        (ActorError("down"), EndReason.ACTOR_ERROR, True),
+        (BudgetError("spent"), EndReason.BUDGET, True),
+        (PromptTooLongError("9,000 tokens"), EndReason.PROMPT_TOO_LONG, False),
+    ],
+)
+def test_what_each_error_of_an_actor_ends_a_trial_as(error, end, void):
+    trajectory = play("9", CallableActor(lambda prompts: [Reply("go") if not p.turns else error for p in prompts]))
+    assert (trajectory.end, trajectory.end.void, trajectory.error) == (end, void, str(error))
+    assert trajectory.return_ == 0.5
+
+
+def test_a_trial_that_takes_too_long_is_given_up():
+    def slow(prompts):
+        time.sleep(0.02)
+        return ["go"] * len(prompts)
+
+    trajectory = play("9", CallableActor(slow), time_limit=0.01)
+    assert trajectory.end is EndReason.ACTOR_ERROR
+    assert "0.01 s" in trajectory.error
+
+
+def test_trials_of_several_actors_side_by_side():
+    """As in a mix of environments, each with a scripted actor of its own."""
+
+    def plan(actor):
+        return Job(_one(play_trial(Counter(), "2", trial=0, seed=1)), actor, ActorStats())
+
+    def _one(trial):
+        (trajectory,) = yield [trial]
+        return trajectory
+
+    first, second = run_jobs([plan(ScriptedActor(["a"])), plan(ScriptedActor(["b"]))])
+    assert [turn.action for turn in first.turns] == ["a", "a"]
+    assert [turn.action for turn in second.turns] == ["b", "b"]
+
+
+def test_a_plan_may_ask_for_trials_several_times_or_never():
+    def plan(rounds):
+        turns = []
+        for number in range(rounds):
+            played = yield [play_trial(Counter(), "2", trial=number, seed=number)] * (number > 0)
+            turns.append([len(trajectory.turns) for trajectory in played])
+        return turns
+
+    stats = [ActorStats() for _ in range(3)]
+    jobs = [Job(plan(rounds), ScriptedActor(["go"]), each) for rounds, each in zip((0, 1, 3), stats, strict=True)]
+    assert run_jobs(jobs) == [[], [[]], [[], [2], [2]]]
+    assert [each.calls for each in stats] == [0, 0, 4]
