@@ -106,6 +106,8 @@ class TrainingRun:
         self._best: dict[str, Tensor] | None = None
         self._best_success = -1.0
         self._was_finished = False
+        self._settled = -1, 0
+        """The last update of which nothing is left to be done, and the length of the records then."""
 
     def __enter__(self) -> Self:
         return self
@@ -113,6 +115,8 @@ class TrainingRun:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if isinstance(error, ActorError) and self._settled[0] == self._update:
+            self._save(finished=False)  # so that a run without an actor or a budget loses no update
         if self._log is not None:
             self._log.close()
         for env in self._envs:
@@ -222,6 +226,7 @@ class TrainingRun:
                 num_tasks=config.validation_tasks,
                 seed=config.seed,
             )
+        self._settled = self._update, self._records.position
         if checkpoint is None:
             if self._validation is not None:
                 self._add_row({"update": 0.0, **self._validate()})
@@ -251,6 +256,7 @@ class TrainingRun:
             row.update(self._validate())
             self._seconds = before + time.perf_counter() - start
         self._add_row({**row, "seconds": self._seconds})
+        self._settled = self._update, self._records.position
         if self._update % self.config.checkpoint_every == 0:
             self._save(finished=False)
 
@@ -280,7 +286,7 @@ class TrainingRun:
             modules={name: module.state_dict() for name, module in self._modules.items()},
             optimizer=self._optimizer.state_dict(),
             metrics=self._metrics,
-            records_position=self._records.position,
+            records_position=self._settled[1],
             best=self._best,
             best_success=self._best_success,
         )

@@ -248,6 +248,7 @@ def test_a_run_that_broke_off_goes_on_as_if_nothing_had_happened(small_model, tm
         patch.setattr(training, "collect", collect_until_the_line_goes_down)
         with pytest.raises(ActorError, match="no connection"):
             module.train(make(small_model, tmp_path / "run", **fields))
+    assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["update"] == 3  # none has to be made again
     records = [(tmp_path / name / "records.jsonl").read_bytes() for name in ("run", "whole")]
     assert records[0] != records[1]
     assert records[1].startswith(records[0])
