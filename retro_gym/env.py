@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 import gymnasium as gym
@@ -82,6 +82,7 @@ class RetroEnv(gym.Env[str, str]):
     Args:
         task_env: id or instance of the task environment.
         actor: the frozen model, see :func:`retro_gym.make_actor`.
+        actor_kwargs: its options there, such as ``{"base_url": …}``.
         split: ``"train"``, ``"validation"`` or ``"test"``, or what else the task environment has.
         reward: ``"return"``, ``"improvement"``, ``"retroact"`` or ``"over_control"``.
         max_reflections: reflections per episode.
@@ -112,6 +113,7 @@ class RetroEnv(gym.Env[str, str]):
         task_env: str | gym.Env[Any, Any],
         *,
         actor: ActorSpec = "scripted",
+        actor_kwargs: Mapping[str, Any] | None = None,
         split: str = "train",
         reward: RewardName = "return",
         max_reflections: int = 3,
@@ -150,7 +152,7 @@ class RetroEnv(gym.Env[str, str]):
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ConfigError(f"render_mode {render_mode!r} is not one of {self.metadata['render_modes']}, nor None.")
         self.task_env: TaskEnv = as_task_env(task_env, success_threshold=success_threshold, **task_kwargs)
-        self.actor: Actor = make_actor(actor, self.task_env)
+        self.actor: Actor = make_actor(actor, self.task_env, **(actor_kwargs or {}))
         self.split = split
         self.reward: RewardName = reward
         self.max_reflections = max_reflections

@@ -51,7 +51,16 @@ class EnvOptions:
     fold: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="I N", help_behavior_hint="")] = None
     """Divides the task file into N folds: I is the test split, the next one validation, the others train."""
     actor: Annotated[str | None, tyro.conf.arg(metavar="SPEC", help_behavior_hint="")] = None
-    """The frozen model that plays: 'scripted' (the default) or 'python:MODULE:NAME'."""
+    """The frozen model that plays: 'scripted' (the default), 'openai:MODEL' (any server that speaks that protocol),
+    'hf:PATH' (transformers, in this process), 'replay:FILE' or 'python:MODULE:NAME'."""
+    base_url: Annotated[tuple[str, ...], tyro.conf.arg(metavar="URL", help_behavior_hint="")] = ()
+    """Where the actor's server is, such as http://localhost:8000/v1; several share the calls."""
+    actor_kwargs: Annotated[str | None, tyro.conf.arg(metavar="JSON", help_behavior_hint="")] = None
+    """Further options of the actor, such as '{"temperature": 0.7, "shape": "chat"}'."""
+    record_actor: OptionalFile = None
+    """Write the actor's replies to this tape; '--actor replay:FILE' plays them again without the actor."""
+    max_actor_calls: OptionalNumber = None
+    """Stop when the actor has been called so often; a training run can be resumed."""
     env_kwargs: Annotated[str | None, tyro.conf.arg(metavar="JSON", help_behavior_hint="")] = None
     """Further arguments of the environment, such as '{"max_turns": 5}'."""
     seed: Number = 0
@@ -59,16 +68,31 @@ class EnvOptions:
 
     def arguments(self) -> dict[str, Any]:
         """The environment's arguments, those aside that a command sets itself."""
-        kwargs: dict[str, Any] = {}
-        if self.env_kwargs is not None:
-            try:
-                kwargs = json.loads(self.env_kwargs)
-            except ValueError as error:
-                raise ConfigError(f"--env-kwargs {one_line(self.env_kwargs)} is not JSON: {error}.") from error
-            if not isinstance(kwargs, dict):
-                raise ConfigError(f'--env-kwargs {one_line(self.env_kwargs)} is not a JSON object: {{"name": value}}.')
-        given = {"tasks": self.tasks, "fold": self.fold, "actor": self.actor}
+        kwargs = _json_object("--env-kwargs", self.env_kwargs)
+        given = {"tasks": self.tasks, "fold": self.fold, "actor": self.actor, "actor_kwargs": self._of_the_actor()}
         return {**kwargs, **{name: value for name, value in given.items() if value is not None}}
+
+    def _of_the_actor(self) -> dict[str, Any] | None:
+        kwargs = _json_object("--actor-kwargs", self.actor_kwargs)
+        if self.base_url:
+            kwargs["base_url"] = list(self.base_url)
+        if self.record_actor is not None:
+            kwargs["record"] = str(self.record_actor)
+        if self.max_actor_calls is not None:
+            kwargs["budget"] = {**kwargs.get("budget", {}), "calls": self.max_actor_calls}
+        return kwargs or None
+
+
+def _json_object(option: str, text: str | None) -> dict[str, Any]:
+    if text is None:
+        return {}
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"{option} {one_line(text)} is not JSON: {error}.") from error
+    if not isinstance(value, dict):
+        raise ConfigError(f'{option} {one_line(text)} is not a JSON object: {{"name": value}}.')
+    return value
 
 
 def stdout() -> Console:

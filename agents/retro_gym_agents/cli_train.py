@@ -103,9 +103,9 @@ class Train(EnvOptions):
         """
         env_kwargs = self.arguments()
         env_kwargs |= _given({"max_reflections": self.max_reflections, "reward": self.reward})
-        actor = env_kwargs.pop("actor", None)
+        actor = {name: env_kwargs.pop(name, None) for name in ("actor", "actor_kwargs")}
         own = {name: getattr(self, name) for name in _OPTIONS}
-        own |= {"env_kwargs": env_kwargs, "actor": actor, "learning_rate": self.lr, "lora": self._lora(config_class)}
+        own |= {"env_kwargs": env_kwargs, **actor, "learning_rate": self.lr, "lora": self._lora(config_class)}
         return {**_settings(self.set, config_class, reserved=own), **_given(own)}
 
     def _lora(self, config_class: type[Any]) -> Any:

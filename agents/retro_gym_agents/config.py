@@ -12,7 +12,8 @@ from retro_gym_agents.loading import DEFAULT_LORA, LoraSettings
 
 __all__ = ["TrainConfig"]
 
-# What may differ between a run and its resumption: where it goes, how long it lasts, how often it is looked at.
+# What may differ between a run and its resumption: where it goes, how long it lasts, how often it is looked at, and
+# where its actor is found and what that may cost.
 _FREE = (
     "output",
     "resume",
@@ -23,6 +24,7 @@ _FREE = (
     "log_every",
     "device",
     "micro_prompts",
+    "actor_kwargs",
 )
 
 
@@ -40,6 +42,8 @@ class TrainConfig:
     """Arguments of the environment, of JSON types: reward, max_reflections, tasks and so on."""
     actor: str = "scripted"
     """The frozen model that plays, as a spec: see ``retro_gym.make_actor``."""
+    actor_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Its options, of JSON types: base_url, temperature, budget and so on. A resumed run may have other ones."""
     reflector: str = "tiny"
     """The model that learns: ``tiny``, a folder (also one with an adapter, to go on from), or a name on the hub."""
     lora: LoraSettings = DEFAULT_LORA
@@ -99,13 +103,14 @@ class TrainConfig:
         for name in ("kl_coef", "decay_updates"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must not be below 0.")
-        try:
-            json.dumps(self.env_kwargs)
-        except (TypeError, ValueError) as error:
-            raise ConfigError(
-                f"env_kwargs is {one_line(self.env_kwargs)}: {error}. Values of JSON types are the rule, since the "
-                "config is saved with the run."
-            ) from error
+        for name in ("env_kwargs", "actor_kwargs"):
+            try:
+                json.dumps(getattr(self, name))
+            except (TypeError, ValueError) as error:
+                raise ConfigError(
+                    f"{name} is {one_line(getattr(self, name))}: {error}. Values of JSON types are the rule, since the "
+                    "config is saved with the run."
+                ) from error
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON types."""

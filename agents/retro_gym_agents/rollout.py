@@ -87,17 +87,23 @@ class Rollout:
 
 
 def make_envs(
-    env_id: str, env_kwargs: Mapping[str, Any], *, actor: ActorSpec, num: int, records: RecordWriter | None
+    env_id: str,
+    env_kwargs: Mapping[str, Any],
+    *,
+    actor: ActorSpec,
+    num: int,
+    records: RecordWriter | None,
+    actor_kwargs: Mapping[str, Any] | None = None,
 ) -> list[RetroEnv]:
     """Environments for episodes side by side. They share the actor, the tasks and the records file.
 
     Raises:
         ConfigError: the environment cannot be made, or ``env_kwargs`` holds what has a field of its own.
     """
-    for name in ("actor", "records"):
+    for name in ("actor", "actor_kwargs", "records"):
         if name in env_kwargs:
             raise ConfigError(f"env_kwargs holds {name!r}, which is set apart from them: leave it out there.")
-    first = make_retro_env(env_id, **env_kwargs, actor=actor, records=records)
+    first = make_retro_env(env_id, **env_kwargs, actor=actor, actor_kwargs=actor_kwargs, records=records)
     return [first, *(first.twin() for _ in range(num - 1))]
 
 
@@ -175,7 +181,7 @@ class Validation:
     Args:
         env_id: as for training.
         env_kwargs: as for training, but of split ``"validation"`` and without a bank.
-        actor: as for training.
+        actor: the training environments' own, so that a budget or a tape is one for all.
         num_tasks: the first so many tasks of the split.
         seed: of the trials.
 

@@ -93,7 +93,12 @@ class TrainingRun:
         self.reflector.freeze_reference()
         self._records = RecordWriter(config.output / "records.jsonl")
         self._envs = make_envs(
-            config.env_id, config.env_kwargs, actor=config.actor, num=config.num_prompts, records=self._records
+            config.env_id,
+            config.env_kwargs,
+            actor=config.actor,
+            actor_kwargs=config.actor_kwargs,
+            num=config.num_prompts,
+            records=self._records,
         )
         self._validation: Validation | None = None
         self._modules: dict[str, nn.Module] = {}
@@ -222,7 +227,7 @@ class TrainingRun:
             self._validation = Validation(
                 config.env_id,
                 config.env_kwargs,
-                actor=config.actor,
+                actor=self._envs[0].actor,
                 num_tasks=config.validation_tasks,
                 seed=config.seed,
             )

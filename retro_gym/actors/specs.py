@@ -3,40 +3,98 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from retro_gym.actors.base import Actor, ActorFunction, ActorSpec, CallableActor
-from retro_gym.errors import ConfigError, one_line
+from retro_gym.actors.budget import Budget, BudgetedActor
+from retro_gym.actors.hf import HfActor
+from retro_gym.actors.openai import OpenAIActor
+from retro_gym.actors.replay import RecordingActor, ReplayActor
+from retro_gym.errors import ConfigError, did_you_mean, one_line
 from retro_gym.task_env import TaskEnv
 
-__all__ = ["make_actor"]
+__all__ = ["actor_name", "make_actor"]
+
+_KINDS: dict[str, Callable[..., Actor]] = {"openai": OpenAIActor, "hf": HfActor, "replay": ReplayActor}
 
 
-def make_actor(spec: ActorSpec, task_env: TaskEnv) -> Actor:
+def make_actor(
+    spec: ActorSpec,
+    task_env: TaskEnv,
+    *,
+    record: str | os.PathLike[str] | None = None,
+    budget: Budget | Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Actor:
     """The actor that a spec names.
 
     Args:
-        spec: ``"scripted"`` (the task environment's own), ``"python:MODULE:NAME"`` (an actor, or a function on
-            prompts, found by import: a name that stays JSON-able), an :class:`Actor`, or a function on prompts.
+        spec: ``"scripted"`` (the task environment's own), ``"openai:MODEL"`` (:class:`~retro_gym.actors.OpenAIActor`),
+            ``"hf:PATH"`` (:class:`~retro_gym.actors.HfActor`), ``"replay:FILE"`` (:class:`~retro_gym.actors.ReplayActor`),
+            ``"python:MODULE:NAME"`` (an actor, or a function on prompts, found by import: a name that stays JSON-able),
+            an :class:`Actor`, or a function on prompts.
         task_env: where ``"scripted"`` is asked for its actor.
+        record: a tape that gets every reply, for ``"replay:FILE"``.
+        budget: what the actor may cost: a :class:`~retro_gym.actors.Budget`, or its arguments.
+        options: of the class that the spec names, such as ``base_url`` or ``batch_size``.
 
     Raises:
-        ConfigError: a spec of another form, or one that leads to nothing callable.
+        ConfigError: a spec of another form, one that leads to nothing callable, or an option that is unknown.
     """
+    if isinstance(budget, Mapping):
+        budget = Budget(**_known(Budget, budget, "budget"))
+    actor = _named(spec, task_env, {**options, "budget": budget} if _is_openai(spec) else options)
+    if budget is not None and not _is_openai(spec):  # which counts its repeated calls as well
+        actor = BudgetedActor(actor, budget)
+    return actor if record is None else RecordingActor(actor, record)
+
+
+def actor_name(spec: ActorSpec, actor: Actor) -> str:
+    """What reports call an actor. A tape's is that of the actor that was recorded, so that both report the same."""
+    name = getattr(actor, "name", None)
+    return name if isinstance(name, str) else spec if isinstance(spec, str) else type(actor).__name__
+
+
+def _is_openai(spec: ActorSpec) -> bool:
+    return isinstance(spec, str) and spec.startswith("openai:")
+
+
+def _named(spec: ActorSpec, task_env: TaskEnv, options: Mapping[str, Any]) -> Actor:
     if isinstance(spec, str):
-        if spec == "scripted":
-            return task_env.scripted_actor()
         kind, _, rest = spec.partition(":")
-        if kind != "python":
-            raise ConfigError(
-                f"actor {spec!r} is not known. Give 'scripted', 'python:MODULE:NAME', an object with "
-                "reply(prompts), or a function on prompts."
-            )
-        return make_actor(_imported(spec, rest), task_env)
+        if kind in _KINDS and rest:
+            return _KINDS[kind](rest, **_known(_KINDS[kind], options, f"actor {spec!r}"))
+        if kind == "python":
+            return _named(_imported(spec, rest), task_env, options)
+    if options:
+        raise ConfigError(f"actor {one_line(spec)} has no options; received {', '.join(sorted(options))}.")
+    if spec == "scripted":
+        return task_env.scripted_actor()
+    if isinstance(spec, str):
+        raise ConfigError(
+            f"actor {spec!r} is not known. Give 'scripted', 'openai:MODEL', 'hf:PATH', 'replay:FILE', "
+            "'python:MODULE:NAME', an object with reply(prompts), or a function on prompts."
+        )
     if isinstance(spec, Actor):
         return spec
     if callable(spec):
         return CallableActor(spec)
     raise ConfigError(f"actor {one_line(spec)} has neither reply(prompts) nor is it callable.")
+
+
+def _known(kind: Callable[..., object], options: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """The options, when all of them are keyword arguments of a class."""
+    parameters = inspect.signature(kind).parameters.values()
+    names = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY or one.default is not one.empty]
+    for name in options:
+        if name not in names:
+            raise ConfigError(
+                f"{what} has no option {name!r}; it has {', '.join(names) or 'none'}.{did_you_mean(name, names)}"
+            )
+    return dict(options)
 
 
 def _imported(spec: str, path: str) -> Actor | ActorFunction:
