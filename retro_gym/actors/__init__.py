@@ -10,6 +10,7 @@ from retro_gym.actors.base import (
     reply_all,
     reply_of,
 )
+from retro_gym.actors.hf import HfActor
 from retro_gym.actors.parsing import parse_reply, split_reasoning
 from retro_gym.actors.replay import RecordingActor, ReplayActor
 from retro_gym.actors.specs import make_actor
@@ -20,6 +21,7 @@ __all__ = [
     "ActorSpec",
     "CallableActor",
     "ConcurrentActor",
+    "HfActor",
     "RecordingActor",
     "ReplayActor",
     "Reply",

@@ -56,8 +56,9 @@ def load_causal_lm(
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(where)
-        model = AutoModelForCausalLM.from_pretrained(where, dtype=dtype)
+        # Said outright, or transformers would stop and ask whoever sits at the terminal.
+        tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(where, dtype=dtype, trust_remote_code=False)
     except (OSError, ValueError, SafetensorError) as error:
         raise ConfigError(f"{what} cannot be loaded: {one_line(str(error), 200)} Give {give}.") from error
     finally:

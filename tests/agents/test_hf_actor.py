@@ -20,8 +20,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from retro_gym.actors import RecordingActor, ReplayActor, Reply, split_reasoning
-from retro_gym.actors.hf import HfActor
+from retro_gym.actors import HfActor, RecordingActor, ReplayActor, Reply, split_reasoning
 from retro_gym.errors import ActorError, ConfigError, MissingExtraError, PromptTooLongError
 from retro_gym.prompts import Prompt
 from retro_gym.trajectory import Turn
