@@ -13,8 +13,8 @@
     ├── EpisodeError (RuntimeError)       step or branch without a running episode
     ├── ActorError (RuntimeError)         the actor gave no usable reply: never a reward of 0
     │   ├── PromptTooLongError            the prompt does not fit into the actor's context: ends the trial as a failure
-    │   ├── BudgetError                   the budget of calls, tokens or money is spent: stops a run, resumably
-    │   └── CassetteError                 a prompt that is not on the tape that is replayed
+    │   └── BudgetError                   the budget of calls, tokens or money is spent: stops a run, resumably
+    ├── CassetteError (LookupError)       a prompt that is not on the tape: stops the run, which is not the recorded one
     ├── MissingExtraError (ImportError)   an optional library is absent; names the extra that brings it
     └── CheckpointError (ValueError)      a checkpoint that does not fit the run that wants to resume from it
 
@@ -96,8 +96,12 @@ class BudgetError(ActorError):
     """The budget of calls, tokens or money is spent."""
 
 
-class CassetteError(ActorError):
-    """A tape has no reply to a prompt: this is not the run that was recorded."""
+class CassetteError(RetroGymError, LookupError):
+    """A tape has no reply to a prompt: this is not the run that was recorded.
+
+    Not an :class:`ActorError`: no actor has failed, and a run that went on without the sample would pass for the
+    recorded one. So it is raised through environments, learners and evaluations alike.
+    """
 
 
 class MissingExtraError(RetroGymError, ImportError):

@@ -16,9 +16,10 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from retro_gym.errors import RecordError, one_line
+from retro_gym.jsonl import JsonLines, read_json_lines
 from retro_gym.trajectory import Outcome, Trajectory
 
 __all__ = ["SCHEMA", "FailureBank", "RecordWriter", "read_records", "reflection_row", "trial_row"]
@@ -65,7 +66,7 @@ def reflection_row(
     }
 
 
-class RecordWriter:
+class RecordWriter(JsonLines):
     """Appends rows to a records file. Opens it at the first row, creating folders where needed.
 
     Copies and unpickled instances write to the same file. Not meant for several processes at once: give each
@@ -75,10 +76,6 @@ class RecordWriter:
         path: the JSONL file.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._file: IO[bytes] | None = None
-        self.path = Path(path)
-
     def append(self, kind: str, row: Mapping[str, Any]) -> None:
         """Writes one row and hands it to the operating system.
 
@@ -87,76 +84,7 @@ class RecordWriter:
         """
         if kind not in KINDS:
             raise RecordError(f"record kind {kind!r} is not one of {KINDS}.")
-        line = json.dumps({"schema": SCHEMA, "kind": kind, **row}, ensure_ascii=True, allow_nan=False)
-        file = self._open()
-        file.write(line.encode() + b"\n")
-        file.flush()
-
-    @property
-    def position(self) -> int:
-        """The file's length in bytes: what a checkpoint notes."""
-        return self._open().tell()
-
-    def truncate(self, position: int) -> None:
-        """Drops what was written after ``position``, so that a resumed run does not record it twice.
-
-        Raises:
-            RecordError: the file is shorter than that; it is not the one that the checkpoint knew.
-        """
-        file = self._open()
-        if file.tell() < position:
-            raise RecordError(
-                f"{self.path} has {file.tell()} bytes, but the checkpoint was made at {position}. "
-                "It is not the file of that run, or rows were deleted. Restore it, or start a new run."
-            )
-        file.truncate(position)
-        file.seek(position)
-
-    def close(self) -> None:
-        """Closes the file; a later ``append`` opens it again."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def _open(self) -> IO[bytes]:
-        if self._file is None:
-            try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self.path.open("ab")
-            except OSError as error:
-                raise RecordError(f"{self.path}: {error.strerror}. Give a path that can be written.") from error
-            _cut_torn_line(self.path, self._file)
-        return self._file
-
-    def __del__(self) -> None:
-        self.close()  # rows are flushed one by one: a writer that is let go of has nothing left to say
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> RecordWriter:
-        return self
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "_file": None}
-
-    def __repr__(self) -> str:
-        return f"RecordWriter({str(self.path)!r})"
-
-
-def _cut_torn_line(path: Path, file: IO[bytes]) -> None:
-    """Cuts what stands after the last line end: a row whose writer was killed."""
-    size = file.seek(0, os.SEEK_END)
-    keep = size
-    with path.open("rb") as reader:
-        while keep > 0:
-            start = max(0, keep - 65_536)
-            reader.seek(start)
-            newline = reader.read(keep - start).rfind(b"\n")
-            if newline >= 0:
-                keep = start + newline + 1
-                break
-            keep = start
-    if keep < size:
-        file.truncate(keep)
-        file.seek(keep)
+        self.write({"schema": SCHEMA, "kind": kind, **row})
 
 
 def read_records(path: str | os.PathLike[str], kind: str | None = None) -> Iterator[dict[str, Any]]:
@@ -169,26 +97,14 @@ def read_records(path: str | os.PathLike[str], kind: str | None = None) -> Itera
     Raises:
         RecordError: a line that is not a row of this schema, with file and line number.
     """
-    where = Path(path)
-    try:
-        file = where.open("rb")
-    except OSError as error:
-        raise RecordError(f"{where}: {error.strerror}. Give the path of a records file (JSONL).") from error
-    with file:
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise RecordError(f"{where}, line {number}: not JSON ({error}): {one_line(line)}.") from error
-            if not isinstance(row, dict) or row.get("schema") != SCHEMA or row.get("kind") not in KINDS:
-                raise RecordError(
-                    f"{where}, line {number}: {one_line(row)} is not a record of schema {SCHEMA}. "
-                    "Give a file that retro_gym of this version wrote."
-                )
-            if kind is None or row["kind"] == kind:
-                yield row
+    for number, row in read_json_lines(path, "a records file"):
+        if not isinstance(row, dict) or row.get("schema") != SCHEMA or row.get("kind") not in KINDS:
+            raise RecordError(
+                f"{Path(path)}, line {number}: {one_line(row)} is not a record of schema {SCHEMA}. "
+                "Give a file that retro_gym of this version wrote."
+            )
+        if kind is None or row["kind"] == kind:
+            yield row
 
 
 class FailureBank:

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from retro_gym.errors import ConfigError, MissingExtraError, did_you_mean, one_line
+from retro_gym.actors.loading import load_causal_lm
+from retro_gym.errors import ConfigError, MissingExtraError, one_line
 from retro_gym.seeding import derive_seed
 
 __all__ = [
@@ -29,8 +30,6 @@ __all__ = [
 
 TINY = "tiny"
 """The name of the model that is shipped in the package."""
-
-_DTYPES = (None, "float32", "bfloat16", "float16", "auto")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,31 +77,13 @@ def add_lora(model: Any, lora: LoraSettings, name: str, seed: int) -> Any:
 
 def load_base(name: str, device: str | torch.device, dtype: str | None) -> tuple[Any, Any]:
     """The model and the tokenizer that a name or a path leads to."""
-    try:
-        from safetensors import SafetensorError
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-        from transformers.utils import logging
-    except ImportError as error:
-        raise MissingExtraError(error.name or "transformers", "train") from error
-    where = _tiny_folder() if name == TINY else name
-    if dtype not in _DTYPES:
-        raise ConfigError(f"dtype {dtype!r} is not one of {_DTYPES}.{did_you_mean(str(dtype), _DTYPES[1:])}")
-    if dtype is None:
-        dtype = "float32" if torch.device(device).type == "cpu" else "auto"
-    bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(where)
-        model = AutoModelForCausalLM.from_pretrained(where, dtype=dtype)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise ConfigError(
-            f"reflector {name!r} cannot be loaded: {one_line(str(error), 200)} Give 'tiny', a folder in the format of "
-            "transformers or peft, or a name on the Hugging Face hub."
-        ) from error
-    finally:
-        if bars:
-            logging.enable_progress_bar()
-    return model.to(device), tokenizer
+    return load_causal_lm(
+        _tiny_folder() if name == TINY else name,
+        device=device,
+        dtype=dtype,
+        what=f"reflector {name!r}",
+        give="'tiny', a folder in the format of transformers or peft, or a name on the Hugging Face hub",
+    )
 
 
 def load_adapter(model: Any, folder: Path, device: str | torch.device) -> Any:

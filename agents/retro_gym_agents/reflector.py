@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from retro_gym.actors.hf import HfActor
+from retro_gym.actors.loading import context_of, end_ids_of
 from retro_gym.errors import CheckpointError, ConfigError
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.loading import (
@@ -73,7 +75,7 @@ class Reflector:
             self._has_adapter = True
         self.sampling = self._sampling(temperature, max_new_tokens)
         self._reference: dict[str, Tensor] | None = None
-        context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        context = context_of(model)
         self._max_prompt_tokens = None if context is None else context - self.sampling.max_new_tokens
         if self._max_prompt_tokens is not None and self._max_prompt_tokens < 1:
             raise ConfigError(
@@ -230,6 +232,18 @@ class Reflector:
         text: str = self.tokenizer.decode(list(tokens), skip_special_tokens=True)
         return text.strip()
 
+    def as_actor(self, **options: Any) -> HfActor:
+        """The base model as an actor: the same weights, without the adapter, so that learning does not change it.
+
+        Args:
+            options: of :class:`~retro_gym.actors.hf.HfActor`, such as ``temperature``; device and dtype are this
+                model's.
+
+        Raises:
+            ConfigError: an option is out of its rule.
+        """
+        return HfActor(self.model, self.tokenizer, **options)
+
     # -- log-probabilities -----------------------------------------------------------------------------------------
 
     def score(self, samples: Samples, *, keep_hidden: bool = False) -> Scores:
@@ -328,9 +342,7 @@ class Reflector:
             raise ConfigError(f"temperature is {temperature}; it must be above 0. For the likeliest text: greedy=True.")
         if max_new_tokens < 1:
             raise ConfigError(f"max_new_tokens is {max_new_tokens}; it must be at least 1.")
-        ends = generation.eos_token_id
-        found = [*(ends if isinstance(ends, list) else [ends]), self.tokenizer.eos_token_id]
-        end_ids = tuple(sorted({end for end in found if end is not None}))
+        end_ids = end_ids_of(self.model, self.tokenizer)
         pad_id = next((i for i in (self.tokenizer.pad_token_id, *end_ids) if i is not None), 0)
         return Sampling(float(temperature), int(max_new_tokens), end_ids, pad_id)
 

@@ -10,7 +10,9 @@ from retro_gym.actors.base import (
     reply_all,
     reply_of,
 )
-from retro_gym.actors.parsing import parse_reply
+from retro_gym.actors.hf import HfActor
+from retro_gym.actors.parsing import parse_reply, split_reasoning
+from retro_gym.actors.replay import RecordingActor, ReplayActor
 from retro_gym.actors.specs import make_actor
 
 __all__ = [
@@ -19,9 +21,13 @@ __all__ = [
     "ActorSpec",
     "CallableActor",
     "ConcurrentActor",
+    "HfActor",
+    "RecordingActor",
+    "ReplayActor",
     "Reply",
     "make_actor",
     "parse_reply",
     "reply_all",
     "reply_of",
+    "split_reasoning",
 ]

@@ -1,12 +1,13 @@
-"""From what a model writes to a thought and an action."""
+"""From what a model writes to its reasoning, a thought and an action."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["parse_reply"]
+__all__ = ["parse_reply", "split_reasoning"]
 
 _ACTION_LINE = re.compile(r"^[ \t]*Action[ \t]*\d*[ \t]*:[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
+_THINK, _END_THINK = "<think>", "</think>"
 _THOUGHT_LABEL = re.compile(r"^[ \t]*Thought[ \t]*\d*[ \t]*:[ \t]*", re.MULTILINE)
 
 
@@ -25,3 +26,28 @@ def parse_reply(text: str) -> tuple[str, str]:
         return "", _THOUGHT_LABEL.sub("", text).strip()
     thought = _THOUGHT_LABEL.sub("", text[: found.start()])
     return " ".join(thought.split()), found.group(1)
+
+
+def split_reasoning(text: str) -> tuple[str, str]:
+    r"""Splits the output of a reasoning model into its answer and the reasoning before it.
+
+    Reasoning is what ``<think>`` tags enclose at the head of the output. Where the closing tag is missing the model ran
+    out of tokens while it was thinking: all is reasoning. Where the opening one is missing it stood in the prompt.
+
+    Returns:
+        Text and reasoning. Without tags the text is returned as it is.
+
+    >>> split_reasoning("<think>\nVelmora, then.\n</think>\n\nAction 1: Search[Velmora]")
+    ('Action 1: Search[Velmora]', 'Velmora, then.')
+    >>> split_reasoning("<think>Let me see")
+    ('', 'Let me see')
+    >>> split_reasoning("Velmora, then.</think>Action 1: Search[Velmora]")
+    ('Action 1: Search[Velmora]', 'Velmora, then.')
+    >>> split_reasoning("Action 1: Search[Velmora]")
+    ('Action 1: Search[Velmora]', '')
+    """
+    opened = text.lstrip().startswith(_THINK)
+    if not opened and _END_THINK not in text:
+        return text, ""
+    reasoning, _, answer = text.partition(_END_THINK)
+    return answer.lstrip(), reasoning.strip().removeprefix(_THINK).strip()

@@ -1,0 +1,135 @@
+"""Append-only files of JSON lines: what records and tapes are kept in.
+
+Lines are flushed one by one. A process that is killed leaves at most one torn line, which the next open repairs and
+which a reader passes over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, Self
+
+from retro_gym.errors import RecordError, one_line
+
+__all__ = ["JsonLines", "read_json_lines"]
+
+
+class JsonLines:
+    """Appends JSON objects to a file, one a line. Opens it at the first of them, creating folders where needed.
+
+    Copies and unpickled instances write to the same file. Not meant for several processes at once: give each
+    its own file.
+
+    Args:
+        path: the JSONL file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._file: IO[bytes] | None = None
+        self.path = Path(path)
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Appends one object and hands it to the operating system.
+
+        Raises:
+            RecordError: the file cannot be opened.
+        """
+        line = json.dumps(row, ensure_ascii=True, allow_nan=False)
+        file = self._open()
+        file.write(line.encode() + b"\n")
+        file.flush()
+
+    @property
+    def position(self) -> int:
+        """The file's length in bytes: what a checkpoint notes."""
+        return self._open().tell()
+
+    def truncate(self, position: int) -> None:
+        """Drops what was written after ``position``, so that a resumed run does not record it twice.
+
+        Raises:
+            RecordError: the file is shorter than that; it is not the one that the checkpoint knew.
+        """
+        file = self._open()
+        if file.tell() < position:
+            raise RecordError(
+                f"{self.path} has {file.tell()} bytes, but the checkpoint was made at {position}. "
+                "It is not the file of that run, or rows were deleted. Restore it, or start a new run."
+            )
+        file.truncate(position)
+        file.seek(position)
+
+    def close(self) -> None:
+        """Closes the file; whatever is written later opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open(self) -> IO[bytes]:
+        if self._file is None:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self.path.open("ab")
+            except OSError as error:
+                raise RecordError(f"{self.path}: {error.strerror}. Give a path that can be written.") from error
+            _cut_torn_line(self.path, self._file)
+        return self._file
+
+    def __del__(self) -> None:
+        self.close()  # lines are flushed one by one: a writer that is let go of has nothing left to say
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "_file": None}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
+
+def _cut_torn_line(path: Path, file: IO[bytes]) -> None:
+    """Cuts what stands after the last line end: a row whose writer was killed."""
+    size = file.seek(0, os.SEEK_END)
+    keep = size
+    with path.open("rb") as reader:
+        while keep > 0:
+            start = max(0, keep - 65_536)
+            reader.seek(start)
+            newline = reader.read(keep - start).rfind(b"\n")
+            if newline >= 0:
+                keep = start + newline + 1
+                break
+            keep = start
+    if keep < size:
+        file.truncate(keep)
+        file.seek(keep)
+
+
+def read_json_lines(path: str | os.PathLike[str], what: str) -> Iterator[tuple[int, Any]]:
+    """The values in a file of JSON lines, each with its line number, from 1; a torn last line is passed over.
+
+    Args:
+        path: the JSONL file.
+        what: the kind of file, for messages: ``"a records file"``.
+
+    Raises:
+        RecordError: the file cannot be read, or a line is not JSON.
+    """
+    where = Path(path)
+    try:
+        file = where.open("rb")
+    except OSError as error:
+        raise RecordError(f"{where}: {error.strerror}. Give the path of {what} (JSONL).") from error
+    with file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                value = json.loads(line)
+            except ValueError as error:
+                raise RecordError(f"{where}, line {number}: not JSON ({error}): {one_line(line)}.") from error
+            yield number, value
