@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from retro_gym.actors import actor_name
 from retro_gym.errors import ActorError, ConfigError
 from retro_gym.scheduling import ActorStats
 from retro_gym.seeding import derive_seed
@@ -91,6 +92,8 @@ class Evaluation:
     """The policy's name."""
     tasks: tuple[TaskResult, ...]
     """In the order of the split."""
+    actor: str
+    """What the actor is called."""
     stats: ActorStats
     """What the actor has cost, trial 0 included."""
     reflector_tokens: tuple[int, int] | None = None
@@ -266,7 +269,8 @@ def _play_on(config: EvaluationConfig, policy: Policy, starts: Sequence[Episode]
         play_next_trial(episodes, policy, seed=derive_seed(config.seed, "reflection", trial), progress=progress)
     after = _tokens(policy)
     tokens = None if before is None or after is None else (after[0] - before[0], after[1] - before[1])
-    evaluation = Evaluation(config, policy.name, tuple(map(_result, episodes)), total_stats(episodes), tokens)
+    actor = actor_name(config.env_kwargs.get("actor", "scripted"), episodes[0].env.actor)
+    evaluation = Evaluation(config, policy.name, tuple(map(_result, episodes)), actor, total_stats(episodes), tokens)
     for episode in episodes:
         episode.close()
     return evaluation

@@ -23,7 +23,7 @@ __all__ = ["check_output", "gain_shares", "print_tables", "to_json", "write_json
 
 _DIGITS = 6  # of the figures in JSON: far below any interval, far above the noise of float arithmetic
 _NO_FIGURE = "-"
-_NOT_REPORTED = ("records",)  # where the records go says nothing about the result
+_NOT_REPORTED = ("records", "actor", "actor_kwargs")  # the actor is reported by its name, wherever it is reached
 
 
 def to_json(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
@@ -150,6 +150,7 @@ def _flat(evaluation: Evaluation) -> dict[str, Any]:
         "seed": config.seed,
         "num_tasks": len(evaluation.tasks),
         "trials": config.trials,
+        "actor": evaluation.actor,
         "env_kwargs": {
             key: value
             for key, value in sorted(config.env_kwargs.items())

@@ -13,7 +13,7 @@ from retro_gym.actors.base import (
 from retro_gym.actors.hf import HfActor
 from retro_gym.actors.parsing import parse_reply, split_reasoning
 from retro_gym.actors.replay import RecordingActor, ReplayActor
-from retro_gym.actors.specs import make_actor
+from retro_gym.actors.specs import actor_name, make_actor
 
 __all__ = [
     "Actor",
@@ -25,6 +25,7 @@ __all__ = [
     "RecordingActor",
     "ReplayActor",
     "Reply",
+    "actor_name",
     "make_actor",
     "parse_reply",
     "reply_all",

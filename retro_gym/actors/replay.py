@@ -53,6 +53,7 @@ class RecordingActor:
             :data:`~retro_gym.actors.tape.PARAMETERS` go into the header;
             its ``"shape"`` says whether it is shown text or messages.
         path: the tape. One that exists is appended to. It is opened at the first reply.
+        name: what reports are to call the actor, in a replay as well; its spec.
 
     Raises:
         RecordError: the file exists and is no tape.
@@ -68,13 +69,14 @@ class RecordingActor:
     True
     """
 
-    def __new__(cls, actor: Actor, path: str | os.PathLike[str]) -> RecordingActor:
+    def __new__(cls, actor: Actor, path: str | os.PathLike[str], *, name: str | None = None) -> RecordingActor:
         """Picks the class that fits the actor, since a protocol is told by the methods that are there."""
         concurrent = cls is RecordingActor and isinstance(actor, ConcurrentActor)
         return super().__new__(_ConcurrentRecordingActor if concurrent else cls)
 
-    def __init__(self, actor: Actor, path: str | os.PathLike[str]) -> None:
+    def __init__(self, actor: Actor, path: str | os.PathLike[str], *, name: str | None = None) -> None:
         self.actor = actor
+        self._name = name
         self._tape = Tape(path)
 
     @property
@@ -91,9 +93,8 @@ class RecordingActor:
     def parameters(self) -> dict[str, Any]:
         """What the tape's header says of the wrapped actor."""
         given = getattr(self.actor, "parameters", None)
-        if not isinstance(given, Mapping):
-            return {}
-        return {name: given[name] for name in PARAMETERS if isinstance(given.get(name), str | int | float)}
+        own = {"actor": self._name, **(given if isinstance(given, Mapping) else {})}
+        return {name: own[name] for name in PARAMETERS if isinstance(own.get(name), str | int | float)}
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
         """The actor's replies, each on the tape before it is handed on."""
@@ -129,12 +130,12 @@ class RecordingActor:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         twin = object.__new__(type(self))
         memo[id(self)] = twin
-        twin.actor, twin._tape = deepcopy(self.actor, memo), self._tape
+        twin.actor, twin._tape, twin._name = deepcopy(self.actor, memo), self._tape, self._name
         return twin
 
     def __reduce__(self) -> tuple[Any, ...]:
         public = RecordingActor if type(self) is _ConcurrentRecordingActor else type(self)
-        return public, (self.actor, self.path)
+        return public, (self.actor, self.path), {"_name": self._name}
 
     def __repr__(self) -> str:  # the actor's own might show a key
         return f"RecordingActor({type(self.actor).__name__}, {str(self.path)!r})"

@@ -49,13 +49,13 @@ def make_actor(
     actor = _named(spec, task_env, {**options, "budget": budget} if _is_openai(spec) else options)
     if budget is not None and not _is_openai(spec):  # which counts its repeated calls as well
         actor = BudgetedActor(actor, budget)
-    return actor if record is None else RecordingActor(actor, record)
+    return actor if record is None else RecordingActor(actor, record, name=spec if isinstance(spec, str) else None)
 
 
 def actor_name(spec: ActorSpec, actor: Actor) -> str:
     """What reports call an actor. A tape's is that of the actor that was recorded, so that both report the same."""
-    name = getattr(actor, "name", None)
-    return name if isinstance(name, str) else spec if isinstance(spec, str) else type(actor).__name__
+    recorded = actor.parameters.get("actor") if isinstance(actor, ReplayActor) else None
+    return recorded or (spec if isinstance(spec, str) else type(actor).__name__)
 
 
 def _is_openai(spec: ActorSpec) -> bool:

@@ -46,6 +46,7 @@ CASSETTE = 1
 """The version of the format."""
 
 PARAMETERS = (
+    "actor",
     "dtype",
     "max_new_tokens",
     "max_tokens",
