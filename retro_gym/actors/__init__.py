@@ -1,5 +1,7 @@
 """The frozen model that plays."""
 
+from typing import TYPE_CHECKING
+
 from retro_gym.actors.base import (
     Actor,
     ActorFunction,
@@ -10,18 +12,35 @@ from retro_gym.actors.base import (
     reply_all,
     reply_of,
 )
-from retro_gym.actors.parsing import parse_reply
+from retro_gym.actors.budget import Budget, BudgetedActor, Spent
+from retro_gym.actors.parsing import parse_reply, split_thinking
 from retro_gym.actors.specs import make_actor
+
+if TYPE_CHECKING:
+    from retro_gym.actors.openai import OpenAIActor
 
 __all__ = [
     "Actor",
     "ActorFunction",
     "ActorSpec",
+    "Budget",
+    "BudgetedActor",
     "CallableActor",
     "ConcurrentActor",
+    "OpenAIActor",
     "Reply",
+    "Spent",
     "make_actor",
     "parse_reply",
     "reply_all",
     "reply_of",
+    "split_thinking",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "OpenAIActor":  # looked up late, since asyncio alone would double the time of `import retro_gym`
+        from retro_gym.actors.openai import OpenAIActor
+
+        return OpenAIActor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
