@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import threading
 import weakref
@@ -145,7 +146,8 @@ class OpenAIActor:
         self._start_afresh_if_forked()
         with self._lock:
             if self._connection is None:
-                urls = self._urls or _urls_of(os.environ.get("OPENAI_BASE_URL") or ()) or (None,)
+                given = os.environ.get("OPENAI_BASE_URL")
+                urls = self._urls or (_urls_of(given) if given else (None,))
                 key = _key_in(self._key_env, needed=urls == (None,))
                 self._connection = Connection(self._request, self._limits, urls, key, self._key_env, self.budget)
                 self._closing = weakref.finalize(self, _close_in, os.getpid(), self._connection)
@@ -190,7 +192,7 @@ def _checked_request(request: Request) -> Request:
         hint = did_you_mean(request.shape, PROMPT_SHAPES)
         raise ConfigError(f"shape {one_line(request.shape)} is not one of {PROMPT_SHAPES}.{hint}")
     temperature, tokens = request.temperature, request.max_tokens
-    if temperature is not None and (not isinstance(temperature, int | float) or not temperature >= 0):
+    if temperature is not None and (not isinstance(temperature, int | float) or not 0 <= temperature < math.inf):
         raise ConfigError(f"temperature is {one_line(temperature)}; it is a number of at least 0, or None.")
     if tokens is not None and (not isinstance(tokens, int) or tokens < 1):
         raise ConfigError(f"max_tokens is {one_line(tokens)}; it is a whole number of at least 1, or None.")
@@ -199,7 +201,7 @@ def _checked_request(request: Request) -> Request:
             f"max_tokens_field is {one_line(request.max_tokens_field)}; give 'max_tokens' or 'max_completion_tokens'."
         )
     try:
-        json.dumps(request.extra_body)
+        json.dumps(request.extra_body, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"extra_body {one_line(request.extra_body)} cannot be sent as JSON: {error}.") from error
     return request
@@ -212,7 +214,7 @@ def _urls_of(base_url: str | Sequence[str]) -> tuple[str, ...]:
         if not isinstance(url, str) or not url.startswith(("http://", "https://")):
             shown = shown_url(url) if isinstance(url, str) else url
             raise ConfigError(f"base_url {one_line(shown)} is not a URL such as http://127.0.0.1:8000/v1.")
-    if isinstance(base_url, str) and not urls:
+    if not urls:
         raise ConfigError("base_url names no URL; give one such as http://127.0.0.1:8000/v1, or None.")
     return urls
 

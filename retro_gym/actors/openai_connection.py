@@ -78,9 +78,10 @@ class Connection:
             raise MissingExtraError(error.name or "openai", "openai") from error
         self._openai, self._tenacity = openai, tenacity
         self._request, self._limits, self._budget = request, limits, budget
-        self._key, self._key_env = key, key_env
+        self._key_env = key_env
         trusted = httpx2.create_ssl_context()  # one for all, since it takes tens of milliseconds to make
         self._endpoints = [_Endpoint(url, key, trusted) for url in urls]
+        self._secrets = [secret for endpoint in self._endpoints for secret in endpoint.secrets]
         self._room = asyncio.Semaphore(limits.max_in_flight)
         self._jitter = random.Random()  # its own: what users seed stays as they left it
         self._last_answer = 0.0
@@ -137,7 +138,7 @@ class Connection:
                 reply: Reply = await retrying(self._attempt, call)
                 return reply
             except _AttemptError as error:
-                failure = error.failure
+                failure = call.failure or error.failure
             except ActorError as error:
                 return error.with_traceback(None)  # frames would keep all that was sent alive
         return self._given_up(call, failure)
@@ -164,7 +165,10 @@ class Connection:
         if result.final is not None:
             self._last_answer, self._dead = self._loop.time(), False
             raise result.final
-        raise _AttemptError(dataclasses.replace(result, said=f"{endpoint.shown}: {result.said}"))
+        result = dataclasses.replace(result, said=f"{endpoint.shown}: {result.said}")
+        if call.failure is None or not result.hurried:
+            call.failure = result
+        raise _AttemptError(result)
 
     async def _send(self, endpoint: _Endpoint, body: dict[str, Any], seconds: float) -> bytes | Failure:
         """One request. What went wrong comes back as a value, so that no exception carries the request's headers."""
@@ -173,7 +177,7 @@ class Connection:
             async with asyncio.timeout(seconds):
                 answer: bytes = await lane.client.post(self._request.path, cast_to=bytes, body=body)
         except TimeoutError:
-            return Failure(f"no reply within {seconds:.3g} s")
+            return Failure(f"no reply within {seconds:.3g} s", hurried=seconds < self._limits.timeout)
         except self._openai.APIStatusError as error:
             endpoint.down_until = 0.0
             response = error.response
@@ -245,8 +249,10 @@ class Connection:
         return ActorError(f"no reply from {urls} in {tried}. The last one: {failure.said}. {remedy}")
 
     def _clean(self, said: str) -> str:
-        """A server's text without the key, should it repeat it."""
-        return said.replace(self._key, "[key]") if self._key is not None else said
+        """A server's text without the key and the login, should it repeat them."""
+        for secret in self._secrets:
+            said = said.replace(secret, "[key]")
+        return said
 
 
 class _Endpoint:
@@ -258,7 +264,9 @@ class _Endpoint:
         self.down_until = 0.0
         """0 while it is up; else the time of the loop until which it is left alone."""
         self._key, self._trusted = key or _NO_KEY, trusted
-        self._url, self._headers = _without_login(url)
+        self._url, self._headers, login = _without_login(url)
+        self.secrets = [secret for secret in (key, *login) if secret]
+        """What no message may show."""
         self._lanes: list[_Lane] = []
 
     def take(self) -> _Lane:
@@ -310,6 +318,8 @@ class _Call:
     single: bool
     """Whether there is only one attempt."""
     attempts: int = 0
+    failure: Failure | None = None
+    """The last one that says something about the server."""
 
 
 class _AttemptError(Exception):
@@ -332,11 +342,13 @@ def shown_url(url: str | None) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def _without_login(url: str | None) -> tuple[str | None, dict[str, str]]:
-    """The URL without user and password, which would be logged with every request, and the header in their place."""
+def _without_login(url: str | None) -> tuple[str | None, dict[str, str], tuple[str, ...]]:
+    """The URL without a login, which would be logged with every request; the header in its place; what is secret."""
     parts = urlsplit(url or "")
     login, _, host = parts.netloc.rpartition("@")
     if not login:
-        return url, {}
-    token = base64.b64encode(unquote(login).encode()).decode()
-    return urlunsplit(parts._replace(netloc=host)), {"Authorization": f"Basic {token}"}
+        return url, {}, ()
+    plain = unquote(login)
+    token = base64.b64encode(plain.encode()).decode()
+    secrets = (token, login, plain, plain.partition(":")[2])
+    return urlunsplit(parts._replace(netloc=host)), {"Authorization": f"Basic {token}"}, secrets

@@ -51,6 +51,8 @@ class Failure:
     """Seconds that the server asks to wait."""
     unreachable: bool = False
     """Whether nothing was sent, since no connection came about."""
+    hurried: bool = False
+    """Whether it was cut short since the patience was over, which says little about the server."""
     final: ActorError | None = None
     """What the call comes to, where another attempt is of no use."""
 
@@ -77,9 +79,10 @@ class Request:
         """The JSON of a request for one prompt."""
         body: dict[str, Any] = {"model": self.model}
         if self.shape == "completion":
-            body["prompt"] = prompt.text
+            body["prompt"] = _valid(prompt.text)
         else:
-            body["messages"] = prompt.messages(self.shape)
+            messages = prompt.messages(self.shape)
+            body["messages"] = [{**message, "content": _valid(message["content"])} for message in messages]
         if self.temperature is not None:
             body["temperature"] = self.temperature
         if self.max_tokens is not None:
@@ -110,7 +113,7 @@ def read_reply(body: bytes, stop: tuple[str, ...] = ()) -> Reply:
     """
     try:
         answer = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MalformedReplyError(f"an answer that is not JSON ({error})") from None
     answer = _of(answer, dict, "the answer")
     if "choices" not in answer and "error" in answer:  # gateways report the failure of a model behind them like this
@@ -123,13 +126,13 @@ def read_reply(body: bytes, stop: tuple[str, ...] = ()) -> Reply:
         noted, text = _message(_of(choice["message"], dict, "the message"))
     else:
         noted, text = [], _of(choice.get("text"), str, "the text")
-    thought, text = split_thinking(text)
+    thought, text = split_thinking(_valid(text))
     usage = _of(answer.get("usage") or {}, dict, "usage")
     return Reply(
         cut_at(text, stop),
         _count(usage, "prompt_tokens"),
         _count(usage, "completion_tokens"),
-        "\n".join(part for part in (*noted, thought) if part),
+        "\n".join(part for part in (*map(_valid, noted), thought) if part),
     )
 
 
@@ -150,6 +153,15 @@ def _message(message: dict[str, Any]) -> tuple[list[str], str]:
     if not content and message.get("refusal"):
         content = message["refusal"]
     return noted, _of(content or "" if content is None else content, str, "the content")
+
+
+def _valid(text: str) -> str:
+    """The text without halves of surrogate pairs, which JSON can name and UTF-8 cannot hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def _of(value: Any, kind: type, name: str) -> Any:
@@ -204,9 +216,9 @@ def _remedy(status: int, error: Mapping[str, Any], request: Request, key_env: st
     if status == 404:
         return f"Check that it serves {request.model!r}, and that base_url ends as it must (often in /v1)."
     named = _NAMED.search(str(error.get("message")))
-    param = error.get("param") if error.get("param") in _OPTIONS else named and named.group(1)
-    if isinstance(param, str):
-        return f"Give the actor {_OPTIONS[param]}."
+    for option in (error.get("param"), named and named.group(1)):
+        if isinstance(option, str) and option in _OPTIONS:
+            return f"Give the actor {_OPTIONS[option]}."
     return f"Check the model {request.model!r}, shape={request.shape!r} and extra_body."
 
 
@@ -214,7 +226,7 @@ def _error_object(body: bytes) -> Mapping[str, Any]:
     """The part of an error's body that says something; servers differ in where they put it."""
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(answer, dict):
         return {}

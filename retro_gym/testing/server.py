@@ -140,13 +140,19 @@ class ServerThread:
         try:
             loop.run_forever()
         finally:
-            server.close()
-            for connection in tuple(self._connections):
-                connection.abort()
-            loop.run_until_complete(asyncio.sleep(0))  # lets the transports note that they are closed
-            self._connections.clear()
-            self._waiting = 0
+            loop.run_until_complete(self._shut(server))
             loop.close()
+
+    async def _shut(self, server: asyncio.Server) -> None:
+        server.close()
+        accepting = asyncio.all_tasks() - {asyncio.current_task()}
+        if accepting:
+            await asyncio.wait(accepting)
+        for connection in tuple(self._connections):
+            connection.abort()
+        await asyncio.sleep(0)  # lets the transports note that they are closed
+        self._connections.clear()
+        self._waiting = 0
 
     # -- what is answered, in the server's thread ------------------------------------------------------------------
 
@@ -271,7 +277,7 @@ class _Connection(asyncio.Protocol):
 
     def _next_request(self) -> None:
         head, ended, rest = self._buffer.partition(b"\r\n\r\n")
-        if self._busy or not ended:
+        if self._transport is None or self._busy or not ended:
             return
         lines = head.decode("latin-1").split("\r\n")
         method, path, *_ = [*lines[0].split(" "), "", ""]
@@ -280,7 +286,8 @@ class _Connection(asyncio.Protocol):
         }
         length = headers.get("content-length", "0")
         if "transfer-encoding" in headers or not length.isdecimal():
-            self.send(411, error_body("Say the length of the body.", "invalid_request_error"), cut=True)
+            self.send(411, error_body("Say the length of the body.", "invalid_request_error"))
+            self._transport.close()
         elif len(rest) >= int(length):
             self._busy = True
             self._buffer = rest[int(length) :]
@@ -316,14 +323,14 @@ class _Connection(asyncio.Protocol):
 
     def _finish(self, rest: bytes) -> None:
         if self._transport is not None:
-            self._transport.write(rest)
             self._busy = False
+            self._transport.write(rest)
             self._next_request()
 
 
 @dataclasses.dataclass(frozen=True)
 class ServerConfig:
-    """What the server's process is told."""
+    """A local OpenAI-compatible server that hosts a scripted actor; it ends with its standard input."""
 
     env: str
     """Task environment whose scripted actor is hosted."""
@@ -372,7 +379,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; ``--help`` shows what it takes."""
     import tyro
 
-    serve(tyro.cli(ServerConfig, description=__doc__, args=arguments))
+    serve(tyro.cli(ServerConfig, prog="python -m retro_gym.testing.server", args=arguments))
 
 
 if __name__ == "__main__":
