@@ -1,5 +1,7 @@
 """The frozen model that plays."""
 
+from typing import TYPE_CHECKING
+
 from retro_gym.actors.base import (
     Actor,
     ActorFunction,
@@ -10,21 +12,29 @@ from retro_gym.actors.base import (
     reply_all,
     reply_of,
 )
+from retro_gym.actors.budget import Budget, BudgetedActor, Spent
 from retro_gym.actors.hf import HfActor
 from retro_gym.actors.parsing import parse_reply, split_reasoning
 from retro_gym.actors.replay import RecordingActor, ReplayActor
 from retro_gym.actors.specs import actor_name, make_actor
 
+if TYPE_CHECKING:
+    from retro_gym.actors.openai import OpenAIActor
+
 __all__ = [
     "Actor",
     "ActorFunction",
     "ActorSpec",
+    "Budget",
+    "BudgetedActor",
     "CallableActor",
     "ConcurrentActor",
     "HfActor",
+    "OpenAIActor",
     "RecordingActor",
     "ReplayActor",
     "Reply",
+    "Spent",
     "actor_name",
     "make_actor",
     "parse_reply",
@@ -32,3 +42,11 @@ __all__ = [
     "reply_of",
     "split_reasoning",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "OpenAIActor":  # looked up late, since asyncio alone would double the time of `import retro_gym`
+        from retro_gym.actors.openai import OpenAIActor
+
+        return OpenAIActor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

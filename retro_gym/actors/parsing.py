@@ -7,7 +7,7 @@ import re
 __all__ = ["parse_reply", "split_reasoning"]
 
 _ACTION_LINE = re.compile(r"^[ \t]*Action[ \t]*\d*[ \t]*:[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
-_THINK, _END_THINK = "<think>", "</think>"
+_LEADING_REASONING = re.compile(r"\s*<think>(.*?)(?:</think>\s*|\Z)", re.DOTALL)
 _THOUGHT_LABEL = re.compile(r"^[ \t]*Thought[ \t]*\d*[ \t]*:[ \t]*", re.MULTILINE)
 
 
@@ -46,8 +46,12 @@ def split_reasoning(text: str) -> tuple[str, str]:
     >>> split_reasoning("Action 1: Search[Velmora]")
     ('Action 1: Search[Velmora]', '')
     """
-    opened = text.lstrip().startswith(_THINK)
-    if not opened and _END_THINK not in text:
-        return text, ""
-    reasoning, _, answer = text.partition(_END_THINK)
-    return answer.lstrip(), reasoning.strip().removeprefix(_THINK).strip()
+    thoughts = []
+    while found := _LEADING_REASONING.match(text):
+        thoughts.append(found.group(1).strip())
+        text = text[found.end() :]
+    before, closing, after = text.partition("</think>")
+    if closing and "<think>" not in before:
+        thoughts.append(before.strip())
+        text = after.lstrip()
+    return text, "\n".join(thought for thought in thoughts if thought)

@@ -11,14 +11,13 @@ from typing import Any
 from retro_gym.actors.base import Actor, ActorFunction, ActorSpec, CallableActor
 from retro_gym.actors.budget import Budget, BudgetedActor
 from retro_gym.actors.hf import HfActor
-from retro_gym.actors.openai import OpenAIActor
 from retro_gym.actors.replay import RecordingActor, ReplayActor
 from retro_gym.errors import ConfigError, did_you_mean, one_line
 from retro_gym.task_env import TaskEnv
 
 __all__ = ["actor_name", "make_actor"]
 
-_KINDS: dict[str, Callable[..., Actor]] = {"openai": OpenAIActor, "hf": HfActor, "replay": ReplayActor}
+_KINDS: dict[str, Callable[..., Actor]] = {"hf": HfActor, "replay": ReplayActor}
 
 
 def make_actor(
@@ -32,10 +31,9 @@ def make_actor(
     """The actor that a spec names.
 
     Args:
-        spec: ``"scripted"`` (the task environment's own), ``"openai:MODEL"`` (:class:`~retro_gym.actors.OpenAIActor`),
-            ``"hf:PATH"`` (:class:`~retro_gym.actors.HfActor`), ``"replay:FILE"`` (:class:`~retro_gym.actors.ReplayActor`),
-            ``"python:MODULE:NAME"`` (an actor, or a function on prompts, found by import: a name that stays JSON-able),
-            an :class:`Actor`, or a function on prompts.
+        spec: ``"scripted"`` (the task environment's own), ``"openai:MODEL"`` (``OpenAIActor``), ``"hf:PATH"``
+            (``HfActor``), ``"replay:FILE"`` (``ReplayActor``), ``"python:MODULE:NAME"`` (an actor, or a function on
+            prompts, found by import: a name that stays JSON-able), an :class:`Actor`, or a function on prompts.
         task_env: where ``"scripted"`` is asked for its actor.
         record: a tape that gets every reply, for ``"replay:FILE"``.
         budget: what the actor may cost: a :class:`~retro_gym.actors.Budget`, or its arguments.
@@ -65,6 +63,10 @@ def _is_openai(spec: ActorSpec) -> bool:
 def _named(spec: ActorSpec, task_env: TaskEnv, options: Mapping[str, Any]) -> Actor:
     if isinstance(spec, str):
         kind, _, rest = spec.partition(":")
+        if kind == "openai" and rest:
+            from retro_gym.actors.openai import OpenAIActor  # asyncio alone would double the time of `import retro_gym`
+
+            return OpenAIActor(rest, **_known(OpenAIActor, options, f"actor {spec!r}"))
         if kind in _KINDS and rest:
             return _KINDS[kind](rest, **_known(_KINDS[kind], options, f"actor {spec!r}"))
         if kind == "python":

@@ -1,0 +1,354 @@
+"""Calls in flight to OpenAI-compatible servers: an event loop in a thread, several endpoints, retries with patience."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import dataclasses
+import random
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from retro_gym.actors.base import Reply
+from retro_gym.actors.budget import Budget
+from retro_gym.actors.openai_wire import Failure, MalformedReplyError, Request, failed_status, read_reply
+from retro_gym.errors import ActorError, MissingExtraError
+from retro_gym.prompts import Prompt
+
+if TYPE_CHECKING:
+    import ssl
+
+    import tenacity
+    from openai import AsyncOpenAI
+
+__all__ = ["Connection", "Limits", "shown_url"]
+
+_NO_KEY = "none"  # what local servers, which ask for no key, are sent: the client insists on one
+_AVOIDED = 5.0  # seconds for which an endpoint that could not be connected to is left alone
+_LANE = 16  # calls per connection pool: a pool looks through all of its connections at every request
+_DOUBLINGS = 4  # of the wait between attempts
+_UNREACHABLE = ("ConnectError", "ConnectTimeout")
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """How long calls may take, and how many are in flight. Times are in seconds."""
+
+    timeout: float
+    """For one attempt."""
+    patience: float
+    """For one call in all, from its first attempt on."""
+    retry_wait: float
+    """Before the second attempt; twice as long before each further one."""
+    max_in_flight: int
+
+
+class Connection:
+    """What an actor opens at its first call. Must be closed; no copy and no forked process can use it.
+
+    Args:
+        request: the parameters that all requests have in common.
+        limits: of time and of calls in flight.
+        urls: of the endpoints; None is OpenAI's own.
+        key: sent as bearer token; None where the endpoints need none.
+        key_env: where the key came from, for messages.
+        budget: asked before every request.
+
+    Raises:
+        MissingExtraError: openai or tenacity is not installed.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        limits: Limits,
+        urls: Sequence[str | None],
+        key: str | None,
+        key_env: str,
+        budget: Budget,
+    ) -> None:
+        try:
+            import httpx2  # what openai sends with
+            import openai
+            import tenacity
+        except ImportError as error:
+            raise MissingExtraError(error.name or "openai", "openai") from error
+        self._openai, self._tenacity = openai, tenacity
+        self._request, self._limits, self._budget = request, limits, budget
+        self._key_env = key_env
+        trusted = httpx2.create_ssl_context()  # one for all, since it takes tens of milliseconds to make
+        self._endpoints = [_Endpoint(url, key, trusted) for url in urls]
+        self._secrets = [secret for endpoint in self._endpoints for secret in endpoint.secrets]
+        self._room = asyncio.Semaphore(limits.max_in_flight)
+        self._jitter = random.Random()  # its own: what users seed stays as they left it
+        self._last_answer = 0.0
+        self._dead = False  # whether a call has waited its whole patience while nobody's call got through
+        self._closing = False
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="openai actor", daemon=True)
+        self._thread.start()
+
+    def submit(self, prompt: Prompt) -> Future[Reply | ActorError]:
+        """Sends one prompt and returns at once."""
+        return asyncio.run_coroutine_threadsafe(self._answer(prompt), self._loop)
+
+    def close(self) -> None:
+        """Gives up what is in flight and closes everything. May be called again, and from any thread."""
+        if not self._closing:
+            self._closing = True
+            self._loop.call_soon_threadsafe(self._loop.stop)
+        if threading.current_thread() is not self._thread:  # garbage collection may run in any thread
+            self._thread.join()
+
+    def _run(self) -> None:
+        loop = self._loop
+        try:
+            loop.run_forever()
+        finally:
+            loop.run_until_complete(self._shut())
+            loop.close()
+
+    async def _shut(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for endpoint in self._endpoints:
+            await endpoint.close()
+        await self._loop.shutdown_asyncgens()
+        await self._loop.shutdown_default_executor()
+
+    # -- one call, in the loop's thread ----------------------------------------------------------------------------
+
+    async def _answer(self, prompt: Prompt) -> Reply | ActorError:
+        async with self._room:
+            call = _Call(self._request.body(prompt), prompt.stop, self._loop.time(), single=self._dead)
+            # One object for each call: tenacity keeps the state of an attempt in it.
+            retrying = self._tenacity.AsyncRetrying(
+                retry=self._tenacity.retry_if_exception_type(_AttemptError),
+                wait=self._wait,
+                stop=lambda state: call.single or self._late(call, state.upcoming_sleep),
+                sleep=asyncio.sleep,
+                reraise=True,
+            )
+            try:
+                reply: Reply = await retrying(self._attempt, call)
+                return reply
+            except _AttemptError as error:
+                failure = call.failure or error.failure
+            except ActorError as error:
+                return error.with_traceback(None)  # frames would keep all that was sent alive
+        return self._given_up(call, failure)
+
+    async def _attempt(self, call: _Call) -> Reply:
+        call.attempts += 1
+        left = call.started + self._limits.patience - self._loop.time()
+        self._budget.reserve()
+        endpoint = self._choose()
+        try:
+            answer = await self._send(endpoint, call.body, max(min(self._limits.timeout, left), 0.001))
+        except BaseException:
+            self._budget.settle()
+            raise
+        result = self._read(answer, call.stop) if isinstance(answer, bytes) else answer
+        if isinstance(result, Reply):
+            self._budget.settle(result.prompt_tokens, result.completion_tokens)
+            self._last_answer, self._dead = self._loop.time(), False
+            return result
+        if result.unreachable:
+            self._budget.release()
+        else:
+            self._budget.settle()
+        if result.final is not None:
+            self._last_answer, self._dead = self._loop.time(), False
+            raise result.final
+        result = dataclasses.replace(result, said=f"{endpoint.shown}: {result.said}")
+        if call.failure is None or not result.hurried:
+            call.failure = result
+        raise _AttemptError(result)
+
+    async def _send(self, endpoint: _Endpoint, body: dict[str, Any], seconds: float) -> bytes | Failure:
+        """One request. What went wrong comes back as a value, so that no exception carries the request's headers."""
+        lane = endpoint.take()
+        try:
+            async with asyncio.timeout(seconds):
+                answer: bytes = await lane.client.post(self._request.path, cast_to=bytes, body=body)
+        except TimeoutError:
+            return Failure(f"no reply within {seconds:.3g} s", hurried=seconds < self._limits.timeout)
+        except self._openai.APIStatusError as error:
+            endpoint.down_until = 0.0
+            response = error.response
+            content = self._clean(response.text).encode()
+            return failed_status(response.status_code, response.headers, content, self._request, self._key_env)
+        except (self._openai.APIConnectionError, OSError) as error:
+            cause = error.__cause__ or error
+            said = self._clean(str(cause)) or type(cause).__name__
+            if type(cause).__name__ not in _UNREACHABLE:
+                return Failure(f"connection lost: {said}")
+            endpoint.down_until = self._loop.time() + _AVOIDED
+            return Failure(f"no connection: {said}", unreachable=True)
+        except self._openai.OpenAIError as error:
+            said = self._clean(str(error))
+            return Failure(said, final=ActorError(f"the openai library cannot send the request: {said}"))
+        finally:
+            endpoint.put(lane)
+        endpoint.down_until = 0.0
+        return answer
+
+    def _read(self, answer: bytes, stop: tuple[str, ...]) -> Reply | Failure:
+        try:
+            return read_reply(answer, stop)
+        except MalformedReplyError as error:
+            return Failure(self._clean(str(error)))
+
+    def _choose(self) -> _Endpoint:
+        """The endpoint with the least in flight; those that are down are tried one call at a time, now and then."""
+        now = self._loop.time()
+        for endpoint in self._endpoints:
+            if 0 < endpoint.down_until <= now:
+                endpoint.down_until = now + _AVOIDED
+                return endpoint
+        up = [endpoint for endpoint in self._endpoints if not endpoint.down_until]
+        if not up:
+            return min(self._endpoints, key=lambda endpoint: endpoint.down_until)
+        return min(up, key=lambda endpoint: (endpoint.in_flight, endpoint.served))
+
+    # -- retries ---------------------------------------------------------------------------------------------------
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        """Seconds before the next attempt: exponential with jitter, and at least what the server asks for."""
+        error = state.outcome.exception() if state.outcome else None
+        failure = error.failure if isinstance(error, _AttemptError) else Failure("")
+        if failure.unreachable and any(not endpoint.down_until for endpoint in self._endpoints):
+            return 0.0  # another endpoint is there
+        growth = 1 << min(state.attempt_number - 1, _DOUBLINGS)
+        wait = self._limits.retry_wait * growth * self._jitter.uniform(0.5, 1.0)
+        return wait if failure.after is None else max(wait, failure.after)
+
+    def _late(self, call: _Call, wait: float) -> bool:
+        """Whether too little time would be left after the wait for an attempt to mean anything."""
+        needed = min(self._limits.timeout, self._limits.patience / 10)
+        return self._loop.time() + wait + needed > call.started + self._limits.patience
+
+    def _given_up(self, call: _Call, failure: Failure) -> ActorError:
+        if not call.single and self._last_answer < call.started:
+            self._dead = True
+        tried = f"{call.attempts} attempt{'s' if call.attempts > 1 else ''} within {self._limits.patience:.4g} s"
+        if call.single:
+            tried = "one attempt (there is no second one until a call gets through, since earlier calls waited in vain)"
+        if failure.after is not None and failure.after > self._limits.patience:
+            remedy = f"The server asks to wait {failure.after:.4g} s: raise patience beyond that, or come back later."
+        elif failure.unreachable:
+            remedy = "Start the server, or correct base_url; patience is how long a call waits for it."
+        else:
+            remedy = "Look into the server's log; raise timeout or patience, or lower max_in_flight, if it is busy."
+        urls = ", ".join(endpoint.shown for endpoint in self._endpoints)
+        return ActorError(f"no reply from {urls} in {tried}. The last one: {failure.said}. {remedy}")
+
+    def _clean(self, said: str) -> str:
+        """A server's text without the key and the login, should it repeat them."""
+        for secret in self._secrets:
+            said = said.replace(secret, "[key]")
+        return said
+
+
+class _Endpoint:
+    """One base URL, and the clients that call it."""
+
+    def __init__(self, url: str | None, key: str | None, trusted: ssl.SSLContext) -> None:
+        self.shown = shown_url(url)
+        self.in_flight = self.served = 0
+        self.down_until = 0.0
+        """0 while it is up; else the time of the loop until which it is left alone."""
+        self._key, self._trusted = key or _NO_KEY, trusted
+        self._url, self._headers, login = _without_login(url)
+        self.secrets = [secret for secret in (key, *login) if secret]
+        """What no message may show."""
+        self._lanes: list[_Lane] = []
+
+    def take(self) -> _Lane:
+        lane = min(self._lanes, key=lambda lane: lane.in_flight, default=None)
+        if lane is None or lane.in_flight >= _LANE:
+            lane = _Lane(self._client())
+            self._lanes.append(lane)
+        lane.in_flight += 1
+        self.in_flight += 1
+        self.served += 1
+        return lane
+
+    def put(self, lane: _Lane) -> None:
+        lane.in_flight -= 1
+        self.in_flight -= 1
+
+    def _client(self) -> AsyncOpenAI:
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
+
+        # Attempts are timed as a whole by the caller: the client's own limit would start anew with each chunk.
+        timeout = Timeout(None, connect=10.0)
+        return AsyncOpenAI(
+            base_url=self._url,
+            api_key=self._key,
+            default_headers=self._headers,
+            max_retries=0,
+            timeout=timeout,
+            http_client=DefaultAsyncHttpxClient(verify=self._trusted, timeout=timeout),
+        )
+
+    async def close(self) -> None:
+        for lane in self._lanes:
+            await lane.client.close()
+
+
+@dataclasses.dataclass(eq=False)
+class _Lane:
+    client: AsyncOpenAI
+    in_flight: int = 0
+
+
+@dataclasses.dataclass(eq=False)
+class _Call:
+    """One prompt, until it is answered or given up."""
+
+    body: dict[str, Any]
+    stop: tuple[str, ...]
+    started: float
+    single: bool
+    """Whether there is only one attempt."""
+    attempts: int = 0
+    failure: Failure | None = None
+    """The last one that says something about the server."""
+
+
+class _AttemptError(Exception):
+    """An attempt failed, and another one may succeed."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.said)
+        self.failure = failure
+
+
+def shown_url(url: str | None) -> str:
+    """An endpoint's URL as messages show it: without a login and without parameters, which may be secret.
+
+    >>> shown_url("https://me:secret@host:8000/v1?token=x")
+    'https://host:8000/v1'
+    """
+    if url is None:
+        return "the OpenAI API"
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _without_login(url: str | None) -> tuple[str | None, dict[str, str], tuple[str, ...]]:
+    """The URL without a login, which would be logged with every request; the header in its place; what is secret."""
+    parts = urlsplit(url or "")
+    login, _, host = parts.netloc.rpartition("@")
+    if not login:
+        return url, {}, ()
+    plain = unquote(login)
+    token = base64.b64encode(plain.encode()).decode()
+    secrets = (token, login, plain, plain.partition(":")[2])
+    return urlunsplit(parts._replace(netloc=host)), {"Authorization": f"Basic {token}"}, secrets

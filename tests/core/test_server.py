@@ -1,0 +1,269 @@
+"""The test server, asked without the actor that it is made for."""
+
+import http.client
+import json
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import Counter
+from urllib.parse import urlsplit
+
+import pytest
+
+from retro_gym import Prompt, Reply
+from retro_gym.actors import CallableActor
+from retro_gym.errors import ActorError, ConfigError, DataError, PromptTooLongError
+from retro_gym.testing import EchoActor, IdentityActor, ScriptedActor
+from retro_gym.testing.faults import PASSING_FAULTS, Fault, Faults, Latency
+from retro_gym.testing.hosting import hosted_prompt
+from retro_gym.testing.server import ServerThread
+from retro_gym.trajectory import Turn
+
+TURNS = (Turn("I should look.", "Search[Velmora]", "A town.\nOn a river."), Turn("", "Finish[it]", "Wrong."))
+EXAMPLE = "Question: Old?\nThought 1: a\nAction 1: b\nObservation 1: c"
+PROMPT = Prompt("Answer.", (EXAMPLE,), ("Look twice.",), "Question: Where?", TURNS, seed=9)
+MESSAGES = {"messages": [{"role": "user", "content": "Hello"}]}
+
+
+class Client:
+    """A connection that is kept."""
+
+    def __init__(self, server):
+        self.connection = http.client.HTTPConnection(urlsplit(server.base_url).netloc, timeout=10)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.connection.close()
+
+    def ask(self, path, body=None, headers=None):
+        content = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+        self.connection.request("GET" if body is None else "POST", path, content, headers or {})
+        response = self.connection.getresponse()
+        self.headers = response.headers
+        return response.status, json.loads(response.read() or b"null")
+
+    def chat(self, **more):
+        return self.ask("/v1/chat/completions", {**MESSAGES, **more})
+
+
+@pytest.mark.parametrize("shape", ["chat", "user", "completion"])
+@pytest.mark.parametrize("prompt", [PROMPT, Prompt("Answer.", (), (), "Question: Where?", (), seed=3)])
+def test_the_prompt_behind_a_request_is_found_again(shape, prompt):
+    request = {"prompt": prompt.text} if shape == "completion" else {"messages": prompt.messages(shape)}
+    found = hosted_prompt({**request, "seed": prompt.seed, "stop": list(prompt.stop)})
+    assert found.text == prompt.text
+    assert (found.seed, found.stop) == (prompt.seed, prompt.stop)
+    assert (found.reflections, found.turns) == (prompt.reflections, prompt.turns)
+
+
+def test_content_in_parts():
+    parts = [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]
+    assert hosted_prompt({"messages": [{"role": "user", "content": parts}]}).text == "Hello\n"
+
+
+@pytest.mark.parametrize("request_", [{}, {"prompt": 3}, {"messages": []}, {"messages": [3]}, {"messages": [{}]}])
+def test_what_is_no_request(request_):
+    with pytest.raises(DataError):
+        hosted_prompt(request_)
+
+
+def test_a_chat_and_a_completion():
+    with ServerThread(EchoActor("Hi.\nObservation 1: no")) as server, Client(server) as client:
+        status, answer = client.chat(model="any", stop="\nObservation")
+        assert (status, answer["choices"][0]["message"]["content"]) == (200, "Hi.")
+        assert answer["usage"] == {"prompt_tokens": 6, "completion_tokens": 21, "total_tokens": 27}
+        status, answer = client.ask("/v1/completions", {"prompt": "Hello", "model": "any"})
+        assert (answer["choices"][0]["text"], answer["model"]) == ("Hi.\nObservation 1: no", "any")
+        assert client.ask("/v1/models")[1]["data"][0]["id"] == "test"
+        assert client.ask("/counts")[1] == {"requests": 2, "replies": 2, "peak": 1}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/v1/chat/completions", b"{", 400),
+        ("/v1/chat/completions", b"[]", 400),
+        ("/v1/chat/completions", b"{}", 400),
+        ("/v1/chat/completions", b"\xff", 400),
+        ("/v1/chat/completions", None, 404),
+        ("/v2/chat", b"{}", 404),
+    ],
+)
+def test_what_it_cannot_answer(path, body, status):
+    with ServerThread(EchoActor()) as server, Client(server) as client:
+        assert client.ask(path, body)[0] == status
+        assert client.chat()[0] == 200  # on the same connection
+
+
+def test_a_body_of_unknown_length_is_refused():
+    with ServerThread(EchoActor()) as server, socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(b"POST /v1/completions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with client.makefile("rb") as answer:
+            assert answer.read().startswith(b"HTTP/1.1 411 ")  # and then it ends the connection
+
+
+def test_what_an_actor_cannot_answer():
+    errors = iter([ActorError("down"), PromptTooLongError("long"), Reply("x")])
+    with ServerThread(CallableActor(lambda prompts: [next(errors)])) as server, Client(server) as client:
+        assert client.chat()[0] == 500
+        status, answer = client.chat()
+        assert (status, answer["error"]["code"]) == (400, "context_length_exceeded")
+        assert client.chat()[0] == 200
+
+
+def test_a_key_a_model_and_a_limit():
+    server = ServerThread(EchoActor(), api_key="open sesame", model="gpt", context_words=3, rejects=["stop"])
+    with server, Client(server) as client:
+        key = {"Authorization": "Bearer open sesame"}
+        path, body = "/v1/chat/completions", {**MESSAGES, "model": "gpt"}
+        assert client.ask(path, body)[0] == 401
+        assert client.ask(path, body, {"Authorization": "Bearer x"})[0] == 401
+        assert client.ask(path, {**body, "model": "gtp"}, key)[0] == 404
+        assert client.ask(path, {**body, "stop": ["x"]}, key)[1]["error"]["param"] == "stop"
+        assert client.ask(path, body, key)[0] == 200
+        long = {"messages": [{"role": "user", "content": "too many words here"}], "model": "gpt"}
+        assert "maximum context length is 3" in client.ask(path, long, key)[1]["error"]["message"]
+
+
+@pytest.mark.parametrize("style", ["reasoning", "reasoning_content"])
+def test_reasoning_in_a_field(style):
+    with ServerThread(ScriptedActor(["x"]), reasoning=style) as server, Client(server) as client:
+        message = client.chat()[1]["choices"][0]["message"]
+        assert (message["content"], bool(message[style])) == ("x", True)
+
+
+def test_reasoning_in_the_text():
+    actor = CallableActor(lambda prompts: [Reply("x", reasoning="Hm.")])
+    with ServerThread(actor, reasoning="think") as server, Client(server) as client:
+        assert client.chat()[1]["choices"][0]["message"]["content"] == "<think>\nHm.\n</think>\n\nx"
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [("rate_limit", 429), ("rate_limit_bare", 429), ("server_error", 500), ("unavailable", 503), ("slow_body", 200),
+     ("empty_choices", 200), ("wrong_types", 200), ("refusal", 200), ("context_length", 400)],
+)  # fmt: skip
+def test_each_fault_and_that_it_passes(fault, status):
+    faults = Faults(first=[Fault(fault)], retry_after=1.5, slow_seconds=0.05)
+    with ServerThread(EchoActor("x"), faults=faults) as server, Client(server) as client:
+        first, answer = client.chat()
+        assert first == status
+        assert client.headers.get("retry-after") == ("1.5" if fault == "rate_limit" else None)
+        choices = answer.get("choices")
+        content = choices[0]["message"]["content"] if choices else None
+        wrong = {"slow_body": content == "x", "wrong_types": content == 42 or answer.get("usage") == "a lot"}
+        assert wrong.get(fault, content is None)
+        assert client.chat()[1]["choices"][0]["message"]["content"] == "x"
+        assert server.counts == {"requests": 2, "replies": 1, fault: 1, "peak": 1}
+
+
+def test_a_cut_connection_and_half_a_document():
+    faults = Faults(first=[Fault.CUT, Fault.INVALID_JSON])
+    with ServerThread(EchoActor("x"), faults=faults) as server, Client(server) as client:
+        with pytest.raises(http.client.IncompleteRead):
+            client.chat()
+        client.connection.close()
+        with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
+            client.chat()
+        assert client.chat()[0] == 200
+
+
+def test_a_date_to_come_back_at():
+    faults = Faults(first=[Fault.RATE_LIMIT], retry_after=5, retry_after_date=True)
+    with ServerThread(EchoActor("x"), faults=faults) as server, Client(server) as client:
+        client.chat()
+        assert client.headers["retry-after"].endswith("GMT")
+
+
+def test_faults_come_in_their_shares_and_from_their_seed():
+    faults = Faults.mixed(0.3, PASSING_FAULTS, seed=1)
+    draws = [[faults.draw(i, rng) for i in range(9_000)] for rng in (random.Random(1), random.Random(1))]
+    assert draws[0] == draws[1]
+    counts = Counter(draws[0])
+    assert all(220 < counts[fault] < 380 for fault in PASSING_FAULTS)
+    assert 6_150 < counts[None] < 6_450
+
+
+def test_latencies_have_their_median_and_their_tail():
+    rng, latency = random.Random(0), Latency(0.2, 2.0)
+    draws = sorted(latency.draw(rng) for _ in range(20_000))
+    assert draws[10_000] == pytest.approx(0.2, rel=0.03)
+    assert draws[19_800] == pytest.approx(2.0, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("build", "arguments", "said"),
+    [
+        (Faults, {"shares": {"rate_limits": 0.1}}, "Did you mean 'rate_limit'"),
+        (Faults, {"shares": {Fault.CUT: 1.1}}, "sum to <= 1"),
+        (Faults, {"shares": {Fault.CUT: -0.1}}, "sum to <= 1"),
+        (Faults, {"first": ["cute"]}, "'cut'"),
+        (Latency, {"median": -1}, "median >= 0"),
+        (Latency, {"median": 0.2, "p99": 0.1}, "p99 >= median"),
+        (Latency, {"median": 0, "p99": 1}, "p99 >= median"),
+    ],
+)
+def test_bad_settings(build, arguments, said):
+    with pytest.raises(ConfigError, match=said):
+        build(**arguments)
+
+
+def test_many_requests_wait_at_once():
+    with ServerThread(EchoActor("x"), latency=0.5) as server:
+
+        def work():
+            with Client(server) as client:
+                client.chat()
+
+        threads = [threading.Thread(target=work) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (server.counts["peak"], server.counts["replies"]) == (16, 16)
+
+
+def test_it_stops_twice_and_starts_again_on_its_port():
+    server = ServerThread(EchoActor("x"), latency=60.0)
+    with server, Client(server) as client:
+        client.connection.request("POST", "/v1/completions", b'{"prompt": "x"}')
+        server.stop()
+        with pytest.raises(ConnectionError):
+            client.connection.getresponse()
+    server.stop()
+    with pytest.raises(ConnectionRefusedError), Client(server) as client:
+        client.chat()
+    with ServerThread(EchoActor("x"), port=server.port) as again, Client(again) as client:
+        assert client.chat()[0] == 200
+        with pytest.raises(OSError, match="in use"):
+            ServerThread(EchoActor("x"), port=server.port).start()
+
+
+def test_it_listens_on_the_loopback_only():
+    with ServerThread(EchoActor("x")) as server, socket.socket() as other:
+        other.bind(("127.0.0.2", server.port))  # taken, had it bound every interface
+
+
+@pytest.mark.parametrize("end", ["input", "signal"])
+def test_a_process_of_its_own(end):
+    command = [sys.executable, "-W", "error", "-m", "retro_gym.testing.server", "--env", "Identity-v0"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as process:
+        url = process.stdout.readline().strip()
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+        reflected = Prompt("Say it.", (), ("It is blue.",), "The word is blue.", (), seed=0)
+        connection.request("POST", "/v1/completions", json.dumps({"prompt": reflected.text}).encode())
+        answer = json.loads(connection.getresponse().read())
+        connection.close()
+        assert answer["choices"][0]["text"] == IdentityActor().reply([reflected])[0].text == "Say[blue]"
+        if end == "signal":
+            process.send_signal(signal.SIGTERM)
+        else:
+            process.stdin.close()
+        assert process.wait(timeout=30) == 0
+        assert process.stderr.read() == ""
