@@ -9,8 +9,8 @@ STAMP := $(VENV)/.installed
 # The demo: trains a reflector on built-in training tasks, then compares it with others on held-out test tasks.
 DEMO_ENV := RetroHotpotQA-v0
 DEMO_OUTPUT := runs/demo
-DEMO_TRAIN := --algo reinforce --reflector tiny --seed 0 --updates 300 --max-minutes 5.5 --max-reflections 1 \
-	--validate-every 20 --set decay_updates=200
+DEMO_TRAIN := --algo reinforce --reflector tiny --seed 0 --updates 250 --max-minutes 5.5 --max-reflections 1 \
+	--validate-every 10 --set decay_updates=200
 DEMO_REFLECTORS := none vague tiny $(DEMO_OUTPUT) oracle
 DEMO_EVALUATE := --split test --num-tasks 200 --trials 1 --seed 0
 

@@ -9,7 +9,7 @@ from retro_gym_agents.reinforce import ReinforceConfig, train
 from retro_gym_agents.tiny.quality import measure
 
 TEST = EvaluationConfig("RetroHotpotQA-v0", split="test", num_tasks=200, trials=1, seed=0)
-UPDATES = 300
+UPDATES = 250  # as in `make demo`
 
 
 def at_trial_1(evaluation):
@@ -30,7 +30,7 @@ def test_reflections_get_better_over_three_seeds_and_the_control_does_not(tmp_pa
                 updates=UPDATES,
                 env_kwargs={"max_reflections": 1},
                 decay_updates=200,
-                validate_every=20,
+                validate_every=10,
             )
         )
     names = ["none", "tiny", "oracle", *(str(output) for output, _, _ in runs.values())]
@@ -38,10 +38,13 @@ def test_reflections_get_better_over_three_seeds_and_the_control_does_not(tmp_pa
     for evaluation in trained:
         difference = compare(evaluation, tiny)[1]
         share = (at_trial_1(evaluation) - at_trial_1(none)) / (at_trial_1(oracle) - at_trial_1(none))
+        print(f"{evaluation.reflector}: {at_trial_1(evaluation):.1%}, {share:.0%} of the way; − untrained {difference}")
         assert difference.mean >= 0.25
         assert difference.low > 0
         assert share >= 0.65
-    assert not compare(control, tiny)[1].clear_of_zero or compare(control, tiny)[1].mean < 0.05
+    unlearned = compare(control, tiny)[1]
+    print(f"control − untrained {unlearned}")
+    assert not unlearned.clear_of_zero or abs(unlearned.mean) < 0.05
 
 
 @pytest.mark.slow

@@ -2,8 +2,10 @@
 
 Supervised imitation of the noisy teacher, the published recipe's first stage (Retroformer's SFT) in small: in every
 step fresh worlds, failed trajectories of the scripted actor as prompts, and several reflections of the teacher on each.
-The teacher is usually wrong, so what the model learns is to write: which forms there are, that a thing's name is copied
-from its page, which attributes a kind of thing has. What to write is left for the policy gradient.
+The model learns to write: which forms there are, that a thing's name is copied from its page, which attributes a kind
+of thing has. At first some of the reflections are the oracle's: so it finds the words of a question that matter. Then
+it unlearns to trust them: the teacher that it imitates in the end prefers habit to reading and is usually wrong. What
+to write is left for the policy gradient.
 
 About an hour on two cores. Prints the measures that the shipped model must meet, on worlds that it never saw.
 """
@@ -48,14 +50,19 @@ class BuildConfig:
     """Folder of an earlier build to go on from, with its tokenizer; from nothing by default."""
     env_id: str = "RetroHotpotQA-v0"
     """Environment whose failures it learns to write about."""
-    steps: int = 2_000
+    steps: int = 3_600
     """Optimiser steps."""
-    prompts_per_step: int = 24
+    prompts_per_step: int = 20
     """Failed trajectories per step."""
-    reflections_per_prompt: int = 4
+    reflections_per_prompt: int = 8
     """The teacher's reflections on each of them; they share the prompt's computation."""
     second_failures: float = 0.15
     """How often the trial after the teacher's reflection becomes a lesson as well, when it failed too."""
+    oracle_share: float = 0.7
+    """Share of reflections that are the oracle's at first. What a question asks for is learned from these; from the
+    teacher alone, which is mostly wrong, it is not learned in any number of steps that was tried."""
+    oracle_until: float = 0.5
+    """Share of all steps after which the oracle is withdrawn; a sixth of the steps later the teacher is alone."""
     prompt_weight: float = 0.2
     """Weight of predicting the prompts' own tokens, beside the reflections'."""
     learning_rate: float = 2e-3
@@ -90,11 +97,13 @@ def build(config: BuildConfig) -> Path:
     tokenizer, model = _begin(config, batches) if config.start is None else _load(config.start)
     console.print(f"{sum(p.numel() for p in model.parameters()):,} weights, {len(tokenizer):,} tokens")
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
+    mixer = np.random.default_rng(derive_seed(config.seed, "oracle"))
     start, losses = time.perf_counter(), []
     for step in range(1, config.steps + 1):
         for group in optimizer.param_groups:
             group["lr"] = _learning_rate(config, step)
-        loss, total = _loss(model, tokenizer, next(batches), config.prompt_weight)
+        lessons = _with_oracle(next(batches), _oracle_share(config, step), mixer)
+        loss, total = _loss(model, tokenizer, lessons, config.prompt_weight)
         optimizer.zero_grad()
         torch.autograd.backward(total)
         torch.nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
@@ -134,6 +143,7 @@ class _Lesson:
 
     observation: str
     reflections: list[str]
+    oracle: str
     trial: int
 
 
@@ -171,7 +181,22 @@ def _lessons(config: BuildConfig) -> Iterator[_Lesson]:
 def _lesson(env: RetroEnv, observation: str, rng: np.random.Generator, count: int) -> _Lesson:
     trajectory = env.trajectory
     reflections = [env.task_env.noisy_reflection(trajectory, rng) for _ in range(count)]
-    return _Lesson(observation, reflections, trajectory.trial)
+    return _Lesson(observation, reflections, env.task_env.oracle_reflection(trajectory.task_id), trajectory.trial)
+
+
+def _oracle_share(config: BuildConfig, step: int) -> float:
+    beyond = step / config.steps - config.oracle_until
+    return config.oracle_share * min(1.0, max(0.0, 1 - 6 * beyond))
+
+
+def _with_oracle(lessons: list[_Lesson], share: float, rng: np.random.Generator) -> list[_Lesson]:
+    """The lessons, with some of the teacher's reflections replaced by the oracle's."""
+    return [
+        dataclasses.replace(
+            lesson, reflections=[lesson.oracle if rng.random() < share else text for text in lesson.reflections]
+        )
+        for lesson in lessons
+    ]
 
 
 def _loss(model: Any, tokenizer: Any, lessons: list[_Lesson], prompt_weight: float) -> tuple[Tensor, Tensor]:

@@ -42,10 +42,10 @@ _WELL_FORMED = tuple(
     for form in (*_BRIDGE_FORMS, *_COMPARISON_FORMS)
 )
 
-# How often the teacher understands the question, and how often it takes the first link on the page. All else is drawn
-# evenly, so it is right by luck now and then.
+# How often the teacher understands the question, and how often it follows habit: the first link on the page, the first
+# attribute of a kind of thing. All else is drawn evenly. So its likeliest reflection is wrong as well.
 _RIGHT = 0.25
-_HASTY = 0.35
+_HASTY = 0.4
 
 
 def oracle_reflection(task: HotpotTask) -> str:
@@ -104,8 +104,8 @@ def noisy_reflection(trajectory: Trajectory, rng: np.random.Generator) -> str:
     """A well-formed reflection about things that stand in the trajectory, right only now and then.
 
     The teacher reads which things the pages link to and names one of them with its role, and an attribute that such
-    a thing has. Which ones, it mostly guesses: a quarter of the time it understands the question, a third
-    of the time it takes the first link.
+    a thing has. Which ones, it mostly guesses: either part of the question is understood a quarter of the time, and
+    habit (the first link, the first attribute of its kind) decides more often than that.
     """
     question = trajectory.task.removeprefix("Question: ").strip()
     text = "\n".join(turn.observation for turn in trajectory.turns)
@@ -121,7 +121,7 @@ def noisy_reflection(trajectory: Trajectory, rng: np.random.Generator) -> str:
     role, name = _choose(links, [link for link in links if link[0] == asked], rng, hasty=_HASTY)
     names = KINDS[ROLES[role].target].attributes
     wanted = asked_attribute(question)
-    attribute = _choose(names, [n for n in names if wanted is not None and n == wanted.name], rng)
+    attribute = _choose(names, [n for n in names if wanted is not None and n == wanted.name], rng, hasty=_HASTY)
     return _pick(_BRIDGE_FORMS, rng).format(role=role, name=name, attribute=attribute)
 
 
@@ -138,9 +138,9 @@ def _listed(names: Sequence[str]) -> str:
 
 def _choose(options: Sequence[_T], right: Sequence[_T], rng: np.random.Generator, hasty: float = 0.0) -> _T:
     luck = rng.random()
-    if luck < _RIGHT and right:
-        return right[0]
-    return options[0] if luck < _RIGHT + hasty else _pick(options, rng)
+    if luck < hasty:
+        return options[0]
+    return right[0] if right and luck < hasty + _RIGHT else _pick(options, rng)
 
 
 def _pick(options: Sequence[_T], rng: np.random.Generator) -> _T:
