@@ -157,7 +157,7 @@ def test_a_reset_does_not_wait_for_a_dead_server_ten_times(nowhere, asked):
 
 
 def test_once_a_call_gets_through_there_is_patience_again(nowhere, asked):
-    actor = asked(nowhere, patience=0.3)
+    actor = asked(nowhere, patience=1.0)
     assert isinstance(actor.reply(PROMPTS[:1])[0], ActorError)
     faults = Faults(first=[None, Fault.SERVER_ERROR])
     with ServerThread(EchoActor(), port=nowhere.port, faults=faults):
@@ -168,7 +168,7 @@ def test_once_a_call_gets_through_there_is_patience_again(nowhere, asked):
 def test_any_endpoint_may_be_the_one_that_comes_back(nowhere, asked):
     with ServerThread(EchoActor()) as other:
         pass
-    actor = asked(nowhere, base_url=[nowhere.base_url, other.base_url], patience=0.5)
+    actor = asked(nowhere, base_url=[nowhere.base_url, other.base_url], patience=1.0)
     assert isinstance(actor.reply(PROMPTS[:1])[0], ActorError)
     for server in (nowhere, other):
         with ServerThread(EchoActor(), port=server.port):
