@@ -28,7 +28,7 @@ __all__ = ["Connection", "Limits", "shown_url"]
 
 _NO_KEY = "none"  # what local servers, which ask for no key, are sent: the client insists on one
 _AVOIDED = 5.0  # seconds for which an endpoint that could not be connected to is left alone
-_LANE = 16  # calls per connection pool: a pool looks through all of its connections at every request
+_LANE = 64  # calls per connection pool: a pool looks through all of its connections at every request
 _DOUBLINGS = 4  # of the wait between attempts
 _UNREACHABLE = ("ConnectError", "ConnectTimeout")
 
@@ -44,6 +44,7 @@ class Limits:
     retry_wait: float
     """Before the second attempt; twice as long before each further one."""
     max_in_flight: int
+    """Further calls wait for their turn."""
 
 
 class Connection:
@@ -112,6 +113,7 @@ class Connection:
             loop.close()
 
     async def _shut(self) -> None:
+        await asyncio.sleep(0)  # what has just been submitted begins, and can say how it ended
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
@@ -124,23 +126,31 @@ class Connection:
     # -- one call, in the loop's thread ----------------------------------------------------------------------------
 
     async def _answer(self, prompt: Prompt) -> Reply | ActorError:
-        async with self._room:
-            call = _Call(self._request.body(prompt), prompt.stop, self._loop.time(), single=self._dead)
-            # One object for each call: tenacity keeps the state of an attempt in it.
-            retrying = self._tenacity.AsyncRetrying(
-                retry=self._tenacity.retry_if_exception_type(_AttemptError),
-                wait=self._wait,
-                stop=lambda state: call.single or self._late(call, state.upcoming_sleep),
-                sleep=asyncio.sleep,
-                reraise=True,
-            )
-            try:
-                reply: Reply = await retrying(self._attempt, call)
-                return reply
-            except _AttemptError as error:
-                failure = call.failure or error.failure
-            except ActorError as error:
-                return error.with_traceback(None)  # frames would keep all that was sent alive
+        try:
+            async with self._room:
+                single = self._dead
+                return await self._call(_Call(self._request.body(prompt), prompt.stop, self._loop.time(), single))
+        except asyncio.CancelledError:
+            if not self._closing:
+                raise
+            return ActorError("the actor was closed while this call was under way.")
+
+    async def _call(self, call: _Call) -> Reply | ActorError:
+        # One object for each call: tenacity keeps the state of an attempt in it.
+        retrying = self._tenacity.AsyncRetrying(
+            retry=self._tenacity.retry_if_exception_type(_AttemptError),
+            wait=self._wait,
+            stop=self._enough,
+            sleep=asyncio.sleep,
+            reraise=True,
+        )
+        try:
+            reply: Reply = await retrying(self._attempt, call)
+            return reply
+        except _AttemptError as error:
+            failure = call.failure or error.failure
+        except ActorError as error:
+            return error.with_traceback(None)  # frames would keep all that was sent alive
         return self._given_up(call, failure)
 
     async def _attempt(self, call: _Call) -> Reply:
@@ -222,23 +232,27 @@ class Connection:
         """Seconds before the next attempt: exponential with jitter, and at least what the server asks for."""
         error = state.outcome.exception() if state.outcome else None
         failure = error.failure if isinstance(error, _AttemptError) else Failure("")
-        if failure.unreachable and any(not endpoint.down_until for endpoint in self._endpoints):
-            return 0.0  # another endpoint is there
+        call: _Call = state.args[0]
+        if call.single or (failure.unreachable and any(not endpoint.down_until for endpoint in self._endpoints)):
+            return 0.0  # on to the next endpoint
         growth = 1 << min(state.attempt_number - 1, _DOUBLINGS)
         wait = self._limits.retry_wait * growth * self._jitter.uniform(0.5, 1.0)
         return wait if failure.after is None else max(wait, failure.after)
 
-    def _late(self, call: _Call, wait: float) -> bool:
-        """Whether too little time would be left after the wait for an attempt to mean anything."""
+    def _enough(self, state: tenacity.RetryCallState) -> bool:
+        """Whether there is no further attempt: one for each endpoint was allowed, or too little time would be left."""
+        call: _Call = state.args[0]
+        if call.single and call.attempts >= len(self._endpoints):
+            return True
         needed = min(self._limits.timeout, self._limits.patience / 10)
-        return self._loop.time() + wait + needed > call.started + self._limits.patience
+        return self._loop.time() + state.upcoming_sleep + needed > call.started + self._limits.patience
 
     def _given_up(self, call: _Call, failure: Failure) -> ActorError:
         if not call.single and self._last_answer < call.started:
             self._dead = True
         tried = f"{call.attempts} attempt{'s' if call.attempts > 1 else ''} within {self._limits.patience:.4g} s"
         if call.single:
-            tried = "one attempt (there is no second one until a call gets through, since earlier calls waited in vain)"
+            tried = "one attempt at each (no second one until a call gets through: earlier ones waited in vain)"
         if failure.after is not None and failure.after > self._limits.patience:
             remedy = f"The server asks to wait {failure.after:.4g} s: raise patience beyond that, or come back later."
         elif failure.unreachable:
@@ -316,7 +330,7 @@ class _Call:
     stop: tuple[str, ...]
     started: float
     single: bool
-    """Whether there is only one attempt."""
+    """Whether there is only one attempt at each endpoint."""
     attempts: int = 0
     failure: Failure | None = None
     """The last one that says something about the server."""

@@ -113,8 +113,8 @@ def read_reply(body: bytes, stop: tuple[str, ...] = ()) -> Reply:
     """
     try:
         answer = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise MalformedReplyError(f"an answer that is not JSON ({error})") from None
+    except (ValueError, RecursionError):
+        raise MalformedReplyError(f"an answer that is not JSON: {one_line(body[:_SAID], 60)}") from None
     answer = _of(answer, dict, "the answer")
     if "choices" not in answer and "error" in answer:  # gateways report the failure of a model behind them like this
         raise MalformedReplyError(f"an error in place of a reply: {one_line(answer['error'], _SAID)}")
@@ -190,7 +190,7 @@ def failed_status(status: int, headers: Mapping[str, str], body: bytes, request:
         key_env: the environment variable that holds the key, for the message.
     """
     error = _error_object(body)
-    message, code, kind = error.get("message"), error.get("code"), error.get("type")
+    message, code, kind = error.get("message") or error.get("detail"), error.get("code"), error.get("type")
     said = " ".join((message if isinstance(message, str) else body.decode(errors="replace")).split())
     said = f"{status}: {said if len(said) <= _SAID else said[: _SAID - 3] + '...'}"
     if status == 429:
@@ -203,20 +203,19 @@ def failed_status(status: int, headers: Mapping[str, str], body: bytes, request:
         )
     if status in (408, 409) or status >= 500:
         return Failure(said, after=retry_after(headers))
-    return Failure(
-        said, final=ActorError(f"the server refuses the request ({said}). {_remedy(status, error, request, key_env)}")
-    )
+    remedy = _remedy(status, error.get("param"), said, request, key_env)
+    return Failure(said, final=ActorError(f"the server refuses the request ({said}). {remedy}"))
 
 
-def _remedy(status: int, error: Mapping[str, Any], request: Request, key_env: str) -> str:
+def _remedy(status: int, param: object, said: str, request: Request, key_env: str) -> str:
     if status == 401:
         return f"Put a valid key into the environment variable {key_env}."
     if status == 403:
         return f"The key in {key_env} may not use the model {request.model!r}; ask for access or name another one."
     if status == 404:
         return f"Check that it serves {request.model!r}, and that base_url ends as it must (often in /v1)."
-    named = _NAMED.search(str(error.get("message")))
-    for option in (error.get("param"), named and named.group(1)):
+    named = _NAMED.search(said)
+    for option in (param, named and named.group(1)):
         if isinstance(option, str) and option in _OPTIONS:
             return f"Give the actor {_OPTIONS[option]}."
     return f"Check the model {request.model!r}, shape={request.shape!r} and extra_body."

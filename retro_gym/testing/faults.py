@@ -11,7 +11,7 @@ from statistics import NormalDist
 
 from retro_gym.errors import ConfigError, did_you_mean, one_line
 
-__all__ = ["LASTING_FAULTS", "PASSING_FAULTS", "Fault", "Faults", "Latency"]
+__all__ = ["PASSING_FAULTS", "Fault", "Faults", "Latency"]
 
 _Z99 = NormalDist().inv_cdf(0.99)  # how many sigmas lie between the median and the 99th percentile
 
@@ -54,9 +54,7 @@ PASSING_FAULTS: tuple[Fault, ...] = (
     Fault.EMPTY_CHOICES,
     Fault.WRONG_TYPES,
 )
-"""Those that another attempt may cure."""
-LASTING_FAULTS: tuple[Fault, ...] = (Fault.REFUSAL, Fault.CONTEXT_LENGTH)
-"""Those that are an answer: asking again is of no use."""
+"""Those that another attempt may cure. The others are answers, and asking again is of no use."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -190,11 +190,19 @@ def test_a_call_outlives_the_last_name_of_its_actor(server):
 def test_closing_gives_up_what_is_in_flight():
     with ServerThread(EchoActor(), latency=60.0) as server:
         actor = OpenAIActor("any", base_url=server.base_url)
-        future = actor.submit(PROMPTS[0])
+        begun = actor.submit(PROMPTS[0])
         while not server.counts["requests"]:
             threading.Event().wait(0.01)
+        futures = [begun, actor.submit(PROMPTS[1])]
         actor.close()
-        assert future.cancelled()
+        assert all("was closed" in str(future.result(timeout=10)) for future in futures)
+
+
+def test_a_call_that_nobody_waits_for_any_more_is_cancelled():
+    with ServerThread(EchoActor(), latency=60.0) as server:
+        actor = OpenAIActor("any", base_url=server.base_url, max_in_flight=1)
+        assert [actor.submit(prompt).cancel() for prompt in PROMPTS[:3]] == [True] * 3
+        actor.close()
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda actor: pickle.loads(pickle.dumps(actor))])

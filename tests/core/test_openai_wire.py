@@ -192,7 +192,8 @@ def test_what_may_pass(status):
         (400, {"message": "no", "param": "seed"}, "send_seed=False"),
         (400, {"message": "Use 'max_completion_tokens'.", "param": "max_tokens"}, "max_tokens_field="),
         (400, {"message": "no", "param": ["stop"]}, "extra_body"),
-        (418, {"message": "no"}, "shape='chat'"),
+        (422, {"detail": "Unexpected fields in the request: {'seed'}"}, "send_seed=False"),
+        (422, {"detail": [{"loc": ["body"], "msg": "odd"}]}, "shape='chat'"),
         (429, {"message": "no", "code": "insufficient_quota"}, "quota"),
     ],
 )
