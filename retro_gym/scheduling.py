@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from retro_gym.actors import Actor, ConcurrentActor, Reply, reply_all, reply_of
 from retro_gym.errors import ActorError
@@ -155,13 +155,16 @@ class _Desk:
     """Hands calls to their actors and brings back the answers, in whatever order they come."""
 
     def __init__(self) -> None:
+        self._submits: dict[int, bool] = {}  # whether an actor is concurrent, since looking takes a while
         self._waiting: dict[int, tuple[Actor, deque[_Call]]] = {}
         self._in_flight: dict[Future[Reply | ActorError], _Call] = {}
         self._done: queue.SimpleQueue[Future[Reply | ActorError]] = queue.SimpleQueue()
 
     def ask(self, actor: Actor, call: _Call) -> None:
-        if isinstance(actor, ConcurrentActor):
-            future = actor.submit(call.prompt)
+        if id(actor) not in self._submits:
+            self._submits[id(actor)] = isinstance(actor, ConcurrentActor)
+        if self._submits[id(actor)]:
+            future = cast(ConcurrentActor, actor).submit(call.prompt)
             self._in_flight[future] = call
             future.add_done_callback(self._done.put)
         else:

@@ -57,7 +57,7 @@ def actor_name(spec: ActorSpec, actor: Actor) -> str:
 
 
 def _is_openai(spec: ActorSpec) -> bool:
-    return isinstance(spec, str) and spec.startswith("openai:")
+    return isinstance(spec, str) and spec.startswith("openai:") and spec != "openai:"
 
 
 def _named(spec: ActorSpec, task_env: TaskEnv, options: Mapping[str, Any]) -> Actor:
