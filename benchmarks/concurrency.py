@@ -6,7 +6,8 @@ The server runs in a process of its own and takes 200 ms for a reply, at first a
 (median 200 ms, p99 2 s). Each side plays RetroHotpotQA with the scripted actor behind it, for the same time, in a
 process of its own:
 
-- side by side: `--envs` episodes at once, none of which waits for the turn of another one;
+- side by side: `--envs` episodes at once, none of which waits for another one (`retro_gym.scheduling`);
+- RetroVectorEnv: the same through Gymnasium's vector interface, where a step ends with the last of its trials;
 - lock step: a Gymnasium `SyncVectorEnv` of `--envs` task environments; the replies to all of them are asked for at
   once, and waited for, before every step;
 - single: one environment.
@@ -47,6 +48,7 @@ from retro_gym.prompts import Prompt
 from retro_gym.scheduling import Job, Plan, run_jobs
 from retro_gym.task_env import TaskEnv, as_task_env
 from retro_gym.trajectory import Turn
+from retro_gym.vector import RetroVectorEnv
 
 REFLECTION = "Look more carefully."  # gains nothing, so that every episode lasts for all of its trials
 
@@ -119,6 +121,15 @@ def side_by_side(config: Config, actor: Counted) -> None:
     run_jobs([Job(episodes(env, config.seed + i, actor), actor, env.stats) for i, env in enumerate(envs)])
 
 
+def vector_env(config: Config, actor: Counted) -> None:
+    """A RetroVectorEnv: no trial waits for another one's turn, only for the end of the step."""
+    envs = RetroVectorEnv(config.envs, task_env="HotpotQA-v0", actor=actor)
+    actor.begin(first_prompt(envs.envs[0].task_env))
+    envs.reset(seed=config.seed)
+    while not actor.over:
+        envs.step([REFLECTION] * config.envs)
+
+
 def single(config: Config, actor: Counted) -> None:
     """One environment."""
     env = RetroEnv("HotpotQA-v0", actor=actor)
@@ -150,6 +161,7 @@ def lock_step(config: Config, actor: Counted) -> None:
 
 SIDES: dict[str, Callable[[Config, Counted], None]] = {
     "side by side": side_by_side,
+    "RetroVectorEnv": vector_env,
     "lock step": lock_step,
     "single": single,
 }
