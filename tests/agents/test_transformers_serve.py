@@ -21,16 +21,40 @@ TEMPLATE = (
 
 
 @pytest.fixture(scope="module")
-def chat_model(tmp_path_factory, small_model):
-    """The small model of these tests with a chat template; its generation config samples, as published ones do."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def chat_model(tmp_path_factory):
+    """A small random Llama over bytes with a chat template; its generation config samples, as published ones do."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+    special = ["<pad>", "<s>", "</s>"]
+    words = [*special, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    tokenizer = Tokenizer(models.BPE({word: number for number, word in enumerate(words)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<s>", eos_token="</s>", chat_template=TEMPLATE
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=len(words),
+                hidden_size=32,
+                intermediate_size=64,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                max_position_embeddings=2_048,
+                initializer_range=0.3,
+                pad_token_id=0,
+                bos_token_id=1,
+                eos_token_id=2,
+            )
+        )
+    model.generation_config = GenerationConfig(do_sample=True, top_k=20, pad_token_id=0, bos_token_id=1, eos_token_id=2)
     folder = tmp_path_factory.mktemp("chat") / "model"
-    model, tokenizer = AutoModelForCausalLM.from_pretrained(small_model), AutoTokenizer.from_pretrained(small_model)
-    tokenizer.chat_template = TEMPLATE
-    assert model.generation_config.do_sample
     model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    fast.save_pretrained(folder)
     return folder
 
 
