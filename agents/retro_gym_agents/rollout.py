@@ -161,8 +161,9 @@ def _pay(envs: Sequence[RetroEnv], texts: Sequence[Sequence[str]], samples: Samp
 
 
 class Validation:
-    """Success after one greedy reflection on held-out tasks: what the best adapter is chosen by.
+    """Success after one reflection on held-out tasks: what the best adapter is chosen by.
 
+    Reflections are sampled, as the evaluation samples them: the likeliest ones stop improving long before.
     Trial 0 of each task is played once, here; every :meth:`success` branches off from the same failures.
 
     Args:
@@ -170,7 +171,7 @@ class Validation:
         env_kwargs: as for training, but of split ``"validation"`` and without a bank.
         actor: as for training.
         num_tasks: the first so many tasks of the split.
-        seed: of the trials.
+        seed: of the trials, and of the samples: the same ones at every validation.
 
     Raises:
         ConfigError: the environment cannot be made, or has no split of that name.
@@ -182,6 +183,7 @@ class Validation:
         kwargs = {name: value for name, value in env_kwargs.items() if name != "bank"}
         (env,) = make_envs(env_id, {**kwargs, "split": "validation"}, actor=actor, num=1, records=None)
         task_ids = env.task_env.task_ids("validation")[:num_tasks]
+        self._seed = derive_seed(seed, "validation")
         self._episodes = [Episode.start(env, id_, seed=derive_seed(seed, "validation", id_)) for id_ in task_ids]
 
     def success(self, reflector: Reflector) -> float:
@@ -193,7 +195,8 @@ class Validation:
         waiting = [episode for episode in self._episodes if episode.waits]
         solved = sum(episode.actor_error is None and episode.success[-1] for episode in self._episodes)
         played = solved
-        for episode, text in zip(waiting, reflector.reflect([one.observation for one in waiting]), strict=True):
+        texts = reflector.reflect([one.observation for one in waiting], greedy=False, seed=self._seed)
+        for episode, text in zip(waiting, texts, strict=True):
             (outcome,) = episode.env.branch([text])
             played += outcome.reward is not None
             solved += outcome.reward is not None and outcome.success
