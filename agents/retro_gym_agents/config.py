@@ -75,7 +75,8 @@ class TrainConfig:
     shuffle_rewards: bool = False
     """Permutes the rewards within the batch: a control that must not learn."""
     validate_every: int | None = None
-    """Updates between validations (greedy success on held-out tasks); they choose the adapter that is kept as best."""
+    """Updates between validations (success on held-out tasks); they choose the adapter that is kept as best: of equals
+    the last."""
     validation_tasks: int = 100
     """The first so many tasks of split ``validation``."""
     checkpoint_every: int = 10

@@ -174,8 +174,9 @@ def _pay(envs: Sequence[RetroEnv], texts: Sequence[Sequence[str]], samples: Samp
 
 
 class Validation:
-    """Success after one greedy reflection on held-out tasks: what the best adapter is chosen by.
+    """Success after one reflection on held-out tasks: what the best adapter is chosen by.
 
+    Reflections are sampled, as the evaluation samples them: the likeliest ones stop improving long before.
     Trial 0 of each task is played once, here; every :meth:`success` branches off from the same failures.
 
     Args:
@@ -183,7 +184,7 @@ class Validation:
         env_kwargs: as for training, but of split ``"validation"`` and without a bank.
         actor: the training environments' own, so that a budget or a tape is one for all.
         num_tasks: the first so many tasks of the split.
-        seed: of the trials.
+        seed: of the trials, and of the samples: the same ones at every validation.
 
     Raises:
         ConfigError: the environment cannot be made, or has no split of that name.
@@ -195,6 +196,7 @@ class Validation:
         kwargs = {name: value for name, value in env_kwargs.items() if name != "bank"}
         (env,) = make_envs(env_id, {**kwargs, "split": "validation"}, actor=actor, num=1, records=None)
         task_ids = env.task_env.task_ids("validation")[:num_tasks]
+        self._seed = derive_seed(seed, "validation")
         self._episodes = start_episodes(env, task_ids, [derive_seed(seed, "validation", id_) for id_ in task_ids])
 
     def success(self, reflector: Reflector) -> float:
@@ -206,7 +208,7 @@ class Validation:
         waiting = [episode for episode in self._episodes if episode.waits]
         solved = sum(episode.actor_error is None and episode.success[-1] for episode in self._episodes)
         played = solved
-        texts = reflector.reflect([one.observation for one in waiting])
+        texts = reflector.reflect([one.observation for one in waiting], greedy=False, seed=self._seed)
         plans = [episode.env.plan_branch([text]) for episode, text in zip(waiting, texts, strict=True)]
         for (outcome,) in run_plans([episode.env for episode in waiting], plans):
             played += outcome.reward is not None

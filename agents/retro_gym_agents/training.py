@@ -275,7 +275,7 @@ class TrainingRun:
         if self._validation is None:
             return {}
         success = self._validation.success(self.reflector)
-        if success > self._best_success:
+        if success >= self._best_success:
             self._best_success, self._best = success, self.reflector.adapter_state()
             replace_folder(self.config.output / "best", self.reflector.save)
         return {"validation_success": success}

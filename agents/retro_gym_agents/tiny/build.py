@@ -91,8 +91,15 @@ def build(config: BuildConfig) -> Path:
     Returns:
         The output folder.
     """
-    console = Console(stderr=True)
     torch.set_flush_denormal(True)  # sharp attention leaves denormal numbers, which are slow on CPUs
+    try:
+        _train(config, Console(stderr=True))
+    finally:
+        torch.set_flush_denormal(False)  # a setting of the whole process
+    return config.output
+
+
+def _train(config: BuildConfig, console: Console) -> None:
     batches = _batches(config)
     tokenizer, model = _begin(config, batches) if config.start is None else _load(config.start)
     console.print(f"{sum(p.numel() for p in model.parameters()):,} weights, {len(tokenizer):,} tokens")
@@ -120,7 +127,6 @@ def build(config: BuildConfig) -> Path:
     for split in ("validation", "test"):
         quality = measure(reflector, config.env_id, split=split, num_tasks=500, seed=config.seed + 1)
         console.print(f"{split}: {quality}")
-    return config.output
 
 
 def _begin(config: BuildConfig, batches: Iterator[list[_Lesson]]) -> tuple[Any, Any]:
