@@ -102,7 +102,8 @@ def test_options_reach_the_environment(capsys, tmp_path, actors):
     row = json.loads(file.read_text())
     assert row["num_tasks"] == 6
     assert (row["actor_errors"], row["prompt_tokens"], row["completion_tokens"]) == (2, 56, 24)
-    assert row["env_kwargs"] == {"actor": "python:actors_of_test_cli:half_dead_actor", "num_tasks": 6}
+    assert row["actor"] == "python:actors_of_test_cli:half_dead_actor"
+    assert row["env_kwargs"] == {"num_tasks": 6}
 
 
 def test_tasks_and_fold_reach_the_environment(capsys):

@@ -72,7 +72,8 @@ def test_an_evaluation_replays_to_the_byte(evaluate, tmp_path, capsys):
     code, replayed, records = evaluate("replayed", ReplayActor(tmp_path / "tape.jsonl"))
     assert code == 0
     assert replayed.read_bytes() == live.read_bytes()
-    assert records.read_bytes() == live_records.read_bytes()
+    # Rows are written as trials end, and calls in flight end in any order.
+    assert sorted(records.read_text().splitlines()) == sorted(live_records.read_text().splitlines())
     assert "was refused in call" in live_records.read_text()
     policies = json.loads(live.read_text())["policies"]
     assert all(policy["actor_errors"] > 0 for policy in policies)
