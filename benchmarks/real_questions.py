@@ -49,14 +49,14 @@ def main(config: Config) -> None:
     )
     names = ["none", "vague", "tiny", *([str(config.trained)] if config.trained else []), "oracle"]
     evaluations = evaluate_all(judged, [make_policy(name) for name in names])
-    evaluations.append(cross_validated(config, judged))
+    evaluations.append(cross_validated(config, judged, order=[task.task_id for task in evaluations[0].tasks]))
     print_tables(evaluations, Console())
     if config.json is not None:
         write_json(evaluations, config.json)
 
 
-def cross_validated(config: Config, judged: EvaluationConfig) -> Evaluation:
-    """One evaluation put together from all folds' test questions."""
+def cross_validated(config: Config, judged: EvaluationConfig, order: list[str]) -> Evaluation:
+    """One evaluation put together from all folds' test questions, in the order of the other evaluations."""
     parts = []
     with tempfile.TemporaryDirectory() as folder:
         for fold in range(config.folds):
@@ -73,7 +73,8 @@ def cross_validated(config: Config, judged: EvaluationConfig) -> Evaluation:
             )
             own = dataclasses.replace(judged, env_kwargs=kwargs)
             parts += evaluate_all(own, [make_policy(str(output))])
-    whole = tuple(task for part in parts for task in part.tasks)
+    found = {task.task_id: task for part in parts for task in part.tasks}
+    whole = tuple(found[task_id] for task_id in order)
     return dataclasses.replace(parts[0], config=judged, reflector="cross-validated", tasks=whole)
 
 
