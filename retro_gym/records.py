@@ -20,12 +20,13 @@ from typing import Any
 
 from retro_gym.errors import RecordError, one_line
 from retro_gym.jsonl import JsonLines, read_json_lines
-from retro_gym.trajectory import Outcome, Trajectory
+from retro_gym.trajectory import EndReason, Outcome, Trajectory
 
 __all__ = ["SCHEMA", "FailureBank", "RecordWriter", "read_records", "reflection_row", "trial_row"]
 
 SCHEMA = 1
 KINDS = ("trial", "reflection")
+_NO_FAILURE = tuple(end for end in EndReason if end.void or end is EndReason.SOLVED)
 
 
 def trial_row(trajectory: Trajectory, reflections: Sequence[str], *, episode: int, source: str) -> dict[str, Any]:
@@ -122,11 +123,8 @@ class FailureBank:
         self._failures: dict[str, list[Trajectory]] = {}
         self._keys: set[str] = set()
         for row in read_records(path, "trial"):
-            if (
-                row.get("trial") == 0
-                and not row.get("reflections")
-                and row.get("end") not in ("solved", "actor error", "budget")
-            ):
+            is_first = row.get("trial") == 0 and not row.get("reflections")
+            if is_first and row.get("end") not in _NO_FAILURE:
                 self._add(row)
         if not self._failures:
             raise RecordError(f"{self.path} holds no failed first trial. Collect some: retro-gym collect ENV_ID.")
