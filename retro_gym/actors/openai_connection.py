@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import dataclasses
+import functools
 import random
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -28,9 +30,7 @@ __all__ = ["Connection", "Limits", "shown_url"]
 
 _NO_KEY = "none"  # what local servers, which ask for no key, are sent: the client insists on one
 _AVOIDED = 5.0  # seconds for which an endpoint that could not be connected to is left alone
-_LANE = 64  # calls per connection pool: a pool looks through all of its connections at every request
 _DOUBLINGS = 4  # of the wait between attempts
-_UNREACHABLE = ("ConnectError", "ConnectTimeout")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Connection:
         budget: asked before every request.
 
     Raises:
-        MissingExtraError: openai or tenacity is not installed.
+        MissingExtraError: openai, aiohttp or tenacity is not installed.
     """
 
     def __init__(
@@ -72,17 +72,21 @@ class Connection:
         budget: Budget,
     ) -> None:
         try:
-            import httpx2  # what openai sends with
+            import aiohttp  # what openai sends with, and httpx2 around it: alone that costs twice the time for a call
+            import httpx2
             import openai
             import tenacity
         except ImportError as error:
             raise MissingExtraError(error.name or "openai", "openai") from error
-        self._openai, self._tenacity = openai, tenacity
+        self._aiohttp, self._openai, self._tenacity = aiohttp, openai, tenacity
         self._request, self._limits, self._budget = request, limits, budget
         self._key_env = key_env
+        self._unreachable = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
         trusted = httpx2.create_ssl_context()  # one for all, since it takes tens of milliseconds to make
-        self._endpoints = [_Endpoint(url, key, trusted) for url in urls]
+        self._endpoints = [_Endpoint(url, key, trusted, limits.max_in_flight) for url in urls]
         self._secrets = [secret for endpoint in self._endpoints for secret in endpoint.secrets]
+        self._asked: deque[tuple[Prompt, Future[Reply | ActorError]]] = deque()
+        self._woken = False
         self._room = asyncio.Semaphore(limits.max_in_flight)
         self._jitter = random.Random()  # its own: what users seed stays as they left it
         self._last_answer = 0.0
@@ -94,7 +98,12 @@ class Connection:
 
     def submit(self, prompt: Prompt) -> Future[Reply | ActorError]:
         """Sends one prompt and returns at once."""
-        return asyncio.run_coroutine_threadsafe(self._answer(prompt), self._loop)
+        future: Future[Reply | ActorError] = Future()
+        self._asked.append((prompt, future))
+        if not self._woken:  # one wake-up for all that is asked before the loop looks: each costs both threads a switch
+            self._woken = True
+            self._loop.call_soon_threadsafe(self._begin)
+        return future
 
     def close(self) -> None:
         """Gives up what is in flight and closes everything. May be called again, and from any thread."""
@@ -113,17 +122,32 @@ class Connection:
             loop.close()
 
     async def _shut(self) -> None:
+        self._begin()
         await asyncio.sleep(0)  # what has just been submitted begins, and can say how it ended
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for endpoint in self._endpoints:
-            await endpoint.close()
+            await endpoint.client.close()
         await self._loop.shutdown_asyncgens()
         await self._loop.shutdown_default_executor()
 
     # -- one call, in the loop's thread ----------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Starts what was asked. The flag falls first, so that nothing asked meanwhile is left behind."""
+        self._woken = False
+        while self._asked:
+            prompt, future = self._asked.popleft()
+            task = self._loop.create_task(self._answer(prompt))
+            task.add_done_callback(functools.partial(_hand_over, future))
+            future.add_done_callback(functools.partial(self._give_up, task))
+
+    def _give_up(self, task: asyncio.Task[Reply | ActorError], future: Future[Reply | ActorError]) -> None:
+        """Ends the work for a future that was cancelled, from whatever thread."""
+        if future.cancelled() and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(task.cancel)
 
     async def _answer(self, prompt: Prompt) -> Reply | ActorError:
         try:
@@ -182,10 +206,11 @@ class Connection:
 
     async def _send(self, endpoint: _Endpoint, body: dict[str, Any], seconds: float) -> bytes | Failure:
         """One request. What went wrong comes back as a value, so that no exception carries the request's headers."""
-        lane = endpoint.take()
+        endpoint.in_flight += 1
+        endpoint.served += 1
         try:
             async with asyncio.timeout(seconds):
-                answer: bytes = await lane.client.post(self._request.path, cast_to=bytes, body=body)
+                answer: bytes = await endpoint.client.post(self._request.path, cast_to=bytes, body=body)
         except TimeoutError:
             return Failure(f"no reply within {seconds:.3g} s", hurried=seconds < self._limits.timeout)
         except self._openai.APIStatusError as error:
@@ -193,10 +218,10 @@ class Connection:
             response = error.response
             content = self._clean(response.text).encode()
             return failed_status(response.status_code, response.headers, content, self._request, self._key_env)
-        except (self._openai.APIConnectionError, OSError) as error:
-            cause = error.__cause__ or error
-            said = self._clean(str(cause)) or type(cause).__name__
-            if type(cause).__name__ not in _UNREACHABLE:
+        except (self._openai.APIConnectionError, self._aiohttp.ClientError, OSError) as error:
+            causes = list(_causes(error))
+            said = self._clean(str(causes[-1])) or type(causes[-1]).__name__
+            if not any(isinstance(cause, self._unreachable) for cause in causes):
                 return Failure(f"connection lost: {said}")
             endpoint.down_until = self._loop.time() + _AVOIDED
             return Failure(f"no connection: {said}", unreachable=True)
@@ -204,7 +229,7 @@ class Connection:
             said = self._clean(str(error))
             return Failure(said, final=ActorError(f"the openai library cannot send the request: {said}"))
         finally:
-            endpoint.put(lane)
+            endpoint.in_flight -= 1
         endpoint.down_until = 0.0
         return answer
 
@@ -269,57 +294,42 @@ class Connection:
         return said
 
 
-class _Endpoint:
-    """One base URL, and the clients that call it."""
+def _hand_over(future: Future[Reply | ActorError], task: asyncio.Task[Reply | ActorError]) -> None:
+    if task.cancelled():
+        future.cancel()
+    if not future.set_running_or_notify_cancel():
+        return
+    error = task.exception()
+    if error is None:
+        future.set_result(task.result())
+    else:
+        future.set_exception(error)
 
-    def __init__(self, url: str | None, key: str | None, trusted: ssl.SSLContext) -> None:
+
+class _Endpoint:
+    """One base URL, and the client that calls it."""
+
+    def __init__(self, url: str | None, key: str | None, trusted: ssl.SSLContext, max_in_flight: int) -> None:
+        import httpx2
+        from openai import AsyncOpenAI, DefaultAioHttpClient, Timeout
+
         self.shown = shown_url(url)
         self.in_flight = self.served = 0
         self.down_until = 0.0
         """0 while it is up; else the time of the loop until which it is left alone."""
-        self._key, self._trusted = key or _NO_KEY, trusted
-        self._url, self._headers, login = _without_login(url)
+        url, headers, login = _without_login(url)
         self.secrets = [secret for secret in (key, *login) if secret]
         """What no message may show."""
-        self._lanes: list[_Lane] = []
-
-    def take(self) -> _Lane:
-        lane = min(self._lanes, key=lambda lane: lane.in_flight, default=None)
-        if lane is None or lane.in_flight >= _LANE:
-            lane = _Lane(self._client())
-            self._lanes.append(lane)
-        lane.in_flight += 1
-        self.in_flight += 1
-        self.served += 1
-        return lane
-
-    def put(self, lane: _Lane) -> None:
-        lane.in_flight -= 1
-        self.in_flight -= 1
-
-    def _client(self) -> AsyncOpenAI:
-        from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
-
         # Attempts are timed as a whole by the caller: the client's own limit would start anew with each chunk.
-        timeout = Timeout(None, connect=10.0)
-        return AsyncOpenAI(
-            base_url=self._url,
-            api_key=self._key,
-            default_headers=self._headers,
+        timeout, limits = Timeout(None, connect=10.0), httpx2.Limits(max_connections=max_in_flight)
+        self.client: AsyncOpenAI = AsyncOpenAI(
+            base_url=url,
+            api_key=key or _NO_KEY,
+            default_headers=headers,
             max_retries=0,
             timeout=timeout,
-            http_client=DefaultAsyncHttpxClient(verify=self._trusted, timeout=timeout),
+            http_client=DefaultAioHttpClient(verify=trusted, timeout=timeout, limits=limits),
         )
-
-    async def close(self) -> None:
-        for lane in self._lanes:
-            await lane.client.close()
-
-
-@dataclasses.dataclass(eq=False)
-class _Lane:
-    client: AsyncOpenAI
-    in_flight: int = 0
 
 
 @dataclasses.dataclass(eq=False)
@@ -334,6 +344,14 @@ class _Call:
     attempts: int = 0
     failure: Failure | None = None
     """The last one that says something about the server."""
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, what it was raised from, and so on to the first one."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
 
 
 class _AttemptError(Exception):

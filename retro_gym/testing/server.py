@@ -176,18 +176,12 @@ class ServerThread:
         self.counts["requests"] += 1
         self._waiting += 1
         self.counts["peak"] = max(self.counts["peak"], self._waiting)
-        delay = self.latency.draw(self._latencies)
-        if delay > 0:
-            asyncio.get_running_loop().call_later(delay, self._answer, connection, body, chat, fault)
-        else:
-            self._answer(connection, body, chat, fault)
+        due = asyncio.get_running_loop().time() + self.latency.draw(self._latencies)
+        status, answer = self._completion(body, chat=chat)  # the time that this takes is part of the latency
+        asyncio.get_running_loop().call_at(due, self._answer, connection, status, answer, fault)
 
-    def _answer(self, connection: _Connection, body: bytes, chat: bool, fault: Fault | None) -> None:
+    def _answer(self, connection: _Connection, status: int, answer: dict[str, Any], fault: Fault | None) -> None:
         self._waiting -= 1
-        try:
-            status, answer = self._completion(json.loads(body), chat=chat)
-        except (ValueError, DataError) as error:
-            status, answer = 400, error_body(f"This request cannot be read: {error}", "invalid_request_error")
         if status != 200:
             fault = None
         self.counts[fault.value if fault else "replies" if status == 200 else str(status)] += 1
@@ -196,9 +190,16 @@ class ServerThread:
         else:
             self._fail(connection, fault, answer)
 
-    def _completion(self, request: Any, *, chat: bool) -> tuple[int, dict[str, Any]]:
-        if not isinstance(request, dict):
-            raise DataError("it is not an object.")
+    def _completion(self, body: bytes, *, chat: bool) -> tuple[int, dict[str, Any]]:
+        try:
+            request = json.loads(body)
+            if not isinstance(request, dict):
+                raise DataError("it is not an object.")
+            return self._reply(request, chat=chat)
+        except (ValueError, DataError) as error:
+            return 400, error_body(f"This request cannot be read: {error}", "invalid_request_error")
+
+    def _reply(self, request: Mapping[str, Any], *, chat: bool) -> tuple[int, dict[str, Any]]:
         refused = next((name for name in self.rejects if request.get(name) is not None), None)
         if refused is not None:
             return 400, parameter_error(refused)
