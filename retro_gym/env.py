@@ -71,7 +71,8 @@ class RetroEnv(gym.Env[str, str]):
 
     ## Episode end
     ``terminated`` when a trial succeeds or ``max_reflections`` are spent. ``truncated`` when the actor fails: then
-    ``info["actor_error"]`` says why, the reward of 0.0 means nothing and the sample is to be dropped.
+    ``info["actor_error"]`` says why, ``info["end"]`` whether its budget was spent (``"budget"``), the reward of 0.0
+    means nothing and the sample is to be dropped.
 
     ## Arguments
     Those below; any other keyword argument goes to the task environment's constructor.
@@ -267,7 +268,8 @@ class RetroEnv(gym.Env[str, str]):
         flags = {"reflection_truncated": len(action) > self.max_reflection_chars}
         if outcome.reward is None:  # the state stays as it was; only the episode is over
             self._running = False
-            return observation, 0.0, False, True, {**self._info(), **flags, "actor_error": outcome.actor_error}
+            why = {"actor_error": outcome.actor_error, "end": outcome.trajectory.end.value}
+            return observation, 0.0, False, True, {**self._info(), **flags, **why}
         self._memory = self._memory.add(outcome.reflection)
         self._reflections = (*self._reflections, outcome.reflection)
         self._trajectory = outcome.trajectory

@@ -85,7 +85,7 @@ class Collection:
             unaided=self.unaided + sum(success[0] for success in played),
             reflections=self.reflections + sum(map(len, later)),
             helped=self.helped + sum(map(sum, later)),
-            errors=self.errors + sum(one.actor_error is not None for one in episodes),
+            errors=self.errors + sum(one.failed is not None for one in episodes),
             actor_calls=self.actor_calls + stats.calls,
             prompt_tokens=self.prompt_tokens + stats.prompt_tokens,
             completion_tokens=self.completion_tokens + stats.completion_tokens,
@@ -143,6 +143,6 @@ def _play(
 
 
 def _check_actor(episodes: Sequence[Episode]) -> None:
-    last = [episode.actor_error for episode in episodes[-_MAX_ERRORS:]]
+    last = [episode.failed for episode in episodes[-_MAX_ERRORS:]]
     if len(last) == _MAX_ERRORS and None not in last:
         raise ActorError(f"the actor failed in {_MAX_ERRORS} episodes in a row; the last time: {last[-1]}")

@@ -24,7 +24,18 @@ _FREE = (
     "log_every",
     "device",
     "micro_prompts",
-    "actor_kwargs",
+)
+_FREE_OF_THE_ACTOR = (
+    "api_key_env",
+    "base_url",
+    "batch_size",
+    "budget",
+    "device",
+    "max_in_flight",
+    "patience",
+    "record",
+    "retry_wait",
+    "timeout",
 )
 
 
@@ -43,7 +54,8 @@ class TrainConfig:
     actor: str = "scripted"
     """The frozen model that plays, as a spec: see ``retro_gym.make_actor``."""
     actor_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """Its options, of JSON types: base_url, temperature, budget and so on. A resumed run may have other ones."""
+    """Its options, of JSON types: base_url, temperature, budget and so on. A resumed run may find it elsewhere and give
+    it other limits and another budget."""
     reflector: str = "tiny"
     """The model that learns: ``tiny``, a folder (also one with an adapter, to go on from), or a name on the hub."""
     lora: LoraSettings = DEFAULT_LORA
@@ -119,4 +131,8 @@ class TrainConfig:
 
     def settings(self) -> dict[str, str]:
         """The fields that a run's result depends on, each as JSON text."""
-        return {name: json.dumps(value) for name, value in self.to_json().items() if name not in _FREE}
+        fields = self.to_json()
+        fields["actor_kwargs"] = {
+            name: value for name, value in self.actor_kwargs.items() if name not in _FREE_OF_THE_ACTOR
+        }
+        return {name: json.dumps(value, sort_keys=True) for name, value in fields.items() if name not in _FREE}

@@ -12,6 +12,7 @@ from retro_gym.env import RetroEnv
 from retro_gym.errors import ActorError, BudgetError, ConfigError, did_you_mean, one_line
 from retro_gym.scheduling import ActorStats, Plan
 from retro_gym.seeding import derive_seed
+from retro_gym.trajectory import EndReason
 from retro_gym.vector import run_plans
 from retro_gym_agents.policies import Policy
 
@@ -81,13 +82,13 @@ class Episode:
     returns: list[float] = dataclasses.field(default_factory=list)
     """By trial: the return of the last trial played by then."""
     reflections: list[str] = dataclasses.field(default_factory=list)
-    actor_error: str | None = None
-    """Why the actor failed, when it did. The episode is over then."""
+    failed: ActorError | None = None
+    """How the actor failed, when it did. The episode is over then."""
 
     @property
     def waits(self) -> bool:
         """Whether it needs a reflection."""
-        return self.actor_error is None and not self.success[-1]
+        return self.failed is None and not self.success[-1]
 
     def twin(self) -> Episode:
         """A copy that goes on by itself."""
@@ -100,17 +101,16 @@ class Episode:
         try:
             self.observation, info = yield from self.env.plan_reset(seed=self.seed, options={"task_id": self.task_id})
             self._note(info["success"], info["return"])
-        except BudgetError:
-            raise
         except ActorError as error:
-            self.actor_error = str(error)
+            self.failed = error
 
     def step(self, reflection: str) -> Plan[None]:
         """Plays the next trial with a reflection, as a plan."""
         self.observation, _, _, truncated, info = yield from self.env.plan_step(reflection)
         self.reflections.append(reflection)
         if truncated:
-            self.actor_error = info["actor_error"]
+            kind = BudgetError if info["end"] == EndReason.BUDGET else ActorError
+            self.failed = kind(info["actor_error"])
         else:
             self._note(info["success"], info["return"])
 
@@ -137,13 +137,14 @@ def play_next_trial(episodes: Sequence[Episode], policy: Policy, *, seed: int, p
         progress: told after each episode.
 
     Raises:
+        BudgetError: the actor's budget is spent; what was under way has been played to its end.
         ConfigError: the policy wrote another number of reflections than there are failures.
     """
     waiting = []
     for episode in episodes:
         if episode.waits:
             waiting.append(episode)
-        elif episode.actor_error is None:
+        elif episode.failed is None:
             episode.rest()
     if not waiting:
         return
@@ -169,7 +170,7 @@ def start_episodes(
         progress: told after each episode.
 
     Raises:
-        BudgetError: the actor's budget is spent.
+        BudgetError: the actor's budget is spent; what was under way has been played to its end.
     """
     episodes = [Episode(prototype.twin(), task_id, seed) for task_id, seed in zip(task_ids, seeds, strict=True)]
     _play(episodes, [episode.start() for episode in episodes], "trial 0", progress)
@@ -177,7 +178,7 @@ def start_episodes(
 
 
 def _play(episodes: Sequence[Episode], plans: Sequence[Plan[None]], what: str, progress: Progress) -> None:
-    """Runs the plans side by side and says how many have ended."""
+    """Runs the plans side by side and says how many have ended. A spent budget ends it when none is under way."""
     done = 0
 
     def counted(plan: Plan[None]) -> Plan[None]:
@@ -187,6 +188,9 @@ def _play(episodes: Sequence[Episode], plans: Sequence[Plan[None]], what: str, p
         progress(what, done, len(plans))
 
     run_plans([episode.env for episode in episodes], [counted(plan) for plan in plans])
+    for episode in episodes:
+        if isinstance(episode.failed, BudgetError):
+            raise episode.failed
 
 
 def total_stats(episodes: Sequence[Episode]) -> ActorStats:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from retro_gym.actors import actor_name
+from retro_gym.actors import actor_name, parameters_of
 from retro_gym.errors import ActorError, ConfigError
 from retro_gym.scheduling import ActorStats
 from retro_gym.seeding import derive_seed
@@ -94,6 +94,8 @@ class Evaluation:
     """In the order of the split."""
     actor: str
     """What the actor is called."""
+    actor_parameters: Mapping[str, str | int | float]
+    """What shapes its replies besides the prompts: temperature, max_tokens and so on, as far as it says."""
     stats: ActorStats
     """What the actor has cost, trial 0 included."""
     reflector_tokens: tuple[int, int] | None = None
@@ -227,6 +229,7 @@ def evaluate_all(
 
     Raises:
         ConfigError: the environment, the split or a policy is unknown or does not fit.
+        BudgetError: the actor's budget is spent.
     """
     names = [policy.name for policy in policies]
     if len(set(names)) < len(names):
@@ -270,7 +273,15 @@ def _play_on(config: EvaluationConfig, policy: Policy, starts: Sequence[Episode]
     after = _tokens(policy)
     tokens = None if before is None or after is None else (after[0] - before[0], after[1] - before[1])
     actor = actor_name(config.env_kwargs.get("actor", "scripted"), episodes[0].env.actor)
-    evaluation = Evaluation(config, policy.name, tuple(map(_result, episodes)), actor, total_stats(episodes), tokens)
+    evaluation = Evaluation(
+        config,
+        policy.name,
+        tuple(map(_result, episodes)),
+        actor,
+        parameters_of(episodes[0].env.actor),
+        total_stats(episodes),
+        tokens,
+    )
     for episode in episodes:
         episode.close()
     return evaluation
@@ -287,5 +298,5 @@ def _result(episode: Episode) -> TaskResult:
         tuple(episode.success),
         tuple(episode.returns),
         tuple(episode.reflections),
-        episode.actor_error,
+        None if episode.failed is None else str(episode.failed),
     )

@@ -151,6 +151,7 @@ def _flat(evaluation: Evaluation) -> dict[str, Any]:
         "num_tasks": len(evaluation.tasks),
         "trials": config.trials,
         "actor": evaluation.actor,
+        "actor_parameters": dict(evaluation.actor_parameters),
         "env_kwargs": {
             key: value
             for key, value in sorted(config.env_kwargs.items())

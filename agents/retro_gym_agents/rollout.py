@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from retro_gym.env import RetroEnv
 from retro_gym.errors import ActorError, BudgetError, ConfigError
 from retro_gym.records import RecordWriter
 from retro_gym.seeding import derive_seed
-from retro_gym.trajectory import EndReason
+from retro_gym.trajectory import EndReason, Outcome
 from retro_gym.vector import run_plans
 from retro_gym_agents.advantages import masked_mean
 from retro_gym_agents.episodes import make_retro_env, start_episodes
@@ -162,15 +162,19 @@ def collect(
 def _pay(envs: Sequence[RetroEnv], texts: Sequence[Sequence[str]], samples: Samples) -> Round:
     groups = run_plans(envs, [env.plan_branch(group) for env, group in zip(envs, texts, strict=True)])
     outcomes = [outcome for group in groups for outcome in group]
-    for outcome in outcomes:
-        if outcome.trajectory.end is EndReason.BUDGET:
-            raise BudgetError(str(outcome.trajectory.error))
+    _check_budget(outcomes)
     return Round(
         samples,
         torch.tensor([outcome.reward or 0.0 for outcome in outcomes]),
         torch.tensor([outcome.reward is not None for outcome in outcomes]),
         torch.tensor([outcome.success for outcome in outcomes]),
     )
+
+
+def _check_budget(outcomes: Iterable[Outcome]) -> None:
+    for outcome in outcomes:
+        if outcome.trajectory.end is EndReason.BUDGET:
+            raise BudgetError(str(outcome.trajectory.error))
 
 
 class Validation:
@@ -204,13 +208,16 @@ class Validation:
 
         Raises:
             ActorError: the actor failed on every task.
+            BudgetError: its budget is spent.
         """
         waiting = [episode for episode in self._episodes if episode.waits]
-        solved = sum(episode.actor_error is None and episode.success[-1] for episode in self._episodes)
+        solved = sum(episode.failed is None and episode.success[-1] for episode in self._episodes)
         played = solved
         texts = reflector.reflect([one.observation for one in waiting], greedy=False, seed=self._seed)
         plans = [episode.env.plan_branch([text]) for episode, text in zip(waiting, texts, strict=True)]
-        for (outcome,) in run_plans([episode.env for episode in waiting], plans):
+        outcomes = [outcome for (outcome,) in run_plans([episode.env for episode in waiting], plans)]
+        _check_budget(outcomes)
+        for outcome in outcomes:
             played += outcome.reward is not None
             solved += outcome.reward is not None and outcome.success
         if not played:

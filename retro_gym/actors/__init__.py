@@ -17,6 +17,7 @@ from retro_gym.actors.hf import HfActor
 from retro_gym.actors.parsing import parse_reply, split_reasoning
 from retro_gym.actors.replay import RecordingActor, ReplayActor
 from retro_gym.actors.specs import actor_name, make_actor
+from retro_gym.actors.tape import parameters_of
 
 if TYPE_CHECKING:
     from retro_gym.actors.openai import OpenAIActor
@@ -37,6 +38,7 @@ __all__ = [
     "Spent",
     "actor_name",
     "make_actor",
+    "parameters_of",
     "parse_reply",
     "reply_all",
     "reply_of",

@@ -12,7 +12,7 @@ import numpy as np
 
 from retro_gym.actors.base import Reply
 from retro_gym.actors.loading import check_dtype, context_of, end_ids_of, load_causal_lm
-from retro_gym.actors.parsing import split_reasoning
+from retro_gym.actors.parsing import cut_at, split_reasoning
 from retro_gym.errors import ActorError, ConfigError, MissingExtraError, PromptTooLongError, did_you_mean, one_line
 from retro_gym.prompts import PROMPT_SHAPES, Prompt, PromptShape
 
@@ -289,8 +289,8 @@ class _Row:
     def read(self, text: str) -> tuple[str, str, bool]:
         """Answer, reasoning, and whether a stop text ended the answer; a stop text ends no reasoning."""
         answer, reasoning = split_reasoning(_THINK + text if self.thinks else text)
-        found = [at for stop in self.prompt.stop if stop and (at := answer.find(stop)) >= 0]
-        return answer[: min(found)] if found else answer, reasoning, bool(found)
+        cut = cut_at(answer, self.prompt.stop)
+        return cut, reasoning, len(cut) < len(answer)
 
 
 class _Ends:

@@ -12,11 +12,11 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 from retro_gym.actors.base import Reply
-from retro_gym.actors.parsing import split_reasoning
+from retro_gym.actors.parsing import cut_at, split_reasoning
 from retro_gym.errors import ActorError, PromptTooLongError, one_line
 from retro_gym.prompts import Prompt, PromptShape
 
-__all__ = ["Failure", "MalformedReplyError", "Request", "cut_at", "failed_status", "read_reply", "retry_after"]
+__all__ = ["Failure", "MalformedReplyError", "Request", "failed_status", "read_reply", "retry_after"]
 
 _MAX_STOPS = 4  # the API's own limit
 _SAID = 300  # characters of a server's message that an error shows
@@ -134,13 +134,6 @@ def read_reply(body: bytes, stop: tuple[str, ...] = ()) -> Reply:
         _count(usage, "completion_tokens"),
         "\n".join(part for part in (*map(_valid, noted), thought) if part),
     )
-
-
-def cut_at(text: str, stop: tuple[str, ...]) -> str:
-    """The text up to the first of the stop texts."""
-    for end in stop:
-        text = text.partition(end)[0]
-    return text
 
 
 def _message(message: dict[str, Any]) -> tuple[list[str], str]:

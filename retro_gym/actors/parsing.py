@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-__all__ = ["parse_reply", "split_reasoning"]
+__all__ = ["cut_at", "parse_reply", "split_reasoning"]
 
 _ACTION_LINE = re.compile(r"^[ \t]*Action[ \t]*\d*[ \t]*:[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
 _LEADING_REASONING = re.compile(r"\s*<think>(.*?)(?:</think>\s*|\Z)", re.DOTALL)
@@ -26,6 +27,16 @@ def parse_reply(text: str) -> tuple[str, str]:
         return "", _THOUGHT_LABEL.sub("", text).strip()
     thought = _THOUGHT_LABEL.sub("", text[: found.start()])
     return " ".join(thought.split()), found.group(1)
+
+
+def cut_at(text: str, stop: Sequence[str]) -> str:
+    """The text up to where the first of the stop texts begins.
+
+    >>> cut_at("Finish[yes] and so on", ("so", " and"))
+    'Finish[yes]'
+    """
+    found = [at for end in stop if end and (at := text.find(end)) >= 0]
+    return text[: min(found)] if found else text
 
 
 def split_reasoning(text: str) -> tuple[str, str]:

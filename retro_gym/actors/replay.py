@@ -13,11 +13,11 @@ from typing import Any, Self
 from retro_gym.actors.base import Actor, ConcurrentActor, Reply, reply_all, reply_of
 from retro_gym.actors.secrets import mask, secrets_of
 from retro_gym.actors.tape import (
-    PARAMETERS,
     Tape,
     as_text,
     common_length,
     key_of,
+    parameters_of,
     read_tape,
     reply_of_row,
     row_of,
@@ -49,9 +49,8 @@ class RecordingActor:
     An unpickled one appends to the same file; it is not meant for several processes at once.
 
     Args:
-        actor: the actor. Where it has ``parameters``, a mapping, those in
-            :data:`~retro_gym.actors.tape.PARAMETERS` go into the header;
-            its ``"shape"`` says whether it is shown text or messages.
+        actor: the actor. What :func:`~retro_gym.actors.tape.parameters_of` says of it goes into the header; its
+            ``"shape"`` says whether it is shown text or messages.
         path: the tape. One that exists is appended to. It is opened at the first reply.
         name: what reports are to call the actor, in a replay as well; its spec.
 
@@ -92,9 +91,7 @@ class RecordingActor:
     @property
     def parameters(self) -> dict[str, Any]:
         """What the tape's header says of the wrapped actor."""
-        given = getattr(self.actor, "parameters", None)
-        own = {"actor": self._name, **(given if isinstance(given, Mapping) else {})}
-        return {name: own[name] for name in PARAMETERS if isinstance(own.get(name), str | int | float)}
+        return {**({"actor": self._name} if self._name is not None else {}), **parameters_of(self.actor)}
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
         """The actor's replies, each on the tape before it is handed on."""

@@ -1,7 +1,8 @@
 """Tapes: what stands on them, and how it is written and read.
 
 A tape (cassette) is an append-only JSONL file. Its first line, and the first that every further recorder adds, is a
-header: ``cassette`` (this version: 1) and the actor's ``parameters``. Every other line is a call:
+header: ``cassette`` (this version: 1) and the actor's ``parameters``, its spec among them as ``actor``. Every other
+line is a call:
 
 - ``asked``: the call's number in its recording, in the order of asking; the lines stand in the order of the answers;
 - ``key``: a digest of all that the actor was shown, of the stop texts and of the seed;
@@ -36,6 +37,7 @@ __all__ = [
     "as_text",
     "common_length",
     "key_of",
+    "parameters_of",
     "read_tape",
     "reply_of_row",
     "row_of",
@@ -46,7 +48,6 @@ CASSETTE = 1
 """The version of the format."""
 
 PARAMETERS = (
-    "actor",
     "dtype",
     "max_new_tokens",
     "max_tokens",
@@ -57,7 +58,7 @@ PARAMETERS = (
     "temperature",
     "top_p",
 )
-"""What a header may hold of an actor's ``parameters``; all else, addresses and keys above all, is left out."""
+"""What headers and reports may hold of an actor's ``parameters``: all but addresses, keys and the like."""
 
 
 class Tape:
@@ -123,6 +124,13 @@ def read_tape(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, Any
         yield number, row, reply
     if number == 0:
         raise RecordError(f"{where} is empty. Record a tape first: RecordingActor(actor, path).")
+
+
+def parameters_of(actor: object) -> dict[str, str | int | float]:
+    """What shapes an actor's replies besides the prompts, as far as it says so and all may see it."""
+    given = getattr(actor, "parameters", None)
+    own = given if isinstance(given, Mapping) else {}
+    return {name: own[name] for name in PARAMETERS if isinstance(own.get(name), str | int | float)}
 
 
 def shown(prompt: Prompt, *, chat: bool) -> dict[str, Any]:

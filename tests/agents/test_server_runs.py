@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from retro_gym.actors import make_actor
-from retro_gym.errors import BudgetError
+from retro_gym.errors import BudgetError, CheckpointError
 from retro_gym.task_env import as_task_env
 from retro_gym.testing.faults import PASSING_FAULTS, Faults
 from retro_gym.testing.server import ServerThread
@@ -144,7 +144,9 @@ def test_a_recorded_evaluation_replays_with_the_server_gone(scripted, tmp_path, 
     assert code == 0
     assert live.read_bytes() == again.read_bytes()
     assert out == out_again
-    assert json.loads(live.read_text())["policies"][0]["actor"] == "openai:any"
+    told = json.loads(live.read_text())["policies"][0]
+    assert told["actor"] == "openai:any"
+    assert told["actor_parameters"] == {"model": "any", "shape": "chat", "temperature": 0.0, "max_tokens": 512}
     assert all(KEY not in path.read_text() for path in tmp_path.iterdir())
     assert KEY not in out + caplog.text
 
@@ -168,8 +170,24 @@ def test_what_a_user_can_get_wrong(words, told, capsys):
     assert "Traceback" not in error
 
 
-def test_a_budget_for_the_scripted_actor(capsys):
-    words = ["evaluate", ENV, "--reflector", "none", "--num-tasks", 5, "--max-actor-calls", 3]
-    code, _, error = run(capsys, *words)
-    assert code == 2
-    assert "the budget of calls is spent" in error
+def test_a_budget_ends_an_evaluation_at_whatever_trial(capsys, tmp_path):
+    words = ["evaluate", ENV, "--reflector", "none", "--num-tasks", 5]
+    calls = []
+    for trials in (0, 1):
+        assert run(capsys, *words, "--trials", trials, "--json", tmp_path / "whole.json")[0] == 0
+        calls.append(json.loads((tmp_path / "whole.json").read_text())["actor_calls"])
+    assert calls[0] < calls[1] - 1
+    for enough_for in (calls[0] - 1, calls[1] - 1):
+        limits = ["--trials", 1, "--max-actor-calls", enough_for, "--max-error-rate", 0.9]
+        code, _, error = run(capsys, *words, *limits)
+        assert code == 2
+        assert "the budget of calls is spent" in error
+    assert run(capsys, *words, "--trials", 1, "--max-actor-calls", calls[1])[0] == 0
+
+
+def test_another_temperature_is_another_run(scripted, tmp_path):
+    with ServerThread(scripted) as server:
+        reinforce.train(config(tmp_path / "run", **through(server.base_url, temperature=0.5)))
+        other = config(tmp_path / "run", resume=True, updates=5, **through(server.base_url, temperature=1.0))
+        with pytest.raises(CheckpointError, match="actor_kwargs"):
+            reinforce.train(other)

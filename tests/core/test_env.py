@@ -230,6 +230,7 @@ def test_a_failed_actor_is_never_a_reward_of_zero():
     after, reward, terminated, truncated, info = env.step("red")
     assert (reward, terminated, truncated) == (0.0, False, True)
     assert info.pop("actor_error") == "no connection (simulated)"
+    assert info.pop("end") == "actor error"
     assert info.pop("reflection_truncated") is False
     before.pop("skipped")
     assert info == before  # the state stays as it was
