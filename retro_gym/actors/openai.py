@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from retro_gym.actors.base import Reply
 from retro_gym.actors.budget import Budget
-from retro_gym.actors.openai_connection import Connection, Limits, shown_url
+from retro_gym.actors.openai_connection import Connection, Limits
+from retro_gym.actors.openai_endpoint import shown_url
 from retro_gym.actors.openai_wire import Request
 from retro_gym.errors import ActorError, ConfigError, did_you_mean, one_line
 from retro_gym.prompts import PROMPT_SHAPES, Prompt, PromptShape

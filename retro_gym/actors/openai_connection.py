@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import dataclasses
 import functools
 import random
@@ -12,23 +11,19 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 from retro_gym.actors.base import Reply
 from retro_gym.actors.budget import Budget
+from retro_gym.actors.openai_endpoint import Endpoint
 from retro_gym.actors.openai_wire import Failure, MalformedReplyError, Request, failed_status, read_reply
 from retro_gym.errors import ActorError, MissingExtraError
 from retro_gym.prompts import Prompt
 
 if TYPE_CHECKING:
-    import ssl
-
     import tenacity
-    from openai import AsyncOpenAI
 
-__all__ = ["Connection", "Limits", "shown_url"]
+__all__ = ["Connection", "Limits"]
 
-_NO_KEY = "none"  # what local servers, which ask for no key, are sent: the client insists on one
 _AVOIDED = 5.0  # seconds for which an endpoint that could not be connected to is left alone
 _DOUBLINGS = 4  # of the wait between attempts
 
@@ -72,18 +67,18 @@ class Connection:
         budget: Budget,
     ) -> None:
         try:
-            import aiohttp  # what openai sends with, and httpx2 around it: alone that costs twice the time for a call
+            import aiohttp
             import httpx2
-            import openai
+            import openai  # noqa: F401 - for the endpoints
             import tenacity
         except ImportError as error:
             raise MissingExtraError(error.name or "openai", "openai") from error
-        self._aiohttp, self._openai, self._tenacity = aiohttp, openai, tenacity
+        self._aiohttp, self._httpx2, self._tenacity = aiohttp, httpx2, tenacity
         self._request, self._limits, self._budget = request, limits, budget
         self._key_env = key_env
         self._unreachable = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
         trusted = httpx2.create_ssl_context()  # one for all, since it takes tens of milliseconds to make
-        self._endpoints = [_Endpoint(url, key, trusted, limits.max_in_flight) for url in urls]
+        self._endpoints = [Endpoint(url, request.path, key, trusted, limits.max_in_flight) for url in urls]
         self._secrets = [secret for endpoint in self._endpoints for secret in endpoint.secrets]
         self._asked: deque[tuple[Prompt, Future[Reply | ActorError]]] = deque()
         self._woken = False
@@ -129,7 +124,7 @@ class Connection:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for endpoint in self._endpoints:
-            await endpoint.client.close()
+            await endpoint.close()
         await self._loop.shutdown_asyncgens()
         await self._loop.shutdown_default_executor()
 
@@ -204,34 +199,32 @@ class Connection:
             call.failure = result
         raise _AttemptError(result)
 
-    async def _send(self, endpoint: _Endpoint, body: dict[str, Any], seconds: float) -> bytes | Failure:
+    async def _send(self, endpoint: Endpoint, body: dict[str, Any], seconds: float) -> bytes | Failure:
         """One request. What went wrong comes back as a value, so that no exception carries the request's headers."""
         endpoint.in_flight += 1
         endpoint.served += 1
         try:
             async with asyncio.timeout(seconds):
-                answer: bytes = await endpoint.client.post(self._request.path, cast_to=bytes, body=body)
+                response = await endpoint.post(body)
         except TimeoutError:
             return Failure(f"no reply within {seconds:.3g} s", hurried=seconds < self._limits.timeout)
-        except self._openai.APIStatusError as error:
-            endpoint.down_until = 0.0
-            response = error.response
-            content = self._clean(response.text).encode()
-            return failed_status(response.status_code, response.headers, content, self._request, self._key_env)
-        except (self._openai.APIConnectionError, self._aiohttp.ClientError, OSError) as error:
+        except (self._httpx2.InvalidURL, self._httpx2.UnsupportedProtocol) as error:
+            said = self._clean(str(error))
+            return Failure(said, final=ActorError(f"{endpoint.shown} cannot be asked: {said}. Correct base_url."))
+        except (self._httpx2.HTTPError, self._aiohttp.ClientError, OSError) as error:
             causes = list(_causes(error))
             said = self._clean(str(causes[-1])) or type(causes[-1]).__name__
             if not any(isinstance(cause, self._unreachable) for cause in causes):
                 return Failure(f"connection lost: {said}")
             endpoint.down_until = self._loop.time() + _AVOIDED
             return Failure(f"no connection: {said}", unreachable=True)
-        except self._openai.OpenAIError as error:
-            said = self._clean(str(error))
-            return Failure(said, final=ActorError(f"the openai library cannot send the request: {said}"))
         finally:
             endpoint.in_flight -= 1
         endpoint.down_until = 0.0
-        return answer
+        if response.is_success:
+            return response.content
+        content = self._clean(response.text).encode()
+        return failed_status(response.status_code, response.headers, content, self._request, self._key_env)
 
     def _read(self, answer: bytes, stop: tuple[str, ...]) -> Reply | Failure:
         try:
@@ -239,7 +232,7 @@ class Connection:
         except MalformedReplyError as error:
             return Failure(self._clean(str(error)))
 
-    def _choose(self) -> _Endpoint:
+    def _choose(self) -> Endpoint:
         """The endpoint with the least in flight; those that are down are tried one call at a time, now and then."""
         now = self._loop.time()
         for endpoint in self._endpoints:
@@ -306,32 +299,6 @@ def _hand_over(future: Future[Reply | ActorError], task: asyncio.Task[Reply | Ac
         future.set_exception(error)
 
 
-class _Endpoint:
-    """One base URL, and the client that calls it."""
-
-    def __init__(self, url: str | None, key: str | None, trusted: ssl.SSLContext, max_in_flight: int) -> None:
-        import httpx2
-        from openai import AsyncOpenAI, DefaultAioHttpClient, Timeout
-
-        self.shown = shown_url(url)
-        self.in_flight = self.served = 0
-        self.down_until = 0.0
-        """0 while it is up; else the time of the loop until which it is left alone."""
-        url, headers, login = _without_login(url)
-        self.secrets = [secret for secret in (key, *login) if secret]
-        """What no message may show."""
-        # Attempts are timed as a whole by the caller: the client's own limit would start anew with each chunk.
-        timeout, limits = Timeout(None, connect=10.0), httpx2.Limits(max_connections=max_in_flight)
-        self.client: AsyncOpenAI = AsyncOpenAI(
-            base_url=url,
-            api_key=key or _NO_KEY,
-            default_headers=headers,
-            max_retries=0,
-            timeout=timeout,
-            http_client=DefaultAioHttpClient(verify=trusted, timeout=timeout, limits=limits),
-        )
-
-
 @dataclasses.dataclass(eq=False)
 class _Call:
     """One prompt, until it is answered or given up."""
@@ -360,27 +327,3 @@ class _AttemptError(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.said)
         self.failure = failure
-
-
-def shown_url(url: str | None) -> str:
-    """An endpoint's URL as messages show it: without a login and without parameters, which may be secret.
-
-    >>> shown_url("https://me:secret@host:8000/v1?token=x")
-    'https://host:8000/v1'
-    """
-    if url is None:
-        return "the OpenAI API"
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
-def _without_login(url: str | None) -> tuple[str | None, dict[str, str], tuple[str, ...]]:
-    """The URL without a login, which would be logged with every request; the header in its place; what is secret."""
-    parts = urlsplit(url or "")
-    login, _, host = parts.netloc.rpartition("@")
-    if not login:
-        return url, {}, ()
-    plain = unquote(login)
-    token = base64.b64encode(plain.encode()).decode()
-    secrets = (token, login, plain, plain.partition(":")[2])
-    return urlunsplit(parts._replace(netloc=host)), {"Authorization": f"Basic {token}"}, secrets
