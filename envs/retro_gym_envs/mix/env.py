@@ -131,7 +131,7 @@ class MixEnv(TaskEnv):
         return self.envs[self._name].prompt
 
     @property
-    def max_turns(self) -> int:  # type: ignore[override]
+    def max_turns(self) -> int:
         """Of the environment whose task is played; setting it sets it for all."""
         return self.envs[self._name].max_turns
 
@@ -225,7 +225,7 @@ def _interleaved(sizes: tuple[int, ...], weights: tuple[float, ...]) -> list[tup
     [(0, 0), (1, 0), (1, 1), (0, 1), (1, 2), (1, 3), (0, 2), (1, 4), (1, 5), (0, 3), (1, 6), (1, 7)]
     """
     counts = [0] * len(sizes)
-    order = []
+    order: list[tuple[int, int]] = []
     while True:
         which = min(range(len(sizes)), key=lambda i: ((counts[i] + 0.5) / weights[i], i))
         if counts[which] == sizes[which]:
