@@ -26,6 +26,7 @@ from retro_gym_envs.webshop.reading import (
     query_of,
     read_reflection,
 )
+from retro_gym_envs.webshop.wares import OPTIONS
 
 __all__ = ["ScriptedShopActor"]
 
@@ -79,9 +80,8 @@ def _read_prompt(text: str) -> _View:
 def _decide(view: _View) -> tuple[str, str]:
     """Thought and action for the next turn."""
     page, advice = view.page, view.advice
-    if not page:
-        query = advice.query or query_of(view.instruction)
-        return "I search for it.", f"search[{query}]"
+    if not page or page.startswith("WebShop"):
+        return _search(view)
     hits = hits_on(page)
     if hits:
         return _from_results(view, hits)
@@ -89,11 +89,20 @@ def _decide(view: _View) -> tuple[str, str]:
     if item is None:
         return "Nothing was found.", "click[Back to Search]"
     clicked = {action for action, _ in view.turns}
-    for value in advised_values(advice, item.offered):
+    for value in advised_values(advice, [text for text in item.offered if text not in OPTIONS]):
         action = f"click[{value}]"
         if action not in clicked:
             return f"It should be {value}.", action
     return "I buy it.", f"click[{BUY}]"
+
+
+def _search(view: _View) -> tuple[str, str]:
+    """What the advice says to search for, then the thing itself, then its last word: the first that was not tried."""
+    thing = query_of(view.instruction)
+    tried = {action for action, _ in view.turns}
+    queries = [query for query in (view.advice.query, thing, thing.split()[-1]) if query]
+    actions = [f"search[{query}]" for query in queries]
+    return "I search for it.", next((action for action in actions if action not in tried), actions[-1])
 
 
 def _from_results(view: _View, hits: list[Hit]) -> tuple[str, str]:

@@ -18,10 +18,11 @@ _HITS = 50  # products that a search finds at most, as in WebShop
 _QUERY_CHARS = 500  # of a query that are looked at
 _CACHED_QUERIES = 4_096
 _WORD = re.compile(r"[^\W_]+")
-_STOP_WORDS = frozenset(
+_LUCENE_STOP_WORDS = (
     "a an and are as at be but by for if in into is it no not of on or such that the their then there these they "
-    "this to was will with".split()  # what Lucene's English analyser leaves out
+    "this to was will with"
 )
+_STOP_WORDS = frozenset(_LUCENE_STOP_WORDS.split())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,8 +101,8 @@ class Catalog:
 
     >>> from retro_gym_envs.webshop.world import BuiltinShops
     >>> catalog = BuiltinShops(0).catalog("test-0000")
-    >>> len(catalog.search("canvas backpack"))
-    50
+    >>> catalog.search("canvas backpack")[0].query
+    'backpack'
     """
 
     def __init__(self, products: Iterable[Product]) -> None:

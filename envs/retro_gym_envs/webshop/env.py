@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,8 +15,10 @@ from retro_gym.spaces import UnicodeText
 from retro_gym.task_env import ReflectionCheck, TaskEnv
 from retro_gym.trajectory import Trajectory
 from retro_gym_envs.webshop.catalog import Catalog, Goal, ShopTasks
-from retro_gym_envs.webshop.pages import BUY, NEXT, PREVIOUS, SUB_PAGES, TO_SEARCH, LocalShop, Page, Shop
+from retro_gym_envs.webshop.files import ShopPaths, load_shop
+from retro_gym_envs.webshop.pages import BUY, NEXT, PREVIOUS, SUB_PAGES, TO_SEARCH, LocalShop, Shop
 from retro_gym_envs.webshop.prompt import WEBSHOP_PROMPT
+from retro_gym_envs.webshop.server import RemoteTasks
 
 __all__ = ["WebShopEnv"]
 
@@ -26,6 +27,7 @@ _INVALID = "Invalid action!"
 _MAX_OBSERVATION = 12_000  # characters; a page of ten public products has about 2,500
 _MAX_ACTION = 1_000  # characters; a longer action is played all the same
 _MAX_QUERY = 500  # characters of a search that count
+_SERVER_GOALS = 12_087  # of WebShop's full data, written by people
 
 
 class WebShopEnv(TaskEnv):
@@ -89,7 +91,7 @@ class WebShopEnv(TaskEnv):
     def __init__(
         self,
         *,
-        tasks: str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]] | None = None,
+        tasks: ShopPaths | None = None,
         server: str | None = None,
         num_goals: int | None = None,
         world_seed: int = 0,
@@ -104,8 +106,8 @@ class WebShopEnv(TaskEnv):
             raise ConfigError("tasks and server are both given; a server has its own products. Leave one of them out.")
         if num_goals is not None and server is None:
             raise ConfigError("num_goals is the number of a server's goals; without server=… leave it out.")
-        self._server = None if server is None else _remote(server, num_goals)
-        self._tasks = self._server.tasks if self._server else _builtin(world_seed) if tasks is None else _loaded(tasks)
+        self._server = None if server is None else RemoteTasks(server, num_goals or _SERVER_GOALS)
+        self._tasks: ShopTasks = self._server or (_builtin(world_seed) if tasks is None else load_shop(tasks))
         self.observation_space = UnicodeText(_MAX_OBSERVATION)
         self.action_space = UnicodeText(_MAX_ACTION)
         self._task_id: str | None = None
@@ -316,9 +318,3 @@ def _builtin(world_seed: int) -> ShopTasks:
     from retro_gym_envs.webshop.world import BuiltinShops
 
     return BuiltinShops(world_seed)
-
-
-def _loaded(tasks):
-    raise NotImplementedError
-def _remote(server, num):
-    raise NotImplementedError

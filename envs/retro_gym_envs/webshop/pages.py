@@ -10,7 +10,19 @@ from typing import Any, Literal, Protocol, TypeAlias
 from retro_gym_envs.webshop.catalog import Catalog, Goal, Product
 from retro_gym_envs.webshop.reward import score
 
-__all__ = ["BUY", "NEXT", "PREVIOUS", "SEPARATOR", "SUB_PAGES", "TO_SEARCH", "LocalShop", "Page", "PageKind", "Shop", "done_page"]
+__all__ = [
+    "BUY",
+    "NEXT",
+    "PREVIOUS",
+    "SEPARATOR",
+    "SUB_PAGES",
+    "TO_SEARCH",
+    "LocalShop",
+    "Page",
+    "PageKind",
+    "Shop",
+    "done_page",
+]
 
 SEPARATOR = " [SEP] "
 TO_SEARCH, NEXT, PREVIOUS, BUY = "Back to Search", "Next >", "< Prev", "Buy Now"
@@ -119,13 +131,12 @@ class LocalShop:
         product = self._product(asin)
         match name:
             case "Description":
-                told = (product.description,) if product.description else ("No Description",)
+                told = [product.description or "No Description"]
             case "Features":
-                told = product.bullets or ("No Features",)
+                told = [*product.bullets] or ["No Features"]
             case _:
-                told = tuple(f'"{title}" {stars} {text}' for title, stars, text in product.reviews)
-                told = told or ("No reviews found",)
-        return Page("sub", (TO_SEARCH, PREVIOUS, *told), (TO_SEARCH, PREVIOUS))
+                told = [f'"{title}" {stars} {text}' for title, stars, text in product.reviews] or ["No reviews found"]
+        return Page("sub", (TO_SEARCH, PREVIOUS, *(" ".join(text.split()) for text in told)), (TO_SEARCH, PREVIOUS))
 
     def buy(self, asin: str, options: Mapping[str, str]) -> Page:
         """The reward, to two decimals in the text."""

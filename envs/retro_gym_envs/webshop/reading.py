@@ -1,4 +1,4 @@
-"""Reading the shop's texts as far as the scripted actor and the noisy teacher need it: instructions, pages, reflections.
+"""Reading a shop's texts as far as the scripted actor and the noisy teacher need it: instruction, pages, reflection.
 
 Everything here works on text alone, that of the built-in shops as well as WebShop's own.
 """
@@ -63,8 +63,8 @@ class Item:
 def instruction_of(task: str) -> str:
     """What is asked for, from the text of the first page.
 
-    >>> instruction_of("WebShop [SEP] Instruction: [SEP] i need a kettle, and price lower than 40.00 dollars [SEP] Search")
-    'i need a kettle, and price lower than 40.00 dollars'
+    >>> instruction_of("WebShop [SEP] Instruction: [SEP] i need a kettle, and price lower than 40.00 [SEP] Search")
+    'i need a kettle, and price lower than 40.00'
     """
     _, _, text = task.partition("Instruction:")
     return text.removeprefix(SEPARATOR).removesuffix(f"{SEPARATOR}Search").strip()
@@ -90,8 +90,8 @@ def hits_on(page: str) -> list[Hit]:
 def item_on(page: str) -> Item | None:
     """What a product's page shows; None on other pages.
 
-    >>> item_on("Back to Search [SEP] < Prev [SEP] color [SEP] teal [SEP] Ansel kettle [SEP] Price: $18.5 [SEP] Buy Now")
-    Item(offered=('color', 'teal'), title='Ansel kettle')
+    >>> item_on("Back to Search [SEP] < Prev [SEP] size [SEP] small [SEP] Ansel mug [SEP] Price: $18.5 [SEP] Buy Now")
+    Item(offered=('size', 'small'), title='Ansel mug')
     """
     nodes = page.split(SEPARATOR)
     price = next((i for i, node in enumerate(nodes) if node.startswith("Price: ")), 0)
@@ -101,8 +101,9 @@ def item_on(page: str) -> Item | None:
 
 
 _LEAD_IN = re.compile(
-    r"\b(?:look(?:ing)? for|need|want|like|buy|find|get|purchase|shop(?:ping)? for|order|search(?:ing)? for|interested in)"
-    r"\b(?: to (?:buy|find|get|purchase|order|have))?(?: me)?(?: to (?:buy|find))?(?: (?:a|an|some|the|my|any)\b)?",
+    r"\b(?:look(?:ing)? for|need|want|like|buy|find|get|purchase|shop(?:ping)? for|order|search(?:ing)? for"
+    r"|interested in)\b(?: to (?:buy|find|get|purchase|order|have))?(?: me)?(?: to (?:buy|find))?"
+    r"(?: (?:a|an|some|the|my|any)\b)?",
     re.IGNORECASE,
 )
 _HEAD_END = re.compile(
@@ -115,8 +116,8 @@ _QUERY_WORDS = 12
 def query_of(instruction: str) -> str:
     """What a hasty customer searches for: the thing itself, up to the first condition.
 
-    >>> query_of("My last one was color grey. I need a canvas weekend backpack that is handmade, and price lower than 4")
-    'canvas weekend backpack'
+    >>> query_of("My last one was color grey. I need a canvas gym backpack that is handmade, and price lower than 40")
+    'canvas gym backpack'
     """
     sentences = _SENTENCE.split(instruction)
     asking = next((each for each in sentences if _LEAD_IN.search(each)), instruction)
@@ -137,7 +138,7 @@ class _Asked:
 def asked(instruction: str) -> _Asked:
     """What an instruction of the built-in shops asks for: attribute, options by name, and price limit.
 
-    >>> found = asked("Not color navy again. I need a jug that is dripless, color pink, and price lower than 90.00 dollars")
+    >>> found = asked("Not color navy again. I need a jug that is dripless, color pink, and price lower than 90.00")
     >>> found.attribute, found.options, found.limit
     ('dripless', {'color': 'pink'}, '90')
     """
@@ -171,8 +172,7 @@ class Advice:
 _QUERY = re.compile(r"""\bsearch(?:ing)?(?: for)? ?(?:"([^"]+)"|\[([^\]]+)\])""", re.IGNORECASE)
 _ID = re.compile(r"\b(?=[A-Z0-9]*\d)(?=[A-Z0-9]*[A-Z])[A-Z0-9]{5,10}\b")
 _LIMIT = re.compile(
-    r"\b(?:lower|less|cheaper|no more) than \$?(\d+(?:\.\d+)?)|\b(?:below|under|at most|up to|within) \$?(\d+(?:\.\d+)?)"
-    r"(?: dollars)?",
+    r"\b(?:(?:lower|less|cheaper|no more) than|below|under|at most|up to|within) \$?(\d+(?:\.\d+)?)(?: dollars)?",
     re.IGNORECASE,
 )
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
@@ -209,7 +209,7 @@ def read_reflection(text: str) -> Advice:
         ids=ids,
         place=_ORDINALS.index(place.group(1).lower()) + 1 if place else None,
         words=tuple(each.lower() for each in words),
-        limit=float(next(group for group in limit.groups() if group)) if limit else None,
+        limit=float(limit.group(1)) if limit else None,
     )
 
 
@@ -222,8 +222,8 @@ def advised_values(advice: Advice, offered: Sequence[str]) -> list[str]:
     A text within a longer one that is named too does not count (``large`` in ``x-large``), nor does one behind a "not".
     Texts of one or two characters must be quoted.
 
-    >>> advised_values(read_reflection("Choose the size x-large, not the color teal."), ["size", "large", "x-large", "teal"])
-    ['size', 'x-large']
+    >>> advised_values(read_reflection("Choose the size x-large, not the color teal."), ["large", "x-large", "teal"])
+    ['x-large']
     """
     text = advice.text.lower()
     taken: list[tuple[int, int]] = []

@@ -21,7 +21,8 @@ _T = TypeVar("_T")
 _ANY_VALUE = "|".join(sorted({value for values in OPTIONS.values() for value in values}, key=len, reverse=True))
 _CHOICE = rf"the (?:{'|'.join(OPTIONS)}) (?:{_ANY_VALUE})"
 _WELL_FORMED = re.compile(
-    rf"(?:(?:Next time b|B)uy one that is (?=\w)(?:(?P<attribute>{'|'.join(ATTRIBUTES)})(?: and (?=lower)|(?! and lower)))?"
+    rf"(?:(?:Next time b|B)uy one that is (?=\w)"
+    rf"(?:(?P<attribute>{'|'.join(ATTRIBUTES)})(?: and (?=lower)|(?! and lower)))?"
     rf"(?:lower than (?P<limit>\d+) dollars)?)?"
     rf"(?:(?:^C|^Next time c| and c)hoose (?P<choices>{_CHOICE}(?: and {_CHOICE})?))?\."
 )

@@ -21,8 +21,7 @@ _SIMILAR = 85  # a similarity above it is a match
 _EXACT_OPTIONS = frozenset({"size"})  # whose values have to be the same
 
 # What counts as a colour and in which order is part of the formula.
-_COLORS = tuple(
-    """
+_COLOR_LIST = """
     alabaster apricot aqua ash asphalt azure banana beige black blue blush bordeaux bronze brown burgundy camel camo
     caramel champagne charcoal cheetah chestnut chocolate christmas coffee cognac copper coral cranberry cream crystal
     dark denim eggplant elephant espresso fuchsia gold granite grape graphite grass gray green grey heather indigo ivory
@@ -30,20 +29,19 @@ _COLORS = tuple(
     mushroom mustard natural navy nude olive orange peach pewter pink plum purple rainbow red rose royal rust sand
     sapphire seashell silver skull slate steel stone stonewash sunflower tan taupe teal tiger turquoise violet walnut
     wheat white wine yellow
-    """.split()
-)
+"""
+_COLORS = tuple(_COLOR_LIST.split())
 
 _NAME_WORD = re.compile(r"[^\W\d_](?:[\w'’&]|\.(?=\w))*")
-_CLOSED_CLASS = frozenset(
-    """
+_FUNCTION_WORDS = """
     a about above after all also an and any are as at be been before best between both but by can each easy every few
     for free from full further good great has have high how i if in into is it its just large less little long low many
     may medium more most much my natural new no nor not of off old on one only or other our out over own per perfect
     plus real same short slim small so soft some such super than that the their them then there these they this those
     three through to top two under until up upon us use very via was we were what when where which while who wide will
     with within without you your
-    """.split()
-)
+"""
+_CLOSED_CLASS = frozenset(_FUNCTION_WORDS.split())
 _ADJECTIVE_OR_VERB = re.compile(r".{2,}(?:able|ible|ful|less|ous|ive|ish|proof|(?<!e)ed|ly)$")
 
 

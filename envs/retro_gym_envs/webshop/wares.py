@@ -10,11 +10,14 @@ import dataclasses
 
 __all__ = ["ATTRIBUTES", "DEPARTMENTS", "OPTIONS", "Department"]
 
+_COLORS = "teal black navy beige olive coral white brown grey pink purple yellow"
+_FLAVORS = "vanilla chocolate mint lemon cherry caramel ginger maple"
+
 OPTIONS: dict[str, tuple[str, ...]] = {
-    "color": tuple("teal black navy beige olive coral white brown grey pink purple yellow".split()),
+    "color": tuple(_COLORS.split()),
     "size": ("mini", "small", "medium", "large", "x-large"),
     "finish": ("matte", "glossy", "satin", "brushed", "lacquered"),
-    "flavor": tuple("vanilla chocolate mint lemon cherry caramel ginger maple".split()),
+    "flavor": tuple(_FLAVORS.split()),
     "scent": ("lavender", "citrus", "rose", "jasmine", "eucalyptus", "unscented"),
     "set": ("single", "pair", "trio", "dozen"),
     "plug": ("european", "british", "american", "australian"),

@@ -160,9 +160,12 @@ def _shop(world_seed: int, split: str, number: int) -> _Shop:
         for use in department.uses
     ]
     drawn = rng.choice(len(combinations), size=_FAMILIES, replace=False)
-    families = tuple(_family(*combinations[i], brands, ids, rng) for i in drawn)
+    families = []
+    for index in drawn:
+        department, kind, material, use = combinations[index]
+        families.append(_family(department, kind, material, use, brands, ids, rng))
     products = [product for family in families for product in family.members]
-    return _Shop(Catalog(products[i] for i in rng.permutation(len(products))), families)
+    return _Shop(Catalog(products[i] for i in rng.permutation(len(products))), tuple(families))
 
 
 def _family(
