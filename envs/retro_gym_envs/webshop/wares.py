@@ -16,7 +16,7 @@ _FLAVORS = "vanilla chocolate mint lemon cherry caramel ginger maple"
 OPTIONS: dict[str, tuple[str, ...]] = {
     "color": tuple(_COLORS.split()),
     "size": ("mini", "small", "medium", "large", "x-large"),
-    "finish": ("matte", "glossy", "satin", "brushed", "lacquered"),
+    "finish": ("matte", "glossy", "satin", "brushed", "varnished"),
     "flavor": tuple(_FLAVORS.split()),
     "scent": ("lavender", "citrus", "rose", "jasmine", "eucalyptus", "unscented"),
     "set": ("single", "pair", "trio", "dozen"),

@@ -19,7 +19,7 @@ from retro_gym.errors import UnknownTaskError, one_line
 from retro_gym.seeding import derive_seed
 from retro_gym_envs.hotpotqa.names import SPLITS, NameMaker
 from retro_gym_envs.webshop.catalog import Catalog, Goal, Product
-from retro_gym_envs.webshop.wares import DEPARTMENTS, OPTIONS, Department
+from retro_gym_envs.webshop.wares import ATTRIBUTES, DEPARTMENTS, OPTIONS, Department
 
 __all__ = ["GROUPS", "SIZES", "BuiltinShops"]
 
@@ -41,7 +41,8 @@ _T = TypeVar("_T")
 _SHOPS = {"train": 8, "validation": 1, "test": 1}
 _FAMILIES = 500  # per shop
 _MEMBERS = (3, 6)  # products of a family, at least and fewer than
-_BRANDS = 120  # per shop
+_BRANDS = 120  # per shop, at most
+_TOLD = (*ATTRIBUTES, *(value for values in OPTIONS.values() for value in values))  # in no brand: the reward reads it
 _OPTIONS_SHARE = 0.75  # of families whose products have options
 _SECOND_OPTION = 0.4  # how often a goal with options wants two of them
 _ASIDE_SHARE = 0.35  # of instructions that mention an option which is not wanted
@@ -149,7 +150,8 @@ class _Shop:
 def _shop(world_seed: int, split: str, number: int) -> _Shop:
     rng = np.random.default_rng(derive_seed(world_seed, "shop", split, number))
     names = NameMaker(split, rng)
-    brands = [names.word() for _ in range(_BRANDS)]
+    words = (names.word() for _ in range(_BRANDS))
+    brands = [word for word in words if not any(told in word.lower() for told in _TOLD)]
     first_id = (list(SPLITS).index(split) * 8 + number) * _FAMILIES * _MEMBERS[1]
     ids = iter((first_id + rng.permutation(_FAMILIES * _MEMBERS[1])).tolist())
     combinations = [
