@@ -334,9 +334,8 @@ def test_the_goal_can_be_bought_and_the_oracle_says_how(written, data):
     _, info = env.reset(options={"task_id": task_id})
     assert not info["success"]
     right = env.task_env.oracle_reflection(task_id)
-    assert right == (
-        'Search for "Tarn zinc watering can, leakproof", open B00204 and choose "green | grey" and "large", then buy it.'
-    )
+    name = "Tarn zinc watering can, leakproof"
+    assert right == f'Search for "{name}", open B00204 and choose "green | grey" and "large", then buy it.'
     outcome = env.branch([right, "Look more carefully."])
     assert [each.success for each in outcome] == [True, False]
     assert [turn.action for turn in outcome[0].trajectory.turns] == [

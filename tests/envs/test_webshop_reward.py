@@ -25,7 +25,7 @@ def published(bought, wanted, options):
 
     def alike(first, second):
         clean = [" ".join(re.sub(r"[^a-z0-9]", " ", text.lower()).split()) for text in (first, second)]
-        return int(round(fuzz.token_set_ratio(*clean))) > 85
+        return round(fuzz.token_set_ratio(*clean)) > 85
 
     def told(text):
         everything = [bought.name, " ".join(bought.bullets), bought.description]
@@ -39,10 +39,7 @@ def published(bought, wanted, options):
     goal_options = [normalize_color(value) for value in wanted.options]
     for name, value in options.items():
         value = normalize_color(value)
-        if name == "size":
-            hit = value in goal_options
-        else:
-            hit = any(alike(value, each) for each in goal_options)
+        hit = value in goal_options if name == "size" else any(alike(value, each) for each in goal_options)
         chosen += hit or told(value)
     price = 1 if bought.price <= wanted.price_upper else 0
     ours, theirs = nouns(bought.name), nouns(wanted.name)
@@ -60,10 +57,13 @@ def published(bought, wanted, options):
     return r_type * ((attributes + chosen + price) / (len(wanted.attributes) + len(wanted.options) + 1))
 
 
+FILLER = ("harp", "spider", "bulb", "wick", "lamp", "shade", "porch", "orchard", "tinsel", "gable", "spoon", "knot")
+
+
 def test_a_thousand_random_purchases_are_worth_what_the_formula_says():
     rng = np.random.default_rng(0)
     products = SHOPS.catalog("test-0000").products
-    rewards = []
+    rewards, r_types = [], set()
     for number in range(1_000):
         goal = SHOPS.get(f"test-{rng.integers(500):04d}")
         kin = [each for each in products if each.query == goal.query]
@@ -71,13 +71,19 @@ def test_a_thousand_random_purchases_are_worth_what_the_formula_says():
         options = {name: values[rng.integers(len(values))] for name, values in product.options if rng.random() < 0.7}
         if number % 3 == 0:  # options that were wanted, whatever the product offers
             options |= {SHOPS.catalog(goal.task_id).get(goal.asin).option_of(value): value for value in goal.options}
-        if number % 5 == 0:
-            product = dataclasses.replace(product, name=f"{product.name} in {goal.name.split()[1]}")
-        rewards.append(score(product, goal, options).reward)
-        assert rewards[-1] == pytest.approx(published(product, goal, options), abs=1e-12)
-    assert len({round(each, 3) for each in rewards}) >= 10
-    assert 0.0 in rewards
-    assert 1.0 in rewards
+        if number % 4 == 0:  # goals that want more, and products of another path whose titles share few words
+            wanted = tuple(rng.choice([*ATTRIBUTES, *product.attributes], size=rng.integers(1, 4), replace=False))
+            filler = " ".join(rng.permutation(FILLER)[: rng.integers(0, 12)])
+            goal = dataclasses.replace(
+                goal, attributes=wanted, name=f"{goal.name} {filler}", query="", product_category=""
+            )
+        judged = score(product, goal, options)
+        r_types.add(judged.r_type)
+        rewards.append(judged.reward)
+        assert judged.reward == pytest.approx(published(product, goal, options), abs=1e-12)
+    assert len({round(each, 3) for each in rewards}) > 15
+    assert {0.0, 1.0} <= set(rewards)
+    assert {0.0, 0.1, 0.5, 1.0} == r_types
 
 
 # -- the built-in goals ----------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from retro_gym_envs.webshop.wares import OPTIONS
 __all__ = ["ScriptedShopActor"]
 
 _TURN = re.compile(r"^Action \d+: (.*)\nObservation \d+: (.*(?:\n(?!Thought \d|Action \d).*)*)", re.MULTILINE)
-_TASK = "WebShop [SEP] Instruction:"
+_TASK = re.compile(r"^WebShop \[SEP\] Instruction:", re.MULTILINE)  # at a line's head: later it is an observation
 
 
 class ScriptedShopActor:
@@ -66,7 +66,8 @@ class _View:
 
 def _read_prompt(text: str) -> _View:
     _, _, own = text.rpartition(END_OF_EXAMPLES)
-    head, _, history = own.rpartition(_TASK)
+    begins = _TASK.search(own)
+    head, history = (own[: begins.start()], own[begins.start() :]) if begins else ("", own)
     task, _, rest = history.partition("\n")
     _, _, noted = head.partition(REFLECTIONS_HEADER)
     advice = Advice()
@@ -74,7 +75,7 @@ def _read_prompt(text: str) -> _View:
         said = line.removeprefix("- ").strip()
         advice = read_reflection(said) if said else advice
     turns = tuple((match.group(1).strip(), match.group(2).strip()) for match in _TURN.finditer(rest))
-    return _View(instruction_of(_TASK + task), advice, turns)
+    return _View(instruction_of(task), advice, turns)
 
 
 def _decide(view: _View) -> tuple[str, str]:
