@@ -59,8 +59,8 @@ def test_the_instruction_comes_first(env, goal):
     }
 
 
-def test_ten_results_a_page_and_the_way_through_them(env, query):
-    (first,) = play(env, f"search[{query.upper()}]")
+def test_ten_results_a_page_and_the_way_through_them(env):
+    (first,) = play(env, "search[MADE]")  # which all descriptions say
     assert first.startswith("Back to Search [SEP] Page 1 (Total results: 50) [SEP] Next > [SEP] B")
     assert len(hits_on(first)) == 10
     pages = [first, *play(env, *["click[next >]"] * 4)]
@@ -106,10 +106,11 @@ def test_back_to_search_leads_back_from_everywhere(env, goal, query):
 
 
 def test_info_lists_what_can_be_clicked(env, goal, query):
-    info = env.step(f"search[{query}]")[4]
+    info = env.step(f"search[made {query}]")[4]
     assert not info["has_search_bar"]
-    assert info["clickables"][:2] == ["back to search", "next >"]
+    assert info["clickables"][0] == "back to search"
     assert goal.asin.lower() in info["clickables"]
+    assert 4 <= len(info["clickables"]) <= 6
     info = env.step(f"click[{goal.asin}]")[4]
     values = [value for _, values in env.catalog(TASK).get(goal.asin).options for value in values]
     assert info["clickables"] == [

@@ -126,7 +126,8 @@ def test_it_is_the_same_game_as_our_own(env, number):
     local, goal = WebShopEnv(), SHOPS.get(TASKS[number])
     kind = re.search(rf"an? ([a-z]+ [a-z]+ {goal.query})", goal.instruction).group(1)
     assert env.reset(options={"task_id": f"fixed_{number}"})[0] == local.reset(options={"task_id": TASKS[number]})[0]
-    way = [f"search[{kind} / 100%?]", "click[Next >]", "click[< Prev]", "search[x]", f"click[{goal.asin}]"]
+    way = ["search[made / 100%?]", "click[Next >]", "click[< Prev]", "search[x]", "click[Back to Search]"]
+    way += [f"search[{kind}]", f"click[{goal.asin}]"]
     way += ["click[Features]", "click[< Prev]", "click[Reviews]", "click[Buy Now]", "click[< Prev]"]
     way += [f"click[{value}]" for value in goal.options] + ["click[Buy Now]"]
     for action in way:

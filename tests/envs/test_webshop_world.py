@@ -122,6 +122,16 @@ def test_search_ranks_by_words_shared():
     kind = product.query
     assert {hit.query for hit in catalog.search(f"{kind}s")[:5]} == {kind}  # plurals
     assert len(catalog.search("color")) == 50
+    for family in _shop(0, "test", 0).families:
+        assert set(catalog.search(family.query)) == set(family.members)
+
+
+def test_search_wants_every_word_only_where_it_is_told_to():
+    products = SHOPS.catalog("test-0000").products[:200]
+    query = f"{products[0].name} {products[1].name}"
+    every, some = Catalog(products, every_word=True).search(query), Catalog(products).search(query)
+    assert len(every) < len(some)
+    assert list(every) == [hit for hit in some if hit in every]
 
 
 @pytest.mark.parametrize("query", ["", " ", "the of", "zzzz", "[]", "\ud800", "🙂", "x" * 100_000])

@@ -98,6 +98,8 @@ class Catalog:
 
     Args:
         products: each with an id of its own.
+        every_word: shows only the hits that share the most words with the query, so that pages are short. WebShop's
+            own search shows whatever shares one.
 
     >>> from retro_gym_envs.webshop.world import BuiltinShops
     >>> catalog = BuiltinShops(0).catalog("test-0000")
@@ -105,8 +107,9 @@ class Catalog:
     'backpack'
     """
 
-    def __init__(self, products: Iterable[Product]) -> None:
+    def __init__(self, products: Iterable[Product], *, every_word: bool = False) -> None:
         self.products = tuple(products)
+        self._every_word = every_word
         self._by_asin = {product.asin: product for product in self.products}
         self._found: dict[str, tuple[Product, ...]] = {}
 
@@ -133,7 +136,11 @@ class Catalog:
         if index is None or not words:
             return ()
         scores = index.get_scores(words)
-        hits = np.flatnonzero(scores > 0)
+        shared = scores > 0
+        if self._every_word:
+            counts = np.sum([index.get_scores([word]) > 0 for word in words], axis=0)
+            shared &= counts == counts.max()
+        hits = np.flatnonzero(shared)
         best = hits[np.argsort(-scores[hits], kind="stable")[:_HITS]]
         return tuple(self.products[i] for i in best)
 

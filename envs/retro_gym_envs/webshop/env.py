@@ -39,7 +39,8 @@ class WebShopEnv(TaskEnv):
     simple text mode, its grammar and its reward. The built-in shops are generated; WebShop's own files are read by
     path; or a running WebShop is played over HTTP. What differs from the original: BM25 is that of bm25s instead of
     Lucene (same texts, other tie-breaks and stemming, so pages of results differ); nouns of titles are told by their
-    form instead of by spaCy (see ``reward.nouns``); price limits and ranged prices are drawn from fixed seeds.
+    form instead of by spaCy (see ``reward.nouns``); price limits and ranged prices are drawn from fixed seeds. In the
+    built-in shops a search shows only the hits that share the most words with it, so that pages are short.
 
     ## Observation
     ``UnicodeText(12000)``: the texts of a page, joined by ``" [SEP] "``.

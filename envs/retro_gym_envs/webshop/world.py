@@ -167,7 +167,8 @@ def _shop(world_seed: int, split: str, number: int) -> _Shop:
         department, kind, material, use = combinations[index]
         families.append(_family(department, kind, material, use, brands, ids, rng))
     products = [product for family in families for product in family.members]
-    return _Shop(Catalog(products[i] for i in rng.permutation(len(products))), tuple(families))
+    catalog = Catalog((products[i] for i in rng.permutation(len(products))), every_word=True)
+    return _Shop(catalog, tuple(families))
 
 
 def _family(
