@@ -225,6 +225,8 @@ def test_paths_may_be_given_one_by_one(written, data, tmp_path):
     written(data)
     paths = {"products": tmp_path / "items_shuffle.json", "attributes": str(tmp_path / "items_ins_v2.json")}
     assert len(load_shop(paths)) == 6  # from templates
+    with pytest.raises(DataError, match=r"gone\.json'? cannot be opened"):
+        load_shop(paths | {"reviews": tmp_path / "gone.json"})
     for wrong in ({"products": "x"}, paths | {"human": "x"}, paths | {"reviews": 3}, 3, ["x"]):
         with pytest.raises(ConfigError):
             load_shop(wrong)

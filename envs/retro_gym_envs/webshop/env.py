@@ -56,11 +56,13 @@ class WebShopEnv(TaskEnv):
 
     ## Action
     ``UnicodeText(1000)``: ``search[words]`` on the first page; ``click[…]`` with a button, a product's id or an
-    option's value, whatever its case. ``think[…]`` is answered by ``OK.`` Every action costs a turn.
+    option's value, whatever its case. ``think[…]`` is answered by ``OK.`` Every action costs a turn. (WebShop's own
+    text environment takes a search on any page; its site and the published runs do not.)
 
     ## Rewards
-    At the purchase r_type · (attributes + options + price) / (their number), between 0 and 1; 0 before it.
-    Success is a reward of exactly 1.0: ``info["success"]``.
+    At the purchase r_type · (attributes + options + price) / (their number), see ``reward.score``; 0 before it. It lies
+    between 0 and 1, but for public products with several options that match one wanted value: there it can exceed 1,
+    as it does in WebShop. Success is a reward of exactly 1.0: ``info["success"]``.
 
     ## Starting state
     The task ``options["task_id"]``, or one of split train, drawn by ``np_random``.
