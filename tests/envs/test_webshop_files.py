@@ -1,5 +1,6 @@
 """WebShop's own data files: what is made of them, what is wrong with them, and playing them."""
 
+import contextlib
 import copy
 import json
 import pickle
@@ -9,12 +10,15 @@ import re
 import gymnasium as gym
 import pytest
 from gymnasium.utils.env_checker import check_env
+from hypothesis import given
+from hypothesis import strategies as st
 
 import retro_gym  # noqa: F401 - registers the environments
 from retro_gym.errors import ConfigError, DataError, UnknownTaskError
 from retro_gym.trajectory import Turn, render_turns
-from retro_gym_envs.webshop import WebShopEnv, load_shop
+from retro_gym_envs.webshop import Catalog, Goal, WebShopEnv, load_shop, rows
 from retro_gym_envs.webshop.json_entries import read_entries
+from retro_gym_envs.webshop.pages import LocalShop
 from retro_gym_envs.webshop.prompt import WEBSHOP_PROMPT
 
 
@@ -96,6 +100,7 @@ HUMAN = {
     "B00017": [{"instruction": "a stackable can", "instruction_attributes": ["stackable"], "instruction_options": []}],
     "B99999": [{"instruction": "not sold", "instruction_attributes": ["x"], "instruction_options": []}],
 }
+GOAL = Goal("g", "i", "B00017", "q", "n", "c", ("x",), (), 30.0)
 REVIEWS = [
     {
         "asin": "B00017",
@@ -255,6 +260,29 @@ def test_a_product_out_of_the_schema_is_named(written, data, change, says):
     data["items_shuffle.json"][1] |= change
     with pytest.raises(DataError, match=says):
         load_shop(written(data))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from(sorted(PRODUCTS[1])), JSON)
+def test_any_value_in_a_product_is_read_or_refused(key, value):
+    made = None
+    with contextlib.suppress(DataError):
+        made = rows.product(PRODUCTS[1] | {key: value}, "here", {}, {})
+    if made is not None:
+        assert LocalShop(Catalog([made]), GOAL).item(made.asin, "x", 1, {}).text.endswith("Buy Now")
+
+
+@given(JSON)
+def test_any_other_row_is_read_or_refused(value):
+    for read in (rows.notes, rows.human_goals, rows.reviews, lambda row, where: rows.product(row, where, {}, {})):
+        with contextlib.suppress(DataError):
+            read(value, "here")
 
 
 def test_keys_that_are_missing_are_named(written, data):
