@@ -8,8 +8,8 @@ __all__ = ["RETRO_IDS", "TASK_IDS", "register_all"]
 
 TASK_IDS: dict[str, str] = {
     "HotpotQA-v0": "retro_gym_envs.hotpotqa:HotpotQAEnv",
-    "WebShop-v0": "retro_gym_envs.webshop:WebShopEnv",
     "Identity-v0": "retro_gym.testing:IdentityEnv",
+    "WebShop-v0": "retro_gym_envs.webshop:WebShopEnv",
 }
 """Task environments: id and entry point."""
 
