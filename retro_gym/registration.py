@@ -10,6 +10,7 @@ TASK_IDS: dict[str, str] = {
     "HotpotQA-v0": "retro_gym_envs.hotpotqa:HotpotQAEnv",
     "Mix-v0": "retro_gym_envs.mix:MixEnv",
     "Identity-v0": "retro_gym.testing:IdentityEnv",
+    "WebShop-v0": "retro_gym_envs.webshop:WebShopEnv",
 }
 """Task environments: id and entry point."""
 

@@ -1,0 +1,123 @@
+"""The scripted actor of WebShop: plays from the prompt's text alone, and no better than real actors do.
+
+Left to itself it searches for the thing that the instruction begins with, buys the first hit, and forgets options and
+price limit. A reflection that names what to look for (words of the title, a price, a product's id or its place on the
+page, values of options) is followed to the letter; the last such reflection counts. What it names but the pages do not
+show is passed over, so a vague reflection changes nothing, and a wrong one leads astray.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+from retro_gym.actors import Reply
+from retro_gym.errors import ActorError
+from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER, Prompt
+from retro_gym_envs.webshop.pages import BUY, NEXT
+from retro_gym_envs.webshop.reading import (
+    Advice,
+    Hit,
+    advised_values,
+    hits_on,
+    instruction_of,
+    item_on,
+    query_of,
+    read_reflection,
+)
+from retro_gym_envs.webshop.wares import OPTIONS
+
+__all__ = ["ScriptedShopActor"]
+
+_TURN = re.compile(r"^Action \d+: (.*)\nObservation \d+: (.*(?:\n(?!Thought \d|Action \d).*)*)", re.MULTILINE)
+_TASK = re.compile(r"^WebShop \[SEP\] Instruction:", re.MULTILINE)  # at a line's head: later it is an observation
+
+
+class ScriptedShopActor:
+    """Deterministic: the same prompt text gives the same reply."""
+
+    def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
+        """One thought and action for each prompt; words are counted as tokens."""
+        return [self._reply(prompt.text) for prompt in prompts]
+
+    def _reply(self, text: str) -> Reply:
+        view = _read_prompt(text)
+        thought, action = _decide(view)
+        number = len(view.turns) + 1
+        reply = f"Thought {number}: {thought}\nAction {number}: {action}"
+        return Reply(reply, len(text.split()), len(reply.split()))
+
+
+@dataclasses.dataclass(frozen=True)
+class _View:
+    """What the actor makes of its prompt."""
+
+    instruction: str
+    advice: Advice
+    turns: tuple[tuple[str, str], ...]
+    """Action and observation."""
+
+    @property
+    def page(self) -> str:
+        """The page that is open: the last one that was shown in full."""
+        return next((seen for _, seen in reversed(self.turns) if " [SEP] " in seen), "")
+
+
+def _read_prompt(text: str) -> _View:
+    _, _, own = text.rpartition(END_OF_EXAMPLES)
+    begins = _TASK.search(own)
+    head, history = (own[: begins.start()], own[begins.start() :]) if begins else ("", own)
+    task, _, rest = history.partition("\n")
+    _, _, noted = head.partition(REFLECTIONS_HEADER)
+    advice = Advice()
+    for line in noted.splitlines():
+        said = line.removeprefix("- ").strip()
+        advice = read_reflection(said) if said else advice
+    turns = tuple((match.group(1).strip(), match.group(2).strip()) for match in _TURN.finditer(rest))
+    return _View(instruction_of(task), advice, turns)
+
+
+def _decide(view: _View) -> tuple[str, str]:
+    """Thought and action for the next turn."""
+    page, advice = view.page, view.advice
+    if not page or page.startswith("WebShop"):
+        return _search(view)
+    hits = hits_on(page)
+    if hits:
+        return _from_results(view, hits)
+    item = item_on(page)
+    if item is None:
+        return "Nothing was found.", "click[Back to Search]"
+    clicked = {action for action, _ in view.turns}
+    for value in advised_values(advice, [text for text in item.offered if text not in OPTIONS]):
+        action = f"click[{value}]"
+        if action not in clicked:
+            return f"It should be {value}.", action
+    return "I buy it.", f"click[{BUY}]"
+
+
+def _search(view: _View) -> tuple[str, str]:
+    """What the advice says to search for, then the thing itself, then its last word: the first that was not tried."""
+    thing = query_of(view.instruction)
+    tried = {action for action, _ in view.turns}
+    queries = [query for query in (view.advice.query, thing, thing.split()[-1]) if query]
+    actions = [f"search[{query}]" for query in queries]
+    return "I search for it.", next((action for action in actions if action not in tried), actions[-1])
+
+
+def _from_results(view: _View, hits: list[Hit]) -> tuple[str, str]:
+    """Opens a product, or goes on to the next page where a wanted id may stand."""
+    advice = view.advice
+    wanted = next((hit for hit in hits if hit.asin in advice.ids), None)
+    if wanted is None and advice.ids and NEXT in view.page:
+        return "The product is not on this page.", f"click[{NEXT}]"
+    if wanted is None and advice.place is not None and advice.place <= len(hits):
+        wanted = hits[advice.place - 1]
+    if wanted is not None:
+        return "That is the product.", f"click[{wanted.asin}]"
+    for words in advice.words:
+        hits = [hit for hit in hits if words in hit.title.lower()] or hits
+    if advice.limit is not None:
+        hits = [hit for hit in hits if hit.price <= (advice.limit or 0.0)] or hits
+    return "The first one will do.", f"click[{hits[0].asin}]"

@@ -1,0 +1,214 @@
+"""What a shop holds: products, the goals of its customers, and the search over its products."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Catalog", "Goal", "Product", "ShopTasks"]
+
+_HITS = 50  # products that a search finds at most, as in WebShop
+_QUERY_CHARS = 500  # of a query that are looked at
+_CACHED_QUERIES = 4_096
+_WORD = re.compile(r"[^\W_]+")
+_LUCENE_STOP_WORDS = (
+    "a an and are as at be but by for if in into is it no not of on or such that the their then there these they "
+    "this to was will with"
+)
+_STOP_WORDS = frozenset(_LUCENE_STOP_WORDS.split())
+
+
+@dataclasses.dataclass(frozen=True)
+class Product:
+    """One product, cleaned as WebShop cleans its data file. Copies are shared."""
+
+    asin: str
+    """Its id."""
+    name: str
+    """The title."""
+    category: str
+    query: str
+    """The search that the product was found by when the data was collected: the kind of thing it is; lower case."""
+    product_category: str
+    """A path: ``Travel Goods › Bags › backpack``."""
+    description: str
+    bullets: tuple[str, ...]
+    """What the page Features shows."""
+    attributes: tuple[str, ...]
+    options: tuple[tuple[str, tuple[str, ...]], ...]
+    """Name and values of each option; lower case."""
+    price: float
+    """What is paid, in dollars."""
+    price_tag: str
+    """The price as the pages show it; some show a range."""
+    rating: str = "N.A."
+    reviews: tuple[tuple[str, str, str], ...] = ()
+    """Title, score and text of each."""
+
+    def __hash__(self) -> int:
+        return hash(self.asin)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Product:
+        return self
+
+    def option_of(self, value: str) -> str:
+        """The name of the option that has a value; empty where none has."""
+        return next((name for name, values in self.options if value in values), "")
+
+
+@dataclasses.dataclass(frozen=True)
+class Goal:
+    """What a customer wants: one task. Copies are shared."""
+
+    task_id: str
+    instruction: str
+    """What the actor is told."""
+    asin: str
+    """The product that the goal was made from; others may serve as well."""
+    query: str
+    name: str
+    product_category: str
+    attributes: tuple[str, ...]
+    options: tuple[str, ...]
+    """Values of options."""
+    price_upper: float
+    """In dollars; a million where there is no limit."""
+    group: str = ""
+    """What stands between the first hit and the reward, in the built-in shops."""
+
+    def __hash__(self) -> int:
+        return hash(self.task_id)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Goal:
+        return self
+
+
+class Catalog:
+    """The products of a shop, and BM25 over their texts. Copies are shared.
+
+    Indexed is what WebShop indexes: title, description, first bullet point and options, in lower case. Where its
+    Lucene index stems words, plurals are stripped of their s here.
+
+    Args:
+        products: each with an id of its own.
+        every_word: shows only the hits that share the most words with the query, so that pages are short. WebShop's
+            own search shows whatever shares one.
+
+    >>> from retro_gym_envs.webshop.world import BuiltinShops
+    >>> catalog = BuiltinShops(0).catalog("test-0000")
+    >>> catalog.search("canvas backpack")[0].query
+    'backpack'
+    """
+
+    def __init__(self, products: Iterable[Product], *, every_word: bool = False) -> None:
+        self.products = tuple(products)
+        self._every_word = every_word
+        self._by_asin = {product.asin: product for product in self.products}
+        self._found: dict[str, tuple[Product, ...]] = {}
+
+    def __len__(self) -> int:
+        return len(self.products)
+
+    def get(self, asin: str) -> Product | None:
+        """The product of that id."""
+        return self._by_asin.get(asin)
+
+    def search(self, query: str) -> tuple[Product, ...]:
+        """At most 50 products that share a word with the query, best first; ties in the order of the catalogue."""
+        query = query[:_QUERY_CHARS]
+        found = self._found.get(query)
+        if found is None:
+            if len(self._found) >= _CACHED_QUERIES:  # trials of one task ask the same over and over
+                self._found.clear()
+            found = self._found[query] = self._search(query)
+        return found
+
+    def _search(self, query: str) -> tuple[Product, ...]:
+        index = self._index
+        words = [] if index is None else [w for w in dict.fromkeys(_words(query)) if w in index.vocab_dict]
+        if index is None or not words:
+            return ()
+        scores = index.get_scores(words)
+        shared = scores > 0
+        if self._every_word:
+            counts = np.sum([index.get_scores([word]) > 0 for word in words], axis=0)
+            shared &= counts == counts.max()
+        hits = np.flatnonzero(shared)
+        best = hits[np.argsort(-scores[hits], kind="stable")[:_HITS]]
+        return tuple(self.products[i] for i in best)
+
+    @cached_property
+    def _index(self) -> _Index | None:
+        """None where there is no word in any product."""
+        texts = [_words(_indexed(product)) for product in self.products]
+        return _bm25(texts) if any(texts) else None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Catalog:
+        return self
+
+
+class ShopTasks(Protocol):
+    """Where an environment has its goals and products from. Deep copies are the object itself; pickles are small."""
+
+    def ids(self, split: str) -> Sequence[str]:
+        """The ids of a split, in a fixed order.
+
+        Raises:
+            UnknownTaskError: no such split.
+        """
+        ...
+
+    def get(self, task_id: str) -> Goal:
+        """The goal of that id.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        ...
+
+    def catalog(self, task_id: str) -> Catalog:
+        """The shop in which the goal is to be bought.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        ...
+
+
+def _indexed(product: Product) -> str:
+    options = ", and ".join(f"{name}: {', '.join(values)}" for name, values in product.options)
+    return " ".join([product.name, product.description, *product.bullets[:1], options])
+
+
+def _words(text: str) -> list[str]:
+    return [
+        word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+        for word in _WORD.findall(text.lower())
+        if word not in _STOP_WORDS
+    ]
+
+
+class _Index(Protocol):
+    """What is used of ``bm25s.BM25``."""
+
+    vocab_dict: dict[str, int]
+
+    def get_scores(self, query: list[str], /) -> NDArray[np.float32]: ...
+
+
+def _bm25(documents: list[list[str]]) -> _Index:
+    import bm25s  # takes a tenth of a second, and not every process that knows a shop searches in it
+
+    logger = logging.getLogger("bm25s")
+    if logger.level == logging.DEBUG:  # which it sets at import: a line per index in any program that logs
+        logger.setLevel(logging.WARNING)
+    index = bm25s.BM25(backend="numpy")
+    index.index(documents, show_progress=False)
+    return cast("_Index", index)

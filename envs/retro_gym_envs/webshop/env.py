@@ -1,0 +1,323 @@
+"""WebShop-v0: buying what an instruction asks for, by search and click."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from retro_gym.actors import Actor
+from retro_gym.errors import ActionError, ConfigError, EpisodeError, UnknownTaskError, one_line
+from retro_gym.spaces import UnicodeText
+from retro_gym.task_env import ReflectionCheck, TaskEnv
+from retro_gym.trajectory import Trajectory
+from retro_gym_envs.webshop.catalog import Catalog, Goal, ShopTasks
+from retro_gym_envs.webshop.files import ShopPaths, load_shop
+from retro_gym_envs.webshop.pages import BUY, NEXT, PREVIOUS, SUB_PAGES, TO_SEARCH, LocalShop, Shop
+from retro_gym_envs.webshop.prompt import WEBSHOP_PROMPT
+from retro_gym_envs.webshop.server import RemoteTasks
+
+__all__ = ["WebShopEnv"]
+
+_ACTION = re.compile(r"(\w+)\[(.+)\]")
+_INVALID = "Invalid action!"
+_MAX_OBSERVATION = 12_000  # characters; a page of ten public products has about 2,500
+_MAX_ACTION = 1_000  # characters; a longer action is played all the same
+_MAX_QUERY = 500  # characters of a search that count
+_SERVER_GOALS = 12_087  # of WebShop's full data, written by people
+
+
+class WebShopEnv(TaskEnv):
+    """A web shop with search, product pages and options.
+
+    ## Description
+    An instruction asks for a product with certain attributes and options below a price; it has to be found and bought
+    (WebShop, Yao et al. 2022). This is a reimplementation without Flask, Java and spaCy: the pages in WebShop's
+    simple text mode, its grammar and its reward. The built-in shops are generated; WebShop's own files are read by
+    path; or a running WebShop is played over HTTP. What differs from the original: BM25 is that of bm25s instead of
+    Lucene (same texts, other tie-breaks and stemming, so pages of results differ); nouns of titles are told by their
+    form instead of by spaCy (see ``reward.nouns``); price limits and ranged prices are drawn from fixed seeds. In the
+    built-in shops a search shows only the hits that share the most words with it, so that pages are short.
+
+    ## Observation
+    ``UnicodeText(12000)``: the texts of a page, joined by ``" [SEP] "``.
+
+    - At first ``WebShop``, ``Instruction:``, the instruction, ``Search``. Later pages do not repeat the instruction,
+      as in Reflexion's and Retroformer's runs.
+    - Results: ``Back to Search``, ``Page 1 (Total results: 50)``, ``< Prev`` and ``Next >`` where there are such
+      pages, then id, title and price of ten products.
+    - A product: ``Back to Search``, ``< Prev``, each option's name and values, title, price, rating, ``Description``,
+      ``Features``, ``Reviews``, ``Buy Now``. A click on a value is answered by ``You have clicked VALUE.``
+    - ``Buy Now``: a word of thanks and the score. What was wanted is not shown.
+    - ``Invalid action!`` for anything that the page does not offer.
+
+    ## Action
+    ``UnicodeText(1000)``: ``search[words]`` on the first page; ``click[…]`` with a button, a product's id or an
+    option's value, whatever its case. ``think[…]`` is answered by ``OK.`` Every action costs a turn. (WebShop's own
+    text environment takes a search on any page; its site and the published runs do not.)
+
+    ## Rewards
+    At the purchase r_type · (attributes + options + price) / (their number), see ``reward.score``; 0 before it. It lies
+    between 0 and 1, but for public products with several options that match one wanted value: there it can exceed 1,
+    as it does in WebShop. Success is a reward of exactly 1.0: ``info["success"]``.
+
+    ## Starting state
+    The task ``options["task_id"]``, or one of split train, drawn by ``np_random``.
+
+    ``info`` always holds ``task_id``, ``group`` (built-in shops: what is to be minded), ``success``, ``score`` (the
+    reward; 0 before the purchase), ``clickables`` and ``has_search_bar``, as WebShop lists them.
+
+    ## Episode end
+    Terminated by ``Buy Now``, truncated after ``max_turns`` turns.
+
+    ## Arguments
+    - ``tasks``: WebShop's files, as a folder or a mapping, see ``load_shop``; the built-in shops by default. Goals are
+      in WebShop's own order (shuffled with seed 233): of more than 1,500, test has the first 500, validation the next
+      1,000, train the others; with fewer **every split has all of them**.
+    - ``server``: URL of a running WebShop, played over HTTP in place of files. Tasks are its sessions ``fixed_0`` and
+      so on, split likewise. When it cannot be reached, ``ServerError`` is raised: never a reward of 0.
+    - ``num_goals``: how many goals the server has; 12,087 by default.
+    - ``world_seed``: of the built-in shops.
+    - ``max_turns``: turns of a trial; 15 by default. (The published runs count the first page as one, so 14.)
+
+    ## Version history
+    * v0: first release
+    """
+
+    metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own form
+    prompt = WEBSHOP_PROMPT
+    max_turns = 15
+
+    def __init__(
+        self,
+        *,
+        tasks: ShopPaths | None = None,
+        server: str | None = None,
+        num_goals: int | None = None,
+        world_seed: int = 0,
+        max_turns: int | None = None,
+    ) -> None:
+        for name, value in (("max_turns", max_turns), ("num_goals", num_goals)):
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise ConfigError(f"{name} is {one_line(value)}; it must be a whole number from 1 up.")
+        if max_turns is not None:
+            self.max_turns = max_turns
+        if tasks is not None and server is not None:
+            raise ConfigError("tasks and server are both given; a server has its own products. Leave one of them out.")
+        if num_goals is not None and server is None:
+            raise ConfigError("num_goals is the number of a server's goals; without server=… leave it out.")
+        self._server = None if server is None else RemoteTasks(server, num_goals or _SERVER_GOALS)
+        self._tasks: ShopTasks = self._server or (_builtin(world_seed) if tasks is None else load_shop(tasks))
+        self.observation_space = UnicodeText(_MAX_OBSERVATION)
+        self.action_space = UnicodeText(_MAX_ACTION)
+        self._task_id: str | None = None
+        self._running = False
+
+    # -- the episode ---------------------------------------------------------------------------------------------
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        """Shows an instruction.
+
+        Args:
+            seed: of the draw of tasks from here on.
+            options: ``{"task_id": …}`` starts that one.
+
+        Raises:
+            UnknownTaskError: no such task.
+            ServerError: the server cannot be reached.
+        """
+        super().reset(seed=seed)
+        task_id = (options or {}).get("task_id")
+        if task_id is None:
+            task_id = self._drawn()
+        self._running = False  # also when the server fails here
+        self._shop = self._shop_of(task_id)
+        self._task_id = task_id
+        self._page = self._shop.start()
+        self._keywords, self._number, self._asin = "", 1, ""
+        self._options: dict[str, str] = {}
+        self._turns = 0
+        self._running = True
+        return self._page.text[:_MAX_OBSERVATION], self._info()
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """Plays one action.
+
+        Raises:
+            ActionError: the action is not text.
+            EpisodeError: no trial is running.
+            ServerError: the server cannot be reached; the trial is over.
+        """
+        if not self._running:
+            raise EpisodeError("no trial is running. Call reset() first.")
+        if not isinstance(action, str):
+            raise ActionError(f"an action is text (str); received {type(action).__name__}.")
+        self._turns += 1
+        self._running = False  # until the page has come
+        observation = self._answer(action)
+        reward = self._page.reward or 0.0
+        terminated = self._page.kind == "done"
+        truncated = not terminated and self._turns >= self.max_turns
+        self._running = not (terminated or truncated)
+        return observation[:_MAX_OBSERVATION], reward, terminated, truncated, self._info()
+
+    def _answer(self, action: str) -> str:
+        found = _ACTION.fullmatch(action.strip())
+        match found.groups() if found else ("", ""):
+            case "think", _:
+                return "OK."
+            case "search", words if self._page.kind == "search" and words.strip():
+                self._keywords = " ".join(words[:_MAX_QUERY].lower().split())
+                self._to_results(1)
+            case "click", text if text.lower() in self._page.clickables:
+                return self._click(text.lower())
+            case _:
+                return _INVALID
+        return self._page.text
+
+    def _click(self, text: str) -> str:
+        """Follows what the page offers; a button goes before an option of the same text."""
+        page = self._page
+        button = next((name for name in page.buttons if name.lower() == text), None)
+        link = next((asin for asin in page.links if asin.lower() == text), None)
+        if button is None and link is None:
+            name, value = next(option for option in page.options if option[1].lower() == text)
+            self._options[name] = value
+            return f"You have clicked {value}."
+        if link is not None:
+            self._asin = link
+            self._to_item()
+        elif button == TO_SEARCH:
+            self._options = {}
+            self._page = self._shop.start()
+        elif button == BUY:
+            self._page = self._shop.buy(self._asin, self._options)
+        elif button in SUB_PAGES:
+            self._page = self._shop.sub(button, self._asin, self._keywords, self._number, self._options)
+        elif button == NEXT:
+            self._to_results(self._number + 1)
+        elif button == PREVIOUS and page.kind == "sub":
+            self._to_item()
+        else:
+            self._to_results(self._number - (page.kind == "results"))
+        return self._page.text
+
+    def _to_results(self, number: int) -> None:
+        self._options = {}  # a product that is opened again has none chosen
+        self._number = number
+        self._page = self._shop.results(self._keywords, number)
+
+    def _to_item(self) -> None:
+        self._page = self._shop.item(self._asin, self._keywords, self._number, self._options)
+
+    def _info(self) -> dict[str, Any]:
+        task_id = self._task_id
+        assert task_id is not None
+        return {
+            "task_id": task_id,
+            "group": self.task_group(task_id),
+            "success": self._page.reward == 1.0,
+            "score": self._page.reward or 0.0,
+            "clickables": list(self._page.clickables),
+            "has_search_bar": self._page.kind == "search",
+        }
+
+    # -- tasks -----------------------------------------------------------------------------------------------------
+
+    def task_ids(self, split: str) -> Sequence[str]:
+        """The ids of a split's goals.
+
+        Raises:
+            UnknownTaskError: no such split.
+        """
+        return self._tasks.ids(split)
+
+    def goal(self, task_id: str) -> Goal:
+        """What is wanted in a task.
+
+        Raises:
+            UnknownTaskError: no such task.
+            ConfigError: the goals are a server's, which keeps them to itself.
+        """
+        return self._tasks.get(_checked(task_id))
+
+    def catalog(self, task_id: str) -> Catalog:
+        """The shop of a task.
+
+        Raises:
+            UnknownTaskError: no such task.
+            ConfigError: the products are a server's.
+        """
+        return self._tasks.catalog(_checked(task_id))
+
+    def task_group(self, task_id: str) -> str:
+        """What is to be minded beside taking the first hit; empty for WebShop's own goals."""
+        return "" if self._server else self.goal(task_id).group
+
+    def scripted_actor(self) -> Actor:
+        """An actor that reads the prompt only, buys the first hit, and does what a specific reflection says."""
+        from retro_gym_envs.webshop.actor import ScriptedShopActor
+
+        return ScriptedShopActor()
+
+    def oracle_reflection(self, task_id: str) -> str:
+        """Names what the first hit lacks, or, in public data, the product and its options.
+
+        Raises:
+            UnknownTaskError: no such task.
+            ConfigError: the goals are a server's, which keeps them to itself.
+        """
+        from retro_gym_envs.webshop.reflections import oracle_reflection
+
+        goal = self.goal(task_id)
+        product = self.catalog(task_id).get(goal.asin)
+        assert product is not None, "a goal is made from a product of its shop"
+        return oracle_reflection(goal, product)
+
+    def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
+        """A well-formed reflection about what stands in the trajectory, right only now and then."""
+        from retro_gym_envs.webshop.reflections import noisy_reflection
+
+        return noisy_reflection(trajectory, rng)
+
+    def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
+        """Whether it is well-formed as the noisy teacher's are, and names only what stands in the trajectory."""
+        from retro_gym_envs.webshop.reflections import check_reflection
+
+        return check_reflection(reflection, trajectory)
+
+    def _shop_of(self, task_id: str) -> Shop:
+        if self._server:
+            return self._server.shop(_checked(task_id))
+        return LocalShop(self.catalog(task_id), self.goal(task_id))
+
+    def _drawn(self) -> str:
+        ids = self._tasks.ids("train")
+        return ids[int(self.np_random.integers(len(ids)))]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_shop"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._task_id is not None:
+            self._shop = self._shop_of(self._task_id)
+
+
+def _checked(task_id: object) -> str:
+    if not isinstance(task_id, str):
+        raise UnknownTaskError(f"task_id is {one_line(task_id)}; task ids are text.")
+    return task_id
+
+
+# Shared by all environments of a process: trials of one task are played over and over.
+
+
+@lru_cache(maxsize=8)
+def _builtin(world_seed: int) -> ShopTasks:
+    from retro_gym_envs.webshop.world import BuiltinShops
+
+    return BuiltinShops(world_seed)

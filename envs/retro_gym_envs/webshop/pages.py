@@ -1,0 +1,155 @@
+"""The pages of the shop, as WebShop's simple text mode shows them: the texts of a page joined by ``[SEP]``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Literal, Protocol, TypeAlias
+
+from retro_gym_envs.webshop.catalog import Catalog, Goal, Product
+from retro_gym_envs.webshop.reward import score
+
+__all__ = [
+    "BUY",
+    "NEXT",
+    "PREVIOUS",
+    "SEPARATOR",
+    "SUB_PAGES",
+    "TO_SEARCH",
+    "LocalShop",
+    "Page",
+    "PageKind",
+    "Shop",
+    "done_page",
+]
+
+SEPARATOR = " [SEP] "
+TO_SEARCH, NEXT, PREVIOUS, BUY = "Back to Search", "Next >", "< Prev", "Buy Now"
+SUB_PAGES = ("Description", "Features", "Reviews")
+_PAGE_SIZE = 10  # products on a page of results
+
+PageKind: TypeAlias = Literal["search", "results", "item", "sub", "done"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """What is to be seen, and what can be clicked."""
+
+    kind: PageKind
+    nodes: tuple[str, ...]
+    """The texts, from top to bottom."""
+    buttons: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    """Ids of the products that can be opened."""
+    options: tuple[tuple[str, str], ...] = ()
+    """Name and value of every option that can be chosen."""
+    reward: float | None = None
+    """Of a purchase."""
+
+    @property
+    def text(self) -> str:
+        """What the actor reads."""
+        return SEPARATOR.join(self.nodes)
+
+    @cached_property
+    def clickables(self) -> tuple[str, ...]:
+        """What may stand in ``click[…]``; in lower case, as WebShop lists it."""
+        named = (*self.buttons, *self.links, *(value for _, value in self.options))
+        return tuple(dict.fromkeys(name.lower() for name in named))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Page:
+        return self
+
+
+class Shop(Protocol):
+    """Where pages come from: a catalogue in this process, or a running WebShop."""
+
+    def start(self) -> Page:
+        """The page with the instruction and the search bar."""
+        ...
+
+    def results(self, keywords: str, number: int) -> Page:
+        """A page of results, counted from 1."""
+        ...
+
+    def item(self, asin: str, keywords: str, number: int, options: Mapping[str, str]) -> Page:
+        """A product's own page."""
+        ...
+
+    def sub(self, name: str, asin: str, keywords: str, number: int, options: Mapping[str, str]) -> Page:
+        """A product's description, features or reviews."""
+        ...
+
+    def buy(self, asin: str, options: Mapping[str, str]) -> Page:
+        """The end, with the reward."""
+        ...
+
+
+class LocalShop:
+    """The pages of a catalogue, for one goal.
+
+    Args:
+        catalog: what is sold.
+        goal: what is wanted.
+    """
+
+    def __init__(self, catalog: Catalog, goal: Goal) -> None:
+        self._catalog = catalog
+        self._goal = goal
+
+    def start(self) -> Page:
+        """The page with the instruction and the search bar."""
+        return Page("search", ("WebShop", "Instruction:", " ".join(self._goal.instruction.split()), "Search"))
+
+    def results(self, keywords: str, number: int) -> Page:
+        """Ten products with their prices."""
+        found = self._catalog.search(keywords)
+        shown = found[(number - 1) * _PAGE_SIZE : number * _PAGE_SIZE]
+        buttons = [TO_SEARCH]
+        if number > 1:
+            buttons.append(PREVIOUS)
+        if number * _PAGE_SIZE < len(found):
+            buttons.append(NEXT)
+        nodes = [TO_SEARCH, f"Page {number} (Total results: {len(found)})", *buttons[1:]]
+        for product in shown:
+            nodes += (product.asin, product.name, product.price_tag)
+        return Page("results", tuple(nodes), tuple(buttons), tuple(product.asin for product in shown))
+
+    def item(self, asin: str, keywords: str, number: int, options: Mapping[str, str]) -> Page:
+        """Options, title, price and the ways on."""
+        product = self._product(asin)
+        nodes = [TO_SEARCH, PREVIOUS]
+        for name, values in product.options:
+            nodes += (name, *values)
+        nodes += (product.name, f"Price: {product.price_tag}", f"Rating: {product.rating}", *SUB_PAGES, BUY)
+        offered = tuple((name, value) for name, values in product.options for value in values)
+        return Page("item", tuple(nodes), (TO_SEARCH, PREVIOUS, *SUB_PAGES, BUY), (), offered)
+
+    def sub(self, name: str, asin: str, keywords: str, number: int, options: Mapping[str, str]) -> Page:
+        """One of :data:`SUB_PAGES`."""
+        product = self._product(asin)
+        match name:
+            case "Description":
+                told = [product.description or "No Description"]
+            case "Features":
+                told = [*product.bullets] or ["No Features"]
+            case _:
+                told = [f'"{title}" {stars} {text}' for title, stars, text in product.reviews] or ["No reviews found"]
+        return Page("sub", (TO_SEARCH, PREVIOUS, *(" ".join(text.split()) for text in told)), (TO_SEARCH, PREVIOUS))
+
+    def buy(self, asin: str, options: Mapping[str, str]) -> Page:
+        """The reward, to two decimals in the text."""
+        reward = score(self._product(asin), self._goal, options).reward
+        return done_page(reward)
+
+    def _product(self, asin: str) -> Product:
+        product = self._catalog.get(asin)
+        assert product is not None, "only what a page links to is opened"
+        return product
+
+
+def done_page(reward: float) -> Page:
+    """The page after a purchase. Of what was wanted it tells nothing but the score."""
+    told = ("Thank you for shopping with us!", "Your score (min 0.0, max 1.0)", f"{reward:.2f}")
+    return Page("done", told, reward=reward)

@@ -1,0 +1,178 @@
+"""Plays a running WebShop over HTTP: the pages of its text-mode web server in place of a catalogue of our own.
+
+The server keeps only the goal of a session; where the customer is on the site, and which options are chosen, stands in
+the address. So a session can be played by many trials at once.
+"""
+
+from __future__ import annotations
+
+import http.client
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from retro_gym.errors import ActorError, ConfigError, UnknownTaskError, did_you_mean, one_line
+from retro_gym_envs.webshop.catalog import Catalog, Goal
+from retro_gym_envs.webshop.files import split_ids
+from retro_gym_envs.webshop.html_pages import read_page
+from retro_gym_envs.webshop.pages import Page, PageKind
+
+__all__ = ["RemoteShop", "RemoteTasks", "ServerError"]
+
+_TIMEOUT = 30.0  # seconds for one page
+_TRIES = 4
+_FIRST_WAIT = 0.25  # seconds before the second try; doubled for each further one
+_MAX_PAGE = 8_000_000  # bytes
+_PASSING = frozenset({408, 429, 500, 502, 503, 504})  # states that may be gone at the next try
+
+
+class ServerError(ActorError):
+    """A WebShop server cannot be reached, or answers with something that is not a page of WebShop.
+
+    An :class:`~retro_gym.errors.ActorError`, since it says as little about a reflection as a failed actor does: it is
+    never a reward of 0. It ends the run; what was recorded until then stays.
+    """
+
+
+class RemoteTasks:
+    """The goals of a server, by the names of its sessions.
+
+    Args:
+        url: such as ``http://localhost:3000``.
+        count: how many goals the server has.
+
+    Raises:
+        ConfigError: not a URL.
+    """
+
+    def __init__(self, url: str, count: int) -> None:
+        parts = urllib.parse.urlsplit(url) if isinstance(url, str) else None
+        if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError(f"server is {one_line(url)}; give the URL of a WebShop, such as 'http://localhost:3000'.")
+        self.url = url.rstrip("/")
+        self.count = count
+        self._ids = split_ids(count)
+
+    def ids(self, split: str) -> Sequence[str]:
+        """The sessions of a split.
+
+        Raises:
+            UnknownTaskError: no such split.
+        """
+        if split not in self._ids:
+            raise UnknownTaskError(f"split {split!r} is not one of {list(self._ids)}.{did_you_mean(split, self._ids)}")
+        return self._ids[split]
+
+    def get(self, task_id: str) -> Goal:
+        """Is refused: a server keeps its goals to itself.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(f"the goal of {one_line(task_id)} is known to {self.url} only. Give the files: tasks=….")
+
+    def catalog(self, task_id: str) -> Catalog:
+        """Is refused: a server keeps its products to itself.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(f"the products are known to {self.url} only. Give the files: tasks=….")
+
+    def shop(self, task_id: str) -> RemoteShop:
+        """The pages of a session.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        prefix, _, number = task_id.partition("_")
+        if prefix != "fixed" or not (number.isascii() and number.isdecimal()) or str(int(number[:9])) != number:
+            raise UnknownTaskError(f"task {one_line(task_id)} does not have the form 'fixed_N' of a server's session.")
+        if int(number) >= self.count:
+            raise UnknownTaskError(
+                f"task {task_id!r} is beyond the server's {self.count:,} goals. Give num_goals if it has more."
+            )
+        return RemoteShop(self.url, task_id)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> RemoteTasks:
+        return self
+
+
+class RemoteShop:
+    """The pages of one session.
+
+    Args:
+        url: of the server.
+        session: its name there.
+    """
+
+    def __init__(self, url: str, session: str) -> None:
+        self._url = url
+        self._session = session
+
+    def start(self) -> Page:
+        """The page with the instruction and the search bar."""
+        return self._page("search", self._session)
+
+    def results(self, keywords: str, number: int) -> Page:
+        """A page of results, counted from 1."""
+        return self._page("results", "search_results", self._session, _keywords(keywords), number)
+
+    def item(self, asin: str, keywords: str, number: int, options: Mapping[str, str]) -> Page:
+        """A product's own page."""
+        return self._page("item", "item_page", self._session, asin, _keywords(keywords), number, dict(options))
+
+    def sub(self, name: str, asin: str, keywords: str, number: int, options: Mapping[str, str]) -> Page:
+        """A product's description, features or reviews."""
+        words = _keywords(keywords)
+        return self._page("sub", "item_sub_page", self._session, asin, words, number, name, dict(options))
+
+    def buy(self, asin: str, options: Mapping[str, str]) -> Page:
+        """The end, with the reward."""
+        return self._page("done", "done", self._session, asin, dict(options))
+
+    def _page(self, kind: PageKind, *parts: object) -> Page:
+        url = "/".join([self._url, *(urllib.parse.quote(_plain(part), safe="") for part in parts)])
+        page = read_page(kind, _get(url))
+        if page is None:
+            raise ServerError(f"{url} is not a {kind} page of WebShop. Check what runs at {self._url}.")
+        return page
+
+
+def _plain(part: object) -> str:
+    """A part of an address; a lone surrogate or a slash, which no address can hold, becomes a blank."""
+    return str(part).encode("utf-8", "replace").decode().replace("/", " ")
+
+
+def _keywords(keywords: str) -> str:
+    """What WebShop searches for and does not evaluate: it takes ``[…]`` for a list and ``<r>`` for a random page."""
+    return keywords.lstrip("[< ") or "product"  # no words at all would be no address
+
+
+def _get(url: str) -> str:
+    """The text of a page, tried several times with growing waits.
+
+    Raises:
+        ServerError: it did not come.
+    """
+    problem = ""
+    for attempt in range(_TRIES):
+        if attempt:
+            time.sleep(_FIRST_WAIT * 2 ** (attempt - 1))
+        try:
+            with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:
+                body: bytes = answer.read(_MAX_PAGE + 1)
+            if len(body) > _MAX_PAGE:
+                raise ServerError(f"{one_line(url, 200)} answers with more than {_MAX_PAGE:,} bytes; no page has that.")
+            return body.decode("utf-8", "replace")
+        except urllib.error.HTTPError as error:
+            problem = f"status {error.code}"
+            error.close()
+            if error.code not in _PASSING:
+                break
+        except (OSError, http.client.HTTPException) as error:
+            problem = str(getattr(error, "reason", None) or error or type(error).__name__)
+    raise ServerError(f"WebShop's page {one_line(url, 200)} did not come: {problem}. Is the server running?")

@@ -1,0 +1,306 @@
+"""The built-in shops: catalogues and goals without end, generated from a seed.
+
+Validation and test have one shop each, train has eight. A shop sells 500 *families*: three to five products that
+answer to the same search (``canvas hiking backpack``) and differ in what a customer minds, namely attribute, price and
+options. Goal i of a split is generated from (world seed, split, i) when it is first asked for, around what its shop
+shows first: so what is wrong with the first hit is known, and named by the goal's group.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import TypeVar
+
+import numpy as np
+
+from retro_gym.errors import UnknownTaskError, one_line
+from retro_gym.seeding import derive_seed
+from retro_gym_envs.hotpotqa.names import SPLITS, NameMaker
+from retro_gym_envs.webshop.catalog import Catalog, Goal, Product
+from retro_gym_envs.webshop.wares import ATTRIBUTES, DEPARTMENTS, OPTIONS, Department
+
+__all__ = ["GROUPS", "SIZES", "BuiltinShops"]
+
+SIZES = {"train": 20_000, "validation": 500, "test": 500}
+"""Goals per split."""
+
+GROUPS: dict[str, float] = {
+    "first hit": 0.32,
+    "options": 0.25,
+    "attribute": 0.15,
+    "price": 0.1,
+    "attribute and options": 0.11,
+    "price and options": 0.07,
+}
+"""What a customer has to mind beside taking the first hit, and how often."""
+
+_T = TypeVar("_T")
+
+_SHOPS = {"train": 8, "validation": 1, "test": 1}
+_FAMILIES = 500  # per shop
+_MEMBERS = (3, 6)  # products of a family, at least and fewer than
+_BRANDS = 120  # per shop, at most
+_TOLD = (*ATTRIBUTES, *(value for values in OPTIONS.values() for value in values))  # in no brand: the reward reads it
+_OPTIONS_SHARE = 0.75  # of families whose products have options
+_SECOND_OPTION = 0.4  # how often a goal with options wants two of them
+_ASIDE_SHARE = 0.35  # of instructions that mention an option which is not wanted
+_PAGE = 10  # products on a page of results
+_ID_WIDTH = {"train": 5, "validation": 4, "test": 4}
+
+_TITLES = (
+    "{brand} {material} {use} {kind}, {attribute}",
+    "{brand} {use} {kind} of {material}, {attribute}",
+)
+_WANTS = ("I am looking for {a}", "I need {a}", "Find me {a}", "I want to buy {a}", "Please get me {a}")
+_THAT = (" that is {}", " which is {}", "; make sure that it is {}")  # the cue that reflections have too
+_WITH_OPTIONS = (" with {}", ", {}", " in {}")
+_ASIDES = ("My last one was {}. ", "Not {} again. ", "My sister has {}. ")
+_PRICE = ", and price lower than {:.2f} dollars"  # WebShop's own words
+
+
+class BuiltinShops:
+    """The generated shops and goals of one world.
+
+    Args:
+        world_seed: another seed is another world.
+
+    >>> shops = BuiltinShops(0)
+    >>> goal = shops.get("test-0003")
+    >>> goal == BuiltinShops(0).get("test-0003"), len(shops.catalog("test-0003")) > 1_500
+    (True, True)
+    """
+
+    def __init__(self, world_seed: int = 0) -> None:
+        self.world_seed = world_seed
+
+    def ids(self, split: str) -> Sequence[str]:
+        """``test-0000`` and so on.
+
+        Raises:
+            UnknownTaskError: no such split.
+        """
+        return _ids(split)
+
+    def get(self, task_id: str) -> Goal:
+        """The goal of that id.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        return _goal(self.world_seed, task_id)
+
+    def catalog(self, task_id: str) -> Catalog:
+        """The shop of that goal.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        return _shop(self.world_seed, *_place(task_id)).catalog
+
+    def __deepcopy__(self, memo: dict[int, object]) -> BuiltinShops:
+        return self
+
+
+@lru_cache(maxsize=len(SPLITS))
+def _ids(split: str) -> tuple[str, ...]:
+    if split not in SPLITS:
+        raise UnknownTaskError(f"split {split!r} is not one of {SPLITS}.")
+    return tuple(f"{split}-{i:0{_ID_WIDTH[split]}d}" for i in range(SIZES[split]))
+
+
+def _place(task_id: str) -> tuple[str, int]:
+    """Split and shop of a task."""
+    split, _, number = task_id.rpartition("-")
+    if (
+        split not in SPLITS
+        or not (number.isascii() and number.isdecimal())
+        or len(number) != _ID_WIDTH[split]
+        or int(number) >= SIZES[split]
+    ):
+        raise UnknownTaskError(
+            f"task {one_line(task_id)} is not in the built-in shops. Its ids run from 'train-00000' to "
+            f"'train-{SIZES['train'] - 1}', and from 'test-0000' to 'test-0{SIZES['test'] - 1}' (validation alike)."
+        )
+    return split, int(number) % _SHOPS[split]
+
+
+# -- shops -----------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class _Family:
+    """Products that one search finds together."""
+
+    query: str
+    kind: str
+    common: str
+    """An attribute that all of them have, and no title names."""
+    members: tuple[Product, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shop:
+    catalog: Catalog
+    families: tuple[_Family, ...]
+
+
+@lru_cache(maxsize=16)
+def _shop(world_seed: int, split: str, number: int) -> _Shop:
+    rng = np.random.default_rng(derive_seed(world_seed, "shop", split, number))
+    names = NameMaker(split, rng)
+    words = (names.word() for _ in range(_BRANDS))
+    brands = [word for word in words if not any(told in word.lower() for told in _TOLD)]
+    first_id = (list(SPLITS).index(split) * 8 + number) * _FAMILIES * _MEMBERS[1]
+    ids = iter((first_id + rng.permutation(_FAMILIES * _MEMBERS[1])).tolist())
+    combinations = [
+        (department, kind, material, use)
+        for department in DEPARTMENTS
+        for kind in department.kinds
+        for material in department.materials
+        for use in department.uses
+    ]
+    drawn = rng.choice(len(combinations), size=_FAMILIES, replace=False)
+    families = []
+    for index in drawn:
+        department, kind, material, use = combinations[index]
+        families.append(_family(department, kind, material, use, brands, ids, rng))
+    products = [product for family in families for product in family.members]
+    catalog = Catalog((products[i] for i in rng.permutation(len(products))), every_word=True)
+    return _Shop(catalog, tuple(families))
+
+
+def _family(
+    department: Department,
+    kind: str,
+    material: str,
+    use: str,
+    brands: list[str],
+    ids: Iterator[int],
+    rng: np.random.Generator,
+) -> _Family:
+    count = int(rng.integers(*_MEMBERS))
+    shuffled = _shuffled(department.attributes, rng)
+    common, in_titles, spare = shuffled[0], shuffled[1 : 1 + count], shuffled[1 + count :]
+    offered = {
+        name: _shuffled(OPTIONS[name], rng)[: int(rng.integers(3, 5))]
+        for name in department.options
+        if rng.random() < _OPTIONS_SHARE
+    }
+    form, base = _pick(_TITLES, rng), float(rng.integers(15, 70))
+    members = []
+    for attribute, brand in zip(in_titles, _shuffled(brands, rng), strict=False):
+        price = round(base * float(rng.uniform(0.6, 1.6))) + 0.5
+        attributes = (attribute, common, *spare[:1])
+        members.append(
+            Product(
+                asin=f"B{next(ids):05d}",
+                name=form.format(brand=brand, material=material, use=use, kind=kind, attribute=attribute),
+                category=department.category,
+                query=kind,
+                product_category=" › ".join((*department.path, kind)),
+                description=f"Made by {brand}. It is {' and '.join(attributes)}.",
+                bullets=tuple(f"It is {each}." for each in attributes),
+                attributes=attributes,
+                options=tuple(offered.items()),
+                price=price,
+                price_tag=f"${price}",
+            )
+        )
+    return _Family(f"{material} {use} {kind}", kind, common, tuple(members))
+
+
+# -- goals -----------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class _Want:
+    """A goal before it is put into words."""
+
+    product: Product
+    attribute: str
+    options: tuple[tuple[str, str], ...]
+    limit: float
+
+
+@lru_cache(maxsize=4_096)
+def _goal(world_seed: int, task_id: str) -> Goal:
+    shop = _shop(world_seed, *_place(task_id))
+    rng = np.random.default_rng(derive_seed(world_seed, task_id))
+    group = list(GROUPS)[int(rng.choice(len(GROUPS), p=list(GROUPS.values())))]
+    while True:
+        family = _pick(shop.families, rng)
+        want = _want(group, family, shop.catalog.search(family.query)[:_PAGE], rng)
+        if want is not None:
+            break
+    product = want.product
+    return Goal(
+        task_id,
+        _instruction(family, want, rng),
+        product.asin,
+        product.query,
+        product.name,
+        product.product_category,
+        (want.attribute,),
+        tuple(value for _, value in want.options),
+        want.limit,
+        group,
+    )
+
+
+def _want(group: str, family: _Family, page: Sequence[Product], rng: np.random.Generator) -> _Want | None:
+    """A goal of that group that this page of results allows; None where there is none."""
+    first, hits = page[0], [product for product in page if product in family.members]
+    if first not in hits:
+        return None
+    if "attribute" in group:
+        product = _pick(hits[1:], rng) if len(hits) > 1 else first
+        attribute = product.attributes[0]
+        limit = _limit(max(first.price, product.price), rng)
+        if attribute in first.attributes:
+            return None
+    elif "price" in group:
+        limit = _limit(_pick(hits, rng).price, rng)
+        product = next((each for each in page if each.price <= limit), first)
+        attribute = family.common
+        if product is first or product not in hits:
+            return None
+    else:
+        product, attribute = first, _pick((first.attributes[0], family.common), rng)
+        limit = _limit(first.price, rng)
+    options: tuple[tuple[str, str], ...] = ()
+    if "options" in group:
+        if not product.options:
+            return None
+        count = min(len(product.options), 1 + (rng.random() < _SECOND_OPTION))
+        chosen = sorted(rng.permutation(len(product.options))[:count].tolist())
+        options = tuple((product.options[i][0], _pick(product.options[i][1], rng)) for i in chosen)
+    return _Want(product, attribute, options, limit)
+
+
+def _limit(price: float, rng: np.random.Generator) -> float:
+    """One of the next three multiples of ten above a price. WebShop draws it likewise, but from an unseeded source."""
+    return 10.0 * (int(price // 10) + int(rng.integers(1, 4)))
+
+
+def _instruction(family: _Family, want: _Want, rng: np.random.Generator) -> str:
+    article = "an" if family.query[0] in "aeiou" else "a"
+    text = _pick(_WANTS, rng).format(a=f"{article} {family.query}") + _pick(_THAT, rng).format(want.attribute)
+    if want.options:
+        named = " and ".join(f"{name} {value}" for name, value in want.options)
+        text += _pick(_WITH_OPTIONS, rng).format(named)
+    aside = ""
+    if want.product.options and rng.random() < _ASIDE_SHARE:
+        name, values = _pick(want.product.options, rng)
+        others = [value for value in values if (name, value) not in want.options]
+        aside = _pick(_ASIDES, rng).format(f"{name} {_pick(others, rng)}")
+    return aside + text + _PRICE.format(want.limit)
+
+
+def _shuffled(options: Sequence[_T], rng: np.random.Generator) -> tuple[_T, ...]:
+    return tuple(options[i] for i in rng.permutation(len(options)))
+
+
+def _pick(options: Sequence[_T], rng: np.random.Generator) -> _T:
+    return options[int(rng.integers(len(options)))]

@@ -1,0 +1,461 @@
+"""WebShop's own data files: what is made of them, what is wrong with them, and playing them."""
+
+import contextlib
+import copy
+import json
+import pickle
+import random
+import re
+
+import gymnasium as gym
+import pytest
+from gymnasium.utils.env_checker import check_env
+from hypothesis import given
+from hypothesis import strategies as st
+
+import retro_gym  # noqa: F401 - registers the environments
+from retro_gym.errors import ConfigError, DataError, UnknownTaskError
+from retro_gym.trajectory import Turn, render_turns
+from retro_gym_envs.webshop import Catalog, Goal, WebShopEnv, load_shop, rows
+from retro_gym_envs.webshop.json_entries import read_entries
+from retro_gym_envs.webshop.pages import LocalShop
+from retro_gym_envs.webshop.prompt import WEBSHOP_PROMPT
+
+
+def product(asin, name, query, **more):
+    """A row of items_shuffle.json with the keys of the public file."""
+    return {
+        "name": name,
+        "product_information": {},
+        "brand": "",
+        "full_description": None,
+        "pricing": "$18.50",
+        "list_price": "",
+        "images": ["http://localhost/1.jpg"],
+        "product_category": f"Home › Garden › {query}",
+        "average_rating": 4.1,
+        "small_description": [],
+        "customization_options": {},
+        "asin": asin,
+        "category": "garden",
+        "query": query,
+        "page": 1,
+    } | more
+
+
+def values(*names):
+    return [{"is_selected": False, "url": None, "value": name, "image": None, "asin": "X"} for name in names]
+
+
+PRODUCTS = [
+    product("B00017", "Ansel zinc watering can, stackable", "Watering Cans ", pricing="$18.50"),
+    product(
+        "B00204",
+        "Tarn zinc watering can,  leakproof",
+        "watering cans",
+        pricing="$27.50",
+        customization_options={"Color": values("Blue", " Green/Grey"), "Size": values("small", "Large"), "Style": None},
+        small_description=["Leakproof.", "Holds two liters."],
+        full_description="A can for the garden.",
+    ),
+    product("B00093", "Wick clay watering jar, leakproof", "watering jars", pricing="$12.50$15.00"),
+    product("nan", "No id", "nothing"),
+    product("B000000000X", "An id of eleven characters", "nothing"),
+    product("B00017", "The same id again", "nothing"),
+    product("B00300", "Quillon bench", "benches", pricing="", small_description="Sturdy.", customization_options=""),
+    product("B00301", "Quillon palace bench", "benches", pricing="$1,250.99"),
+]
+NOTES = {
+    "B00017": {
+        "attributes": ["stackable"],
+        "instruction": "find a stackable can",
+        "instruction_attributes": ["stackable"],
+    },
+    "B00204": {
+        "attributes": ["leakproof"],
+        "instruction": "find a leakproof can",
+        "instruction_attributes": ["leakproof"],
+    },
+    "B00093": {"attributes": ["leakproof"], "instruction": None, "instruction_attributes": None},
+    "B00301": {
+        "attributes": ["sturdy", "long lasting"],
+        "instruction": "find a bench",
+        "instruction_attributes": ["sturdy"],
+    },
+}
+HUMAN = {
+    "B00204": [
+        {
+            "asin": "B00204",
+            "instruction": "i need a zinc watering can that is leakproof in green and grey, large.",
+            "attributes": ["leakproof"],
+            "options": ["color: green | grey", "size: large"],
+            "instruction_attributes": ["leakproof"],
+            "instruction_options": ["green | grey", "large"],
+            "assignment_id": "A",
+            "worker_id": "W",
+        },
+        {"instruction": "anything", "instruction_attributes": [], "instruction_options": []},
+    ],
+    "B00017": [{"instruction": "a stackable can", "instruction_attributes": ["stackable"], "instruction_options": []}],
+    "B99999": [{"instruction": "not sold", "instruction_attributes": ["x"], "instruction_options": []}],
+}
+GOAL = Goal("g", "i", "B00017", "q", "n", "c", ("x",), (), 30.0)
+REVIEWS = [
+    {
+        "asin": "B00017",
+        "average_rating": "4.5",
+        "reviews": [{"title": "Fine", "stars": "5.0", "review": "It pours."}, {"title": "Hm", "score": "2.0"}],
+    }
+]
+
+
+@pytest.fixture
+def data():
+    """The four files, free to be changed."""
+    return copy.deepcopy(
+        {
+            "items_shuffle.json": PRODUCTS,
+            "items_ins_v2.json": NOTES,
+            "items_human_ins.json": HUMAN,
+            "reviews.json": REVIEWS,
+        }
+    )
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Writes files into a folder and returns it; what is text is written as it is."""
+
+    def write(files):
+        for name, content in files.items():
+            text = content if isinstance(content, str) else json.dumps(content)
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
+def shop(written, data):
+    return load_shop(written(data))
+
+
+# -- what is made of them --------------------------------------------------------------------------------------------
+
+
+def test_products_are_cleaned_as_webshop_cleans_them(shop):
+    catalog = shop.catalog("fixed_0")
+    assert [each.asin for each in catalog.products] == ["B00017", "B00204", "B00093", "B00300", "B00301"]
+    can = catalog.get("B00204")
+    assert can.name == "Tarn zinc watering can, leakproof"
+    assert can.query == "watering cans"
+    assert can.options == (("color", ("blue", "green | grey")), ("size", ("small", "large")))
+    assert (can.price, can.price_tag) == (27.5, "$27.5")
+    assert can.bullets == ("Leakproof.", "Holds two liters.")
+    bench = catalog.get("B00300")
+    assert (bench.price, bench.price_tag, bench.bullets, bench.options) == (100.0, "$100.0", ("Sturdy.",), ())
+    assert bench.attributes == ("DUMMY_ATTR",)
+    assert catalog.get("B00301").price == 1250.99
+    assert (catalog.get("B00017").rating, can.rating) == ("4.5", "N.A.")
+    assert catalog.get("B00017").reviews == (("Fine", "5.0", "It pours."), ("Hm", "2.0", ""))
+
+
+def test_a_range_of_prices_is_a_price_that_never_changes(shop, written, data):
+    jar = shop.catalog("fixed_0").get("B00093")
+    assert jar.price_tag == "$12.5 to $15.0"
+    assert 12.5 < jar.price < 15.0
+    data["items_shuffle.json"].reverse()
+    assert load_shop(written(data)).catalog("fixed_0").get("B00093").price == jar.price
+
+
+def test_goals_that_people_wrote(shop):
+    goals = {goal.asin: goal for goal in map(shop.get, shop.ids("test"))}
+    assert sorted(goals) == ["B00017", "B00204"]
+    goal = goals["B00204"]
+    assert re.fullmatch(
+        r"i need a zinc watering can that is leakproof in green and grey, large, and price lower than \d0\.00 dollars",
+        goal.instruction,
+    )
+    assert f"{goal.price_upper:.2f} " in goal.instruction
+    assert goal.price_upper in (40.0, 50.0, 60.0)  # the larger one of two among 30, 40, 50, 60
+    assert goal.options == ("green | grey", "large")
+
+
+def test_goals_from_templates_take_every_combination_of_options(written, data):
+    del data["items_human_ins.json"]
+    shop = load_shop(written(data))
+    goals = [shop.get(task_id) for task_id in shop.ids("train")]
+    assert sorted(goal.options for goal in goals if goal.asin == "B00204") == [
+        ("blue", "large"),
+        ("blue", "small"),
+        ("green | grey", "large"),
+        ("green | grey", "small"),
+    ]
+    by_options = next(goal for goal in goals if goal.options == ("blue", "small"))
+    assert by_options.instruction.startswith("find a leakproof can with color: blue, and size: small, and price lower")
+    palace = next(goal for goal in goals if goal.asin == "B00301")
+    assert (palace.instruction, palace.price_upper) == ("find a bench", 1_000_000.0)
+
+
+def test_goals_stand_in_webshops_order(written, data):
+    data["items_shuffle.json"] = [product(f"B{i:04}", f"Thing {i}", "things") for i in range(40)]
+    data["items_human_ins.json"] = {
+        f"B{i:04}": [{"instruction": f"thing {i}", "instruction_attributes": ["thing"]}] for i in range(40)
+    }
+    order = [f"B{i:04}" for i in range(40)]
+    random.seed(233)  # as WebShop does it
+    random.shuffle(order)
+    shop = load_shop(written(data))
+    assert [shop.get(f"fixed_{i}").asin for i in range(40)] == order
+
+
+def test_few_goals_are_in_every_split_and_many_are_cut_as_officially(shop, written, data):
+    assert shop.ids("train") == shop.ids("validation") == shop.ids("test") == ("fixed_0", "fixed_1")
+    data["items_human_ins.json"] = {
+        "B00017": [{"instruction": f"can {i}", "instruction_attributes": ["can"]} for i in range(1_600)]
+    }
+    many = load_shop(written(data))
+    assert many.ids("test") == tuple(f"fixed_{i}" for i in range(500))
+    assert many.ids("validation") == tuple(f"fixed_{i}" for i in range(500, 1_500))
+    assert many.ids("train") == tuple(f"fixed_{i}" for i in range(1_500, 1_600))
+    for unknown in ("fixed_1600", "test-0000"):
+        with pytest.raises(UnknownTaskError, match="fixed_1599"):
+            many.get(unknown)
+    with pytest.raises(UnknownTaskError, match="Did you mean 'train'"):
+        many.ids("trian")
+
+
+def test_paths_may_be_given_one_by_one(written, data, tmp_path):
+    written(data)
+    paths = {"products": tmp_path / "items_shuffle.json", "attributes": str(tmp_path / "items_ins_v2.json")}
+    assert len(load_shop(paths)) == 6  # from templates
+    with pytest.raises(DataError, match=r"gone\.json'? cannot be opened"):
+        load_shop(paths | {"reviews": tmp_path / "gone.json"})
+    for wrong in ({"products": "x"}, paths | {"human": "x"}, paths | {"reviews": 3}, 3, ["x"]):
+        with pytest.raises(ConfigError):
+            load_shop(wrong)
+
+
+# -- what is wrong with them -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"asin": 7}, r"record 2: asin is 7 \(int\)"),
+        ({"name": " "}, "record 2: asin or name"),
+        ({"query": None}, "record 2: query is None"),
+        ({"pricing": 12.5}, "record 2: pricing is 12.5"),
+        ({"pricing": "free"}, "record 2: pricing is 'free'"),
+        ({"pricing": "$1.2.3"}, "record 2: pricing"),
+        ({"full_description": ["x"]}, "record 2: full_description"),
+        ({"small_description": [3]}, "record 2: small_description"),
+        ({"customization_options": ["x"]}, "record 2: customization_options"),
+        ({"customization_options": {"color": "red"}}, r"record 2: customization_options\['color'\]"),
+        ({"customization_options": {"color": [{"image": ""}]}}, r"record 2: customization_options\['color'\]"),
+    ],
+)
+def test_a_product_out_of_the_schema_is_named(written, data, change, says):
+    data["items_shuffle.json"][1] |= change
+    with pytest.raises(DataError, match=says):
+        load_shop(written(data))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from(sorted(PRODUCTS[1])), JSON)
+def test_any_value_in_a_product_is_read_or_refused(key, value):
+    made = None
+    with contextlib.suppress(DataError):
+        made = rows.product(PRODUCTS[1] | {key: value}, "here", {}, {})
+    if made is not None:
+        assert LocalShop(Catalog([made]), GOAL).item(made.asin, "x", 1, {}).text.endswith("Buy Now")
+
+
+@given(JSON)
+def test_any_other_row_is_read_or_refused(value):
+    for read in (rows.notes, rows.human_goals, rows.reviews, lambda row, where: rows.product(row, where, {}, {})):
+        with contextlib.suppress(DataError):
+            read(value, "here")
+
+
+def test_keys_that_are_missing_are_named(written, data):
+    del data["items_shuffle.json"][0]["product_category"], data["items_shuffle.json"][0]["query"]
+    with pytest.raises(DataError, match="record 1: 'query', 'product_category' missing"):
+        load_shop(written(data))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("items_shuffle.json", "", "is empty"),
+        ("items_shuffle.json", "[]", "holds no record"),
+        ("items_shuffle.json", '[{"asin": "B', "cut short"),
+        ("items_shuffle.json", "[3]", "record 1: the record is 3"),
+        ("items_ins_v2.json", "", "is empty"),
+        ("items_ins_v2.json", " \n", "is blank"),
+        ("items_ins_v2.json", "{}", "holds no entry"),
+        ("items_ins_v2.json", "[]", "begins with"),
+        ("items_ins_v2.json", '{"B00204": {"attributes": ["x"', "cut short: it ends within entry number 1"),
+        ("items_ins_v2.json", '{"B00204": {"attributes": 3}}', "entry 'B00204': attributes is 3"),
+        ("items_ins_v2.json", '{"B00204": 3}', "entry 'B00204': the entry is 3"),
+        ("items_ins_v2.json", '{"B00204": {"instruction": 3}}', "entry 'B00204': instruction is 3"),
+        ("items_ins_v2.json", '{"B00204": nul}', "not JSON"),
+        ("items_ins_v2.json", '{"B1": ' + "[" * 40 + "]" * 40 + "}", "entry 'B1': brackets are nested"),
+        ("items_ins_v2.json", '{"B1": "' + "x" * 4_100_000 + '"}', "takes more than 4,000,000 bytes"),
+        ("items_human_ins.json", '{"B00204": {}}', "entry 'B00204': the entry is {}"),
+        ("items_human_ins.json", '{"B00204": [3]}', r"entry 'B00204': \[0\] is 3"),
+        ("items_human_ins.json", '{"B00204": [{"instruction": "x"}]}', r"entry 'B00204': \[0\]"),
+        (
+            "items_human_ins.json",
+            '{"B00204": [{"instruction": "x", "instruction_attributes": [3]}]}',
+            r"\[0\]\.instruction_attributes is \[3\]",
+        ),
+        ("items_human_ins.json", '{"B1": [{"instruction": "x", "instruction_attributes": ["y"]}]}', "no goal for any"),
+        ("reviews.json", '[{"asin": "B1"}]', "record 1: the record"),
+    ],
+)  # fmt: skip
+def test_a_damaged_file_is_one_clear_error(written, data, name, content, says):
+    data[name] = content
+    with pytest.raises(DataError, match=says) as error:
+        load_shop(written(data))
+    assert name in str(error.value)
+    assert len(str(error.value)) < 800
+
+
+def test_files_that_are_missing(tmp_path, written, data):
+    for absent in ("items_ins_v2.json", "items_shuffle.json"):
+        folder = written({name: content for name, content in data.items() if name != absent})
+        (folder / absent).unlink(missing_ok=True)
+        with pytest.raises(DataError, match=absent.replace(".", r"\.")):
+            load_shop(folder)
+    with pytest.raises(DataError, match="is not a folder"):
+        load_shop(tmp_path / "items_human_ins.json")
+    written(data)
+    (tmp_path / "items_ins_v2.json").unlink()
+    (tmp_path / "items_ins_v2.json").mkdir()
+    with pytest.raises(DataError, match="not a file but a folder"):
+        load_shop(tmp_path)
+    with pytest.raises(DataError, match="cannot be opened"):
+        list(read_entries("no\0file"))
+
+
+def test_options_that_multiply_without_end_are_refused(written, data):
+    del data["items_human_ins.json"]
+    data["items_shuffle.json"][1]["customization_options"] = {
+        f"option {i}": values(*(f"value {j}" for j in range(10))) for i in range(30)
+    }
+    with pytest.raises(DataError, match="B00204 has more than 100,000 combinations"):
+        load_shop(written(data))
+
+
+# -- playing them ----------------------------------------------------------------------------------------------------
+
+
+def test_the_goal_can_be_bought_and_the_oracle_says_how(written, data):
+    env = gym.make("RetroWebShop-v0", tasks=str(written(data)), split="test").unwrapped
+    task_id = next(task_id for task_id in env.task_env.task_ids("test") if env.task_env.goal(task_id).options)
+    _, info = env.reset(options={"task_id": task_id})
+    assert not info["success"]
+    right = env.task_env.oracle_reflection(task_id)
+    name = "Tarn zinc watering can, leakproof"
+    assert right == f'Search for "{name}", open B00204 and choose "green | grey" and "large", then buy it.'
+    outcome = env.branch([right, "Look more carefully."])
+    assert [each.success for each in outcome] == [True, False]
+    assert [turn.action for turn in outcome[0].trajectory.turns] == [
+        "search[Tarn zinc watering can, leakproof]",
+        "click[B00204]",
+        "click[green | grey]",
+        "click[large]",
+        "click[Buy Now]",
+    ]
+    noisy = env.task_env.noisy_reflection(env.trajectory, env.np_random)
+    assert env.task_env.check_reflection(noisy, env.trajectory).well_formed
+
+
+def test_the_oracle_goes_through_the_pages_for_a_product(written, data):
+    data["items_shuffle.json"] = [product(f"B{i:04}", "Ansel kettle", "kettles", pricing="$60") for i in range(37)]
+    data["items_shuffle.json"][36]["pricing"] = "$9"
+    data["items_human_ins.json"] = {
+        "B0036": [{"instruction": "i need an ansel kettle", "instruction_attributes": ["kettle"]}]
+    }
+    env = gym.make("RetroWebShop-v0", tasks=str(written(data)), split="test").unwrapped
+    env.reset(options={"task_id": "fixed_0"})
+    outcome = env.branch([env.task_env.oracle_reflection("fixed_0")])[0]
+    assert [turn.action for turn in outcome.trajectory.turns].count("click[Next >]") == 3
+    assert outcome.success
+
+
+def test_check_env_and_copies_with_files(written, data):
+    env = gym.make("WebShop-v0", tasks=str(written(data))).unwrapped
+    check_env(env)
+    env.reset(seed=0, options={"task_id": "fixed_1"})
+    env.step("search[can]")
+    for twin in (copy.deepcopy(env), pickle.loads(pickle.dumps(env))):
+        assert twin.step("click[B00204]") == copy.deepcopy(env).step("click[B00204]")
+    assert copy.deepcopy(env).catalog("fixed_0") is env.catalog("fixed_0")
+    assert len(pickle.dumps(env)) < 10_000
+
+
+def test_a_pickle_whose_files_have_changed_is_refused(written, data, tmp_path):
+    env = WebShopEnv(tasks=written(data))
+    pickled = pickle.dumps(env)
+    data["items_shuffle.json"].pop()
+    written(data)
+    with pytest.raises(DataError, match="has changed"):
+        pickle.loads(pickled)
+    (tmp_path / "items_shuffle.json").unlink()
+    with pytest.raises(DataError, match="a pickled environment needs its data files"):
+        pickle.loads(pickled)
+
+
+# -- the prompt ------------------------------------------------------------------------------------------------------
+
+EXAMPLES = {
+    "find me": [
+        product("B00311", "Quillon travel clock", "clocks", pricing="$45"),
+        product(
+            "B00312",
+            "Dunmere travel clock",
+            "clocks",
+            pricing="$21.5",
+            small_description=["It is shockproof.", "It glows."],
+        ),
+    ],
+    "I need": [
+        product("B00017", "Ansel zinc watering can, stackable", "watering cans"),
+        product(
+            "B00204",
+            "Tarn zinc watering can, leakproof",
+            "watering cans",
+            pricing="$27.50",
+            customization_options={"color": values("blue", "green"), "size": values("small", "large")},
+        ),
+        product("B00093", "Wick clay watering jar, leakproof", "watering jars", pricing="$12.50"),
+    ],
+}
+
+
+@pytest.mark.parametrize("example", WEBSHOP_PROMPT.examples)
+def test_the_worked_examples_are_what_the_environment_answers(written, monkeypatch, example):
+    text = example.split(" [SEP] ")[2]
+    products = next(rows for start, rows in EXAMPLES.items() if text.startswith(start))
+    wanted, _, price = text.partition(", and price lower than ")
+    attribute = "leakproof" if "leakproof" in text else "shockproof"
+    goal = {"instruction": wanted, "instruction_attributes": [attribute]}
+    goal["instruction_options"] = ["green"] if "green" in text else []
+    notes = {row["asin"]: {"attributes": [attribute] if row is products[1] else ["x"]} for row in products}
+    limit = float(price.partition(" ")[0])
+    monkeypatch.setattr(random.Random, "sample", lambda self, above, count: [min(above), limit])
+    files = {"items_shuffle.json": products, "items_ins_v2.json": notes}
+    env = WebShopEnv(tasks=written(files | {"items_human_ins.json": {products[1]["asin"]: [goal]}}))
+    first, _ = env.reset(options={"task_id": "fixed_0"})
+    thoughts, actions = (re.findall(rf"^{label} \d+: (.*)$", example, re.MULTILINE) for label in ("Thought", "Action"))
+    turns = [Turn(thought, action, env.step(action)[0]) for thought, action in zip(thoughts, actions, strict=True)]
+    assert render_turns(first, turns) == example
