@@ -13,7 +13,8 @@
     ├── EpisodeError (RuntimeError)       step or branch without a running episode
     ├── ActorError (RuntimeError)         the actor gave no usable reply: never a reward of 0
     │   ├── PromptTooLongError            the prompt does not fit into the actor's context: ends the trial as a failure
-    │   └── BudgetError                   the budget of calls, tokens or money is spent: stops a run, resumably
+    │   ├── BudgetError                   the budget of calls, tokens or money is spent: stops a run, resumably
+    │   └── TaskEnvError                  a task environment's own server or engine failed: as void as an actor's error
     ├── CassetteError (LookupError)       a prompt that is not on the tape: stops the run, which is not the recorded one
     ├── MissingExtraError (ImportError)   an optional library is absent; names the extra that brings it
     └── CheckpointError (ValueError)      a checkpoint that does not fit the run that wants to resume from it
@@ -41,6 +42,7 @@ __all__ = [
     "PromptTooLongError",
     "RecordError",
     "RetroGymError",
+    "TaskEnvError",
     "TemplateError",
     "UnknownTaskError",
     "did_you_mean",
@@ -94,6 +96,10 @@ class PromptTooLongError(ActorError):
 
 class BudgetError(ActorError):
     """The budget of calls, tokens or money is spent."""
+
+
+class TaskEnvError(ActorError):
+    """A task environment's own server or engine failed. The trial is void: no reward follows from it."""
 
 
 class CassetteError(RetroGymError, LookupError):

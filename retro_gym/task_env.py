@@ -46,6 +46,8 @@ class TaskEnv(gym.Env[str, str]):
     # Set these in SOME subclasses
     max_turns: int = 10
     """Turns that a trial may take."""
+    data: str = "none needed"
+    """Which data it plays, in a few words for lists: what needs none, and what a path can be given for."""
 
     @abstractmethod
     def task_ids(self, split: str) -> Sequence[str]:

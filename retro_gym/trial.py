@@ -45,13 +45,18 @@ def play_trial(
         repeat_limit: the same action so many times in a row ends the trial; never by default.
         time_limit: seconds after which no further turn begins: an actor error. A call that is under way then is left
             to its own limit.
+
+    An ``ActorError`` of the environment, whose own server cannot be reached, ends the trial like one of the actor.
     """
     deadline = None if time_limit is None else time.monotonic() + time_limit
-    task, _ = env.reset(seed=derive_seed(seed, "env"), options={"task_id": task_id})
     turns: list[Turn] = []
     prompt_tokens = completion_tokens = repeats = 0
     success = False
     end, error = EndReason.OUT_OF_TURNS, None
+    try:
+        task, _ = env.reset(seed=derive_seed(seed, "env"), options={"task_id": task_id})
+    except ActorError as failed:
+        return Trajectory(task_id, trial, "", (), 0.0, False, EndReason.ACTOR_ERROR, error=str(failed))
     for number in range(env.max_turns):
         if deadline is not None and time.monotonic() > deadline:
             end, error = EndReason.ACTOR_ERROR, f"the trial took longer than its limit of {time_limit} s"
@@ -74,7 +79,11 @@ def play_trial(
         if not action:
             turns.append(Turn(thought, "", NO_ACTION.format(number=number + 2), 0.0, reply.reasoning))
             continue
-        observation, reward, terminated, truncated, info = env.step(action)
+        try:
+            observation, reward, terminated, truncated, info = env.step(action)
+        except ActorError as failed:
+            end, error = EndReason.ACTOR_ERROR, str(failed)
+            break
         repeats = repeats + 1 if turns and turns[-1].action == action else 1
         turns.append(Turn(thought, action, observation, float(reward), reply.reasoning))
         success = bool(info.get("success", False))

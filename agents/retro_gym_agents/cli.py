@@ -146,7 +146,7 @@ class Envs:
     def run(self) -> int:
         """Lists; returns the exit code."""
         table = Table(box=box.SIMPLE_HEAD, show_edge=False)
-        for header in ("id", "task environment", *_SPLITS, "what it is"):
+        for header in ("id", "task environment", *_SPLITS, "what it is", "data"):
             right, whole = header in _SPLITS, header == "id"  # an id is there to be copied
             table.add_column(header, justify="right" if right else "left", overflow="fold", no_wrap=whole)
         for env_id in retro_ids():
@@ -217,11 +217,11 @@ def _new_records(path: Path, remedy: str) -> Path:
 
 
 def _described(task_env_id: str) -> list[str]:
-    """The table row of a task environment: its id, the sizes of its splits, what it is."""
+    """The table row of a task environment: its id, the sizes of its splits, what it is, which data it plays."""
     try:
         env = as_task_env(task_env_id)
     except RetroGymError as error:
-        return [task_env_id, *["-"] * len(_SPLITS), str(error)]
+        return [task_env_id, *["-"] * len(_SPLITS), str(error), "-"]
     sizes = []
     for split in _SPLITS:
         try:
@@ -230,7 +230,7 @@ def _described(task_env_id: str) -> list[str]:
             sizes.append("-")
     first_line = next(iter((type(env).__doc__ or "").strip().splitlines()), "")
     env.close()
-    return [task_env_id, *sizes, first_line]
+    return [task_env_id, *sizes, first_line, env.data]
 
 
 if __name__ == "__main__":

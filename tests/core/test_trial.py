@@ -4,7 +4,7 @@ import gymnasium as gym
 import pytest
 
 from retro_gym.actors import CallableActor, Reply
-from retro_gym.errors import ActorError, BudgetError, PromptTooLongError
+from retro_gym.errors import ActorError, BudgetError, PromptTooLongError, TaskEnvError
 from retro_gym.prompts import TaskPrompt
 from retro_gym.scheduling import ActorStats, Job, run_jobs, run_trials
 from retro_gym.seeding import derive_seed
@@ -153,6 +153,24 @@ def test_an_error_of_the_environment_passes_through():
 
     with pytest.raises(gym.error.ResetNeeded):
         run_trials([play_trial(Broken(), "3", trial=0, seed=0)], ScriptedActor(["go"]), ActorStats())
+
+
+def test_a_trial_whose_environment_has_lost_its_server_is_void():
+    class Remote(Counter):
+        def reset(self, *, seed=None, options=None):
+            if options["task_id"] == "9":
+                raise TaskEnvError("no such host")
+            return super().reset(seed=seed, options=options)
+
+        def step(self, action):
+            if self.count == 1:
+                raise TaskEnvError("connection lost")
+            return super().step(action)
+
+    trials = [play_trial(Remote(), task_id, trial=0, seed=0) for task_id in ("9", "3")]
+    never, later = run_trials(trials, ScriptedActor(["go"]), ActorStats())
+    assert (never.end, never.error, never.turns) == (EndReason.ACTOR_ERROR, "no such host", ())
+    assert (later.end, later.error, len(later.turns)) == (EndReason.ACTOR_ERROR, "connection lost", 1)
 
 
 def test_an_action_again_and_again_ends_the_trial_where_that_is_asked_for():

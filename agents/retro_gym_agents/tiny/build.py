@@ -40,6 +40,9 @@ from retro_gym_agents.tiny.tokenizer import build_tokenizer
 __all__ = ["BuildConfig", "build"]
 
 
+ENV_IDS = ("RetroHotpotQA-v0", "RetroALFWorld-v0", "RetroWebShop-v0", "RetroInterCodeSQL-v0", "RetroMix-v0")
+
+
 @dataclasses.dataclass(frozen=True)
 class BuildConfig:
     """How the tiny reflector is made."""
@@ -48,8 +51,8 @@ class BuildConfig:
     """Folder that receives the model; the shipped one by default."""
     start: Path | None = None
     """Folder of an earlier build to go on from, with its tokenizer; from nothing by default."""
-    env_id: str = "RetroHotpotQA-v0"
-    """Environment whose failures it learns to write about."""
+    env_ids: tuple[str, ...] = ENV_IDS
+    """Environments whose failures it learns to write about, in turn; their task environments take a ``world_seed``."""
     steps: int = 3_600
     """Optimiser steps."""
     prompts_per_step: int = 20
@@ -118,15 +121,18 @@ def _train(config: BuildConfig, console: Console) -> None:
         losses.append(loss.item())
         if step % config.measure_every == 0 or step == config.steps:
             _save(model, tokenizer, config)
-            reflector = Reflector(model, tokenizer, name=str(config.output), lora=None)
-            quality = measure(reflector, config.env_id, split="validation", num_tasks=200, seed=config.seed)
-            model.train()
             mean = sum(losses[-config.measure_every :]) / len(losses[-config.measure_every :])
-            console.print(f"step {step}, {time.perf_counter() - start:.0f} s: loss {mean:.3f}; {quality}")
+            console.print(f"step {step}, {time.perf_counter() - start:.0f} s: loss {mean:.3f}")
+            reflector = Reflector(model, tokenizer, name=str(config.output), lora=None)
+            for env_id in config.env_ids:
+                quality = measure(reflector, env_id, split="validation", num_tasks=200, seed=config.seed)
+                console.print(f"  {env_id}: {quality}")
+            model.train()
     reflector = Reflector.load(config.output, lora=None)
-    for split in ("validation", "test"):
-        quality = measure(reflector, config.env_id, split=split, num_tasks=500, seed=config.seed + 1)
-        console.print(f"{split}: {quality}")
+    for env_id in config.env_ids:
+        for split in ("validation", "test"):
+            quality = measure(reflector, env_id, split=split, num_tasks=500, seed=config.seed + 1)
+            console.print(f"{env_id}, {split}: {quality}")
 
 
 def _begin(config: BuildConfig, batches: Iterator[list[_Lesson]]) -> tuple[Any, Any]:
@@ -154,22 +160,30 @@ class _Lesson:
 
 
 def _batches(config: BuildConfig) -> Iterator[list[_Lesson]]:
-    """Lessons in batches of one trial number each, so that little is lost to padding."""
+    """Batches of one environment after the other."""
+    sources = [_batches_of(env_id, config) for env_id in config.env_ids]
+    while True:
+        for source in sources:
+            yield next(source)
+
+
+def _batches_of(env_id: str, config: BuildConfig) -> Iterator[list[_Lesson]]:
+    """Lessons of an environment, in batches of one trial number each, so that little is lost to padding."""
     waiting: dict[int, list[_Lesson]] = {}
-    for lesson in _lessons(config):
+    for lesson in _lessons(env_id, config):
         batch = waiting.setdefault(lesson.trial, [])
         batch.append(lesson)
         if len(batch) == config.prompts_per_step:
             yield waiting.pop(lesson.trial)
 
 
-def _lessons(config: BuildConfig) -> Iterator[_Lesson]:
+def _lessons(env_id: str, config: BuildConfig) -> Iterator[_Lesson]:
     """First failures, and now and then the second failure on the same task, from world after world without end."""
     world = 0
     while True:
         world += 1  # world 0 is the default one, which learners train and are judged on
-        env: Any = gym.make(config.env_id, world_seed=world, split="train").unwrapped
-        rng = np.random.default_rng(derive_seed(config.seed, "world", world))
+        env: Any = gym.make(env_id, world_seed=world, split="train").unwrapped
+        rng = np.random.default_rng(derive_seed(config.seed, "world", env_id, world))
         task_ids = env.task_env.task_ids("train")
         for index in rng.permutation(len(task_ids)):
             seed = int(rng.integers(2**31))

@@ -59,6 +59,7 @@ class MixEnv(TaskEnv):
     """
 
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own form
+    data = "that of its environments"
 
     def __init__(
         self,

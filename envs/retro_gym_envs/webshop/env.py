@@ -78,7 +78,7 @@ class WebShopEnv(TaskEnv):
       in WebShop's own order (shuffled with seed 233): of more than 1,500, test has the first 500, validation the next
       1,000, train the others; with fewer **every split has all of them**.
     - ``server``: URL of a running WebShop, played over HTTP in place of files. Tasks are its sessions ``fixed_0`` and
-      so on, split likewise. When it cannot be reached, ``ServerError`` is raised: never a reward of 0.
+      so on, split likewise. When it cannot be reached, ``TaskEnvError`` is raised: never a reward of 0.
     - ``num_goals``: how many goals the server has; 12,087 by default.
     - ``world_seed``: of the built-in shops.
     - ``max_turns``: turns of a trial; 15 by default. (The published runs count the first page as one, so 14.)
@@ -127,7 +127,7 @@ class WebShopEnv(TaskEnv):
 
         Raises:
             UnknownTaskError: no such task.
-            ServerError: the server cannot be reached.
+            TaskEnvError: the server cannot be reached.
         """
         super().reset(seed=seed)
         task_id = (options or {}).get("task_id")
@@ -149,7 +149,7 @@ class WebShopEnv(TaskEnv):
         Raises:
             ActionError: the action is not text.
             EpisodeError: no trial is running.
-            ServerError: the server cannot be reached; the trial is over.
+            TaskEnvError: the server cannot be reached; the trial is over.
         """
         if not self._running:
             raise EpisodeError("no trial is running. Call reset() first.")

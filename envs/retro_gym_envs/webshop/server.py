@@ -14,27 +14,19 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from retro_gym.errors import ActorError, ConfigError, UnknownTaskError, did_you_mean, one_line
+from retro_gym.errors import ConfigError, TaskEnvError, UnknownTaskError, did_you_mean, one_line
 from retro_gym_envs.webshop.catalog import Catalog, Goal
 from retro_gym_envs.webshop.files import split_ids
 from retro_gym_envs.webshop.html_pages import read_page
 from retro_gym_envs.webshop.pages import Page, PageKind
 
-__all__ = ["RemoteShop", "RemoteTasks", "ServerError"]
+__all__ = ["RemoteShop", "RemoteTasks"]
 
 _TIMEOUT = 30.0  # seconds for one page
 _TRIES = 4
 _FIRST_WAIT = 0.25  # seconds before the second try; doubled for each further one
 _MAX_PAGE = 8_000_000  # bytes
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})  # states that may be gone at the next try
-
-
-class ServerError(ActorError):
-    """A WebShop server cannot be reached, or answers with something that is not a page of WebShop.
-
-    An :class:`~retro_gym.errors.ActorError`, since it says as little about a reflection as a failed actor does: it is
-    never a reward of 0. It ends the run; what was recorded until then stays.
-    """
 
 
 class RemoteTasks:
@@ -138,7 +130,7 @@ class RemoteShop:
         url = "/".join([self._url, *(urllib.parse.quote(_plain(part), safe="") for part in parts)])
         page = read_page(kind, _get(url))
         if page is None:
-            raise ServerError(f"{url} is not a {kind} page of WebShop. Check what runs at {self._url}.")
+            raise TaskEnvError(f"{url} is not a {kind} page of WebShop. Check what runs at {self._url}.")
         return page
 
 
@@ -156,7 +148,7 @@ def _get(url: str) -> str:
     """The text of a page, tried several times with growing waits.
 
     Raises:
-        ServerError: it did not come.
+        TaskEnvError: it did not come.
     """
     problem = ""
     for attempt in range(_TRIES):
@@ -166,7 +158,9 @@ def _get(url: str) -> str:
             with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:
                 body: bytes = answer.read(_MAX_PAGE + 1)
             if len(body) > _MAX_PAGE:
-                raise ServerError(f"{one_line(url, 200)} answers with more than {_MAX_PAGE:,} bytes; no page has that.")
+                raise TaskEnvError(
+                    f"{one_line(url, 200)} answers with more than {_MAX_PAGE:,} bytes; no page has that."
+                )
             return body.decode("utf-8", "replace")
         except urllib.error.HTTPError as error:
             problem = f"status {error.code}"
@@ -175,4 +169,4 @@ def _get(url: str) -> str:
                 break
         except (OSError, http.client.HTTPException) as error:
             problem = str(getattr(error, "reason", None) or error or type(error).__name__)
-    raise ServerError(f"WebShop's page {one_line(url, 200)} did not come: {problem}. Is the server running?")
+    raise TaskEnvError(f"WebShop's page {one_line(url, 200)} did not come: {problem}. Is the server running?")
