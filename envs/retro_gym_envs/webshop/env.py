@@ -90,6 +90,7 @@ class WebShopEnv(TaskEnv):
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own form
     prompt = WEBSHOP_PROMPT
     max_turns = 15
+    data = "built in; tasks=FOLDER: WebShop's files; server=URL: a running WebShop"
 
     def __init__(
         self,
