@@ -1,0 +1,95 @@
+"""MySQL's statements about the database itself: SHOW, DESC, USE. SQLite has none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from retro_gym_envs.intercode_sql.database import Database, Table, Value
+from retro_gym_envs.intercode_sql.dialect import SQLError, Token, syntax_error, text_of
+
+__all__ = ["describe"]
+
+_Rows = tuple[tuple[Value, ...], ...]
+
+
+def describe(database: Database, tokens: Sequence[Token], sql: str) -> _Rows | None:
+    """The rows that such a statement gives; None for one that gives none (USE).
+
+    Raises:
+        SQLError: there is no such table or database, or the statement is none of these.
+    """
+    words = [token.text.lower() for token in tokens]
+    rest = tokens[1:]
+    match words:
+        case ["show", "tables", *_]:
+            return _like(tuple((name,) for name in sorted(table.name for table in database.tables)), rest[1:], sql)
+        case ["show", "databases" | "schemas"]:
+            return ((database.name.lower(),),)
+        case ["show", "full" | "extended", *_]:
+            return describe(database, [tokens[0], *tokens[2:]], sql)
+        case ["show", "columns" | "fields", "from" | "in", _, *_]:
+            return tuple(column.described for column in _table(database, rest[2:], sql).columns)
+        case ["show", "create", "table", _, *_]:
+            table = _table(database, rest[2:], sql)
+            return ((table.name, _definition(table)),)
+        case ["show", "index" | "indexes" | "keys", "from" | "in", _, *_]:
+            keyed = (column for column in _table(database, rest[2:], sql).columns if column.key)
+            return tuple((column.name, column.key) for column in keyed)
+        case ["desc" | "describe" | "explain", "select" | "with" | "analyze" | "format", *_]:
+            raise SQLError("EXPLAIN command denied to user 'agent'@'localhost'")
+        case ["desc" | "describe" | "explain", _, *_]:
+            table_columns = _table(database, rest, sql).columns
+            named = [text_of(token).lower() for token in rest[1:] if token.kind in ("word", "name", "string")]
+            return tuple(
+                column.described
+                for column in table_columns
+                if len(rest) == 1 or rest[1].says(".") or column.name.lower() in named
+            )
+        case ["use", _]:
+            if text_of(tokens[1]).lower() != database.name.lower():
+                raise SQLError(f"Unknown database '{text_of(tokens[1])[:64]}'")
+            return None
+    raise syntax_error(sql[tokens[min(1, len(tokens) - 1)].start :])
+
+
+def _like(rows: _Rows, rest: Sequence[Token], sql: str) -> _Rows:
+    """``SHOW TABLES LIKE '…'``: by the pattern's ends only, which is what actors write."""
+    if not rest or rest[0].says("from", "in"):
+        return rows
+    if not rest[0].says("like") or len(rest) != 2 or rest[1].kind != "string":
+        raise syntax_error(sql[rest[0].start :])
+    pattern = text_of(rest[1]).lower()
+    wanted = pattern.strip("%")
+    return tuple(
+        row
+        for row in rows
+        if (wanted in str(row[0]))
+        and (pattern.startswith("%") or str(row[0]).startswith(wanted))
+        and (pattern.endswith("%") or str(row[0]).endswith(wanted))
+    )
+
+
+def _table(database: Database, tokens: Sequence[Token], sql: str) -> Table:
+    """The table that is named at the head of these pieces, perhaps behind the database and a dot."""
+    if tokens[0].kind not in ("word", "name"):
+        raise syntax_error(sql[tokens[0].start :])
+    if len(tokens) >= 3 and tokens[1].says("."):
+        if text_of(tokens[0]).lower() != database.name.lower():
+            raise SQLError(f"Unknown database '{text_of(tokens[0])[:64]}'")
+        tokens = tokens[2:]
+    name = text_of(tokens[0])
+    table = database.table(name)
+    if table is None:
+        raise SQLError(f"Table '{database.name.lower()}.{name.lower()[:64]}' doesn't exist")
+    return table
+
+
+def _definition(table: Table) -> str:
+    lines = []
+    for column in table.columns:
+        line = f"  `{column.name}` {column.type}{'' if column.nullable else ' NOT NULL'}"
+        lines.append(f"{line} {column.extra.upper()}".rstrip())
+    keys = [f"`{column.name}`" for column in table.columns if column.key == "PRI"]
+    if keys:
+        lines.append(f"  PRIMARY KEY ({','.join(keys)})")
+    return f"CREATE TABLE `{table.name}` (\n" + ",\n".join(lines) + "\n)"
