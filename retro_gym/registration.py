@@ -8,6 +8,7 @@ __all__ = ["RETRO_IDS", "TASK_IDS", "register_all"]
 
 TASK_IDS: dict[str, str] = {
     "HotpotQA-v0": "retro_gym_envs.hotpotqa:HotpotQAEnv",
+    "InterCodeSQL-v0": "retro_gym_envs.intercode_sql:InterCodeSQLEnv",
     "Identity-v0": "retro_gym.testing:IdentityEnv",
 }
 """Task environments: id and entry point."""
