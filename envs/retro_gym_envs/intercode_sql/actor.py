@@ -25,6 +25,7 @@ _TURN = re.compile(r"^Action \d+: (.*)\nObservation \d+: (.*(?:\n(?!Thought \d|A
 _CALLED = re.compile(r"(\w+) (?:called|named) ['\"]?([A-Z]\w*)")
 _COUNTS = re.compile(r"\bhow many\b|\bnumber of\b|\bcount the\b", re.IGNORECASE)
 _DESCRIBED = 3  # tables that it describes of its own accord
+_LOOKS = re.compile(r"execute\[(?:SHOW|DESC) ")  # actions that look at the schema
 _TEXTS = ("text", "char", "varchar")
 
 
@@ -68,7 +69,7 @@ def _read_prompt(text: str) -> _View:
 def _decide(view: _View) -> tuple[str, str]:
     """Thought and action for the next turn."""
     actions = [action for action, _ in view.turns]
-    if any(action.startswith("execute[SELECT") or action.startswith("execute[WITH") for action in map(_upper, actions)):
+    if any(action.startswith("execute[") and not _LOOKS.match(action) for action in actions):
         return "That is my answer.", "submit"
     told = next((advice.query for advice in view.advice if advice.query), None)
     if told:
@@ -82,10 +83,6 @@ def _decide(view: _View) -> tuple[str, str]:
             return f"I look at the columns of {table}.", f"execute[DESC {table}]"
     advice = next((known for each in view.advice if (known := each.known_to(view.schema))), Advice())
     return "I can ask for it now.", f"execute[{_query(view, advice)}]"
-
-
-def _upper(action: str) -> str:
-    return action[:8] + action[8:].lstrip(" (").upper()
 
 
 def _wanted_tables(view: _View) -> list[str]:

@@ -8,14 +8,11 @@ from __future__ import annotations
 import dataclasses
 import sqlite3
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
-from retro_gym_envs.intercode_sql.functions import COLLATION, register_collation
+from retro_gym_envs.intercode_sql.functions import COLLATION, Value, register_collation
 
-__all__ = ["Column", "Database", "Table", "Value"]
-
-Value: TypeAlias = "int | float | str | bytes | None"
-"""What a cell holds."""
+__all__ = ["Column", "Database", "Table", "quoted"]
 
 _INTEGERS = ("int", "integer", "bigint", "smallint", "tinyint", "mediumint", "year", "bool", "boolean", "bit")
 _REALS = ("double", "float", "decimal", "numeric", "real")
@@ -89,6 +86,7 @@ class Database:
         connection = sqlite3.connect(":memory:", isolation_level=None)
         try:
             register_collation(connection)
+            connection.execute("PRAGMA page_size = 1024")  # most tables are tiny
             connection.execute("BEGIN")
             for table in self.tables:
                 columns = ", ".join(column.declared for column in table.columns)

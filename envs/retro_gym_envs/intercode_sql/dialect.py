@@ -20,7 +20,7 @@ _TOKEN = re.compile(
     | (?P<string>'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*")
     | (?P<name>`(?:[^`]|``)+`)
     | (?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?!\w))
-    | (?P<word>[^\W\d]\w*)
+    | (?P<word>[^\W\d]\w*|[0-9]+[^\W\d]\w*)
     | (?P<operator><=>|<=|>=|<>|!=|\|\||&&|[-+*/%=<>(),.;&|~^!])
     """,
     re.VERBOSE | re.DOTALL,
@@ -82,7 +82,7 @@ def first_statement(sql: str) -> list[Token]:
         raise SQLError("Got a packet bigger than 'max_allowed_packet' bytes")
     if "\0" in sql or any("\ud800" <= char <= "\udfff" for char in sql):
         raise SQLError("Invalid utf8mb4 character string in the statement")
-    tokens = []
+    tokens: list[Token] = []
     for token in tokenize(sql):
         if token.says(";"):
             if tokens:
@@ -109,11 +109,15 @@ def text_of(token: Token) -> str:
     return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), body, flags=re.DOTALL)
 
 
-def to_sqlite(tokens: Sequence[Token]) -> str:
+def to_sqlite(tokens: Sequence[Token], database: str) -> str:
     """A query in SQLite's language: texts in single quotes, true division, our own functions by their names.
 
-    >>> to_sqlite(first_statement('SELECT LEFT(name, 1), a / b FROM `t` WHERE x = "y";'))
-    "SELECT my_LEFT ( name , 1 ) , a * 1.0 / b FROM `t` WHERE x = 'y'"
+    Args:
+        tokens: the query's pieces.
+        database: the name that the query may call the database by.
+
+    >>> to_sqlite(first_statement('SELECT LEFT(name, 1), a / b FROM shop.t WHERE x = "y";'), "shop")
+    "SELECT my_LEFT ( name , 1 ) , a * 1.0 / b FROM main . t WHERE x = 'y'"
 
     Raises:
         SQLError: the query refers to its WITH parts so often that preparing it alone could take forever.
@@ -131,9 +135,24 @@ def to_sqlite(tokens: Sequence[Token]) -> str:
             parts.append(_OPERATORS.get(token.text, token.text))
         elif token.kind == "word" and follows and follows.says("(") and is_own(token.text):
             parts.append(OWN_PREFIX + token.text)
+        elif _is_database(tokens, number, database):
+            parts.append("main")
+        elif token.kind == "word" and token.text[0].isdigit():  # MySQL's names may begin with a digit
+            parts.append(f"`{token.text}`")
         else:
             parts.append(token.text)
     return " ".join(parts)
+
+
+def _is_database(tokens: Sequence[Token], number: int, database: str) -> bool:
+    """Whether a piece is the database in front of a table, and no table of the same name in front of a column."""
+    if text_of(tokens[number]).lower() != database.lower() or not _dot(tokens, number + 1):
+        return False
+    return (number > 0 and tokens[number - 1].says("from", "join")) or _dot(tokens, number + 3)
+
+
+def _dot(tokens: Sequence[Token], number: int) -> bool:
+    return number < len(tokens) and tokens[number].says(".")
 
 
 def _check_expansion(tokens: Sequence[Token]) -> None:

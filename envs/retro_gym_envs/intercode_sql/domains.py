@@ -1,7 +1,7 @@
 """What the built-in databases are about: a dozen domains, and what their tables can say.
 
-Each domain has things (``wines``), the people who made or keep them (``growers``) and events (``tastings``). Columns are
-drawn from common stocks, so that a question's words point to a column in the same way in every domain.
+Each domain has things (``wines``), the people who made or keep them (``growers``) and events (``tastings``). Columns
+are drawn from common stocks, so that a question's words point to a column in the same way in every domain.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from retro_gym.errors import DataError, did_you_mean, one_line
-from retro_gym_envs.intercode_sql.database import Column, Database, Table, Value
+from retro_gym_envs.intercode_sql.database import Column, Database, Table
+from retro_gym_envs.intercode_sql.functions import Value
 
 __all__ = ["FileKey", "file_key", "load_databases", "read_dump"]
 
@@ -32,9 +33,7 @@ _NAME = r"(?:`(?:[^`]|``)+`|[\w$]+)"
 _DATABASE = re.compile(rf"CREATE\s+(?:DATABASE|SCHEMA)\s+(?:IF\s+NOT\s+EXISTS\s+)?({_NAME})", re.IGNORECASE)
 _USE = re.compile(rf"USE\s+({_NAME})", re.IGNORECASE)
 _CREATE = re.compile(rf"CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?({_NAME})\s*\(", re.IGNORECASE)
-_INSERT = re.compile(
-    rf"INSERT\s+(?:IGNORE\s+)?INTO\s+({_NAME})\s*(?:\(([^()]*)\)\s*)?VALUES\s*", re.IGNORECASE
-)
+_INSERT = re.compile(rf"INSERT\s+(?:IGNORE\s+)?INTO\s+({_NAME})\s*(?:\(([^()]*)\)\s*)?VALUES\s*", re.IGNORECASE)
 _COLUMN = re.compile(rf"({_NAME})\s+(\w+(?:\s*\((?:[^()']|{_STRING})*\))?(?:\s+(?:unsigned|zerofill))*)(.*)", re.DOTALL)
 _KEY = re.compile(
     rf"(PRIMARY\s+KEY|UNIQUE(?:\s+KEY|\s+INDEX)?|KEY|INDEX)\s*(?:{_NAME}\s*)?\(\s*({_NAME})[^,)]*\)?(.*)",

@@ -14,23 +14,32 @@ import time
 from functools import lru_cache
 from typing import Any
 
-from retro_gym_envs.intercode_sql.database import Database, Value
-from retro_gym_envs.intercode_sql.dialect import SQLError, Token, first_statement, mysql_error, syntax_error, to_sqlite
+from retro_gym_envs.intercode_sql.database import Database
+from retro_gym_envs.intercode_sql.dialect import (
+    SQLError,
+    Token,
+    first_statement,
+    mysql_error,
+    syntax_error,
+    text_of,
+    to_sqlite,
+)
 from retro_gym_envs.intercode_sql.functions import (
     ALLOWED,
     OWN_PREFIX,
+    Value,
     compare,
     register_collation,
     register_functions,
 )
-from retro_gym_envs.intercode_sql.show import describe
+from retro_gym_envs.intercode_sql.show import add_information_schema, describe
 
 __all__ = ["MAX_ROWS", "Result", "execute"]
 
 MAX_ROWS = 20_000
 """Rows of a result; a longer one is an error."""
 
-_STEPS = 10_000_000  # of SQLite's virtual machine; the slowest gold query of the public tasks takes about 3 million
+_STEPS = 10_000_000  # of SQLite's virtual machine; the slowest gold query of the public tasks takes 1.1 million
 _STEPS_PER_CHECK = 500
 _STEPS_PER_COMPARISON = 20  # a comparison of texts is Python
 _SECONDS = 10.0
@@ -38,6 +47,7 @@ _BYTES = 10_000  # of a value or a row; the longest row of the public databases 
 _RESULT_BYTES = 10_000_000
 _REMEMBERED_CELLS = 2_000  # larger results are not kept
 _HEAP = 1 << 30  # bytes of all SQLite connections of the process
+_SCHEMA = "information_schema"
 _TOO_LONG = "Query execution was interrupted, maximum statement execution time exceeded"
 _TOO_LARGE = "Query execution was interrupted, its result is too large"
 
@@ -100,7 +110,7 @@ class _NotRememberedError(Exception):
         self.result = result
 
 
-@lru_cache(maxsize=4_096)  # actors ask the same of a database over and over, trial after trial
+@lru_cache(maxsize=2_048)  # actors ask the same of a database over and over, trial after trial
 def _remembered(database: Database, sql: str) -> Result:
     result = _executed(database, sql)
     cells = sum(map(len, result.rows or ()))
@@ -119,7 +129,7 @@ def _executed(database: Database, sql: str) -> Result:
             return Result(error=_denial(head, tokens))
         if head not in _QUERIES:
             raise syntax_error(sql[tokens[0].start :])
-        query = to_sqlite(tokens)
+        query = to_sqlite(tokens, database.name)
     except SQLError as error:
         return Result(error=str(error))
     return _query(database, query, tokens, sql)
@@ -134,7 +144,7 @@ def _query(database: Database, query: str, tokens: list[Token], sql: str) -> Res
     guard = _Guard(database)
     connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=0, check_same_thread=False)
     try:
-        guard.watch(connection)
+        guard.watch(connection, with_schema=any(text_of(token).lower() == _SCHEMA for token in tokens))
         cursor = connection.execute(query)
         rows: list[tuple[Value, ...]] = []
         size = 0
@@ -176,11 +186,13 @@ class _Guard:
         """Whether the query has had its steps or its time."""
         return self.late or self._left < 0
 
-    def watch(self, connection: sqlite3.Connection) -> None:
+    def watch(self, connection: sqlite3.Connection, *, with_schema: bool) -> None:
         """Fills the connection from the database's image, and limits what it can do from here on."""
         connection.deserialize(self._database.image)
         register_collation(connection, self._compare)
-        register_functions(connection)
+        register_functions(connection, self._database.name.lower())
+        if with_schema:
+            add_information_schema(connection, self._database)
         _limit_heap(connection)
         connection.execute("PRAGMA temp_store = MEMORY")  # otherwise large sorts go to files
         connection.execute("PRAGMA query_only = ON")
@@ -200,7 +212,7 @@ class _Guard:
         self._left -= _STEPS_PER_COMPARISON
         return 0 if self._left < 0 else compare(left, right)  # a sort cannot be interrupted, but be made quick
 
-    def _authorize(self, action: int, first: str | None, second: str | None, *_: object) -> int:
+    def _authorize(self, action: int, first: str | None, second: str | None, home: str | None, _: object) -> int:
         match action:
             case sqlite3.SQLITE_SELECT | sqlite3.SQLITE_RECURSIVE:
                 return sqlite3.SQLITE_OK
@@ -210,7 +222,7 @@ class _Guard:
                 name = second.removeprefix(OWN_PREFIX)
                 self.refused = f"FUNCTION {self._database.name.lower()}.{name} does not exist"
             case sqlite3.SQLITE_READ if first is not None:
-                if self._may_read(first, second or ""):
+                if (home == _SCHEMA and not first.startswith("sqlite_")) or self._may_read(first, second or ""):
                     return sqlite3.SQLITE_OK
                 self.refused = self.refused or f"Table '{self._database.name.lower()}.{first}' doesn't exist"
             case _:
@@ -241,5 +253,3 @@ def _limit_heap(connection: sqlite3.Connection) -> None:
     """Bounds SQLite's memory, unless the program has done so already. The bound is that of the whole process."""
     if not connection.execute("PRAGMA hard_heap_limit").fetchone()[0]:
         connection.execute(f"PRAGMA hard_heap_limit = {_HEAP}")
-
-

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -23,7 +22,7 @@ from retro_gym_envs.intercode_sql.tasks import SPLITS, SQLTask, TaskFiles, TaskS
 
 __all__ = ["InterCodeSQLEnv"]
 
-_EXECUTE = re.compile(r"execute\[(.*)\]", re.DOTALL)
+_EXECUTE = "execute["
 _ERROR = "Error executing query: "
 _NO_CODE = f"{_ERROR}Your last `execute` action did not contain sql code"
 _MAX_OBSERVATION = 8_000  # characters
@@ -38,12 +37,12 @@ class InterCodeSQLEnv(TaskEnv):
     ## Description
     A question is to be answered by the rows of a query (InterCode, Yang et al. 2023, on the questions of Spider, Yu et
     al. 2018). In place of MySQL in a container each statement runs on a SQLite of its own in memory, which speaks
-    MySQL as far as the tasks need it: SHOW, DESC, USE, texts in double quotes, back-ticks, texts that are alike whatever
-    their case, accents and trailing spaces, true division, MySQL's error messages. It can only be read, so every trial
-    finds the database as the last one did; the original keeps what its actors delete. What differs: averages and sums
-    are Python numbers and dates are texts in place of ``Decimal`` and ``datetime`` objects, columns that are neither
-    grouped nor aggregated are not refused (ONLY_FULL_GROUP_BY), REGEXP, INTERVAL, ``information_schema`` and what
-    depends on the clock or on chance are unknown. So scores are near those of the original but not the same.
+    MySQL as far as the tasks need it: SHOW, DESC, USE, ``information_schema``, texts in double quotes, back-ticks,
+    texts that are alike whatever their case, accents and trailing spaces, true division, MySQL's error messages. It can
+    only be read, so every trial finds the database as the last one did; the original keeps what its actors delete.
+    What differs: averages and sums are Python numbers and dates are texts in place of ``Decimal`` and ``datetime``
+    objects, columns that are neither grouped nor aggregated are not refused (ONLY_FULL_GROUP_BY), REGEXP, INTERVAL and
+    what depends on the clock or on chance are unknown. So scores are near those of the original but not the same.
 
     A statement ends with an error when it takes more than 10 million steps of SQLite's machine, 10 s, values or rows
     of more than 10,000 bytes, 20,000 rows, or 1 GB of memory (``hard_heap_limit``, which holds for all of the process's
@@ -57,8 +56,8 @@ class InterCodeSQLEnv(TaskEnv):
     - submit: ``STATUS: OK`` or ``STATUS: FAIL``. The right answer is never shown.
 
     ## Action
-    ``UnicodeText(1000)``: ``execute[SQL]`` (its first statement is run) or ``submit``, white space around it ignored.
-    Any other text is answered by an error and costs a turn.
+    ``UnicodeText(1000)``: ``execute[SQL]`` (its first statement is run; text around it is ignored, as in the published
+    harness) or ``submit``, white space around it ignored. Any other text is answered by an error and costs a turn.
 
     ## Rewards
     At submit, 0 before: InterCode's. The rows of the last execute (no rows after an error) and the right ones as
@@ -160,8 +159,9 @@ class InterCodeSQLEnv(TaskEnv):
             reward = score(self._last, self._gold())
             success = reward == 1.0
             return f"STATUS: {'OK' if success else 'FAIL'}", reward, True, False, self._info(success)
-        code = _EXECUTE.fullmatch(action)
-        observation = self._execute(code[1]) if code else _NO_CODE
+        start, end = action.find(_EXECUTE), action.rfind("]")
+        has_code = 0 <= start < end
+        observation = self._execute(action[start + len(_EXECUTE) : end]) if has_code else _NO_CODE
         truncated = self._turns >= self.max_turns
         self._running = not truncated
         return observation[:_MAX_OBSERVATION], 0.0, False, truncated, self._info()

@@ -7,8 +7,21 @@ import sqlite3
 import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
+from typing import TypeAlias
 
-__all__ = ["ALLOWED", "COLLATION", "OWN_PREFIX", "compare", "is_own", "register_collation", "register_functions"]
+__all__ = [
+    "ALLOWED",
+    "COLLATION",
+    "OWN_PREFIX",
+    "Value",
+    "compare",
+    "is_own",
+    "register_collation",
+    "register_functions",
+]
+
+Value: TypeAlias = "int | float | str | bytes | None"
+"""What a cell of a table holds."""
 
 COLLATION = "general_ci"
 OWN_PREFIX = "my_"
@@ -51,11 +64,12 @@ def register_collation(connection: sqlite3.Connection, key: Callable[[str, str],
 
 def is_own(name: str) -> bool:
     """Whether it is a function that we bring."""
-    return name.lower() in _OWN
+    return OWN_PREFIX + name.lower() in ALLOWED
 
 
-def register_functions(connection: sqlite3.Connection) -> None:
-    """Adds our functions under their prefixed names."""
+def register_functions(connection: sqlite3.Connection, database: str) -> None:
+    """Adds our functions under their prefixed names; ``DATABASE()`` gives the name given here."""
+    connection.create_function(f"{OWN_PREFIX}database", 0, lambda: database, deterministic=True)
     for name, (arity, function) in _OWN.items():
         connection.create_function(OWN_PREFIX + name, arity, function, deterministic=True)
 
@@ -68,7 +82,7 @@ def _concat_ws(separator: object, *parts: object) -> str | None:
     return None if separator is None else _text(separator).join(_text(part) for part in parts if part is not None)
 
 
-def _if(condition: object, yes: object, no: object) -> object:
+def _if(condition: object, yes: Value, no: Value) -> Value:
     return yes if condition and _number(condition) else no
 
 
@@ -147,7 +161,7 @@ def _number(value: object) -> float:
     return number if abs(number) < 1e9 else 1e9  # lengths; NaN compares as false
 
 
-_OWN: dict[str, tuple[int, Callable[..., object]]] = {
+_OWN: dict[str, tuple[int, Callable[..., Value]]] = {
     "char_length": (1, _char_length),
     "character_length": (1, _char_length),
     "concat": (-1, _concat),
@@ -167,5 +181,5 @@ _OWN: dict[str, tuple[int, Callable[..., object]]] = {
     "year": (1, _year),
 }
 
-ALLOWED = frozenset(_SHARED.split()) | {OWN_PREFIX + name for name in _OWN}
+ALLOWED = frozenset(_SHARED.split()) | {OWN_PREFIX + name for name in (*_OWN, "database")}
 """The functions that a query may call, by the names that SQLite knows them under."""

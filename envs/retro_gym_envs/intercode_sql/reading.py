@@ -108,10 +108,12 @@ _VALUE = r"(?:['\"“`]([^'\"”`]+)['\"”`]|((?-i:\w[\w-]*(?:\.[0-9]+)?(?: [A-
 _PATTERNS: dict[str, re.Pattern[str]] = {
     name: re.compile(pattern, re.IGNORECASE)
     for name, pattern in {
-        "join": rf"\bjoin (?:it |them )?(?:with |to )?(?:the )?(?:table )?{_ID} (?:on|by|using|via) {_ID}(?: ?= ?{_ID})?",
+        "join": rf"\bjoin (?:it |them )?(?:with |to )?(?:the )?(?:table )?{_ID} (?:on|by|using|via) {_ID}"
+        rf"(?: ?= ?{_ID})?",
         "equals": rf"\b(?:with|where|whose) (?:the )?(?:column )?{_ID} (?:is |equals |= ?)?{_VALUE}",
         "average": rf"\b(?:with|where|whose) (?:the )?{_ID} (?:is )?(above|below) (?:the )?average\b",
-        "absent": rf"\b(?:leave out|drop|exclude) (?:the )?(?:\w+ )?(?:whose|where) {_ID} (?:is|stands|occurs) in {_ID}",
+        "absent": rf"\b(?:leave out|drop|exclude) (?:the )?(?:\w+ )?(?:whose|where) {_ID} "
+        rf"(?:is|stands|occurs) in {_ID}",
         "group": rf"\bgroup by (?:the )?(?:column )?{_ID}",
         "select": rf"\bselect (?:only )?(?:the )?(?:column )?{_ID}",
         "aggregate": r"\b(?:compute|take|use|select) the (average|total|highest|lowest|number) (?:of|over) (?:the )?"
@@ -203,7 +205,8 @@ def read_schema(turns: Iterable[tuple[str, str]]) -> Schema:
 
 
 _WORD = re.compile(r"[A-Za-z]+|[0-9]+")
-_SMALL = frozenset("a an and by for from has have id in is it of on or ref s the to was with".split())
+_SMALL_WORDS = "a an and by for from has have id in is it of on or ref s the to was with"
+_SMALL = frozenset(_SMALL_WORDS.split())
 
 
 def words_of(text: str) -> list[str]:

@@ -1,7 +1,7 @@
 """The noisy teacher of reflections, who is often wrong, and the check of a reflection's form and content.
 
-The oracle's reflections come with the tasks: the built-in world knows what each question asks for beyond a plain look at
-one table, and on public tasks the gold query itself is stated.
+The oracle's reflections come with the tasks: the built-in world knows what each question asks for beyond a plain look
+at one table, and on public tasks the gold query itself is stated.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _CUES = {  # the first that fits
     "aggregate": rf"\b(?:{'|'.join(word for _, words in AGGREGATES.values() for word in words)})\b",
 }
 
-_ID = r"[a-z_]\w*"
+_ID = r"\w+"
 _CLAUSES = (
     rf"join the table {_ID} on {_ID}",
     rf"keep only the rows with the {_ID} \w[\w-]*(?: [A-Z][\w-]*)*",
@@ -55,10 +55,11 @@ _CLAUSES = (
     rf"order by {_ID} (?:ascending|descending) and keep the first row",
 )
 _CLAUSE = re.compile("|".join(_CLAUSES))
-_FIXED = frozenset(
-    "join the table on keep only rows with above below average leave out whose is in group by and count select compute "
-    "of order ascending descending first row".split()
-) | frozenset(AGGREGATES)
+_FIXED_WORDS = """
+    join the table on keep only rows with above below average leave out whose is in group by and count select compute of
+    order ascending descending first row
+"""
+_FIXED = frozenset(_FIXED_WORDS.split()) | frozenset(AGGREGATES)
 
 
 def asked_kind(question: str) -> str:
@@ -120,7 +121,7 @@ def noisy_reflection(trajectory: Trajectory, rng: np.random.Generator) -> str:
     schema = read_schema((turn.action, turn.observation) for turn in trajectory.turns)
     described = [table for table, columns in schema.columns.items() if columns]
     if not described:
-        words = [word for word in re.findall(rf"\b{_ID}\b", question.lower()) if word not in _FIXED]
+        words = [word for word in words_of(question) if word not in _FIXED]
         return sentence(select=_pick(words or ["rows"], rng))
     kind = asked_kind(question) if rng.random() < _RIGHT_KIND else _pick(KINDS, rng)
     return _Teacher(question, schema, described, trajectory.render(), rng).say(kind)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 
-from retro_gym_envs.intercode_sql.database import Database, Table, Value
+from retro_gym_envs.intercode_sql.database import Database, Table
 from retro_gym_envs.intercode_sql.dialect import SQLError, Token, syntax_error, text_of
+from retro_gym_envs.intercode_sql.functions import COLLATION, Value
 
-__all__ = ["describe"]
+__all__ = ["add_information_schema", "describe"]
 
 _Rows = tuple[tuple[Value, ...], ...]
 
@@ -50,6 +52,33 @@ def describe(database: Database, tokens: Sequence[Token], sql: str) -> _Rows | N
                 raise SQLError(f"Unknown database '{text_of(tokens[1])[:64]}'")
             return None
     raise syntax_error(sql[tokens[min(1, len(tokens) - 1)].start :])
+
+
+def add_information_schema(connection: sqlite3.Connection, database: Database) -> None:
+    """Attaches the tables in which MySQL describes the database, as far as actors ask for them."""
+    connection.execute("ATTACH ':memory:' AS information_schema")
+    text = f"TEXT COLLATE {COLLATION}"
+    name = database.name.lower()
+    connection.execute(
+        "CREATE TABLE information_schema.tables "
+        f"(TABLE_SCHEMA {text}, TABLE_NAME {text}, TABLE_TYPE {text}, TABLE_ROWS)"
+    )
+    connection.executemany(
+        "INSERT INTO information_schema.tables VALUES (?, ?, ?, ?)",
+        [(name, table.name, "BASE TABLE", len(table.rows)) for table in database.tables],
+    )
+    connection.execute(
+        f"CREATE TABLE information_schema.columns (TABLE_SCHEMA {text}, TABLE_NAME {text}, COLUMN_NAME {text}, "
+        f"ORDINAL_POSITION, COLUMN_DEFAULT {text}, IS_NULLABLE {text}, DATA_TYPE {text}, COLUMN_TYPE {text}, "
+        f"COLUMN_KEY {text}, EXTRA {text})"
+    )
+    for table in database.tables:
+        for number, column in enumerate(table.columns, start=1):
+            field, type_, null, key, default, extra = column.described
+            connection.execute(
+                f"INSERT INTO information_schema.columns VALUES ({', '.join('?' * 10)})",
+                (name, table.name, field, number, default, null, column.base_type, type_, key, extra),
+            )
 
 
 def _like(rows: _Rows, rest: Sequence[Token], sql: str) -> _Rows:

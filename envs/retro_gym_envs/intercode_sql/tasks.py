@@ -70,9 +70,8 @@ class SQLTask:
             raise DataError(f"{where}: is {_received(row)}; a task is a JSON object with the keys {', '.join(_KEYS)}.")
         missing = [key for key in _KEYS if key not in row]
         if missing:
-            raise DataError(
-                f"{where}: {', '.join(map(repr, missing))} missing; its keys are {one_line(sorted(row), 120)}. {_REMEDY}"
-            )
+            keys = one_line(sorted(row), 120)
+            raise DataError(f"{where}: {', '.join(map(repr, missing))} missing; its keys are {keys}. {_REMEDY}")
         for key in _KEYS:
             if not isinstance(row[key], str) or not row[key].strip():
                 raise DataError(
