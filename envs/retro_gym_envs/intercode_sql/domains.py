@@ -78,8 +78,8 @@ ATTRIBUTES: dict[str, Attribute] = {
 AGGREGATES: dict[str, tuple[str, tuple[str, ...]]] = {
     "average": ("AVG", ("average", "typical")),
     "total": ("SUM", ("total", "combined")),
-    "highest": ("MAX", ("highest", "greatest")),
-    "lowest": ("MIN", ("lowest", "smallest")),
+    "highest": ("MAX", ("highest", "maximum")),
+    "lowest": ("MIN", ("lowest", "minimum")),
     "number": ("COUNT", ("different",)),
 }
 """How reflections call an aggregate; SQL's name for it, and the words of questions that ask for it."""

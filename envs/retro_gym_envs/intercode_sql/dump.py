@@ -26,7 +26,7 @@ _REMEDY = "Use InterCode's ic_spider_dbs.sql, or the output of mysqldump --datab
 
 _STRING = r"'(?:[^'\\]|\\.|'')*'"
 _PIECE = re.compile(
-    rf"""{_STRING} | "(?:[^"\\]|\\.|"")*" | `(?:[^`]|``)*` | --[^\n]* | \#[^\n]* | /\*.*?\*/ | ;""",
+    rf"""{_STRING} | "(?:[^"\\]|\\.|"")*" | `(?:[^`]|``)*` | --[^\n]* | \#[^\n]* | /\*.*?\*/ | ; | ['"`]""",
     re.VERBOSE | re.DOTALL,
 )
 _NAME = r"(?:`(?:[^`]|``)+`|[\w$]+)"
@@ -130,6 +130,11 @@ def _statements(text: str, where: str) -> Iterator[tuple[int, str]]:
         parts.append(text[position : match.start()])
         position = match.end()
         piece = match.group()
+        if piece in ("'", '"', "`"):
+            line = text.count("\n", 0, match.start()) + 1
+            raise DataError(
+                f"{where}, line {line}: it breaks off within a quotation that begins there. Get a whole copy."
+            )
         if piece == ";":
             yield _begin(text, start, position), "".join(parts).strip()
             parts, start = [], position

@@ -46,7 +46,7 @@ _SECONDS = 10.0
 _BYTES = 10_000  # of a value or a row; the longest row of the public databases has about 700
 _RESULT_BYTES = 10_000_000
 _REMEMBERED_CELLS = 2_000  # larger results are not kept
-_HEAP = 1 << 30  # bytes of all SQLite connections of the process
+_HEAP = 1 << 29  # bytes of all SQLite connections of the process
 _SCHEMA = "information_schema"
 _TOO_LONG = "Query execution was interrupted, maximum statement execution time exceeded"
 _TOO_LARGE = "Query execution was interrupted, its result is too large"
@@ -136,7 +136,8 @@ def _executed(database: Database, sql: str) -> Result:
 
 
 def _denial(verb: str, tokens: list[Token]) -> str:
-    table = next((token.text.strip("`") for token in tokens[1:] if not token.says("table", "from", "into", "if")), "")
+    passed = ("table", "from", "into", "if", "exists", "not", "database", "view", "index")
+    table = next((text_of(token) for token in tokens[1:] if not token.says(*passed)), "")
     return f"{verb.upper()} command denied to user 'agent'@'localhost' for table '{table[:64]}'"
 
 

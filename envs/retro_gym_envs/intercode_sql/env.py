@@ -45,8 +45,8 @@ class InterCodeSQLEnv(TaskEnv):
     what depends on the clock or on chance are unknown. So scores are near those of the original but not the same.
 
     A statement ends with an error when it takes more than 10 million steps of SQLite's machine, 10 s, values or rows
-    of more than 10,000 bytes, 20,000 rows, or 1 GB of memory (``hard_heap_limit``, which holds for all of the process's
-    SQLite; one that the program has set is left as it is).
+    of more than 10,000 bytes, 20,000 rows, or 512 MB of memory (``hard_heap_limit``, which holds for all SQLite of the
+    process; one that the program has set is left as it is).
 
     ## Observation
     ``UnicodeText(8000)``. First ``Question: …``, then what each action gives:

@@ -36,7 +36,7 @@ _CUES = {  # the first that fits
     "absent": r"\bwithout any\b|\bhave no\b",
     "average": r"\b(?:above|below) (?:the )?average\b",
     "joined equals": r"\bwhose \w+ has the\b|\bhave a \w+ with the\b",
-    "join": r"\bthe \w+ of the \w+ called\b",
+    "join": rf"\bthe (?!(?:{'|'.join(ATTRIBUTES)})\b)\w+ of the \w+ called\b",
     "order": rf"\b(?:{_MOST}|{_LEAST})\b|\bwith the (?:highest|lowest) \w+\.",
     "equals": r"\bwith the \w+ [A-Z]",
     "group": r"\bof each\b|\b[Ff]or every\b",

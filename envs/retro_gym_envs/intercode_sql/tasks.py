@@ -326,7 +326,7 @@ def _read(key: FileKey, databases_key: FileKey) -> tuple[dict[str, SQLTask], fro
         if database is None:
             raise DataError(
                 f"{where}: db is {one_line(task.db)}, which {databases_key[0]} does not hold."
-                f"{did_you_mean(task.db, databases)} It has {one_line(sorted(databases), 200)}."
+                f"{did_you_mean(task.db.lower(), databases)} It has {one_line(sorted(databases), 200)}."
             )
         result = execute(database, task.gold)
         if result.rows is None:
