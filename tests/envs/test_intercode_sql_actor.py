@@ -176,7 +176,7 @@ def test_check_reflection_tells_form_from_content(env):
     [
         ("Join the table", lambda text: text.split(" and ")[1].capitalize()),
         ("Compute the average", lambda text: text.replace("average", "total")),
-        ("with the", lambda text: text[:-1] + "ox."),
+        ("Keep only the rows with the", lambda text: text[:-1] + "ox."),
         ("descending", lambda text: text.replace("descending", "ascending")),
         ("Leave out", lambda text: text.split(" whose ")[0] + "."),
         ("above the average", lambda text: text.replace("above", "below")),
@@ -190,9 +190,9 @@ def test_each_part_of_a_reflection_matters(env, clause, wrong):
 @pytest.mark.parametrize(
     ("clause", "form"),
     [
-        ("Join the table", 'Next time join {join[0]} on `{join[1]}`, then select the column "{select}"!'),
+        (" and select", 'Next time join {join[0]} on `{join[1]}`, then select the column "{select}"!'),
         ("Order by", "You should order by the column {order[0]} {order[1]} and keep the first row only."),
-        ("with the", "I forgot the condition: use rows where {equals[0]} is '{equals[1]}'."),
+        ("Keep only the rows with the", "I forgot the condition: use rows where {equals[0]} is '{equals[1]}'."),
         ("Compute the", "Take the {aggregate[0]} of the column {aggregate[1]} instead."),
     ],
 )

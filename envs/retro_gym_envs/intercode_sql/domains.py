@@ -59,7 +59,7 @@ ATTRIBUTES: dict[str, Attribute] = {
         Attribute("weight", 100, 990, "How heavy is {it}?", "heaviest", "lightest"),
         Attribute("length", 20, 99, "How long is {it}?", "longest", "shortest"),
         Attribute("speed", 30, 300, "How fast is {it}?", "fastest", "slowest"),
-        Attribute("height", 100, 450, "How tall is {it}?", "tallest", "lowest"),
+        Attribute("height", 100, 450, "How tall is {it}?", "tallest", "least tall"),
         Attribute("size", 100, 900, "How big is {it}?", "biggest", "smallest"),
         Attribute("year", 1900, 2020, "When did {it} first appear?", "newest", "oldest"),
         Attribute("rating", 1, 60, "How well liked is {it}?", "most liked", "least liked"),
