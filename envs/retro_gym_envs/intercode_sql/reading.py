@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 __all__ = [
     "Advice",
@@ -124,6 +125,7 @@ _PATTERNS: dict[str, re.Pattern[str]] = {
 _QUERY = re.compile(r"\bquery: ?[`'\"]?((?:select|with)\b.*)|[`\"](SELECT\b.*?)[`\"]", re.DOTALL | re.IGNORECASE)
 
 
+@lru_cache(maxsize=4_096)  # the actor reads its reflections again in every turn
 def read_reflection(text: str) -> Advice:
     """What a reflection says that can be acted on. A vague one ("be more careful") gives empty advice.
 
@@ -184,7 +186,8 @@ class Schema:
 
 _TABLE_ROW = re.compile(r"\('([^']+)',\)")
 _COLUMN_ROW = re.compile(r"\('([^']+)', '([^']+)', '(?:YES|NO)', ")
-_DESC = re.compile(r"execute\[(?:DESC|DESCRIBE) `?(\w+)`?\]")
+_SHOW = re.compile(r"execute\[SHOW TABLES;?\]", re.IGNORECASE)
+_DESC = re.compile(r"execute\[(?:DESC|DESCRIBE|SHOW COLUMNS FROM) `?(\w+)`?;?\]", re.IGNORECASE)
 
 
 def read_schema(turns: Iterable[tuple[str, str]]) -> Schema:
@@ -197,7 +200,7 @@ def read_schema(turns: Iterable[tuple[str, str]]) -> Schema:
     columns: dict[str, tuple[tuple[str, str], ...]] = {}
     for action, seen in turns:
         described = _DESC.fullmatch(action)
-        if action == "execute[SHOW TABLES]":
+        if _SHOW.fullmatch(action):
             tables = tuple(name.lower() for name in _TABLE_ROW.findall(seen))
         elif described:
             columns[described[1].lower()] = tuple((name.lower(), type_) for name, type_ in _COLUMN_ROW.findall(seen))

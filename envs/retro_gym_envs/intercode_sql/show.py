@@ -24,7 +24,8 @@ def describe(database: Database, tokens: Sequence[Token], sql: str) -> _Rows | N
     rest = tokens[1:]
     match words:
         case ["show", "tables", *_]:
-            return _like(tuple((name,) for name in sorted(table.name for table in database.tables)), rest[1:], sql)
+            rows = tuple((name,) for name in sorted(table.name for table in database.tables))
+            return _like(database, rows, rest[1:], sql)
         case ["show", "databases" | "schemas"]:
             return ((database.name.lower(),),)
         case ["show", "full" | "extended", *_]:
@@ -48,8 +49,7 @@ def describe(database: Database, tokens: Sequence[Token], sql: str) -> _Rows | N
                 if len(rest) == 1 or rest[1].says(".") or column.name.lower() in named
             )
         case ["use", _]:
-            if text_of(tokens[1]).lower() != database.name.lower():
-                raise SQLError(f"Unknown database '{text_of(tokens[1])[:64]}'")
+            _check_database(database, tokens[1])
             return None
     raise syntax_error(sql[tokens[min(1, len(tokens) - 1)].start :])
 
@@ -81,9 +81,12 @@ def add_information_schema(connection: sqlite3.Connection, database: Database) -
             )
 
 
-def _like(rows: _Rows, rest: Sequence[Token], sql: str) -> _Rows:
-    """``SHOW TABLES LIKE '…'``: by the pattern's ends only, which is what actors write."""
-    if not rest or rest[0].says("from", "in"):
+def _like(database: Database, rows: _Rows, rest: Sequence[Token], sql: str) -> _Rows:
+    """``SHOW TABLES FROM … LIKE '…'``: by the pattern's ends only, which is what actors write."""
+    if len(rest) >= 2 and rest[0].says("from", "in"):
+        _check_database(database, rest[1])
+        rest = rest[2:]
+    if not rest:
         return rows
     if not rest[0].says("like") or len(rest) != 2 or rest[1].kind != "string":
         raise syntax_error(sql[rest[0].start :])
@@ -103,14 +106,18 @@ def _table(database: Database, tokens: Sequence[Token], sql: str) -> Table:
     if tokens[0].kind not in ("word", "name"):
         raise syntax_error(sql[tokens[0].start :])
     if len(tokens) >= 3 and tokens[1].says("."):
-        if text_of(tokens[0]).lower() != database.name.lower():
-            raise SQLError(f"Unknown database '{text_of(tokens[0])[:64]}'")
+        _check_database(database, tokens[0])
         tokens = tokens[2:]
     name = text_of(tokens[0])
     table = database.table(name)
     if table is None:
         raise SQLError(f"Table '{database.name.lower()}.{name.lower()[:64]}' doesn't exist")
     return table
+
+
+def _check_database(database: Database, token: Token) -> None:
+    if text_of(token).lower() != database.name.lower():
+        raise SQLError(f"Unknown database '{text_of(token)[:64]}'")
 
 
 def _definition(table: Table) -> str:
