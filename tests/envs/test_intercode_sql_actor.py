@@ -8,6 +8,7 @@ import retro_gym  # noqa: F401 - registers the environments
 from retro_gym.prompts import Prompt
 from retro_gym.testing.hosting import hosted_prompt
 from retro_gym.trajectory import EndReason, Trajectory, Turn
+from retro_gym_envs.intercode_sql import reflections
 from retro_gym_envs.intercode_sql.actor import ScriptedSQLActor
 from retro_gym_envs.intercode_sql.reading import Advice, Schema, mentions, read_reflection, words_of
 from retro_gym_envs.intercode_sql.reflections import check_reflection, noisy_reflection
@@ -116,6 +117,14 @@ def test_the_teacher_is_well_formed_grounded_and_usually_wrong(env):
     assert 0.05 < right / total < 0.25
 
 
+def test_what_is_needed_stands_in_the_trajectory(env, solved, monkeypatch):
+    """A teacher that guesses nothing and reads everything is always right: so a learner can be."""
+    for name, value in (("_RIGHT_KIND", 1.0), ("_RIGHT", 1.0), ("_HASTY", 0.0)):
+        monkeypatch.setattr(reflections, name, value)
+    rng = np.random.default_rng(0)
+    assert success_at_trial_1(env, solved, lambda _: noisy_reflection(env.trajectory, rng)) >= 0.98
+
+
 def test_the_oracle_says_only_what_can_be_read(env, solved):
     for task_id, success in solved.items():
         if not success:
@@ -206,9 +215,9 @@ def test_the_last_reflection_that_says_something_counts(env):
     task_id = failure(env, "Compute the")
     right = env.task_env.oracle_reflection(task_id)
     wrong = right.replace("of ", "of not_a_column_")
-    for reflections, success in (([right, "Look again."], True), ([wrong, right], True), ([right, wrong], True)):
+    for noted, success in (([right, "Look again."], True), ([wrong, right], True), ([right, wrong], True)):
         env.reset(seed=0, options={"task_id": task_id})
-        for reflection in reflections:
+        for reflection in noted:
             _, _, terminated, _, info = env.step(reflection)
             if terminated:
                 break
@@ -229,12 +238,10 @@ def test_it_reads_the_prompts_text_and_nothing_else(env):
     actor = ScriptedSQLActor()
     failure(env, "Join the table")
     trajectory, task_env = env.trajectory, env.task_env
-    reflections = (task_env.oracle_reflection(trajectory.task_id),)
+    noted = (task_env.oracle_reflection(trajectory.task_id),)
     for count in range(len(trajectory.turns)):
         turns = trajectory.turns[:count]
-        prompt = Prompt(
-            task_env.prompt.instruction, task_env.prompt.examples, reflections, trajectory.task, turns, seed=1
-        )
+        prompt = Prompt(task_env.prompt.instruction, task_env.prompt.examples, noted, trajectory.task, turns, seed=1)
         expected = actor.reply([prompt])[0].text
         for request in ({"prompt": prompt.text}, *({"messages": prompt.messages(s)} for s in ("chat", "user"))):
             assert actor.reply([hosted_prompt({**request, "seed": 7})])[0].text == expected
