@@ -227,6 +227,12 @@ def test_the_clock_ends_what_steps_do_not(database, monkeypatch):
     assert execute(database, "SELECT COUNT(*) FROM ships a, ships b, ships c").rows == ((12**3,),)
 
 
+def test_a_sort_that_spends_the_last_steps_is_no_result(database, monkeypatch):
+    monkeypatch.setattr(engine, "_STEPS", 100)
+    monkeypatch.setattr(engine, "_STEPS_PER_CHECK", 1_000_000)
+    assert execute(database, "SELECT title FROM ships ORDER BY title LIMIT 1").error == TOO_LONG
+
+
 def test_memory_runs_out_for_the_query_alone(database, monkeypatch):
     def out_of_memory(self, *_, **__):
         raise MemoryError

@@ -154,6 +154,8 @@ def _query(database: Database, query: str, tokens: list[Token], sql: str) -> Res
             size += sum(len(value) if isinstance(value, str | bytes) else 8 for value in row)
             if len(rows) > MAX_ROWS or size > _RESULT_BYTES:
                 return Result(error=_TOO_LARGE)
+        if guard.spent:  # within the last steps, so that nothing has interrupted it
+            return Result(error=_TOO_LONG, lasting=not guard.late)
         return Result(tuple(rows) if cursor.description is not None else None)
     except MemoryError:
         return Result(error=_TOO_LARGE, lasting=False)
