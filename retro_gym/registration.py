@@ -8,9 +8,10 @@ __all__ = ["RETRO_IDS", "TASK_IDS", "register_all"]
 
 TASK_IDS: dict[str, str] = {
     "HotpotQA-v0": "retro_gym_envs.hotpotqa:HotpotQAEnv",
+    "WebShop-v0": "retro_gym_envs.webshop:WebShopEnv",
+    "InterCodeSQL-v0": "retro_gym_envs.intercode_sql:InterCodeSQLEnv",
     "Mix-v0": "retro_gym_envs.mix:MixEnv",
     "Identity-v0": "retro_gym.testing:IdentityEnv",
-    "WebShop-v0": "retro_gym_envs.webshop:WebShopEnv",
 }
 """Task environments: id and entry point."""
 

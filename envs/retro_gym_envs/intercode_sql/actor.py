@@ -1,0 +1,170 @@
+"""The scripted SQL actor: plays from the prompt's text alone, and no better than real actors do.
+
+Left to itself it looks up the tables that the question names, describes them, and writes one query by the overlap of
+words: the column that the question names first, of the table that it names first, and of the row that it calls by name.
+It counts where the question says "how many". It never joins, knows no other aggregate, no condition, no order and no
+nested query, and does not understand a question that speaks of a column in other words. A reflection that names what
+was missing is followed to the letter; the last such reflection counts. A vague one changes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+from retro_gym.actors import Reply
+from retro_gym.errors import ActorError
+from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER, Prompt
+from retro_gym_envs.intercode_sql.domains import AGGREGATES
+from retro_gym_envs.intercode_sql.reading import Advice, Schema, mentions, read_reflection, read_schema, words_of
+
+__all__ = ["ScriptedSQLActor"]
+
+_TURN = re.compile(r"^Action \d+: (.*)\nObservation \d+: (.*(?:\n(?!Thought \d|Action \d).*)*)", re.MULTILINE)
+_CALLED = re.compile(r"(\w+) (?:called|named) ['\"]?([A-Z]\w*)")
+_COUNTS = re.compile(r"\bhow many\b|\bnumber of\b|\bcount the\b", re.IGNORECASE)
+_DESCRIBED = 3  # tables that it describes of its own accord
+_LOOKS = re.compile(r"execute\[(?:SHOW|DESC) ")  # actions that look at the schema
+_TEXTS = ("text", "char", "varchar")
+
+
+class ScriptedSQLActor:
+    """Deterministic: the same prompt text gives the same reply."""
+
+    def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
+        """One thought and action for each prompt; words are counted as tokens."""
+        return [self._reply(prompt.text) for prompt in prompts]
+
+    def _reply(self, text: str) -> Reply:
+        view = _read_prompt(text)
+        thought, action = _decide(view)
+        number = len(view.turns) + 1
+        reply = f"Thought {number}: {thought}\nAction {number}: {action}"
+        return Reply(reply, len(text.split()), len(reply.split()))
+
+
+@dataclasses.dataclass(frozen=True)
+class _View:
+    """What the actor makes of its prompt."""
+
+    question: str
+    advice: tuple[Advice, ...]
+    """From each reflection that says something, the last one first."""
+    turns: tuple[tuple[str, str], ...]
+    """Action and observation."""
+    schema: Schema
+
+
+def _read_prompt(text: str) -> _View:
+    _, _, own = text.rpartition(END_OF_EXAMPLES)
+    head, _, history = own.rpartition("\nQuestion: ")
+    question, _, rest = history.partition("\n")
+    _, _, noted = head.partition(REFLECTIONS_HEADER)
+    advice = [read_reflection(line.removeprefix("- ")) for line in noted.splitlines()]
+    turns = tuple((match.group(1).strip(), match.group(2).strip()) for match in _TURN.finditer(rest))
+    return _View(question.strip(), tuple(each for each in reversed(advice) if each), turns, read_schema(turns))
+
+
+def _decide(view: _View) -> tuple[str, str]:
+    """Thought and action for the next turn."""
+    actions = [action for action, _ in view.turns]
+    if any(action.startswith("execute[") and not _LOOKS.match(action) for action in actions):
+        return "That is my answer.", "submit"
+    told = next((advice.query for advice in view.advice if advice.query), None)
+    if told:
+        return "I noted the query last time.", f"execute[{told}]"
+    if "execute[SHOW TABLES]" not in actions:
+        return "I need to know which tables there are.", "execute[SHOW TABLES]"
+    if not view.schema.tables:
+        return "There is no table.", "submit"
+    for table in _wanted_tables(view):
+        if f"execute[DESC {table}]" not in actions:
+            return f"I look at the columns of {table}.", f"execute[DESC {table}]"
+    advice = next((known for each in view.advice if (known := each.known_to(view.schema))), Advice())
+    return "I can ask for it now.", f"execute[{_query(view, advice)}]"
+
+
+def _wanted_tables(view: _View) -> list[str]:
+    """The tables to describe: what the question names, and what the reflections name."""
+    named = mentions(view.schema.tables, words_of(view.question))[:_DESCRIBED] or [view.schema.tables[0]]
+    main = _main_table(view)
+    advised = [table for advice in view.advice for table in advice.tables if table in view.schema.tables]
+    return list(dict.fromkeys([main, *named, *advised]))
+
+
+def _main_table(view: _View) -> str:
+    """The table of the thing that is called by name, else the first that the question names."""
+    called = _CALLED.search(view.question)
+    if called:
+        anchored = mentions(view.schema.tables, words_of(called[1]))
+        if anchored:
+            return anchored[0]
+    named = mentions(view.schema.tables, words_of(view.question))
+    return named[0] if named else view.schema.tables[0]
+
+
+def _query(view: _View, advice: Advice) -> str:
+    """One query: the actor's own guess, changed by what it was advised."""
+    main = _main_table(view)
+    columns = view.schema.names(main)
+
+    def qualified(name: str) -> str:
+        """With its table, where there are two."""
+        if advice.join is None:
+            return name
+        tables = [main, advice.join[0]]
+        home = next((table for table in tables if name in view.schema.names(table)), None)
+        return f"{home}.{name}" if home else name
+
+    label = _label(view, main)
+    conditions = []
+    called = _CALLED.search(view.question)
+    if called and label:
+        conditions.append(f"{qualified(label)} = {_literal(called[2])}")
+    if advice.equals:
+        conditions.append(f"{qualified(advice.equals[0])} = {_literal(advice.equals[1])}")
+    if advice.average:
+        column, side = advice.average
+        sign = ">" if side == "above" else "<"
+        conditions.append(f"{qualified(column)} {sign} (SELECT AVG({column}) FROM {main})")
+    if advice.absent:
+        column, other = advice.absent
+        conditions.append(f"{qualified(column)} NOT IN (SELECT {column} FROM {other})")
+
+    if advice.group:
+        selected = f"{qualified(advice.group)}, COUNT(*)"
+    elif advice.aggregate:
+        function, _ = AGGREGATES[advice.aggregate[0]]
+        distinct = "DISTINCT " if function == "COUNT" else ""
+        selected = f"{function}({distinct}{qualified(advice.aggregate[1])})"
+    elif advice.select:
+        selected = qualified(advice.select)
+    elif _COUNTS.search(view.question):
+        selected = "COUNT(*)"
+    else:
+        named = mentions(columns, words_of(view.question))
+        selected = qualified(named[0] if named else label or (columns[0] if columns else "*"))
+
+    query = f"SELECT {selected} FROM {main}"
+    if advice.join:
+        other, mine, theirs = advice.join
+        query += f" JOIN {other} ON {main}.{mine} = {other}.{theirs}"
+    if conditions:
+        query += f" WHERE {' AND '.join(conditions)}"
+    if advice.group:
+        query += f" GROUP BY {qualified(advice.group)}"
+    if advice.order:
+        column, direction = advice.order
+        query += f" ORDER BY {qualified(column)} {'DESC' if direction == 'descending' else 'ASC'} LIMIT 1"
+    return query
+
+
+def _label(view: _View, table: str) -> str | None:
+    """The column that names a row: the first of texts that is no key."""
+    texts = (name for name, type_ in view.schema.columns.get(table, ()) if type_.startswith(_TEXTS))
+    return next((name for name in texts if not name.endswith(("id", "code"))), None)
+
+
+def _literal(value: str) -> str:
+    return "'" + value.replace("\\", "").replace("'", "''") + "'"

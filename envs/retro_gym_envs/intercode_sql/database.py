@@ -1,0 +1,107 @@
+"""Databases as plain data: tables, columns, rows; and the SQLite image that a query runs on.
+
+Both the dump's converter and the built-in world's generator make these.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+from functools import cached_property
+from typing import Any
+
+from retro_gym_envs.intercode_sql.functions import COLLATION, Value, register_collation
+
+__all__ = ["Column", "Database", "Table", "quoted"]
+
+_INTEGERS = ("int", "integer", "bigint", "smallint", "tinyint", "mediumint", "year", "bool", "boolean", "bit")
+_REALS = ("double", "float", "decimal", "numeric", "real")
+_TEXTS = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext", "enum", "set")
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A column as MySQL describes it."""
+
+    name: str
+    type: str
+    """As in the dump: ``int``, ``varchar(20)``."""
+    nullable: bool = True
+    key: str = ""
+    """``PRI``, ``UNI``, ``MUL`` or empty."""
+    default: str | None = None
+    extra: str = ""
+
+    @property
+    def described(self) -> tuple[str, str, str, str, str | None, str]:
+        """The row of DESC: Field, Type, Null, Key, Default, Extra."""
+        return self.name, self.type, "YES" if self.nullable else "NO", self.key, self.default, self.extra
+
+    @property
+    def base_type(self) -> str:
+        """The type without length and signs."""
+        return self.type.split("(")[0].split(" ")[0].lower()
+
+    @property
+    def declared(self) -> str:
+        """The column's definition in SQLite. Only texts compare by MySQL's collation; dates are ISO texts."""
+        affinity = "TEXT"
+        if self.base_type in _INTEGERS:
+            affinity = "INTEGER"
+        elif self.base_type in _REALS:
+            affinity = "REAL"
+        elif self.base_type in _TEXTS:
+            affinity = f"TEXT COLLATE {COLLATION}"
+        return f"{quoted(self.name)} {affinity}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table with its rows."""
+
+    name: str
+    """In lower case, as the original's server keeps it (``lower_case_table_names=1``)."""
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Value, ...], ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Database:
+    """A database. Immutable; deep copies are the object itself."""
+
+    name: str
+    tables: tuple[Table, ...]
+
+    def table(self, name: str) -> Table | None:
+        """The table of that name, whatever its case."""
+        return self._by_name.get(name.lower())
+
+    @cached_property
+    def _by_name(self) -> dict[str, Table]:
+        return {table.name: table for table in self.tables}
+
+    @cached_property
+    def image(self) -> bytes:
+        """The database as a SQLite file. No keys or indices, so that rows come in the order of the dump."""
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        try:
+            register_collation(connection)
+            connection.execute("PRAGMA page_size = 1024")  # most tables are tiny
+            connection.execute("BEGIN")
+            for table in self.tables:
+                columns = ", ".join(column.declared for column in table.columns)
+                connection.execute(f"CREATE TABLE {quoted(table.name)} ({columns})")
+                places = ", ".join("?" * len(table.columns))
+                connection.executemany(f"INSERT INTO {quoted(table.name)} VALUES ({places})", table.rows)
+            connection.execute("COMMIT")
+            return connection.serialize()
+        finally:
+            connection.close()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Database:
+        return self
+
+
+def quoted(name: str) -> str:
+    """An identifier as SQLite reads it, whatever its characters."""
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,229 @@
+"""MySQL's language on SQLite: reads a statement, rewrites what differs, and words errors as MySQL does."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Sequence
+
+from retro_gym_envs.intercode_sql.functions import OWN_PREFIX, is_own
+
+__all__ = ["SQLError", "Token", "first_statement", "mysql_error", "syntax_error", "text_of", "to_sqlite", "tokenize"]
+
+_MAX_LENGTH = 10_000  # characters of a statement
+_MAX_EXPANSION = 1_000  # copies that SQLite may have to make of the query's WITH parts
+_NEAR = 80  # characters of the statement that a syntax error quotes
+
+_TOKEN = re.compile(
+    r"""
+      (?P<space>\s+|--(?=\s|\Z)[^\n]*|\#[^\n]*|/\*.*?\*/)
+    | (?P<string>'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*")
+    | (?P<name>`(?:[^`]|``)+`)
+    | (?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?!\w))
+    | (?P<word>[^\W\d]\w*|[0-9]+[^\W\d]\w*)
+    | (?P<operator><=>|<=|>=|<>|!=|\|\||&&|[-+*/%=<>(),.;&|~^!])
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPES = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a", "%": "\\%", "_": "\\_"}
+_OPERATORS = {"||": "OR", "&&": "AND", "<=>": "IS", "/": "* 1.0 /"}  # division is never that of integers
+_CLAUSES = {
+    "select": "field list",
+    "where": "where clause",
+    "on": "on clause",
+    "group": "group statement",
+    "order": "order clause",
+    "having": "having clause",
+}
+
+
+class SQLError(Exception):
+    """A statement that the server refuses; its text is MySQL's message."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Token:
+    """A piece of a statement."""
+
+    kind: str
+    """``string``, ``name`` (in back-ticks), ``number``, ``word`` or ``operator``."""
+    text: str
+    """As it was written."""
+    start: int
+
+    def says(self, *words: str) -> bool:
+        """Whether it is one of these words or operators, whatever its case."""
+        return self.kind in ("word", "operator") and self.text.lower() in words
+
+
+def tokenize(sql: str) -> Iterator[Token]:
+    """The statement's pieces without blanks and comments.
+
+    Raises:
+        SQLError: a character that belongs to no piece, or a quotation without an end.
+    """
+    position = 0
+    while position < len(sql):
+        match = _TOKEN.match(sql, position)
+        if match is None:
+            raise syntax_error(sql[position:])
+        position = match.end()
+        if match.lastgroup and match.lastgroup != "space":
+            yield Token(match.lastgroup, match.group(), match.start())
+
+
+def first_statement(sql: str) -> list[Token]:
+    """The pieces of the first statement: what stands before the first ``;``.
+
+    Raises:
+        SQLError: it is too long, cannot be stored as text, or breaks off within a quotation.
+    """
+    if len(sql) > _MAX_LENGTH:
+        raise SQLError("Got a packet bigger than 'max_allowed_packet' bytes")
+    if "\0" in sql or any("\ud800" <= char <= "\udfff" for char in sql):
+        raise SQLError("Invalid utf8mb4 character string in the statement")
+    tokens: list[Token] = []
+    for token in tokenize(sql):
+        if token.says(";"):
+            if tokens:
+                break
+            continue
+        tokens.append(token)
+    if not tokens:
+        raise SQLError("Query was empty")
+    return tokens
+
+
+def text_of(token: Token) -> str:
+    r"""What a string or a name in back-ticks says; of other pieces what is written.
+
+    >>> [text_of(token) for token in tokenize("'it''s' `a b` \"5\\\" long\" x")]
+    ["it's", 'a b', '5" long', 'x']
+    """
+    if token.kind == "name":
+        return token.text[1:-1].replace("``", "`")
+    if token.kind != "string":
+        return token.text
+    quote, body = token.text[0], token.text[1:-1]
+    body = body.replace(quote * 2, quote)
+    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), body, flags=re.DOTALL)
+
+
+def to_sqlite(tokens: Sequence[Token], database: str) -> str:
+    """A query in SQLite's language: texts in single quotes, true division, our own functions by their names.
+
+    Args:
+        tokens: the query's pieces.
+        database: the name that the query may call the database by.
+
+    >>> to_sqlite(first_statement('SELECT LEFT(name, 1), a / b FROM shop.t WHERE x = "y";'), "shop")
+    "SELECT my_LEFT ( name , 1 ) , a * 1.0 / b FROM main . t WHERE x = 'y'"
+
+    Raises:
+        SQLError: the query refers to its WITH parts so often that preparing it alone could take forever.
+    """
+    _check_expansion(tokens)
+    parts = []
+    for number, token in enumerate(tokens):
+        follows = tokens[number + 1] if number + 1 < len(tokens) else None
+        if token.kind == "string":
+            said = text_of(token)
+            parts.append("'" + said.replace("'", "''").replace("\0", "") + "'")
+            if "\\" in said and number and tokens[number - 1].says("like"):
+                parts.append(r"ESCAPE '\'")
+        elif token.kind == "operator":
+            parts.append(_OPERATORS.get(token.text, token.text))
+        elif token.kind == "word" and follows and follows.says("(") and is_own(token.text):
+            parts.append(OWN_PREFIX + token.text)
+        elif _is_database(tokens, number, database):
+            parts.append("main")
+        elif token.kind == "word" and token.text[0].isdigit():  # MySQL's names may begin with a digit
+            parts.append(f"`{token.text}`")
+        else:
+            parts.append(token.text)
+    return " ".join(parts)
+
+
+def _is_database(tokens: Sequence[Token], number: int, database: str) -> bool:
+    """Whether a piece is the database in front of a table, and no table of the same name in front of a column."""
+    if text_of(tokens[number]).lower() != database.lower() or not _dot(tokens, number + 1):
+        return False
+    return (number > 0 and tokens[number - 1].says("from", "join")) or _dot(tokens, number + 3)
+
+
+def _dot(tokens: Sequence[Token], number: int) -> bool:
+    return number < len(tokens) and tokens[number].says(".")
+
+
+def _check_expansion(tokens: Sequence[Token]) -> None:
+    """SQLite copies a WITH part for each reference to it, parts within parts multiply, and nothing interrupts that."""
+    copies = 1
+    words = [text_of(token).lower() for token in tokens]
+    for number in range(1, len(tokens) - 1):
+        if not tokens[number].says("as") or not tokens[number + 1].says("(", "not", "materialized"):
+            continue
+        before = number - 1
+        if tokens[before].says(")"):  # a list of columns stands between name and AS
+            while before and not tokens[before].says("("):
+                before -= 1
+            before -= 1
+        copies *= max(1, words.count(words[before]) - 1)
+        if copies > _MAX_EXPANSION:
+            raise SQLError("Query is too complex")
+
+
+def syntax_error(rest: str) -> SQLError:
+    """What MySQL says of a statement that it cannot read from ``rest`` on."""
+    return SQLError(
+        "You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version for "
+        f"the right syntax to use near '{rest[:_NEAR]}' at line 1"
+    )
+
+
+def mysql_error(message: str, tokens: Sequence[Token], sql: str, database: str) -> str:
+    """SQLite's complaint in MySQL's words.
+
+    >>> tokens = first_statement("SELECT nme FROM t")
+    >>> mysql_error("no such column: nme", tokens, "SELECT nme FROM t", "shop")
+    "Unknown column 'nme' in 'field list'"
+    """
+    subject = re.sub(r".*?: ?", "", message, count=1)
+    if message.startswith("no such column"):
+        return f"Unknown column '{subject}' in '{_clause(subject, tokens)}'"
+    if message.startswith("no such table"):
+        name = subject.removeprefix("main.").lower()
+        return f"Table '{name if '.' in name else f'{database.lower()}.{name}'}' doesn't exist"
+    if message.startswith("ambiguous column name"):
+        return f"Column '{subject}' in {_clause(subject, tokens)} is ambiguous"
+    if message.startswith("misuse of aggregate") or "misuse of window" in message:
+        return "Invalid use of group function"
+    if message.startswith("no such function"):
+        return f"FUNCTION {database.lower()}.{subject.removeprefix(OWN_PREFIX)} does not exist"
+    if message.startswith("wrong number of arguments"):
+        name = message.split()[-1].removesuffix("()").removeprefix(OWN_PREFIX)
+        return f"Incorrect parameter count in the call to native function '{name}'"
+    if "do not have the same number of result columns" in message:
+        return "The used SELECT statements have a different number of columns"
+    if message.startswith("sub-select returns"):
+        return "Operand should contain 1 column(s)"
+    near = re.match(r'near "(.*)": syntax error', message, re.DOTALL)
+    if near or "incomplete input" in message:
+        found = [token.start for token in tokens if near and _as_written(token, near[1])]
+        return str(syntax_error(sql[found[-1] :] if found else near[1] if near else ""))
+    return message[:1].upper() + message[1:]
+
+
+def _as_written(token: Token, near: str) -> bool:
+    return token.text == near or _OPERATORS.get(token.text) == near
+
+
+def _clause(name: str, tokens: Sequence[Token]) -> str:
+    """The clause that a column is last named in."""
+    clause = found = "field list"
+    wanted = name.split(".")[-1].lower()
+    for token in tokens:
+        if token.kind == "word" and token.text.lower() in _CLAUSES:
+            clause = _CLAUSES[token.text.lower()]
+        elif token.kind in ("word", "name") and text_of(token).lower() == wanted:
+            found = clause
+    return found

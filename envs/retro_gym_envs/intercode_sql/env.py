@@ -1,0 +1,261 @@
+"""InterCodeSQL-v0: questions on a database, to be answered by SQL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from retro_gym.actors import Actor
+from retro_gym.errors import ActionError, ConfigError, EpisodeError, UnknownTaskError, one_line
+from retro_gym.spaces import UnicodeText
+from retro_gym.task_env import ReflectionCheck, TaskEnv
+from retro_gym.trajectory import Trajectory
+from retro_gym_envs.intercode_sql.database import Database
+from retro_gym_envs.intercode_sql.engine import Result, execute
+from retro_gym_envs.intercode_sql.prompt import INTERCODE_SQL_PROMPT
+from retro_gym_envs.intercode_sql.reward import score
+from retro_gym_envs.intercode_sql.tasks import SPLITS, SQLTask, TaskFiles, TaskSource, load_tasks
+
+__all__ = ["InterCodeSQLEnv"]
+
+_EXECUTE = "execute["
+_ERROR = "Error executing query: "
+_NO_CODE = f"{_ERROR}Your last `execute` action did not contain sql code"
+_MAX_OBSERVATION = 8_000  # characters
+_MAX_ACTION = 1_000  # characters; a longer action is played all the same
+_MAX_ERROR = 350  # characters, as in InterCode
+_MAX_SHOWN = 25  # rows, as in InterCode; all of them count
+
+
+class InterCodeSQLEnv(TaskEnv):
+    """Questions on a database that must be explored first, to be answered by SQL.
+
+    ## Description
+    A question is to be answered by the rows of a query (InterCode, Yang et al. 2023, on the questions of Spider, Yu et
+    al. 2018). In place of MySQL in a container each statement runs on a SQLite of its own in memory, which speaks
+    MySQL as far as the tasks need it: SHOW, DESC, USE, ``information_schema``, texts in double quotes, back-ticks,
+    texts that are alike whatever their case, accents and trailing spaces, true division, MySQL's error messages. It can
+    only be read, so every trial finds the database as the last one did; the original keeps what its actors delete.
+    What differs: averages and sums are Python numbers and dates are texts in place of ``Decimal`` and ``datetime``
+    objects, columns that are neither grouped nor aggregated are not refused (ONLY_FULL_GROUP_BY), REGEXP, INTERVAL and
+    what depends on the clock or on chance are unknown. So scores are near those of the original but not the same.
+
+    A statement ends with an error when it takes more than 10 million steps of SQLite's machine, 10 s, values or rows
+    of more than 10,000 bytes, 20,000 rows, or 512 MB of memory (``hard_heap_limit``, which holds for all SQLite of the
+    process; one that the program has set is left as it is).
+
+    ## Observation
+    ``UnicodeText(8000)``. First ``Question: …``, then what each action gives:
+
+    - execute: at most 25 rows as a list of tuples, ``None`` for a statement without rows, or
+      ``Error executing query: …`` cut to 350 characters.
+    - submit: ``STATUS: OK`` or ``STATUS: FAIL``. The right answer is never shown.
+
+    ## Action
+    ``UnicodeText(1000)``: ``execute[SQL]`` (its first statement is run; text around it is ignored, as in the published
+    harness) or ``submit``, white space around it ignored. Any other text is answered by an error and costs a turn.
+
+    ## Rewards
+    At submit, 0 before: InterCode's. The rows of the last execute (no rows after an error) and the right ones as
+    multisets of texts: intersection over union, times Kendall's τ of the common rows' order where they have one,
+    rounded to two digits. It may be below 0. Order counts even where the question asks for none. Success is a reward of
+    exactly 1.
+
+    ## Starting state
+    The task ``options["task_id"]``, or one of split train, drawn by ``np_random``.
+
+    ``info`` always holds ``task_id``, ``db``, ``hardness`` and ``success``.
+
+    ## Episode end
+    Terminated by submit, truncated after ``max_turns`` turns. Nothing is submitted then.
+
+    ## Arguments
+    - ``tasks``: a file in the public schema (``ic_spider_dev.json``; JSON or JSONL), or files by split
+      (``{"train": …, "test": …}``); the built-in world by default. With one file **every split is the whole file**.
+      A task's id is its database and its place in the file, such as ``dog_kennels-1``.
+    - ``databases``: the MySQL dump of the databases (``ic_spider_dbs.sql``); needed with ``tasks``.
+    - ``keep_empty``: keeps tasks whose right answer has no rows: any empty answer solves them, so they are left out.
+    - ``world_seed``: of the built-in world.
+    - ``fold``: ``(i, n)`` divides one file into train, validation and test, for cross-validation; see ``load_tasks``.
+    - ``max_turns``: turns of a trial; 10 by default, as published.
+
+    ## Version history
+    * v0: first release
+    """
+
+    metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own form
+    prompt = INTERCODE_SQL_PROMPT
+    max_turns = 10
+    data = "built in; tasks=FILE with databases=FILE: InterCode's JSON and MySQL dump"
+
+    def __init__(
+        self,
+        *,
+        tasks: TaskFiles | None = None,
+        databases: str | os.PathLike[str] | None = None,
+        keep_empty: bool = False,
+        world_seed: int = 0,
+        fold: tuple[int, int] | None = None,
+        max_turns: int | None = None,
+    ) -> None:
+        if max_turns is not None:
+            if not isinstance(max_turns, int) or max_turns < 1:
+                raise ConfigError(f"max_turns is {one_line(max_turns)}; it must be a whole number from 1 up.")
+            self.max_turns = max_turns
+        if (tasks is None) != (databases is None):
+            raise ConfigError(
+                f"tasks is {one_line(tasks)} and databases {one_line(databases)}; a task file needs the dump of its "
+                "databases, such as tasks='ic_spider_dev.json', databases='ic_spider_dbs.sql'. Give both or neither."
+            )
+        if tasks is None or databases is None:
+            if fold is not None or keep_empty:
+                raise ConfigError("fold and keep_empty are for task files; the built-in world has no use for them.")
+            self._tasks = _builtin(world_seed)
+        else:
+            self._tasks = load_tasks(tasks, databases, fold, keep_empty=keep_empty)
+        self.observation_space = UnicodeText(_MAX_OBSERVATION)
+        self.action_space = UnicodeText(_MAX_ACTION)
+        self._task: SQLTask | None = None
+        self._running = False
+
+    # -- the episode ---------------------------------------------------------------------------------------------
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        """Asks a question.
+
+        Args:
+            seed: of the draw of tasks from here on.
+            options: ``{"task_id": …}`` asks that one.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        super().reset(seed=seed)
+        task_id = (options or {}).get("task_id")
+        self._task = self.task(self._drawn() if task_id is None else task_id)
+        self._last: Result | None = None
+        self._turns = 0
+        self._running = True
+        return f"Question: {' '.join(self._task.query.split())}"[:_MAX_OBSERVATION], self._info()
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """Plays one action.
+
+        Raises:
+            ActionError: the action is not text.
+            EpisodeError: no trial is running.
+        """
+        if self._task is None or not self._running:
+            raise EpisodeError("no trial is running. Call reset() first.")
+        if not isinstance(action, str):
+            raise ActionError(f"an action is text (str); received {type(action).__name__}.")
+        self._turns += 1
+        action = action.strip()
+        if action == "submit":
+            self._running = False
+            reward = score(self._last, self._gold())
+            success = reward == 1.0
+            return f"STATUS: {'OK' if success else 'FAIL'}", reward, True, False, self._info(success)
+        start, end = action.find(_EXECUTE), action.rfind("]")
+        has_code = 0 <= start < end
+        observation = self._execute(action[start + len(_EXECUTE) : end]) if has_code else _NO_CODE
+        truncated = self._turns >= self.max_turns
+        self._running = not truncated
+        return observation[:_MAX_OBSERVATION], 0.0, False, truncated, self._info()
+
+    def _execute(self, sql: str) -> str:
+        self._last = execute(self._database(), sql)
+        if self._last.error is not None:
+            return f"{_ERROR}{self._last.error}"[:_MAX_ERROR]
+        return str(None if self._last.rows is None else list(self._last.rows[:_MAX_SHOWN]))
+
+    def _gold(self) -> Result:
+        return execute(self._database(), self._current().gold)
+
+    def _info(self, success: bool = False) -> dict[str, Any]:
+        task = self._current()
+        return {"task_id": task.task_id, "db": task.db, "hardness": task.hardness, "success": success}
+
+    # -- tasks -----------------------------------------------------------------------------------------------------
+
+    def task_ids(self, split: str) -> Sequence[str]:
+        """The ids of a split's tasks.
+
+        Raises:
+            UnknownTaskError: no such split.
+        """
+        return self._tasks.ids(split)
+
+    def task(self, task_id: str) -> SQLTask:
+        """A task with the query that answers it.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        if not isinstance(task_id, str):
+            raise UnknownTaskError(f"task_id is {one_line(task_id)}; task ids are text.")
+        return self._tasks.get(task_id)
+
+    def database(self, task_id: str) -> Database:
+        """The database of a task.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        return self._tasks.database(self.task(task_id).task_id)
+
+    def task_group(self, task_id: str) -> str:
+        """The hardness: ``easy``, ``medium``, ``hard`` or ``extra``."""
+        return self.task(task_id).hardness
+
+    def scripted_actor(self) -> Actor:
+        """An actor that reads the prompt only, guesses columns by words, and does what a specific reflection says."""
+        from retro_gym_envs.intercode_sql.actor import ScriptedSQLActor
+
+        return ScriptedSQLActor()
+
+    def oracle_reflection(self, task_id: str) -> str:
+        """Says what the first query lacked: a join, a condition, an aggregate. On public tasks it states the query."""
+        return self._tasks.advice(self.task(task_id).task_id)
+
+    def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
+        """A well-formed reflection about what stands in the trajectory, right only now and then."""
+        from retro_gym_envs.intercode_sql.reflections import noisy_reflection
+
+        return noisy_reflection(trajectory, rng)
+
+    def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
+        """Whether it is well-formed as the noisy teacher's are, and names only what stands in the trajectory."""
+        from retro_gym_envs.intercode_sql.reflections import check_reflection
+
+        return check_reflection(reflection, trajectory)
+
+    def _current(self) -> SQLTask:
+        if self._task is None:
+            raise EpisodeError("no trial is running. Call reset() first.")
+        return self._task
+
+    def _database(self) -> Database:
+        return self._tasks.database(self._current().task_id)
+
+    def _drawn(self) -> str:
+        """A task of split train; of its first split, where the files are for other ones only."""
+        for split in SPLITS:
+            try:
+                ids = self._tasks.ids(split)
+            except UnknownTaskError:
+                continue
+            return ids[int(self.np_random.integers(len(ids)))]
+        raise UnknownTaskError(f"{self._tasks!r} has none of the splits {SPLITS}.")
+
+
+@lru_cache(maxsize=8)
+def _builtin(world_seed: int) -> TaskSource:
+    """Shared by all environments of a process: trials of one task are played over and over."""
+    from retro_gym_envs.intercode_sql.world import BuiltinTasks
+
+    return BuiltinTasks(world_seed)

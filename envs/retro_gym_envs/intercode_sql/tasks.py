@@ -1,0 +1,353 @@
+"""InterCode-SQL tasks: the public schema, checked at the door, and sets of tasks read from files."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Protocol, TypeAlias
+
+from retro_gym.errors import ConfigError, DataError, UnknownTaskError, did_you_mean, one_line
+from retro_gym.seeding import derive_seed
+from retro_gym_envs.intercode_sql.database import Database
+from retro_gym_envs.intercode_sql.dump import FileKey, file_key, load_databases
+from retro_gym_envs.intercode_sql.engine import execute
+from retro_gym_envs.json_rows import read_rows
+
+__all__ = ["SPLITS", "SQLTask", "TaskFiles", "TaskSet", "TaskSource", "load_tasks"]
+
+SPLITS = ("train", "validation", "test")
+
+TaskFiles: TypeAlias = "str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]"
+"""One file for every split, or a file for each of some splits."""
+
+_KEYS = ("db", "query", "gold", "hardness")
+_REMEDY = "Use InterCode's ic_spider_dev.json, or write what to_json returns."
+
+
+@dataclasses.dataclass(frozen=True)
+class SQLTask:
+    """One question on a database, with the query that answers it."""
+
+    task_id: str
+    db: str
+    """The database's name."""
+    query: str
+    """The question, in English (its name in the public schema)."""
+    gold: str
+    """The query that answers it, in SQL."""
+    hardness: str
+    """``easy``, ``medium``, ``hard`` or ``extra``."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SQLTask:
+        return self
+
+    def to_json(self, database: Database) -> dict[str, Any]:
+        """A fresh dict in the public schema, which knows no ids: a task's id is its database and place in the file."""
+        tables = {table.name: [column.name for column in table.columns] for table in database.tables}
+        return {
+            "db": self.db,
+            "gold": self.gold,
+            "query": self.query,
+            "hardness": self.hardness,
+            "db_tables": tables,
+        }
+
+    @classmethod
+    def from_json(cls, row: object, number: int, where: str = "a task") -> SQLTask:
+        """Checks a row of the public schema. Keys beside the four that are needed are ignored.
+
+        Args:
+            row: what the JSON parser returned.
+            number: the row's place in the file, from 0.
+            where: file and record number, for the message.
+
+        Raises:
+            DataError: a key is missing, or a value is not what the schema says.
+        """
+        if not isinstance(row, dict):
+            raise DataError(f"{where}: is {_received(row)}; a task is a JSON object with the keys {', '.join(_KEYS)}.")
+        missing = [key for key in _KEYS if key not in row]
+        if missing:
+            keys = one_line(sorted(row), 120)
+            raise DataError(f"{where}: {', '.join(map(repr, missing))} missing; its keys are {keys}. {_REMEDY}")
+        for key in _KEYS:
+            if not isinstance(row[key], str) or not row[key].strip():
+                raise DataError(
+                    f"{where}: {key} is {_received(row[key])}; it must be a text that is not blank. "
+                    "Correct it, or delete the record."
+                )
+        return cls(f"{row['db']}-{number}", row["db"], row["query"], row["gold"], row["hardness"])
+
+
+def _received(value: object) -> str:
+    return f"{one_line(value)} ({type(value).__name__})"
+
+
+class TaskSource(Protocol):
+    """Where an environment has its tasks from. Immutable; deep copies are the object itself, and pickles are small."""
+
+    def ids(self, split: str) -> Sequence[str]:
+        """The ids of a split, in a fixed order.
+
+        Raises:
+            UnknownTaskError: no such split.
+        """
+        ...
+
+    def get(self, task_id: str) -> SQLTask:
+        """The task of that id.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        ...
+
+    def database(self, task_id: str) -> Database:
+        """The database of a task.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        ...
+
+    def advice(self, task_id: str) -> str:
+        """The oracle's reflection on a task.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        ...
+
+
+class TaskSet:
+    """The tasks of files. Made by :func:`load_tasks`; shared by all environments of a process.
+
+    A pickle holds the paths only: it is restored by reading the files again, which must be there and unchanged.
+    """
+
+    def __init__(
+        self,
+        files: Mapping[str, dict[str, SQLTask]],
+        databases: dict[str, Database],
+        empty: frozenset[str],
+        arguments: _Arguments,
+    ) -> None:
+        self._databases = databases
+        self._arguments = arguments
+        self.empty_gold = empty
+        """Ids of the tasks whose right answer has no rows, whether or not they are left out."""
+        self._tasks: dict[str, SQLTask] = {}
+        for tasks in files.values():
+            self._tasks |= tasks
+        self._ids = {split: self._split(files[split], split) for split in SPLITS if split in files}
+
+    def _split(self, tasks: dict[str, SQLTask], split: str) -> tuple[str, ...]:
+        arguments = self._arguments
+        ids = [task_id for task_id in tasks if arguments.keep_empty or task_id not in self.empty_gold]
+        if arguments.fold is not None:
+            index, count = arguments.fold
+            parts = {task_id: derive_seed("fold", task_id) % count for task_id in ids}
+            test, validation = index, (index + 1) % count
+            wanted = {"train": set(range(count)) - {test, validation}, "validation": {validation}, "test": {test}}
+            ids = [task_id for task_id in ids if parts[task_id] in wanted[split]]
+        if not ids:
+            raise ConfigError(
+                f"split {split!r} is left without a task: of {len(tasks)}, {len(self.empty_gold & tasks.keys())} have "
+                f"a right answer without rows; fold={arguments.fold}. Use fewer folds, or another file."
+            )
+        return tuple(ids)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def ids(self, split: str) -> Sequence[str]:
+        """The ids of a split, in the order of the file.
+
+        Raises:
+            UnknownTaskError: no such split.
+        """
+        if split not in self._ids:
+            raise UnknownTaskError(
+                f"split {split!r} is not one of {list(self._ids)}.{did_you_mean(str(split), self._ids)}"
+            )
+        return self._ids[split]
+
+    def get(self, task_id: str) -> SQLTask:
+        """The task of that id, one that is left out by default included.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        try:
+            return self._tasks[task_id]
+        except KeyError:
+            raise UnknownTaskError(
+                f"task {one_line(task_id)} is not in {self!r}. Its ids look like {next(iter(self._tasks))!r}."
+            ) from None
+
+    def database(self, task_id: str) -> Database:
+        """The database of a task.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        return self._databases[self.get(task_id).db.lower()]
+
+    def advice(self, task_id: str) -> str:
+        """The oracle's reflection: on public tasks it states the query.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        gold = " ".join(self.get(task_id).gold.split()).rstrip("; ")
+        return f"Execute this query: {gold}"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> TaskSet:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self._arguments,)
+
+    def __repr__(self) -> str:
+        paths = {split: key[0] for split, key in self._arguments.files}
+        return f"TaskSet({paths}, {len(self)} tasks)"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Arguments:
+    """What a task set was made from."""
+
+    files: tuple[tuple[str, FileKey], ...]
+    """Split and file."""
+    databases: FileKey
+    fold: tuple[int, int] | None
+    keep_empty: bool
+
+
+def load_tasks(
+    tasks: TaskFiles,
+    databases: str | os.PathLike[str],
+    fold: tuple[int, int] | None = None,
+    *,
+    keep_empty: bool = False,
+) -> TaskSet:
+    """Reads task files in the public schema, and the dump of their databases.
+
+    Files are read once per process as long as they do not change. Every gold query is run once.
+
+    Args:
+        tasks: one path, or paths by split (``{"train": …, "test": …}``). With one path **every split is the whole
+            file**; use ``fold`` or several files where that matters.
+        databases: the MySQL dump.
+        fold: ``(i, n)``, with one path, for cross-validation over n >= 3 folds. Tasks fall into folds by a hash of
+            their ids; test is fold i, validation fold i + 1 (modulo n), train the others.
+        keep_empty: keeps tasks whose right answer has no rows, which any empty answer would solve.
+
+    Raises:
+        DataError: a file cannot be used, a task's database is not in the dump, or a gold query does not run.
+        ConfigError: an argument is out of its rule.
+    """
+    if isinstance(tasks, Mapping):
+        unknown = [key for key in tasks if key not in SPLITS]
+        if unknown or not tasks:
+            raise ConfigError(
+                f"tasks has the keys {list(tasks)}; a mapping goes from split to path, splits are {SPLITS}."
+                f"{did_you_mean(str(unknown[0]), SPLITS) if unknown else ''}"
+            )
+        if fold is not None:
+            raise ConfigError("fold divides one file; with a mapping of files leave it out.")
+        paths = dict(tasks)
+    else:
+        paths = dict.fromkeys(SPLITS, tasks)
+    for name, path in (*(("tasks", path) for path in paths.values()), ("databases", databases)):
+        if not isinstance(path, str | os.PathLike):
+            raise ConfigError(f"{name} is {one_line(path)}; give a path{' for each split' * (name == 'tasks')}.")
+    if not isinstance(keep_empty, bool):
+        raise ConfigError(f"keep_empty is {one_line(keep_empty)}; it must be True or False.")
+    keys = tuple((split, file_key(path)) for split, path in paths.items())
+    return _load(_Arguments(keys, file_key(databases), _checked_fold(fold), keep_empty))
+
+
+def _checked_fold(fold: object) -> tuple[int, int] | None:
+    match fold:
+        case None:
+            return None
+        case [int(index), int(count)] if 0 <= index < count and count >= 3:
+            return index, count
+    raise ConfigError(f"fold is {one_line(fold)}; it must be (i, n) with n >= 3 folds and i from 0 to n - 1.")
+
+
+@lru_cache(maxsize=16)
+def _load(arguments: _Arguments) -> TaskSet:
+    databases = load_databases(arguments.databases[0])
+    read = {split: _read(key, arguments.databases) for split, key in arguments.files}
+    files = {split: tasks for split, (tasks, _) in read.items()}
+    if len({key for _, key in arguments.files}) > 1:
+        files = _apart(files)
+    empty = frozenset(
+        task_id for split, (tasks, hollow) in read.items() for task_id in _renamed(tasks, hollow, files[split])
+    )
+    return TaskSet(files, databases, empty, arguments)
+
+
+def _apart(files: dict[str, dict[str, SQLTask]]) -> dict[str, dict[str, SQLTask]]:
+    """Several files count their rows from 0 each, so the split goes in front of the id. They must not share tasks."""
+    homes: dict[tuple[str, str], str] = {}
+    named: dict[str, dict[str, SQLTask]] = {}
+    for split, tasks in files.items():
+        named[split] = {}
+        for task in tasks.values():
+            home = homes.setdefault((task.db, task.query), split)
+            if home != split:
+                raise DataError(
+                    f"the question {one_line(task.query)} on {task.db} stands in the files of {home} and of {split}. "
+                    "Splits must not share tasks: delete it from one of them."
+                )
+            renamed = dataclasses.replace(task, task_id=f"{split}-{task.task_id}")
+            named[split][renamed.task_id] = renamed
+    return named
+
+
+def _renamed(before: dict[str, SQLTask], ids: frozenset[str], after: dict[str, SQLTask]) -> list[str]:
+    return [new for old, new in zip(before, after, strict=True) if old in ids]
+
+
+@lru_cache(maxsize=4)
+def _read(key: FileKey, databases_key: FileKey) -> tuple[dict[str, SQLTask], frozenset[str]]:
+    """The tasks of a file, and the ids of those whose gold query gives no rows."""
+    databases = load_databases(databases_key[0])
+    tasks: dict[str, SQLTask] = {}
+    empty = set()
+    for number, (where, row) in enumerate(read_rows(key[0])):
+        task = SQLTask.from_json(row, number, where)
+        database = databases.get(task.db.lower())
+        if database is None:
+            raise DataError(
+                f"{where}: db is {one_line(task.db)}, which {databases_key[0]} does not hold."
+                f"{did_you_mean(task.db.lower(), databases)} It has {one_line(sorted(databases), 200)}."
+            )
+        result = execute(database, task.gold)
+        if result.rows is None:
+            raise DataError(
+                f"{where}: gold does not run on {task.db}: {result.error or 'it is no query'}. "
+                "Correct it, or delete the record."
+            )
+        if not result.rows:
+            empty.add(task.task_id)
+        tasks[task.task_id] = task
+    return tasks, frozenset(empty)
+
+
+def _restore(arguments: _Arguments) -> TaskSet:
+    """Unpickles a task set. Times of change may differ, as after a copy; sizes may not."""
+    for path, _, size in (*(key for _, key in arguments.files), arguments.databases):
+        now = file_key(path)[2]
+        if now != size:
+            raise DataError(
+                f"a pickled environment needs its files: {path} {'is absent' if now < 0 else f'has {now} bytes'}; it "
+                f"had {size} bytes when the environment was pickled. Restore the file."
+            )
+    files = tuple((split, file_key(key[0])) for split, key in arguments.files)
+    return _load(dataclasses.replace(arguments, files=files, databases=file_key(arguments.databases[0])))
