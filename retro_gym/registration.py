@@ -7,6 +7,7 @@ import gymnasium as gym
 __all__ = ["RETRO_IDS", "TASK_IDS", "register_all"]
 
 TASK_IDS: dict[str, str] = {
+    "ALFWorld-v0": "retro_gym_envs.alfworld:ALFWorldEnv",
     "HotpotQA-v0": "retro_gym_envs.hotpotqa:HotpotQAEnv",
     "Identity-v0": "retro_gym.testing:IdentityEnv",
 }
