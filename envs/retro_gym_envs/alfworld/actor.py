@@ -1,11 +1,11 @@
 """The scripted actor of ALFWorld: plays from the prompt's text alone, and no better than real actors do.
 
-Left to itself it goes through the receptacles in the order in which the room lists them, and often runs out of turns. It
-does not read what hangs on the wall. It understands what a task says by a verb (``clean some mug and put it in …``), and
-overlooks what it says by an adjective (``put a clean mug in …``): then it forgets to clean, heat or cool, brings one thing
-in place of two, or looks at a thing without switching on the lamp. A reflection that names the thing of the task, and
-where to look or what to do with it, is followed to the letter; the last such reflection counts. A vague one changes
-nothing, and a wrong one leads astray.
+Left to itself it goes through the receptacles in the order in which the room lists them, and often runs out of turns.
+It does not read what hangs on the wall. It understands what a task says by a verb (``clean some mug and put it in …``),
+and overlooks what it says by an adjective (``put a clean mug in …``): then it forgets to clean, heat or cool, brings
+one thing in place of two, or looks at a thing without switching on the lamp. A reflection that names the thing of the
+task, and where to look or what to do with it, is followed to the letter; the last such reflection counts. A vague one
+changes nothing, and a wrong one leads astray.
 """
 
 from __future__ import annotations
@@ -103,13 +103,14 @@ def _read_prompt(text: str) -> _View:
     _, _, own = text.rpartition(END_OF_EXAMPLES)
     tasks = list(_TASK.finditer(own))
     if not tasks:
-        return _View(None, [], Advice())
+        return _View(None, [], Advice(), turns=len(_TURN.findall(own)))
     start = own.rfind(_ROOM, 0, tasks[-1].start())
     goal, room = read_goal(tasks[-1][0]), room_of(own[max(start, 0) : tasks[-1].start()])
     _, _, noted = own[: max(start, 0)].partition(REFLECTIONS_HEADER)
     advice = Advice()
-    for line in noted.splitlines() if goal else ():
-        advice = read_reflection(line.removeprefix("- "), goal.thing, room) or advice
+    if goal is not None:
+        for line in noted.splitlines():
+            advice = read_reflection(line.removeprefix("- "), goal.thing, room) or advice
     view = _View(goal, room, advice)
     for turn in _TURN.finditer(own, tasks[-1].end()):
         view.note(turn[1].strip(), turn[2].strip())

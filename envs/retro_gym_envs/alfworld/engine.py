@@ -18,13 +18,16 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from retro_gym.errors import MissingExtraError, RetroGymError
+from retro_gym.errors import MissingExtraError, one_line
 
 __all__ = ["Engine", "EngineGame", "GameError", "engine", "worker_command"]
 
 
-class GameError(RetroGymError, RuntimeError):
-    """A game cannot go on: it took too long, took its process down, or its engine gave an error."""
+class GameError(RuntimeError):
+    """A game cannot go on: it took too long, took its process down, or its engine gave an error.
+
+    It never leaves the environment, which ends the trial and says why in ``info["game_error"]``.
+    """
 
 
 def worker_command() -> list[str]:
@@ -115,7 +118,10 @@ class Engine:
                 status = process.wait()
                 self.stop()
                 raise GameError(f"{doing} took its process down (exit status {status}).")
-        answer: dict[str, Any] = json.loads(line)
+        try:
+            answer: dict[str, Any] = json.loads(line)
+        except ValueError:
+            raise GameError(f"{doing} was answered by something else than JSON: {one_line(line)}") from None
         if "error" in answer:
             raise GameError(f"{doing} gave an error: {answer['error']}")
         return answer
@@ -147,17 +153,21 @@ def _pass_on(process: subprocess.Popen[str], answers: queue.Queue[str | None]) -
     answers.put(None)
 
 
-_engines: dict[int, Engine] = {}
+_engines: dict[int, Engine] = {}  # by process id: a forked process must leave that of its parent alone
 
 
 def engine() -> Engine:
     """This process's engine. A forked process gets one of its own."""
     pid = os.getpid()
     if pid not in _engines:
-        _engines.clear()  # those of the parent are the parent's
         _engines[pid] = Engine()
-        atexit.register(_engines[pid].stop)
+        atexit.register(_stop, pid)
     return _engines[pid]
+
+
+def _stop(pid: int) -> None:
+    if pid == os.getpid():
+        _engines[pid].stop()
 
 
 class EngineGame:
@@ -175,6 +185,7 @@ class EngineGame:
         self._path = path
         self._time_limit = time_limit
         self._commands: list[str] = []
+        self._number: tuple[int, int] | None
         self._number, view = engine().open(path, time_limit)
         self.first = _without_banner(str(view["observation"]))
         self._see(view)

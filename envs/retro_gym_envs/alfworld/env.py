@@ -18,7 +18,7 @@ from retro_gym_envs.alfworld.engine import EngineGame, GameError, worker_command
 from retro_gym_envs.alfworld.games import GameFile, GamePaths, load_games
 from retro_gym_envs.alfworld.household import Household, HouseholdGame
 from retro_gym_envs.alfworld.prompt import ALFWORLD_PROMPT
-from retro_gym_envs.alfworld.world import SPLITS, BuiltinTasks
+from retro_gym_envs.alfworld.world import SPLITS, TASK_TYPES, BuiltinTasks
 
 __all__ = ["ALFWorldEnv"]
 
@@ -26,6 +26,7 @@ _MAX_OBSERVATION = 8_000  # characters; the fullest rooms of the public games ta
 _MAX_ACTION = 1_000  # characters; of a longer action the head is played
 _BUILTIN_TURNS = 12
 _REAL_TURNS = 50
+_GROUPS = dict(zip(TASK_TYPES, ("put", "examine", "clean", "heat", "cool", "puttwo"), strict=True))
 
 
 class _Game(Protocol):
@@ -57,8 +58,8 @@ class ALFWorldEnv(TaskEnv):
     A room is described, and a task is to be done in it (ALFWorld, Shridhar et al. 2021). There are six types:
     ``pick_and_place_simple``, ``look_at_obj_in_light``, ``pick_clean_then_place_in_recep``,
     ``pick_heat_then_place_in_recep``, ``pick_cool_then_place_in_recep``, ``pick_two_obj_and_place``. The built-in world
-    generates rooms and tasks without end, in pure Python, and speaks the games' language. A list on the wall tells where a
-    few things are; real games have none. ``games`` plays ALFWorld's own games through TextWorld.
+    generates rooms and tasks without end, in pure Python, and speaks the games' language. A list on the wall tells
+    where a few things are; real games have none. ``games`` plays ALFWorld's own games through TextWorld.
 
     ## Observation
     ``UnicodeText(8000)``. First the room, then ``Your task is to: …``. Then what each command brings about, such as
@@ -66,10 +67,10 @@ class ALFWorldEnv(TaskEnv):
 
     ## Action
     ``UnicodeText(1000)``: ``go to R``, ``open R``, ``close R``, ``take O from R``, ``move O to R``, ``clean O with R``,
-    ``heat O with R``, ``cool O with R``, ``use O``, ``examine X``, ``inventory``, ``look``, ``help``; real games also have
-    ``slice O with O``. ``put O in/on R``, as older versions and the published prompts have it, is understood as
-    ``move O to R``. Case, spacing and a full stop at the end do not matter. ``think: …`` is answered by ``OK.``, anything
-    else by ``Nothing happens.``; both cost a turn.
+    ``heat O with R``, ``cool O with R``, ``use O``, ``examine X``, ``inventory``, ``look``, ``help``; real games also
+    have ``slice O with O``. ``put O in/on R``, as older versions and the published prompts have it, is understood as
+    ``move O to R``. Case, spacing and a full stop at the end do not matter. ``think: …`` is answered by ``OK.``,
+    anything else by ``Nothing happens.``; both cost a turn.
 
     ## Rewards
     1.0 when the task is done, 0.0 before. Success is the same: ``info["success"]``.
@@ -87,9 +88,9 @@ class ALFWorldEnv(TaskEnv):
 
     ## Arguments
     - ``games``: ALFWorld's folder ``json_2.1.1`` (or the one above it, such as ``"$ALFWORLD_DATA"``; variables are
-      expanded). Its folders ``train``, ``valid_seen`` and ``valid_unseen`` are the splits train, validation and test, and
-      can be asked for by either name. Of any other folder with games **every split is the whole folder**; a mapping gives
-      a folder for each split. Needs the extra ``[alfworld]``: TextWorld with its planner, which is GPLv3.
+      expanded). Its folders ``train``, ``valid_seen`` and ``valid_unseen`` are the splits train, validation and test,
+      and can be asked for by either name. Of any other folder with games **every split is the whole folder**; a mapping
+      gives a folder for each split. Needs the extra ``[alfworld]``: TextWorld with its planner, which is GPLv3.
     - ``world_seed``: of the built-in world.
     - ``note``: whether the built-in rooms have a list on the wall. Without it the scripted actor plays alike, but a
       failed trajectory rarely tells what would have helped.
@@ -119,6 +120,8 @@ class ALFWorldEnv(TaskEnv):
             raise ConfigError(f"max_turns is {one_line(max_turns)}; it must be a whole number from 1 up.")
         if not isinstance(command_time_limit, int | float) or not command_time_limit > 0:
             raise ConfigError(f"command_time_limit is {one_line(command_time_limit)}; it must be above 0 seconds.")
+        if not isinstance(world_seed, int):
+            raise ConfigError(f"world_seed is {one_line(world_seed)}; it must be a whole number.")
         self.max_turns = max_turns
         self.command_time_limit = command_time_limit
         self._tasks: _Source = _builtin(world_seed, bool(note)) if games is None else load_games(games)
@@ -232,8 +235,8 @@ class ALFWorldEnv(TaskEnv):
         return self._tasks.get(task_id)
 
     def task_group(self, task_id: str) -> str:
-        """One of the six types of tasks."""
-        return self.task(task_id).type
+        """The type of task in a word, as the published experiments call it: put, examine, clean, heat, cool, puttwo."""
+        return _GROUPS[self.task(task_id).type]
 
     def scripted_actor(self) -> Actor:
         """An actor that reads the prompt only, searches in a fixed order, and does what a specific reflection says."""

@@ -70,12 +70,15 @@ class GameFile:
 
 def _read(path: str) -> dict[str, Any]:
     try:
-        size = os.path.getsize(path)
-        if size > _MAX_BYTES:
-            raise DataError(f"{path} has {size:,} bytes; no game has more than {_MAX_BYTES:,}. {_REMEDY}")
-        data = json.loads(Path(path).read_bytes().decode("utf-8-sig"))
+        size, raw = os.path.getsize(path), b""
+        if size <= _MAX_BYTES:
+            raw = Path(path).read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}. Check the path.") from error
+    if size > _MAX_BYTES:
+        raise DataError(f"{path} has {size:,} bytes; no game has more than {_MAX_BYTES:,}. {_REMEDY}")
+    try:
+        data = json.loads(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 at byte {error.start}. {_REMEDY}") from error
     except (ValueError, RecursionError) as error:
@@ -179,8 +182,8 @@ def load_games(games: GamePaths) -> GameFolders:
     """Finds the games of a folder, once per process.
 
     Args:
-        games: ALFWorld's ``json_2.1.1``, whose folders are the splits; the folder above it; any other folder, which then is
-            every split; or folders by split. Variables such as ``$ALFWORLD_DATA`` and ``~`` are expanded.
+        games: ALFWorld's ``json_2.1.1``, whose folders are the splits; the folder above it; any other folder, which
+            then is every split; or folders by split. Variables such as ``$ALFWORLD_DATA`` and ``~`` are expanded.
 
     Raises:
         DataError: a folder is not there, or holds no game.

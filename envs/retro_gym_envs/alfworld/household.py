@@ -12,7 +12,7 @@ from typing import Any
 
 from retro_gym_envs.alfworld.things import APPLIANCES, LAMP, OPENABLE
 
-__all__ = ["HELP", "NOTHING_HAPPENS", "Household", "HouseholdGame", "kind_of", "listed", "preposition"]
+__all__ = ["HELP", "NOTHING_HAPPENS", "TREATED", "Household", "HouseholdGame", "kind_of", "listed", "preposition"]
 
 NOTHING_HAPPENS = "Nothing happens."
 HELP = (
@@ -20,7 +20,8 @@ HELP = (
     "(receptacle), move (object) to (receptacle), examine (something), use (object), clean (object) with (receptacle), "
     "heat (object) with (receptacle), cool (object) with (receptacle)."
 )
-_TREATED = {"clean": "clean", "heat": "hot", "cool": "cool"}
+TREATED = {"clean": "clean", "heat": "hot", "cool": "cool"}
+"""What each treatment makes of a thing, in the words of tasks."""
 
 
 def kind_of(name: str) -> str:
@@ -178,7 +179,7 @@ class HouseholdGame:
         if verb == "clean":
             self._clean.add(thing)
         else:
-            self._heat[thing] = _TREATED[verb]
+            self._heat[thing] = TREATED[verb]
         return f"You {verb} the {thing} using the {place}."
 
     def _use(self, thing: str) -> str:
@@ -244,7 +245,7 @@ class HouseholdGame:
             case "clean":
                 return thing in self._clean
             case treatment:
-                return self._heat.get(thing) == _TREATED[treatment]
+                return self._heat.get(thing) == TREATED[treatment]
 
     @property
     def admissible(self) -> list[str]:

@@ -80,7 +80,7 @@ def read_goal(task: str) -> Goal | None:
     """What a task asks for; None when it is worded in none of the known ways.
 
     >>> read_goal("Your task is to: put a hot mug in cabinet.")
-    Goal(thing='mug', target='cabinet', treatment='heat')
+    Goal(thing='mug', target='cabinet', treatment='heat', plain=False)
     """
     for pattern, treatment in _GOALS:
         found = pattern.search(task)
@@ -144,4 +144,3 @@ def _treatment(text: str) -> str:
     """The treatment that is named first."""
     found = [(match.start(), name) for name, cue in _CUES.items() if (match := re.search(cue, text))]
     return min(found)[1] if found else ""
-

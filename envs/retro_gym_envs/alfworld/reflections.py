@@ -75,8 +75,9 @@ def oracle_reflection(task: Household | GameFile) -> str:
     goal = read_goal(task.goal)
     treatment = goal.treatment if goal else ""
     if isinstance(task, Household):
+        places = [(thing, place) for place, things in task.contents for thing in things]
         kinds = (task.thing, task.target) if task.target == LAMP else (task.thing,)
-        found = [(thing, place) for kind in kinds for place, things in task.contents for thing in things if kind_of(thing) == kind]
+        found = [each for kind in kinds for each in places if kind_of(each[0]) == kind]
     else:
         found = _walked(task.walkthrough)
     return write_reflection(found[:2], treatment) if found else f"Look for the {goal.thing if goal else 'thing'}."
@@ -126,7 +127,8 @@ def noisy_reflection(trajectory: Trajectory, rng: np.random.Generator) -> str:
     if what not in _OF_TWO:
         return write_reflection([first], what, form)
     others = [entry for entry in listed if entry != first]
-    like = [entry for entry in others if what == "light" and "lamp" in entry[0] or kind_of(entry[0]) == kind_of(first[0])]
+    kind = LAMP if what == "light" else kind_of(first[0])
+    like = [entry for entry in others if kind_of(entry[0]) == kind]
     return write_reflection([first, _choose(others, like, rng)], what, form)
 
 

@@ -1,7 +1,7 @@
 """The process that runs real games: reads requests as lines of JSON, answers each by one line.
 
-It is started as a script by :mod:`.engine` and stands alone: TextWorld and its planner are loaded here and nowhere else,
-so that a game that hangs or takes its process down leaves the caller unharmed.
+It is started as a script by :mod:`.engine` and stands alone: TextWorld and its planner are loaded here and nowhere
+else, so that a game that hangs or takes its process down leaves the caller unharmed.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _MAX_MEMORY = 8 << 30  # bytes of address space: a game that wants more fails al
 def names(ids: list[str]) -> dict[str, str]:
     """Readable names of a game's things, numbered as ALFWorld's own demangler numbers them when it does not shuffle.
 
-    >>> names(["Mug_bar__plus_01", "Mug_bar__minus_02", "Sink_bar__plus_01_bar_SinkBasin"])["Mug_bar__minus_02"]
-    'Mug 2'
+    >>> names(["mug_bar__plus_01", "mug_bar__minus_02", "sink_bar__plus_01_bar_sinkbasin"])["mug_bar__minus_02"]
+    'mug 2'
     """
     groups: dict[str, list[str]] = {}
     for each in sorted(ids):
@@ -64,6 +64,12 @@ class _Game:
     def act(self, command: str) -> None:
         self._state, _, _ = self._env.step(command)
 
+    def close(self) -> None:
+        """Unloads the planner, of which TextWorld loads a copy per game and keeps it for good."""
+        import fast_downward
+
+        fast_downward.close_lib(self._env.downward_lib)
+
     def view(self) -> dict[str, Any]:
         state = self._state
         return {
@@ -88,15 +94,16 @@ def _remembering(derive: Callable[[str, Any], str]) -> Callable[[str, Any], str]
     return remembered
 
 
-def _answer(request: dict[str, Any], games: OrderedDict[int, Any]) -> dict[str, Any]:
+def _answer(request: dict[str, Any], games: OrderedDict[int, _Game]) -> dict[str, Any]:
     number = request["game"]
     match request["do"]:
         case "open":
             while len(games) >= _MAX_GAMES:
-                games.popitem(last=False)
+                games.popitem(last=False)[1].close()
             games[number] = _Game(request["path"])
         case "close":
-            games.pop(number, None)
+            if number in games:
+                games.pop(number).close()
             return {}
         case _:
             if number not in games:
@@ -116,7 +123,7 @@ def main() -> None:
             resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY, _MAX_MEMORY))
         except (ImportError, ValueError, OSError):
             pass  # not on this system
-        games: OrderedDict[int, Any] = OrderedDict()
+        games: OrderedDict[int, _Game] = OrderedDict()
         for line in sys.stdin:
             try:
                 answer = _answer(json.loads(line), games)
@@ -124,6 +131,7 @@ def main() -> None:
                 answer = {"error": f"{type(error).__name__}: {error}"[:300]}
             answers.write(json.dumps(answer) + "\n")
             answers.flush()
+    os._exit(0)  # what the planner leaves behind may crash an orderly exit
 
 
 if __name__ == "__main__":

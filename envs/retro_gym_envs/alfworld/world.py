@@ -15,7 +15,7 @@ import numpy as np
 
 from retro_gym.errors import UnknownTaskError, one_line
 from retro_gym.seeding import derive_seed
-from retro_gym_envs.alfworld.household import Household, kind_of
+from retro_gym_envs.alfworld.household import TREATED, Household, kind_of
 from retro_gym_envs.alfworld.things import APPLIANCES, LAMP, RECEPTACLES, ROOMS, TARGETS, THINGS, Thing
 
 __all__ = ["SIZES", "SPLITS", "TASK_TYPES", "BuiltinTasks", "split_of_room"]
@@ -51,10 +51,14 @@ _SPLIT_OF_CLASS = ("train",) * 8 + ("validation", "test")
 _GOALS = {
     "pick_and_place_simple": ("put a {thing} in {target}.", "put some {thing} on {target}."),
     "look_at_obj_in_light": ("examine the {thing} with the {target}.", "look at {thing} under the {target}."),
-    "pick_clean_then_place_in_recep": ("clean some {thing} and put it in {target}.", "put a clean {thing} in {target}."),
-    "pick_heat_then_place_in_recep": ("heat some {thing} and put it in {target}.", "put a hot {thing} in {target}."),
-    "pick_cool_then_place_in_recep": ("cool some {thing} and put it in {target}.", "put a cool {thing} in {target}."),
     "pick_two_obj_and_place": ("find two {thing} and put them in {target}.", "put two {thing} in {target}."),
+    **{
+        f"pick_{verb}_then_place_in_recep": (
+            f"{verb} some {{thing}} and put it in {{target}}.",
+            f"put a {state} {{thing}} in {{target}}.",
+        )
+        for verb, state in TREATED.items()
+    },
 }
 
 
