@@ -1,5 +1,7 @@
 """The scripted actor, the oracle and the noisy teacher, played on the built-in test tasks."""
 
+from collections import Counter
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -160,6 +162,28 @@ def test_what_it_reads_may_be_anything():
     for text in texts:
         reply = actor.reply([Prompt("", (), ("mug shelf 1",), text, (turn,), seed=0)])[0]
         assert "Action 2: " in reply.text
+
+
+def test_the_teachers_likeliest_reflection_is_mostly_wrong(env, failures):
+    rng = np.random.default_rng(1)
+    right = []
+    for task_id, success in failures[:60]:
+        if not success:
+            env.reset(seed=0, options={"task_id": task_id})
+            drawn = Counter(env.task_env.noisy_reflection(env.trajectory, rng) for _ in range(200))
+            right.append(env.branch([drawn.most_common(1)[0][0]])[0].success)
+    assert np.mean(right) < 0.3
+
+
+def test_without_a_list_on_the_wall_the_teacher_guesses():
+    bare = gym.make("RetroALFWorld-v0", split="test", note=False).unwrapped
+    rng = np.random.default_rng(0)
+    for seed in range(40):
+        bare.reset(seed=seed)
+        text = bare.task_env.noisy_reflection(bare.trajectory, rng)
+        check = bare.task_env.check_reflection(text, bare.trajectory)
+        assert check.well_formed, text
+        assert check.grounded, text
 
 
 def test_the_teacher_depends_on_its_generator_alone(env):

@@ -49,8 +49,8 @@ _WELL_FORMED = tuple(
     for form in (*_ONE_FORMS, *_TWO_FORMS)
 )
 
-# How often the teacher understands what is asked, and how often it follows habit: the first thing on the list. All else
-# is drawn evenly. So its likeliest reflection is wrong as well.
+# How often the teacher understands what is asked, and how often it follows habit: the first thing on the list, and to
+# put it away as it is. All else is drawn evenly. So its likeliest reflection is mostly wrong as well.
 _RIGHT = 0.25
 _HASTY = 0.4
 
@@ -113,16 +113,20 @@ def noisy_reflection(trajectory: Trajectory, rng: np.random.Generator) -> str:
     """A well-formed reflection about things that stand in the trajectory, right only now and then.
 
     The teacher reads the list on the wall, names a thing of it with its place, and something to do with it. Which ones,
-    it mostly guesses: either is understood a quarter of the time, and the first thing on the list is named more often
-    than that. Where there is no list, in real games, it names the thing of the task and a receptacle by chance.
+    it mostly guesses: either is understood a quarter of the time, and habit (the first thing on the list, to be put
+    away as it is) decides more often than that. Where there is no list, in real games, it names the thing of the task
+    and a receptacle by chance.
     """
     goal = read_goal(trajectory.task)
     thing, treatment = (goal.thing, goal.treatment) if goal else ("", "")
     listed = listed_places(trajectory.task)
-    what = _choose(tuple(_WHAT), [treatment], rng)
+    what = _choose(tuple(_WHAT), [treatment], rng, hasty=_HASTY)
     form = int(rng.integers(len(_ONE_FORMS)))
     if not listed:
-        return write_reflection(_guessed(trajectory, thing, what, rng), what, form)
+        things = [thing or "thing"]
+        if goal and what in _OF_TWO:
+            things.append(goal.target if goal.treatment == "light" else thing)
+        return write_reflection(_guessed(trajectory, things, rng), what, form)
     first = _choose(listed, [entry for entry in listed if kind_of(entry[0]) == thing], rng, hasty=_HASTY)
     if what not in _OF_TWO:
         return write_reflection([first], what, form)
@@ -132,14 +136,12 @@ def noisy_reflection(trajectory: Trajectory, rng: np.random.Generator) -> str:
     return write_reflection([first, _choose(others, like, rng)], what, form)
 
 
-def _guessed(trajectory: Trajectory, thing: str, what: str, rng: np.random.Generator) -> list[_Found]:
+def _guessed(trajectory: Trajectory, things: Sequence[str], rng: np.random.Generator) -> list[_Found]:
     """Places by chance, from among those that were not looked into."""
     room = room_of(trajectory.task) or ["room 1"]
     seen = {shown[0] for turn in trajectory.turns if (shown := contents(turn.observation))}
     places = [place for place in room if place not in seen] or room
-    second = "desklamp" if what == "light" else thing
-    things = [thing or "thing", second or "thing"] if what in _OF_TWO else [thing or "thing"]
-    return [(name, _pick(places, rng)) for name in things]
+    return [(thing, _pick(places, rng)) for thing in things]
 
 
 def _choose(options: Sequence[_T], right: Sequence[_T], rng: np.random.Generator, hasty: float = 0.0) -> _T:
