@@ -14,7 +14,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from retro_gym import RetroEnv
-from retro_gym.errors import DataError, UnknownTaskError
+from retro_gym.errors import DataError, EpisodeError, UnknownTaskError
 from retro_gym_envs.alfworld import ALFWorldEnv, engine
 from retro_gym_envs.alfworld.games import load_games
 from retro_gym_envs.alfworld.worker import names
@@ -174,6 +174,8 @@ def test_files_that_are_no_games_are_refused_when_they_are_played(tmp_path, stub
     env = ALFWorldEnv(games=tmp_path / "data")
     with pytest.raises(DataError, match=rf"game\.tw-pddl.*{says}"):
         env.reset(seed=0)
+    with pytest.raises(EpisodeError):
+        env.step("look")
 
 
 def test_games_pickle_as_their_folders(data):

@@ -153,13 +153,14 @@ class ALFWorldEnv(TaskEnv):
         self._task = task
         self._error = ""
         self._turns = 0
-        self._running = True
         try:
             self._game = self._begin(task)
+            first = self._game.first
         except GameError as error:
             self._error = str(error)
-            return f"The game cannot be played.\nYour task is to: {task.goal}"[:_MAX_OBSERVATION], self._info()
-        return self._game.first[:_MAX_OBSERVATION], self._info()
+            first = f"The game cannot be played.\nYour task is to: {task.goal}"
+        self._running = True
+        return first[:_MAX_OBSERVATION], self._info()
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """Plays one action.
