@@ -155,6 +155,24 @@ def test_it_reads_the_prompts_text_and_nothing_else(env):
         assert f"Action {number + 1}: {trajectory.turns[number].action}" in actor.reply([prompt])[0].text
 
 
+def test_it_does_not_insist_on_going_where_it_is():
+    """In real games a drawer may be at the very place of its desk: one is there already, and ``go to`` does nothing."""
+    task = (
+        "You are in the middle of a room. Looking quickly around you, you see a desk 1, and a drawer 1.\n"
+        "Your task is to: put a cd in drawer."
+    )
+    turns = (
+        Turn("", "go to desk 1", "You arrive at desk 1. On the desk 1, you see a cd 2."),
+        Turn("", "take cd 2 from desk 1", "You pick up the cd 2 from the desk 1."),
+        Turn("", "go to drawer 1", "Nothing happens."),
+    )
+    replies = [ScriptedAlfworldActor().reply([Prompt("", (), (), task, turns[:n], seed=0)])[0].text for n in range(4)]
+    assert [reply.rpartition(": ")[2] for reply in replies] == [
+        *(turn.action for turn in turns),
+        "move cd 2 to drawer 1",
+    ]
+
+
 def test_what_it_reads_may_be_anything():
     actor = ScriptedAlfworldActor()
     turn = Turn("", "look", "You arrive at . The  is closed.\n> You move the  to the .")

@@ -71,6 +71,10 @@ class _View:
     examined: bool = False
     idle: bool = False
 
+    def reaches(self, place: str) -> bool:
+        """Whether it stands there, or as good as there: nothing comes of going where one is, under another name."""
+        return place == self.place or f"go to {place}" in self.failed
+
     def note(self, action: str, observation: str) -> None:
         """Takes a turn into account."""
         self.turns += 1
@@ -129,7 +133,7 @@ def _decide(view: _View) -> tuple[str, str]:
         return _idle(view)
     for thing, place in view.seen.items():
         if kind_of(thing) == goal.thing and thing not in brought and f"take {thing} from {place}" not in view.failed:
-            if place == view.place:
+            if view.reaches(place):
                 return f"Here is the {thing}.", f"take {thing} from {place}"
             return "", f"go to {place}"
     return _explore(view, goal.thing)
@@ -145,12 +149,12 @@ def _with_thing(view: _View, goal: Goal, wanted: str) -> tuple[str, str]:
         tool = _first(view.room, APPLIANCES[wanted])
         command = f"{wanted} {view.held} with {tool}"
         if tool and command not in view.failed:
-            return "", command if view.place == tool else f"go to {tool}"
+            return "", command if view.reaches(tool) else f"go to {tool}"
     taken = [place for thing, place in view.brought.items() if kind_of(thing) == goal.thing]
     target = taken[0] if taken else _target(view, goal)
     if not target:
         return _idle(view)
-    if view.place != target:
+    if not view.reaches(target):
         return "", f"go to {target}"
     opening = f"open {target}"
     if target in view.closed and opening not in view.failed:
@@ -170,7 +174,7 @@ def _under_the_lamp(view: _View, goal: Goal) -> tuple[str, str]:
         if kind_of(thing) == kind:
             if view.lit:
                 return _idle(view)
-            return ("", f"use {thing}") if view.place == place else ("", f"go to {place}")
+            return ("", f"use {thing}") if view.reaches(place) else ("", f"go to {place}")
     return _explore(view, kind)
 
 
