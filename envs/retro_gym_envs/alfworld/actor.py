@@ -1,0 +1,199 @@
+"""The scripted actor of ALFWorld: plays from the prompt's text alone, and no better than real actors do.
+
+Left to itself it goes through the receptacles in the order in which the room lists them, and often runs out of turns.
+It does not read what hangs on the wall. It understands what a task says by a verb (``clean some mug and put it in …``),
+and overlooks what it says by an adjective (``put a clean mug in …``): then it forgets to clean, heat or cool, brings
+one thing in place of two, or looks at a thing without switching on the lamp. A reflection that names the thing of the
+task, and where to look or what to do with it, is followed to the letter; the last such reflection counts. A vague one
+changes nothing, and a wrong one leads astray.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+from retro_gym.actors import Reply
+from retro_gym.errors import ActorError
+from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER, Prompt
+from retro_gym_envs.alfworld.household import NOTHING_HAPPENS, kind_of
+from retro_gym_envs.alfworld.reading import Advice, Goal, contents, read_goal, read_reflection, room_of
+from retro_gym_envs.alfworld.things import APPLIANCES, LAMP
+
+__all__ = ["ScriptedAlfworldActor"]
+
+_TASK = re.compile(r"^Your task is to: .*$", re.MULTILINE)
+_ROOM = "You are in the middle of a room."
+_TURN = re.compile(r"^Action \d+: (.*)\nObservation \d+: (.*(?:\n(?!Thought \d|Action \d).*)*)", re.MULTILINE)
+_ARRIVED = re.compile(r"You (?:arrive at|open the) ([a-z]+ \d+)\.")
+_TAKEN = re.compile(r"You pick up the (.+) from the (.+)\.")
+_MOVED = re.compile(r"You move the (.+) to the (.+)\.")
+_TREATED = re.compile(r"You (clean|heat|cool) the (.+) using the ")
+
+
+class ScriptedAlfworldActor:
+    """Deterministic: the same prompt text gives the same reply."""
+
+    def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
+        """An action for each prompt, now and then with a thought; words are counted as tokens."""
+        return [self._reply(prompt.text) for prompt in prompts]
+
+    def _reply(self, text: str) -> Reply:
+        view = _read_prompt(text)
+        thought, action = _decide(view) if view.goal else ("I do not understand the task.", "look")
+        number = view.turns + 1
+        reply = f"Thought {number}: {thought}\nAction {number}: {action}" if thought else f"Action {number}: {action}"
+        return Reply(reply, len(text.split()), len(reply.split()))
+
+
+@dataclasses.dataclass
+class _View:
+    """What the actor makes of its prompt."""
+
+    goal: Goal | None
+    room: list[str]
+    advice: Advice
+    turns: int = 0
+    place: str = ""
+    held: str = ""
+    seen: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Where each thing was seen last."""
+    visited: set[str] = dataclasses.field(default_factory=set)
+    """Receptacles whose inside was seen."""
+    closed: set[str] = dataclasses.field(default_factory=set)
+    failed: set[str] = dataclasses.field(default_factory=set)
+    """Commands that nothing came of."""
+    treated: set[tuple[str, str]] = dataclasses.field(default_factory=set)
+    brought: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Things that were moved somewhere, and where to."""
+    lit: bool = False
+    examined: bool = False
+    idle: bool = False
+
+    def reaches(self, place: str) -> bool:
+        """Whether it stands there, or as good as there: nothing comes of going where one is, under another name."""
+        return place == self.place or f"go to {place}" in self.failed
+
+    def note(self, action: str, observation: str) -> None:
+        """Takes a turn into account."""
+        self.turns += 1
+        self.idle = action == "look"
+        if observation == NOTHING_HAPPENS:
+            self.failed.add(action)
+        if found := _ARRIVED.match(observation):
+            self.place = found[1]
+            if f"The {self.place} is closed." in observation:
+                self.closed.add(self.place)
+            else:
+                self.closed.discard(self.place)
+                self.visited.add(self.place)
+        if shown := contents(observation):
+            self.seen.update(dict.fromkeys(shown[1], shown[0]))
+        if found := _TAKEN.match(observation):
+            self.held = found[1]
+            self.seen.pop(self.held, None)
+            self.brought.pop(self.held, None)
+        if found := _MOVED.match(observation):
+            self.held = ""
+            self.brought[found[1]] = self.seen[found[1]] = found[2]
+        if found := _TREATED.match(observation):
+            self.treated.add((found[1], found[2]))
+        self.lit = self.lit or observation.startswith("You turn on the ")
+        self.examined = self.examined or (action == f"examine {self.held}" and observation != NOTHING_HAPPENS)
+
+
+def _read_prompt(text: str) -> _View:
+    _, _, own = text.rpartition(END_OF_EXAMPLES)
+    tasks = list(_TASK.finditer(own))
+    if not tasks:
+        return _View(None, [], Advice(), turns=len(_TURN.findall(own)))
+    start = own.rfind(_ROOM, 0, tasks[-1].start())
+    goal, room = read_goal(tasks[-1][0]), room_of(own[max(start, 0) : tasks[-1].start()])
+    _, _, noted = own[: max(start, 0)].partition(REFLECTIONS_HEADER)
+    advice = Advice()
+    if goal is not None:
+        for line in noted.splitlines():
+            advice = read_reflection(line.removeprefix("- "), goal.thing, room) or advice
+    view = _View(goal, room, advice)
+    for turn in _TURN.finditer(own, tasks[-1].end()):
+        view.note(turn[1].strip(), turn[2].strip())
+    return view
+
+
+def _decide(view: _View) -> tuple[str, str]:
+    """Thought and action for the next turn."""
+    goal = view.goal
+    assert goal is not None
+    wanted = view.advice.treatment or (goal.treatment if goal.plain else "")
+    if view.held:
+        return _with_thing(view, goal, wanted)
+    brought = [thing for thing in view.brought if kind_of(thing) == goal.thing]
+    if view.lit or len(brought) >= (2 if wanted == "two" else 1):
+        return _idle(view)
+    for thing, place in view.seen.items():
+        if kind_of(thing) == goal.thing and thing not in brought and f"take {thing} from {place}" not in view.failed:
+            if view.reaches(place):
+                return f"Here is the {thing}.", f"take {thing} from {place}"
+            return "", f"go to {place}"
+    return _explore(view, goal.thing)
+
+
+def _with_thing(view: _View, goal: Goal, wanted: str) -> tuple[str, str]:
+    """What to do with the thing in hand."""
+    if wanted == "light":
+        return _under_the_lamp(view, goal)
+    if goal.treatment == "light":  # the lamp was overlooked
+        return _idle(view) if view.examined else ("Now I look at it.", f"examine {view.held}")
+    if wanted in APPLIANCES and (wanted, view.held) not in view.treated:
+        tool = _first(view.room, APPLIANCES[wanted])
+        command = f"{wanted} {view.held} with {tool}"
+        if tool and command not in view.failed:
+            return "", command if view.reaches(tool) else f"go to {tool}"
+    taken = [place for thing, place in view.brought.items() if kind_of(thing) == goal.thing]
+    target = taken[0] if taken else _target(view, goal)
+    if not target:
+        return _idle(view)
+    if not view.reaches(target):
+        return "", f"go to {target}"
+    opening = f"open {target}"
+    if target in view.closed and opening not in view.failed:
+        return "", opening
+    return "", f"move {view.held} to {target}"
+
+
+def _target(view: _View, goal: Goal) -> str:
+    """The first receptacle of the right kind that takes the thing."""
+    names = [name for name in view.room if f"move {view.held} to {name}" not in view.failed]
+    return _first(names, goal.target)
+
+
+def _under_the_lamp(view: _View, goal: Goal) -> tuple[str, str]:
+    kind = goal.target if goal.treatment == "light" else LAMP
+    for thing, place in view.seen.items():
+        if kind_of(thing) == kind:
+            if view.lit:
+                return _idle(view)
+            return ("", f"use {thing}") if view.reaches(place) else ("", f"go to {place}")
+    return _explore(view, kind)
+
+
+def _explore(view: _View, thing: str) -> tuple[str, str]:
+    """The next receptacle that was not looked into: those of the advice first, then in the room's order."""
+    opening = f"open {view.place}"
+    if view.place in view.closed and view.place not in view.visited and opening not in view.failed:
+        return "", opening
+    for place in dict.fromkeys([*view.advice.places, *view.room]):
+        if place not in view.visited | view.closed and f"go to {place}" not in view.failed:
+            return f"I look for a {thing}." if not view.turns else "", f"go to {place}"
+    return _idle(view)
+
+
+def _idle(view: _View) -> tuple[str, str]:
+    return "" if view.idle else "That should be it.", "look"
+
+
+def _first(names: Sequence[str], kind: str) -> str:
+    """The one of a kind with the lowest number; empty where there is none."""
+    found = [name for name in names if kind_of(name) == kind]
+    return min(found, key=lambda name: int(name.rpartition(" ")[2]), default="")

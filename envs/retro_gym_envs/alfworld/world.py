@@ -1,0 +1,221 @@
+"""The built-in world: ALFWorld-style tasks without end, solvable by construction.
+
+Task i of a split is generated from (world seed, split, i) when it is first asked for. Each has a room of its own.
+A room is known by its receptacles, and no room of one split has the same ones as a room of another.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TypeVar
+
+import numpy as np
+
+from retro_gym.errors import UnknownTaskError, one_line
+from retro_gym.seeding import derive_seed
+from retro_gym_envs.alfworld.household import TREATED, Household, kind_of
+from retro_gym_envs.alfworld.things import APPLIANCES, LAMP, RECEPTACLES, ROOMS, TARGETS, THINGS, Thing
+
+__all__ = ["SIZES", "SPLITS", "TASK_TYPES", "BuiltinTasks", "split_of_room"]
+
+SPLITS = ("train", "validation", "test")
+SIZES = {"train": 20_000, "validation": 1_000, "test": 1_000}
+"""Tasks per split."""
+
+TASK_TYPES = (
+    "pick_and_place_simple",
+    "look_at_obj_in_light",
+    "pick_clean_then_place_in_recep",
+    "pick_heat_then_place_in_recep",
+    "pick_cool_then_place_in_recep",
+    "pick_two_obj_and_place",
+)
+"""ALFWorld's six types of tasks."""
+
+_T = TypeVar("_T")
+_TREATMENT = {name: name.split("_")[1] for name in TASK_TYPES[2:5]}
+_ROOMS_OF = {"": tuple(ROOMS), "clean": ("kitchen", "bathroom"), "heat": ("kitchen",), "cool": ("kitchen",)}
+_LIT_ROOMS = ("bedroom", "livingroom")
+_LAMP_PLACES = ("desk", "sidetable", "dresser", "coffeetable")
+_FEWEST, _MOST = 9, 12  # receptacles of a room
+_THINGS = (9, 13)  # beside those that the task is about: least and most
+_CROWD = 3  # things on a receptacle, so that observations stay short
+_NOTED = 4  # things on the list on the wall
+_CLASSES = 10  # of rooms, of which train has 8, validation and test 1 each
+_SPLIT_OF_CLASS = ("train",) * 8 + ("validation", "test")
+
+# How a task is worded. The scripted actor understands the first form of each; what the second one asks for beside
+# bringing a thing, it overlooks.
+_GOALS = {
+    "pick_and_place_simple": ("put a {thing} in {target}.", "put some {thing} on {target}."),
+    "look_at_obj_in_light": ("examine the {thing} with the {target}.", "look at {thing} under the {target}."),
+    "pick_two_obj_and_place": ("find two {thing} and put them in {target}.", "put two {thing} in {target}."),
+    **{
+        f"pick_{verb}_then_place_in_recep": (
+            f"{verb} some {{thing}} and put it in {{target}}.",
+            f"put a {state} {{thing}} in {{target}}.",
+        )
+        for verb, state in TREATED.items()
+    },
+}
+
+
+def split_of_room(counts: Mapping[str, int]) -> str:
+    """The one split in which a room with these receptacles may stand.
+
+    Args:
+        counts: how many there are of each kind.
+    """
+    known_by = ",".join(f"{kind}:{counts[kind]}" for kind in sorted(counts) if counts[kind])
+    return _SPLIT_OF_CLASS[derive_seed("room", known_by) % _CLASSES]
+
+
+class BuiltinTasks:
+    """The generated tasks of one world.
+
+    Args:
+        world_seed: another seed is another world.
+        note: whether a list on the wall tells where some things are.
+
+    >>> tasks = BuiltinTasks(0)
+    >>> household = tasks.get("test-00003")
+    >>> household == BuiltinTasks(0).get("test-00003"), household.type in TASK_TYPES
+    (True, True)
+    """
+
+    def __init__(self, world_seed: int = 0, *, note: bool = True) -> None:
+        self.world_seed = world_seed
+        self.note = note
+
+    def ids(self, split: str) -> Sequence[str]:
+        """``split-00000`` and so on.
+
+        Raises:
+            UnknownTaskError: no such split.
+        """
+        return _ids(split)
+
+    def get(self, task_id: str) -> Household:
+        """The task of that id.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        household = _generate(self.world_seed, task_id)
+        return household if self.note else dataclasses.replace(household, note=())
+
+    def __deepcopy__(self, memo: dict[int, object]) -> BuiltinTasks:
+        return self
+
+
+@lru_cache(maxsize=len(SPLITS))
+def _ids(split: str) -> tuple[str, ...]:
+    if split not in SPLITS:
+        raise UnknownTaskError(f"split {one_line(split)} is not one of {SPLITS}.")
+    return tuple(f"{split}-{i:05d}" for i in range(SIZES[split]))
+
+
+def _split_of(task_id: str) -> str:
+    split, _, number = task_id.rpartition("-")
+    known = split in SPLITS and len(number) == 5 and number.isascii() and number.isdecimal()
+    if not known or int(number) >= SIZES[split]:
+        raise UnknownTaskError(
+            f"task {one_line(task_id)} is not in the built-in world. Its ids run from 'train-00000' to "
+            f"'train-{SIZES['train'] - 1}', and so on for {SPLITS}."
+        )
+    return split
+
+
+@lru_cache(maxsize=4_096)
+def _generate(world_seed: int, task_id: str) -> Household:
+    split = _split_of(task_id)
+    return _Builder(split, np.random.default_rng(derive_seed(world_seed, "alfworld", task_id))).build(task_id)
+
+
+class _Builder:
+    """Furnishes one room and sets one task in it."""
+
+    def __init__(self, split: str, rng: np.random.Generator) -> None:
+        self._split = split
+        self._rng = rng
+
+    def build(self, task_id: str) -> Household:
+        type_ = self._pick(TASK_TYPES)
+        treatment = _TREATMENT.get(type_, "")
+        while True:  # nearly always once: a room may lack a place for the thing, or one to bring it to
+            room = self._pick(_LIT_ROOMS if type_ == "look_at_obj_in_light" else _ROOMS_OF[treatment])
+            receptacles = self._furnish(room)
+            kinds = {kind_of(name) for name in receptacles}
+            thing = self._pick_thing(room, "light" if type_ == "look_at_obj_in_light" else treatment, kinds)
+            target = self._pick_target(type_, treatment, thing, kinds)
+            homes = [name for name in receptacles if kind_of(name) in thing.homes and kind_of(name) != target]
+            count = 2 if type_ == "pick_two_obj_and_place" else 1
+            if target and len(homes) >= count:
+                break
+        contents: dict[str, list[str]] = {name: [] for name in receptacles}
+        about = [f"{thing.name} {i + 1}" for i in range(count)]
+        for name, home in zip(about, self._sample(homes, count), strict=True):
+            contents[home].append(name)
+        if target == LAMP:
+            about.append(f"{LAMP} 1")
+            lit = [name for name in receptacles if kind_of(name) in _LAMP_PLACES]
+            contents[self._pick(lit)].append(about[-1])
+        self._fill(room, contents, thing.name)
+        for things in contents.values():
+            self._rng.shuffle(things)
+        return Household(
+            task_id,
+            type_,
+            self._pick(_GOALS[type_]).format(thing=thing.name, target=target),
+            thing.name,
+            target,
+            treatment,
+            count,
+            tuple((name, tuple(things)) for name, things in contents.items()),
+            self._note(contents, about),
+        )
+
+    def _furnish(self, room: str) -> list[str]:
+        """Receptacles of a room of this split, in the order in which games list them."""
+        while True:
+            counts = {kind: int(self._rng.integers(low, high + 1)) for kind, (low, high) in ROOMS[room].items()}
+            if _FEWEST <= sum(counts.values()) <= _MOST and split_of_room(counts) == self._split:
+                return [f"{kind} {i}" for kind in RECEPTACLES for i in range(counts.get(kind, 0), 0, -1)]
+
+    def _pick_thing(self, room: str, use: str, kinds: set[str]) -> Thing:
+        things = [thing for thing in THINGS.values() if room in thing.rooms and (not use or use in thing.uses)]
+        return self._pick([thing for thing in things if not kinds.isdisjoint(thing.homes)])
+
+    def _pick_target(self, type_: str, treatment: str, thing: Thing, kinds: set[str]) -> str:
+        """Empty when the room has none."""
+        if type_ == "look_at_obj_in_light":
+            return LAMP if not kinds.isdisjoint(_LAMP_PLACES) else ""
+        found = sorted((kinds & TARGETS) - {APPLIANCES.get(treatment, "")})
+        return self._pick(found) if found else ""
+
+    def _fill(self, room: str, contents: dict[str, list[str]], taken: str) -> None:
+        """Puts other things in their places."""
+        numbers: dict[str, int] = {}
+        others = [thing for thing in THINGS.values() if room in thing.rooms and thing.name != taken]
+        for _ in range(int(self._rng.integers(_THINGS[0], _THINGS[1] + 1))):
+            thing = self._pick(others)
+            homes = [name for name in contents if kind_of(name) in thing.homes and len(contents[name]) < _CROWD]
+            if homes:
+                numbers[thing.name] = numbers.get(thing.name, 0) + 1
+                contents[self._pick(homes)].append(f"{thing.name} {numbers[thing.name]}")
+
+    def _note(self, contents: Mapping[str, Sequence[str]], about: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        """What the list on the wall tells: where the things of the task are, and some others."""
+        places = {thing: place for place, things in contents.items() for thing in things}
+        others = [thing for thing in sorted(places) if thing not in about]
+        noted = [*about, *self._sample(others, min(len(others), _NOTED - len(about)))]
+        return tuple((thing, places[thing]) for thing in self._sample(noted, len(noted)))
+
+    def _pick(self, options: Sequence[_T]) -> _T:
+        return options[int(self._rng.integers(len(options)))]
+
+    def _sample(self, options: Sequence[_T], count: int) -> list[_T]:
+        """Some of the options, in random order."""
+        return [options[int(i)] for i in self._rng.permutation(len(options))[:count]]
