@@ -7,8 +7,8 @@ import gymnasium as gym
 __all__ = ["RETRO_IDS", "TASK_IDS", "register_all"]
 
 TASK_IDS: dict[str, str] = {
-    "ALFWorld-v0": "retro_gym_envs.alfworld:ALFWorldEnv",
     "HotpotQA-v0": "retro_gym_envs.hotpotqa:HotpotQAEnv",
+    "ALFWorld-v0": "retro_gym_envs.alfworld:ALFWorldEnv",
     "WebShop-v0": "retro_gym_envs.webshop:WebShopEnv",
     "InterCodeSQL-v0": "retro_gym_envs.intercode_sql:InterCodeSQLEnv",
     "Mix-v0": "retro_gym_envs.mix:MixEnv",

@@ -104,6 +104,7 @@ class ALFWorldEnv(TaskEnv):
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own form
     prompt = ALFWORLD_PROMPT
     max_turns = _BUILTIN_TURNS
+    data = "built in; games=FOLDER: ALFWorld's games, with the extra [alfworld]"
 
     def __init__(
         self,
