@@ -14,7 +14,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from retro_gym import RetroEnv
-from retro_gym.errors import DataError, EpisodeError, UnknownTaskError
+from retro_gym.errors import DataError, EpisodeError, TaskEnvError, UnknownTaskError
 from retro_gym_envs.alfworld import ALFWorldEnv, engine
 from retro_gym_envs.alfworld.games import load_games
 from retro_gym_envs.alfworld.worker import names
@@ -219,36 +219,38 @@ def test_a_broken_game_ends_its_trial_and_nothing_else(data, stub, command, says
     other.reset(options={"task_id": env.task_ids("train")[1]})
     other.step("look")
     start = time.perf_counter()
-    observation, reward, terminated, truncated, info = env.step(command)
+    with pytest.raises(TaskEnvError, match=says):
+        env.step(command)
     assert time.perf_counter() - start < 30
-    assert (reward, terminated, truncated, info["success"]) == (0.0, False, True, False)
-    assert says in info["game_error"]
-    assert info["admissible_commands"] == []
-    assert observation in env.observation_space
+    with pytest.raises(EpisodeError):
+        env.step("look")
     # The other game shared the process: it goes on where it was. So does the next trial.
     assert other.step("go to shelf 1")[0] == "2 commands, the last is go to shelf 1."
-    _, info = env.reset(options={"task_id": task_id})
-    assert info["game_error"] == ""
+    env.reset(options={"task_id": task_id})
     assert env.step("look")[0] == "1 commands, the last is look."
 
 
 def test_a_game_that_hangs_at_its_start_can_be_stepped_over(data, stub):
     env = ALFWorldEnv(games=data, command_time_limit=1)
-    observation, info = env.reset(options={"task_id": env.task_ids("test")[0]})
-    assert observation == "The game cannot be played.\nYour task is to: put a mug in shelf."
-    assert "starting the game took longer than 1 s" in info["game_error"]
-    assert env.step("look")[1:4] == (0.0, False, True)
+    with pytest.raises(TaskEnvError, match="starting the game took longer than 1 s"):
+        env.reset(options={"task_id": env.task_ids("test")[0]})
+    with pytest.raises(EpisodeError):
+        env.step("look")
+    env.reset(options={"task_id": env.task_ids("train")[0]})
+    assert env.step("look")[0] == "1 commands, the last is look."
 
 
 def test_a_run_survives_broken_games(data, stub):
     def actor(prompts):
-        return ["Action: die" if prompt.turns else "Action: look" for prompt in prompts]
+        return ["Action: die" if prompt.turns and "deadly" in prompt.text else "Action: look" for prompt in prompts]
 
-    env = RetroEnv("ALFWorld-v0", games=str(data), actor=actor, max_reflections=1)
+    env = RetroEnv("ALFWorld-v0", games=str(data), actor=actor, max_reflections=1, max_turns=3)
     env.reset(seed=0)
-    outcomes = env.branch(["one", "two"])
-    assert [outcome.success for outcome in outcomes] == [False, False]
-    assert env.step("three")[2] is True
+    outcomes = env.branch(["a deadly one", "a harmless one"])
+    assert [outcome.reward for outcome in outcomes] == [None, 0.0]  # a broken game is no failure of the reflection
+    *_, truncated, info = env.step("a deadly one")
+    assert truncated
+    assert "'die' took its process down" in info["actor_error"]
     env.close()
 
 

@@ -18,16 +18,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from retro_gym.errors import MissingExtraError, one_line
+from retro_gym.errors import MissingExtraError, TaskEnvError, one_line
 
-__all__ = ["Engine", "EngineGame", "GameError", "engine", "worker_command"]
-
-
-class GameError(RuntimeError):
-    """A game cannot go on: it took too long, took its process down, or its engine gave an error.
-
-    It never leaves the environment, which ends the trial and says why in ``info["game_error"]``.
-    """
+__all__ = ["Engine", "EngineGame", "engine", "worker_command"]
 
 
 def worker_command() -> list[str]:
@@ -64,7 +57,7 @@ class Engine:
             What identifies the game from here on, and its first view.
 
         Raises:
-            GameError: it cannot be started.
+            TaskEnvError: it cannot be started.
         """
         number = next(self._numbers)
         answer = self._ask({"do": "open", "game": number, "path": path}, time_limit, "starting the game")
@@ -74,7 +67,7 @@ class Engine:
         """Carries out a command; None when the game is lost and must be started again.
 
         Raises:
-            GameError: the command took too long, or the process with it.
+            TaskEnvError: the command took too long, or the process with it.
         """
         start, number = game
         if start != self.starts or self._process is None:
@@ -88,7 +81,7 @@ class Engine:
         if start == self.starts and self._process is not None:
             try:
                 self._ask({"do": "close", "game": number}, 10.0, "closing the game")
-            except GameError:
+            except TaskEnvError:
                 return  # the process is gone, and the game with it
 
     def stop(self) -> None:
@@ -111,19 +104,19 @@ class Engine:
                 line = self._answers.get(timeout=time_limit)
             except queue.Empty:
                 self.stop()
-                raise GameError(f"{doing} took longer than {time_limit:g} s. Its process was ended.") from None
+                raise TaskEnvError(f"{doing} took longer than {time_limit:g} s. Its process was ended.") from None
             except OSError:
                 line = None
             if line is None:
                 status = process.wait()
                 self.stop()
-                raise GameError(f"{doing} took its process down (exit status {status}).")
+                raise TaskEnvError(f"{doing} took its process down (exit status {status}).")
         try:
             answer: dict[str, Any] = json.loads(line)
         except ValueError:
-            raise GameError(f"{doing} was answered by something else than JSON: {one_line(line)}") from None
+            raise TaskEnvError(f"{doing} was answered by something else than JSON: {one_line(line)}") from None
         if "error" in answer:
-            raise GameError(f"{doing} gave an error: {answer['error']}")
+            raise TaskEnvError(f"{doing} gave an error: {answer['error']}")
         return answer
 
     def _start(self) -> subprocess.Popen[str]:
@@ -178,7 +171,7 @@ class EngineGame:
         time_limit: seconds for each command, and for starting the game.
 
     Raises:
-        GameError: the game cannot be started.
+        TaskEnvError: the game cannot be started.
     """
 
     def __init__(self, path: str, time_limit: float) -> None:
@@ -194,7 +187,7 @@ class EngineGame:
         """Carries out a command.
 
         Raises:
-            GameError: the game cannot go on.
+            TaskEnvError: the game cannot go on.
         """
         view = engine().act(self._number, command, self._time_limit) if self._number else None
         if view is None:

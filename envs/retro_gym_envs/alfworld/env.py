@@ -14,7 +14,7 @@ from retro_gym.spaces import UnicodeText
 from retro_gym.task_env import ReflectionCheck, TaskEnv
 from retro_gym.trajectory import Trajectory
 from retro_gym_envs.alfworld.commands import THOUGHT, normalize
-from retro_gym_envs.alfworld.engine import EngineGame, GameError, worker_command
+from retro_gym_envs.alfworld.engine import EngineGame, worker_command
 from retro_gym_envs.alfworld.games import GameFile, GamePaths, load_games
 from retro_gym_envs.alfworld.household import Household, HouseholdGame
 from retro_gym_envs.alfworld.prompt import ALFWORLD_PROMPT
@@ -78,13 +78,13 @@ class ALFWorldEnv(TaskEnv):
     ## Starting state
     The task ``options["task_id"]``, or one of split train, drawn by ``np_random``.
 
-    ``info`` always holds ``task_id``, ``type``, ``success``, ``admissible_commands`` (a list of all commands that
-    something comes of) and ``game_error``: empty, or why a real game could not go on.
+    ``info`` always holds ``task_id``, ``type``, ``success`` and ``admissible_commands``, a list of all commands that
+    something comes of.
 
     ## Episode end
-    Terminated when the task is done, truncated after ``max_turns`` turns. A real game that hangs or crashes is ended:
-    truncated, with ``info["game_error"]``; the next reset starts a fresh process. The published experiments also end a
-    trial when an action is repeated: ``repeat_limit=2`` of RetroEnv.
+    Terminated when the task is done, truncated after ``max_turns`` turns. A real game that hangs or crashes raises
+    ``TaskEnvError``: its trial is void, which is no failure of the actor, and the next reset starts a fresh process.
+    The published experiments also end a trial when an action is repeated: ``repeat_limit=2`` of RetroEnv.
 
     ## Arguments
     - ``games``: ALFWorld's folder ``json_2.1.1`` (or the one above it, such as ``"$ALFWORLD_DATA"``; variables are
@@ -146,22 +146,17 @@ class ALFWorldEnv(TaskEnv):
         Raises:
             UnknownTaskError: no such task.
             DataError: the game's file cannot be used.
+            TaskEnvError: a real game hangs or crashes; the next reset starts a fresh process.
         """
         super().reset(seed=seed)
         task_id = (options or {}).get("task_id")
         task = self.task(self._drawn() if task_id is None else task_id)
         self.close()
         self._task = task
-        self._error = ""
         self._turns = 0
-        try:
-            self._game = self._begin(task)
-            first = self._game.first
-        except GameError as error:
-            self._error = str(error)
-            first = f"The game cannot be played.\nYour task is to: {task.goal}"
+        self._game = self._begin(task)
         self._running = True
-        return first[:_MAX_OBSERVATION], self._info()
+        return self._game.first[:_MAX_OBSERVATION], self._info()
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """Plays one action.
@@ -169,15 +164,18 @@ class ALFWorldEnv(TaskEnv):
         Raises:
             ActionError: the action is not text.
             EpisodeError: no trial is running.
+            TaskEnvError: a real game hangs or crashes; the trial is over.
         """
-        if self._task is None or not self._running:
+        if self._game is None or not self._running:
             raise EpisodeError("no trial is running. Call reset() first.")
         if not isinstance(action, str):
             raise ActionError(f"an action is text (str); received {type(action).__name__}.")
         self._turns += 1
-        observation = self._act(normalize(action[:_MAX_ACTION]))
-        won = self._game is not None and self._game.won
-        truncated = not won and (bool(self._error) or self._turns >= self.max_turns)
+        self._running = False  # until the game has answered
+        command = normalize(action[:_MAX_ACTION])
+        observation = "OK." if command.startswith(THOUGHT) else self._game.act(command)
+        won = self._game.won
+        truncated = not won and self._turns >= self.max_turns
         self._running = not (won or truncated)
         return observation[:_MAX_OBSERVATION], float(won), won, truncated, self._info()
 
@@ -187,26 +185,15 @@ class ALFWorldEnv(TaskEnv):
         _ = task.data  # a file that cannot be used is an error of the data, not of the game
         return EngineGame(task.path, self.command_time_limit)
 
-    def _act(self, command: str) -> str:
-        if command.startswith(THOUGHT):
-            return "OK."
-        if self._game is None:
-            return "The game cannot be played."
-        try:
-            return self._game.act(command)
-        except GameError as error:
-            self._error, self._game = str(error), None
-            return "The game has broken off."
-
     def _info(self) -> dict[str, Any]:
-        task = self._task
+        task, game = self._task, self._game
         assert task is not None
+        assert game is not None
         return {
             "task_id": task.task_id,
             "type": task.type,
-            "success": self._game is not None and self._game.won,
-            "admissible_commands": self._game.admissible if self._game else [],
-            "game_error": self._error,
+            "success": game.won,
+            "admissible_commands": game.admissible,
         }
 
     def close(self) -> None:
