@@ -19,6 +19,7 @@ from retro_gym_agents.evaluation import evaluate
 from retro_gym_agents.policies import make_policy
 from retro_gym_envs.hotpotqa import HotpotQAEnv
 from retro_gym_envs.mix import MixEnv
+from retro_gym_envs.mix.env import DEFAULT_ENVS
 
 TWO = ("HotpotQA-v0", "Identity-v0")
 
@@ -72,10 +73,9 @@ def test_splits_stay_apart(env):
 
 @pytest.mark.parametrize("policy", ["none", "oracle"])
 def test_each_part_scores_as_it_does_alone(policy):
-    config = {"num_tasks": 24, "trials": 1, "env_kwargs": {"envs": TWO}}
-    mixed = evaluate("RetroMix-v0", make_policy(policy), **config)
+    mixed = evaluate("RetroMix-v0", make_policy(policy), num_tasks=48, trials=1)
     assert mixed.errors == 0
-    assert mixed.groups == tuple(sorted(TWO))
+    assert mixed.groups == tuple(sorted(DEFAULT_ENVS))
     for result in mixed.tasks:
         name, _, inner = result.task_id.partition(":")
         alone = gym.make(f"Retro{name}").unwrapped

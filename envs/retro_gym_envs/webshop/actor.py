@@ -72,8 +72,8 @@ def _read_prompt(text: str) -> _View:
     _, _, noted = head.partition(REFLECTIONS_HEADER)
     advice = Advice()
     for line in noted.splitlines():
-        said = line.removeprefix("- ").strip()
-        advice = read_reflection(said) if said else advice
+        if line.startswith("- ") and line[2:].strip():
+            advice = read_reflection(line[2:].strip())
     turns = tuple((match.group(1).strip(), match.group(2).strip()) for match in _TURN.finditer(rest))
     return _View(instruction_of(task), advice, turns)
 
