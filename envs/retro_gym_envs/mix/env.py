@@ -222,8 +222,8 @@ def _interleaved(sizes: tuple[int, ...], weights: tuple[float, ...]) -> list[tup
 
     The next place goes to whoever has the least of what its weight asks for; the first one that is used up ends it.
 
-    >>> _interleaved((4, 9), (1.0, 2.0))
-    [(0, 0), (1, 0), (1, 1), (0, 1), (1, 2), (1, 3), (0, 2), (1, 4), (1, 5), (0, 3), (1, 6), (1, 7)]
+    >>> _interleaved((2, 9), (1.0, 2.0))
+    [(1, 0), (0, 0), (1, 1), (1, 2), (0, 1), (1, 3), (1, 4)]
     """
     counts = [0] * len(sizes)
     order: list[tuple[int, int]] = []
