@@ -17,10 +17,10 @@ from retro_gym.errors import UnknownTaskError, one_line
 from retro_gym.seeding import derive_seed
 from retro_gym_envs.alfworld.household import TREATED, Household, kind_of
 from retro_gym_envs.alfworld.things import APPLIANCES, LAMP, RECEPTACLES, ROOMS, TARGETS, THINGS, Thing
+from retro_gym_envs.names import SPLITS
 
 __all__ = ["SIZES", "SPLITS", "TASK_TYPES", "BuiltinTasks", "split_of_room"]
 
-SPLITS = ("train", "validation", "test")
 SIZES = {"train": 20_000, "validation": 1_000, "test": 1_000}
 """Tasks per split."""
 

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
-from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from retro_gym.errors import ConfigError, DataError, UnknownTaskError, did_you_mean, one_line
-from retro_gym.seeding import derive_seed
 from retro_gym_envs.hotpotqa.docstore import DocStore
-from retro_gym_envs.hotpotqa.names import SPLITS
 from retro_gym_envs.json_rows import read_rows
+from retro_gym_envs.names import SPLITS
+from retro_gym_envs.task_files import FileKey, Fold, TaskFiles, checked_fold, file_key, in_fold, paths_by_split
 
 __all__ = ["SPLITS", "HotpotTask", "TaskFiles", "TaskSet", "TaskSource", "load_tasks"]
-
-
-TaskFiles: TypeAlias = "str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]"
-"""One file for every split, or a file for each of some splits."""
 
 _KEYS = ("_id", "question", "answer", "type", "level", "supporting_facts", "context")
 _REMEDY = "Use the files from hotpotqa.github.io (not the columns of a data set hub), or write what to_json returns."
@@ -191,9 +185,7 @@ class TaskSet:
     A pickle holds the paths only: it is restored by reading the files again, which must be there and unchanged.
     """
 
-    def __init__(
-        self, files: Mapping[str, _TaskFile], fold: tuple[int, int] | None, spec: str | dict[str, str]
-    ) -> None:
+    def __init__(self, files: Mapping[str, _TaskFile], fold: Fold | None, spec: str | dict[str, str]) -> None:
         self._files = dict(files)
         self._fold = fold
         self._spec = spec
@@ -260,23 +252,16 @@ class TaskSet:
         return f"TaskSet({self._spec!r}, fold={self._fold}, {len(self)} tasks)"
 
 
-def _fold_ids(file: _TaskFile, split: str, fold: tuple[int, int] | None) -> tuple[str, ...]:
-    """The tasks of a file that a split has: all, or by the hash of their ids."""
-    if fold is None:
-        return tuple(file.tasks)
-    index, count = fold
-    parts = {task_id: derive_seed("fold", task_id) % count for task_id in file.tasks}
-    test, validation = index, (index + 1) % count
-    wanted = {"train": set(range(count)) - {test, validation}, "validation": {validation}, "test": {test}}[split]
-    ids = tuple(task_id for task_id, part in parts.items() if part in wanted)
-    if not ids:
+def _fold_ids(file: _TaskFile, split: str, fold: Fold | None) -> tuple[str, ...]:
+    ids = in_fold(file.tasks, split, fold)
+    if fold is not None and not ids:
         raise ConfigError(
             f"fold={fold} leaves split {split!r} without a task: {file.path} has {len(file.tasks)}. Use fewer folds."
         )
     return ids
 
 
-def load_tasks(tasks: TaskFiles, fold: tuple[int, int] | None = None) -> TaskSet:
+def load_tasks(tasks: TaskFiles, fold: Fold | None = None) -> TaskSet:
     """Reads task files in the official schema: one JSON array, or JSONL.
 
     A file is read record by record, and once per process as long as it does not change.
@@ -292,49 +277,13 @@ def load_tasks(tasks: TaskFiles, fold: tuple[int, int] | None = None) -> TaskSet
         DataError: a file cannot be used, or two of them share a task.
         ConfigError: ``tasks`` or ``fold`` out of their rules.
     """
-    if isinstance(tasks, Mapping):
-        unknown = [key for key in tasks if key not in SPLITS]
-        if unknown or not tasks:
-            raise ConfigError(
-                f"tasks has the keys {list(tasks)}; a mapping goes from split to path, splits are {SPLITS}."
-                f"{did_you_mean(str(unknown[0]), SPLITS) if unknown else ''}"
-            )
-        if fold is not None:
-            raise ConfigError("fold divides one file; with a mapping of files leave it out.")
-        paths = dict(tasks)
-    else:
-        paths = dict.fromkeys(SPLITS, tasks)
-    for path in paths.values():
-        if not isinstance(path, str | os.PathLike):
-            raise ConfigError(f"tasks is {one_line(tasks)}; give a path, or a dict of paths by split.")
-    keys = {path: _file_key(path) for path in set(paths.values())}
-    return _load(tuple((split, keys[path]) for split, path in paths.items()), _checked_fold(fold))
-
-
-def _checked_fold(fold: object) -> tuple[int, int] | None:
-    match fold:
-        case None:
-            return None
-        case [int(index), int(count)] if 0 <= index < count and count >= 3:
-            return index, count
-    raise ConfigError(f"fold is {one_line(fold)}; it must be (i, n) with n >= 3 folds and i from 0 to n - 1.")
-
-
-def _file_key(path: str | os.PathLike[str]) -> tuple[str, int, int]:
-    """Absolute path, time of change and size: what tells whether a file was read before."""
-    where = Path(path).absolute()
-    try:
-        stat = where.stat()
-    except (OSError, ValueError):
-        return str(where), 0, -1  # reading it says what is wrong
-    return str(where), stat.st_mtime_ns, stat.st_size
-
-
-_FileKey: TypeAlias = tuple[str, int, int]
+    paths = paths_by_split(tasks, fold)
+    keys = {path: file_key(path) for path in set(paths.values())}
+    return _load(tuple((split, keys[path]) for split, path in paths.items()), checked_fold(fold))
 
 
 @lru_cache(maxsize=16)
-def _load(keys: tuple[tuple[str, _FileKey], ...], fold: tuple[int, int] | None) -> TaskSet:
+def _load(keys: tuple[tuple[str, FileKey], ...], fold: Fold | None) -> TaskSet:
     files = {split: _read(*key) for split, key in keys}
     paths = {split: key[0] for split, key in keys}
     one_path = len(paths) == len(SPLITS) and len(set(paths.values())) == 1
@@ -356,7 +305,7 @@ def _read(path: str, mtime: int, size: int) -> _TaskFile:
     return _TaskFile(path, size, tasks)
 
 
-def _restore(spec: str | dict[str, str], fold: tuple[int, int] | None, sizes: dict[str, int]) -> TaskSet:
+def _restore(spec: str | dict[str, str], fold: Fold | None, sizes: dict[str, int]) -> TaskSet:
     """Unpickles a task set."""
     try:
         tasks = load_tasks(spec, fold)

@@ -15,9 +15,9 @@ import numpy as np
 
 from retro_gym.errors import UnknownTaskError, one_line
 from retro_gym.seeding import derive_seed
-from retro_gym_envs.hotpotqa.names import SPLITS, NameMaker
 from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, KINDS, ROLES, Attribute
 from retro_gym_envs.hotpotqa.tasks import HotpotTask
+from retro_gym_envs.names import SPLITS, NameMaker
 
 __all__ = ["SIZES", "BuiltinTasks"]
 

@@ -15,11 +15,9 @@ from pathlib import Path
 from retro_gym.errors import DataError, did_you_mean, one_line
 from retro_gym_envs.intercode_sql.database import Column, Database, Table
 from retro_gym_envs.intercode_sql.functions import Value
+from retro_gym_envs.task_files import FileKey, file_key
 
-__all__ = ["FileKey", "file_key", "load_databases", "read_dump"]
-
-FileKey = tuple[str, int, int]
-"""Absolute path, time of change in ns and size of a file."""
+__all__ = ["load_databases", "read_dump"]
 
 _MAX_BYTES = 200_000_000
 _REMEDY = "Use InterCode's ic_spider_dbs.sql, or the output of mysqldump --databases."
@@ -53,16 +51,6 @@ _VALUE = re.compile(
 _WORDS: dict[str, int | None] = {"null": None, "true": 1, "false": 0}
 _ESCAPES = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a"}
 _INTEGER = (-(2**63), 2**63 - 1)
-
-
-def file_key(path: str | os.PathLike[str]) -> FileKey:
-    """What tells whether a file was read before."""
-    where = Path(path).absolute()
-    try:
-        stat = where.stat()
-    except (OSError, ValueError):
-        return str(where), 0, -1  # reading it says what is wrong
-    return str(where), stat.st_mtime_ns, stat.st_size
 
 
 def load_databases(path: str | os.PathLike[str]) -> dict[str, Database]:

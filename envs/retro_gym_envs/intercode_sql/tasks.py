@@ -6,21 +6,17 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from retro_gym.errors import ConfigError, DataError, UnknownTaskError, did_you_mean, one_line
-from retro_gym.seeding import derive_seed
 from retro_gym_envs.intercode_sql.database import Database
-from retro_gym_envs.intercode_sql.dump import FileKey, file_key, load_databases
+from retro_gym_envs.intercode_sql.dump import load_databases
 from retro_gym_envs.intercode_sql.engine import execute
 from retro_gym_envs.json_rows import read_rows
+from retro_gym_envs.names import SPLITS
+from retro_gym_envs.task_files import FileKey, Fold, TaskFiles, checked_fold, file_key, in_fold, paths_by_split
 
 __all__ = ["SPLITS", "SQLTask", "TaskFiles", "TaskSet", "TaskSource", "load_tasks"]
-
-SPLITS = ("train", "validation", "test")
-
-TaskFiles: TypeAlias = "str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]"
-"""One file for every split, or a file for each of some splits."""
 
 _KEYS = ("db", "query", "gold", "hardness")
 _REMEDY = "Use InterCode's ic_spider_dev.json, or write what to_json returns."
@@ -145,19 +141,14 @@ class TaskSet:
 
     def _split(self, tasks: dict[str, SQLTask], split: str) -> tuple[str, ...]:
         arguments = self._arguments
-        ids = [task_id for task_id in tasks if arguments.keep_empty or task_id not in self.empty_gold]
-        if arguments.fold is not None:
-            index, count = arguments.fold
-            parts = {task_id: derive_seed("fold", task_id) % count for task_id in ids}
-            test, validation = index, (index + 1) % count
-            wanted = {"train": set(range(count)) - {test, validation}, "validation": {validation}, "test": {test}}
-            ids = [task_id for task_id in ids if parts[task_id] in wanted[split]]
+        kept = [task_id for task_id in tasks if arguments.keep_empty or task_id not in self.empty_gold]
+        ids = in_fold(kept, split, arguments.fold)
         if not ids:
             raise ConfigError(
                 f"split {split!r} is left without a task: of {len(tasks)}, {len(self.empty_gold & tasks.keys())} have "
                 f"a right answer without rows; fold={arguments.fold}. Use fewer folds, or another file."
             )
-        return tuple(ids)
+        return ids
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -222,14 +213,14 @@ class _Arguments:
     files: tuple[tuple[str, FileKey], ...]
     """Split and file."""
     databases: FileKey
-    fold: tuple[int, int] | None
+    fold: Fold | None
     keep_empty: bool
 
 
 def load_tasks(
     tasks: TaskFiles,
     databases: str | os.PathLike[str],
-    fold: tuple[int, int] | None = None,
+    fold: Fold | None = None,
     *,
     keep_empty: bool = False,
 ) -> TaskSet:
@@ -249,34 +240,13 @@ def load_tasks(
         DataError: a file cannot be used, a task's database is not in the dump, or a gold query does not run.
         ConfigError: an argument is out of its rule.
     """
-    if isinstance(tasks, Mapping):
-        unknown = [key for key in tasks if key not in SPLITS]
-        if unknown or not tasks:
-            raise ConfigError(
-                f"tasks has the keys {list(tasks)}; a mapping goes from split to path, splits are {SPLITS}."
-                f"{did_you_mean(str(unknown[0]), SPLITS) if unknown else ''}"
-            )
-        if fold is not None:
-            raise ConfigError("fold divides one file; with a mapping of files leave it out.")
-        paths = dict(tasks)
-    else:
-        paths = dict.fromkeys(SPLITS, tasks)
-    for name, path in (*(("tasks", path) for path in paths.values()), ("databases", databases)):
-        if not isinstance(path, str | os.PathLike):
-            raise ConfigError(f"{name} is {one_line(path)}; give a path{' for each split' * (name == 'tasks')}.")
+    paths = paths_by_split(tasks, fold)
+    if not isinstance(databases, str | os.PathLike):
+        raise ConfigError(f"databases is {one_line(databases)}; give the path of the dump.")
     if not isinstance(keep_empty, bool):
         raise ConfigError(f"keep_empty is {one_line(keep_empty)}; it must be True or False.")
     keys = tuple((split, file_key(path)) for split, path in paths.items())
-    return _load(_Arguments(keys, file_key(databases), _checked_fold(fold), keep_empty))
-
-
-def _checked_fold(fold: object) -> tuple[int, int] | None:
-    match fold:
-        case None:
-            return None
-        case [int(index), int(count)] if 0 <= index < count and count >= 3:
-            return index, count
-    raise ConfigError(f"fold is {one_line(fold)}; it must be (i, n) with n >= 3 folds and i from 0 to n - 1.")
+    return _load(_Arguments(keys, file_key(databases), checked_fold(fold), keep_empty))
 
 
 @lru_cache(maxsize=16)

@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 
 from retro_gym.errors import ConfigError, DataError, UnknownTaskError, did_you_mean, one_line
 from retro_gym.seeding import derive_seed
-from retro_gym_envs.hotpotqa.names import SPLITS
 from retro_gym_envs.json_rows import read_rows
+from retro_gym_envs.names import SPLITS
 from retro_gym_envs.webshop import rows
 from retro_gym_envs.webshop.catalog import Catalog, Goal, Product
 from retro_gym_envs.webshop.json_entries import read_entries
