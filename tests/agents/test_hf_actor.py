@@ -1,117 +1,28 @@
-import copy
-import itertools
 import logging
-import pickle
-import string
-import sys
 
 import numpy as np
 import pytest
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
+from tokenizers import processors
 from transformers import (
     GenerationConfig,
-    GPT2Config,
-    GPT2LMHeadModel,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedTokenizerFast,
-    Qwen3Config,
-    Qwen3ForCausalLM,
 )
 
-from retro_gym.actors import HfActor, RecordingActor, ReplayActor, Reply, split_reasoning
-from retro_gym.errors import ActorError, ConfigError, MissingExtraError, PromptTooLongError
+from retro_gym.actors import HfActor, Reply, split_reasoning
+from retro_gym.errors import ActorError, ConfigError, PromptTooLongError
 from retro_gym.prompts import Prompt
-from retro_gym.trajectory import Turn
-from retro_gym_agents.reflector import Reflector
-
-SPECIAL = ["<pad>", "<s>", "</s>", "<|user|>", "<|assistant|>"]
-WORDS = [*SPECIAL, "<think>", "</think>", *string.ascii_letters, *string.digits, *" \n.,:;?!()[]-+*/=<>|'\""]
-WORDS += [f"<{number}>" for number in range(-len(WORDS) % 8)]
-CHAT = (
-    "<s>{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+from tests.agents.hf_models import (
+    CHAT,
+    CONTEXT,
+    PROMPTS,
+    TURNS,
+    WORDS,
+    chain_model,
+    chained,
+    make_tokenizer,
+    prompt,
+    random_model,
 )
-CONTEXT = 512
-
-
-def make_tokenizer(*, chat=None, pad="<pad>", bos=True):
-    """A token for each character: what is decoded is what was encoded."""
-    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="?"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-    tokenizer.decoder = decoders.Fuse()
-    tokenizer.add_special_tokens(SPECIAL)
-    tokenizer.add_tokens(["<think>", "</think>"])
-    if bos:
-        tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token=pad, chat_template=chat
-    )
-
-
-def random_model(family):
-    """Random weights, large enough that what is read decides what is written."""
-    sizes = {"num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": len(WORDS), "initializer_range": 0.3}
-    llama = {"hidden_size": 32, "intermediate_size": 64, "num_key_value_heads": 2, "max_position_embeddings": CONTEXT}
-    special = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": None}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        if family == "gpt2":
-            model = GPT2LMHeadModel(GPT2Config(**sizes, **special, hidden_size=32, n_positions=CONTEXT))
-        elif family == "qwen3":
-            model = Qwen3ForCausalLM(Qwen3Config(**sizes, **llama, **special, head_dim=16))
-        else:
-            model = LlamaForCausalLM(LlamaConfig(**sizes, **llama, **special))
-    return model.eval()
-
-
-def chain_model(script):
-    """A Llama that writes the script behind ``<|assistant|>``: each token is followed by the next one, always."""
-    config = LlamaConfig(
-        vocab_size=len(WORDS),
-        hidden_size=len(WORDS),
-        intermediate_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=CONTEXT,
-        bos_token_id=1,
-        eos_token_id=2,
-        tie_word_embeddings=False,
-    )
-    model = LlamaForCausalLM(config).eval()
-    chain = [WORDS.index("<|assistant|>"), *make_tokenizer()(script, add_special_tokens=False)["input_ids"], 2]
-    assert len(set(chain)) == len(chain), "a token that comes twice has no single follower"
-    with torch.no_grad():
-        model.model.layers[0].self_attn.o_proj.weight.zero_()
-        model.model.layers[0].mlp.down_proj.weight.zero_()
-        model.model.embed_tokens.weight.copy_(torch.eye(len(WORDS)))
-        model.lm_head.weight.zero_()
-        for token, follower in itertools.pairwise(chain):
-            model.lm_head.weight[follower, token] = 1.0
-    return model
-
-
-def prompt(number=0, length=1, seed=0, turns=(), stop=("\nObservation",)):
-    return Prompt("Answer.", (), (), f"Task {number}: " + "ab cd. " * length, turns, seed=seed, stop=stop)
-
-
-TURNS = tuple(Turn(f"Thought {i}", f"Say[{i}]", "Wrong. " * i) for i in range(3))
-PROMPTS = [
-    prompt(number, length, seed=number, turns=TURNS[: number % 4]) for number, length in enumerate([1, 9, 3, 20, 1])
-]
-
-
-def chained(script, **options):
-    return HfActor(chain_model(script), make_tokenizer(chat=CHAT), **options)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    random_model("llama").save_pretrained(tmp_path)
-    make_tokenizer(chat=CHAT).save_pretrained(tmp_path)
-    return tmp_path
-
 
 # -- greedy decoding -----------------------------------------------------------------------------------------------
 
@@ -377,159 +288,3 @@ def test_a_batch_that_does_not_fit_into_memory_is_halved(monkeypatch):
     assert type(error) is ActorError
     assert "tokens does not fit into the memory of the device ('CUDA out of memory')" in str(error)
     assert model.generation_config is config
-
-
-# -- arguments, loading, copies ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"batch_size": 0}, "batch_size is 0"),
-        ({"max_new_tokens": 1.5}, "max_new_tokens is 1.5"),
-        ({"temperature": -1.0}, "temperature is -1.0"),
-        ({"temperature": float("nan")}, "temperature is nan"),
-        ({"shape": "chta"}, "Did you mean 'chat'"),
-        ({"dtype": "float23"}, "Did you mean 'float32'"),
-    ],
-)
-def test_bad_arguments_are_refused_at_once(options, said):
-    with pytest.raises(ConfigError, match=said):
-        HfActor("some/model", **options)
-
-
-def test_a_model_needs_its_tokenizer():
-    with pytest.raises(ConfigError, match="together with its tokenizer"):
-        HfActor(random_model("llama"))
-    with pytest.raises(ConfigError, match="model is int"):
-        HfActor(3, make_tokenizer())
-
-
-def test_nothing_is_loaded_before_the_first_reply(tmp_path):
-    actor = HfActor(tmp_path / "none")
-    assert repr(actor) == f"HfActor({str(tmp_path / 'none')!r})"
-    with pytest.raises(ConfigError, match=r"actor '.*none' cannot be loaded: .* Give a folder"):
-        actor.reply(PROMPTS)
-
-
-@pytest.mark.parametrize(
-    ("device", "said"), [("nonsense", "is unknown to torch"), ("meta:x", "is unknown"), (3.5, "unknown")]
-)
-def test_a_device_that_there_is_not_is_a_clear_error(folder, device, said):
-    with pytest.raises(ConfigError, match=said):
-        HfActor(folder, device=device).reply(PROMPTS)
-
-
-@pytest.mark.parametrize("library", ["torch", "transformers"])
-def test_a_missing_library_names_its_extra(folder, monkeypatch, library):
-    monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(MissingExtraError, match=rf"{library} is not installed.*\[train\]"):
-        HfActor(folder).reply(PROMPTS)
-
-
-def test_a_model_from_a_folder_answers_as_the_object_does(folder):
-    actor = HfActor(str(folder), max_new_tokens=4)
-    wanted = HfActor(random_model("llama"), make_tokenizer(chat=CHAT), max_new_tokens=4).reply(PROMPTS)
-    assert actor.reply(PROMPTS) == wanted
-    assert next(actor._load().model.parameters()).dtype == torch.float32
-    half = HfActor(folder, make_tokenizer(), dtype="bfloat16", max_new_tokens=4)
-    assert len(half.reply(PROMPTS)) == 5
-    assert next(half._load().model.parameters()).dtype == torch.bfloat16
-    assert half.parameters == {
-        "model": str(folder),
-        "shape": "completion",
-        "dtype": "bfloat16",
-        "max_new_tokens": 4,
-        "temperature": 0.0,
-    }
-
-
-def test_copies_share_the_weights_and_pickles_leave_them_behind(folder):
-    actor = HfActor(folder, max_new_tokens=4)
-    before = pickle.loads(pickle.dumps(actor))
-    wanted = actor.reply(PROMPTS)
-    assert copy.deepcopy(actor)._load().model is actor._load().model
-    pickled = pickle.dumps(actor)
-    assert len(pickled) < 5_000
-    assert pickle.loads(pickled).reply(PROMPTS) == before.reply(PROMPTS) == wanted
-
-
-def test_a_model_that_was_given_is_pickled_whole():
-    actor = HfActor(random_model("llama"), make_tokenizer(), max_new_tokens=4)
-    assert copy.deepcopy(actor) is actor
-    again = pickle.loads(pickle.dumps(actor))
-    assert again.reply(PROMPTS) == actor.reply(PROMPTS)
-    assert again._model is not actor._model
-
-
-# -- sharing the reflector's weights -------------------------------------------------------------------------------
-
-
-@pytest.fixture(params=["llama", "gpt2"])
-def reflector(request):
-    return Reflector(random_model(request.param), make_tokenizer(chat=CHAT), name="random", max_new_tokens=8)
-
-
-def disturb(reflector):
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for weight in reflector.trainable.values():
-            weight += 0.3 * torch.randn(weight.shape, generator=generator)
-
-
-def test_learning_does_not_change_the_actor_that_shares_the_weights(reflector):
-    base = reflector.model.get_base_model()
-    wanted = HfActor(random_model(base.config.model_type), make_tokenizer(chat=CHAT), max_new_tokens=8).reply(PROMPTS)
-    actor = reflector.as_actor(max_new_tokens=8, batch_size=2)
-    assert actor.reply(PROMPTS) == wanted
-    reflections = reflector.reflect(["Task 1: Wrong."])
-    disturb(reflector)
-    changed = reflector.reflect(["Task 1: Wrong."])
-    assert changed != reflections  # the adapter does something
-    trainable, config = set(reflector.trainable), base.generation_config
-    assert actor.reply(PROMPTS) == wanted
-    assert set(reflector.trainable) == trainable
-    assert base.generation_config is config
-    assert reflector.reflect(["Task 1: Wrong."]) == changed  # and does it again afterwards
-
-
-def test_there_is_no_second_copy_of_the_weights(reflector):
-    actor = reflector.as_actor()
-    actor.reply(PROMPTS[:1])
-    held = {weight.data_ptr() for weight in reflector.model.parameters()}
-    for each in (actor, copy.deepcopy(actor)):
-        assert {weight.data_ptr() for weight in each._load().model.parameters()} == held
-
-
-def test_gradients_are_left_as_they_were(reflector):
-    for weight in reflector.model.parameters():
-        weight.requires_grad_(False)
-    reflector.as_actor(max_new_tokens=2).reply(PROMPTS[:1])
-    assert not any(weight.requires_grad for weight in reflector.model.parameters())
-
-
-def test_a_reflector_without_an_adapter_is_an_actor_too():
-    reflector = Reflector(random_model("llama"), make_tokenizer(chat=CHAT), name="random", lora=None, max_new_tokens=8)
-    wanted = HfActor(random_model("llama"), make_tokenizer(chat=CHAT), max_new_tokens=8).reply(PROMPTS)
-    assert reflector.as_actor(max_new_tokens=8).reply(PROMPTS) == wanted
-
-
-# -- in an environment ---------------------------------------------------------------------------------------------
-
-
-def test_it_plays_episodes_and_its_tape_replays_them(tmp_path):
-    import gymnasium as gym
-
-    def play(actor):
-        env = gym.make("RetroIdentity-v0", actor=actor).unwrapped
-        failure, _ = env.reset(seed=0)
-        return failure, [outcome.trajectory.to_json() for outcome in env.branch(["red", "green", "blue"])]
-
-    actor = chained("Action: S[rd]", batch_size=2)
-    assert chained("abc").batch_size == 16
-    live = play(RecordingActor(actor, tmp_path / "tape.jsonl"))
-    assert "You said" not in live[0]
-    assert "S[rd]" in live[0]
-    replay = ReplayActor(tmp_path / "tape.jsonl")
-    assert replay.parameters["shape"] == "chat"
-    assert play(replay) == live
