@@ -35,7 +35,7 @@ from retro_gym.rewards import REWARD_NAMES, RewardName, pay
 from retro_gym.scheduling import ActorStats, Job, Plan, run_jobs
 from retro_gym.seeding import derive_seed
 from retro_gym.spaces import UnicodeText
-from retro_gym.task_env import TaskEnv, as_task_env
+from retro_gym.task_env import TaskEnv, as_task_env, checked_task_id
 from retro_gym.trajectory import EndReason, Outcome, Trajectory
 from retro_gym.trial import Trial, play_trial
 
@@ -252,7 +252,7 @@ class RetroEnv(gym.Env[str, str]):
         if task_id is None:
             trajectory, skipped = yield from self._draw_failure()
         else:
-            trajectory, skipped = (yield from self._first_trial(self._known(task_id))), 0
+            trajectory, skipped = (yield from self._first_trial(checked_task_id(task_id))), 0
             if trajectory.end.void:
                 raise ActorError(f"the actor failed on task {task_id!r}: {trajectory.error}")
         self._trajectory = trajectory
@@ -312,11 +312,6 @@ class RetroEnv(gym.Env[str, str]):
         return self._memory
 
     # -- trials ----------------------------------------------------------------------------------------------------
-
-    def _known(self, task_id: object) -> str:
-        if not isinstance(task_id, str):
-            raise UnknownTaskError(f"task_id is {one_line(task_id)}; task ids are text.")
-        return task_id
 
     def _draw_failure(self) -> Plan[tuple[Trajectory, int]]:
         """Draws tasks without replacement until one fails; returns it and how many were solved unaided."""

@@ -18,7 +18,7 @@ from retro_gym.trajectory import Trajectory
 if TYPE_CHECKING:
     from retro_gym.actors import Actor
 
-__all__ = ["ReflectionCheck", "TaskEnv", "TextTask", "as_task_env"]
+__all__ = ["ReflectionCheck", "TaskEnv", "TextTask", "as_task_env", "checked_task_id"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,6 +154,17 @@ class TextTask(TaskEnv):
     def close(self) -> None:
         """Closes the game."""
         self.env.close()
+
+
+def checked_task_id(task_id: object) -> str:
+    """The task id, when it is text.
+
+    Raises:
+        UnknownTaskError: it is not.
+    """
+    if not isinstance(task_id, str):
+        raise UnknownTaskError(f"task_id is {one_line(task_id)}; task ids are text.")
+    return task_id
 
 
 def as_task_env(task_env: str | gym.Env[Any, Any], *, success_threshold: float | None = None, **kwargs: Any) -> TaskEnv:

@@ -1,17 +1,29 @@
-"""What environments that read task files have in common: files by split, folds, and when a file is read again."""
+"""What environments have in common in where their tasks come from: splits, files, folds."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
-from retro_gym.errors import ConfigError, did_you_mean, one_line
+import numpy as np
+
+from retro_gym.errors import ConfigError, UnknownTaskError, did_you_mean, one_line
 from retro_gym.seeding import derive_seed
 from retro_gym_envs.names import SPLITS
 
-__all__ = ["FileKey", "Fold", "TaskFiles", "checked_fold", "file_key", "in_fold", "paths_by_split"]
+__all__ = [
+    "FileKey",
+    "Fold",
+    "Splits",
+    "TaskFiles",
+    "checked_fold",
+    "drawn_task_id",
+    "file_key",
+    "in_fold",
+    "paths_by_split",
+]
 
 TaskFiles: TypeAlias = "str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]"
 """One file for every split, or a file for each of some splits."""
@@ -21,6 +33,33 @@ FileKey: TypeAlias = tuple[str, int, int]
 
 Fold: TypeAlias = tuple[int, int]
 """``(i, n)``: test is fold i of n, validation fold i + 1 (modulo n), train the others."""
+
+
+class Splits(Protocol):
+    """Whatever has tasks by split."""
+
+    def ids(self, split: str) -> Sequence[str]:
+        """The ids of a split's tasks.
+
+        Raises:
+            UnknownTaskError: no such split.
+        """
+        ...
+
+
+def drawn_task_id(tasks: Splits, rng: np.random.Generator) -> str:
+    """A task of split train; of the first split that there is, where there are files for other ones only.
+
+    Raises:
+        UnknownTaskError: there is none.
+    """
+    for split in SPLITS:
+        try:
+            ids = tasks.ids(split)
+        except UnknownTaskError:
+            continue
+        return ids[int(rng.integers(len(ids)))]
+    raise UnknownTaskError(f"{tasks!r} has none of the splits {SPLITS}.")
 
 
 def file_key(path: str | os.PathLike[str]) -> FileKey:

@@ -14,37 +14,31 @@ import dataclasses
 import re
 from collections.abc import Sequence
 
-from retro_gym.actors import Reply
-from retro_gym.errors import ActorError
-from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER, Prompt
+from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER
 from retro_gym_envs.alfworld.household import NOTHING_HAPPENS, kind_of
 from retro_gym_envs.alfworld.reading import Advice, Goal, contents, read_goal, read_reflection, room_of
 from retro_gym_envs.alfworld.things import APPLIANCES, LAMP
+from retro_gym_envs.scripted import TURN, ScriptedTextActor
 
 __all__ = ["ScriptedAlfworldActor"]
 
 _TASK = re.compile(r"^Your task is to: .*$", re.MULTILINE)
 _ROOM = "You are in the middle of a room."
-_TURN = re.compile(r"^Action \d+: (.*)\nObservation \d+: (.*(?:\n(?!Thought \d|Action \d).*)*)", re.MULTILINE)
 _ARRIVED = re.compile(r"You (?:arrive at|open the) ([a-z]+ \d+)\.")
 _TAKEN = re.compile(r"You pick up the (.+) from the (.+)\.")
 _MOVED = re.compile(r"You move the (.+) to the (.+)\.")
 _TREATED = re.compile(r"You (clean|heat|cool) the (.+) using the ")
 
 
-class ScriptedAlfworldActor:
+class ScriptedAlfworldActor(ScriptedTextActor):
     """Deterministic: the same prompt text gives the same reply."""
 
-    def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
-        """An action for each prompt, now and then with a thought; words are counted as tokens."""
-        return [self._reply(prompt.text) for prompt in prompts]
-
-    def _reply(self, text: str) -> Reply:
+    def say(self, text: str) -> str:
+        """An action, now and then with a thought."""
         view = _read_prompt(text)
         thought, action = _decide(view) if view.goal else ("I do not understand the task.", "look")
         number = view.turns + 1
-        reply = f"Thought {number}: {thought}\nAction {number}: {action}" if thought else f"Action {number}: {action}"
-        return Reply(reply, len(text.split()), len(reply.split()))
+        return f"Thought {number}: {thought}\nAction {number}: {action}" if thought else f"Action {number}: {action}"
 
 
 @dataclasses.dataclass
@@ -107,7 +101,7 @@ def _read_prompt(text: str) -> _View:
     _, _, own = text.rpartition(END_OF_EXAMPLES)
     tasks = list(_TASK.finditer(own))
     if not tasks:
-        return _View(None, [], Advice(), turns=len(_TURN.findall(own)))
+        return _View(None, [], Advice(), turns=len(TURN.findall(own)))
     start = own.rfind(_ROOM, 0, tasks[-1].start())
     goal, room = read_goal(tasks[-1][0]), room_of(own[max(start, 0) : tasks[-1].start()])
     _, _, noted = own[: max(start, 0)].partition(REFLECTIONS_HEADER)
@@ -116,7 +110,7 @@ def _read_prompt(text: str) -> _View:
         for line in noted.splitlines():
             advice = read_reflection(line.removeprefix("- "), goal.thing, room) or advice
     view = _View(goal, room, advice)
-    for turn in _TURN.finditer(own, tasks[-1].end()):
+    for turn in TURN.finditer(own, tasks[-1].end()):
         view.note(turn[1].strip(), turn[2].strip())
     return view
 

@@ -9,16 +9,17 @@ from typing import Any, Protocol
 import numpy as np
 
 from retro_gym.actors import Actor
-from retro_gym.errors import ActionError, ConfigError, EpisodeError, UnknownTaskError, one_line
+from retro_gym.errors import ActionError, ConfigError, EpisodeError, one_line
 from retro_gym.spaces import UnicodeText
-from retro_gym.task_env import ReflectionCheck, TaskEnv
+from retro_gym.task_env import ReflectionCheck, TaskEnv, checked_task_id
 from retro_gym.trajectory import Trajectory
 from retro_gym_envs.alfworld.commands import THOUGHT, normalize
 from retro_gym_envs.alfworld.engine import EngineGame, worker_command
 from retro_gym_envs.alfworld.games import GameFile, GamePaths, load_games
 from retro_gym_envs.alfworld.household import Household, HouseholdGame
 from retro_gym_envs.alfworld.prompt import ALFWORLD_PROMPT
-from retro_gym_envs.alfworld.world import SPLITS, TASK_TYPES, BuiltinTasks
+from retro_gym_envs.alfworld.world import TASK_TYPES, BuiltinTasks
+from retro_gym_envs.task_files import drawn_task_id
 
 __all__ = ["ALFWorldEnv"]
 
@@ -150,7 +151,7 @@ class ALFWorldEnv(TaskEnv):
         """
         super().reset(seed=seed)
         task_id = (options or {}).get("task_id")
-        task = self.task(self._drawn() if task_id is None else task_id)
+        task = self.task(drawn_task_id(self._tasks, self.np_random) if task_id is None else task_id)
         self.close()
         self._task = task
         self._turns = 0
@@ -219,9 +220,7 @@ class ALFWorldEnv(TaskEnv):
         Raises:
             UnknownTaskError: no such task.
         """
-        if not isinstance(task_id, str):
-            raise UnknownTaskError(f"task_id is {one_line(task_id)}; task ids are text.")
-        return self._tasks.get(task_id)
+        return self._tasks.get(checked_task_id(task_id))
 
     def task_group(self, task_id: str) -> str:
         """The type of task in a word, as the published experiments call it: put, examine, clean, heat, cool, puttwo."""
@@ -250,16 +249,6 @@ class ALFWorldEnv(TaskEnv):
         from retro_gym_envs.alfworld.reflections import check_reflection
 
         return check_reflection(reflection, trajectory)
-
-    def _drawn(self) -> str:
-        """A task of split train; of its first split, where there are games for other ones only."""
-        for split in SPLITS:
-            try:
-                ids = self._tasks.ids(split)
-            except UnknownTaskError:
-                continue
-            return ids[int(self.np_random.integers(len(ids)))]
-        raise UnknownTaskError(f"{self._tasks!r} has none of the splits {SPLITS}.")
 
 
 # Shared by all environments of a process: trials of one task are played over and over.

@@ -12,9 +12,7 @@ import dataclasses
 import re
 from collections.abc import Sequence
 
-from retro_gym.actors import Reply
-from retro_gym.errors import ActorError
-from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER, Prompt
+from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER
 from retro_gym_envs.hotpotqa.reading import (
     Advice,
     answer_sort,
@@ -24,10 +22,10 @@ from retro_gym_envs.hotpotqa.reading import (
     spans,
     value_of,
 )
+from retro_gym_envs.scripted import ScriptedTextActor, turns_in
 
 __all__ = ["ScriptedHotpotActor"]
 
-_TURN = re.compile(r"^Action \d+: (.*)\nObservation \d+: (.*(?:\n(?!Thought \d|Action \d).*)*)", re.MULTILINE)
 _SEARCH = re.compile(r"Search\[(.+)\]$")
 _SIMILAR = re.compile(r"^Could not find \[.*\]\. Similar: \[(.*)\]", re.DOTALL)
 _LEAST = re.compile(r"\b(?:first|oldest|earliest|fewest|smallest|shortest|least|lowest|older|earlier|fewer|smaller)\b")
@@ -35,19 +33,15 @@ _YES_OR_NO = re.compile(r"(?:Are|Is|Were|Was|Do|Does|Did|Have|Has|Can)\b")
 _LONGEST_SINCE = re.compile(r"\b(?:existed|open|out) the longest\b")
 
 
-class ScriptedHotpotActor:
+class ScriptedHotpotActor(ScriptedTextActor):
     """Deterministic: the same prompt text gives the same reply."""
 
-    def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
-        """One thought and action for each prompt; words are counted as tokens."""
-        return [self._reply(prompt.text) for prompt in prompts]
-
-    def _reply(self, text: str) -> Reply:
+    def say(self, text: str) -> str:
+        """One thought and action."""
         view = _read_prompt(text)
         thought, action = _decide(view)
         number = len(view.turns) + 1
-        reply = f"Thought {number}: {thought}\nAction {number}: {action}"
-        return Reply(reply, len(text.split()), len(reply.split()))
+        return f"Thought {number}: {thought}\nAction {number}: {action}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +71,7 @@ def _read_prompt(text: str) -> _View:
     advice = Advice()
     for line in noted.splitlines():
         advice = read_reflection(line.removeprefix("- ")) or advice
-    turns = tuple((match.group(1).strip(), match.group(2).strip()) for match in _TURN.finditer(rest))
+    turns = turns_in(rest)
     return _View(question.strip(), advice, turns)
 
 

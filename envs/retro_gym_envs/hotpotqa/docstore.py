@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import html
-import logging
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any, Protocol, cast
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from retro_gym_envs.bm25 import Index, bm25_index
 
 __all__ = ["DocStore", "Page"]
 
@@ -102,34 +102,15 @@ class DocStore:
         return [titles[i] for i in best]
 
     @cached_property
-    def _index(self) -> _Index | None:
+    def _index(self) -> Index | None:
         """None when there is no word in any page."""
         documents = [
             _words(title) * _TITLE_WEIGHT + _words(" ".join(sentences)) for title, sentences in self._pages.items()
         ]
-        return _bm25(documents) if any(documents) else None
+        return bm25_index(documents) if any(documents) else None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> DocStore:
         return self
-
-
-class _Index(Protocol):
-    """What is used of ``bm25s.BM25``."""
-
-    vocab_dict: dict[str, int]
-
-    def get_scores(self, query: list[str], /) -> NDArray[np.float32]: ...
-
-
-def _bm25(documents: list[list[str]]) -> _Index:
-    import bm25s  # takes a tenth of a second; most trials never miss a page
-
-    logger = logging.getLogger("bm25s")
-    if logger.level == logging.DEBUG:  # which it sets at import: a line per index in any program that logs
-        logger.setLevel(logging.WARNING)
-    index = bm25s.BM25(backend="numpy")
-    index.index(documents, show_progress=False)
-    return cast("_Index", index)
 
 
 def _key(title: str) -> str:

@@ -10,14 +10,15 @@ from typing import Any, Literal
 import numpy as np
 
 from retro_gym.actors import Actor
-from retro_gym.errors import ActionError, ConfigError, EpisodeError, UnknownTaskError, did_you_mean, one_line
+from retro_gym.errors import ActionError, ConfigError, EpisodeError, did_you_mean, one_line
 from retro_gym.spaces import UnicodeText
-from retro_gym.task_env import ReflectionCheck, TaskEnv
+from retro_gym.task_env import ReflectionCheck, TaskEnv, checked_task_id
 from retro_gym.trajectory import Trajectory
 from retro_gym_envs.hotpotqa.docstore import DocStore, Page
 from retro_gym_envs.hotpotqa.metrics import exact_match, f1_score
 from retro_gym_envs.hotpotqa.prompt import HOTPOTQA_PROMPT
-from retro_gym_envs.hotpotqa.tasks import SPLITS, HotpotTask, TaskFiles, TaskSet, TaskSource, load_tasks
+from retro_gym_envs.hotpotqa.tasks import HotpotTask, TaskFiles, TaskSet, TaskSource, load_tasks
+from retro_gym_envs.task_files import drawn_task_id
 
 __all__ = ["HotpotQAEnv"]
 
@@ -124,7 +125,7 @@ class HotpotQAEnv(TaskEnv):
         """
         super().reset(seed=seed)
         task_id = (options or {}).get("task_id")
-        self._task = self.task(self._drawn() if task_id is None else task_id)
+        self._task = self.task(drawn_task_id(self._tasks, self.np_random) if task_id is None else task_id)
         self._page: Page | None = None
         self._searched = False
         self._lookup, self._lookups = "", 0
@@ -210,9 +211,7 @@ class HotpotQAEnv(TaskEnv):
         Raises:
             UnknownTaskError: no such task.
         """
-        if not isinstance(task_id, str):
-            raise UnknownTaskError(f"task_id is {one_line(task_id)}; task ids are text.")
-        return self._tasks.get(task_id)
+        return self._tasks.get(checked_task_id(task_id))
 
     def task_group(self, task_id: str) -> str:
         """``bridge`` or ``comparison``."""
@@ -246,16 +245,6 @@ class HotpotQAEnv(TaskEnv):
         if self._task is None:
             raise EpisodeError("no trial is running. Call reset() first.")
         return self._task
-
-    def _drawn(self) -> str:
-        """A task of split train; of its first split, where the files are for other ones only."""
-        for split in SPLITS:
-            try:
-                ids = self._tasks.ids(split)
-            except UnknownTaskError:
-                continue
-            return ids[int(self.np_random.integers(len(ids)))]
-        raise UnknownTaskError(f"{self._tasks!r} has none of the splits {SPLITS}.")
 
     def _store(self) -> DocStore:
         task = self._current()

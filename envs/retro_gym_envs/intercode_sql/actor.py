@@ -11,17 +11,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
 
-from retro_gym.actors import Reply
-from retro_gym.errors import ActorError
-from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER, Prompt
+from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER
 from retro_gym_envs.intercode_sql.domains import AGGREGATES
 from retro_gym_envs.intercode_sql.reading import Advice, Schema, mentions, read_reflection, read_schema, words_of
+from retro_gym_envs.scripted import ScriptedTextActor, turns_in
 
 __all__ = ["ScriptedSQLActor"]
 
-_TURN = re.compile(r"^Action \d+: (.*)\nObservation \d+: (.*(?:\n(?!Thought \d|Action \d).*)*)", re.MULTILINE)
 _CALLED = re.compile(r"(\w+) (?:called|named) ['\"]?([A-Z]\w*)")
 _COUNTS = re.compile(r"\bhow many\b|\bnumber of\b|\bcount the\b", re.IGNORECASE)
 _DESCRIBED = 3  # tables that it describes of its own accord
@@ -29,19 +26,15 @@ _LOOKS = re.compile(r"execute\[(?:SHOW|DESC) ")  # actions that look at the sche
 _TEXTS = ("text", "char", "varchar")
 
 
-class ScriptedSQLActor:
+class ScriptedSQLActor(ScriptedTextActor):
     """Deterministic: the same prompt text gives the same reply."""
 
-    def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
-        """One thought and action for each prompt; words are counted as tokens."""
-        return [self._reply(prompt.text) for prompt in prompts]
-
-    def _reply(self, text: str) -> Reply:
+    def say(self, text: str) -> str:
+        """One thought and action."""
         view = _read_prompt(text)
         thought, action = _decide(view)
         number = len(view.turns) + 1
-        reply = f"Thought {number}: {thought}\nAction {number}: {action}"
-        return Reply(reply, len(text.split()), len(reply.split()))
+        return f"Thought {number}: {thought}\nAction {number}: {action}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +55,7 @@ def _read_prompt(text: str) -> _View:
     question, _, rest = history.partition("\n")
     _, _, noted = head.partition(REFLECTIONS_HEADER)
     advice = [read_reflection(line.removeprefix("- ")) for line in noted.splitlines()]
-    turns = tuple((match.group(1).strip(), match.group(2).strip()) for match in _TURN.finditer(rest))
+    turns = turns_in(rest)
     return _View(question.strip(), tuple(each for each in reversed(advice) if each), turns, read_schema(turns))
 
 

@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 
 from retro_gym.actors import Actor
-from retro_gym.errors import ActionError, ConfigError, EpisodeError, UnknownTaskError, one_line
+from retro_gym.errors import ActionError, ConfigError, EpisodeError, one_line
 from retro_gym.spaces import UnicodeText
-from retro_gym.task_env import ReflectionCheck, TaskEnv
+from retro_gym.task_env import ReflectionCheck, TaskEnv, checked_task_id
 from retro_gym.trajectory import Trajectory
 from retro_gym_envs.intercode_sql.database import Database
 from retro_gym_envs.intercode_sql.engine import Result, execute
 from retro_gym_envs.intercode_sql.prompt import INTERCODE_SQL_PROMPT
 from retro_gym_envs.intercode_sql.reward import score
-from retro_gym_envs.intercode_sql.tasks import SPLITS, SQLTask, TaskFiles, TaskSource, load_tasks
+from retro_gym_envs.intercode_sql.tasks import SQLTask, TaskFiles, TaskSource, load_tasks
+from retro_gym_envs.task_files import drawn_task_id
 
 __all__ = ["InterCodeSQLEnv"]
 
@@ -136,7 +137,7 @@ class InterCodeSQLEnv(TaskEnv):
         """
         super().reset(seed=seed)
         task_id = (options or {}).get("task_id")
-        self._task = self.task(self._drawn() if task_id is None else task_id)
+        self._task = self.task(drawn_task_id(self._tasks, self.np_random) if task_id is None else task_id)
         self._last: Result | None = None
         self._turns = 0
         self._running = True
@@ -196,9 +197,7 @@ class InterCodeSQLEnv(TaskEnv):
         Raises:
             UnknownTaskError: no such task.
         """
-        if not isinstance(task_id, str):
-            raise UnknownTaskError(f"task_id is {one_line(task_id)}; task ids are text.")
-        return self._tasks.get(task_id)
+        return self._tasks.get(checked_task_id(task_id))
 
     def database(self, task_id: str) -> Database:
         """The database of a task.
@@ -241,16 +240,6 @@ class InterCodeSQLEnv(TaskEnv):
 
     def _database(self) -> Database:
         return self._tasks.database(self._current().task_id)
-
-    def _drawn(self) -> str:
-        """A task of split train; of its first split, where the files are for other ones only."""
-        for split in SPLITS:
-            try:
-                ids = self._tasks.ids(split)
-            except UnknownTaskError:
-                continue
-            return ids[int(self.np_random.integers(len(ids)))]
-        raise UnknownTaskError(f"{self._tasks!r} has none of the splits {SPLITS}.")
 
 
 @lru_cache(maxsize=8)

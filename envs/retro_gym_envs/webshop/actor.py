@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
 
-from retro_gym.actors import Reply
-from retro_gym.errors import ActorError
-from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER, Prompt
+from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER
+from retro_gym_envs.scripted import ScriptedTextActor, turns_in
 from retro_gym_envs.webshop.pages import BUY, NEXT
 from retro_gym_envs.webshop.reading import (
     Advice,
@@ -30,23 +28,18 @@ from retro_gym_envs.webshop.wares import OPTIONS
 
 __all__ = ["ScriptedShopActor"]
 
-_TURN = re.compile(r"^Action \d+: (.*)\nObservation \d+: (.*(?:\n(?!Thought \d|Action \d).*)*)", re.MULTILINE)
 _TASK = re.compile(r"^WebShop \[SEP\] Instruction:", re.MULTILINE)  # at a line's head: later it is an observation
 
 
-class ScriptedShopActor:
+class ScriptedShopActor(ScriptedTextActor):
     """Deterministic: the same prompt text gives the same reply."""
 
-    def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
-        """One thought and action for each prompt; words are counted as tokens."""
-        return [self._reply(prompt.text) for prompt in prompts]
-
-    def _reply(self, text: str) -> Reply:
+    def say(self, text: str) -> str:
+        """One thought and action."""
         view = _read_prompt(text)
         thought, action = _decide(view)
         number = len(view.turns) + 1
-        reply = f"Thought {number}: {thought}\nAction {number}: {action}"
-        return Reply(reply, len(text.split()), len(reply.split()))
+        return f"Thought {number}: {thought}\nAction {number}: {action}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +67,7 @@ def _read_prompt(text: str) -> _View:
     for line in noted.splitlines():
         if line.startswith("- ") and line[2:].strip():
             advice = read_reflection(line[2:].strip())
-    turns = tuple((match.group(1).strip(), match.group(2).strip()) for match in _TURN.finditer(rest))
+    turns = turns_in(rest)
     return _View(instruction_of(task), advice, turns)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+
+from retro_gym_envs.bm25 import Index, bm25_index
 
 __all__ = ["Catalog", "Goal", "Product", "ShopTasks"]
 
@@ -145,10 +145,10 @@ class Catalog:
         return tuple(self.products[i] for i in best)
 
     @cached_property
-    def _index(self) -> _Index | None:
+    def _index(self) -> Index | None:
         """None where there is no word in any product."""
         texts = [_words(_indexed(product)) for product in self.products]
-        return _bm25(texts) if any(texts) else None
+        return bm25_index(texts) if any(texts) else None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Catalog:
         return self
@@ -193,22 +193,3 @@ def _words(text: str) -> list[str]:
         for word in _WORD.findall(text.lower())
         if word not in _STOP_WORDS
     ]
-
-
-class _Index(Protocol):
-    """What is used of ``bm25s.BM25``."""
-
-    vocab_dict: dict[str, int]
-
-    def get_scores(self, query: list[str], /) -> NDArray[np.float32]: ...
-
-
-def _bm25(documents: list[list[str]]) -> _Index:
-    import bm25s  # takes a tenth of a second, and not every process that knows a shop searches in it
-
-    logger = logging.getLogger("bm25s")
-    if logger.level == logging.DEBUG:  # which it sets at import: a line per index in any program that logs
-        logger.setLevel(logging.WARNING)
-    index = bm25s.BM25(backend="numpy")
-    index.index(documents, show_progress=False)
-    return cast("_Index", index)

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from retro_gym.actors import Actor
-from retro_gym.errors import ActionError, ConfigError, EpisodeError, UnknownTaskError, one_line
+from retro_gym.errors import ActionError, ConfigError, EpisodeError, one_line
 from retro_gym.spaces import UnicodeText
-from retro_gym.task_env import ReflectionCheck, TaskEnv
+from retro_gym.task_env import ReflectionCheck, TaskEnv, checked_task_id
 from retro_gym.trajectory import Trajectory
+from retro_gym_envs.task_files import drawn_task_id
 from retro_gym_envs.webshop.catalog import Catalog, Goal, ShopTasks
 from retro_gym_envs.webshop.files import ShopPaths, load_shop
 from retro_gym_envs.webshop.pages import BUY, NEXT, PREVIOUS, SUB_PAGES, TO_SEARCH, LocalShop, Shop
@@ -133,7 +134,7 @@ class WebShopEnv(TaskEnv):
         super().reset(seed=seed)
         task_id = (options or {}).get("task_id")
         if task_id is None:
-            task_id = self._drawn()
+            task_id = drawn_task_id(self._tasks, self.np_random)
         self._running = False  # also when the server fails here
         self._shop = self._shop_of(task_id)
         self._task_id = task_id
@@ -243,7 +244,7 @@ class WebShopEnv(TaskEnv):
             UnknownTaskError: no such task.
             ConfigError: the goals are a server's, which keeps them to itself.
         """
-        return self._tasks.get(_checked(task_id))
+        return self._tasks.get(checked_task_id(task_id))
 
     def catalog(self, task_id: str) -> Catalog:
         """The shop of a task.
@@ -252,7 +253,7 @@ class WebShopEnv(TaskEnv):
             UnknownTaskError: no such task.
             ConfigError: the products are a server's.
         """
-        return self._tasks.catalog(_checked(task_id))
+        return self._tasks.catalog(checked_task_id(task_id))
 
     def task_group(self, task_id: str) -> str:
         """What is to be minded beside taking the first hit; empty for WebShop's own goals."""
@@ -292,12 +293,8 @@ class WebShopEnv(TaskEnv):
 
     def _shop_of(self, task_id: str) -> Shop:
         if self._server:
-            return self._server.shop(_checked(task_id))
+            return self._server.shop(checked_task_id(task_id))
         return LocalShop(self.catalog(task_id), self.goal(task_id))
-
-    def _drawn(self) -> str:
-        ids = self._tasks.ids("train")
-        return ids[int(self.np_random.integers(len(ids)))]
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_shop"}
@@ -306,12 +303,6 @@ class WebShopEnv(TaskEnv):
         self.__dict__.update(state)
         if self._task_id is not None:
             self._shop = self._shop_of(self._task_id)
-
-
-def _checked(task_id: object) -> str:
-    if not isinstance(task_id, str):
-        raise UnknownTaskError(f"task_id is {one_line(task_id)}; task ids are text.")
-    return task_id
 
 
 # Shared by all environments of a process: trials of one task are played over and over.
