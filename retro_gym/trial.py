@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Generator, Sequence
 from typing import TypeAlias
@@ -49,62 +50,72 @@ def play_trial(
     An ``ActorError`` of the environment, whose own server cannot be reached, ends the trial like one of the actor.
     """
     deadline = None if time_limit is None else time.monotonic() + time_limit
-    turns: list[Turn] = []
-    prompt_tokens = completion_tokens = repeats = 0
-    success = False
-    end, error = EndReason.OUT_OF_TURNS, None
+    played = _Played(task_id, trial)
     try:
-        task, _ = env.reset(seed=derive_seed(seed, "env"), options={"task_id": task_id})
-    except ActorError as failed:
-        return Trajectory(task_id, trial, "", (), 0.0, False, EndReason.ACTOR_ERROR, error=str(failed))
+        played.task, _ = env.reset(seed=derive_seed(seed, "env"), options={"task_id": task_id})
+    except ActorError as error:
+        return played.ended(EndReason.ACTOR_ERROR, error)
+    repeats = 0
     for number in range(env.max_turns):
         if deadline is not None and time.monotonic() > deadline:
-            end, error = EndReason.ACTOR_ERROR, f"the trial took longer than its limit of {time_limit} s"
-            break
+            return played.ended(EndReason.ACTOR_ERROR, f"the trial took longer than its limit of {time_limit} s")
         reply = yield Prompt(
             env.prompt.instruction,
             env.prompt.examples,
             tuple(reflections),
-            task,
-            tuple(turns),
+            played.task,
+            tuple(played.turns),
             seed=derive_seed(seed, "turn", number),
             template=template,
         )
         if isinstance(reply, ActorError):
-            end, error = _end_of(reply), str(reply)
-            break
-        prompt_tokens += reply.prompt_tokens
-        completion_tokens += reply.completion_tokens
+            return played.ended(_end_of(reply), reply)
+        played.prompt_tokens += reply.prompt_tokens
+        played.completion_tokens += reply.completion_tokens
         thought, action = parse_reply(reply.text)
         if not action:
-            turns.append(Turn(thought, "", NO_ACTION.format(number=number + 2), 0.0, reply.reasoning))
+            played.turns.append(Turn(thought, "", NO_ACTION.format(number=number + 2), 0.0, reply.reasoning))
             continue
         try:
             observation, reward, terminated, truncated, info = env.step(action)
-        except ActorError as failed:
-            end, error = EndReason.ACTOR_ERROR, str(failed)
-            break
-        repeats = repeats + 1 if turns and turns[-1].action == action else 1
-        turns.append(Turn(thought, action, observation, float(reward), reply.reasoning))
-        success = bool(info.get("success", False))
-        if success or terminated or truncated:
-            end = EndReason.SOLVED if success else EndReason.OUT_OF_TURNS if truncated else EndReason.FAILED
-            break
+        except ActorError as error:
+            return played.ended(EndReason.ACTOR_ERROR, error)
+        repeats = repeats + 1 if played.turns and played.turns[-1].action == action else 1
+        played.turns.append(Turn(thought, action, observation, float(reward), reply.reasoning))
+        if info.get("success", False):
+            return played.ended(EndReason.SOLVED)
+        if terminated or truncated:
+            return played.ended(EndReason.OUT_OF_TURNS if truncated else EndReason.FAILED)
         if repeats == repeat_limit:
-            end = EndReason.REPEATED_ACTION
-            break
-    return Trajectory(
-        task_id,
-        trial,
-        task,
-        tuple(turns),
-        sum(turn.reward for turn in turns),
-        success,
-        end,
-        prompt_tokens,
-        completion_tokens,
-        error,
-    )
+            return played.ended(EndReason.REPEATED_ACTION)
+    return played.ended(EndReason.OUT_OF_TURNS)
+
+
+@dataclasses.dataclass
+class _Played:
+    """A trial so far."""
+
+    task_id: str
+    trial: int
+    task: str = ""
+    turns: list[Turn] = dataclasses.field(default_factory=list)
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def ended(self, end: EndReason, error: ActorError | str | None = None) -> Trajectory:
+        """The trajectory, once the trial is over."""
+        return Trajectory(
+            self.task_id,
+            self.trial,
+            self.task,
+            tuple(self.turns),
+            sum(turn.reward for turn in self.turns),
+            end is EndReason.SOLVED,
+            end,
+            self.prompt_tokens,
+            self.completion_tokens,
+            None if error is None else str(error),
+        )
 
 
 def _end_of(error: ActorError) -> EndReason:

@@ -9,17 +9,18 @@ import codecs
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from retro_gym.errors import DataError, one_line
 
-__all__ = ["read_rows"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "PEEK", "Metered", "open_data", "read_rows"]
 
-_ROW_BYTES = 4_000_000  # a HotpotQA task takes about 7 kB
-_DEPTH = 10  # brackets inside one another; a HotpotQA task has 4
-_PEEK = 65_536  # bytes in which the first character must stand
+MAX_BYTES = 4_000_000  # a HotpotQA task takes about 7 kB
+MAX_DEPTH = 10  # brackets inside one another; a HotpotQA task has 4
+PEEK = 65_536  # bytes in which the first character must stand
 _FORMS = "The file must be a JSON array of objects, or JSONL: one whole object on each line."
 _OTHER_FORMATS = {
     b"\x1f\x8b": "gzip: unpack it first",
@@ -44,16 +45,7 @@ def read_rows(path: str | os.PathLike[str]) -> Iterator[tuple[str, Any]]:
     Raises:
         DataError: no such file, not UTF-8, not JSON, cut short, empty, or a row that is too large.
     """
-    where = Path(path)
-    try:
-        if where.exists() and not where.is_file():
-            raise DataError(f"{where} is not a file but a {'folder' if where.is_dir() else 'device'}. {_FORMS}")
-        file = where.open("rb")
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        if isinstance(error, DataError):
-            raise
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"{one_line(str(where), 200)} cannot be opened: {reason}. Check the path.") from error
+    where, file = open_data(path, _FORMS)
     with file:
         first = _first_character(file, where)
         count = 0
@@ -63,9 +55,31 @@ def read_rows(path: str | os.PathLike[str]) -> Iterator[tuple[str, Any]]:
             raise DataError(f"{where} holds no record: the array is empty. {_FORMS}")
 
 
+def open_data(path: str | os.PathLike[str], forms: str) -> tuple[Path, IO[bytes]]:
+    """A data file, opened.
+
+    Args:
+        path: a regular file.
+        forms: what the file must hold, for the message.
+
+    Raises:
+        DataError: there is no such file, or it is none.
+    """
+    where = Path(path)
+    try:
+        if where.exists() and not where.is_file():
+            raise DataError(f"{where} is not a file but a {'folder' if where.is_dir() else 'device'}. {forms}")
+        return where, where.open("rb")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        if isinstance(error, DataError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{one_line(str(where), 200)} cannot be opened: {reason}. Check the path.") from error
+
+
 def _first_character(file: IO[bytes], where: Path) -> bytes:
     """``[`` or ``{``; leaves the file behind the byte order mark, if there is one."""
-    head = file.read(_PEEK)
+    head = file.read(PEEK)
     mark = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
     text = head[mark:].lstrip(b" \t\r\n")
     if not text:
@@ -79,27 +93,39 @@ def _first_character(file: IO[bytes], where: Path) -> bytes:
     return text[:1]
 
 
-class _Metered:
-    """A file that refuses to hand out more than one row may take."""
+class Metered:
+    """A file that refuses to hand out more than one part of it, a row or an entry, may take.
 
-    def __init__(self, file: IO[bytes], where: Path) -> None:
+    Args:
+        file: is read on.
+        too_large: the message for a part that takes more, from its number.
+    """
+
+    def __init__(self, file: IO[bytes], too_large: Callable[[int], str]) -> None:
         self._file = file
-        self._where = where
-        self.rows = 0
-        self.used = 0
+        self._too_large = too_large
+        self.number = 1
+        """Of the part that is being read."""
         self.at_end = False
+        self._used = 0
 
     def read(self, size: int = -1) -> bytes:
+        """Bytes of the file, for a parser.
+
+        Raises:
+            DataError: the part takes too much.
+        """
         data = self._file.read(size)
-        self.used += len(data)
+        self._used += len(data)
         self.at_end = size != 0 and not data
-        if self.used > _ROW_BYTES:
-            raise DataError(_too_large(self._where, self.rows + 1))
+        if self._used > MAX_BYTES:
+            raise DataError(self._too_large(self.number))
         return data
 
-    def next_row(self) -> None:
-        self.rows += 1
-        self.used = 0
+    def next(self) -> None:
+        """Another part begins."""
+        self.number += 1
+        self._used = 0
 
 
 def _array(file: IO[bytes], where: Path) -> Iterator[Any]:
@@ -107,7 +133,7 @@ def _array(file: IO[bytes], where: Path) -> Iterator[Any]:
     import ijson
     from ijson.common import ObjectBuilder
 
-    metered = _Metered(file, where)
+    metered = Metered(file, partial(_too_large, where))
     depth = 0
     builder = ObjectBuilder()
     try:
@@ -118,13 +144,13 @@ def _array(file: IO[bytes], where: Path) -> Iterator[Any]:
                 builder.event(event, value)
             if depth == 1 and not opens:
                 yield builder.value
-                metered.next_row()
+                metered.next()
                 builder = ObjectBuilder()
             depth += opens
-            if depth > _DEPTH:
-                raise DataError(f"{where}, record {metered.rows + 1}: brackets are nested over {_DEPTH} levels deep.")
+            if depth > MAX_DEPTH:
+                raise DataError(f"{where}, record {metered.number}: brackets are nested over {MAX_DEPTH} levels deep.")
     except (ijson.JSONError, UnicodeDecodeError) as error:
-        number = metered.rows + 1
+        number = metered.number
         if metered.at_end:
             raise DataError(
                 f"{where} is cut short: it ends within record {number}, or before the closing bracket of the array. "
@@ -137,11 +163,11 @@ def _array(file: IO[bytes], where: Path) -> Iterator[Any]:
 def _lines(file: IO[bytes], where: Path) -> Iterator[Any]:
     """The values of the lines that are not blank."""
     number = 0
-    while line := file.readline(_ROW_BYTES + 1):
+    while line := file.readline(MAX_BYTES + 1):
         if line.isspace():
             continue
         number += 1
-        if len(line) > _ROW_BYTES:
+        if len(line) > MAX_BYTES:
             raise DataError(_too_large(where, number))
         try:
             yield json.loads(line.decode("utf-8"))
@@ -156,4 +182,4 @@ def _lines(file: IO[bytes], where: Path) -> Iterator[Any]:
 
 
 def _too_large(where: Path, number: int) -> str:
-    return f"{where}, record {number}: takes more than {_ROW_BYTES:,} bytes, which no task does. {_FORMS}"
+    return f"{where}, record {number}: takes more than {MAX_BYTES:,} bytes, which no task does. {_FORMS}"
