@@ -83,7 +83,14 @@ def test_the_oracle_is_withdrawn():
 def few_steps(folder, **fields):
     return build(
         BuildConfig(
-            output=folder, steps=2, prompts_per_step=4, tokenizer_texts=40, warmup_steps=1, shape=SMALL, **fields
+            output=folder,
+            env_ids=("RetroHotpotQA-v0",),
+            steps=2,
+            prompts_per_step=4,
+            tokenizer_texts=40,
+            warmup_steps=1,
+            shape=SMALL,
+            **fields,
         )
     )
 
@@ -101,7 +108,7 @@ def test_a_build_leaves_a_reflector(built):
     tokenizer, model = AutoTokenizer.from_pretrained(built[0]), AutoModelForCausalLM.from_pretrained(built[0])
     assert model.config.vocab_size == len(tokenizer)
     generation = json.loads((built[0] / "generation_config.json").read_text())
-    assert (generation["do_sample"], generation["temperature"], generation["max_new_tokens"]) == (True, 1.0, 32)
+    assert (generation["do_sample"], generation["temperature"], generation["max_new_tokens"]) == (True, 1.0, 40)
     assert len(Reflector.load(built[0], lora=None).reflect(["Question: Who owns Velmora Works?"])) == 1
 
 
@@ -115,13 +122,26 @@ def test_what_is_learned_are_the_reflections(built):
     """The loss of some lessons falls when the network is trained on just these."""
     torch.manual_seed(0)
     tokenizer, model = AutoTokenizer.from_pretrained(built[0]), AutoModelForCausalLM.from_pretrained(built[0])
-    lessons = next(building._batches(BuildConfig(prompts_per_step=4)))
+    config = BuildConfig(env_ids=("RetroHotpotQA-v0",), prompts_per_step=4)
+    lessons = next(building._batches(config))
+    generator = torch.Generator().manual_seed(0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     losses = []
     for _ in range(12):
-        loss, total = building._loss(model, tokenizer, lessons, 0.2)
+        loss, total = building._loss(model, tokenizer, lessons, config, generator)
         optimizer.zero_grad()
         torch.autograd.backward(total)
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.6 * losses[0]
+
+
+def test_a_batch_holds_failures_of_one_environment_and_of_like_length():
+    config = BuildConfig(env_ids=("RetroHotpotQA-v0", "RetroInterCodeSQL-v0"), prompts_per_step=4)
+    batches = building._batches(config)
+    for _ in range(3):
+        for schema in (False, True):
+            lessons = next(batches)
+            assert all(("SHOW TABLES" in lesson.observation) == schema for lesson in lessons)
+            lengths = [len(lesson.observation) for lesson in lessons]
+            assert max(lengths) <= 1.5 * min(lengths)

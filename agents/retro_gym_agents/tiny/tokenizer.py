@@ -16,7 +16,7 @@ __all__ = ["build_tokenizer"]
 
 PAD, BOS, EOS = "<pad>", "<s>", "</s>"
 
-_WORDS = r" ?\[[A-Z]+\]| ?[A-Za-z]+|[0-9]| ?[^A-Za-z0-9\s]+|\s+"
+_WORDS = r" ?\[[A-Z]+\]| ?[A-Za-z]+(?: [0-9](?![0-9]))?| ?[0-9]| ?[^A-Za-z0-9\s]+|\s+"
 _NAME = re.compile(r"( ?)([A-Z][^aeiou]*[aeiou][^aeiou]*)([aeiou][a-z]*)$")
 _COMMON = 12  # texts that a word must stand in to have a token of its own; a coined name stands in few
 

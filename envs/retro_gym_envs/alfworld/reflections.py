@@ -120,14 +120,14 @@ def noisy_reflection(trajectory: Trajectory, rng: np.random.Generator) -> str:
     goal = read_goal(trajectory.task)
     thing, treatment = (goal.thing, goal.treatment) if goal else ("", "")
     listed = listed_places(trajectory.task)
-    what = _choose(tuple(_WHAT), [treatment], rng, hasty=_HASTY)
+    what = _choose(tuple(_WHAT), [treatment], rng)
     form = int(rng.integers(len(_ONE_FORMS)))
     if not listed:
         things = [thing or "thing"]
         if goal and what in _OF_TWO:
             things.append(goal.target if goal.treatment == "light" else thing)
         return write_reflection(_guessed(trajectory, things, rng), what, form)
-    first = _choose(listed, [entry for entry in listed if kind_of(entry[0]) == thing], rng, hasty=_HASTY)
+    first = _choose(listed, [entry for entry in listed if kind_of(entry[0]) == thing], rng)
     if what not in _OF_TWO:
         return write_reflection([first], what, form)
     others = [entry for entry in listed if entry != first]
@@ -144,11 +144,11 @@ def _guessed(trajectory: Trajectory, things: Sequence[str], rng: np.random.Gener
     return [(thing, _pick(places, rng)) for thing in things]
 
 
-def _choose(options: Sequence[_T], right: Sequence[_T], rng: np.random.Generator, hasty: float = 0.0) -> _T:
+def _choose(options: Sequence[_T], right: Sequence[_T], rng: np.random.Generator) -> _T:
     luck = rng.random()
-    if luck < hasty:
+    if luck < _HASTY:
         return options[0]
-    return _pick(right, rng) if right and luck < hasty + _RIGHT else _pick(options, rng)
+    return _pick(right, rng) if right and luck < _HASTY + _RIGHT else _pick(options, rng)
 
 
 def _pick(options: Sequence[_T], rng: np.random.Generator) -> _T:

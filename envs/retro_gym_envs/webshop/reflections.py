@@ -27,12 +27,14 @@ _WELL_FORMED = re.compile(
     rf"(?:(?:^C|^Next time c| and c)hoose (?P<choices>{_CHOICE}(?: and {_CHOICE})?))?\."
 )
 
-# How often the teacher understands what is asked for, and how often it follows habit: the first value of the first
-# option. All else is drawn evenly. So its likeliest reflection is usually wrong as well.
+# How often the teacher speaks of what it always speaks of, the first option; how often it understands what is asked for
+# there, and how often it takes the first of what the pages show. All else is drawn evenly. So its likeliest reflection
+# is usually wrong as well.
+_ALWAYS = 0.4
 _RIGHT = 0.25
-_HASTY = 0.4
+_HASTY = 0.5
 _SAYS = {"attribute": 0.4, "limit": 0.3, "choices": 0.6, "second choice": 0.4}
-"""How often a reflection speaks of something, beside habit."""
+"""How often any other reflection speaks of something."""
 
 
 def oracle_reflection(goal: Goal, product: Product) -> str:
@@ -85,8 +87,8 @@ def noisy_reflection(trajectory: Trajectory, rng: np.random.Generator) -> str:
     """A well-formed reflection about what stands in the trajectory, right only now and then.
 
     The teacher speaks of an attribute, a price or options that the pages show. Which ones, it mostly guesses: what is
-    asked for is understood a quarter of the time, and habit (the first value of the first option; without options the
-    second product's attribute) decides more often than that.
+    asked for is understood a quarter of the time, and habit (the first option, the first value of an option, the first
+    product's attribute and price) decides more often than that.
     """
     pages = [turn.observation for turn in trajectory.turns]
     hits = next((hits for page in pages if (hits := hits_on(page))), [])
@@ -95,11 +97,11 @@ def noisy_reflection(trajectory: Trajectory, rng: np.random.Generator) -> str:
     wish = asked(instruction_of(trajectory.task))
     attributes = [name for hit in hits for name in _attributes_in(hit)] or list(ATTRIBUTES)
     at_once = rng.random() < 0.5
-    if rng.random() < _HASTY:
+    if rng.random() < _ALWAYS:
         name, values = next(iter(options.items()), ("", []))
         if values:
             return _said(None, None, [(name, values[0])], at_once=at_once)
-        return _said(attributes[1 % len(attributes)], None, [], at_once=at_once)
+        return _said(attributes[0], None, [], at_once=at_once)
     says = {part for part, share in _SAYS.items() if rng.random() < share}
     if not options:
         says -= {"choices", "second choice"}
@@ -127,7 +129,10 @@ def _limits(hits: Sequence[Hit]) -> list[str]:
 
 
 def _guess(right: str | None, options: Sequence[str], rng: np.random.Generator) -> str:
-    return right if right is not None and rng.random() < _RIGHT else _pick(options, rng)
+    luck = rng.random()
+    if luck < _HASTY:
+        return options[0]
+    return right if right is not None and luck < _HASTY + _RIGHT else _pick(options, rng)
 
 
 def _pick(options: Sequence[_T], rng: np.random.Generator) -> _T:
