@@ -24,6 +24,8 @@ _FREE = (
     "log_every",
     "device",
     "micro_prompts",
+    "micro_tokens",
+    "gradient_checkpointing",
 )
 _FREE_OF_THE_ACTOR = (
     "api_key_env",
@@ -76,6 +78,13 @@ class TrainConfig:
     """K: reflections tried on each failure."""
     micro_prompts: int | None = None
     """Prompts in one forward pass; fewer need less memory and give the same gradient. All at once by default."""
+    micro_tokens: int | None = None
+    """Tokens in one forward pass, padding included: failures of like length go together until this many are reached,
+    but at least one. Without a limit by default."""
+    gradient_checkpointing: bool = False
+    """Computes activations again in the backward pass instead of keeping them: less memory, the same gradient."""
+    autocast: bool = False
+    """Matrix products in bfloat16, for sampling and for the update; weights stay as they were loaded."""
     learning_rate: float = 6e-4
     """Of AdamW, without weight decay."""
     decay_updates: int = 0
@@ -106,7 +115,7 @@ class TrainConfig:
         for name in ("updates", "num_prompts", "group_size", "validation_tasks", "checkpoint_every", "log_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        for name in ("micro_prompts", "validate_every"):
+        for name in ("micro_prompts", "micro_tokens", "validate_every"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} is {value}; it must be at least 1, or left out.")

@@ -104,6 +104,25 @@ def load_adapter(model: Any, folder: Path, device: str | torch.device) -> Any:
     return model
 
 
+def checkpoint_activations(model: Any) -> None:
+    """Lets every layer compute its activations again in the backward pass instead of keeping them.
+
+    transformers does so in training mode alone. Only the layers themselves are told that they train; what is inside
+    stays in evaluation mode, so that no dropout comes with it.
+
+    Raises:
+        ConfigError: the model has no layers that can do so.
+    """
+    with _quiet():
+        try:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+        except ValueError as error:
+            raise ConfigError(f"gradient_checkpointing is set, but {type(model).__name__} has none: {error}") from error
+    for module in model.modules():
+        if getattr(module, "gradient_checkpointing", False):
+            module.training = True
+
+
 def _tiny_folder() -> Path:
     folder = Path(str(importlib.resources.files("retro_gym_agents"))) / "tiny" / "weights"
     if not (folder / "config.json").is_file():
@@ -136,7 +155,7 @@ def base_name(folder: Path) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Silences peft, which still asks for a property that transformers has renamed: no user could act on it."""
+    """Silences warnings of names that transformers has renamed, in peft and here: no user could act on them."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        warnings.filterwarnings("ignore", r"`(is_)?gradient_checkpointing(_enable)?` is deprecated", FutureWarning)
         yield

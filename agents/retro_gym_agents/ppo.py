@@ -35,7 +35,7 @@ from retro_gym_agents.advantages import gae, kl_estimate, whiten
 from retro_gym_agents.config import TrainConfig
 from retro_gym_agents.reflector import Reflector
 from retro_gym_agents.rollout import Rollout
-from retro_gym_agents.sampler import Samples
+from retro_gym_agents.samples import Samples
 from retro_gym_agents.training import TrainingRun, TrainResult
 
 __all__ = [
@@ -175,7 +175,7 @@ def prepare(
         if samples.hidden_NTD is None:
             raise RuntimeError("PPO needs a rollout that was collected with keep_hidden=True.")
         reference_NT = torch.zeros_like(samples.logprobs_NT)
-        for rows, part in samples.parts(config.micro_prompts):
+        for rows, part in samples.parts(config.micro_prompts, config.micro_tokens):
             reference_NT[rows, : part.mask_NT.shape[1]] = reflector.reference_logprobs(part)
         rewards_N = one.rewards_N.to(reference_NT)
         rewards_NT = token_rewards(
@@ -209,8 +209,8 @@ def minibatches(targets: Sequence[Targets], config: PPOConfig, seed: int) -> Ite
         passes = []
         for number, one in enumerate(targets):
             here = [prompt for where, prompt in chosen if where == number]
-            size = config.micro_prompts or max(1, len(here))
-            passes += [one.select(here[first : first + size]) for first in range(0, len(here), size)]
+            groups = one.samples.batches(here, config.micro_prompts, config.micro_tokens)
+            passes += [one.select(group) for group in groups]
         yield passes
 
 

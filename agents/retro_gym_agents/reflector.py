@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -22,10 +24,13 @@ from retro_gym_agents.loading import (
     adapter_folder,
     add_lora,
     base_name,
+    checkpoint_activations,
     load_adapter,
     load_base,
 )
-from retro_gym_agents.sampler import Prompts, Samples, Sampling, Scores, can_share_prompt, draw, score
+from retro_gym_agents.sampler import draw
+from retro_gym_agents.samples import Prompts, Samples, Sampling
+from retro_gym_agents.scoring import Scores, score, why_not_shared
 
 __all__ = ["TINY", "LoraSettings", "Reflector"]
 
@@ -36,7 +41,8 @@ class Reflector:
     """A causal LM that answers observations with reflections.
 
     Temperature and length limit come from the model's generation config; top-k, top-p and repetition penalties that
-    stand there are not applied, since the policy gradient needs the distribution that was sampled from.
+    stand there are not applied, since the policy gradient needs the distribution that was sampled from. A model that
+    cannot take the block mask by which samples share their prompt is run plainly, with a warning that says why.
 
     An observation becomes a prompt through the tokenizer's chat template where it has one, and as plain text behind
     the BOS token (where there is one) otherwise. When a prompt does not fit into the model's context beside the
@@ -49,6 +55,8 @@ class Reflector:
         lora: the adapter to add; None adds none. A ``PeftModel`` keeps the adapter that it has.
         temperature: overrides the generation config.
         max_new_tokens: overrides the generation config; tokens.
+        autocast: computes matrix products in bfloat16, whatever type the weights have.
+        gradient_checkpointing: computes activations again in the backward pass instead of keeping them.
         seed: of the adapter's initial weights.
 
     Raises:
@@ -64,6 +72,8 @@ class Reflector:
         lora: LoraSettings | None = DEFAULT_LORA,
         temperature: float | None = None,
         max_new_tokens: int | None = None,
+        autocast: bool = False,
+        gradient_checkpointing: bool = False,
         seed: int = 0,
     ) -> None:
         self.name = name
@@ -73,6 +83,9 @@ class Reflector:
         if lora is not None and not self._has_adapter:
             self.model = add_lora(self.model, lora, name, seed).eval()
             self._has_adapter = True
+        self._autocast = autocast
+        if gradient_checkpointing:
+            checkpoint_activations(self.model)
         self.sampling = self._sampling(temperature, max_new_tokens)
         self._reference: dict[str, Tensor] | None = None
         context = context_of(model)
@@ -95,6 +108,8 @@ class Reflector:
         dtype: str | None = None,
         temperature: float | None = None,
         max_new_tokens: int | None = None,
+        autocast: bool = False,
+        gradient_checkpointing: bool = False,
         seed: int = 0,
     ) -> Reflector:
         """Loads a reflector.
@@ -108,6 +123,8 @@ class Reflector:
                 the CPU and ``"auto"`` elsewhere.
             temperature: overrides the generation config.
             max_new_tokens: overrides the generation config; tokens.
+            autocast: computes matrix products in bfloat16, whatever type the weights have.
+            gradient_checkpointing: computes activations again in the backward pass instead of keeping them.
             seed: of a new adapter's initial weights.
 
         Raises:
@@ -128,6 +145,8 @@ class Reflector:
             lora=lora,
             temperature=temperature,
             max_new_tokens=max_new_tokens,
+            autocast=autocast,
+            gradient_checkpointing=gradient_checkpointing,
             seed=seed,
         )
 
@@ -161,6 +180,8 @@ class Reflector:
         greedy: bool = False,
         seed: int = 0,
         keep_hidden: bool = False,
+        top_k: int = 0,
+        top_p: float = 1.0,
     ) -> Samples:
         """Samples K reflections for each observation, in one batch.
 
@@ -170,25 +191,33 @@ class Reflector:
             greedy: the likeliest token each time, instead of a sample.
             seed: the same seed, weights and observations give the same samples.
             keep_hidden: also return the hidden states that tokens were predicted from (for a value head).
+            top_k: draws from this many likeliest tokens alone; 0 for all. Not for what policy gradient learns from: the
+                log-probabilities are those of the whole distribution.
+            top_p: draws from the likeliest tokens that together have this probability.
 
         Returns:
             Texts with the token ids and log-probabilities that were sampled.
 
         Raises:
-            ConfigError: no observation, or fewer than one sample of each.
+            ConfigError: no observation, fewer than one sample of each, or a truncation out of its rule.
         """
+        if top_k < 0 or not 0 < top_p <= 1:
+            raise ConfigError(
+                f"top_k is {top_k} and top_p {top_p}; at least 0, and above 0 and at most 1, are the rule."
+            )
         if not observations or num_samples < 1:
             raise ConfigError(f"sample needs an observation and a sample; got {len(observations)} and {num_samples}.")
         prompts = Prompts.from_rows([self.encode(text) for text in observations], self.sampling.pad_id, self.device)
-        with self._inference():
+        share_prompt = self.share_prompt
+        with self._inference(), self._precision():
             draws = draw(
                 self.model,
                 prompts,
-                self.sampling,
+                dataclasses.replace(self.sampling, top_k=top_k, top_p=top_p),
                 num_samples=num_samples,
                 greedy=greedy,
                 seed=seed,
-                share_prompt=self.share_prompt,
+                share_prompt=share_prompt,
                 keep_hidden=keep_hidden,
             )
         rows = zip(draws.tokens_NT.tolist(), draws.mask_NT.sum(-1).tolist(), strict=True)
@@ -248,16 +277,18 @@ class Reflector:
 
     def score(self, samples: Samples, *, keep_hidden: bool = False) -> Scores:
         """The present policy's log-probabilities (N, T) of samples, differentiable, and hidden states if asked for."""
-        return score(
-            self.model,
-            samples.prompts,
-            samples.tokens_NT,
-            samples.mask_NT,
-            temperature=samples.temperature,
-            num_samples=samples.num_samples,
-            share_prompt=self.share_prompt,
-            keep_hidden=keep_hidden,
-        )
+        share_prompt = self.share_prompt
+        with self._precision():
+            return score(
+                self.model,
+                samples.prompts,
+                samples.tokens_NT,
+                samples.mask_NT,
+                temperature=samples.temperature,
+                num_samples=samples.num_samples,
+                share_prompt=share_prompt,
+                keep_hidden=keep_hidden,
+            )
 
     def logprobs(self, samples: Samples) -> Tensor:
         """The present policy's log-probabilities (N, T) of samples, differentiable; 0 where their mask is False."""
@@ -293,8 +324,17 @@ class Reflector:
 
     @cached_property
     def share_prompt(self) -> bool:
-        """Whether the model can take the sampler's shared layout; set it to False to run plainly."""
-        return can_share_prompt(self.model)
+        """Whether the samples of a prompt share its computation; set it to False to run plainly.
+
+        A model that cannot take the block mask is run plainly, with a warning that says why.
+        """
+        reason = why_not_shared(self.model)
+        if reason is not None:
+            warnings.warn(
+                f"{self.name!r} computes a prompt again for each of its samples, which is slower: {reason}.",
+                stacklevel=3,
+            )
+        return reason is None
 
     @property
     def trainable(self) -> dict[str, nn.Parameter]:
@@ -363,6 +403,9 @@ class Reflector:
                 ids = [bos, *ids]
         return ids or [self.sampling.pad_id]
 
+    def _precision(self) -> contextlib.AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast)
+
     @contextlib.contextmanager
     def _inference(self, adapter: Mapping[str, Tensor] | None = None) -> Iterator[None]:
         """No gradients; another adapter in place of the present one; in float32 merged into the base for speed.
@@ -375,7 +418,10 @@ class Reflector:
         bases = [list(layer.get_base_layer().parameters(recurse=False)) for layer in layers]
         originals = [[weight.data for weight in base] for base in bases]
         merge = bool(layers) and self.model.dtype == torch.float32
+        checkpointing = [module for module in self.model.modules() if module.training]  # takes no cache
         try:
+            for module in checkpointing:
+                module.training = False
             for name, weight in trainable.items():
                 weight.data = weight.data if adapter is None else adapter[name]
             if merge:
@@ -390,3 +436,5 @@ class Reflector:
                         weight.data = data
             for name, weight in trainable.items():
                 weight.data = present[name]
+            for module in checkpointing:
+                module.training = True

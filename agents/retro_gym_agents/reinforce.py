@@ -75,7 +75,7 @@ def improve(
     total, loss_sum, kl_sum = len(advantages_N), 0.0, 0.0
     optimizer.zero_grad()
     for one, part_N in zip(rollout.rounds, torch.split(advantages_N, sizes), strict=True):
-        for rows, samples in one.samples.parts(config.micro_prompts):
+        for rows, samples in one.samples.parts(config.micro_prompts, config.micro_tokens):
             reference_NT = reflector.reference_logprobs(samples)
             logprobs_NT = reflector.logprobs(samples)
             loss = reinforce_loss(

@@ -19,7 +19,7 @@ from retro_gym.vector import run_plans
 from retro_gym_agents.advantages import masked_mean
 from retro_gym_agents.episodes import make_retro_env, start_episodes
 from retro_gym_agents.reflector import Reflector
-from retro_gym_agents.sampler import Samples
+from retro_gym_agents.samples import Samples
 
 __all__ = ["Rollout", "Round", "Validation", "collect", "make_envs"]
 

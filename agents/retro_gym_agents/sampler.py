@@ -1,217 +1,28 @@
-"""Sampling reflections and scoring them: a prompt is read once, however many samples continue it.
+"""Sampling reflections: a prompt is read once, however many samples continue it.
 
 The K samples of one prompt stand side by side in one row of the batch, behind the prompt's key-value cache. An
-attention mask lets each see the prompt and itself, and positions start after the prompt for each of them. The cache
-then grows by K tokens a step instead of being held K times. The same layout serves sampling (one token a step) and the
-differentiable log-probabilities of the update (all tokens at once).
+attention mask lets each see the prompt and itself, and positions start after the prompt for each of them. The cache has
+room for all that will come from the start, and grows by K tokens a step instead of being held K times. When many
+samples have ended, they leave the batch.
 
 Models that cannot take such a mask (sliding windows, positions derived from the mask) are run plainly, one row for
 each sample: ``share_prompt=False``.
 
-Axes: P prompts, K samples per prompt, N = P·K samples (prompt by prompt), S prompt tokens, T reflection tokens,
-V vocabulary, D hidden size. Prompts are padded on the left, reflections on the right.
+Axes: see :mod:`retro_gym_agents.samples`; V vocabulary, R the samples that still run, C cached columns.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-__all__ = ["Draws", "Prompts", "Samples", "Sampling", "Scores", "can_share_prompt", "draw", "score"]
+from retro_gym_agents.samples import Draws, Prompts, Sampling
 
+__all__ = ["attention_dtype", "draw", "read_prompts"]
 
-@dataclasses.dataclass(frozen=True)
-class Prompts:
-    """A batch of tokenised prompts, padded on the left."""
-
-    ids_PS: Tensor
-    mask_PS: Tensor
-    """True where a token stands, False where padding does."""
-
-    @classmethod
-    def from_rows(cls, rows: Sequence[Sequence[int]], pad_id: int, device: torch.device | str) -> Prompts:
-        """Pads token lists on the left to the length of the longest."""
-        width = max(map(len, rows))
-        ids = [[pad_id] * (width - len(row)) + list(row) for row in rows]
-        mask = [[False] * (width - len(row)) + [True] * len(row) for row in rows]
-        return cls(torch.tensor(ids, device=device), torch.tensor(mask, device=device))
-
-    @property
-    def lengths(self) -> Tensor:
-        """Tokens of each prompt (P), without padding."""
-        return self.mask_PS.sum(-1)
-
-    def select(self, rows: Sequence[int]) -> Prompts:
-        """Some of the prompts, without columns that only hold padding."""
-        ids, mask = self.ids_PS[list(rows)], self.mask_PS[list(rows)]
-        first = int(mask.any(0).int().argmax())
-        return Prompts(ids[:, first:], mask[:, first:])
-
-    def repeat(self, times: int) -> Prompts:
-        """Every prompt several times in a row."""
-        return Prompts(self.ids_PS.repeat_interleave(times, 0), self.mask_PS.repeat_interleave(times, 0))
-
-
-@dataclasses.dataclass(frozen=True)
-class Sampling:
-    """How tokens are drawn. There is no top-k or top-p: the policy gradient needs the distribution that was sampled."""
-
-    temperature: float
-    max_new_tokens: int
-    end_ids: tuple[int, ...]
-    """Any of these ends a reflection."""
-    pad_id: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Draws:
-    """Token ids as they were sampled."""
-
-    tokens_NT: Tensor
-    mask_NT: Tensor
-    """True for every sampled token, the ending one included; False for what only fills the row."""
-    logprobs_NT: Tensor
-    """Under the temperature of sampling, float32; 0 where ``mask_NT`` is False."""
-    hidden_NTD: Tensor | None
-    """The last hidden state that each token was predicted from, when it was asked for."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Samples(Draws):
-    """Reflections with the prompts that they answer. Nothing in here is ever tokenised again."""
-
-    prompts: Prompts
-    texts: tuple[str, ...]
-    """The N reflections as text, without special tokens."""
-    num_samples: int
-    """K: rows ``i * K`` to ``(i + 1) * K - 1`` answer prompt i."""
-    temperature: float
-
-    @property
-    def num_prompts(self) -> int:
-        """P."""
-        return len(self.prompts.ids_PS)
-
-    @property
-    def num_tokens(self) -> int:
-        """How many tokens were sampled."""
-        return int(self.mask_NT.sum())
-
-    def rows_of(self, prompts: Sequence[int]) -> list[int]:
-        """The rows that answer some of the prompts."""
-        return [prompt * self.num_samples + sample for prompt in prompts for sample in range(self.num_samples)]
-
-    def select(self, prompts: Sequence[int]) -> Samples:
-        """The samples of some of the prompts, without columns that only hold padding."""
-        rows = self.rows_of(prompts)
-        width = max(1, int(self.mask_NT[rows].any(0).sum()))
-        return Samples(
-            self.tokens_NT[rows, :width],
-            self.mask_NT[rows, :width],
-            self.logprobs_NT[rows, :width],
-            None if self.hidden_NTD is None else self.hidden_NTD[rows, :width],
-            self.prompts.select(prompts),
-            tuple(self.texts[row] for row in rows),
-            self.num_samples,
-            self.temperature,
-        )
-
-    def parts(self, size: int | None) -> Iterator[tuple[list[int], Samples]]:
-        """Row numbers and samples of ``size`` prompts at a time; of all at once when it is None."""
-        size = size or self.num_prompts
-        for first in range(0, self.num_prompts, size):
-            prompts = range(first, min(first + size, self.num_prompts))
-            yield self.rows_of(prompts), self.select(prompts)
-
-
-@dataclasses.dataclass(frozen=True)
-class Scores:
-    """What the model now thinks of tokens that were sampled before."""
-
-    logprobs_NT: Tensor
-    """Under the temperature of sampling, float32, differentiable; 0 where the samples' mask is False."""
-    hidden_NTD: Tensor | None
-    """The last hidden state that each token is predicted from, when it was asked for."""
-
-
-class _Continuation:
-    """Prompts that a model has read, and K rows of tokens behind each of them."""
-
-    def __init__(self, model: Any, prompts: Prompts, num_samples: int, *, share_prompt: bool, hidden: bool) -> None:
-        self.model = model
-        self.num_samples = num_samples
-        self.share_prompt = share_prompt
-        self.hidden = hidden
-        self.prompts = prompts if share_prompt else prompts.repeat(num_samples)
-        self.positions = self.prompts.lengths  # of the next token of each row
-        self.cache: Any = None
-        self.mask = self.prompts.mask_PS  # of the cached columns, in the plain layout
-        self.bias: Tensor | None = None  # of the cached columns, in the shared layout: (P, K, columns)
-
-    def start(self) -> tuple[Tensor, Tensor | None]:
-        """Reads the prompts; returns logits (N, V) and hidden states (N, D) of the first token's prediction."""
-        mask = self.prompts.mask_PS
-        positions = (mask.long().cumsum(-1) - 1).clamp(min=0)
-        logits, hidden = self._forward(self.prompts.ids_PS, mask.long(), positions, keep=1)
-        if self.share_prompt:
-            blocked = torch.zeros(mask.shape, dtype=logits.dtype, device=mask.device)
-            blocked = blocked.masked_fill(~mask, torch.finfo(logits.dtype).min)
-            self.bias = blocked[:, None].expand(-1, self.num_samples, -1)
-            logits = logits.repeat_interleave(self.num_samples, 0)
-            hidden = None if hidden is None else hidden.repeat_interleave(self.num_samples, 0)
-        return logits[:, -1], None if hidden is None else hidden[:, -1]
-
-    def extend(self, tokens_Nt: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Appends t tokens to every row; returns logits (N, t, V) and hidden states (N, t, D) after each of them."""
-        rows, added = tokens_Nt.shape
-        positions = self.positions[:, None] + torch.arange(added, device=tokens_Nt.device)
-        self.positions = self.positions + added
-        if not self.share_prompt:
-            self.mask = torch.cat([self.mask, self.mask.new_ones(rows, added)], -1)
-            return self._forward(tokens_Nt, self.mask.long(), positions, keep=0)
-        prompts = len(self.prompts.ids_PS)
-        logits, hidden = self._forward(
-            tokens_Nt.reshape(prompts, self.num_samples * added),
-            self._shared_mask(added),
-            positions.repeat(1, self.num_samples),
-            keep=0,
-        )
-        return logits.view(rows, added, -1), None if hidden is None else hidden.view(rows, added, -1)
-
-    def _shared_mask(self, added: int) -> Tensor:
-        """The additive mask (P, 1, K·t, columns) of t more tokens in each sample; also extends the cached columns."""
-        if self.bias is None:
-            raise RuntimeError("start() comes first.")
-        samples = self.num_samples
-        prompts, _, columns = self.bias.shape
-        blocked = torch.finfo(self.bias.dtype).min
-        causal = torch.full((added, added), blocked, dtype=self.bias.dtype, device=self.bias.device).triu(1)
-        same = torch.eye(samples, dtype=torch.bool, device=self.bias.device)
-        new = torch.where(same[:, None, :, None], causal[None, :, None, :], blocked)  # (K, t, K, t)
-        old = self.bias[:, :, None].expand(-1, -1, added, -1).reshape(prompts, samples * added, columns)
-        new = new.reshape(1, samples * added, samples * added).expand(prompts, -1, -1)
-        own = torch.where(same[:, :, None], 0.0, blocked).to(self.bias.dtype).expand(-1, -1, added)  # (K, K, t)
-        self.bias = torch.cat([self.bias, own.reshape(1, samples, -1).expand(prompts, -1, -1)], -1)
-        return torch.cat([old, new], -1)[:, None]
-
-    def _forward(
-        self, ids: Tensor, attention_mask: Tensor, position_ids: Tensor, keep: int
-    ) -> tuple[Tensor, Tensor | None]:
-        out = self.model(
-            input_ids=ids,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            past_key_values=self.cache,
-            use_cache=True,
-            logits_to_keep=keep,  # 0 keeps all
-            output_hidden_states=self.hidden,
-        )
-        self.cache = out.past_key_values
-        return out.logits, out.hidden_states[-1] if self.hidden else None
+_CROWDED = 0.7  # the share of running samples below which the others are worth removing
 
 
 @torch.no_grad()
@@ -231,125 +42,225 @@ def draw(
     Args:
         model: a causal LM of transformers.
         prompts: P of them.
-        sampling: temperature, length limit and special tokens.
+        sampling: temperature, truncation, length limit and special tokens.
         num_samples: K.
         greedy: the likeliest token each time; the log-probabilities are still those under the temperature.
         seed: of a generator on the CPU, so that the same numbers are drawn whatever device the model is on.
         share_prompt: see the module's docstring.
         keep_hidden: whether the hidden states are returned as well.
     """
-    rows, limit = len(prompts.ids_PS) * num_samples, sampling.max_new_tokens
+    total, limit = len(prompts.ids_PS) * num_samples, sampling.max_new_tokens
     device = prompts.ids_PS.device
     generator = torch.Generator().manual_seed(seed)
-    uniform_TN = torch.rand((limit, rows), generator=generator, dtype=torch.float64).to(device)
+    uniform_TN = torch.rand((limit, total), generator=generator, dtype=torch.float64).to(device)
     end_ids = torch.tensor(sampling.end_ids, dtype=torch.long, device=device)
-    running_N = torch.ones(rows, dtype=torch.bool, device=device)
-    continuation = _Continuation(model, prompts, num_samples, share_prompt=share_prompt, hidden=keep_hidden)
-    logits_NV, hidden_ND = continuation.start()
-    tokens, masks, logprobs, hiddens = [], [], [], []
+    kind = _Shared if share_prompt else _Plain
+    continuation: _Continuation = kind(model, prompts, num_samples, limit, hidden=keep_hidden)
+    rows_R = torch.arange(total, device=device)
+    running_R = torch.ones(total, dtype=torch.bool, device=device)
+    tokens_NT = torch.full((total, limit), sampling.pad_id, device=device)
+    mask_NT = torch.zeros(total, limit, dtype=torch.bool, device=device)
+    logprobs_NT = torch.zeros(total, limit, device=device)
+    hidden_NTD: Tensor | None = None
+
+    logits_RV, hidden_RD = continuation.start()
     for step in range(limit):
-        logprobs_NV = torch.log_softmax(logits_NV.float() / sampling.temperature, -1)
-        token_N = logprobs_NV.argmax(-1) if greedy else _pick(logprobs_NV, uniform_TN[step])
-        logprob_N = logprobs_NV.gather(-1, token_N[:, None])[:, 0]
-        tokens.append(token_N.where(running_N, sampling.pad_id))
-        masks.append(running_N)
-        logprobs.append(logprob_N.where(running_N, 0.0))
-        if hidden_ND is not None:
-            hiddens.append(hidden_ND)
-        running_N = running_N & ~torch.isin(token_N, end_ids)
-        if step + 1 == limit or not running_N.any():
+        token_R, logprob_R = _next(logits_RV, sampling, None if greedy else uniform_TN[step, rows_R])
+        tokens_NT[rows_R, step] = token_R.where(running_R, sampling.pad_id)
+        logprobs_NT[rows_R, step] = logprob_R.where(running_R, 0.0)
+        mask_NT[rows_R, step] = running_R
+        if hidden_RD is not None:
+            if hidden_NTD is None:
+                hidden_NTD = hidden_RD.new_zeros(total, limit, hidden_RD.shape[-1])
+            hidden_NTD[rows_R, step] = hidden_RD.where(running_R[:, None], 0.0)
+        running_R = running_R & ~torch.isin(token_R, end_ids)
+        count = int(running_R.sum())
+        if step + 1 == limit or not count:
             break
-        logits_NtV, hidden_NtD = continuation.extend(tokens[-1][:, None])
-        logits_NV, hidden_ND = logits_NtV[:, 0], None if hidden_NtD is None else hidden_NtD[:, 0]
-    hidden_NTD = torch.stack(hiddens, 1) if hiddens else None
-    return Draws(torch.stack(tokens, 1), torch.stack(masks, 1), torch.stack(logprobs, 1), hidden_NTD)
+        if count < _CROWDED * len(running_R):
+            kept_R = continuation.drop(running_R)
+            rows_R, running_R, token_R = rows_R[kept_R], running_R[kept_R], token_R[kept_R]
+        logits_RV, hidden_RD = continuation.extend(token_R)
+    width = step + 1
+    return Draws(
+        tokens_NT[:, :width],
+        mask_NT[:, :width],
+        logprobs_NT[:, :width],
+        None if hidden_NTD is None else hidden_NTD[:, :width],
+    )
 
 
-def _pick(logprobs_NV: Tensor, uniform_N: Tensor) -> Tensor:
-    """The token at which the cumulative distribution passes a uniform number: one draw per row and step."""
-    cumulative_NV = logprobs_NV.double().exp().cumsum(-1)
-    threshold_N1 = uniform_N[:, None] * cumulative_NV[:, -1:]
-    return torch.searchsorted(cumulative_NV, threshold_N1, right=True)[:, 0].clamp(max=logprobs_NV.shape[-1] - 1)
+def _next(logits_RV: Tensor, sampling: Sampling, uniform_R: Tensor | None) -> tuple[Tensor, Tensor]:
+    """One token for each row and its log-probability under the temperature; the likeliest one without numbers."""
+    scaled_RV = logits_RV.float() / sampling.temperature
+    norm_R1 = scaled_RV.logsumexp(-1, keepdim=True)
+    if uniform_R is None:
+        token_R = scaled_RV.argmax(-1)
+    else:
+        weights_RV = torch.exp(scaled_RV - norm_R1)
+        token_R = _pick(_truncated(weights_RV, sampling), uniform_R)
+    return token_R, (scaled_RV.gather(-1, token_R[:, None]) - norm_R1)[:, 0]
 
 
-def score(
-    model: Any,
-    prompts: Prompts,
-    tokens_NT: Tensor,
-    mask_NT: Tensor,
-    *,
-    temperature: float,
-    num_samples: int = 1,
-    share_prompt: bool = True,
-    keep_hidden: bool = False,
-) -> Scores:
-    """The log-probabilities of given tokens, differentiable in the model's weights.
+def _truncated(weights_RV: Tensor, sampling: Sampling) -> Tensor:
+    """The weights with those of unlikely tokens at 0, by top-k first and then top-p, as ``generate`` does it."""
+    if sampling.top_k:
+        least_R1 = weights_RV.topk(min(sampling.top_k, weights_RV.shape[-1]), -1).values[:, -1:]
+        weights_RV = weights_RV.where(weights_RV >= least_R1, 0.0)
+    if sampling.top_p < 1.0:
+        sorted_RV, order_RV = weights_RV.sort(-1, descending=True)
+        before_RV = sorted_RV.cumsum(-1) - sorted_RV  # what likelier tokens have together
+        outside_RV = before_RV >= sampling.top_p * sorted_RV.sum(-1, keepdim=True)
+        weights_RV = weights_RV.masked_fill(outside_RV.scatter(-1, order_RV, outside_RV), 0.0)
+    return weights_RV
+
+
+def _pick(weights_RV: Tensor, uniform_R: Tensor) -> Tensor:
+    """The token at which the cumulative weights pass a uniform number: one draw per row."""
+    cumulative_RV = weights_RV.cumsum(-1, dtype=torch.float64)
+    threshold_R1 = uniform_R[:, None] * cumulative_RV[:, -1:]
+    return torch.searchsorted(cumulative_RV, threshold_R1, right=True)[:, 0].clamp(max=weights_RV.shape[-1] - 1)
+
+
+class _Continuation(Protocol):
+    """Prompts that a model has read, and rows of tokens behind each of them."""
+
+    def start(self) -> tuple[Tensor, Tensor | None]:
+        """Reads the prompts; returns logits (R, V) and hidden states (R, D) of the first token's prediction."""
+        ...
+
+    def extend(self, token_R: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Appends a token to every row; returns logits (R, V) and hidden states (R, D) after it."""
+        ...
+
+    def drop(self, running_R: Tensor) -> Tensor:
+        """Removes rows that have ended, as far as the layout allows; returns the numbers of those that are left."""
+        ...
+
+
+class _Plain:
+    """A row of the batch for each sample."""
+
+    def __init__(self, model: Any, prompts: Prompts, samples: int, limit: int, *, hidden: bool) -> None:
+        self._model, self._prompts, self._samples, self._hidden = model, prompts, samples, hidden
+        self._cache: Any = None
+
+    def start(self) -> tuple[Tensor, Tensor | None]:
+        out = read_prompts(self._model, self._prompts, None, hidden=self._hidden)
+        self._cache = out.past_key_values
+        self._mask = self._prompts.mask_PS.long().repeat_interleave(self._samples, 0)
+        self._positions = self._prompts.lengths.repeat_interleave(self._samples)
+        self._cache.batch_repeat_interleave(self._samples)
+        return _last(out, self._samples, self._hidden)
+
+    def extend(self, token_R: Tensor) -> tuple[Tensor, Tensor | None]:
+        self._mask = torch.cat([self._mask, self._mask.new_ones(len(self._mask), 1)], -1)
+        out = self._model(
+            input_ids=token_R[:, None],
+            attention_mask=self._mask,
+            position_ids=self._positions[:, None],
+            past_key_values=self._cache,
+            use_cache=True,
+            output_hidden_states=self._hidden,
+        )
+        self._positions = self._positions + 1
+        return _last(out, 1, self._hidden)
+
+    def drop(self, running_R: Tensor) -> Tensor:
+        kept_R = running_R.nonzero()[:, 0]
+        self._cache.batch_select_indices(kept_R)
+        self._mask, self._positions = self._mask[kept_R], self._positions[kept_R]
+        return kept_R
+
+
+class _Shared:
+    """A row of the batch for each prompt; its samples stand side by side behind it."""
+
+    def __init__(self, model: Any, prompts: Prompts, samples: int, limit: int, *, hidden: bool) -> None:
+        self._model, self._prompts, self._samples, self._hidden = model, prompts, samples, hidden
+        self._limit = limit  # of tokens in a sample
+        self._steps = 0
+        self._positions = prompts.lengths
+        self._mask_P1KC = self._whole_mask()
+
+    def start(self) -> tuple[Tensor, Tensor | None]:
+        from retro_gym_agents.cache import roomy_cache
+
+        self._cache = roomy_cache(self._model, (self._limit - 1) * self._samples)
+        out = read_prompts(self._model, self._prompts, self._cache, hidden=self._hidden)
+        return _last(out, self._samples, self._hidden)
+
+    def extend(self, token_R: Tensor) -> tuple[Tensor, Tensor | None]:
+        prompts, width = self._prompts.ids_PS.shape
+        self._steps += 1
+        out = self._model(
+            input_ids=token_R.view(prompts, self._samples),
+            attention_mask=self._mask_P1KC[..., : width + self._steps * self._samples],
+            position_ids=(self._positions + self._steps - 1)[:, None].expand(-1, self._samples),
+            past_key_values=self._cache,
+            use_cache=True,
+            output_hidden_states=self._hidden,
+        )
+        logits_RV = out.logits.reshape(len(token_R), -1)
+        return logits_RV, out.hidden_states[-1].reshape(len(token_R), -1) if self._hidden else None
+
+    def drop(self, running_R: Tensor) -> Tensor:
+        """Keeps the prompts with a running sample, and of each as many samples as the one with most has left."""
+        running_PK = running_R.view(-1, self._samples)
+        kept_P = running_PK.any(-1).nonzero()[:, 0]
+        samples = int(running_PK.sum(-1).max())
+        order_PK = running_PK[kept_P].int().argsort(dim=-1, descending=True, stable=True)[:, :samples]
+        kept_PK, _ = order_PK.sort(-1)
+        rows_R = (kept_P[:, None] * self._samples + kept_PK).flatten()
+        width = self._prompts.ids_PS.shape[1]
+        steps_T1 = torch.arange(self._steps, device=running_R.device)[:, None]
+        own_PC = width + (steps_T1 * self._samples + kept_PK[:, None]).flatten(1)
+        prompt_PS = torch.arange(width, device=running_R.device).expand(len(kept_P), -1)
+        columns_PC = torch.cat([prompt_PS, own_PC], -1)
+        for layer in self._cache.layers:
+            layer.keep(kept_P, columns_PC, (self._limit - 1 - self._steps) * samples)
+        self._prompts = Prompts(self._prompts.ids_PS[kept_P], self._prompts.mask_PS[kept_P])
+        self._positions, self._samples = self._positions[kept_P], samples
+        self._mask_P1KC = self._whole_mask()
+        return rows_R
+
+    def _whole_mask(self) -> Tensor:
+        """What each sample sees of the prompt and of all columns that are to come: additive."""
+        dtype, device = attention_dtype(self._model), self._prompts.ids_PS.device
+        sees_P1S = self._prompts.mask_PS[:, None].expand(-1, self._samples, -1)
+        own_KK = torch.eye(self._samples, dtype=torch.bool, device=device).repeat(1, self._limit)
+        sees_PKC = torch.cat([sees_P1S, own_KK.expand(len(sees_P1S), -1, -1)], -1)
+        return torch.zeros((), dtype=dtype, device=device).where(sees_PKC, torch.finfo(dtype).min)[:, None]
+
+
+def attention_dtype(model: Any) -> torch.dtype:
+    """The type that a model's attention computes in, and so that of its masks: autocast's where that is on."""
+    kind = model.device.type
+    dtype: torch.dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else model.dtype
+    return dtype
+
+
+def read_prompts(model: Any, prompts: Prompts, cache: Any, *, hidden: bool) -> Any:
+    """A forward pass over the prompts; logits of the last token alone.
 
     Args:
         model: a causal LM of transformers.
         prompts: P of them.
-        tokens_NT: K rows for each prompt.
-        mask_NT: which of the tokens count.
-        temperature: what the tokens were sampled under.
-        num_samples: K.
-        share_prompt: see the module's docstring; False is one plain forward pass without a cache.
-        keep_hidden: whether the hidden states are returned as well.
+        cache: what it fills; None for the model's own.
+        hidden: whether hidden states are returned.
     """
-    if share_prompt:
-        continuation = _Continuation(model, prompts, num_samples, share_prompt=True, hidden=keep_hidden)
-        first_NV, first_ND = continuation.start()
-        logits_NTV, hidden_NTD = first_NV[:, None], None if first_ND is None else first_ND[:, None]
-        if tokens_NT.shape[1] > 1:  # the last token predicts nothing that is asked for
-            rest_NtV, rest_NtD = continuation.extend(tokens_NT[:, :-1])
-            logits_NTV = torch.cat([logits_NTV, rest_NtV], 1)
-            hidden_NTD = None if rest_NtD is None or hidden_NTD is None else torch.cat([hidden_NTD, rest_NtD], 1)
-    else:
-        logits_NTV, hidden_NTD = _plain_logits(model, prompts.repeat(num_samples), tokens_NT, mask_NT, keep_hidden)
-    scaled_NTV = logits_NTV.float() / temperature
-    logprobs_NT = scaled_NTV.gather(-1, tokens_NT[..., None])[..., 0] - scaled_NTV.logsumexp(-1)
-    return Scores(logprobs_NT.where(mask_NT, 0.0), hidden_NTD)
-
-
-def _plain_logits(
-    model: Any, prompts: Prompts, tokens_NT: Tensor, mask_NT: Tensor, keep_hidden: bool
-) -> tuple[Tensor, Tensor | None]:
-    """Logits (N, T, V) and hidden states (N, T, D) by one forward pass over whole rows."""
-    width = tokens_NT.shape[1]
-    mask = torch.cat([prompts.mask_PS, mask_NT], -1).long()
-    out = model(
-        input_ids=torch.cat([prompts.ids_PS, tokens_NT], -1),
-        attention_mask=mask,
-        position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
-        use_cache=False,
-        logits_to_keep=width + 1,
-        output_hidden_states=keep_hidden,
+    return model(
+        input_ids=prompts.ids_PS,
+        attention_mask=prompts.mask_PS.long(),
+        position_ids=(prompts.mask_PS.long().cumsum(-1) - 1).clamp(min=0),
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+        output_hidden_states=hidden,
     )
-    hidden_NTD = out.hidden_states[-1][:, -width - 1 : -1] if keep_hidden else None
-    return out.logits[:, :-1], hidden_NTD
 
 
-@torch.no_grad()
-def can_share_prompt(model: Any) -> bool:
-    """Whether the shared layout gives this model the same log-probabilities as plain rows do.
-
-    Sliding windows are refused by the configuration, since they show on long texts only; everything else is tried out
-    on a few tokens.
-    """
-    config = model.config.get_text_config()
-    layers = getattr(config, "layer_types", None)
-    if any(layer != "full_attention" for layer in layers or ()):
-        return False
-    if layers is None and getattr(config, "sliding_window", None) is not None:
-        return False
-    device = model.get_input_embeddings().weight.device
-    some = [1 + (7 * i) % (config.vocab_size - 1) for i in range(14)]
-    prompts = Prompts.from_rows([some[:5], some[5:8]], 0, device)
-    tokens_NT = torch.tensor(some[2:14], device=device).view(4, 3)
-    mask_NT = torch.ones_like(tokens_NT, dtype=torch.bool)
-    plain = score(model, prompts, tokens_NT, mask_NT, temperature=1.0, num_samples=2, share_prompt=False)
-    try:
-        shared = score(model, prompts, tokens_NT, mask_NT, temperature=1.0, num_samples=2)
-    except (RuntimeError, TypeError, ValueError, AttributeError):  # the model refuses the mask: no bug of ours
-        return False
-    tolerance = 1e-3 if model.dtype == torch.float32 else 5e-2
-    return bool(torch.allclose(plain.logprobs_NT, shared.logprobs_NT, rtol=tolerance, atol=tolerance))
+def _last(out: Any, samples: int, hidden: bool) -> tuple[Tensor, Tensor | None]:
+    """Logits and hidden states at the last column, for every sample."""
+    logits_RV = out.logits[:, -1].repeat_interleave(samples, 0)
+    return logits_RV, out.hidden_states[-1][:, -1].repeat_interleave(samples, 0) if hidden else None

@@ -88,6 +88,8 @@ class TrainingRun:
             dtype=config.dtype,
             temperature=config.temperature,
             max_new_tokens=config.max_new_tokens,
+            autocast=config.autocast,
+            gradient_checkpointing=config.gradient_checkpointing,
             seed=config.seed,
         )
         self.reflector.freeze_reference()

@@ -1,7 +1,10 @@
 """The main job, for real: the tiny reflector learns on built-in training tasks and is judged on test tasks."""
 
+import json
+
 import pytest
 
+from benchmarks import specialists
 from retro_gym_agents.evaluation import EvaluationConfig, compare, evaluate_all
 from retro_gym_agents.policies import make_policy
 from retro_gym_agents.reflector import Reflector
@@ -48,10 +51,31 @@ def test_reflections_get_better_over_three_seeds_and_the_control_does_not(tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_the_shipped_reflector_writes_well_and_copies_names():
-    quality = measure(Reflector.load("tiny", lora=None), "RetroHotpotQA-v0", split="test", num_tasks=500, seed=1)
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("env_id", [*specialists.ENVS, specialists.MIX])
+def test_the_shipped_reflector_writes_well_and_copies_names(env_id):
+    quality = measure(Reflector.load("tiny", lora=None), env_id, split="test", num_tasks=500, seed=1)
+    print(f"{env_id}: {quality}")
     assert quality.well_formed_greedy >= 0.98
     assert quality.grounded_greedy >= 0.97
     assert quality.well_formed_sampled >= 0.97
     assert quality.grounded_sampled >= 0.90
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3_600)
+def test_every_environment_is_learned_and_one_reflector_learns_them_all(tmp_path):
+    config = specialists.Config(output=tmp_path)
+    specialists.main(config)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    for env_id in specialists.ENVS:
+        row = summary[env_id]
+        assert 15 <= row["none"] <= 50
+        assert row["vague"] == pytest.approx(row["none"], abs=5)
+        assert row["oracle"] >= 85
+        assert row["specialist_gain"] >= 20
+        assert row["gain_share"] >= 0.8
+    for env_id in (*specialists.ENVS, specialists.MIX):
+        rows = (tmp_path / env_id / "metrics.jsonl").read_text().splitlines()
+        assert json.loads((tmp_path / env_id / "config.json").read_text())["max_minutes"] <= 6
+        assert len(rows) > 50, "a run that ends too soon says nothing"

@@ -59,15 +59,16 @@ def gradient(reflector, rollout, settings):
     return metrics, torch.cat([weight.grad.flatten() for weight in reflector.trainable.values()])
 
 
-def test_fewer_prompts_at_a_time_give_the_same_gradient(small_model, tmp_path):
+@pytest.mark.parametrize("limit", [{"micro_prompts": 2}, {"micro_tokens": 100}])
+def test_fewer_prompts_at_a_time_give_the_same_gradient(small_model, tmp_path, limit):
     reflector = Reflector.load(small_model)
     reflector.freeze_reference()
     envs = make_envs("RetroIdentity-v0", {"max_reflections": 2}, actor="scripted", num=5, records=None)
     rollout = collect(envs, reflector, seed=0, update=1, num_samples=3)
     assert len(rollout.rounds) == 2
     whole, parts = (
-        gradient(reflector, rollout, config(small_model, tmp_path, group_size=3, max_grad_norm=1e9, micro_prompts=size))
-        for size in (None, 2)
+        gradient(reflector, rollout, config(small_model, tmp_path, group_size=3, max_grad_norm=1e9, **limits))
+        for limits in ({}, limit)
     )
     assert whole[0] == pytest.approx(parts[0], rel=1e-4, abs=1e-6)
     torch.testing.assert_close(whole[1], parts[1], rtol=1e-4, atol=1e-6)

@@ -31,9 +31,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import retro_gym  # noqa: F401 - registers the environments
 from retro_gym.env import RetroEnv
 from retro_gym.seeding import derive_seed
-from retro_gym_agents.packing import block_mask, pack, unpack
+from retro_gym_agents.packing import pack
 from retro_gym_agents.reflector import Reflector
-from retro_gym_agents.sampler import Prompts
+from retro_gym_agents.samples import Prompts
 from retro_gym_agents.tiny.model import TinyShape, make_model
 from retro_gym_agents.tiny.quality import measure
 from retro_gym_agents.tiny.tokenizer import build_tokenizer
@@ -253,29 +253,31 @@ def _loss(
     of their tokens is enough for that.
     """
     bos, eos, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
-    samples = len(lessons[0].reflections)
     prompts = Prompts.from_rows([[bos, *tokenizer(lesson.observation)["input_ids"]] for lesson in lessons], pad, "cpu")
     rows = [[*tokenizer(f" {text}")["input_ids"], eos] for lesson in lessons for text in lesson.reflections]
     width = max(map(len, rows))
     tokens_NT = torch.tensor([row + [pad] * (width - len(row)) for row in rows])
     mask_NT = torch.tensor([[True] * len(row) + [False] * (width - len(row)) for row in rows])
 
-    ids_PL, positions_PL = pack(prompts.ids_PS, prompts.mask_PS, tokens_NT)
-    columns = prompts.ids_PS.shape[1]
-    some = (torch.rand(columns - 1, generator=generator) < config.prompt_share).nonzero()[:, 0]
-    logits_PLV = model(
-        ids_PL,
-        attention_mask=block_mask(prompts.mask_PS, samples, width, model.dtype),
-        position_ids=positions_PL,
-        logits_to_keep=torch.cat([some, torch.arange(columns - 1, ids_PL.shape[1])]),
+    packed = pack(prompts, tokens_NT, mask_NT)
+    last, total = packed.prompt_width - 1, packed.ids_PL.shape[1]
+    some = (torch.rand(last, generator=generator) < config.prompt_share).nonzero()[:, 0]
+    logits_PCV = model(
+        packed.ids_PL,
+        attention_mask=packed.mask(model.dtype),
+        position_ids=packed.positions_PL,
+        logits_to_keep=torch.cat([some, torch.arange(last, total)]),
     ).logits
-    logits_NTV = unpack(logits_PLV, len(some) + 1, samples)
-    loss = functional.cross_entropy(logits_NTV[mask_NT], tokens_NT[mask_NT])
-    known_Ps = prompts.mask_PS[:, some]
-    prompt_loss = functional.cross_entropy(
-        logits_PLV[:, : len(some)][known_Ps], prompts.ids_PS[:, some + 1][known_Ps], reduction="sum"
+    prompt_PCV, first_PV, rest_PMV = logits_PCV.tensor_split([len(some), len(some) + 1], 1)
+    first_PKV = first_PV.expand(-1, packed.first_PK.shape[1], -1)
+    told_PM = packed.group_PL[:, last + 1 :] > 0
+    loss = functional.cross_entropy(
+        torch.cat([first_PKV.flatten(0, 1), rest_PMV[told_PM]]),
+        torch.cat([packed.first_PK.flatten(), packed.targets_PM[told_PM]]),
     )
-    return loss, loss + config.prompt_weight * prompt_loss / max(1, int(known_Ps.sum()))
+    known_PC = prompts.mask_PS[:, some]
+    prompt_loss = functional.cross_entropy(prompt_PCV[known_PC], prompts.ids_PS[:, some + 1][known_PC], reduction="sum")
+    return loss, loss + config.prompt_weight * prompt_loss / max(1, int(known_PC.sum()))
 
 
 def _learning_rate(config: BuildConfig, step: int) -> float:

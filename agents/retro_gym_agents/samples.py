@@ -1,0 +1,141 @@
+"""What goes into sampling and what comes out of it: prompts, settings, and samples with the tokens that were drawn.
+
+Axes: P prompts, K samples per prompt, N = P·K samples (prompt by prompt), S prompt tokens, T reflection tokens, D
+hidden size. Prompts are padded on the left, reflections on the right.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+__all__ = ["Draws", "Prompts", "Samples", "Sampling"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Prompts:
+    """A batch of tokenised prompts, padded on the left."""
+
+    ids_PS: Tensor
+    mask_PS: Tensor
+    """True where a token stands, False where padding does."""
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[Sequence[int]], pad_id: int, device: torch.device | str) -> Prompts:
+        """Pads token lists on the left to the length of the longest."""
+        width = max(map(len, rows))
+        ids = [[pad_id] * (width - len(row)) + list(row) for row in rows]
+        mask = [[False] * (width - len(row)) + [True] * len(row) for row in rows]
+        return cls(torch.tensor(ids, device=device), torch.tensor(mask, device=device))
+
+    @property
+    def lengths(self) -> Tensor:
+        """Tokens of each prompt (P), without padding."""
+        return self.mask_PS.sum(-1)
+
+    def select(self, rows: Sequence[int]) -> Prompts:
+        """Some of the prompts, without columns that only hold padding."""
+        ids, mask = self.ids_PS[list(rows)], self.mask_PS[list(rows)]
+        first = int(mask.any(0).int().argmax())
+        return Prompts(ids[:, first:], mask[:, first:])
+
+    def repeat(self, times: int) -> Prompts:
+        """Every prompt several times in a row."""
+        return Prompts(self.ids_PS.repeat_interleave(times, 0), self.mask_PS.repeat_interleave(times, 0))
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampling:
+    """How tokens are drawn."""
+
+    temperature: float
+    max_new_tokens: int
+    end_ids: tuple[int, ...]
+    """Any of these ends a reflection."""
+    pad_id: int
+    top_k: int = 0
+    """Draws from this many likeliest tokens alone; 0 draws from all. Policy gradient needs all: log-probabilities are
+    those of the whole distribution."""
+    top_p: float = 1.0
+    """Draws from the likeliest tokens that together have this probability."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Draws:
+    """Token ids as they were sampled."""
+
+    tokens_NT: Tensor
+    mask_NT: Tensor
+    """True for every sampled token, the ending one included; False for what only fills the row."""
+    logprobs_NT: Tensor
+    """Under the temperature of sampling, float32; 0 where ``mask_NT`` is False."""
+    hidden_NTD: Tensor | None
+    """The last hidden state that each token was predicted from, when it was asked for; 0 where no token stands."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples(Draws):
+    """Reflections with the prompts that they answer. Nothing in here is ever tokenised again."""
+
+    prompts: Prompts
+    texts: tuple[str, ...]
+    """The N reflections as text, without special tokens."""
+    num_samples: int
+    """K: rows ``i * K`` to ``(i + 1) * K - 1`` answer prompt i."""
+    temperature: float
+
+    @property
+    def num_prompts(self) -> int:
+        """P."""
+        return len(self.prompts.ids_PS)
+
+    @property
+    def num_tokens(self) -> int:
+        """How many tokens were sampled."""
+        return int(self.mask_NT.sum())
+
+    def rows_of(self, prompts: Sequence[int]) -> list[int]:
+        """The rows that answer some of the prompts."""
+        return [prompt * self.num_samples + sample for prompt in prompts for sample in range(self.num_samples)]
+
+    def select(self, prompts: Sequence[int]) -> Samples:
+        """The samples of some of the prompts, without columns that only hold padding."""
+        rows = self.rows_of(prompts)
+        width = max(1, int(self.mask_NT[rows].any(0).sum()))
+        return Samples(
+            self.tokens_NT[rows, :width],
+            self.mask_NT[rows, :width],
+            self.logprobs_NT[rows, :width],
+            None if self.hidden_NTD is None else self.hidden_NTD[rows, :width],
+            self.prompts.select(prompts),
+            tuple(self.texts[row] for row in rows),
+            self.num_samples,
+            self.temperature,
+        )
+
+    def batches(self, prompts: Sequence[int], size: int | None, tokens: int | None) -> list[list[int]]:
+        """The prompts in groups that fit into a forward pass; of like length, where tokens are limited.
+
+        Args:
+            prompts: their numbers.
+            size: how many there may be in a group; None for any number.
+            tokens: how many tokens there may be in a group, padding included; None for any number. A prompt that has
+                more with its samples alone is a group by itself.
+        """
+        lengths_P = self.prompts.lengths + (self.mask_NT.reshape(self.num_prompts, -1).sum(-1) - self.num_samples)
+        lengths = lengths_P.tolist()
+        groups: list[list[int]] = []
+        for prompt in prompts if tokens is None else sorted(prompts, key=lambda prompt: lengths[prompt]):
+            full = not groups or (size is not None and len(groups[-1]) >= size)
+            if full or (tokens is not None and (len(groups[-1]) + 1) * lengths[prompt] > tokens):
+                groups.append([])
+            groups[-1].append(prompt)
+        return groups
+
+    def parts(self, size: int | None, tokens: int | None = None) -> Iterator[tuple[list[int], Samples]]:
+        """Row numbers and samples of the groups that :meth:`batches` makes of all prompts."""
+        for group in self.batches(range(self.num_prompts), size, tokens):
+            yield self.rows_of(group), self.select(group)

@@ -1,0 +1,133 @@
+"""Four environments: a reflector trained on each, and one trained on all of them.
+
+    python benchmarks/specialists.py --output runs/specialists
+
+Trains five reflectors (a few minutes each, on training tasks), judges them on held-out test tasks of all four
+environments beside the baselines, and prints a table for each. The last table sets the gain of the reflector that was
+trained on RetroMix-v0 against that of each specialist.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import torch
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+import retro_gym  # noqa: F401 - registers the environments
+from retro_gym_agents.evaluation import Evaluation, EvaluationConfig, compare, evaluate_all
+from retro_gym_agents.policies import make_policy
+from retro_gym_agents.reinforce import ReinforceConfig, train
+from retro_gym_agents.report import print_tables, write_json
+
+ENVS = ("RetroHotpotQA-v0", "RetroALFWorld-v0", "RetroWebShop-v0", "RetroInterCodeSQL-v0")
+MIX = "RetroMix-v0"
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """How long is trained and what is judged."""
+
+    output: Path = Path("runs/specialists")
+    """Folder of the runs and of the figures. What is there already is not made again."""
+    envs: tuple[str, ...] = ENVS
+    """Environments with a specialist each."""
+    updates: int = 250
+    """Of each run, unless its minutes are over before."""
+    minutes: float = 5.8
+    """Of each run."""
+    decay_updates: int = 150
+    """Over the last so many updates the learning rate falls."""
+    num_tasks: int = 200
+    """Test tasks of each environment."""
+    seed: int = 0
+    """Of runs and evaluations."""
+    threads: int = 2
+    """Of torch."""
+    reflector: str = "tiny"
+    """What is trained: ``tiny``, a folder or a hub name."""
+
+
+def main(config: Config) -> None:
+    """Trains, judges and prints."""
+    torch.set_num_threads(config.threads)
+    console = Console()
+    for env_id in (*config.envs, MIX):
+        learn(env_id, config, console)
+    judged = {env_id: judge(env_id, config, console) for env_id in config.envs}
+    summary = compared(judged)
+    console.print(summary_table(summary))
+    (config.output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+
+
+def learn(env_id: str, config: Config, console: Console) -> None:
+    """A run of REINFORCE on an environment's training tasks."""
+    started = time.perf_counter()
+    result = train(
+        ReinforceConfig(
+            output=config.output / env_id,
+            env_id=env_id,
+            env_kwargs={"max_reflections": 1},
+            reflector=config.reflector,
+            seed=config.seed,
+            updates=config.updates,
+            max_minutes=config.minutes,
+            decay_updates=config.decay_updates,
+            validate_every=10,
+            resume=True,
+        )
+    )
+    seconds = time.perf_counter() - started
+    console.print(f"{env_id}: {result.updates} updates, {result.seconds:.0f} s of training, {seconds:.0f} s in all")
+
+
+def judge(env_id: str, config: Config, console: Console) -> list[Evaluation]:
+    """All reflectors on an environment's test tasks; the specialist and the generalist stand before the oracle."""
+    setting = EvaluationConfig(env_id, split="test", num_tasks=config.num_tasks, trials=1, seed=config.seed)
+    learned = [str(config.output / env_id), str(config.output / MIX)]
+    names = ["none", "vague", config.reflector, *learned, "oracle"]
+    evaluations = evaluate_all(setting, [make_policy(name) for name in names])
+    print_tables(evaluations, console)
+    write_json(evaluations, config.output / f"{env_id}.json")
+    return evaluations
+
+
+def compared(judged: dict[str, list[Evaluation]]) -> dict[str, dict[str, float]]:
+    """The figures at trial 1, in percent, and the generalist's share of the specialist's gain."""
+    rows = {}
+    for env_id, (none, vague, untrained, specialist, generalist, oracle) in judged.items():
+        row = {
+            name: 100 * one.success_at_trial()[1].mean
+            for name, one in (
+                ("none", none),
+                ("vague", vague),
+                ("untrained", untrained),
+                ("specialist", specialist),
+                ("generalist", generalist),
+                ("oracle", oracle),
+            )
+        }
+        row["specialist_gain"] = 100 * compare(specialist, untrained)[1].mean
+        row["generalist_gain"] = 100 * compare(generalist, untrained)[1].mean
+        row["gain_share"] = row["generalist_gain"] / row["specialist_gain"] if row["specialist_gain"] else float("nan")
+        rows[env_id] = row
+    return rows
+
+
+def summary_table(summary: dict[str, dict[str, float]]) -> Table:
+    """The figures side by side."""
+    columns = ("none", "vague", "untrained", "specialist", "generalist", "oracle")
+    table = Table("success at trial 1, %", *columns, "gain of the specialist", "of the generalist", "share")
+    for env_id, row in summary.items():
+        gains = (f"{row['specialist_gain']:+.1f}", f"{row['generalist_gain']:+.1f}", f"{row['gain_share']:.0%}")
+        table.add_row(env_id, *(f"{row[name]:.1f}" for name in columns), *gains)
+    return table
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config, description=__doc__))
