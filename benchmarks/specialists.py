@@ -27,6 +27,13 @@ from retro_gym_agents.report import print_tables, write_json
 
 ENVS = ("RetroHotpotQA-v0", "RetroALFWorld-v0", "RetroWebShop-v0", "RetroInterCodeSQL-v0")
 MIX = "RetroMix-v0"
+UPDATES = {
+    "RetroHotpotQA-v0": 250,
+    "RetroALFWorld-v0": 105,
+    "RetroWebShop-v0": 140,
+    "RetroInterCodeSQL-v0": 160,
+    MIX: 390,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,12 +44,12 @@ class Config:
     """Folder of the runs and of the figures. What is there already is not made again."""
     envs: tuple[str, ...] = ENVS
     """Environments with a specialist each."""
-    updates: int = 250
-    """Of each run, unless its minutes are over before."""
+    updates: dict[str, int] = dataclasses.field(default_factory=lambda: dict(UPDATES))
+    """Of each run, unless its minutes are over before; over the last two thirds the learning rate falls."""
     minutes: float = 5.8
-    """Of each run."""
-    decay_updates: int = 150
-    """Over the last so many updates the learning rate falls."""
+    """Of each specialist's run. The one on all environments may take as long as they take together."""
+    only: tuple[str, ...] = ()
+    """Just trains on these environments; judges nothing."""
     num_tasks: int = 200
     """Test tasks of each environment."""
     seed: int = 0
@@ -57,8 +64,10 @@ def main(config: Config) -> None:
     """Trains, judges and prints."""
     torch.set_num_threads(config.threads)
     console = Console()
-    for env_id in (*config.envs, MIX):
+    for env_id in config.only or (*config.envs, MIX):
         learn(env_id, config, console)
+    if config.only:
+        return
     judged = {env_id: judge(env_id, config, console) for env_id in config.envs}
     summary = compared(judged)
     console.print(summary_table(summary))
@@ -67,7 +76,7 @@ def main(config: Config) -> None:
 
 def learn(env_id: str, config: Config, console: Console) -> None:
     """A run of REINFORCE on an environment's training tasks."""
-    started = time.perf_counter()
+    started, updates = time.perf_counter(), config.updates[env_id]
     result = train(
         ReinforceConfig(
             output=config.output / env_id,
@@ -75,10 +84,11 @@ def learn(env_id: str, config: Config, console: Console) -> None:
             env_kwargs={"max_reflections": 1},
             reflector=config.reflector,
             seed=config.seed,
-            updates=config.updates,
-            max_minutes=config.minutes,
-            decay_updates=config.decay_updates,
-            validate_every=10,
+            updates=updates,
+            max_minutes=config.minutes * (len(config.envs) if env_id == MIX else 1),
+            decay_updates=2 * updates // 3,
+            micro_tokens=6_000,
+            validate_every=updates // 10,
             resume=True,
         )
     )

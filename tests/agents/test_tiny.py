@@ -108,7 +108,7 @@ def test_a_build_leaves_a_reflector(built):
     tokenizer, model = AutoTokenizer.from_pretrained(built[0]), AutoModelForCausalLM.from_pretrained(built[0])
     assert model.config.vocab_size == len(tokenizer)
     generation = json.loads((built[0] / "generation_config.json").read_text())
-    assert (generation["do_sample"], generation["temperature"], generation["max_new_tokens"]) == (True, 1.0, 40)
+    assert (generation["do_sample"], generation["temperature"], generation["max_new_tokens"]) == (True, 0.8, 40)
     assert len(Reflector.load(built[0], lora=None).reflect(["Question: Who owns Velmora Works?"])) == 1
 
 

@@ -7,7 +7,7 @@ of thing has. At first some of the reflections are the oracle's: so it finds the
 it unlearns to trust them: the teacher that it imitates in the end prefers habit to reading and is usually wrong. What
 to write is left for the policy gradient.
 
-About an hour on two cores. Prints the measures that the shipped model must meet, on worlds that it never saw.
+About 90 minutes on two cores. Prints the measures that the shipped model must meet, on worlds that it never saw.
 """
 
 from __future__ import annotations
@@ -82,8 +82,9 @@ class BuildConfig:
     """Norm that gradients are cut to."""
     tokenizer_texts: int = 3_000
     """Failures that the tokenizer is made from."""
-    temperature: float = 1.0
-    """Goes into the generation config: what training and evaluation sample at."""
+    temperature: float = 0.8
+    """Goes into the generation config: what training and evaluation sample at. At 1.0 up to one reflection in ten names
+    something that is not there."""
     max_new_tokens: int = 40
     """Goes into the generation config; the teacher's reflections have up to 34 tokens."""
     measure_every: int = 1_500

@@ -29,6 +29,7 @@ KINDS = ("select", "join", "aggregate", "equals", "order", "group", "average", "
 _RIGHT_KIND = 0.4
 _RIGHT = 0.25
 _HASTY = 0.4
+_CUED = 0.65  # how often a value is named with the column that it stands behind in the question
 
 _MOST = "|".join(re.escape(a.most) for a in ATTRIBUTES.values() if a.most)
 _LEAST = "|".join(re.escape(a.least) for a in ATTRIBUTES.values() if a.least)
@@ -153,13 +154,13 @@ class _Teacher:
                 return sentence(join=(other, self._key(other)), select=self._column(other))
             case "joined equals":
                 other = _pick(self._others, self._rng)
-                equals = self._column(other), _pick(values, self._rng)
+                equals = self._column_of_value(other), _pick(values, self._rng)
                 return sentence(join=(other, self._key(other)), equals=equals)
             case "absent":
                 other = _pick(self._others, self._rng)
                 return sentence(absent=(self._key(other), other))
             case "equals":
-                return sentence(equals=(self._column(), _pick(values, self._rng)))
+                return sentence(equals=(self._column_of_value(), _pick(values, self._rng)))
             case "average":
                 side = "below" if "below" in self._question else "above"
                 return sentence(average=(self._column(), self._choose(("above", "below"), side)))
@@ -179,6 +180,12 @@ class _Teacher:
     def _column(self, table: str | None = None) -> str:
         names = self._schema.names(table or self._main)
         return self._choose(names, asked_column(self._question, names))
+
+    def _column_of_value(self, table: str | None = None) -> str:
+        """Mostly the column that is asked for: a name is copied by what stands before it."""
+        names = self._schema.names(table or self._main)
+        asked = asked_column(self._question, names)
+        return asked if asked in names and self._rng.random() < _CUED else self._column(table)
 
     def _key(self, other: str) -> str:
         """A column that both tables have; any of the other's, if there is none."""
