@@ -13,6 +13,7 @@ import numpy as np
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ConfigError, one_line
 from retro_gym.spaces import UnicodeText
+from retro_gym.task_env import TaskEnv
 from retro_gym.token_env import TokenEnv
 from retro_gym.tokens import Tokenizer, decode, encode_prompt
 
@@ -59,8 +60,9 @@ def token_text_equivalence(
 ) -> list[float]:
     """Checks that an environment seen by tokens is the same one: same seed, same tokens, same return.
 
-    Tokens are drawn at random. A copy of the text environment is given the text of the same tokens, by the same
-    reading of the tokenizer, and every reward, end, ``info`` and prompt is compared.
+    Half of the reflections are the oracle's, where there is one, so that something is paid; the others are random
+    tokens. A copy of the text environment is given the text of the same tokens, and every reward, end, ``info`` and
+    prompt is compared.
 
     Args:
         env: a RetroEnv, wrapped or not, whose token view is checked; or a ``TokenEnv``, which is checked as it is.
@@ -87,23 +89,36 @@ def _compare_views(view: TokenEnv, plain: gym.Env[str, str], tokenizer: Tokenize
     paid = 0.0
     while True:
         _compare(view, tokenizer, (text, text_info), (shown, info))
-        tokens: list[int] = []
-        ended = {"reward": 0.0, "terminated": False, "truncated": False}
-        while "reflection" not in info or not tokens:
-            _expect(not any(ended.values()), TOKENS_EQUAL_TEXT, (ended, "within a reflection"))
-            # Short words of a few tokens, or the length limit now and then: both ends of a reflection are met.
-            ends = sorted(view.codec.ends)
-            stop = ends and rng.random() < 4 / view.codec.max_new_tokens
-            tokens.append(int(rng.choice(ends)) if stop else int(rng.integers(view.codec.actions)))
-            shown, reward, terminated, truncated, info = view.step(tokens[-1])
-            ended = {"reward": float(reward), "terminated": terminated, "truncated": truncated}
-        text, text_reward, *text_ends, text_info = plain.step(decode(tokenizer, tokens))
-        expected = dict(zip(ended, (float(text_reward), *text_ends), strict=True))
+        tokens = _draw_tokens(view, tokenizer, rng)
+        for number, token in enumerate(tokens, start=1):
+            shown, *ended, info = view.step(token)
+            if number < len(tokens):
+                _expect(ended == [0.0, False, False] and not info, TOKENS_EQUAL_TEXT, (ended, info))
+        reflection = decode(tokenizer, tokens)
+        text, *expected, text_info = plain.step(reflection)
         _expect(ended == expected, TOKENS_EQUAL_TEXT, (ended, expected))
-        paid += expected["reward"]
-        if any(text_ends):
+        _expect(info.get("reflection") == reflection, TOKENS_EQUAL_TEXT, (info.get("reflection"), reflection))
+        paid += float(expected[0])
+        if expected[1] or expected[2]:
             _compare(view, tokenizer, (text, text_info), (shown, info))
             return paid
+
+
+def _draw_tokens(view: TokenEnv, tokenizer: Tokenizer, rng: np.random.Generator) -> list[int]:
+    """A reflection that ends by an end token, or by its length."""
+    ends, limit = sorted(view.codec.ends), view.codec.max_new_tokens
+    retro = view.unwrapped
+    assert isinstance(retro, RetroEnv)
+    tokens = rng.integers(view.codec.actions, size=limit).tolist()
+    if rng.random() < 0.5 and type(retro.task_env).oracle_reflection is not TaskEnv.oracle_reflection:
+        text = retro.task_env.oracle_reflection(retro.trajectory.task_id)
+        tokens = [*tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], *ends[:1]]
+    elif ends and rng.random() < 0.5:
+        tokens = [*tokens[: int(rng.integers(limit))], ends[0]]
+    first_end = next((i for i, token in enumerate(tokens) if token in ends), limit)
+    tokens = tokens[: min(first_end + 1, limit)]
+    # An oracle's text may be short and unended where there is no end token: the rest is filled up then.
+    return tokens if len(tokens) == limit or tokens[-1] in ends else (tokens + [tokens[-1]] * limit)[:limit]
 
 
 def _compare(view: TokenEnv, tokenizer: Tokenizer, plain: tuple[str, Any], seen: tuple[Any, Any]) -> None:

@@ -115,7 +115,8 @@ class TokenEnv(_TokenWrapper):
 
     ## Info
     At a reset and where a reflection ends: the text environment's ``info``, and ``reflection`` (its text, empty at a
-    reset), ``reflection_tokens`` (with the one that ended it), ``prompt_cut`` and ``prompt_tokens``. Between them: nothing.
+    reset), ``reflection_tokens`` (with the one that ended it), ``prompt_cut`` and ``prompt_tokens``. Between them:
+    nothing.
 
     ## Arguments
     Those below.

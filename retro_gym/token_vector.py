@@ -62,9 +62,7 @@ class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]
                 f"{one_line(env)}. Any other vector environment can be made of TokenEnvs."
             )
         ends = None if end_ids is None else tuple(end_ids)
-        self.codec = Codec(
-            tokenizer, max_prompt_tokens, max_new_tokens, padding_side, observation, vocab_size, ends
-        )
+        self.codec = Codec(tokenizer, max_prompt_tokens, max_new_tokens, padding_side, observation, vocab_size, ends)
         self.env = env
         self.num_envs = env.num_envs
         self.metadata = env.metadata
