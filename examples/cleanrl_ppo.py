@@ -2,9 +2,9 @@
 
     python examples/cleanrl_ppo.py --env-id RetroHotpotQA-v0 --reflector tiny --output runs/cleanrl
 
-Nothing of retro_gym_agents is used but the reflector: a model of transformers with a LoRA adapter, and its tokenizer. Of
-retro_gym only TokenVectorEnv: Gymnasium's vector interface, with a token as action. Every step reads the whole prompt
-again; what it takes to read each token once is in ``retro_gym_agents/reading.py``.
+Nothing of retro_gym_agents is used but the reflector: a model of transformers with a LoRA adapter, and its tokenizer.
+Of retro_gym only TokenVectorEnv: Gymnasium's vector interface, with a token as action. Every step reads the whole
+prompt again; what it takes to read each token once is in ``retro_gym_agents/reading.py``.
 
 Axes: T steps of a rollout, B environments (in the update: rows of a minibatch), W columns of an observation,
 V vocabulary, D hidden size.
@@ -92,6 +92,7 @@ class Agent(nn.Module):
         return self.model.get_output_embeddings()(hidden_BD), self.critic(hidden_BD.detach())[:, 0]
 
     def get_value(self, ids_BW: Tensor, mask_BW: Tensor) -> Tensor:
+        """Values (B)."""
         return self.read(ids_BW, mask_BW)[1]
 
     def get_action_and_value(

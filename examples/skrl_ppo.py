@@ -11,7 +11,6 @@ import argparse
 from typing import Any
 
 import gymnasium as gym
-import torch
 from skrl.agents.torch.ppo import PPO
 from skrl.envs.wrappers.torch import wrap_env
 from skrl.memories.torch import RandomMemory
@@ -40,6 +39,7 @@ class Agent(CategoricalMixin, DeterministicMixin, Model):
         self.reading = Reading(reflector.model)
 
     def act(self, inputs: dict[str, Any], *, role: str = "") -> tuple[Tensor, dict[str, Any]]:
+        """Draws tokens as a policy, gives values as a value function."""
         mixin: Any = CategoricalMixin if role == "policy" else DeterministicMixin
         result: tuple[Tensor, dict[str, Any]] = mixin.act(self, inputs, role=role)
         return result
@@ -59,6 +59,7 @@ class Meter(gym.vector.VectorWrapper[Any, Any, Any]):
         self.earned: list[float] = []
 
     def step(self, actions: Any) -> Any:
+        """Notes the rewards of episodes that the actor has not failed."""
         step = self.env.step(actions)
         self.earned += step[1][step[2]].tolist()
         return step

@@ -44,7 +44,7 @@ try:
     from stable_baselines3.common.distributions import CategoricalDistribution, Distribution
     from stable_baselines3.common.policies import ActorCriticPolicy
 except ImportError as error:
-    raise MissingExtraError(error.name or "stable_baselines3", "sb3") from error
+    raise MissingExtraError("stable_baselines3", "sb3") from error
 
 __all__ = ["LoraCausalPolicy", "token_options"]
 
@@ -119,12 +119,13 @@ class LoraCausalPolicy(ActorCriticPolicy):
         self._given = {"reflector": reflector, "reflector_kwargs": reflector_kwargs, "incremental": incremental}
         self.incremental = incremental
         self.reflector = reflector if isinstance(reflector, Reflector) else _load(str(reflector), reflector_kwargs)
-        trainable = self.reflector.trainable
-        if not trainable:
+        if not hasattr(self.reflector.model, "peft_config"):
             raise ConfigError("this reflector has no adapter, so there is nothing to train. Load it with lora=….")
         # The same parameters under names without dots, which torch keeps for modules. The base model is no submodule:
         # its weights are neither trained nor saved.
-        self.adapter = nn.ParameterDict({name.replace(".", "/"): weight for name, weight in trainable.items()})
+        self.adapter = nn.ParameterDict(
+            {name.replace(".", "/"): weight for name, weight in self.reflector.trainable.items()}
+        )
         self.value_head = ValueHead(self.reflector.hidden_size).to(self.reflector.device)
         self._model = Model(self.reflector.model)
         self._check_sizes()

@@ -1,8 +1,10 @@
 """Stable-Baselines3's PPO on tokens: the incremental policy equals the naive one, learns, and is saved safely."""
 
 import base64
+import importlib
 import json
 import pickle
+import sys
 import zipfile
 
 import gymnasium as gym
@@ -16,8 +18,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from retro_gym import ReflectionEnv, TokenEnv
-from retro_gym.errors import ConfigError
+from retro_gym import ReflectionEnv, TokenEnv, token_text_equivalence
+from retro_gym.errors import ConfigError, MissingExtraError
 from retro_gym_agents.loading import LoraSettings
 from retro_gym_agents.reflector import Reflector
 from retro_gym_agents.sb3 import LoraCausalPolicy, token_options
@@ -96,7 +98,7 @@ def test_incremental_and_naive_are_the_same_run(small_model, cls, observation, p
     for incremental in (True, False):
         env = make_env(small_model, cls, num_envs=4, observation=observation, padding_side=padding_side)
         n_steps = 8 if cls is TokenEnv else 3
-        model = make_model(small_model, env, n_steps=n_steps, batch_size=6, policy={"incremental": incremental})
+        model = make_model(small_model, env, n_steps=n_steps, batch_size=n_steps, policy={"incremental": incremental})
         logs.append(learn(model, 3))
     first, second = logs
     np.testing.assert_array_equal(first.actions, second.actions)
@@ -156,20 +158,16 @@ def test_nothing_that_was_read_outlives_an_update(small_model):
         assert (after - before[1]).abs().max() > 1e-3
 
 
-def test_it_learns_and_the_control_does_not(small_model):
-    paid, worthless = (
-        learn(make_model(small_model, make_env(small_model, num_envs=16, paid=paid), learning_rate=2e-3), 8).means
-        for paid in (True, False)
-    )
-    assert paid[0] < 0.65
-    assert sum(paid[-2:]) / 2 > 0.9
-    assert sum(worthless) == 0.0
+def test_it_learns(small_model):
+    means = learn(make_model(small_model, make_env(small_model, num_envs=16), learning_rate=2e-3), 10).means
+    assert means[0] < 0.65
+    assert sum(means[-2:]) / 2 > 0.85
 
 
-def test_the_control_still_writes_as_it_did(small_model):
-    """Its reward hides what it has learned, so its reflections are paid afterwards."""
+def test_it_learns_nothing_where_nothing_is_paid(small_model):
+    """The control. Its reward hides what it may have learned, so its reflections are paid afterwards."""
     model = make_model(small_model, make_env(small_model, num_envs=16, paid=False), learning_rate=2e-3)
-    learn(model, 8)
+    assert sum(learn(model, 10).means) == 0.0
     again = make_model(small_model, make_env(small_model, num_envs=16), learning_rate=0.0)
     again.policy.load_state_dict(model.policy.state_dict())
     (earned,) = learn(again, 1).means
@@ -263,7 +261,7 @@ def test_a_policy_by_itself(small_model, tmp_path):
         given.policy.save(tmp_path / "other.pt")
 
 
-# -- what is trained, and what is refused --------------------------------------------------------------------------------
+# -- what is trained, and what is refused ------------------------------------------------------------------------------
 
 
 def test_only_adapter_and_value_head_are_trained(small_model):
@@ -305,8 +303,26 @@ def test_environments_that_do_not_fit_are_refused(small_model):
         make_model(small_model, make_env(small_model, num_envs=1, vocab_size=1_000))
     with pytest.raises(ConfigError, match="LoraCausalPolicy plays TokenEnv and ReflectionEnv; received"):
         make_model(small_model, DummyVecEnv([lambda: gym.make("CartPole-v1")]))
+    env = make_env(small_model, num_envs=1)
     with pytest.raises(ConfigError, match="use_sde is True"):
-        make_model(small_model, make_env(small_model, num_envs=1), policy={"use_sde": True} | {})
+        LoraCausalPolicy(env.observation_space, env.action_space, lambda _: 0.1, True, reflector=str(small_model))
+
+
+def test_the_missing_extra_is_named(monkeypatch):
+    monkeypatch.delitem(sys.modules, "retro_gym_agents.sb3")
+    monkeypatch.setitem(sys.modules, "stable_baselines3.common.distributions", None)
+    with pytest.raises(MissingExtraError, match=r"stable_baselines3 is not installed\. .*retro-gym\[sb3\]"):
+        importlib.import_module("retro_gym_agents.sb3")
+
+
+@pytest.mark.parametrize("cls", [TokenEnv, ReflectionEnv])
+def test_the_prompt_is_the_one_that_the_reflector_makes(small_model, cls):
+    reflector = Reflector.load(small_model)
+    env = gym.make("RetroIdentity-v0")
+    text, _ = env.reset(seed=1)
+    shown, _ = cls(env, reflector.tokenizer, observation="ids", **token_options(reflector)).reset(seed=1)
+    assert shown[shown >= 0].tolist() == reflector.encode(text)
+    token_text_equivalence(env, reflector.tokenizer, **token_options(reflector))
 
 
 @pytest.mark.slow
