@@ -98,7 +98,7 @@ def train(args: argparse.Namespace) -> list[float]:
             "experiment": {"write_interval": 0, "checkpoint_interval": 0},
         },
     )
-    options = {"timesteps": args.updates * args.num_steps, "disable_progressbar": True}
+    options = {"timesteps": args.updates * args.num_steps, "disable_progressbar": True, "headless": True}
     SequentialTrainer(env=env, agents=ppo, cfg=options).train()
     if args.output:
         reflector.save(args.output)

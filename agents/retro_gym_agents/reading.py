@@ -113,7 +113,7 @@ def share_prefixes(rows: Sequence[Row]) -> tuple[list[Row], list[int]]:
 
     >>> leaves, of = share_prefixes([np.array([1, 2]), np.array([1, 3]), np.array([1, 2, 5]), np.array([1])])
     >>> [leaf.tolist() for leaf in leaves], of
-    ([[1, 3], [1, 2, 5]], [1, 0, 1, 0])
+    ([[1, 3], [1, 2, 5]], [1, 0, 1, 1])
     """
     # In lexicographic order, whatever stands between a row and a longer one that starts with it starts with it too: so
     # only neighbours need a look. Big-endian bytes sort as their ids do.
