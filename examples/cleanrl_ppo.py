@@ -100,9 +100,11 @@ class Agent(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Actions, log-probabilities, entropies and values, each (B)."""
         logits_BV, value_B = self.read(ids_BW, mask_BW)
-        distribution = torch.distributions.Categorical(logits=logits_BV)
-        action_B = distribution.sample() if action_B is None else action_B
-        return action_B, distribution.log_prob(action_B), distribution.entropy(), value_B
+        logprobs_BV = torch.log_softmax(logits_BV.float(), -1)
+        if action_B is None:
+            action_B = torch.multinomial(logprobs_BV.exp(), 1)[:, 0]
+        entropy_B = -(logprobs_BV.exp() * logprobs_BV).sum(-1)
+        return action_B, logprobs_BV.gather(-1, action_B[:, None])[:, 0], entropy_B, value_B
 
 
 def tensors(observation: dict[str, np.ndarray]) -> tuple[Tensor, Tensor]:
@@ -174,7 +176,7 @@ def train(args: Args) -> list[float]:
         advantages_N, returns_N = advantages_TB.flatten(), (advantages_TB + values_TB).flatten()
         size = len(actions_N) // args.num_minibatches
         for _ in range(args.update_epochs):
-            for rows in torch.randperm(len(actions_N)).split(size):
+            for rows in torch.split(torch.randperm(len(actions_N)), size):
                 _, logprob_B, entropy_B, value_B = agent.get_action_and_value(
                     ids_NW[rows], mask_NW[rows], actions_N[rows]
                 )

@@ -25,7 +25,7 @@ from retro_gym_agents.reading import read_shared
 from retro_gym_agents.reflector import Reflector
 
 
-class Agent(CategoricalMixin, DeterministicMixin, Model):
+class Agent(CategoricalMixin, DeterministicMixin, Model):  # type: ignore[misc]  # skrl is not typed here
     """The reflector as policy, with a value head on the same hidden state: one model in both of skrl's roles."""
 
     def __init__(self, reflector: Reflector, **spaces: Any) -> None:

@@ -109,7 +109,7 @@ def _draw_tokens(view: TokenEnv, tokenizer: Tokenizer, rng: np.random.Generator)
     ends, limit = sorted(view.codec.ends), view.codec.max_new_tokens
     retro = view.unwrapped
     assert isinstance(retro, RetroEnv)
-    tokens = rng.integers(view.codec.actions, size=limit).tolist()
+    tokens: list[int] = rng.integers(view.codec.actions, size=limit).tolist()
     if rng.random() < 0.5 and type(retro.task_env).oracle_reflection is not TaskEnv.oracle_reflection:
         text = retro.task_env.oracle_reflection(retro.trajectory.task_id)
         tokens = [*tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], *ends[:1]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -18,7 +18,7 @@ from retro_gym.vector import RetroVectorEnv, run_plans
 
 __all__ = ["TokenVectorEnv"]
 
-_Step: TypeAlias = tuple[TokenObservation | None, float, bool, bool, dict[str, Any]]
+_Step: TypeAlias = tuple[TokenObservation, float, bool, bool, dict[str, Any]]
 
 
 class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]]):
@@ -72,7 +72,7 @@ class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._writings: list[Writing | None] = [None] * self.num_envs
-        self._shown: list[TokenObservation | None] = [None] * self.num_envs
+        self._shown: list[Any] = [None] * self.num_envs  # observations, once there was a reset
         self._reset_error: ActorError | None = None
 
     def reset(
@@ -150,7 +150,7 @@ class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]
             return step, None
         return step, {**info, **self._start(i, observation)}
 
-    def _start(self, i: int, observation: str, reflection: str = "", tokens: int = 0) -> Mapping[str, Any]:
+    def _start(self, i: int, observation: str, reflection: str = "", tokens: int = 0) -> dict[str, Any]:
         """Shows episode i's new prompt; returns what ``info`` says of it."""
         prompt, cut = self.codec.fit(self.env.envs[i], observation)
         writing = self._writings[i] = Writing(self.codec, prompt, self.codec.max_new_tokens - 1)
@@ -165,4 +165,5 @@ class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]
 
     def _batched(self) -> TokenObservation:
         space = self.single_observation_space
-        return cast(TokenObservation, concatenate(space, self._shown, create_empty_array(space, self.num_envs)))
+        empty: Any = create_empty_array(space, self.num_envs)
+        return cast(TokenObservation, concatenate(space, self._shown, empty))

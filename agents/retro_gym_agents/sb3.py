@@ -186,7 +186,8 @@ class LoraCausalPolicy(ActorCriticPolicy):
         """Moves the base model along, whose weights are no parameters of this module."""
         self.reflector.model._apply(fn)
         self._readers.clear()
-        return super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         if isinstance(self._given["reflector"], Reflector):
