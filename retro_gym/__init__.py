@@ -9,7 +9,7 @@ False
 """
 
 from retro_gym.actors import Actor, CallableActor, Reply, make_actor
-from retro_gym.checker import check_retro_env
+from retro_gym.checker import check_retro_env, token_text_equivalence
 from retro_gym.env import RetroEnv
 from retro_gym.memory import Memory
 from retro_gym.prompts import Prompt, TaskPrompt
@@ -17,6 +17,8 @@ from retro_gym.records import FailureBank, RecordWriter, read_records
 from retro_gym.registration import register_all
 from retro_gym.spaces import UnicodeText
 from retro_gym.task_env import ReflectionCheck, TaskEnv, TextTask
+from retro_gym.token_env import ReflectionEnv, TokenEnv
+from retro_gym.token_vector import TokenVectorEnv
 from retro_gym.trajectory import EndReason, Outcome, Trajectory, Turn
 
 __all__ = [
@@ -29,17 +31,21 @@ __all__ = [
     "Prompt",
     "RecordWriter",
     "ReflectionCheck",
+    "ReflectionEnv",
     "Reply",
     "RetroEnv",
     "TaskEnv",
     "TaskPrompt",
     "TextTask",
+    "TokenEnv",
+    "TokenVectorEnv",
     "Trajectory",
     "Turn",
     "UnicodeText",
     "check_retro_env",
     "make_actor",
     "read_records",
+    "token_text_equivalence",
 ]
 
 register_all()

@@ -13,8 +13,11 @@ import numpy as np
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ConfigError, one_line
 from retro_gym.spaces import UnicodeText
+from retro_gym.task_env import TaskEnv
+from retro_gym.token_env import TokenEnv
+from retro_gym.tokens import Tokenizer, decode, encode_prompt
 
-__all__ = ["check_retro_env"]
+__all__ = ["check_retro_env", "token_text_equivalence"]
 
 OBSERVATIONS_ARE_TEXT = "an observation must be a member of the observation space."
 INFO_IS_COMPLETE = "info must hold task_id, trial, success, return and trajectory, of stable types."
@@ -25,6 +28,7 @@ BRANCH_LEAVES_NO_TRACE = "branch must leave the state as it is."
 BRANCH_EQUALS_STEP = "branch must pay what step pays."
 COPIES_GO_ON_ALIKE = "a copy made mid-episode must go on as the original does."
 BUDGET_TERMINATES = "an episode must terminate when its reflections are spent."
+TOKENS_EQUAL_TEXT = "the token view must give what the text view gives for the same seed and the same tokens."
 ERRORS_ARE_FLAGGED = "a truncated step must say why in info['actor_error']."
 
 _INFO_TYPES = {"task_id": str, "trial": int, "success": bool, "return": float, "trajectory": dict}
@@ -49,6 +53,83 @@ def check_retro_env(env: gym.Env[Any, Any], *, seed: int = 0, episodes: int = 3)
         _expect(isinstance(space, UnicodeText), "the spaces must take any Unicode text.", space)
     for episode in range(episodes):
         _check_episode(retro, seed + episode)
+
+
+def token_text_equivalence(
+    env: gym.Env[Any, Any], tokenizer: Tokenizer, *, seed: int = 0, episodes: int = 3, **options: Any
+) -> list[float]:
+    """Checks that an environment seen by tokens is the same one: same seed, same tokens, same return.
+
+    Half of the reflections are the oracle's, where there is one, so that something is paid; the others are random
+    tokens. A copy of the text environment is given the text of the same tokens, and every reward, end, ``info`` and
+    prompt is compared.
+
+    Args:
+        env: a RetroEnv, wrapped or not, whose token view is checked; or a ``TokenEnv``, which is checked as it is.
+        tokenizer: of the token view.
+        seed: of the episodes and the tokens.
+        episodes: how many are played.
+        options: of ``TokenEnv``, where ``env`` is none.
+
+    Returns:
+        The return of each episode.
+
+    Raises:
+        ConfigError: they differ, with what was received.
+    """
+    view = env if isinstance(env, TokenEnv) else TokenEnv(env, tokenizer, **options)
+    plain = copy.deepcopy(view.env)
+    return [_compare_views(view, plain, tokenizer, seed + episode) for episode in range(episodes)]
+
+
+def _compare_views(view: TokenEnv, plain: gym.Env[str, str], tokenizer: Tokenizer, seed: int) -> float:
+    rng = np.random.default_rng(seed)
+    text, text_info = plain.reset(seed=seed)
+    shown, info = view.reset(seed=seed)
+    paid = 0.0
+    while True:
+        _compare(view, tokenizer, (text, text_info), (shown, info))
+        tokens = _draw_tokens(view, tokenizer, rng)
+        for number, token in enumerate(tokens, start=1):
+            shown, *ended, info = view.step(token)
+            if number < len(tokens):
+                _expect(ended == [0.0, False, False] and not info, TOKENS_EQUAL_TEXT, (ended, info))
+        reflection = decode(tokenizer, tokens)
+        text, *expected, text_info = plain.step(reflection)
+        _expect(ended == expected, TOKENS_EQUAL_TEXT, (ended, expected))
+        _expect(info.get("reflection") == reflection, TOKENS_EQUAL_TEXT, (info.get("reflection"), reflection))
+        paid += float(expected[0])
+        if expected[1] or expected[2]:
+            _compare(view, tokenizer, (text, text_info), (shown, info))
+            return paid
+
+
+def _draw_tokens(view: TokenEnv, tokenizer: Tokenizer, rng: np.random.Generator) -> list[int]:
+    """A reflection that ends by an end token, or by its length."""
+    ends, limit = sorted(view.codec.ends), view.codec.max_new_tokens
+    retro = view.unwrapped
+    assert isinstance(retro, RetroEnv)
+    tokens: list[int] = rng.integers(view.codec.actions, size=limit).tolist()
+    if rng.random() < 0.5 and type(retro.task_env).oracle_reflection is not TaskEnv.oracle_reflection:
+        text = retro.task_env.oracle_reflection(retro.trajectory.task_id)
+        tokens = [*tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], *ends[:1]]
+    elif ends and rng.random() < 0.5:
+        tokens = [*tokens[: int(rng.integers(limit))], ends[0]]
+    first_end = next((i for i, token in enumerate(tokens) if token in ends), limit)
+    tokens = tokens[: min(first_end + 1, limit)]
+    # An oracle's text may be short and unended where there is no end token: the rest is filled up then.
+    return tokens if len(tokens) == limit or tokens[-1] in ends else (tokens + [tokens[-1]] * limit)[:limit]
+
+
+def _compare(view: TokenEnv, tokenizer: Tokenizer, plain: tuple[str, Any], seen: tuple[Any, Any]) -> None:
+    """The prompt that is shown against the text, and the one info against the other."""
+    (text, text_info), (shown, info) = plain, seen
+    _expect({key: info.get(key) for key in text_info} == text_info, TOKENS_EQUAL_TEXT, info)
+    if info["prompt_cut"]:
+        return
+    mask = shown["mask"] == 1 if isinstance(shown, dict) else shown >= 0
+    ids = (shown["ids"] if isinstance(shown, dict) else shown)[mask].tolist()
+    _expect(ids == encode_prompt(tokenizer, text), TOKENS_EQUAL_TEXT, ids)
 
 
 def _check_episode(env: RetroEnv, seed: int) -> None:

@@ -311,6 +311,12 @@ class RetroEnv(gym.Env[str, str]):
         """What the actor's prompt holds now."""
         return self._memory
 
+    def observation_within(self, limit: int, *, whole_words: bool = False) -> str:
+        """The present failure in at most ``limit`` characters: see :func:`retro_gym.prompts.render_observation`."""
+        return render_observation(
+            self.trajectory, self._reflections, self.observation_template, limit, whole_words=whole_words
+        )
+
     # -- trials ----------------------------------------------------------------------------------------------------
 
     def _draw_failure(self) -> Plan[tuple[Trajectory, int]]:
@@ -411,9 +417,7 @@ class RetroEnv(gym.Env[str, str]):
     # -- what goes out -----------------------------------------------------------------------------------------------
 
     def _observation(self) -> str:
-        return render_observation(
-            self.trajectory, self._reflections, self.observation_template, self.max_observation_chars
-        )
+        return self.observation_within(self.max_observation_chars)
 
     def _info(self) -> dict[str, Any]:
         trajectory = self.trajectory

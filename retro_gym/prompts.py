@@ -162,11 +162,20 @@ class Prompt:
         return render_turns(self.task, self.turns)
 
 
-def render_observation(trajectory: Trajectory, reflections: Sequence[str], template: str, limit: int) -> str:
+def render_observation(
+    trajectory: Trajectory, reflections: Sequence[str], template: str, limit: int, *, whole_words: bool = False
+) -> str:
     """The failed trajectory as the reflector reads it, in at most ``limit`` characters.
 
     When it is too long the longest observations are replaced by ``[...]``, longest first; what is still too long
     then is cut at the front, since a trajectory's end says most about its failure.
+
+    Args:
+        trajectory: the failed trial.
+        reflections: those written so far.
+        template: see :data:`OBSERVATION_TEMPLATE`.
+        limit: characters, at least 1.
+        whole_words: whether a cut at the front leaves out the word that it goes through.
     """
     noted = "".join(f"Reflection {i}: {_single_line(text)}\n" for i, text in enumerate(reflections, start=1))
     if noted:
@@ -183,10 +192,22 @@ def render_observation(trajectory: Trajectory, reflections: Sequence[str], templ
         if len(text) <= limit:
             return text
         if longest is None or len(trajectory.turns[longest].observation) <= len(_ELIDED):
-            return text[-limit:]
+            return text[-limit:] if not whole_words else _last_words(text, limit)
         turns = list(trajectory.turns)
         turns[longest] = dataclasses.replace(turns[longest], observation=_ELIDED)
         trajectory = dataclasses.replace(trajectory, turns=tuple(turns))
+
+
+def _last_words(text: str, limit: int) -> str:
+    """As many words from the end of a longer text as ``limit`` characters hold.
+
+    >>> _last_words("one two three", 9), _last_words("one two three", 4)
+    ('two three', '')
+    """
+    before, kept = text[-limit - 1], text[-limit:]
+    if not before.isspace():
+        kept = kept[next((i for i, char in enumerate(kept) if char.isspace()), limit) :]
+    return kept.lstrip()
 
 
 def _single_line(text: str) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from retro_gym_agents.reflector import LoraSettings, Reflector
     from retro_gym_agents.reinforce import ReinforceConfig
     from retro_gym_agents.report import print_tables, to_json, write_json
+    from retro_gym_agents.sb3 import LoraCausalPolicy, token_options
     from retro_gym_agents.statistics import Estimate, bootstrap_mean, gain_share, paired_difference
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Estimate",
     "Evaluation",
     "EvaluationConfig",
+    "LoraCausalPolicy",
     "LoraSettings",
     "PPOConfig",
     "Policy",
@@ -49,6 +51,7 @@ __all__ = [
     "paired_difference",
     "print_tables",
     "to_json",
+    "token_options",
     "write_json",
 ]
 
@@ -63,6 +66,7 @@ _HOMES = {
         "reflector": ("LoraSettings", "Reflector"),
         "reinforce": ("ReinforceConfig",),
         "report": ("print_tables", "to_json", "write_json"),
+        "sb3": ("LoraCausalPolicy", "token_options"),
         "statistics": ("Estimate", "bootstrap_mean", "gain_share", "paired_difference"),
     }.items()
     for name in names

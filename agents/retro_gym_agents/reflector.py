@@ -17,6 +17,7 @@ from retro_gym.actors.hf import HfActor
 from retro_gym.actors.loading import context_of, end_ids_of
 from retro_gym.errors import CheckpointError, ConfigError
 from retro_gym.seeding import derive_seed
+from retro_gym.tokens import decode, encode_prompt
 from retro_gym_agents.loading import (
     DEFAULT_LORA,
     TINY,
@@ -258,8 +259,7 @@ class Reflector:
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of sampled tokens, without special tokens and the white space around it."""
-        text: str = self.tokenizer.decode(list(tokens), skip_special_tokens=True)
-        return text.strip()
+        return decode(self.tokenizer, tokens)
 
     def as_actor(self, **options: Any) -> HfActor:
         """The base model as an actor: the same weights, without the adapter, so that learning does not change it.
@@ -387,21 +387,7 @@ class Reflector:
         return Sampling(float(temperature), int(max_new_tokens), end_ids, pad_id)
 
     def _render(self, observation: str) -> list[int]:
-        ids: list[int]
-        if self.tokenizer.chat_template:
-            text = self.tokenizer.apply_chat_template(
-                [{"role": "user", "content": observation}],
-                add_generation_prompt=True,
-                tokenize=False,
-                enable_thinking=False,  # for templates that know it: a reflection is what comes after the thinking
-            )
-            ids = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-        else:
-            ids = self.tokenizer(observation, verbose=False)["input_ids"]
-            bos = self.tokenizer.bos_token_id
-            if bos is not None and ids[:1] != [bos]:
-                ids = [bos, *ids]
-        return ids or [self.sampling.pad_id]
+        return encode_prompt(self.tokenizer, observation) or [self.sampling.pad_id]
 
     def _precision(self) -> contextlib.AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast)

@@ -1,0 +1,203 @@
+"""PPO on tokens in one file, as CleanRL writes it: from the arguments to the update, top to bottom.
+
+    python examples/cleanrl_ppo.py --env-id RetroHotpotQA-v0 --reflector tiny --output runs/cleanrl
+
+Nothing of retro_gym_agents is used but the reflector: a model of transformers with a LoRA adapter, and its tokenizer.
+Of retro_gym only TokenVectorEnv: Gymnasium's vector interface, with a token as action. Every step reads the whole
+prompt again; what it takes to read each token once is in ``retro_gym_agents/reading.py``.
+
+Axes: T steps of a rollout, B environments (in the update: rows of a minibatch), W columns of an observation,
+V vocabulary, D hidden size.
+"""
+
+import dataclasses
+
+import gymnasium as gym
+import numpy as np
+import torch
+import tyro
+from torch import Tensor, nn
+
+from retro_gym import TokenVectorEnv
+from retro_gym_agents.reflector import Reflector
+
+
+@dataclasses.dataclass
+class Args:
+    """PPO (arXiv 1707.06347) with a choice of settings that suits reflections."""
+
+    env_id: str = "RetroHotpotQA-v0"
+    """id of the environment"""
+    reflector: str = "tiny"
+    """'tiny', a folder, or a name on the Hugging Face hub"""
+    output: str = ""
+    """folder for the trained adapter; none by default"""
+    seed: int = 0
+    """of the tasks, the samples and the weights"""
+    total_timesteps: int = 100_000
+    """tokens written in all"""
+    learning_rate: float = 3e-4
+    """of Adam, for adapter and value head"""
+    num_envs: int = 16
+    """episodes side by side"""
+    num_steps: int = 96
+    """tokens of each episode between two updates"""
+    gamma: float = 1.0
+    """discount per token: a reflection is worth no less for being long"""
+    gae_lambda: float = 1.0
+    """of the generalised advantage estimate; 1 trusts what was paid, not the value head"""
+    num_minibatches: int = 4
+    """per epoch"""
+    update_epochs: int = 2
+    """passes over a rollout"""
+    clip_coef: float = 0.2
+    """how far the probability of a token may move in one update"""
+    vf_coef: float = 0.5
+    """weight of the value loss"""
+    ent_coef: float = 0.0
+    """weight of the entropy bonus; a language model brings its own variety"""
+    max_grad_norm: float = 0.5
+    """of the clipped gradient"""
+    max_prompt_tokens: int = 512
+    """longer prompts lose their longest observations"""
+    max_new_tokens: int = 48
+    """of a reflection"""
+
+
+class Agent(nn.Module):
+    """The reflector, and a value head on its last hidden state."""
+
+    def __init__(self, reflector: Reflector) -> None:
+        super().__init__()
+        self.model = reflector.model  # in evaluation mode; only the adapter's weights require a gradient
+        self.critic = nn.Linear(reflector.hidden_size, 1)
+        nn.init.zeros_(self.critic.weight)
+        nn.init.zeros_(self.critic.bias)
+
+    def read(self, ids_BW: Tensor, mask_BW: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (B, V) and values (B) behind the last token of each row.
+
+        Padding stands on both sides of the tokens: positions are counted by the mask, and the last token is looked up.
+        """
+        positions_BW = (mask_BW.cumsum(-1) - 1).clamp(min=0)
+        out = self.model(
+            input_ids=ids_BW,
+            attention_mask=mask_BW,
+            position_ids=positions_BW,
+            logits_to_keep=1,
+            output_hidden_states=True,
+        )
+        last_B = (mask_BW * torch.arange(mask_BW.shape[1])).argmax(-1)
+        hidden_BD = out.hidden_states[-1][torch.arange(len(ids_BW)), last_B].float()
+        return self.model.get_output_embeddings()(hidden_BD), self.critic(hidden_BD.detach())[:, 0]
+
+    def get_value(self, ids_BW: Tensor, mask_BW: Tensor) -> Tensor:
+        """Values (B)."""
+        return self.read(ids_BW, mask_BW)[1]
+
+    def get_action_and_value(
+        self, ids_BW: Tensor, mask_BW: Tensor, action_B: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Actions, log-probabilities, entropies and values, each (B)."""
+        logits_BV, value_B = self.read(ids_BW, mask_BW)
+        logprobs_BV = torch.log_softmax(logits_BV.float(), -1)
+        if action_B is None:
+            action_B = torch.multinomial(logprobs_BV.exp(), 1)[:, 0]
+        entropy_B = -(logprobs_BV.exp() * logprobs_BV).sum(-1)
+        return action_B, logprobs_BV.gather(-1, action_B[:, None])[:, 0], entropy_B, value_B
+
+
+def tensors(observation: dict[str, np.ndarray]) -> tuple[Tensor, Tensor]:
+    """Ids and mask, both (B, W) of whole numbers."""
+    return torch.as_tensor(observation["ids"]), torch.as_tensor(observation["mask"]).long()
+
+
+def train(args: Args) -> list[float]:
+    """Trains; returns the mean reward of each rollout's reflections."""
+    torch.manual_seed(args.seed)
+    reflector = Reflector.load(args.reflector, seed=args.seed)
+    # With one reflection per episode each is paid by the trial that follows it, and by no later one.
+    envs = TokenVectorEnv(
+        gym.make_vec(args.env_id, args.num_envs, max_reflections=1),
+        reflector.tokenizer,
+        max_prompt_tokens=args.max_prompt_tokens,
+        max_new_tokens=args.max_new_tokens,
+        end_ids=reflector.sampling.end_ids,
+    )
+    agent = Agent(reflector)
+    trained = [weight for weight in agent.parameters() if weight.requires_grad]
+    optimizer = torch.optim.Adam(trained, lr=args.learning_rate, eps=1e-5)
+
+    width = envs.single_observation_space["ids"].shape[0]  # type: ignore[index]  # a Dict space
+    ids_TBW = torch.zeros((args.num_steps, args.num_envs, width), dtype=torch.long)
+    mask_TBW = torch.zeros_like(ids_TBW)
+    actions_TB = torch.zeros((args.num_steps, args.num_envs), dtype=torch.long)
+    logprobs_TB, rewards_TB, dones_TB, values_TB = torch.zeros((4, args.num_steps, args.num_envs))
+
+    observation, _ = envs.reset(seed=args.seed)
+    ids_BW, mask_BW = tensors(observation)  # type: ignore[arg-type]  # observation="dict" is the default
+    done_B = torch.zeros(args.num_envs)
+    history: list[float] = []
+    for update in range(args.total_timesteps // (args.num_steps * args.num_envs)):
+        # -- a rollout -------------------------------------------------------------------------------------------------
+        paid: list[float] = []
+        for step in range(args.num_steps):
+            ids_TBW[step], mask_TBW[step], dones_TB[step] = ids_BW, mask_BW, done_B
+            with torch.no_grad():
+                action_B, logprobs_TB[step], _, values_TB[step] = agent.get_action_and_value(ids_BW, mask_BW)
+            actions_TB[step] = action_B
+            observation, reward_B, terminated_B, truncated_B, infos = envs.step(action_B.numpy())
+            ids_BW, mask_BW = tensors(observation)  # type: ignore[arg-type]
+            rewards_TB[step] = torch.as_tensor(reward_B)
+            done_B = torch.as_tensor(terminated_B | truncated_B).float()
+            paid += reward_B[terminated_B].tolist()
+            # After a failed actor the reward means nothing: what was expected of the failure stands in for it, so that
+            # the reflection is neither praised nor blamed.
+            for i in np.flatnonzero(truncated_B):
+                final = {name: values[None] for name, values in infos["final_obs"][i].items()}
+                with torch.no_grad():
+                    rewards_TB[step, i] = args.gamma * agent.get_value(*tensors(final))[0]
+
+        # -- advantages ------------------------------------------------------------------------------------------------
+        with torch.no_grad():
+            next_value_B = agent.get_value(ids_BW, mask_BW)
+        advantages_TB = torch.zeros_like(rewards_TB)
+        last_B = torch.zeros(args.num_envs)
+        for t in reversed(range(args.num_steps)):
+            following_B = next_value_B if t == args.num_steps - 1 else values_TB[t + 1]
+            goes_on_B = 1.0 - (done_B if t == args.num_steps - 1 else dones_TB[t + 1])
+            delta_B = rewards_TB[t] + args.gamma * following_B * goes_on_B - values_TB[t]
+            last_B = delta_B + args.gamma * args.gae_lambda * goes_on_B * last_B
+            advantages_TB[t] = last_B
+
+        # -- the update ------------------------------------------------------------------------------------------------
+        ids_NW, mask_NW = ids_TBW.flatten(0, 1), mask_TBW.flatten(0, 1)
+        actions_N, logprobs_N = actions_TB.flatten(), logprobs_TB.flatten()
+        advantages_N, returns_N = advantages_TB.flatten(), (advantages_TB + values_TB).flatten()
+        size = len(actions_N) // args.num_minibatches
+        for _ in range(args.update_epochs):
+            for rows in torch.split(torch.randperm(len(actions_N)), size):
+                _, logprob_B, entropy_B, value_B = agent.get_action_and_value(
+                    ids_NW[rows], mask_NW[rows], actions_N[rows]
+                )
+                ratio_B = (logprob_B - logprobs_N[rows]).exp()
+                advantage_B = advantages_N[rows]
+                advantage_B = (advantage_B - advantage_B.mean()) / (advantage_B.std() + 1e-8)
+                clipped_B = ratio_B.clamp(1 - args.clip_coef, 1 + args.clip_coef)
+                policy_loss = -torch.minimum(advantage_B * ratio_B, advantage_B * clipped_B).mean()
+                value_loss = 0.5 * (value_B - returns_N[rows]).square().mean()
+                loss = policy_loss + args.vf_coef * value_loss - args.ent_coef * entropy_B.mean()
+                optimizer.zero_grad()
+                torch.autograd.backward(loss)
+                nn.utils.clip_grad_norm_(trained, args.max_grad_norm)
+                optimizer.step()
+        history.append(sum(paid) / max(1, len(paid)))
+        print(f"update {update + 1}: {len(paid)} reflections, reward {history[-1]:.3f}", flush=True)
+    envs.close()
+    if args.output:
+        reflector.save(args.output)
+    return history
+
+
+if __name__ == "__main__":
+    train(tyro.cli(Args))
