@@ -1,8 +1,8 @@
-"""A reflector trained by TRL's GRPOTrainer: on one device, or on several by Accelerate.
+r"""A reflector trained by TRL's GRPOTrainer: on one device, or on several by Accelerate.
 
     python examples/trl_grpo.py --env RetroHotpotQA-v0 --reflector tiny --output runs/trl
     accelerate launch --cpu --num_processes 2 examples/trl_grpo.py --output runs/trl
-    accelerate launch --num_processes 8 examples/trl_grpo.py --reflector Qwen/Qwen2.5-1.5B-Instruct --vllm \\
+    accelerate launch --num_processes 8 examples/trl_grpo.py --reflector Qwen/Qwen2.5-1.5B-Instruct --vllm \
         --actor openai:Qwen/Qwen2.5-7B-Instruct --learning-rate 2e-5 --output runs/qwen
 
 A batch is ``--prompts`` failures with ``--samples`` reflections each, whatever the number of processes. Needs

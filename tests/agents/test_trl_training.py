@@ -104,7 +104,7 @@ def test_it_learns_by_the_reflectors_own_sampler_and_keeps_the_start_as_referenc
     assert share_right(Reflector.load(tmp_path / "adapter"), env) == right
 
 
-def losses_and_gradients(run, reflector, batch):
+def gradient_of(run, reflector, batch):
     run.model.train()
     run.current_gradient_accumulation_steps = 1
     run.model.zero_grad()
@@ -129,21 +129,21 @@ def test_what_the_actor_failed_on_carries_no_gradient(kind, small_model, tmp_pat
     assert batch["advantages"][void_N].abs().max() == 0
     assert batch["advantages"][~void_N].abs().max() > 0
     if kind == "grpo":  # the others' advantages are what they would be without the void ones
-        paid = torch.tensor(RetroReward(env)([], texts(run, batch), **columns(rows)), dtype=torch.float)
+        again = RetroReward(env)([], texts(run, batch), **columns(rows))
+        paid = torch.tensor([float("nan") if reward is None else reward for reward in again])
         for group in range(8):
             members = slice(8 * group, 8 * group + 8)
             valid = ~torch.isnan(paid[members])
             kept = paid[members][valid]
-            spread = kept.std() if len(kept) > 1 else 0.0
-            expected = (kept - kept.mean()) / (spread + 1e-4)
+            expected = (kept - kept.mean()) / (kept.std() + 1e-4)
             torch.testing.assert_close(batch["advantages"][members][valid], expected, rtol=1e-4, atol=1e-4)
-    gradient = losses_and_gradients(run, reflector, batch)
+    gradient = gradient_of(run, reflector, batch)
     other = dict(batch)
     other["completion_ids"] = batch["completion_ids"].clone()
     other["completion_ids"][void_N, 0] = reflector.tokenizer.convert_tokens_to_ids("gold")
-    torch.testing.assert_close(losses_and_gradients(run, reflector, other), gradient)
+    torch.testing.assert_close(gradient_of(run, reflector, other), gradient)
     other["completion_ids"][~void_N, 0] = reflector.tokenizer.convert_tokens_to_ids("gold")
-    assert not torch.allclose(losses_and_gradients(run, reflector, other), gradient)
+    assert not torch.allclose(gradient_of(run, reflector, other), gradient)
 
 
 def texts(run, batch):
@@ -152,3 +152,43 @@ def texts(run, batch):
 
 def columns(rows):
     return {name: [row[name] for row in rows] for name in ("task_id", "seed", "failure", "reflections", "state")}
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def first_update(root, small_model, output, processes):
+    """The example, for one update of 4 x 8 samples; returns the adapter's weights and the logged row."""
+    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes), "--num_machines", "1"]
+    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", str(free_port())]
+    arguments = {"env": "RetroIdentity-v0", "reflector": small_model, "output": output, "updates": 1, "tasks": 8}
+    arguments |= {"prompts": 4, "samples": 8, "learning-rate": 1e-3, "beta": 0.02}
+    command = [sys.executable, *(launch if processes > 1 else []), root / "examples" / "trl_grpo.py", "--own-sampler"]
+    command += [part for name, value in arguments.items() for part in (f"--{name}", str(value))]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=output.parent, env=environment)
+    assert done.returncode == 0, done.stderr
+    row = json.loads((output / "log.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    return Reflector.load(output / "adapter").adapter_state(), row
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_update_of_one(root, small_model, tmp_path):
+    """The same samples in both: the reflector's sampler draws by step and place in the global batch.
+
+    TRL's own sampling has a random state in each process, so that no two launches of different size see the same
+    reflections; with greedy decoding all of a group would be the same, and there would be nothing to learn.
+    """
+    (one, row_of_one), (two, row_of_two) = (
+        first_update(root, small_model, tmp_path / f"of_{processes}", processes) for processes in (1, 2)
+    )
+    start = Reflector.load(small_model, seed=0).adapter_state()
+    assert row_of_one["reward_std"] > 0
+    for name in ("reward", "retro/success", "completions/mean_length", "grad_norm", "kl"):
+        assert row_of_two[name] == pytest.approx(row_of_one[name], abs=1e-4), name
+    assert max(float((one[name] - start[name]).abs().max()) for name in start) > 5e-4
+    for name, weight in one.items():
+        torch.testing.assert_close(two[name], weight, rtol=0, atol=1e-4)
