@@ -62,10 +62,10 @@ def trainer(kind, reflector, env, output, *, reward=RetroReward, tasks=16, rollo
     )
 
 
-def share_right(reflector, env):
+def share_right(reflector, env, tasks=32):
     """How much sampled reflections earn on tasks of the test split."""
     reflector.model.eval()
-    rows = failures(env, reflector, num_tasks=32, seed=1, split="test")
+    rows = failures(env, reflector, num_tasks=tasks, seed=1, split="test")
     columns = {name: list(rows[name]) for name in ("task_id", "seed", "failure", "state")}
     observations = [text.removeprefix("<s>") for text in rows["prompt"]]
     rewards = RetroReward(env)(list(rows["prompt"]), reflector.reflect(observations, greedy=False, seed=0), **columns)
@@ -192,3 +192,16 @@ def test_two_processes_make_the_update_of_one(root, small_model, tmp_path):
     assert max(float((one[name] - start[name]).abs().max()) for name in start) > 5e-4
     for name, weight in one.items():
         torch.testing.assert_close(two[name], weight, rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:You are using 'rollout_func':UserWarning")
+def test_the_tiny_reflector_improves_on_hotpotqa(tmp_path):
+    env = make_retro_env("RetroHotpotQA-v0", max_reflections=1)
+    reflector = Reflector.load("tiny")
+    before = share_right(reflector, env, tasks=100)
+    run = trainer("grpo", reflector, env, tmp_path, tasks=240, rollout=True, max_steps=30, learning_rate=1e-3)
+    run.train()
+    print([round(row["reward"], 2) for row in run.state.log_history if "reward" in row])
+    after = share_right(reflector, env, tasks=100)
+    assert after >= before + 0.1, (before, after)
