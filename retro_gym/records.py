@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,19 +119,43 @@ class FailureBank:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        self._failures: dict[str, list[Trajectory]] = {}
-        self._keys: set[str] = set()
+        self._start(Path(path))
+        about = ("schema", "kind", "episode", "source", "reflections")
         for row in read_records(path, "trial"):
             is_first = row.get("trial") == 0 and not row.get("reflections")
             if is_first and row.get("end") not in _NO_FAILURE:
-                self._add(row)
+                self._add(Trajectory.from_json({key: value for key, value in row.items() if key not in about}))
         if not self._failures:
             raise RecordError(f"{self.path} holds no failed first trial. Collect some: retro-gym collect ENV_ID.")
 
-    def _add(self, row: Mapping[str, Any]) -> None:
-        about = ("schema", "kind", "episode", "source", "reflections")
-        trajectory = Trajectory.from_json({key: value for key, value in row.items() if key not in about})
+    @classmethod
+    def of(cls, failures: Iterable[Trajectory], path: str | os.PathLike[str] = "(memory)") -> FailureBank:
+        """A bank of failures that are at hand.
+
+        Args:
+            failures: first trials that failed.
+            path: what the bank is called in messages.
+
+        Raises:
+            RecordError: one of them is not a failed first trial.
+        """
+        bank = cls.__new__(cls)
+        bank._start(Path(path))
+        for failure in failures:
+            if failure.trial != 0 or failure.end in _NO_FAILURE:
+                raise RecordError(
+                    f"{bank.path}: trial {failure.trial} of task {failure.task_id!r}, which ended as "
+                    f"{failure.end.value!r}, is no failed first trial; a bank holds those only."
+                )
+            bank._add(failure)
+        return bank
+
+    def _start(self, path: Path) -> None:
+        self.path = path
+        self._failures: dict[str, list[Trajectory]] = {}
+        self._keys: set[str] = set()
+
+    def _add(self, trajectory: Trajectory) -> None:
         key = json.dumps(trajectory.to_json(), sort_keys=True)
         if key not in self._keys:
             self._keys.add(key)

@@ -247,15 +247,20 @@ class Reflector:
 
     def encode(self, observation: str) -> list[int]:
         """The prompt of an observation, as token ids. See the class docstring on what is done with a long one."""
-        ids = self._render(observation)
-        excess = 0
+        ids = self._render(self.fit(observation))
+        return ids if self._max_prompt_tokens is None else ids[-self._max_prompt_tokens :]
+
+    def fit(self, observation: str) -> str:
+        """The observation, or as much of its end as leaves room in the model's context for the longest reflection."""
+        ids, kept, excess = self._render(observation), observation, 0
         while self._max_prompt_tokens is not None and len(ids) > self._max_prompt_tokens:
             excess += len(ids) - self._max_prompt_tokens
-            kept = self.tokenizer(observation, add_special_tokens=False, verbose=False)["input_ids"][excess:]
-            if not kept:  # the template alone is too long
-                return ids[-self._max_prompt_tokens :]
-            ids = self._render(self.tokenizer.decode(kept))
-        return ids
+            rest = self.tokenizer(observation, add_special_tokens=False, verbose=False)["input_ids"][excess:]
+            if not rest:  # the template alone is too long
+                break
+            kept = self.tokenizer.decode(rest)
+            ids = self._render(kept)
+        return kept
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of sampled tokens, without special tokens and the white space around it."""

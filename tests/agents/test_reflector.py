@@ -253,6 +253,8 @@ def test_a_long_observation_is_cut_at_its_front(small_model, template):
     assert text.endswith(end)
     assert len(text.split()) == 28
     short = "The word is red ."
+    assert reflector.fit(short) == short
+    assert reflector.fit("Wrong " * 200 + short).endswith(f"Wrong {short}")
     assert short in reflector.tokenizer.decode(reflector.encode(short))
 
 

@@ -204,6 +204,15 @@ def test_a_bank_is_shared_by_copies_and_pickles(path):
     assert pickle.loads(pickle.dumps(bank)).failures("a") == bank.failures("a") == [trajectory("a")]
 
 
+def test_a_bank_of_failures_at_hand():
+    bank = FailureBank.of([trajectory("a"), trajectory("a"), trajectory("b", end=EndReason.OUT_OF_TURNS)])
+    assert bank.task_ids == ["a", "b"]
+    assert len(bank) == 2
+    for other in (trajectory("a", end=EndReason.SOLVED), trajectory("a", end=EndReason.BUDGET), trajectory(trial=1)):
+        with pytest.raises(RecordError, match="is no failed first trial"):
+            FailureBank.of([other])
+
+
 def test_a_bank_without_a_failure_is_refused(path):
     write(path, trajectory("a", end=EndReason.SOLVED))
     with pytest.raises(RecordError, match="no failed first trial"):
