@@ -30,6 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from retro_gym_agents.config import TrainConfig
+from retro_gym_agents.inference import frozen
 from retro_gym_agents.loading import LoraSettings
 from retro_gym_agents.reflector import Reflector
 from retro_gym_agents.reinforce import ReinforceConfig, improve
@@ -169,7 +170,7 @@ def parts(config: Config) -> dict[str, list[float]]:
     repeated = samples.prompts.repeat(config.samples)
 
     def generate() -> None:
-        with reflector._inference():  # merged weights on both sides
+        with frozen(reflector.model):  # merged weights on both sides
             reflector.model.generate(
                 input_ids=repeated.ids_PS, attention_mask=repeated.mask_PS.long(), eos_token_id=None, pad_token_id=0
             )
@@ -290,7 +291,7 @@ def steps_beside_trl(config: Config, algorithm: str) -> dict[str, list[float]]:
     ours = OurStep(config)
     seconds: dict[str, list[float]] = {"ours": [], algorithm: []}
 
-    class Between(TrainerCallback):
+    class Between(TrainerCallback):  # type: ignore[misc] # transformers has no types
         started = 0.0
 
         def on_step_begin(self, *_: Any, **__: Any) -> None:
@@ -323,14 +324,10 @@ def peak_memory(config: Config, side: Side) -> float:
     """MiB at the peak of three steps in this process, beyond what was held before the first."""
     on_cpu = config.device == "cpu"
     with tempfile.TemporaryDirectory() as folder:
-        run: Callable[[], object]
-        if side == "ours":
-            ours = OurStep(config)
-            run = lambda: [ours() for _ in range(3)]  # noqa: E731 - reads better than a function of its own
-        else:
-            run = trl_trainer(config, side, 3, folder).train
+        run = OurStep(config) if side == "ours" else trl_trainer(config, side, 3, folder).train
         before = resident("VmRSS") if on_cpu else torch.cuda.memory_allocated() / 2**20
-        run()
+        for _ in range(3 if side == "ours" else 1):  # TRL's trainer counts its steps itself
+            run()
     return (resident("VmHWM") if on_cpu else torch.cuda.max_memory_allocated() / 2**20) - before
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from retro_gym.actors.loading import context_of, end_ids_of
 from retro_gym.errors import CheckpointError, ConfigError
 from retro_gym.seeding import derive_seed
 from retro_gym.tokens import decode, encode_prompt
+from retro_gym_agents.inference import frozen
 from retro_gym_agents.loading import (
     DEFAULT_LORA,
     TINY,
@@ -210,7 +211,7 @@ class Reflector:
             raise ConfigError(f"sample needs an observation and a sample; got {len(observations)} and {num_samples}.")
         prompts = Prompts.from_rows([self.encode(text) for text in observations], self.sampling.pad_id, self.device)
         share_prompt = self.share_prompt
-        with self._inference(), self._precision():
+        with frozen(self.model), self._precision():
             draws = draw(
                 self.model,
                 prompts,
@@ -311,7 +312,7 @@ class Reflector:
         """
         if self._reference is None:
             raise ConfigError("there is no reference policy yet. Call freeze_reference() at the start of RL.")
-        with self._inference(self._reference):
+        with frozen(self.model, self._reference):
             return self.score(samples).logprobs_NT
 
     # -- weights ---------------------------------------------------------------------------------------------------
@@ -396,36 +397,3 @@ class Reflector:
 
     def _precision(self) -> contextlib.AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast)
-
-    @contextlib.contextmanager
-    def _inference(self, adapter: Mapping[str, Tensor] | None = None) -> Iterator[None]:
-        """No gradients; another adapter in place of the present one; in float32 merged into the base for speed.
-
-        Merging happens in copies and the originals are put back, so that no rounding error is left behind.
-        """
-        trainable = self.trainable
-        present = {name: weight.data for name, weight in trainable.items()}
-        layers = [module for module in self.model.modules() if hasattr(module, "merged_adapters")]
-        bases = [list(layer.get_base_layer().parameters(recurse=False)) for layer in layers]
-        originals = [[weight.data for weight in base] for base in bases]
-        merge = bool(layers) and self.model.dtype == torch.float32
-        checkpointing = [module for module in self.model.modules() if module.training]  # takes no cache
-        try:
-            for module in checkpointing:
-                module.training = False
-            for name, weight in trainable.items():
-                weight.data = weight.data if adapter is None else adapter[name]
-            if merge:
-                self.model.merge_adapter(safe_merge=True)
-            with torch.no_grad():
-                yield
-        finally:
-            if merge:
-                for layer, base, original in zip(layers, bases, originals, strict=True):
-                    layer.merged_adapters.clear()
-                    for weight, data in zip(base, original, strict=True):
-                        weight.data = data
-            for name, weight in trainable.items():
-                weight.data = present[name]
-            for module in checkpointing:
-                module.training = True

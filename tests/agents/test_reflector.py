@@ -6,6 +6,7 @@ import torch
 
 from retro_gym.errors import CheckpointError, ConfigError
 from retro_gym_agents import loading
+from retro_gym_agents.inference import frozen
 from retro_gym_agents.reflector import TINY, LoraSettings, Reflector
 
 FAILURES = [
@@ -76,7 +77,7 @@ def test_sampling_leaves_every_weight_as_it_was(reflector):
 def test_weights_are_put_back_after_an_error(reflector):
     disturb(reflector)
     before = weights(reflector)
-    with pytest.raises(ZeroDivisionError), reflector._inference(reflector.adapter_state()):
+    with pytest.raises(ZeroDivisionError), frozen(reflector.model, reflector.adapter_state()):
         raise ZeroDivisionError
     assert same(before, weights(reflector))
 
