@@ -144,10 +144,10 @@ class RetroReward:
             N rewards; None where the actor failed.
 
         Raises:
-            ConfigError: the columns are absent, the task is unknown, or the restored failure is another one.
+            ConfigError: the columns are absent, the task is unknown, the restored failure is another one, or a
+                completion is neither text nor messages.
             DataError: ``failure`` is not a failed trial 0 of the task.
             EpisodeError: the row's episode is over, so that no reflection is asked for.
-            ActionError: a completion that holds no text.
             BudgetError: the actor's budget is spent.
             ActorError: the actor failed on every sample of ten calls in a row.
         """

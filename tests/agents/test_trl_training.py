@@ -202,6 +202,5 @@ def test_the_tiny_reflector_improves_on_hotpotqa(tmp_path):
     before = share_right(reflector, env, tasks=100)
     run = trainer("grpo", reflector, env, tmp_path, tasks=240, rollout=True, max_steps=30, learning_rate=1e-3)
     run.train()
-    print([round(row["reward"], 2) for row in run.state.log_history if "reward" in row])
     after = share_right(reflector, env, tasks=100)
     assert after >= before + 0.1, (before, after)
