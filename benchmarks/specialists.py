@@ -112,7 +112,7 @@ def compared(judged: dict[str, list[Evaluation]]) -> dict[str, dict[str, float]]
     rows = {}
     for env_id, (none, vague, untrained, specialist, generalist, oracle) in judged.items():
         row = {
-            name: 100 * one.success_at_trial()[1].mean
+            name: round(100 * one.success_at_trial()[1].mean, 2)
             for name, one in (
                 ("none", none),
                 ("vague", vague),
@@ -122,8 +122,8 @@ def compared(judged: dict[str, list[Evaluation]]) -> dict[str, dict[str, float]]
                 ("oracle", oracle),
             )
         }
-        row["specialist_gain"] = 100 * compare(specialist, untrained)[1].mean
-        row["generalist_gain"] = 100 * compare(generalist, untrained)[1].mean
+        row["specialist_gain"] = round(100 * compare(specialist, untrained)[1].mean, 2)
+        row["generalist_gain"] = round(100 * compare(generalist, untrained)[1].mean, 2)
         row["gain_share"] = row["generalist_gain"] / row["specialist_gain"] if row["specialist_gain"] else float("nan")
         rows[env_id] = row
     return rows
@@ -132,10 +132,11 @@ def compared(judged: dict[str, list[Evaluation]]) -> dict[str, dict[str, float]]
 def summary_table(summary: dict[str, dict[str, float]]) -> Table:
     """The figures side by side."""
     columns = ("none", "vague", "untrained", "specialist", "generalist", "oracle")
-    table = Table("success at trial 1, %", *columns, "gain of the specialist", "of the generalist", "share")
+    table = Table("", *columns, "gains", "share", title="success at trial 1, %")
+    table.columns[0].no_wrap = True
     for env_id, row in summary.items():
-        gains = (f"{row['specialist_gain']:+.1f}", f"{row['generalist_gain']:+.1f}", f"{row['gain_share']:.0%}")
-        table.add_row(env_id, *(f"{row[name]:.1f}" for name in columns), *gains)
+        gains = f"{row['specialist_gain']:+.1f}, {row['generalist_gain']:+.1f}"
+        table.add_row(env_id, *(f"{row[name]:.1f}" for name in columns), gains, f"{row['gain_share']:.0%}")
     return table
 
 
