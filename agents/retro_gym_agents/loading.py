@@ -24,6 +24,7 @@ __all__ = [
     "adapter_folder",
     "add_lora",
     "base_name",
+    "checkpoint_activations",
     "load_adapter",
     "load_base",
 ]
