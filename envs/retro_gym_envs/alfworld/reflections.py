@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 
@@ -14,10 +13,10 @@ from retro_gym_envs.alfworld.games import GameFile
 from retro_gym_envs.alfworld.household import Household, kind_of, preposition
 from retro_gym_envs.alfworld.reading import contents, listed_places, read_goal, room_of
 from retro_gym_envs.alfworld.things import LAMP
+from retro_gym_envs.teaching import guess, pick
 
 __all__ = ["check_reflection", "noisy_reflection", "oracle_reflection", "write_reflection"]
 
-_T = TypeVar("_T")
 _Found = tuple[str, str]
 """A thing and its place."""
 
@@ -49,9 +48,8 @@ _WELL_FORMED = tuple(
     for form in (*_ONE_FORMS, *_TWO_FORMS)
 )
 
-# How often the teacher understands what is asked, and how often it follows habit: the first thing on the list, and to
-# put it away as it is. All else is drawn evenly. So its likeliest reflection is mostly wrong as well.
-_RIGHT = 0.25
+# How often the teacher follows habit: the first thing on the list, and to put it away as it is. That is more often than
+# it understands what is asked, so its likeliest reflection is mostly wrong as well.
 _HASTY = 0.4
 
 
@@ -120,20 +118,20 @@ def noisy_reflection(trajectory: Trajectory, rng: np.random.Generator) -> str:
     goal = read_goal(trajectory.task)
     thing, treatment = (goal.thing, goal.treatment) if goal else ("", "")
     listed = listed_places(trajectory.task)
-    what = _choose(tuple(_WHAT), [treatment], rng)
+    what = guess(tuple(_WHAT), [treatment], rng, hasty=_HASTY)
     form = int(rng.integers(len(_ONE_FORMS)))
     if not listed:
         things = [thing or "thing"]
         if goal and what in _OF_TWO:
             things.append(goal.target if goal.treatment == "light" else thing)
         return write_reflection(_guessed(trajectory, things, rng), what, form)
-    first = _choose(listed, [entry for entry in listed if kind_of(entry[0]) == thing], rng)
+    first = guess(listed, [entry for entry in listed if kind_of(entry[0]) == thing], rng, hasty=_HASTY)
     if what not in _OF_TWO:
         return write_reflection([first], what, form)
     others = [entry for entry in listed if entry != first]
     kind = LAMP if what == "light" else kind_of(first[0])
     like = [entry for entry in others if kind_of(entry[0]) == kind]
-    return write_reflection([first, _choose(others, like, rng)], what, form)
+    return write_reflection([first, guess(others, like, rng, hasty=_HASTY)], what, form)
 
 
 def _guessed(trajectory: Trajectory, things: Sequence[str], rng: np.random.Generator) -> list[_Found]:
@@ -141,15 +139,4 @@ def _guessed(trajectory: Trajectory, things: Sequence[str], rng: np.random.Gener
     room = room_of(trajectory.task) or ["room 1"]
     seen = {shown[0] for turn in trajectory.turns if (shown := contents(turn.observation))}
     places = [place for place in room if place not in seen] or room
-    return [(thing, _pick(places, rng)) for thing in things]
-
-
-def _choose(options: Sequence[_T], right: Sequence[_T], rng: np.random.Generator) -> _T:
-    luck = rng.random()
-    if luck < _HASTY:
-        return options[0]
-    return _pick(right, rng) if right and luck < _HASTY + _RIGHT else _pick(options, rng)
-
-
-def _pick(options: Sequence[_T], rng: np.random.Generator) -> _T:
-    return options[int(rng.integers(len(options)))]
+    return [(thing, pick(places, rng)) for thing in things]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 
@@ -14,10 +13,9 @@ from retro_gym_envs.hotpotqa.metrics import normalize_answer
 from retro_gym_envs.hotpotqa.reading import asked_attribute, asked_role, candidates, roles_on, spans
 from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, KINDS, ROLES
 from retro_gym_envs.hotpotqa.tasks import HotpotTask
+from retro_gym_envs.teaching import guess, pick
 
 __all__ = ["check_reflection", "noisy_reflection", "oracle_reflection"]
-
-_T = TypeVar("_T")
 
 _BRIDGE_FORMS = (
     "Search for the {role}, {name}, and find the {attribute}.",
@@ -42,9 +40,8 @@ _WELL_FORMED = tuple(
     for form in (*_BRIDGE_FORMS, *_COMPARISON_FORMS)
 )
 
-# How often the teacher understands the question, and how often it follows habit: the first link on the page, the first
-# attribute of a kind of thing. All else is drawn evenly. So its likeliest reflection is wrong as well.
-_RIGHT = 0.25
+# How often the teacher follows habit: the first link on the page, the first attribute of a kind of thing. That is more
+# often than it understands the question, so its likeliest reflection is wrong as well.
 _HASTY = 0.4
 
 
@@ -115,33 +112,22 @@ def noisy_reflection(trajectory: Trajectory, rng: np.random.Generator) -> str:
     links = list(dict.fromkeys(roles_on(text)))
     if not links:
         named = [name for name in spans(text) if name in text] or spans(question) or ["the first page"]
-        attribute = _pick(tuple(ATTRIBUTES), rng)
-        return f'Look up "{_pick(named, rng)}" and find the {attribute}.'
+        attribute = pick(tuple(ATTRIBUTES), rng)
+        return f'Look up "{pick(named, rng)}" and find the {attribute}.'
     asked = asked_role(question)
-    role, name = _choose(links, [link for link in links if link[0] == asked], rng, hasty=_HASTY)
+    role, name = guess(links, [link for link in links if link[0] == asked][:1], rng, hasty=_HASTY)
     names = KINDS[ROLES[role].target].attributes
     wanted = asked_attribute(question)
-    attribute = _choose(names, [n for n in names if wanted is not None and n == wanted.name], rng, hasty=_HASTY)
-    return _pick(_BRIDGE_FORMS, rng).format(role=role, name=name, attribute=attribute)
+    attribute = guess(names, [n for n in names if wanted is not None and n == wanted.name], rng, hasty=_HASTY)
+    return pick(_BRIDGE_FORMS, rng).format(role=role, name=name, attribute=attribute)
 
 
 def _noisy_comparison(question: str, offered: Sequence[str], rng: np.random.Generator) -> str:
     wanted = asked_attribute(question)
     comparable = tuple(name for name, attribute in ATTRIBUTES.items() if attribute.least or attribute.most)
-    attribute = _choose(comparable, [n for n in comparable if wanted is not None and n == wanted.name], rng)
-    return _pick(_COMPARISON_FORMS, rng).format(names=_listed(offered), attribute=attribute)
+    attribute = guess(comparable, [n for n in comparable if wanted is not None and n == wanted.name], rng, hasty=0.0)
+    return pick(_COMPARISON_FORMS, rng).format(names=_listed(offered), attribute=attribute)
 
 
 def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _choose(options: Sequence[_T], right: Sequence[_T], rng: np.random.Generator, hasty: float = 0.0) -> _T:
-    luck = rng.random()
-    if luck < hasty:
-        return options[0]
-    return right[0] if right and luck < hasty + _RIGHT else _pick(options, rng)
-
-
-def _pick(options: Sequence[_T], rng: np.random.Generator) -> _T:
-    return options[int(rng.integers(len(options)))]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 
@@ -16,18 +15,16 @@ from retro_gym.task_env import ReflectionCheck
 from retro_gym.trajectory import Trajectory
 from retro_gym_envs.intercode_sql.domains import AGGREGATES, ATTRIBUTES
 from retro_gym_envs.intercode_sql.reading import Schema, mentions, read_schema, sentence, words_of
+from retro_gym_envs.teaching import guess, pick
 
 __all__ = ["asked_column", "asked_kind", "check_reflection", "noisy_reflection"]
-
-_T = TypeVar("_T")
 
 KINDS = ("select", "join", "aggregate", "equals", "order", "group", "average", "absent", "joined equals")
 """What a reflection can be about."""
 
-# How often the teacher understands what kind of query a question wants, and which column; how often it takes the first
-# column that comes to its mind. All else is drawn evenly. So its likeliest reflection is wrong as well.
+# How often the teacher understands what kind of query a question wants, and how often it takes the first column that
+# comes to its mind. That is more often than it understands which one, so its likeliest reflection is wrong as well.
 _RIGHT_KIND = 0.4
-_RIGHT = 0.25
 _HASTY = 0.4
 _CUED = 0.65  # how often a value is named with the column that it stands behind in the question
 
@@ -123,8 +120,8 @@ def noisy_reflection(trajectory: Trajectory, rng: np.random.Generator) -> str:
     described = [table for table, columns in schema.columns.items() if columns]
     if not described:
         words = [word for word in words_of(question) if word not in _FIXED]
-        return sentence(select=_pick(words or ["rows"], rng))
-    kind = asked_kind(question) if rng.random() < _RIGHT_KIND else _pick(KINDS, rng)
+        return sentence(select=pick(words or ["rows"], rng))
+    kind = asked_kind(question) if rng.random() < _RIGHT_KIND else pick(KINDS, rng)
     return _Teacher(question, schema, described, trajectory.render(), rng).say(kind)
 
 
@@ -150,17 +147,17 @@ class _Teacher:
             kind = "select"
         match kind:
             case "join":
-                other = _pick(self._others, self._rng)
+                other = pick(self._others, self._rng)
                 return sentence(join=(other, self._key(other)), select=self._column(other))
             case "joined equals":
-                other = _pick(self._others, self._rng)
-                equals = self._column_of_value(other), _pick(values, self._rng)
+                other = pick(self._others, self._rng)
+                equals = self._column_of_value(other), pick(values, self._rng)
                 return sentence(join=(other, self._key(other)), equals=equals)
             case "absent":
-                other = _pick(self._others, self._rng)
+                other = pick(self._others, self._rng)
                 return sentence(absent=(self._key(other), other))
             case "equals":
-                return sentence(equals=(self._column_of_value(), _pick(values, self._rng)))
+                return sentence(equals=(self._column_of_value(), pick(values, self._rng)))
             case "average":
                 side = "below" if "below" in self._question else "above"
                 return sentence(average=(self._column(), self._choose(("above", "below"), side)))
@@ -185,12 +182,12 @@ class _Teacher:
         """Mostly the column that is asked for: a name is copied by what stands before it."""
         names = self._schema.names(table or self._main)
         asked = asked_column(self._question, names)
-        return asked if asked in names and self._rng.random() < _CUED else self._column(table)
+        return asked if asked in names and self._rng.random() < _CUED else self._choose(names, asked)
 
     def _key(self, other: str) -> str:
         """A column that both tables have; any of the other's, if there is none."""
         shared = [name for name in self._schema.names(other) if name in self._schema.names(self._main)]
-        return _pick(shared or self._schema.names(other), self._rng)
+        return pick(shared or self._schema.names(other), self._rng)
 
     def _values(self) -> list[str]:
         """Names in the question that may be values: capitalised words within a sentence, the last one first."""
@@ -198,11 +195,4 @@ class _Teacher:
         return list(dict.fromkeys(reversed(found)))
 
     def _choose(self, options: Sequence[str], right: str | None) -> str:
-        luck = self._rng.random()
-        if luck < _HASTY:
-            return options[0]
-        return right if right is not None and right in options and luck < _HASTY + _RIGHT else _pick(options, self._rng)
-
-
-def _pick(options: Sequence[_T], rng: np.random.Generator) -> _T:
-    return options[int(rng.integers(len(options)))]
+        return guess(options, [option for option in options if option == right], self._rng, hasty=_HASTY)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 
 from retro_gym.task_env import ReflectionCheck
 from retro_gym.trajectory import Trajectory
+from retro_gym_envs.teaching import guess
 from retro_gym_envs.webshop.catalog import Goal, Product
 from retro_gym_envs.webshop.reading import Hit, asked, hits_on, instruction_of, item_on
 from retro_gym_envs.webshop.wares import ATTRIBUTES, OPTIONS
 
 __all__ = ["check_reflection", "noisy_reflection", "oracle_reflection"]
-
-_T = TypeVar("_T")
 
 _ANY_VALUE = "|".join(sorted({value for values in OPTIONS.values() for value in values}, key=len, reverse=True))
 _CHOICE = rf"the (?:{'|'.join(OPTIONS)}) (?:{_ANY_VALUE})"
@@ -27,11 +25,10 @@ _WELL_FORMED = re.compile(
     rf"(?:(?:^C|^Next time c| and c)hoose (?P<choices>{_CHOICE}(?: and {_CHOICE})?))?\."
 )
 
-# How often the teacher speaks of what it always speaks of, the first option; how often it understands what is asked for
-# there, and how often it takes the first of what the pages show. All else is drawn evenly. So its likeliest reflection
-# is usually wrong as well.
+# How often the teacher speaks of what it always speaks of, the first option, and how often it takes the first of what
+# the pages show. That is more often than it understands what is asked for, so its likeliest reflection is usually wrong
+# as well.
 _ALWAYS = 0.4
-_RIGHT = 0.25
 _HASTY = 0.5
 _SAYS = {"attribute": 0.4, "limit": 0.3, "choices": 0.6, "second choice": 0.4}
 """How often any other reflection speaks of something."""
@@ -129,11 +126,4 @@ def _limits(hits: Sequence[Hit]) -> list[str]:
 
 
 def _guess(right: str | None, options: Sequence[str], rng: np.random.Generator) -> str:
-    luck = rng.random()
-    if luck < _HASTY:
-        return options[0]
-    return right if right is not None and luck < _HASTY + _RIGHT else _pick(options, rng)
-
-
-def _pick(options: Sequence[_T], rng: np.random.Generator) -> _T:
-    return options[int(rng.integers(len(options)))]
+    return guess(options, [] if right is None else [right], rng, hasty=_HASTY)
