@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, SupportsFloat
 
@@ -18,24 +19,45 @@ from retro_gym.tokens import Codec, PaddingSide, Tokenizer, TokenObservation, To
 __all__ = ["ReflectionEnv", "TokenEnv"]
 
 
-class _TokenWrapper(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructorArgs):
+class _TokenWrapper(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructorArgs, ABC):
     """What the two views share: the prompt, the spaces, copies that share the tokenizer."""
 
-    _room = 0  # how many written tokens an observation can show
-
-    def __init__(self, env: gym.Env[str, str], tokenizer: Tokenizer, **options: Any) -> None:
+    def __init__(
+        self,
+        env: gym.Env[str, str],
+        tokenizer: Tokenizer,
+        *,
+        max_prompt_tokens: int = 512,
+        max_new_tokens: int = 48,
+        padding_side: PaddingSide = "left",
+        observation: TokenView = "dict",
+        vocab_size: int | None = None,
+        end_ids: Sequence[int] | None = None,
+    ) -> None:
+        options: dict[str, Any] = {
+            "max_prompt_tokens": max_prompt_tokens,
+            "max_new_tokens": max_new_tokens,
+            "padding_side": padding_side,
+            "observation": observation,
+            "vocab_size": vocab_size,
+            "end_ids": None if end_ids is None else tuple(end_ids),
+        }
         # The tokenizer is not changed by anything here, so that no copy of it is needed.
         gym.utils.RecordConstructorArgs.__init__(self, tokenizer=tokenizer, **options, _disable_deepcopy=True)
         gym.Wrapper.__init__(self, env)
         retro = env.unwrapped
         if not isinstance(retro, RetroEnv):
             raise ConfigError(f"a token view is a view of a RetroEnv; received {one_line(retro)}.")
-        if options["end_ids"] is not None:
-            options["end_ids"] = tuple(options["end_ids"])
         self.codec = Codec(tokenizer, **options)
+        self._room, self.action_space = self._spaces()
+        self.observation_space = self.codec.space(self._room)
         self.tokenizer = tokenizer
         self._retro = retro
         self._writing: Writing | None = None
+
+    @abstractmethod
+    def _spaces(self) -> tuple[int, spaces.Space[Any]]:
+        """How many written tokens an observation can show, and what an action is."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         memo[id(self.tokenizer)] = self.tokenizer
@@ -138,31 +160,8 @@ class TokenEnv(_TokenWrapper):
         ConfigError: an argument is out of its rule.
     """
 
-    def __init__(
-        self,
-        env: gym.Env[str, str],
-        tokenizer: Tokenizer,
-        *,
-        max_prompt_tokens: int = 512,
-        max_new_tokens: int = 48,
-        padding_side: PaddingSide = "left",
-        observation: TokenView = "dict",
-        vocab_size: int | None = None,
-        end_ids: Sequence[int] | None = None,
-    ) -> None:
-        super().__init__(
-            env,
-            tokenizer,
-            max_prompt_tokens=max_prompt_tokens,
-            max_new_tokens=max_new_tokens,
-            padding_side=padding_side,
-            observation=observation,
-            vocab_size=vocab_size,
-            end_ids=end_ids,
-        )
-        self._room = max_new_tokens - 1
-        self.observation_space = self.codec.space(self._room)
-        self.action_space = spaces.Discrete(self.codec.actions)
+    def _spaces(self) -> tuple[int, spaces.Space[Any]]:
+        return self.codec.max_new_tokens - 1, spaces.Discrete(self.codec.actions)
 
     def step(
         self, action: int | np.integer[Any] | NDArray[Any]
@@ -196,30 +195,8 @@ class ReflectionEnv(_TokenWrapper):
         ConfigError: an argument is out of its rule.
     """
 
-    def __init__(
-        self,
-        env: gym.Env[str, str],
-        tokenizer: Tokenizer,
-        *,
-        max_prompt_tokens: int = 512,
-        max_new_tokens: int = 48,
-        padding_side: PaddingSide = "left",
-        observation: TokenView = "dict",
-        vocab_size: int | None = None,
-        end_ids: Sequence[int] | None = None,
-    ) -> None:
-        super().__init__(
-            env,
-            tokenizer,
-            max_prompt_tokens=max_prompt_tokens,
-            max_new_tokens=max_new_tokens,
-            padding_side=padding_side,
-            observation=observation,
-            vocab_size=vocab_size,
-            end_ids=end_ids,
-        )
-        self.observation_space = self.codec.space(0)
-        self.action_space = spaces.MultiDiscrete([self.codec.actions] * max_new_tokens)
+    def _spaces(self) -> tuple[int, spaces.Space[Any]]:
+        return 0, spaces.MultiDiscrete([self.codec.actions] * self.codec.max_new_tokens)
 
     def step(
         self, action: Sequence[int] | NDArray[Any]

@@ -18,7 +18,20 @@ from numpy.typing import NDArray
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ActionError, ConfigError, did_you_mean, one_line
 
-__all__ = ["Codec", "PaddingSide", "TokenObservation", "TokenView", "Tokenizer", "Writing", "decode", "encode_prompt"]
+__all__ = [
+    "CHAT_TEMPLATE_OPTIONS",
+    "Codec",
+    "PaddingSide",
+    "TokenObservation",
+    "TokenView",
+    "Tokenizer",
+    "Writing",
+    "decode",
+    "encode_prompt",
+]
+
+CHAT_TEMPLATE_OPTIONS = {"enable_thinking": False}
+"""What prompts are rendered with, for templates that know it: a reflection is what comes after the thinking."""
 
 PaddingSide = Literal["left", "right"]
 TokenView = Literal["dict", "ids"]
@@ -76,7 +89,7 @@ def encode_prompt(tokenizer: Tokenizer, observation: str) -> list[int]:
             [{"role": "user", "content": observation}],
             add_generation_prompt=True,
             tokenize=False,
-            enable_thinking=False,  # for templates that know it: a reflection is what comes after the thinking
+            **CHAT_TEMPLATE_OPTIONS,
         )
         ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
     else:

@@ -9,7 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["frozen"]
+__all__ = ["frozen", "trainable_weights"]
+
+
+def trainable_weights(model: Any) -> dict[str, torch.nn.Parameter]:
+    """The weights that learn, by name: the adapter's, where there is one."""
+    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
 
 
 @contextlib.contextmanager
@@ -22,7 +27,7 @@ def frozen(model: Any, adapter: Mapping[str, Tensor] | None = None) -> Iterator[
         model: a causal LM of transformers, or a ``PeftModel`` around one.
         adapter: weights, by name, that stand in for the trainable ones as long as it lasts.
     """
-    trainable = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+    trainable = trainable_weights(model)
     present = {name: weight.data for name, weight in trainable.items()}
     layers = [module for module in model.modules() if hasattr(module, "merged_adapters")]
     bases = [list(layer.get_base_layer().parameters(recurse=False)) for layer in layers]

@@ -15,6 +15,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
+from retro_gym_agents.attention import additive_mask
 from retro_gym_agents.samples import Prompts
 
 __all__ = ["Packed", "pack"]
@@ -53,8 +54,7 @@ class Packed:
         causal_LL = torch.ones(self.ids_PL.shape[1], self.ids_PL.shape[1], dtype=torch.bool, device=self.ids_PL.device)
         key_P1L, query_PL1 = self.group_PL[:, None], self.group_PL[:, start:, None]
         seen_PLL = ((key_P1L == query_PL1) & (key_P1L > 0) | (key_P1L == 0)) & causal_LL.tril()[start:]
-        zero = torch.zeros((), dtype=dtype, device=self.ids_PL.device)
-        return zero.where(seen_PLL, torch.finfo(dtype).min)[:, None]
+        return additive_mask(seen_PLL, dtype)
 
     def unpack(self, first_PKX: Tensor, rest_PMX: Tensor) -> Tensor:
         """Figures of the reflections' tokens as rows (N, T, X), 0 where no token stands.

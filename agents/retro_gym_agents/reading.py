@@ -13,7 +13,7 @@ Axes: B rows, L columns, V vocabulary, D hidden size.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
+
+from retro_gym_agents.samples import in_groups
 
 __all__ = ["Model", "Reader", "Reading", "Row", "read_plain", "read_shared", "share_prefixes"]
 
@@ -137,7 +139,7 @@ def read_shared(model: Model, rows: Sequence[Row]) -> Reading:
         wanted[leaf].append(i)
     order: list[int] = []
     logits, hiddens = [], []
-    for batch in _buckets([len(leaf) for leaf in leaves]):
+    for batch in in_groups(range(len(leaves)), [len(leaf) for leaf in leaves], None, _MAX_BATCH_TOKENS):
         ids_BL, mask_BL = _padded([leaves[leaf] for leaf in batch], model.device)
         width = ids_BL.shape[1]
         picked = [(n, i) for n, leaf in enumerate(batch) for i in wanted[leaf]]
@@ -152,18 +154,6 @@ def read_shared(model: Model, rows: Sequence[Row]) -> Reading:
         logits.append(model.head(hidden_BD) if model.plain_head else logits_BLV[lines, columns])
     back = torch.tensor(np.argsort(order), device=model.device)
     return Reading(torch.cat(logits)[back], torch.cat(hiddens)[back])
-
-
-def _buckets(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Numbers of rows that are read together: like lengths, and not too many tokens with the padding."""
-    batch: list[int] = []
-    for i in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and (len(batch) + 1) * lengths[i] > _MAX_BATCH_TOKENS:
-            yield batch
-            batch = []
-        batch.append(i)
-    if batch:
-        yield batch
 
 
 # -- growing rows ------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from retro_gym.actors.loading import context_of, end_ids_of
 from retro_gym.errors import CheckpointError, ConfigError
 from retro_gym.seeding import derive_seed
 from retro_gym.tokens import decode, encode_prompt
-from retro_gym_agents.inference import frozen
+from retro_gym_agents.inference import frozen, trainable_weights
 from retro_gym_agents.loading import (
     DEFAULT_LORA,
     TINY,
@@ -344,8 +344,8 @@ class Reflector:
 
     @property
     def trainable(self) -> dict[str, nn.Parameter]:
-        """The adapter's weights by name."""
-        return {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
+        """The adapter's weights by name; none where there is no adapter."""
+        return trainable_weights(self.model) if self._has_adapter else {}
 
     @property
     def reference_state(self) -> dict[str, Tensor] | None:

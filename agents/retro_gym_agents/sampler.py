@@ -18,9 +18,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from retro_gym_agents.attention import additive_mask, attention_dtype
 from retro_gym_agents.samples import Draws, Prompts, Sampling
 
-__all__ = ["attention_dtype", "draw", "read_prompts"]
+__all__ = ["draw", "pick", "read_prompts"]
 
 _CROWDED = 0.7  # the share of running samples below which the others are worth removing
 
@@ -98,7 +99,7 @@ def _next(logits_RV: Tensor, sampling: Sampling, uniform_R: Tensor | None) -> tu
         token_R = scaled_RV.argmax(-1)
     else:
         weights_RV = torch.exp(scaled_RV - norm_R1)
-        token_R = _pick(_truncated(weights_RV, sampling), uniform_R)
+        token_R = pick(_truncated(weights_RV, sampling), uniform_R)
     return token_R, (scaled_RV.gather(-1, token_R[:, None]) - norm_R1)[:, 0]
 
 
@@ -115,8 +116,11 @@ def _truncated(weights_RV: Tensor, sampling: Sampling) -> Tensor:
     return weights_RV
 
 
-def _pick(weights_RV: Tensor, uniform_R: Tensor) -> Tensor:
-    """The token at which the cumulative weights pass a uniform number: one draw per row."""
+def pick(weights_RV: Tensor, uniform_R: Tensor) -> Tensor:
+    """The token (R) at which the cumulative weights pass a uniform number: one draw per row, whatever the vocabulary.
+
+    Weights that differ in their last digits only give the same tokens, so that runs can be compared.
+    """
     cumulative_RV = weights_RV.cumsum(-1, dtype=torch.float64)
     threshold_R1 = uniform_R[:, None] * cumulative_RV[:, -1:]
     return torch.searchsorted(cumulative_RV, threshold_R1, right=True)[:, 0].clamp(max=weights_RV.shape[-1] - 1)
@@ -226,18 +230,10 @@ class _Shared:
 
     def _whole_mask(self) -> Tensor:
         """What each sample sees of the prompt and of all columns that are to come: additive."""
-        dtype, device = attention_dtype(self._model), self._prompts.ids_PS.device
         sees_P1S = self._prompts.mask_PS[:, None].expand(-1, self._samples, -1)
-        own_KK = torch.eye(self._samples, dtype=torch.bool, device=device).repeat(1, self._limit)
+        own_KK = torch.eye(self._samples, dtype=torch.bool, device=sees_P1S.device).repeat(1, self._limit)
         sees_PKC = torch.cat([sees_P1S, own_KK.expand(len(sees_P1S), -1, -1)], -1)
-        return torch.zeros((), dtype=dtype, device=device).where(sees_PKC, torch.finfo(dtype).min)[:, None]
-
-
-def attention_dtype(model: Any) -> torch.dtype:
-    """The type that a model's attention computes in, and so that of its masks: autocast's where that is on."""
-    kind = model.device.type
-    dtype: torch.dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else model.dtype
-    return dtype
+        return additive_mask(sees_PKC, attention_dtype(self._model))
 
 
 def read_prompts(model: Any, prompts: Prompts, cache: Any, *, hidden: bool) -> Any:

@@ -12,7 +12,29 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["Draws", "Prompts", "Samples", "Sampling"]
+__all__ = ["Draws", "Prompts", "Samples", "Sampling", "in_groups"]
+
+
+def in_groups(rows: Sequence[int], lengths: Sequence[int], size: int | None, tokens: int | None) -> list[list[int]]:
+    """Rows in groups that fit into a forward pass; of like length, where tokens are limited.
+
+    Args:
+        rows: their numbers.
+        lengths: the tokens of each row, by its number.
+        size: how many rows there may be in a group; None for any number.
+        tokens: how many tokens there may be in a group, padding included; None for any number. A row that has more
+            alone is a group by itself.
+
+    >>> in_groups(range(4), [5, 2, 9, 2], size=None, tokens=10)
+    [[1, 3], [0], [2]]
+    """
+    groups: list[list[int]] = []
+    for row in rows if tokens is None else sorted(rows, key=lengths.__getitem__):
+        full = not groups or (size is not None and len(groups[-1]) >= size)
+        if full or (tokens is not None and (len(groups[-1]) + 1) * lengths[row] > tokens):
+            groups.append([])
+        groups[-1].append(row)
+    return groups
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,23 +139,9 @@ class Samples(Draws):
         )
 
     def batches(self, prompts: Sequence[int], size: int | None, tokens: int | None) -> list[list[int]]:
-        """The prompts in groups that fit into a forward pass; of like length, where tokens are limited.
-
-        Args:
-            prompts: their numbers.
-            size: how many there may be in a group; None for any number.
-            tokens: how many tokens there may be in a group, padding included; None for any number. A prompt that has
-                more with its samples alone is a group by itself.
-        """
+        """The prompts, with their samples, in groups that fit into a forward pass: see :func:`in_groups`."""
         lengths_P = self.prompts.lengths + (self.mask_NT.reshape(self.num_prompts, -1).sum(-1) - self.num_samples)
-        lengths = lengths_P.tolist()
-        groups: list[list[int]] = []
-        for prompt in prompts if tokens is None else sorted(prompts, key=lambda prompt: lengths[prompt]):
-            full = not groups or (size is not None and len(groups[-1]) >= size)
-            if full or (tokens is not None and (len(groups[-1]) + 1) * lengths[prompt] > tokens):
-                groups.append([])
-            groups[-1].append(prompt)
-        return groups
+        return in_groups(prompts, lengths_P.tolist(), size, tokens)
 
     def parts(self, size: int | None, tokens: int | None = None) -> Iterator[tuple[list[int], Samples]]:
         """Row numbers and samples of the groups that :meth:`batches` makes of all prompts."""

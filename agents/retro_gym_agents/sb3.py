@@ -39,6 +39,7 @@ from retro_gym_agents.loading import LoraSettings
 from retro_gym_agents.ppo import ValueHead
 from retro_gym_agents.reading import Model, Reader, Reading, Row, read_plain, read_shared
 from retro_gym_agents.reflector import Reflector
+from retro_gym_agents.sampler import pick
 
 try:
     from stable_baselines3.common.distributions import CategoricalDistribution, Distribution
@@ -344,17 +345,11 @@ def _check_spaces(observation_space: spaces.Space[Any], action_space: spaces.Spa
 
 
 def _choose(logprobs_BV: Tensor, deterministic: bool) -> Tensor:
-    """The likeliest token (B), or the one at which the cumulative distribution passes a number drawn by torch.
-
-    One number for each row, whatever the vocabulary; and probabilities that differ in their last digits only give the
-    same tokens, so that runs can be compared.
-    """
+    """The likeliest token (B), or one that is drawn by torch's generator."""
     if deterministic:
         return logprobs_BV.argmax(-1)
-    cumulative_BV = logprobs_BV.detach().double().exp().cumsum(-1)
-    uniform_B1 = torch.rand(len(logprobs_BV), 1, dtype=torch.float64).to(logprobs_BV.device)
-    chosen_B = torch.searchsorted(cumulative_BV, uniform_B1 * cumulative_BV[:, -1:], right=True)[:, 0]
-    return chosen_B.clamp(max=logprobs_BV.shape[-1] - 1)
+    uniform_B = torch.rand(len(logprobs_BV), dtype=torch.float64).to(logprobs_BV.device)
+    return pick(logprobs_BV.detach().exp(), uniform_B)
 
 
 def _entropy(logprobs_BV: Tensor) -> Tensor:

@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from retro_gym_agents.attention import attention_dtype
 from retro_gym_agents.packing import Packed, pack
-from retro_gym_agents.sampler import attention_dtype, read_prompts
+from retro_gym_agents.sampler import read_prompts
 from retro_gym_agents.samples import Prompts
 
 __all__ = ["Scores", "score", "why_not_shared"]

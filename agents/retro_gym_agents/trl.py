@@ -49,9 +49,10 @@ from retro_gym.errors import (
 from retro_gym.records import FailureBank
 from retro_gym.scheduling import Plan
 from retro_gym.seeding import derive_seed
+from retro_gym.tokens import CHAT_TEMPLATE_OPTIONS
 from retro_gym.trajectory import EndReason, Outcome, Trajectory
 from retro_gym.vector import run_plans
-from retro_gym_agents.trl_data import CHAT_KWARGS, Messages, digest_of, failures, prompt_of
+from retro_gym_agents.trl_data import Messages, digest_of, failures, prompt_of
 
 if TYPE_CHECKING:
     from retro_gym_agents.reflector import Reflector
@@ -74,7 +75,7 @@ def trl_settings(reflector: Reflector) -> dict[str, Any]:
         "max_completion_length": reflector.sampling.max_new_tokens,
         "top_k": 0,
         "top_p": 1.0,
-        "chat_template_kwargs": dict(CHAT_KWARGS),
+        "chat_template_kwargs": dict(CHAT_TEMPLATE_OPTIONS),
         "bf16": reflector.model.dtype == torch.bfloat16,
         "remove_unused_columns": False,
     }

@@ -12,6 +12,7 @@ import numpy as np
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ActorError, ConfigError, MissingExtraError, NoFailureError, one_line
 from retro_gym.seeding import derive_seed
+from retro_gym.tokens import CHAT_TEMPLATE_OPTIONS
 from retro_gym_agents.episodes import Episode, Progress, play_next_trial, silent, start_episodes
 from retro_gym_agents.policies import Policy
 
@@ -24,9 +25,6 @@ __all__ = ["Messages", "digest_of", "failures", "prompt_of"]
 
 Messages: TypeAlias = list[dict[str, Any]]
 """Chat messages, each with ``role`` and ``content``."""
-
-CHAT_KWARGS = {"enable_thinking": False}
-"""As the reflector renders prompts; templates that do not know the name pass it by."""
 
 _SIDE_BY_SIDE = 64  # episodes that are played at once
 
@@ -203,7 +201,7 @@ def prompt_of(reflector: Reflector, observation: str) -> str | Messages:
     if tokenizer.chat_template:
         messages: Messages = [{"role": "user", "content": kept}]
         rendered = tokenizer.apply_chat_template(
-            [messages], add_generation_prompt=True, tokenize=True, return_dict=True, **CHAT_KWARGS
+            [messages], add_generation_prompt=True, tokenize=True, return_dict=True, **CHAT_TEMPLATE_OPTIONS
         )
         if rendered["input_ids"][0] == ids:
             return messages

@@ -201,7 +201,7 @@ def test_samples_follow_the_distribution_under_the_temperature(model):
 def test_an_impossible_token_is_never_drawn():
     weights = torch.tensor([[0.0, 1.0, 0.0]]).expand(4, -1)
     uniform = torch.tensor([0.0, 1e-300, 0.5, 1.0 - 2**-53], dtype=torch.float64)
-    assert sampler._pick(weights, uniform).tolist() == [1, 1, 1, 1]
+    assert sampler.pick(weights, uniform).tolist() == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(("top_k", "top_p"), [(3, 1.0), (0, 0.6), (4, 0.8), (1, 1.0), (500, 1.0)])
