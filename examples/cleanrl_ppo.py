@@ -1,10 +1,10 @@
-"""PPO on tokens in one file, as CleanRL writes it: from the arguments to the update, top to bottom.
+"""PPO on tokens in one file, after CleanRL: arguments, agent, update and loop, top to bottom.
 
     python examples/cleanrl_ppo.py --env-id RetroHotpotQA-v0 --reflector tiny --output runs/cleanrl
 
-Nothing of retro_gym_agents is used but the reflector: a model of transformers with a LoRA adapter, and its tokenizer.
-Of retro_gym only TokenVectorEnv: Gymnasium's vector interface, with a token as action. Every step reads the whole
-prompt again; what it takes to read each token once is in ``retro_gym_agents/reading.py``.
+Nothing of retro_gym_agents is used but the reflector: a model of transformers with a LoRA adapter, its tokenizer, its
+limits. Of retro_gym only TokenVectorEnv: Gymnasium's vector interface, with a token as action. Every step reads the
+whole prompt again; what it takes to read each token once is in ``retro_gym_agents/reading.py``.
 
 Axes: T steps of a rollout, B environments (in the update: rows of a minibatch), W columns of an observation,
 V vocabulary, D hidden size.
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from retro_gym import TokenVectorEnv
 from retro_gym_agents.reflector import Reflector
+from retro_gym_agents.views import token_options
 
 
 @dataclasses.dataclass
@@ -58,10 +59,6 @@ class Args:
     """weight of the entropy bonus; a language model brings its own variety"""
     max_grad_norm: float = 0.5
     """of the clipped gradient"""
-    max_prompt_tokens: int = 512
-    """longer prompts lose their longest observations"""
-    max_new_tokens: int = 48
-    """of a reflection"""
 
 
 class Agent(nn.Module):
@@ -73,6 +70,8 @@ class Agent(nn.Module):
         self.critic = nn.Linear(reflector.hidden_size, 1)
         nn.init.zeros_(self.critic.weight)
         nn.init.zeros_(self.critic.bias)
+        self.temperature = reflector.sampling.temperature
+        self.trained = [weight for weight in self.parameters() if weight.requires_grad]
 
     def read(self, ids_BW: Tensor, mask_BW: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, V) and values (B) behind the last token of each row.
@@ -100,7 +99,7 @@ class Agent(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Actions, log-probabilities, entropies and values, each (B)."""
         logits_BV, value_B = self.read(ids_BW, mask_BW)
-        logprobs_BV = torch.log_softmax(logits_BV.float(), -1)
+        logprobs_BV = torch.log_softmax(logits_BV.float() / self.temperature, -1)
         if action_B is None:
             action_B = torch.multinomial(logprobs_BV.exp(), 1)[:, 0]
         entropy_B = -(logprobs_BV.exp() * logprobs_BV).sum(-1)
@@ -112,6 +111,40 @@ def tensors(observation: dict[str, np.ndarray]) -> tuple[Tensor, Tensor]:
     return torch.as_tensor(observation["ids"]), torch.as_tensor(observation["mask"]).long()
 
 
+def estimate_advantages(
+    rewards_TB: Tensor, values_TB: Tensor, dones_TB: Tensor, next_value_B: Tensor, next_done_B: Tensor, args: Args
+) -> Tensor:
+    """The generalised advantage estimate (arXiv 1506.02438), (T, B)."""
+    advantages_TB = torch.zeros_like(rewards_TB)
+    last_B = torch.zeros_like(next_value_B)
+    for t in reversed(range(len(rewards_TB))):
+        following_B = next_value_B if t == len(rewards_TB) - 1 else values_TB[t + 1]
+        goes_on_B = 1.0 - (next_done_B if t == len(rewards_TB) - 1 else dones_TB[t + 1])
+        delta_B = rewards_TB[t] + args.gamma * following_B * goes_on_B - values_TB[t]
+        last_B = delta_B + args.gamma * args.gae_lambda * goes_on_B * last_B
+        advantages_TB[t] = last_B
+    return advantages_TB
+
+
+def improve(agent: Agent, optimizer: torch.optim.Optimizer, batch: tuple[Tensor, ...], args: Args) -> None:
+    """All epochs on a rollout of N = T·B steps: ids, mask, actions, log-probabilities, advantages and returns."""
+    total = len(batch[0])
+    for _ in range(args.update_epochs):
+        for rows in torch.split(torch.randperm(total), total // args.num_minibatches):
+            ids_BW, mask_BW, action_B, old_logprob_B, advantage_B, return_B = (part[rows] for part in batch)
+            _, logprob_B, entropy_B, value_B = agent.get_action_and_value(ids_BW, mask_BW, action_B)
+            ratio_B = (logprob_B - old_logprob_B).exp()
+            advantage_B = (advantage_B - advantage_B.mean()) / (advantage_B.std() + 1e-8)
+            clipped_B = ratio_B.clamp(1 - args.clip_coef, 1 + args.clip_coef)
+            policy_loss = -torch.minimum(advantage_B * ratio_B, advantage_B * clipped_B).mean()
+            value_loss = 0.5 * (value_B - return_B).square().mean()
+            loss = policy_loss + args.vf_coef * value_loss - args.ent_coef * entropy_B.mean()
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            nn.utils.clip_grad_norm_(agent.trained, args.max_grad_norm)
+            optimizer.step()
+
+
 def train(args: Args) -> list[float]:
     """Trains; returns the mean reward of each rollout's reflections."""
     torch.manual_seed(args.seed)
@@ -120,13 +153,10 @@ def train(args: Args) -> list[float]:
     envs = TokenVectorEnv(
         gym.make_vec(args.env_id, args.num_envs, max_reflections=1),
         reflector.tokenizer,
-        max_prompt_tokens=args.max_prompt_tokens,
-        max_new_tokens=args.max_new_tokens,
-        end_ids=reflector.sampling.end_ids,
+        **token_options(reflector),
     )
     agent = Agent(reflector)
-    trained = [weight for weight in agent.parameters() if weight.requires_grad]
-    optimizer = torch.optim.Adam(trained, lr=args.learning_rate, eps=1e-5)
+    optimizer = torch.optim.Adam(agent.trained, lr=args.learning_rate, eps=1e-5)
 
     width = envs.single_observation_space["ids"].shape[0]  # type: ignore[index]  # a Dict space
     ids_TBW = torch.zeros((args.num_steps, args.num_envs, width), dtype=torch.long)
@@ -139,7 +169,6 @@ def train(args: Args) -> list[float]:
     done_B = torch.zeros(args.num_envs)
     history: list[float] = []
     for update in range(args.total_timesteps // (args.num_steps * args.num_envs)):
-        # -- a rollout -------------------------------------------------------------------------------------------------
         paid: list[float] = []
         for step in range(args.num_steps):
             ids_TBW[step], mask_TBW[step], dones_TB[step] = ids_BW, mask_BW, done_B
@@ -158,39 +187,18 @@ def train(args: Args) -> list[float]:
                 with torch.no_grad():
                     rewards_TB[step, i] = args.gamma * agent.get_value(*tensors(final))[0]
 
-        # -- advantages ------------------------------------------------------------------------------------------------
         with torch.no_grad():
             next_value_B = agent.get_value(ids_BW, mask_BW)
-        advantages_TB = torch.zeros_like(rewards_TB)
-        last_B = torch.zeros(args.num_envs)
-        for t in reversed(range(args.num_steps)):
-            following_B = next_value_B if t == args.num_steps - 1 else values_TB[t + 1]
-            goes_on_B = 1.0 - (done_B if t == args.num_steps - 1 else dones_TB[t + 1])
-            delta_B = rewards_TB[t] + args.gamma * following_B * goes_on_B - values_TB[t]
-            last_B = delta_B + args.gamma * args.gae_lambda * goes_on_B * last_B
-            advantages_TB[t] = last_B
-
-        # -- the update ------------------------------------------------------------------------------------------------
-        ids_NW, mask_NW = ids_TBW.flatten(0, 1), mask_TBW.flatten(0, 1)
-        actions_N, logprobs_N = actions_TB.flatten(), logprobs_TB.flatten()
-        advantages_N, returns_N = advantages_TB.flatten(), (advantages_TB + values_TB).flatten()
-        size = len(actions_N) // args.num_minibatches
-        for _ in range(args.update_epochs):
-            for rows in torch.split(torch.randperm(len(actions_N)), size):
-                _, logprob_B, entropy_B, value_B = agent.get_action_and_value(
-                    ids_NW[rows], mask_NW[rows], actions_N[rows]
-                )
-                ratio_B = (logprob_B - logprobs_N[rows]).exp()
-                advantage_B = advantages_N[rows]
-                advantage_B = (advantage_B - advantage_B.mean()) / (advantage_B.std() + 1e-8)
-                clipped_B = ratio_B.clamp(1 - args.clip_coef, 1 + args.clip_coef)
-                policy_loss = -torch.minimum(advantage_B * ratio_B, advantage_B * clipped_B).mean()
-                value_loss = 0.5 * (value_B - returns_N[rows]).square().mean()
-                loss = policy_loss + args.vf_coef * value_loss - args.ent_coef * entropy_B.mean()
-                optimizer.zero_grad()
-                torch.autograd.backward(loss)
-                nn.utils.clip_grad_norm_(trained, args.max_grad_norm)
-                optimizer.step()
+        advantages_TB = estimate_advantages(rewards_TB, values_TB, dones_TB, next_value_B, done_B, args)
+        batch = (
+            ids_TBW.flatten(0, 1),
+            mask_TBW.flatten(0, 1),
+            actions_TB.flatten(),
+            logprobs_TB.flatten(),
+            advantages_TB.flatten(),
+            (advantages_TB + values_TB).flatten(),
+        )
+        improve(agent, optimizer, batch, args)
         history.append(sum(paid) / max(1, len(paid)))
         print(f"update {update + 1}: {len(paid)} reflections, reward {history[-1]:.3f}", flush=True)
     envs.close()

@@ -1,6 +1,6 @@
 """Another library's PPO on tokens: skrl (https://skrl.readthedocs.io), tried with release 2.1.1.
 
-    pip install skrl==2.1.1
+    pip install skrl
     python examples/skrl_ppo.py --env RetroHotpotQA-v0 --reflector tiny --output runs/skrl
 
 skrl wraps a Gymnasium vector environment and flattens observations into floats, so the environment shows ids alone
@@ -23,6 +23,7 @@ from retro_gym import TokenVectorEnv
 from retro_gym_agents.reading import Model as Reading
 from retro_gym_agents.reading import read_shared
 from retro_gym_agents.reflector import Reflector
+from retro_gym_agents.views import token_options
 
 
 class Agent(CategoricalMixin, DeterministicMixin, Model):  # type: ignore[misc]  # skrl is not typed here
@@ -37,6 +38,7 @@ class Agent(CategoricalMixin, DeterministicMixin, Model):  # type: ignore[misc] 
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         self.reading = Reading(reflector.model)
+        self.temperature = reflector.sampling.temperature
 
     def act(self, inputs: dict[str, Any], *, role: str = "") -> tuple[Tensor, dict[str, Any]]:
         """Draws tokens as a policy, gives values as a value function."""
@@ -48,7 +50,7 @@ class Agent(CategoricalMixin, DeterministicMixin, Model):  # type: ignore[misc] 
         """Logits (B, V) of the next token, or values (B, 1)."""
         ids_BW = inputs["observations"].long().numpy()
         logits_BV, hidden_BD = read_shared(self.reading, [ids_W[ids_W >= 0] for ids_W in ids_BW])
-        return (logits_BV if role == "policy" else self.head(hidden_BD.detach().float())), {}
+        return (logits_BV / self.temperature if role == "policy" else self.head(hidden_BD.detach().float())), {}
 
 
 class Meter(gym.vector.VectorWrapper[Any, Any, Any]):
@@ -73,10 +75,8 @@ def train(args: argparse.Namespace) -> list[float]:
         TokenVectorEnv(
             gym.make_vec(args.env, args.num_envs, max_reflections=1),
             reflector.tokenizer,
-            max_prompt_tokens=args.max_prompt_tokens,
-            max_new_tokens=reflector.sampling.max_new_tokens,
             observation="ids",
-            end_ids=reflector.sampling.end_ids,
+            **token_options(reflector),
         )
     )
     env = wrap_env(meter, wrapper="gymnasium")
@@ -99,7 +99,8 @@ def train(args: argparse.Namespace) -> list[float]:
         },
     )
     options = {"timesteps": args.updates * args.num_steps, "disable_progressbar": True, "headless": True}
-    SequentialTrainer(env=env, agents=ppo, cfg=options).train()
+    SequentialTrainer(env=env, agents=ppo, cfg={**options, "close_environment_at_exit": False}).train()
+    env.close()
     if args.output:
         reflector.save(args.output)
     return meter.earned
@@ -113,7 +114,6 @@ if __name__ == "__main__":
     parser.add_argument("--updates", type=int, default=60)
     parser.add_argument("--num-envs", type=int, default=16)
     parser.add_argument("--num-steps", type=int, default=96, help="tokens of each episode between two updates")
-    parser.add_argument("--max-prompt-tokens", type=int, default=512)
     parser.add_argument("--learning-rate", type=float, default=3e-4)
     parser.add_argument("--seed", type=int, default=0)
     earned = train(parser.parse_args())

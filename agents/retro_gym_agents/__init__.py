@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from retro_gym_agents.reflector import LoraSettings, Reflector
     from retro_gym_agents.reinforce import ReinforceConfig
     from retro_gym_agents.report import print_tables, to_json, write_json
-    from retro_gym_agents.sb3 import LoraCausalPolicy, token_options
+    from retro_gym_agents.sb3 import LoraCausalPolicy
+    from retro_gym_agents.sb3_vec import TokenVecEnv
     from retro_gym_agents.statistics import Estimate, bootstrap_mean, gain_share, paired_difference
+    from retro_gym_agents.views import token_options
 
 __all__ = [
     "BaselinePolicy",
@@ -40,6 +42,7 @@ __all__ = [
     "Reflector",
     "ReflectorPolicy",
     "ReinforceConfig",
+    "TokenVecEnv",
     "bootstrap_mean",
     "compare",
     "draw_learning_curve",
@@ -66,8 +69,10 @@ _HOMES = {
         "reflector": ("LoraSettings", "Reflector"),
         "reinforce": ("ReinforceConfig",),
         "report": ("print_tables", "to_json", "write_json"),
-        "sb3": ("LoraCausalPolicy", "token_options"),
+        "sb3": ("LoraCausalPolicy",),
+        "sb3_vec": ("TokenVecEnv",),
         "statistics": ("Estimate", "bootstrap_mean", "gain_share", "paired_difference"),
+        "views": ("token_options",),
     }.items()
     for name in names
 }

@@ -47,22 +47,11 @@ try:
 except ImportError as error:
     raise MissingExtraError("stable_baselines3", "sb3") from error
 
-__all__ = ["LoraCausalPolicy", "token_options"]
+__all__ = ["LoraCausalPolicy"]
 
 _Observation: TypeAlias = Tensor | Mapping[str, Tensor]
 
 _MAX_READERS = 3  # by number of environments: training, evaluation, single observations
-
-
-def token_options(reflector: Reflector) -> dict[str, Any]:
-    """The options of ``TokenEnv`` that suit a reflector: its end tokens, length limit, vocabulary and context."""
-    context, new = context_of(reflector.model), reflector.sampling.max_new_tokens
-    options = {
-        "max_new_tokens": new,
-        "end_ids": reflector.sampling.end_ids,
-        "vocab_size": max(len(reflector.tokenizer), int(reflector.model.get_output_embeddings().weight.shape[0])),
-    }
-    return options if context is None else {**options, "max_prompt_tokens": min(512, context - new)}
 
 
 class LoraCausalPolicy(ActorCriticPolicy):

@@ -22,7 +22,8 @@ from retro_gym import ReflectionEnv, TokenEnv, token_text_equivalence
 from retro_gym.errors import ConfigError, MissingExtraError
 from retro_gym_agents.loading import LoraSettings
 from retro_gym_agents.reflector import Reflector
-from retro_gym_agents.sb3 import LoraCausalPolicy, token_options
+from retro_gym_agents.sb3 import LoraCausalPolicy
+from retro_gym_agents.views import token_options
 
 
 class Log(BaseCallback):
@@ -325,9 +326,15 @@ def test_the_prompt_is_the_one_that_the_reflector_makes(small_model, cls):
     token_text_equivalence(env, reflector.tokenizer, **token_options(reflector))
 
 
-@pytest.mark.slow
-def test_ppo_improves_the_tiny_reflector_on_hotpotqa():
-    """At least ten points more of the validation tasks are solved after one sampled reflection."""
+class Coin(gym.RewardWrapper):
+    """Pays for a reflection at random: the control that learns nothing of use."""
+
+    def reward(self, reward):
+        return float(self.np_random.integers(2))
+
+
+def success_after_ppo(paid):
+    """The share of validation tasks that the tiny reflector solves with one sampled reflection: before and after."""
     from retro_gym_agents.rollout import Validation
 
     reflector = Reflector.load("tiny")
@@ -336,10 +343,22 @@ def test_ppo_improves_the_tiny_reflector_on_hotpotqa():
 
     def make():
         env = gym.make("RetroHotpotQA-v0", max_reflections=1, disable_env_checker=True)
-        return TokenEnv(env, reflector.tokenizer, **token_options(reflector))
+        return TokenEnv(env if paid else Coin(env), reflector.tokenizer, **token_options(reflector))
 
-    env = DummyVecEnv([make] * 32)
-    options = {"n_steps": 96, "batch_size": 1_536, "n_epochs": 3, "learning_rate": 3e-4, "gae_lambda": 1.0}
-    model = make_model("tiny", env, policy={"reflector": reflector}, **options)
-    learn(model, 60)
-    assert validation.success(reflector) >= before + 0.10
+    options = {"n_steps": 96, "batch_size": 32 * 96, "n_epochs": 4, "learning_rate": 1e-3}
+    learn(make_model("tiny", DummyVecEnv([make] * 32), policy={"reflector": reflector}, **options), 8)
+    after = validation.success(reflector)
+    print(f"{'paid' if paid else 'a coin'}: {before:.3f} before, {after:.3f} after")
+    return before, after
+
+
+@pytest.mark.slow
+def test_ppo_improves_the_tiny_reflector_on_hotpotqa():
+    before, after = success_after_ppo(paid=True)
+    assert after >= before + 0.10
+
+
+@pytest.mark.slow
+def test_ppo_improves_nothing_where_a_coin_decides():
+    before, after = success_after_ppo(paid=False)
+    assert after < before + 0.05

@@ -26,8 +26,6 @@ def test_the_single_file_ppo_learns(small_model, example, tmp_path):
         "num_steps": 10,
         "num_minibatches": 2,
         "learning_rate": 3e-3,
-        "max_prompt_tokens": 60,
-        "max_new_tokens": 3,
     }
     rewards = script.train(script.Args(**settings))
     assert len(rewards) == 8
@@ -37,7 +35,6 @@ def test_the_single_file_ppo_learns(small_model, example, tmp_path):
 
 
 def test_skrl_learns(small_model, example):
-    pytest.importorskip("skrl", reason="skrl is not part of the development install")
     script = example("skrl_ppo")
     args = argparse.Namespace(
         env="RetroIdentity-v0",
@@ -46,7 +43,6 @@ def test_skrl_learns(small_model, example):
         updates=8,
         num_envs=16,
         num_steps=10,
-        max_prompt_tokens=60,
         learning_rate=3e-3,
         seed=0,
     )
