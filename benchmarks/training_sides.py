@@ -1,0 +1,308 @@
+"""What :mod:`benchmarks.training_speed` compares: the same work, done by this package and by others.
+
+Every side is a callable; one call is one turn. All have the same model with random weights, the same adapter, and the
+same prompts of random words. With random weights the end token is as rare as any other, so that nearly all samples have
+the full length, on all sides.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import gymnasium as gym
+import torch
+
+from retro_gym import TokenEnv
+from retro_gym_agents.config import TrainConfig
+from retro_gym_agents.inference import frozen
+from retro_gym_agents.loading import LoraSettings
+from retro_gym_agents.reflector import Reflector
+from retro_gym_agents.reinforce import ReinforceConfig, improve
+from retro_gym_agents.rollout import Rollout, Round
+from retro_gym_agents.scoring import score
+
+_LORA = LoraSettings()
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """The size of the work."""
+
+    prompt: int = 512
+    """Tokens of a prompt."""
+    samples: int = 8
+    """K: samples of each prompt."""
+    tokens: int = 48
+    """New tokens of each sample."""
+    prompts: int = 2
+    """Prompts of a step."""
+    envs: int = 4
+    """Environments side by side in Stable-Baselines3; each writes one sample in a step."""
+    layers: int = 2
+    """Of the model."""
+    hidden: int = 128
+    """Its width; there are heads of 32."""
+    vocabulary: int = 2_000
+    """Its tokens."""
+    device: str = "cpu"
+    """Where everything runs."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the model's weights."""
+
+
+def make_model(setting: Setting) -> Any:
+    """A Qwen-style model with random weights."""
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    torch.manual_seed(0)
+    shape = Qwen2Config(
+        vocab_size=setting.vocabulary,
+        hidden_size=setting.hidden,
+        intermediate_size=3 * setting.hidden,
+        num_hidden_layers=setting.layers,
+        num_attention_heads=setting.hidden // 32,
+        num_key_value_heads=max(1, setting.hidden // 64),
+        max_position_embeddings=setting.prompt + setting.tokens + 8,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+        tie_word_embeddings=False,
+    )
+    model = Qwen2ForCausalLM(shape).to(setting.device, getattr(torch, setting.dtype))
+    model.generation_config.update(do_sample=True, temperature=1.0, top_k=0, max_new_tokens=setting.tokens)
+    return model
+
+
+def make_tokenizer(setting: Setting) -> Any:
+    """A word for each token: ``w17`` is token 17."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = {"<pad>": 0, "<s>": 1, "</s>": 2, **{f"w{i}": i for i in range(3, setting.vocabulary)}}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<pad>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", padding_side="left")
+
+
+def make_reflector(setting: Setting) -> Reflector:
+    """The model as a reflector."""
+    reflector = Reflector(
+        make_model(setting), make_tokenizer(setting), name="speed", lora=_LORA, max_new_tokens=setting.tokens
+    )
+    reflector.freeze_reference()
+    return reflector
+
+
+def make_texts(setting: Setting, count: int) -> list[str]:
+    """Prompts of random words."""
+    generator = torch.Generator().manual_seed(1)
+    ids = torch.randint(3, setting.vocabulary, (count, setting.prompt), generator=generator)
+    return [" ".join(f"w{i}" for i in row) for row in ids.tolist()]
+
+
+# -- sampling and update by themselves -------------------------------------------------------------------------------
+
+
+def parts(setting: Setting) -> dict[str, Callable[[], object]]:
+    """Our sampler and ``generate``, both with merged weights; our update and one over plain rows."""
+    reflector, texts = make_reflector(setting), make_texts(setting, setting.prompts)
+    samples = reflector.sample(texts, num_samples=setting.samples, seed=0)
+    repeated = samples.prompts.repeat(setting.samples)
+
+    def generate() -> None:
+        with frozen(reflector.model):
+            reflector.model.generate(
+                input_ids=repeated.ids_PS, attention_mask=repeated.mask_PS.long(), eos_token_id=None, pad_token_id=0
+            )
+
+    def update(*, share_prompt: bool) -> None:
+        reflector.model.zero_grad()
+        scores = score(
+            reflector.model,
+            samples.prompts,
+            samples.tokens_NT,
+            samples.mask_NT,
+            temperature=1.0,
+            num_samples=setting.samples,
+            share_prompt=share_prompt,
+        )
+        torch.autograd.backward(scores.logprobs_NT.sum())
+
+    return {
+        "sampling": lambda: reflector.sample(texts, num_samples=setting.samples, seed=0),
+        "generate": generate,
+        "update": lambda: update(share_prompt=True),
+        "update of plain rows": lambda: update(share_prompt=False),
+    }
+
+
+# -- whole steps -------------------------------------------------------------------------------------------------------
+
+
+class OurStep:
+    """Sampling, rewards that cost nothing, and an update of REINFORCE with its KL term."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._samples = setting.samples
+        self._reflector, self._texts = make_reflector(setting), make_texts(setting, setting.prompts)
+        self._config = ReinforceConfig(output=Path("nowhere"), group_size=setting.samples, learning_rate=1e-5)
+        self._optimizer = torch.optim.AdamW(self._reflector.trainable.values(), lr=1e-5, weight_decay=0.0)
+        self._turns = 0
+
+    def __call__(self) -> None:
+        """Makes a step."""
+        self._turns += 1
+        samples = self._reflector.sample(self._texts, num_samples=self._samples, seed=self._turns)
+        rewards_N = samples.tokens_NT[:, 0].cpu().remainder(2).float()
+        everything_N = torch.ones(len(rewards_N), dtype=torch.bool)
+        rollout = Rollout((Round(samples, rewards_N, everything_N, everything_N),))
+        improve(self._reflector, self._optimizer, rollout, self._config)
+
+
+class TrlStep:
+    """A step of TRL's trainer, which runs its own loop: in a thread of its own, held up between two turns."""
+
+    def __init__(self, setting: Setting, algorithm: Literal["grpo", "rloo"]) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self._trainer = _trl_trainer(setting, algorithm, self._folder.name, self._between)
+        self._thread: threading.Thread | None = None
+        self._go, self._done = threading.Semaphore(0), threading.Semaphore(0)
+        self._error: BaseException | None = None
+        self._ends = False
+
+    def __call__(self) -> None:
+        """Makes a step."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run)
+            self._thread.start()
+        else:
+            self._go.release()
+        self._done.acquire()
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """Ends the trainer's loop."""
+        if self._thread is not None:
+            self._ends = True
+            self._go.release()
+            self._thread.join()
+        self._folder.cleanup()
+
+    def _run(self) -> None:
+        try:
+            self._trainer.train()
+        except BaseException as error:  # raised again by whoever waits for the turn
+            self._error = error
+        self._done.release()
+
+    def _between(self) -> bool:
+        self._done.release()
+        self._go.acquire()
+        return self._ends
+
+
+def _trl_trainer(setting: Setting, algorithm: str, folder: str, between: Callable[[], bool]) -> Any:
+    """TRL's trainer; ``between`` is called after each step and says whether that was the last one."""
+    import datasets
+    import trl
+    from peft import LoraConfig
+    from transformers import PrinterCallback, TrainerCallback
+
+    class Between(TrainerCallback):  # type: ignore[misc] # transformers has no types
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            control.should_training_stop = between()
+
+    trainer, config = {"grpo": (trl.GRPOTrainer, trl.GRPOConfig), "rloo": (trl.RLOOTrainer, trl.RLOOConfig)}[algorithm]
+    settings = config(
+        output_dir=folder,
+        max_steps=1_000_000,
+        per_device_train_batch_size=setting.prompts * setting.samples,
+        num_generations=setting.samples,
+        max_completion_length=setting.tokens,
+        temperature=1.0,
+        top_k=0,
+        beta=TrainConfig.kl_coef,
+        learning_rate=1e-5,
+        gradient_checkpointing=False,
+        bf16=setting.dtype == "bfloat16",
+        use_cpu=setting.device == "cpu",
+        report_to="none",
+        save_strategy="no",
+        logging_steps=1_000_000,
+        disable_tqdm=True,
+        shuffle_dataset=False,
+    )
+    made = trainer(
+        model=make_model(setting),
+        reward_funcs=lambda completions, **_: [float(len(text) % 2) for text in completions],
+        args=settings,
+        train_dataset=datasets.Dataset.from_dict({"prompt": make_texts(setting, setting.prompts) * 64}),
+        processing_class=make_tokenizer(setting),
+        peft_config=LoraConfig(
+            r=_LORA.rank, lora_alpha=_LORA.alpha, target_modules="all-linear", lora_dropout=0.0, task_type="CAUSAL_LM"
+        ),
+        callbacks=[Between()],
+    )
+    made.remove_callback(PrinterCallback)
+    return made
+
+
+class Words(gym.ObservationWrapper[str, str, str]):
+    """Failures as always the same words."""
+
+    def __init__(self, env: gym.Env[str, str], text: str) -> None:
+        super().__init__(env)
+        self._text = text
+
+    def observation(self, observation: str) -> str:
+        """The words."""
+        return self._text
+
+
+class Sb3Step:
+    """A rollout of Stable-Baselines3's PPO on tokens, one sample in each environment, and one epoch on it."""
+
+    def __init__(self, setting: Setting, *, incremental: bool) -> None:
+        from stable_baselines3 import PPO
+        from stable_baselines3.common.vec_env import DummyVecEnv
+
+        from retro_gym_agents.sb3 import LoraCausalPolicy
+
+        reflector = make_reflector(setting)
+        (text,) = make_texts(setting, 1)
+
+        def make() -> gym.Env[Any, Any]:
+            failures = gym.make("RetroIdentity-v0", max_reflections=1, disable_env_checker=True)
+            return TokenEnv(
+                Words(failures, text),
+                reflector.tokenizer,
+                max_prompt_tokens=setting.prompt,
+                max_new_tokens=setting.tokens,
+            )
+
+        self._steps = setting.tokens
+        self._ppo = PPO(
+            LoraCausalPolicy,
+            DummyVecEnv([make] * setting.envs),
+            policy_kwargs={"reflector": reflector, "incremental": incremental},
+            n_steps=setting.tokens,
+            batch_size=setting.tokens * setting.envs,
+            n_epochs=1,
+            gamma=1.0,
+            seed=0,
+            device=setting.device,
+        )
+        self._callback = self._ppo._setup_learn(10**9)[1]
+
+    def __call__(self) -> None:
+        """Makes a step."""
+        ppo = self._ppo
+        assert ppo.env is not None
+        ppo.collect_rollouts(ppo.env, self._callback, ppo.rollout_buffer, self._steps)
+        ppo.train()
