@@ -10,12 +10,13 @@ Axes: see :mod:`retro_gym_agents.samples`; V vocabulary.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from retro_gym_agents.attention import attention_dtype
+from retro_gym_agents.logprobs import token_logprobs
 from retro_gym_agents.packing import Packed, pack
 from retro_gym_agents.sampler import read_prompts
 from retro_gym_agents.samples import Prompts
@@ -65,61 +66,60 @@ def _packed(
 ) -> Scores:
     packed = pack(prompts, tokens_NT, mask_NT)
     checkpointing = any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
-    logits_PCV, states_PCD = (_in_one if checkpointing else _in_two)(model, prompts, packed, hidden)
-    first_PK = _logprobs(logits_PCV[:, 0], packed.first_PK, temperature)
-    rest_PM1 = _logprobs(logits_PCV[:, 1:], packed.targets_PM[..., None], temperature)
-    logprobs_NT = packed.unpack(first_PK[..., None], rest_PM1)[..., 0]
+    first, rest = (_in_one if checkpointing else _in_two)(model, prompts, packed, hidden)
+    first_P1K = token_logprobs(first.logits_PCV, packed.first_PK[:, None], temperature)
+    rest_PM1 = token_logprobs(rest.logits_PCV, packed.targets_PM[..., None], temperature)
+    logprobs_NT = packed.unpack(first_P1K.mT, rest_PM1)[..., 0]
     hidden_NTD = None
-    if states_PCD is not None:
-        hidden_NTD = packed.unpack(states_PCD[:, :1].expand(-1, samples, -1), states_PCD[:, 1:])
+    if first.hidden_PCD is not None and rest.hidden_PCD is not None:
+        hidden_NTD = packed.unpack(first.hidden_PCD.expand(-1, samples, -1), rest.hidden_PCD)
     return Scores(logprobs_NT.where(mask_NT, 0.0), hidden_NTD)
 
 
-def _in_two(model: Any, prompts: Prompts, packed: Packed, hidden: bool) -> tuple[Tensor, Tensor | None]:
-    """Logits (P, 1 + M, V) and hidden states by two passes, the second one over the cache of the first.
+class _Columns(NamedTuple):
+    """What a model says behind C tokens of each prompt's row: the prompt's last one, or the packed reflections'."""
+
+    logits_PCV: Tensor
+    hidden_PCD: Tensor | None
+
+
+def _in_two(model: Any, prompts: Prompts, packed: Packed, hidden: bool) -> tuple[_Columns, _Columns]:
+    """Behind the prompts (C = 1) and behind their reflections (C = M): two passes, the second over the first's cache.
 
     The prompts then need no block mask: attention has faster kernels for them, and the mask has M rows instead of L.
     """
     from transformers import DynamicCache
 
-    first = read_prompts(model, prompts, DynamicCache(config=model.config), hidden=hidden)
-    outputs = [first]
-    if packed.targets_PM.shape[1]:
-        width = packed.prompt_width
-        rest = model(
-            input_ids=packed.ids_PL[:, width:],
-            attention_mask=packed.mask(attention_dtype(model), of_prompts=False),
-            position_ids=packed.positions_PL[:, width:],
-            past_key_values=first.past_key_values,
-            use_cache=True,
-            output_hidden_states=hidden,
-        )
-        outputs.append(rest)
-    logits_PCV = torch.cat([out.logits for out in outputs], 1)
-    if not hidden:
-        return logits_PCV, None
-    states = [out.hidden_states[-1] for out in outputs]
-    return logits_PCV, torch.cat([states[0][:, -1:], *states[1:]], 1)
+    prompts_out = read_prompts(model, prompts, DynamicCache(config=model.config), hidden=hidden)
+    first = _Columns(prompts_out.logits, prompts_out.hidden_states[-1][:, -1:] if hidden else None)
+    if not packed.targets_PM.shape[1]:  # every reflection is one token long
+        return first, _Columns(first.logits_PCV[:, :0], None if first.hidden_PCD is None else first.hidden_PCD[:, :0])
+    width = packed.prompt_width
+    out = model(
+        input_ids=packed.ids_PL[:, width:],
+        attention_mask=packed.mask(attention_dtype(model), of_prompts=False),
+        position_ids=packed.positions_PL[:, width:],
+        past_key_values=prompts_out.past_key_values,
+        use_cache=True,
+        output_hidden_states=hidden,
+    )
+    return first, _Columns(out.logits, out.hidden_states[-1] if hidden else None)
 
 
-def _in_one(model: Any, prompts: Prompts, packed: Packed, hidden: bool) -> tuple[Tensor, Tensor | None]:
+def _in_one(model: Any, prompts: Prompts, packed: Packed, hidden: bool) -> tuple[_Columns, _Columns]:
     """The same by one pass, for gradient checkpointing, which takes no cache."""
-    columns = packed.targets_PM.shape[1] + 1
+    rest = packed.targets_PM.shape[1]
     out = model(
         input_ids=packed.ids_PL,
         attention_mask=packed.mask(attention_dtype(model)),
         position_ids=packed.positions_PL,
         use_cache=False,
-        logits_to_keep=columns,
+        logits_to_keep=1 + rest,
         output_hidden_states=hidden,
     )
-    return out.logits, out.hidden_states[-1][:, -columns:] if hidden else None
-
-
-def _logprobs(logits_V: Tensor, tokens_X: Tensor, temperature: float) -> Tensor:
-    """Of X tokens under one distribution; any axes may stand before V and X. Float32."""
-    scaled_V = logits_V.float() / temperature
-    return scaled_V.gather(-1, tokens_X) - scaled_V.logsumexp(-1, keepdim=True)
+    logits = out.logits.split([1, rest], 1)
+    states = out.hidden_states[-1][:, -1 - rest :].split([1, rest], 1) if hidden else (None, None)
+    return _Columns(logits[0], states[0]), _Columns(logits[1], states[1])
 
 
 def _plain(
@@ -136,7 +136,7 @@ def _plain(
         logits_to_keep=width + 1,
         output_hidden_states=hidden,
     )
-    logprobs_NT = _logprobs(out.logits[:, :-1], tokens_NT[..., None], temperature)[..., 0]
+    logprobs_NT = token_logprobs(out.logits[:, :-1], tokens_NT[..., None], temperature)[..., 0]
     hidden_NTD = None
     if hidden:
         hidden_NTD = out.hidden_states[-1][:, -width - 1 : -1].where(mask_NT[..., None], 0.0)

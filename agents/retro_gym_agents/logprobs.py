@@ -1,0 +1,67 @@
+"""Log-probabilities of tokens from logits, with a gradient that needs no second copy of the logits.
+
+Autograd's own way keeps the scaled logits, their exponentials and a gradient of the same size for every step between
+them; with a vocabulary of 150,000 these are what a reflector's memory goes into. Here the gradient is written at once:
+for tokens y with cotangents g it is (Σ g)·(−softmax) + g at y, over the temperature.
+
+Axes: R rows of logits (of any leading shape), V vocabulary, X tokens that are looked up in each row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+__all__ = ["token_logprobs"]
+
+_CHUNK = 2**20  # logits that are worked on at once: what fits into a processor's cache
+
+
+def token_logprobs(logits_RV: Tensor, tokens_RX: Tensor, temperature: float) -> Tensor:
+    """The log-probabilities (R, X) of tokens under softmax(logits / temperature), in float32 or wider.
+
+    Args:
+        logits_RV: of any floating type, one distribution for each row.
+        tokens_RX: ids, any number for each row.
+        temperature: above 0.
+    """
+    flat: Tensor = _TokenLogprobs.apply(logits_RV.flatten(0, -2), tokens_RX.flatten(0, -2), temperature)  # type: ignore[no-untyped-call]
+    return flat.view(tokens_RX.shape)
+
+
+class _TokenLogprobs(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits_RV: Tensor, tokens_RX: Tensor, temperature: float) -> Tensor:
+        wide = torch.promote_types(logits_RV.dtype, torch.float32)
+        norm_R1 = logits_RV.new_empty(len(logits_RV), 1, dtype=wide)
+        for rows in _chunks(logits_RV):
+            norm_R1[rows] = (logits_RV[rows].to(wide) / temperature).logsumexp(-1, keepdim=True)
+        ctx.save_for_backward(logits_RV, tokens_RX, norm_R1)
+        ctx.temperature = temperature
+        return logits_RV.gather(-1, tokens_RX).to(wide) / temperature - norm_R1
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_RX: Tensor) -> tuple[Tensor, None, None]:
+        logits_RV, tokens_RX, norm_R1 = ctx.saved_tensors
+        grad_RX = grad_RX / ctx.temperature
+        total_R1 = grad_RX.sum(-1, keepdim=True)
+        grad_RV = torch.empty_like(logits_RV)
+        same = logits_RV.dtype == norm_R1.dtype
+        for rows in _chunks(logits_RV):
+            part_RV = grad_RV[rows] if same else torch.empty_like(grad_RV[rows], dtype=norm_R1.dtype)
+            torch.div(logits_RV[rows].to(norm_R1.dtype), ctx.temperature, out=part_RV).sub_(norm_R1[rows]).exp_()
+            part_RV.mul_(-total_R1[rows]).scatter_add_(-1, tokens_RX[rows], grad_RX[rows])
+            if not same:
+                grad_RV[rows] = part_RV
+        return grad_RV, None, None
+
+
+def _chunks(logits_RV: Tensor) -> Iterator[slice]:
+    """Parts of the rows, one behind the other."""
+    size = max(1, _CHUNK // logits_RV.shape[-1])
+    return (slice(start, start + size) for start in range(0, len(logits_RV), size))
