@@ -1,18 +1,18 @@
 """What :mod:`benchmarks.training_speed` compares: the same work, done by this package and by others.
 
-Every side is a callable; one call is one turn. All have the same model with random weights, the same adapter, and the
-same prompts of random words. With random weights the end token is as rare as any other, so that nearly all samples have
-the full length, on all sides.
+Every side is a function that takes turns: after each it asks whether another one is wanted. All have the same model
+with random weights, the same adapter, and the same prompts of random words. With random weights the end token is as
+rare as any other, so that nearly all samples have the full length, on all sides.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import tempfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import gymnasium as gym
 import torch
@@ -25,6 +25,13 @@ from retro_gym_agents.reflector import Reflector
 from retro_gym_agents.reinforce import ReinforceConfig, improve
 from retro_gym_agents.rollout import Rollout, Round
 from retro_gym_agents.scoring import score
+
+Side = Literal["ours", "TRL GRPO", "TRL RLOO", "SB3 incremental", "SB3 naive"]
+"""Whole steps."""
+Part = Literal["sampling", "generate", "update", "update of plain rows"]
+"""Halves of a step by themselves."""
+TakeTurns: TypeAlias = Callable[[Callable[[], bool]], None]
+"""Makes a turn, asks whether to make another one, and so on until the answer is no."""
 
 _LORA = LoraSettings()
 
@@ -105,11 +112,30 @@ def make_texts(setting: Setting, count: int) -> list[str]:
     return [" ".join(f"w{i}" for i in row) for row in ids.tolist()]
 
 
+def make_side(name: Side | Part, setting: Setting) -> TakeTurns:
+    """A side that is ready to take its first turn."""
+    match name:
+        case "TRL GRPO" | "TRL RLOO":
+            return _trl_trainer(setting, name)
+        case "ours":
+            return functools.partial(_repeat, OurStep(setting))
+        case "SB3 incremental" | "SB3 naive":
+            return functools.partial(_repeat, Sb3Step(setting, incremental=name == "SB3 incremental"))
+        case _:
+            return functools.partial(_repeat, _part(name, setting))
+
+
+def _repeat(turn: Callable[[], object], goes_on: Callable[[], bool]) -> None:
+    turn()
+    while goes_on():
+        turn()
+
+
 # -- sampling and update by themselves -------------------------------------------------------------------------------
 
 
-def parts(setting: Setting) -> dict[str, Callable[[], object]]:
-    """Our sampler and ``generate``, both with merged weights; our update and one over plain rows."""
+def _part(name: Part, setting: Setting) -> Callable[[], object]:
+    """Our sampler or ``generate``, both with merged weights; our update or one over plain rows."""
     reflector, texts = make_reflector(setting), make_texts(setting, setting.prompts)
     samples = reflector.sample(texts, num_samples=setting.samples, seed=0)
     repeated = samples.prompts.repeat(setting.samples)
@@ -120,7 +146,7 @@ def parts(setting: Setting) -> dict[str, Callable[[], object]]:
                 input_ids=repeated.ids_PS, attention_mask=repeated.mask_PS.long(), eos_token_id=None, pad_token_id=0
             )
 
-    def update(*, share_prompt: bool) -> None:
+    def update() -> None:
         reflector.model.zero_grad()
         scores = score(
             reflector.model,
@@ -129,16 +155,13 @@ def parts(setting: Setting) -> dict[str, Callable[[], object]]:
             samples.mask_NT,
             temperature=1.0,
             num_samples=setting.samples,
-            share_prompt=share_prompt,
+            share_prompt=name == "update",
         )
         torch.autograd.backward(scores.logprobs_NT.sum())
 
-    return {
-        "sampling": lambda: reflector.sample(texts, num_samples=setting.samples, seed=0),
-        "generate": generate,
-        "update": lambda: update(share_prompt=True),
-        "update of plain rows": lambda: update(share_prompt=False),
-    }
+    if name == "sampling":
+        return lambda: reflector.sample(texts, num_samples=setting.samples, seed=0)
+    return generate if name == "generate" else update
 
 
 # -- whole steps -------------------------------------------------------------------------------------------------------
@@ -164,63 +187,23 @@ class OurStep:
         improve(self._reflector, self._optimizer, rollout, self._config)
 
 
-class TrlStep:
-    """A step of TRL's trainer, which runs its own loop: in a thread of its own, held up between two turns."""
-
-    def __init__(self, setting: Setting, algorithm: Literal["grpo", "rloo"]) -> None:
-        self._folder = tempfile.TemporaryDirectory()
-        self._trainer = _trl_trainer(setting, algorithm, self._folder.name, self._between)
-        self._thread: threading.Thread | None = None
-        self._go, self._done = threading.Semaphore(0), threading.Semaphore(0)
-        self._error: BaseException | None = None
-        self._ends = False
-
-    def __call__(self) -> None:
-        """Makes a step."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run)
-            self._thread.start()
-        else:
-            self._go.release()
-        self._done.acquire()
-        if self._error is not None:
-            raise self._error
-
-    def close(self) -> None:
-        """Ends the trainer's loop."""
-        if self._thread is not None:
-            self._ends = True
-            self._go.release()
-            self._thread.join()
-        self._folder.cleanup()
-
-    def _run(self) -> None:
-        try:
-            self._trainer.train()
-        except BaseException as error:  # raised again by whoever waits for the turn
-            self._error = error
-        self._done.release()
-
-    def _between(self) -> bool:
-        self._done.release()
-        self._go.acquire()
-        return self._ends
-
-
-def _trl_trainer(setting: Setting, algorithm: str, folder: str, between: Callable[[], bool]) -> Any:
-    """TRL's trainer; ``between`` is called after each step and says whether that was the last one."""
+def _trl_trainer(setting: Setting, name: Literal["TRL GRPO", "TRL RLOO"]) -> TakeTurns:
+    """Steps of TRL's trainer, which runs its own loop."""
     import datasets
     import trl
     from peft import LoraConfig
     from transformers import PrinterCallback, TrainerCallback
 
     class Between(TrainerCallback):  # type: ignore[misc] # transformers has no types
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            control.should_training_stop = between()
+        goes_on: Callable[[], bool]
 
-    trainer, config = {"grpo": (trl.GRPOTrainer, trl.GRPOConfig), "rloo": (trl.RLOOTrainer, trl.RLOOConfig)}[algorithm]
-    settings = config(
-        output_dir=folder,
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            control.should_training_stop = not self.goes_on()
+
+    between = Between()
+    kinds = {"TRL GRPO": (trl.GRPOTrainer, trl.GRPOConfig), "TRL RLOO": (trl.RLOOTrainer, trl.RLOOConfig)}
+    settings = kinds[name][1](
+        output_dir=tempfile.mkdtemp(),  # where nothing is written
         max_steps=1_000_000,
         per_device_train_batch_size=setting.prompts * setting.samples,
         num_generations=setting.samples,
@@ -238,7 +221,7 @@ def _trl_trainer(setting: Setting, algorithm: str, folder: str, between: Callabl
         disable_tqdm=True,
         shuffle_dataset=False,
     )
-    made = trainer(
+    trainer = kinds[name][0](
         model=make_model(setting),
         reward_funcs=lambda completions, **_: [float(len(text) % 2) for text in completions],
         args=settings,
@@ -247,10 +230,15 @@ def _trl_trainer(setting: Setting, algorithm: str, folder: str, between: Callabl
         peft_config=LoraConfig(
             r=_LORA.rank, lora_alpha=_LORA.alpha, target_modules="all-linear", lora_dropout=0.0, task_type="CAUSAL_LM"
         ),
-        callbacks=[Between()],
+        callbacks=[between],
     )
-    made.remove_callback(PrinterCallback)
-    return made
+    trainer.remove_callback(PrinterCallback)
+
+    def take_turns(goes_on: Callable[[], bool]) -> None:
+        between.goes_on = goes_on
+        trainer.train()
+
+    return take_turns
 
 
 class Words(gym.ObservationWrapper[str, str, str]):

@@ -3,25 +3,23 @@
     python -m benchmarks.training_speed                      # a prompt of 512 tokens, 8 samples of it, 48 new tokens
     python -m benchmarks.training_speed --sweep --envs 1     # over prompt length, samples per prompt, and model size
 
-The sides of :mod:`benchmarks.training_sides` take turns within one run, after one turn of warming up; what is printed
-are medians, tokens written (or learned from) per second, and ratios of these. A sweep also says how cost grows: the
-exponent p of a fit of seconds ~ size^p.
-
-Peak memory is that of a process of its own for each side, beyond what the process held before its first step.
+The sides of :mod:`benchmarks.training_sides` take turns within one run, each in a process of its own, so that none
+disturbs the others' threads and memory; the first turn is for warming up. What is printed are medians, tokens written
+(or learned from) per second, ratios of these, and the peak memory of each side's process beyond what it held before its
+first turn. A sweep also says how cost grows: the exponent p of a fit of seconds ~ size^p.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
+import multiprocessing
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, get_args
 
 import numpy as np
 import torch
@@ -29,18 +27,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.training_sides import OurStep, Sb3Step, Setting, TrlStep, parts
+from benchmarks.training_sides import Part, Setting, Side, make_side
 
-Side = Literal["ours", "TRL GRPO", "TRL RLOO", "SB3 incremental", "SB3 naive"]
-_Seconds: TypeAlias = dict[str, list[float]]
-
-_MAKE: dict[Side, Callable[[Setting], Any]] = {
-    "ours": OurStep,
-    "TRL GRPO": functools.partial(TrlStep, algorithm="grpo"),
-    "TRL RLOO": functools.partial(TrlStep, algorithm="rloo"),
-    "SB3 incremental": functools.partial(Sb3Step, incremental=True),
-    "SB3 naive": functools.partial(Sb3Step, incremental=False),
-}
 _PEERS = {  # what each is to be compared with
     "generate": "sampling",
     "update of plain rows": "update",
@@ -48,8 +36,8 @@ _PEERS = {  # what each is to be compared with
     "TRL RLOO": "ours",
     "SB3 naive": "SB3 incremental",
 }
-_AXES = {"prompt": (128, 256, 512, 1_024, 2_048), "samples": (1, 2, 4, 8, 16), "hidden": (128, 256, 512)}
-_LAYERS = {128: 2, 256: 4, 512: 8}  # models grow in both directions
+_AXES = {"prompt": (128, 256, 512, 1_024, 2_048), "samples": (1, 2, 4, 8, 16), "hidden": (128, 256, 384)}
+_LAYERS = {128: 2, 256: 4, 384: 6}  # models grow in both directions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,43 +46,54 @@ class Config:
 
     setting: Annotated[Setting, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Setting)
     """The size of the work."""
-    sides: tuple[Side, ...] = get_args(Side)
-    """Whole steps, beside sampling and update by themselves."""
+    sides: tuple[Side | Part, ...] = (*get_args(Part), *get_args(Side))
+    """Who takes part."""
     repeats: int = 7
     """Turns of each side."""
     threads: int = 2
     """Of torch, on the CPU."""
     sweep: bool = False
     """Measures prompts of 128 to 2048 tokens, 1 to 16 samples, and three sizes of the model."""
-    memory: bool = True
-    """Whether peak memory is measured too."""
-    memory_of: Side | None = None
-    """Measures the peak memory of one side's steps in this process and nothing else."""
     json: Path | None = None
     """Where the figures go."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Figures:
+    """What one side has needed."""
+
+    seconds: list[float]
+    """Of each turn."""
+    peak_mib: float
+    """Memory at the peak, beyond what was held before the first turn."""
+
+    @property
+    def median(self) -> float:
+        """Of the seconds."""
+        return statistics.median(self.seconds)
+
+
 def main(config: Config) -> None:
     """Measures and prints."""
-    torch.set_num_threads(config.threads)
-    if config.memory_of is not None:
-        print(peak_memory(config.setting, config.memory_of))
-        return
     console = Console()
-    rows: list[dict[str, Any]] = []
-    measured: dict[Setting, _Seconds] = {}
+    measured: dict[Setting, dict[str, Figures]] = {}
     axes = {name: settings_along(config.setting, name) for name in _AXES} if config.sweep else {"": [config.setting]}
     for name, settings in axes.items():
         for setting in settings:
             if setting not in measured:
-                measured[setting] = seconds = take_turns(config, setting)
-                memory = {side: memory_in_a_process(config, setting, side) for side in config.sides if config.memory}
-                rows.append({"setting": dataclasses.asdict(setting), "seconds": seconds, "peak_mib": memory})
-                console.print(table(setting, seconds, memory))
-            if config.json is not None:
-                config.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+                measured[setting] = take_turns(config, setting)
+                console.print(table(setting, measured[setting]))
         if config.sweep:
             console.print(growth(name, settings, [measured[setting] for setting in settings]))
+    if config.json is not None:
+        rows = [
+            {
+                "setting": dataclasses.asdict(setting),
+                "sides": {name: dataclasses.asdict(one) for name, one in sides.items()},
+            }
+            for setting, sides in measured.items()
+        ]
+        config.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
 
 
 def settings_along(setting: Setting, axis: str) -> list[Setting]:
@@ -105,55 +104,66 @@ def settings_along(setting: Setting, axis: str) -> list[Setting]:
     return [dataclasses.replace(setting, **size) for size in sizes]
 
 
-# -- time --------------------------------------------------------------------------------------------------------------
+# -- turns -------------------------------------------------------------------------------------------------------------
 
 
-def take_turns(config: Config, setting: Setting) -> _Seconds:
-    """Seconds of each turn of each side."""
-    sides: dict[str, Callable[[], object]] = {**parts(setting), **{side: _MAKE[side](setting) for side in config.sides}}
-    seconds: _Seconds = {name: [] for name in sides}
-    try:
-        for turn in range(config.repeats + 1):
-            for name, side in sides.items():
-                start = time.perf_counter()
-                side()
-                if setting.device != "cpu":
-                    torch.cuda.synchronize()
-                if turn:
-                    seconds[name].append(time.perf_counter() - start)
-    finally:
-        for side in sides.values():
-            if isinstance(side, TrlStep):
-                side.close()
-    return seconds
+def take_turns(config: Config, setting: Setting) -> dict[str, Figures]:
+    """What each side needs for its turns."""
+    context = multiprocessing.get_context("spawn")
+    lines: dict[Side | Part, Connection] = {}
+    processes = []
+    for name in config.sides:
+        lines[name], theirs = context.Pipe()
+        processes.append(context.Process(target=serve, args=(theirs, name, setting, config.threads), daemon=True))
+        processes[-1].start()
+        theirs.close()  # so that a side which dies is noticed
+        lines[name].recv()  # it is ready
+    seconds: dict[Side | Part, list[float]] = {name: [] for name in lines}
+    peaks: dict[Side | Part, float] = {}
+    for turn in range(config.repeats + 1):
+        for name, line in lines.items():
+            line.send(True)
+            elapsed, peaks[name] = line.recv()
+            if turn:
+                seconds[name].append(elapsed)
+    for line, process in zip(lines.values(), processes, strict=True):
+        line.send(False)
+        process.join()
+    return {name: Figures(turns, peaks[name]) for name, turns in seconds.items()}
+
+
+def serve(line: Connection, name: Side | Part, setting: Setting, threads: int) -> None:
+    """Takes a turn whenever True comes along the line, and answers with its seconds and the peak memory until then."""
+    torch.set_num_threads(threads)
+    side = make_side(name, setting)
+    before = memory_held(setting)
+    line.send("ready")
+    if not line.recv():
+        return
+    start = time.perf_counter()
+
+    def goes_on() -> bool:
+        nonlocal start
+        if setting.device != "cpu":
+            torch.cuda.synchronize()
+        line.send((time.perf_counter() - start, memory_held(setting, peak=True) - before))
+        answer: bool = line.recv()
+        start = time.perf_counter()
+        return answer
+
+    side(goes_on)
+
+
+def memory_held(setting: Setting, *, peak: bool = False) -> float:
+    """MiB that this process holds, or has held at the peak."""
+    if setting.device == "cpu":
+        return resident("VmHWM" if peak else "VmRSS")
+    return (torch.cuda.max_memory_allocated() if peak else torch.cuda.memory_allocated()) / 2**20
 
 
 def tokens_of(name: str, setting: Setting) -> int:
-    """Tokens that a side writes in one turn."""
+    """Tokens that a side writes, or learns from, in one turn."""
     return setting.tokens * (setting.envs if name.startswith("SB3") else setting.prompts * setting.samples)
-
-
-# -- memory ------------------------------------------------------------------------------------------------------------
-
-
-def memory_in_a_process(config: Config, setting: Setting, side: Side) -> float:
-    """MiB at the peak of one side's steps, beyond what its process held before."""
-    words = [f"--{name}={value}" for name, value in dataclasses.asdict(setting).items()]
-    command = [sys.executable, "-m", __spec__.name, f"--threads={config.threads}", "--memory-of", side, *words]
-    root = Path(__file__).parents[1]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True, cwd=root).stdout.splitlines()[-1])
-
-
-def peak_memory(setting: Setting, side: Side) -> float:
-    """MiB at the peak of two steps in this process, beyond what was held before the first."""
-    on_cpu = setting.device == "cpu"
-    run = _MAKE[side](setting)
-    before = resident("VmRSS") if on_cpu else torch.cuda.memory_allocated() / 2**20
-    for _ in range(2):
-        run()
-    if isinstance(run, TrlStep):
-        run.close()
-    return (resident("VmHWM") if on_cpu else torch.cuda.max_memory_allocated() / 2**20) - before
 
 
 def resident(field: str) -> float:
@@ -167,29 +177,26 @@ def resident(field: str) -> float:
 # -- tables ------------------------------------------------------------------------------------------------------------
 
 
-def table(setting: Setting, seconds: _Seconds, memory: Mapping[Side, float]) -> Table:
+def table(setting: Setting, sides: dict[str, Figures]) -> Table:
     """Medians, and how many times as many tokens per second a side's peer makes."""
     title = f"prompt {setting.prompt}, K {setting.samples}, {setting.layers} layers of {setting.hidden}"
-    rows = Table(
-        "", "seconds", "tokens/s", "beside", "which is x faster", "peak, MiB", title=f"{title}, {setting.device}"
-    )
-    speeds = {name: tokens_of(name, setting) / statistics.median(turns) for name, turns in seconds.items()}
-    for name, turns in seconds.items():
+    rows = Table("", "seconds", "tokens/s", "peak, MiB", "beside", "x", title=f"{title}, {setting.device}")
+    speeds = {name: tokens_of(name, setting) / one.median for name, one in sides.items()}
+    for name, one in sides.items():
         peer = _PEERS.get(name)
         beside = (peer, f"{speeds[peer] / speeds[name]:.2f}") if peer in speeds else ("", "")
-        peak = next((f"{figure:,.0f}" for side, figure in memory.items() if side == name), "")
-        rows.add_row(name, f"{statistics.median(turns):.4f}", f"{speeds[name]:,.1f}", *beside, peak)
+        rows.add_row(name, f"{one.median:.4f}", f"{speeds[name]:,.1f}", f"{one.peak_mib:,.0f}", *beside)
     return rows
 
 
-def growth(axis: str, settings: Sequence[Setting], measured: Sequence[_Seconds]) -> Table:
+def growth(axis: str, settings: Sequence[Setting], measured: Sequence[dict[str, Figures]]) -> Table:
     """Seconds along an axis, and the exponent p of seconds ~ size^p; K says nothing of Stable-Baselines3."""
     sizes = [getattr(setting, axis) for setting in settings]
     rows = Table("seconds", *map(str, sizes), "exponent", title=f"how cost grows with {axis}")
     for name in measured[0]:
         if axis == "samples" and name.startswith("SB3"):
             continue
-        medians = [statistics.median(seconds[name]) for seconds in measured]
+        medians = [sides[name].median for sides in measured]
         slope, _ = np.polyfit(np.log(sizes), np.log(medians), 1)
         rows.add_row(name, *(f"{middle:.3f}" for middle in medians), f"{slope:.2f}")
     return rows
