@@ -1,9 +1,12 @@
-"""A small HotpotQA file of our own."""
+"""A small HotpotQA file and a small WebShop of our own."""
 
 import copy
 import json
 
 import pytest
+
+from retro_gym_envs.webshop import load_shop
+from tests.envs.webshop_data import HUMAN, NOTES, PRODUCTS, REVIEWS
 
 TASKS = [
     {
@@ -41,3 +44,34 @@ def hotpot_file(tmp_path, hotpot_rows):
     path = tmp_path / "hotpot.json"
     path.write_text(json.dumps(hotpot_rows))
     return path
+
+
+@pytest.fixture
+def data():
+    """The four files, free to be changed."""
+    return copy.deepcopy(
+        {
+            "items_shuffle.json": PRODUCTS,
+            "items_ins_v2.json": NOTES,
+            "items_human_ins.json": HUMAN,
+            "reviews.json": REVIEWS,
+        }
+    )
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Writes files into a folder and returns it; what is text is written as it is."""
+
+    def write(files):
+        for name, content in files.items():
+            text = content if isinstance(content, str) else json.dumps(content)
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
+def shop(written, data):
+    return load_shop(written(data))

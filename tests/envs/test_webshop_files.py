@@ -1,8 +1,6 @@
-"""WebShop's own data files: what is made of them, what is wrong with them, and playing them."""
+"""WebShop's own data files: what is made of them, and playing them."""
 
-import contextlib
 import copy
-import json
 import pickle
 import random
 import re
@@ -10,136 +8,13 @@ import re
 import gymnasium as gym
 import pytest
 from gymnasium.utils.env_checker import check_env
-from hypothesis import given
-from hypothesis import strategies as st
 
 import retro_gym  # noqa: F401 - registers the environments
 from retro_gym.errors import ConfigError, DataError, UnknownTaskError
 from retro_gym.trajectory import Turn, render_turns
-from retro_gym_envs.webshop import Catalog, Goal, WebShopEnv, load_shop, rows
-from retro_gym_envs.webshop.json_entries import read_entries
-from retro_gym_envs.webshop.pages import LocalShop
+from retro_gym_envs.webshop import WebShopEnv, load_shop
 from retro_gym_envs.webshop.prompt import WEBSHOP_PROMPT
-
-
-def product(asin, name, query, **more):
-    """A row of items_shuffle.json with the keys of the public file."""
-    return {
-        "name": name,
-        "product_information": {},
-        "brand": "",
-        "full_description": None,
-        "pricing": "$18.50",
-        "list_price": "",
-        "images": ["http://localhost/1.jpg"],
-        "product_category": f"Home › Garden › {query}",
-        "average_rating": 4.1,
-        "small_description": [],
-        "customization_options": {},
-        "asin": asin,
-        "category": "garden",
-        "query": query,
-        "page": 1,
-    } | more
-
-
-def values(*names):
-    return [{"is_selected": False, "url": None, "value": name, "image": None, "asin": "X"} for name in names]
-
-
-PRODUCTS = [
-    product("B00017", "Ansel zinc watering can, stackable", "Watering Cans ", pricing="$18.50"),
-    product(
-        "B00204",
-        "Tarn zinc watering can,  leakproof",
-        "watering cans",
-        pricing="$27.50",
-        customization_options={"Color": values("Blue", " Green/Grey"), "Size": values("small", "Large"), "Style": None},
-        small_description=["Leakproof.", "Holds two liters."],
-        full_description="A can for the garden.",
-    ),
-    product("B00093", "Wick clay watering jar, leakproof", "watering jars", pricing="$12.50$15.00"),
-    product("nan", "No id", "nothing"),
-    product("B000000000X", "An id of eleven characters", "nothing"),
-    product("B00017", "The same id again", "nothing"),
-    product("B00300", "Quillon bench", "benches", pricing="", small_description="Sturdy.", customization_options=""),
-    product("B00301", "Quillon palace bench", "benches", pricing="$1,250.99"),
-]
-NOTES = {
-    "B00017": {
-        "attributes": ["stackable"],
-        "instruction": "find a stackable can",
-        "instruction_attributes": ["stackable"],
-    },
-    "B00204": {
-        "attributes": ["leakproof"],
-        "instruction": "find a leakproof can",
-        "instruction_attributes": ["leakproof"],
-    },
-    "B00093": {"attributes": ["leakproof"], "instruction": None, "instruction_attributes": None},
-    "B00301": {
-        "attributes": ["sturdy", "long lasting"],
-        "instruction": "find a bench",
-        "instruction_attributes": ["sturdy"],
-    },
-}
-HUMAN = {
-    "B00204": [
-        {
-            "asin": "B00204",
-            "instruction": "i need a zinc watering can that is leakproof in green and grey, large.",
-            "attributes": ["leakproof"],
-            "options": ["color: green | grey", "size: large"],
-            "instruction_attributes": ["leakproof"],
-            "instruction_options": ["green | grey", "large"],
-            "assignment_id": "A",
-            "worker_id": "W",
-        },
-        {"instruction": "anything", "instruction_attributes": [], "instruction_options": []},
-    ],
-    "B00017": [{"instruction": "a stackable can", "instruction_attributes": ["stackable"], "instruction_options": []}],
-    "B99999": [{"instruction": "not sold", "instruction_attributes": ["x"], "instruction_options": []}],
-}
-GOAL = Goal("g", "i", "B00017", "q", "n", "c", ("x",), (), 30.0)
-REVIEWS = [
-    {
-        "asin": "B00017",
-        "average_rating": "4.5",
-        "reviews": [{"title": "Fine", "stars": "5.0", "review": "It pours."}, {"title": "Hm", "score": "2.0"}],
-    }
-]
-
-
-@pytest.fixture
-def data():
-    """The four files, free to be changed."""
-    return copy.deepcopy(
-        {
-            "items_shuffle.json": PRODUCTS,
-            "items_ins_v2.json": NOTES,
-            "items_human_ins.json": HUMAN,
-            "reviews.json": REVIEWS,
-        }
-    )
-
-
-@pytest.fixture
-def written(tmp_path):
-    """Writes files into a folder and returns it; what is text is written as it is."""
-
-    def write(files):
-        for name, content in files.items():
-            text = content if isinstance(content, str) else json.dumps(content)
-            (tmp_path / name).write_text(text, encoding="utf-8")
-        return tmp_path
-
-    return write
-
-
-@pytest.fixture
-def shop(written, data):
-    return load_shop(written(data))
-
+from tests.envs.webshop_data import product, values
 
 # -- what is made of them --------------------------------------------------------------------------------------------
 
@@ -235,124 +110,6 @@ def test_paths_may_be_given_one_by_one(written, data, tmp_path):
     for wrong in ({"products": "x"}, paths | {"human": "x"}, paths | {"reviews": 3}, 3, ["x"]):
         with pytest.raises(ConfigError):
             load_shop(wrong)
-
-
-# -- what is wrong with them -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        ({"asin": 7}, r"record 2: asin is 7 \(int\)"),
-        ({"name": " "}, "record 2: asin or name"),
-        ({"query": None}, "record 2: query is None"),
-        ({"pricing": 12.5}, "record 2: pricing is 12.5"),
-        ({"pricing": "free"}, "record 2: pricing is 'free'"),
-        ({"pricing": "$1.2.3"}, "record 2: pricing"),
-        ({"full_description": ["x"]}, "record 2: full_description"),
-        ({"small_description": [3]}, "record 2: small_description"),
-        ({"customization_options": ["x"]}, "record 2: customization_options"),
-        ({"customization_options": {"color": "red"}}, r"record 2: customization_options\['color'\]"),
-        ({"customization_options": {"color": [{"image": ""}]}}, r"record 2: customization_options\['color'\]"),
-    ],
-)
-def test_a_product_out_of_the_schema_is_named(written, data, change, says):
-    data["items_shuffle.json"][1] |= change
-    with pytest.raises(DataError, match=says):
-        load_shop(written(data))
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=6,
-)
-
-
-@given(st.sampled_from(sorted(PRODUCTS[1])), JSON)
-def test_any_value_in_a_product_is_read_or_refused(key, value):
-    made = None
-    with contextlib.suppress(DataError):
-        made = rows.product(PRODUCTS[1] | {key: value}, "here", {}, {})
-    if made is not None:
-        assert LocalShop(Catalog([made]), GOAL).item(made.asin, "x", 1, {}).text.endswith("Buy Now")
-
-
-@given(JSON)
-def test_any_other_row_is_read_or_refused(value):
-    for read in (rows.notes, rows.human_goals, rows.reviews, lambda row, where: rows.product(row, where, {}, {})):
-        with contextlib.suppress(DataError):
-            read(value, "here")
-
-
-def test_keys_that_are_missing_are_named(written, data):
-    del data["items_shuffle.json"][0]["product_category"], data["items_shuffle.json"][0]["query"]
-    with pytest.raises(DataError, match="record 1: 'query', 'product_category' missing"):
-        load_shop(written(data))
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "says"),
-    [
-        ("items_shuffle.json", "", "is empty"),
-        ("items_shuffle.json", "[]", "holds no record"),
-        ("items_shuffle.json", '[{"asin": "B', "cut short"),
-        ("items_shuffle.json", "[3]", "record 1: the record is 3"),
-        ("items_ins_v2.json", "", "is empty"),
-        ("items_ins_v2.json", " \n", "is blank"),
-        ("items_ins_v2.json", "{}", "holds no entry"),
-        ("items_ins_v2.json", "[]", "begins with"),
-        ("items_ins_v2.json", '{"B00204": {"attributes": ["x"', "cut short: it ends within entry number 1"),
-        ("items_ins_v2.json", '{"B00204": {"attributes": 3}}', "entry 'B00204': attributes is 3"),
-        ("items_ins_v2.json", '{"B00204": 3}', "entry 'B00204': the entry is 3"),
-        ("items_ins_v2.json", '{"B00204": {"instruction": 3}}', "entry 'B00204': instruction is 3"),
-        ("items_ins_v2.json", '{"B00204": nul}', "not JSON"),
-        ("items_ins_v2.json", '{"B1": ' + "[" * 40 + "]" * 40 + "}", "entry 'B1': brackets are nested"),
-        ("items_ins_v2.json", '{"B1": "' + "x" * 4_100_000 + '"}', "takes more than 4,000,000 bytes"),
-        ("items_human_ins.json", '{"B00204": {}}', "entry 'B00204': the entry is {}"),
-        ("items_human_ins.json", '{"B00204": [3]}', r"entry 'B00204': \[0\] is 3"),
-        ("items_human_ins.json", '{"B00204": [{"instruction": "x"}]}', r"entry 'B00204': \[0\]"),
-        (
-            "items_human_ins.json",
-            '{"B00204": [{"instruction": "x", "instruction_attributes": [3]}]}',
-            r"\[0\]\.instruction_attributes is \[3\]",
-        ),
-        ("items_human_ins.json", '{"B1": [{"instruction": "x", "instruction_attributes": ["y"]}]}', "no goal for any"),
-        ("reviews.json", '[{"asin": "B1"}]', "record 1: the record"),
-    ],
-)  # fmt: skip
-def test_a_damaged_file_is_one_clear_error(written, data, name, content, says):
-    data[name] = content
-    with pytest.raises(DataError, match=says) as error:
-        load_shop(written(data))
-    assert name in str(error.value)
-    assert len(str(error.value)) < 800
-
-
-def test_files_that_are_missing(tmp_path, written, data):
-    for absent in ("items_ins_v2.json", "items_shuffle.json"):
-        folder = written({name: content for name, content in data.items() if name != absent})
-        (folder / absent).unlink(missing_ok=True)
-        with pytest.raises(DataError, match=absent.replace(".", r"\.")):
-            load_shop(folder)
-    with pytest.raises(DataError, match="is not a folder"):
-        load_shop(tmp_path / "items_human_ins.json")
-    written(data)
-    (tmp_path / "items_ins_v2.json").unlink()
-    (tmp_path / "items_ins_v2.json").mkdir()
-    with pytest.raises(DataError, match="not a file but a folder"):
-        load_shop(tmp_path)
-    with pytest.raises(DataError, match="cannot be opened"):
-        list(read_entries("no\0file"))
-
-
-def test_options_that_multiply_without_end_are_refused(written, data):
-    del data["items_human_ins.json"]
-    data["items_shuffle.json"][1]["customization_options"] = {
-        f"option {i}": values(*(f"value {j}" for j in range(10))) for i in range(30)
-    }
-    with pytest.raises(DataError, match="B00204 has more than 100,000 combinations"):
-        load_shop(written(data))
 
 
 # -- playing them ----------------------------------------------------------------------------------------------------
