@@ -1,4 +1,4 @@
-"""The benchmark of training speed runs, with all its sides in one run."""
+"""The benchmark of training speed: its sides take turns within one run."""
 
 import json
 from typing import get_args
@@ -12,16 +12,25 @@ from benchmarks import training_speed
 from benchmarks.training_sides import Part, Setting, Side
 
 
-def test_all_sides_take_turns(tmp_path):
+def figures_of(path, **options):
     setting = Setting(prompt=24, samples=2, tokens=4, prompts=1, envs=2, hidden=64)
-    config = training_speed.Config(setting, repeats=2, threads=1, json=tmp_path / "figures.json")
-    training_speed.main(config)
-    (row,) = json.loads((tmp_path / "figures.json").read_text())
+    training_speed.main(training_speed.Config(setting, repeats=2, threads=1, json=path, **options))
+    (row,) = json.loads(path.read_text())
     assert row["setting"]["prompt"] == 24
-    assert set(row["sides"]) == {*get_args(Side), *get_args(Part)}
     assert all(len(figures["seconds"]) == 2 for figures in row["sides"].values())
     assert all(min(figures["seconds"]) > 0 for figures in row["sides"].values())
     assert all(figures["peak_mib"] > 0 for figures in row["sides"].values())
+    return row["sides"]
+
+
+def test_sides_take_turns(tmp_path):
+    sides = ("update", "SB3 incremental")
+    assert tuple(figures_of(tmp_path / "figures.json", sides=sides)) == sides
+
+
+@pytest.mark.slow
+def test_all_sides_take_turns(tmp_path):
+    assert set(figures_of(tmp_path / "figures.json")) == {*get_args(Side), *get_args(Part)}
 
 
 def test_growth_is_an_exponent():
