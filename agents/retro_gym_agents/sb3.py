@@ -3,12 +3,15 @@
 How to run it::
 
     reflector = Reflector.load("tiny")  # for its tokenizer
-    env = TokenEnv(gym.make("RetroHotpotQA-v0", max_reflections=1), reflector.tokenizer, **token_options(reflector))
-    model = PPO(LoraCausalPolicy, env, policy_kwargs={"reflector": "tiny"}, gamma=1.0, seed=0)
-    model.learn(50_000)
+    failures = gym.make_vec("RetroHotpotQA-v0", num_envs=32, max_reflections=1)
+    env = TokenVecEnv(TokenVectorEnv(failures, reflector.tokenizer, **token_options(reflector)))
+    settings = {"n_steps": 96, "batch_size": 32 * 96, "n_epochs": 4, "learning_rate": 1e-3}
+    model = PPO(LoraCausalPolicy, env, policy_kwargs={"reflector": "tiny"}, gamma=1.0, gae_lambda=1.0, **settings)
+    model.learn(20 * 32 * 96)
     model.policy.reflector.save("adapter")
 
-Give PPO ``gamma=1.0``: a reflection is paid on its last token, and is worth no less for being long.
+Give PPO ``gamma=1.0``: a reflection is paid on its last token, and is worth no less for being long. Any vector
+environment of Stable-Baselines3 that is made of ``TokenEnv`` will do; ``TokenVecEnv`` plays trials side by side.
 
 A step costs one token, not the whole prompt again: keys and values of every environment are kept between steps
 (:mod:`retro_gym_agents.reading`), for as long as the weights stay as they are. In the update, those observations of a

@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from retro_gym.env import RetroEnv
-from retro_gym.errors import ConfigError, MissingExtraError, one_line
+from retro_gym.errors import ConfigError, EpisodeError, MissingExtraError, one_line
 from retro_gym.token_vector import TokenVectorEnv
 from retro_gym.vector import RetroVectorEnv
 
@@ -77,11 +77,14 @@ class TokenVecEnv(VecEnv):
         failed: then Stable-Baselines3 puts the expected value in the place of the reward.
 
         Raises:
+            EpisodeError: no tokens were given to :meth:`step_async`.
             ActorError: the actor could not be reached when ended episodes were to start anew; the step before, which
                 ended them, had returned whole.
         """
-        assert self._actions is not None  # VecEnv.step has set them
-        observation, rewards, terminations, truncations, batched = self.env.step(self._actions)
+        if self._actions is None:
+            raise EpisodeError("there is nothing to wait for. Call step_async(actions) first, or step(actions).")
+        actions, self._actions = self._actions, None
+        observation, rewards, terminations, truncations, batched = self.env.step(actions)
         dones = terminations | truncations
         infos = self._each(batched)
         for i in range(self.num_envs):

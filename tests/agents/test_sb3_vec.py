@@ -10,7 +10,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 from retro_gym import TokenVectorEnv
 from retro_gym.actors import Reply
-from retro_gym.errors import ActorError, ConfigError
+from retro_gym.errors import ActorError, ConfigError, EpisodeError
 from retro_gym_agents.reflector import Reflector
 from retro_gym_agents.sb3_vec import TokenVecEnv
 from retro_gym_agents.views import token_options
@@ -138,6 +138,14 @@ def test_a_failed_actor_is_told_by_a_truncation(small_model):
         np.testing.assert_array_equal(info["terminal_observation"]["ids"], observation["ids"][i])
     with pytest.raises(ActorError):
         env.step(np.zeros(2, dtype=np.int64))
+
+
+def test_waiting_for_nothing_is_refused(small_model):
+    env = vec_env(small_model)
+    env.reset()
+    env.step(np.zeros(4, dtype=np.int64))
+    with pytest.raises(EpisodeError, match="nothing to wait for"):
+        env.step_wait()
 
 
 def test_other_environments_are_refused(small_model):
