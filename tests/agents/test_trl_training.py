@@ -203,4 +203,5 @@ def test_the_tiny_reflector_improves_on_hotpotqa(tmp_path):
     run = trainer("grpo", reflector, env, tmp_path, tasks=240, rollout=True, max_steps=30, learning_rate=1e-3)
     run.train()
     after = share_right(reflector, env, tasks=100)
-    assert after >= before + 0.1, (before, after)
+    print(f"mean return of a sampled reflection on 100 test failures: {before:.3f} before, {after:.3f} after")
+    assert after >= before + 0.1
