@@ -173,7 +173,12 @@ class OurStep:
     def __init__(self, setting: Setting) -> None:
         self._samples = setting.samples
         self._reflector, self._texts = make_reflector(setting), make_texts(setting, setting.prompts)
-        self._config = ReinforceConfig(output=Path("nowhere"), group_size=setting.samples, learning_rate=1e-5)
+        self._config = ReinforceConfig(
+            output=Path("nowhere"),
+            group_size=setting.samples,
+            baseline="leave_one_out" if setting.samples > 1 else "batch_mean",
+            learning_rate=1e-5,
+        )
         self._optimizer = torch.optim.AdamW(self._reflector.trainable.values(), lr=1e-5, weight_decay=0.0)
         self._turns = 0
 

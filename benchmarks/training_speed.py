@@ -1,7 +1,7 @@
 """How fast a reflector samples and learns, beside the libraries that one would take otherwise.
 
-    python -m benchmarks.training_speed                      # a prompt of 512 tokens, 8 samples of it, 48 new tokens
-    python -m benchmarks.training_speed --sweep --envs 1     # over prompt length, samples per prompt, and model size
+    python -m benchmarks.training_speed                                   # prompt 512, 8 samples of 48 new tokens
+    python -m benchmarks.training_speed --envs 1 --sweep prompt samples hidden      # and over each of these sizes
 
 The sides of :mod:`benchmarks.training_sides` take turns within one run, each in a process of its own, so that none
 disturbs the others' threads and memory; the first turn is for warming up. What is printed are medians, tokens written
@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -36,7 +36,12 @@ _PEERS = {  # what each is to be compared with
     "TRL RLOO": "ours",
     "SB3 naive": "SB3 incremental",
 }
-_AXES = {"prompt": (128, 256, 512, 1_024, 2_048), "samples": (1, 2, 4, 8, 16), "hidden": (128, 256, 384)}
+Axis = Literal["prompt", "samples", "hidden"]
+_AXES: dict[Axis, tuple[int, ...]] = {
+    "prompt": (128, 256, 512, 1_024, 2_048),
+    "samples": (1, 2, 4, 8, 16),
+    "hidden": (128, 256, 384),
+}
 _LAYERS = {128: 2, 256: 4, 384: 6}  # models grow in both directions
 
 
@@ -52,8 +57,8 @@ class Config:
     """Turns of each side."""
     threads: int = 2
     """Of torch, on the CPU."""
-    sweep: bool = False
-    """Measures prompts of 128 to 2048 tokens, 1 to 16 samples, and three sizes of the model."""
+    sweep: tuple[Axis, ...] = ()
+    """Measures prompts of 128 to 2048 tokens, 1 to 16 samples, or three sizes of the model."""
     json: Path | None = None
     """Where the figures go."""
 
@@ -77,26 +82,32 @@ def main(config: Config) -> None:
     """Measures and prints."""
     console = Console()
     measured: dict[Setting, dict[str, Figures]] = {}
-    axes = {name: settings_along(config.setting, name) for name in _AXES} if config.sweep else {"": [config.setting]}
-    for name, settings in axes.items():
+    for axis in config.sweep or (None,):
+        settings = [config.setting] if axis is None else settings_along(config.setting, axis)
         for setting in settings:
-            if setting not in measured:
-                measured[setting] = take_turns(config, setting)
-                console.print(table(setting, measured[setting]))
-        if config.sweep:
-            console.print(growth(name, settings, [measured[setting] for setting in settings]))
-    if config.json is not None:
-        rows = [
-            {
-                "setting": dataclasses.asdict(setting),
-                "sides": {name: dataclasses.asdict(one) for name, one in sides.items()},
-            }
-            for setting, sides in measured.items()
-        ]
-        config.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+            if setting in measured:
+                continue
+            measured[setting] = take_turns(config, setting)
+            console.print(table(setting, measured[setting]))
+            if config.json is not None:
+                config.json.write_text(as_json(measured), encoding="utf-8")
+        if axis is not None:
+            console.print(growth(axis, settings, [measured[setting] for setting in settings]))
 
 
-def settings_along(setting: Setting, axis: str) -> list[Setting]:
+def as_json(measured: dict[Setting, dict[str, Figures]]) -> str:
+    """All figures."""
+    rows = [
+        {
+            "setting": dataclasses.asdict(setting),
+            "sides": {name: dataclasses.asdict(one) for name, one in sides.items()},
+        }
+        for setting, sides in measured.items()
+    ]
+    return json.dumps(rows, indent=2) + "\n"
+
+
+def settings_along(setting: Setting, axis: Axis) -> list[Setting]:
     """The setting with one size changed at a time."""
     sizes: list[dict[str, Any]] = [{axis: size} for size in _AXES[axis]]
     if axis == "hidden":
@@ -113,6 +124,8 @@ def take_turns(config: Config, setting: Setting) -> dict[str, Figures]:
     lines: dict[Side | Part, Connection] = {}
     processes = []
     for name in config.sides:
+        if name.startswith("TRL") and setting.samples < 2:
+            continue  # its algorithms compare the samples of a prompt
         lines[name], theirs = context.Pipe()
         processes.append(context.Process(target=serve, args=(theirs, name, setting, config.threads), daemon=True))
         processes[-1].start()
@@ -121,9 +134,9 @@ def take_turns(config: Config, setting: Setting) -> dict[str, Figures]:
     seconds: dict[Side | Part, list[float]] = {name: [] for name in lines}
     peaks: dict[Side | Part, float] = {}
     for turn in range(config.repeats + 1):
-        for name, line in lines.items():
-            line.send(True)
-            elapsed, peaks[name] = line.recv()
+        for name in list(lines)[:: -1 if turn % 2 else 1]:  # to and fro, so that none always follows the same one
+            lines[name].send(True)
+            elapsed, peaks[name] = lines[name].recv()
             if turn:
                 seconds[name].append(elapsed)
     for line, process in zip(lines.values(), processes, strict=True):
@@ -189,16 +202,17 @@ def table(setting: Setting, sides: dict[str, Figures]) -> Table:
     return rows
 
 
-def growth(axis: str, settings: Sequence[Setting], measured: Sequence[dict[str, Figures]]) -> Table:
+def growth(axis: Axis, settings: Sequence[Setting], measured: Sequence[dict[str, Figures]]) -> Table:
     """Seconds along an axis, and the exponent p of seconds ~ size^p; K says nothing of Stable-Baselines3."""
     sizes = [getattr(setting, axis) for setting in settings]
     rows = Table("seconds", *map(str, sizes), "exponent", title=f"how cost grows with {axis}")
-    for name in measured[0]:
+    for name in measured[-1]:
         if axis == "samples" and name.startswith("SB3"):
             continue
-        medians = [sides[name].median for sides in measured]
-        slope, _ = np.polyfit(np.log(sizes), np.log(medians), 1)
-        rows.add_row(name, *(f"{middle:.3f}" for middle in medians), f"{slope:.2f}")
+        medians = {size: sides[name].median for size, sides in zip(sizes, measured, strict=True) if name in sides}
+        slope, _ = np.polyfit(np.log(list(medians)), np.log(list(medians.values())), 1)
+        cells = (f"{medians[size]:.3f}" if size in medians else "" for size in sizes)
+        rows.add_row(name, *cells, f"{slope:.2f}")
     return rows
 
 
