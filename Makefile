@@ -9,8 +9,8 @@ STAMP := $(VENV)/.installed
 # The demo: trains a reflector on built-in training tasks, then compares it with others on held-out test tasks.
 DEMO_ENV := RetroHotpotQA-v0
 DEMO_OUTPUT := runs/demo
-DEMO_TRAIN := --algo reinforce --reflector tiny --seed 0 --updates 250 --max-minutes 5.5 --max-reflections 1 \
-	--validate-every 10 --set decay_updates=200
+DEMO_TRAIN := --algo reinforce --reflector tiny --seed 0 --updates 100 --max-minutes 5.5 --max-reflections 1 \
+	--validate-every 10 --lr 1.2e-3 --set decay_updates=50
 DEMO_REFLECTORS := none vague tiny $(DEMO_OUTPUT) oracle
 DEMO_EVALUATE := --split test --num-tasks 200 --trials 1 --seed 0
 
@@ -50,7 +50,7 @@ format: $(STAMP) ## let ruff fix and format the code
 	@$(BIN)/ruff format $(CODE)
 
 # --resume starts a run where there is none yet, and goes on with one that was interrupted.
-demo: $(STAMP) ## train a reflector and compare it with others (about ten minutes on two cores)
+demo: $(STAMP) ## train a reflector and compare it with others (about four minutes on two cores)
 	@$(BIN)/retro-gym train $(DEMO_ENV) $(DEMO_TRAIN) --output $(DEMO_OUTPUT) --resume
 	@$(BIN)/retro-gym evaluate $(DEMO_ENV) --reflector $(DEMO_REFLECTORS) $(DEMO_EVALUATE) \
 		--json $(DEMO_OUTPUT)/evaluation.json --png $(DEMO_OUTPUT)/evaluation.png

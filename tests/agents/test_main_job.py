@@ -12,7 +12,7 @@ from retro_gym_agents.reinforce import ReinforceConfig, train
 from retro_gym_agents.tiny.quality import measure
 
 TEST = EvaluationConfig("RetroHotpotQA-v0", split="test", num_tasks=200, trials=1, seed=0)
-UPDATES = 250  # as in `make demo`
+DEMO = {"updates": 100, "learning_rate": 1.2e-3, "decay_updates": 50}  # as in `make demo`
 
 
 def at_trial_1(evaluation):
@@ -30,9 +30,8 @@ def test_reflections_get_better_over_three_seeds_and_the_control_does_not(tmp_pa
                 output=output,
                 seed=seed,
                 shuffle_rewards=shuffle,
-                updates=UPDATES,
                 env_kwargs={"max_reflections": 1},
-                decay_updates=200,
+                **DEMO,
                 validate_every=None if shuffle else 10,  # to choose among adapters is to learn as well
             )
         )
