@@ -4,7 +4,8 @@
 
 Nothing of retro_gym_agents is used but the reflector: a model of transformers with a LoRA adapter, its tokenizer, its
 limits. Of retro_gym only TokenVectorEnv: Gymnasium's vector interface, with a token as action. Every step reads the
-whole prompt again; what it takes to read each token once is in ``retro_gym_agents/reading.py``.
+whole prompt again, so that an update takes some two minutes on two cores; what it takes to read each token once is in
+``retro_gym_agents/reading.py``.
 
 Axes: T steps of a rollout, B environments (in the update: rows of a minibatch), W columns of an observation,
 V vocabulary, D hidden size.
@@ -78,6 +79,8 @@ class Agent(nn.Module):
 
         Padding stands on both sides of the tokens: positions are counted by the mask, and the last token is looked up.
         """
+        used_W = mask_BW.bool().any(0)  # the columns in which any row has a token
+        ids_BW, mask_BW = ids_BW[:, used_W], mask_BW[:, used_W]
         positions_BW = (mask_BW.cumsum(-1) - 1).clamp(min=0)
         out = self.model(
             input_ids=ids_BW,
