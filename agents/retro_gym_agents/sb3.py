@@ -112,7 +112,7 @@ class LoraCausalPolicy(ActorCriticPolicy):
         self._given = {"reflector": reflector, "reflector_kwargs": reflector_kwargs, "incremental": incremental}
         self.incremental = incremental
         self.reflector = reflector if isinstance(reflector, Reflector) else _load(str(reflector), reflector_kwargs)
-        if not hasattr(self.reflector.model, "peft_config"):
+        if not self.reflector.trainable:
             raise ConfigError("this reflector has no adapter, so there is nothing to train. Load it with lora=….")
         # The same parameters under names without dots, which torch keeps for modules. The base model is no submodule:
         # its weights are neither trained nor saved.
