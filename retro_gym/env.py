@@ -225,6 +225,35 @@ class RetroEnv(gym.Env[str, str]):
         """
         return self._run(self.plan_branch(reflections))
 
+    def follow(self, outcome: Outcome) -> bool:
+        """Goes on to where an outcome of :meth:`branch` leads, as ``step`` would with its reflection; plays nothing.
+
+        So what was paid for is what the episode goes on with, although a server may answer otherwise when asked again.
+
+        Args:
+            outcome: of a ``branch`` from this very state.
+
+        Returns:
+            Whether the episode is over; :meth:`observation_within` and :attr:`trajectory` tell of the new state.
+
+        Raises:
+            EpisodeError: no episode is running, or the outcome does not lead on from this state.
+        """
+        if not self._running:
+            raise EpisodeError("the episode is over. Call reset() to start the next one.")
+        before, after = self.trajectory, outcome.trajectory
+        if outcome.reward is None or (after.task_id, after.trial) != (before.task_id, before.trial + 1):
+            raise EpisodeError(
+                f"the outcome is trial {after.trial} of task {after.task_id!r} with reward {outcome.reward}; only one "
+                f"that was paid leads on from trial {before.trial} of task {before.task_id!r}."
+            )
+        self._memory = self._memory.add(outcome.reflection)
+        self._reflections = (*self._reflections, outcome.reflection)
+        self._trajectory = after
+        self._controls = None
+        self._running = not (outcome.success or len(self._reflections) >= self.max_reflections)
+        return not self._running
+
     def render(self) -> str | None:
         """The current failure as text, in mode ``"ansi"``."""
         return self._observation() if self.render_mode == "ansi" else None
@@ -270,12 +299,7 @@ class RetroEnv(gym.Env[str, str]):
             self._running = False
             why = {"actor_error": outcome.actor_error, "end": outcome.trajectory.end.value}
             return observation, 0.0, False, True, {**self._info(), **flags, **why}
-        self._memory = self._memory.add(outcome.reflection)
-        self._reflections = (*self._reflections, outcome.reflection)
-        self._trajectory = outcome.trajectory
-        self._controls = None
-        terminated = outcome.success or len(self._reflections) >= self.max_reflections
-        self._running = not terminated
+        terminated = self.follow(outcome)
         return self._observation(), outcome.reward, terminated, False, {**self._info(), **flags}
 
     def plan_branch(self, reflections: Sequence[str]) -> Plan[list[Outcome]]:

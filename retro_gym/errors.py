@@ -13,6 +13,7 @@
     ├── EpisodeError (RuntimeError)       step or branch without a running episode
     ├── ActorError (RuntimeError)         the actor gave no usable reply: never a reward of 0
     │   ├── PromptTooLongError            the prompt does not fit into the actor's context: ends the trial as a failure
+    │   ├── CutReplyError                 the reply ran into its limit of tokens before its action was whole
     │   ├── BudgetError                   the budget of calls, tokens or money is spent: stops a run, resumably
     │   └── TaskEnvError                  a task environment's own server or engine failed: as void as an actor's error
     ├── CassetteError (LookupError)       a prompt that is not on the tape: stops the run, which is not the recorded one
@@ -35,6 +36,7 @@ __all__ = [
     "CassetteError",
     "CheckpointError",
     "ConfigError",
+    "CutReplyError",
     "DataError",
     "EpisodeError",
     "MissingExtraError",
@@ -92,6 +94,10 @@ class ActorError(RetroGymError, RuntimeError):
 
 class PromptTooLongError(ActorError):
     """The prompt does not fit into the actor's context. Retrying is of no use; the trial ends as a failure."""
+
+
+class CutReplyError(ActorError):
+    """The reply ran into its limit of tokens, reasoning included, before its action was whole. The trial is void."""
 
 
 class BudgetError(ActorError):

@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from retro_gym.actors import Actor, ConcurrentActor, Reply, reply_all, reply_of
-from retro_gym.errors import ActorError
+from retro_gym.errors import ActorError, CutReplyError
 from retro_gym.prompts import Prompt
 from retro_gym.trajectory import Trajectory
 from retro_gym.trial import Trial
@@ -37,6 +37,8 @@ class ActorStats:
     trials: int = 0
     calls: int = 0
     errors: int = 0
+    cut: int = 0
+    """Replies that ran into their limit of tokens, those of which nothing could be used included."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
@@ -120,7 +122,9 @@ class _Running(Generic[_T]):
         self.stats.seconds += call.seconds
         if isinstance(reply, ActorError):
             self.stats.errors += 1
+            self.stats.cut += isinstance(reply, CutReplyError)
         else:
+            self.stats.cut += reply.cut
             self.stats.prompt_tokens += reply.prompt_tokens
             self.stats.completion_tokens += reply.completion_tokens
         self._advance(call.trial, reply)

@@ -23,6 +23,8 @@ class Reply:
     completion_tokens: int = 0
     reasoning: str = ""
     """What a reasoning model thought before it answered; recorded, and never read as an action."""
+    cut: bool = False
+    """Whether it ran into its limit of tokens, reasoning included, so that its end may be missing."""
 
 
 @runtime_checkable
