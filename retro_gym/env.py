@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 import gymnasium as gym
 
 from retro_gym.actors import Actor, ActorSpec, make_actor
+from retro_gym.branching import control_returns, outcomes_of, planned_trials
 from retro_gym.errors import (
     ActionError,
     ActorError,
@@ -21,6 +22,7 @@ from retro_gym.errors import (
     did_you_mean,
     one_line,
 )
+from retro_gym.first_trials import draw_failure
 from retro_gym.memory import Memory
 from retro_gym.prompts import (
     ACTOR_FIELDS,
@@ -31,18 +33,17 @@ from retro_gym.prompts import (
     render_observation,
 )
 from retro_gym.records import FailureBank, RecordWriter, reflection_row, trial_row
-from retro_gym.rewards import REWARD_NAMES, RewardName, pay
+from retro_gym.rewards import REWARD_NAMES, RewardName
 from retro_gym.scheduling import ActorStats, Job, Plan, run_jobs
-from retro_gym.seeding import derive_seed
+from retro_gym.seeding import checked_seed
 from retro_gym.spaces import UnicodeText
+from retro_gym.stage import PlannedTrial, Stage
 from retro_gym.task_env import TaskEnv, as_task_env, checked_task_id
 from retro_gym.trajectory import EndReason, Outcome, Trajectory
-from retro_gym.trial import Trial, play_trial
 
 __all__ = ["RetroEnv"]
 
 _T = TypeVar("_T")
-_MAX_ACTOR_ERRORS = 10  # in a row, at reset: then the actor is down, not unlucky
 
 
 class RetroEnv(gym.Env[str, str]):
@@ -61,8 +62,11 @@ class RetroEnv(gym.Env[str, str]):
 
     ## Rewards
     With G the return of the failed trial and G' of the next: ``"return"`` G', ``"improvement"`` G' − G,
-    ``"retroact"`` (G' − G)(G + c)/c, ``"over_control"`` G' minus the mean return of ``control_trials`` trials that
-    are replayed without the new reflection on the same seeds.
+    ``"retroact"`` (G' − G)(G + c)/c. ``"over_control"`` is the mean of G'ᵢ − Cᵢ over ``control_trials`` pairs: trial i
+    with the new reflection and control i without it, from the same memory and on the same seeds (common random
+    numbers), so that a reflection without effect earns 0 whatever the actor's luck. Trial 0 of the pairs is the one
+    that the episode goes on with; a pair of which one half was lost to an actor error is left out. The controls of a
+    state are played once, however many reflections are tried on it.
 
     ## Starting state
     A task of ``split``, drawn by ``np_random`` (or ``options["task_id"]``), and the actor's failed trial 0 on it.
@@ -89,13 +93,13 @@ class RetroEnv(gym.Env[str, str]):
         max_reflections: reflections per episode.
         memory_window: how many reflections the actor's prompt holds; the oldest leaves first.
         max_turns: of a trial; the task environment's own limit by default.
-        repeat_limit: the same action so many times in a row ends a trial; never by default.
+        repeat_limit: the same action so many times in a row, at least 2, ends a trial; never by default.
         trial_time_limit: seconds after which a trial is given up as an actor error; none by default.
         max_reflection_chars: longer reflections are cut.
         max_observation_chars: longer observations lose their longest parts.
         observation_template: see :data:`retro_gym.prompts.OBSERVATION_TEMPLATE`.
         actor_template: see :data:`retro_gym.prompts.ACTOR_TEMPLATE`.
-        control_trials: replicas behind ``"over_control"``.
+        control_trials: pairs of trials behind ``"over_control"``; with a deterministic actor one is enough.
         retroact_c: c of ``"retroact"``.
         success_threshold: for text environments that do not report success themselves.
         bank: a records file whose stored failures stand in for trial 0.
@@ -136,17 +140,17 @@ class RetroEnv(gym.Env[str, str]):
     ) -> None:
         if reward not in REWARD_NAMES:
             raise ConfigError(f"reward {reward!r} is not one of {REWARD_NAMES}.{did_you_mean(reward, REWARD_NAMES)}")
-        for name, value in (
-            ("max_reflections", max_reflections),
-            ("memory_window", memory_window),
-            ("max_turns", 1 if max_turns is None else max_turns),
-            ("repeat_limit", 1 if repeat_limit is None else repeat_limit),
-            ("max_reflection_chars", max_reflection_chars),
-            ("max_observation_chars", max_observation_chars),
-            ("control_trials", control_trials),
+        for name, value, least in (
+            ("max_reflections", max_reflections, 1),
+            ("memory_window", memory_window, 1),
+            ("max_turns", 1 if max_turns is None else max_turns, 1),
+            ("repeat_limit", 2 if repeat_limit is None else repeat_limit, 2),
+            ("max_reflection_chars", max_reflection_chars, 1),
+            ("max_observation_chars", max_observation_chars, 1),
+            ("control_trials", control_trials, 1),
         ):
-            if not isinstance(value, int) or value < 1:
-                raise ConfigError(f"{name} is {one_line(value)}; it must be a whole number, at least 1.")
+            if not isinstance(value, int) or value < least:
+                raise ConfigError(f"{name} is {one_line(value)}; it must be a whole number, at least {least}.")
         for name, number in (("retroact_c", retroact_c), ("trial_time_limit", trial_time_limit or 1.0)):
             if not number > 0:
                 raise ConfigError(f"{name} is {number}; it must be above 0.")
@@ -157,12 +161,11 @@ class RetroEnv(gym.Env[str, str]):
         self.split = split
         self.reward: RewardName = reward
         self.max_reflections = max_reflections
-        self.repeat_limit = repeat_limit
-        self.trial_time_limit = trial_time_limit
         if max_turns is not None:  # set there, since some environments count turns themselves
             self.task_env.max_turns = max_turns
         self.observation_template = check_template("observation_template", observation_template, OBSERVATION_FIELDS)
-        self.actor_template = check_template("actor_template", actor_template, ACTOR_FIELDS)
+        template = check_template("actor_template", actor_template, ACTOR_FIELDS)
+        self._stage = Stage(self.task_env, template, repeat_limit, trial_time_limit)
         self.control_trials = control_trials
         self.retroact_c = retroact_c
         self.bank = bank if isinstance(bank, FailureBank) or bank is None else FailureBank(bank)
@@ -173,9 +176,11 @@ class RetroEnv(gym.Env[str, str]):
         self.observation_space = UnicodeText(max_observation_chars)
         self.action_space = UnicodeText(max_reflection_chars)
         self.stats = ActorStats()
-        self._replicas: list[TaskEnv] = [self.task_env]
         self._memory = self._empty_memory = Memory(memory_window)
+        self._reflections: tuple[str, ...] = ()
+        self._controls: dict[int, float] = {}  # returns of this state's control trials, by replica
         self._trajectory: Trajectory | None = None
+        self._episode_seed = 0
         self._running = False
 
     # -- the episode ---------------------------------------------------------------------------------------------
@@ -250,7 +255,7 @@ class RetroEnv(gym.Env[str, str]):
         self._memory = self._memory.add(outcome.reflection)
         self._reflections = (*self._reflections, outcome.reflection)
         self._trajectory = after
-        self._controls = None
+        self._controls = {}
         self._running = not (outcome.success or len(self._reflections) >= self.max_reflections)
         return not self._running
 
@@ -260,8 +265,7 @@ class RetroEnv(gym.Env[str, str]):
 
     def close(self) -> None:
         """Closes the task environments and the records file. May be called again."""
-        for env in self._replicas:
-            env.close()
+        self._stage.close()
         if self.records is not None:
             self.records.close()
 
@@ -271,11 +275,11 @@ class RetroEnv(gym.Env[str, str]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> Plan[tuple[str, dict[str, Any]]]:
         """:meth:`reset`, for :func:`retro_gym.scheduling.run_jobs`."""
-        super().reset(seed=seed)
+        super().reset(seed=None if seed is None else checked_seed(seed))
         self._episode_seed = int(self.np_random.integers(2**31))
         self._memory = self._empty_memory
-        self._reflections: tuple[str, ...] = ()
-        self._controls: tuple[float, ...] | None = None
+        self._reflections = ()
+        self._controls = {}
         self._running = False
         task_id = (options or {}).get("task_id")
         if task_id is None:
@@ -344,36 +348,17 @@ class RetroEnv(gym.Env[str, str]):
     # -- trials ----------------------------------------------------------------------------------------------------
 
     def _draw_failure(self) -> Plan[tuple[Trajectory, int]]:
-        """Draws tasks without replacement until one fails; returns it and how many were solved unaided."""
+        return draw_failure(self._drawable(), self._first_trial, self.np_random, split=self.split)
+
+    def _drawable(self) -> Sequence[str]:
+        """The tasks that an episode may be about."""
         task_ids = self.task_env.task_ids(self.split)
-        if self.bank is not None:
-            here = set(task_ids)
-            task_ids = [task_id for task_id in self.bank.task_ids if task_id in here]
-            if not task_ids:
-                raise NoFailureError(f"{self.bank.path} holds no failure of split {self.split!r}.")
-        tried: set[int] = set()
-        solved = errors = 0  # errors: in a row
-        error: str | None = None
-        while len(tried) < len(task_ids):
-            index = int(self.np_random.integers(len(task_ids)))
-            if index in tried:
-                continue
-            tried.add(index)
-            trajectory = yield from self._first_trial(task_ids[index])
-            if trajectory.end is EndReason.ACTOR_ERROR:
-                errors, error = errors + 1, trajectory.error
-                if errors >= _MAX_ACTOR_ERRORS:
-                    raise ActorError(f"the actor failed on {errors} tasks in a row; the last time: {error}")
-            elif trajectory.success:
-                errors, solved = 0, solved + 1
-            else:
-                return trajectory, solved
-        if error is not None:
-            raise ActorError(f"the actor failed on {len(tried) - solved} tasks and solved the others: {error}")
-        raise NoFailureError(
-            f"the actor solves all {len(task_ids)} tasks of split {self.split!r} unaided: there is nothing to reflect "
-            "on. Choose harder tasks or a weaker actor."
-        )
+        if self.bank is None:
+            return task_ids
+        stored = self.bank.among(task_ids)
+        if not stored:
+            raise NoFailureError(f"{self.bank.path} holds no failure of split {self.split!r}.")
+        return stored
 
     def _first_trial(self, task_id: str) -> Plan[Trajectory]:
         if self.bank is not None:
@@ -381,9 +366,7 @@ class RetroEnv(gym.Env[str, str]):
             if not stored:
                 raise UnknownTaskError(f"{self.bank.path} holds no failure of task {task_id!r}.")
             return stored[int(self.np_random.integers(len(stored)))]
-        trial = self._trial(self.task_env, task_id, trial=0, memory=self._empty_memory, replica=0)
-        (trajectory,) = yield [trial]
-        self._record_trial(trajectory, self._empty_memory, "reset")
+        (trajectory,) = yield from self._played([PlannedTrial(task_id, 0, self._empty_memory, 0, "reset")])
         if trajectory.end is EndReason.BUDGET:
             raise BudgetError(str(trajectory.error))
         return trajectory
@@ -399,44 +382,20 @@ class RetroEnv(gym.Env[str, str]):
             if not isinstance(reflection, str):
                 raise ActionError(f"a reflection is text (str); received {type(reflection).__name__}.")
         texts = [reflection[: self.max_reflection_chars] for reflection in reflections]
-        memories = [self._memory.add(text) for text in texts]
-        wanted = self.control_trials if self.reward == "over_control" and self._controls is None else 0
-        while len(self._replicas) < len(memories) + wanted:
-            self._replicas.append(copy.deepcopy(self.task_env))
-        plan = [(memory, 0) for memory in memories] + [(self._memory, replica) for replica in range(wanted)]
-        trials = [
-            self._trial(env, before.task_id, trial=before.trial + 1, memory=memory, replica=replica)
-            for env, (memory, replica) in zip(self._replicas, plan, strict=False)
-        ]
-        played = yield trials
-        sources = [source] * len(memories) + ["control"] * wanted
-        for trajectory, (memory, _), origin in zip(played, plan, sources, strict=True):
-            self._record_trial(trajectory, memory, origin)
-        if wanted:
-            controls = played[len(memories) :]
-            self._controls = tuple(t.return_ for t in controls if not t.end.void)
-        return [
-            Outcome(text, self._reward(before, trajectory), trajectory)
-            for text, trajectory in zip(texts, played, strict=False)
-        ]
+        pairs = self.control_trials if self.reward == "over_control" else 0
+        planned = planned_trials(before, self._memory, texts, source=source, pairs=pairs, known=self._controls)
+        played = yield from self._played(planned)
+        self._controls.update(control_returns(planned, played))
+        return outcomes_of(self.reward, before, texts, played, self._controls, pairs=pairs, retroact_c=self.retroact_c)
 
-    def _trial(self, env: TaskEnv, task_id: str, *, trial: int, memory: Memory, replica: int) -> Trial:
-        seed = derive_seed(self._episode_seed, task_id, trial, replica)
-        return play_trial(
-            env,
-            task_id,
-            trial=trial,
-            seed=seed,
-            reflections=memory.reflections,
-            template=self.actor_template,
-            repeat_limit=self.repeat_limit,
-            time_limit=self.trial_time_limit,
-        )
-
-    def _reward(self, before: Trajectory, after: Trajectory) -> float | None:
-        if after.end.void:
-            return None
-        return pay(self.reward, before.return_, after.return_, controls=self._controls, c=self.retroact_c)
+    def _played(self, planned: Sequence[PlannedTrial]) -> Plan[list[Trajectory]]:
+        """Plays trials side by side and records them."""
+        played = yield self._stage.trials(planned, self._episode_seed)
+        if self.records is not None:
+            for one, trajectory in zip(planned, played, strict=True):
+                row = trial_row(trajectory, one.memory.reflections, episode=self._episode_seed, source=one.source)
+                self.records.append("trial", row)
+        return played
 
     # -- what goes out -----------------------------------------------------------------------------------------------
 
@@ -452,11 +411,6 @@ class RetroEnv(gym.Env[str, str]):
             "return": trajectory.return_,
             "trajectory": trajectory.to_json(),
         }
-
-    def _record_trial(self, trajectory: Trajectory, memory: Memory, source: str) -> None:
-        if self.records is not None:
-            row = trial_row(trajectory, memory.reflections, episode=self._episode_seed, source=source)
-            self.records.append("trial", row)
 
     def _record_reflection(self, outcome: Outcome, observation: str, before: Trajectory, *, source: str) -> None:
         if self.records is not None and outcome.reward is not None:

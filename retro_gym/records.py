@@ -154,11 +154,13 @@ class FailureBank:
         self.path = path
         self._failures: dict[str, list[Trajectory]] = {}
         self._keys: set[str] = set()
+        self._among: tuple[Sequence[str], list[str]] | None = None
 
     def _add(self, trajectory: Trajectory) -> None:
         key = json.dumps(trajectory.to_json(), sort_keys=True)
         if key not in self._keys:
             self._keys.add(key)
+            self._among = None
             self._failures.setdefault(trajectory.task_id, []).append(trajectory)
 
     def __len__(self) -> int:
@@ -168,6 +170,13 @@ class FailureBank:
     def task_ids(self) -> list[str]:
         """The tasks that have a stored failure, in the order of the file."""
         return list(self._failures)
+
+    def among(self, task_ids: Sequence[str]) -> list[str]:
+        """Which of these tasks have a stored failure, in the order of the file."""
+        if self._among is None or self._among[0] is not task_ids:  # splits give the same object at every call
+            wanted = set(task_ids)
+            self._among = task_ids, [task_id for task_id in self._failures if task_id in wanted]
+        return self._among[1]
 
     def failures(self, task_id: str) -> list[Trajectory]:
         """The stored failures of one task; empty when it has none."""

@@ -47,35 +47,45 @@ def retroact(before: float, after: float, c: float = 1.0) -> float:
     return (after - before) * (before + c) / c
 
 
-def over_control(after: float, controls: Sequence[float]) -> float:
-    """G' − mean return of control trials: what the reflection added to what luck alone would have brought.
+def over_control(after: Sequence[float], controls: Sequence[float]) -> float:
+    """The mean of G'ᵢ − Cᵢ over pairs of trials: what the reflection added to what luck alone would have brought.
 
-    A control is a trial replayed from the same memory, without the new reflection, on the same seeds
-    (common random numbers), so that a stochastic actor's luck and regression to the mean cancel.
+    Pair i is a trial with the new reflection and a control trial from the same memory without it, on the same seeds
+    (common random numbers). A reflection that changes nothing earns exactly 0, whatever the actor's luck; of one that
+    does, the luck that both halves share cancels.
 
-    >>> over_control(after=1.0, controls=[0.0, 1.0, 0.5])
-    0.5
+    Args:
+        after: returns of the trials with the reflection.
+        controls: returns of the controls, pair by pair.
+
+    Raises:
+        ConfigError: there is no pair, or one half of some pair is missing.
+
+    >>> over_control(after=[1.0, 1.0, 0.5], controls=[0.0, 1.0, 0.5])
+    0.3333333333333333
     """
-    if not controls:
-        raise ConfigError("over_control needs at least one control trial; received none.")
-    return after - sum(controls) / len(controls)
+    if not after or len(after) != len(controls):
+        raise ConfigError(f"over_control takes pairs of trials, at least one; received {after!r} and {controls!r}.")
+    return sum(with_it - without for with_it, without in zip(after, controls, strict=True)) / len(after)
 
 
-def pay(reward: RewardName, before: float, after: float, *, controls: Sequence[float] | None, c: float) -> float | None:
+def pay(
+    reward: RewardName, before: float, after: float, *, pairs: Sequence[tuple[float, float]], c: float
+) -> float | None:
     """What a reflection is paid under one of the four rewards.
 
     Args:
         reward: which one.
         before: G.
         after: G'.
-        controls: returns of the control trials, for ``"over_control"``.
+        pairs: for ``"over_control"``, returns of trials with the reflection and of their controls.
         c: of ``"retroact"``.
 
     Returns:
-        The reward; None when ``"over_control"`` has no control trial to compare with, since all of them failed.
+        The reward; None when ``"over_control"`` has no pair to compare, since the actor failed in one half of each.
     """
     if reward == "over_control":
-        return over_control(after, controls) if controls else None
+        return over_control(*zip(*pairs, strict=True)) if pairs else None
     if reward == "retroact":
         return retroact(before, after, c)
     return improvement(before, after) if reward == "improvement" else next_return(before, after)

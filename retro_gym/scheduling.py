@@ -4,26 +4,32 @@ A *plan* is a generator that asks for trials and goes on when they have all been
 branch. Any number of plans run at once. What all their trials want to know is gathered: an actor that answers in
 batches gets a full batch as soon as the last one is done, refilled as trials end; an actor that can have many calls in
 flight (:class:`retro_gym.actors.ConcurrentActor`) is asked at once, and a trial goes on as soon as its own call is
-answered. Which answer comes first changes no result, since plans and trials share nothing.
+answered. A task environment that may have to wait is called in a thread of its own, one that only computes at once.
+Which answer comes first changes no result, since plans and trials share nothing.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import queue
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from retro_gym.actors import Actor, ConcurrentActor, Reply, reply_all, reply_of
+from retro_gym.env_threads import run_in_thread
 from retro_gym.errors import ActorError, CutReplyError
 from retro_gym.prompts import Prompt
 from retro_gym.trajectory import Trajectory
-from retro_gym.trial import Trial
+from retro_gym.trial import EnvCall, OverdueError, Trial
 
 __all__ = ["ActorStats", "Job", "Plan", "run_jobs", "run_trials"]
+
+_GATHERING = 0.005  # seconds: little beside a model's batch, and enough for environments that step together
 
 _T = TypeVar("_T")
 Plan: TypeAlias = Generator[Sequence[Trial], list[Trajectory], _T]
@@ -82,8 +88,8 @@ def run_jobs(jobs: Sequence[Job[_T]]) -> list[_T]:
     try:
         for one in running:
             one.go_on(None)
-        for call, reply in desk.replies():
-            call.job.receive(call, reply)
+        for call, answer in desk.answers():
+            call.job.receive(call, answer)
     finally:
         desk.close()
     return [one.result for one in running]
@@ -111,13 +117,25 @@ class _Running(Generic[_T]):
             self._played = {}
             self.stats.trials += len(self._trials)
             for index in range(len(self._trials)):
-                self._advance(index, None)
+                self._advance(index, partial(next, self._trials[index]))
             if len(self._played) < len(self._trials):
                 return
             played = self._in_order()
 
-    def receive(self, call: _Call, reply: Reply | ActorError) -> None:
-        """Takes the answer to one of its calls."""
+    def receive(self, call: _Call, answer: Any) -> None:
+        """Takes the answer to one of its calls; that of a task environment may be the exception that it raised."""
+        trial = self._trials[call.trial]
+        if isinstance(call.request, Prompt):
+            self._note(call, answer)
+            self._advance(call.trial, partial(trial.send, answer))
+        elif isinstance(answer, _Raised):
+            self._advance(call.trial, partial(trial.throw, answer.error))
+        else:
+            self._advance(call.trial, partial(trial.send, answer))
+        if len(self._played) == len(self._trials):
+            self.go_on(self._in_order())
+
+    def _note(self, call: _Call, reply: Reply | ActorError) -> None:
         self.stats.calls += 1
         self.stats.seconds += call.seconds
         if isinstance(reply, ActorError):
@@ -127,18 +145,14 @@ class _Running(Generic[_T]):
             self.stats.cut += reply.cut
             self.stats.prompt_tokens += reply.prompt_tokens
             self.stats.completion_tokens += reply.completion_tokens
-        self._advance(call.trial, reply)
-        if len(self._played) == len(self._trials):
-            self.go_on(self._in_order())
 
-    def _advance(self, index: int, reply: Reply | ActorError | None) -> None:
-        trial = self._trials[index]
+    def _advance(self, index: int, move: Callable[[], Prompt | EnvCall]) -> None:
         try:
-            prompt = next(trial) if reply is None else trial.send(reply)
+            request = move()
         except StopIteration as stop:
             self._played[index] = stop.value
         else:
-            self._desk.ask(self._actor, _Call(self, index, prompt))
+            self._desk.ask(self._actor, _Call(self, index, request))
 
     def _in_order(self) -> list[Trajectory]:
         return [self._played[index] for index in range(len(self._trials))]
@@ -146,66 +160,110 @@ class _Running(Generic[_T]):
 
 @dataclasses.dataclass(eq=False)
 class _Call:
-    """One prompt on its way to an actor."""
+    """One prompt on its way to an actor, or one call of a task environment."""
 
     job: _Running[Any]
     trial: int
-    prompt: Prompt
+    request: Prompt | EnvCall
     seconds: float = 0.0
-    """Time spent waiting for it, once it is answered."""
+    """Time spent waiting for a reply, once it is there."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Raised:
+    """What a task environment raised in its thread."""
+
+    error: BaseException
 
 
 class _Desk:
-    """Hands calls to their actors and brings back the answers, in whatever order they come."""
+    """Hands calls to their actors and task environments, and brings back the answers in whatever order they come."""
 
     def __init__(self) -> None:
         self._submits: dict[int, bool] = {}  # whether an actor is concurrent, since looking takes a while
         self._waiting: dict[int, tuple[Actor, deque[_Call]]] = {}
-        self._in_flight: dict[Future[Reply | ActorError], _Call] = {}
-        self._done: queue.SimpleQueue[Future[Reply | ActorError]] = queue.SimpleQueue()
+        self._in_flight: dict[Future[Any], _Call] = {}
+        self._limited: dict[Future[Any], float] = {}  # the deadlines of those in flight that have one
+        self._done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
 
     def ask(self, actor: Actor, call: _Call) -> None:
+        request = call.request
+        if isinstance(request, EnvCall):
+            future = run_in_thread(request.env, request.call)
+            if request.deadline is not None:
+                self._limited[future] = request.deadline
+            self._send(future, call)
+            return
         if id(actor) not in self._submits:
             self._submits[id(actor)] = isinstance(actor, ConcurrentActor)
         if self._submits[id(actor)]:
-            future = cast(ConcurrentActor, actor).submit(call.prompt)
-            self._in_flight[future] = call
-            future.add_done_callback(self._done.put)
+            self._send(cast(ConcurrentActor, actor).submit(request), call)
         else:
             self._waiting.setdefault(id(actor), (actor, deque()))[1].append(call)
 
-    def replies(self) -> Iterator[tuple[_Call, Reply | ActorError]]:
+    def answers(self) -> Iterator[tuple[_Call, Any]]:
         """Until nothing is asked any more."""
         while True:
             batch = next((waiting for waiting in self._waiting.values() if waiting[1]), None)
-            while self._in_flight and (batch is None or not self._done.empty()):
-                yield self._next_in_flight()
-                batch = next((waiting for waiting in self._waiting.values() if waiting[1]), None)
-            if batch is None:
+            if batch is None and not self._in_flight:
                 return
-            yield from self._next_batch(*batch)
+            found = list(self._arrived(None if batch is None else self._gathering(*batch)))
+            yield from found if found or batch is None else self._next_batch(*batch)
+
+    def _gathering(self, actor: Actor, waiting: Sequence[_Call]) -> float:
+        """Seconds for which a batch is held back: task environments may be about to fill it."""
+        full = len(waiting) >= (getattr(actor, "batch_size", None) or math.inf)
+        coming = not full and any(isinstance(call.request, EnvCall) for call in self._in_flight.values())
+        return _GATHERING if coming else 0.0
 
     def close(self) -> None:
         """Gives up what is still in flight."""
         for future in self._in_flight:
             future.cancel()
 
-    def _next_in_flight(self) -> tuple[_Call, Reply | ActorError]:
+    def _send(self, future: Future[Any], call: _Call) -> None:
+        self._in_flight[future] = call
+        future.add_done_callback(self._done.put)
+
+    def _arrived(self, patience: float | None) -> Iterator[tuple[_Call, Any]]:
+        """The next answer within some seconds, or at all; or what has waited too long for one."""
+        if not self._in_flight:
+            return
         start = time.perf_counter()
-        future = self._done.get()
-        call = self._in_flight.pop(future)
-        call.seconds = time.perf_counter() - start
+        overdue = min(self._limited.values(), default=math.inf) - time.monotonic()
+        wait = min(overdue, math.inf if patience is None else patience)
         try:
-            return call, reply_of(future.result())
-        except ActorError as error:
-            return call, error
+            future = self._done.get(timeout=None if wait == math.inf else max(0.0, wait))
+        except queue.Empty:
+            now = time.monotonic()
+            for future in [one for one, deadline in self._limited.items() if deadline <= now]:
+                del self._limited[future]
+                future.cancel()
+                yield self._in_flight.pop(future), _Raised(OverdueError())
+            return
+        self._limited.pop(future, None)
+        call = self._in_flight.pop(future, None)
+        if call is not None:  # it was not given up before
+            call.seconds = time.perf_counter() - start
+            yield call, _outcome_of(future, call)
 
     def _next_batch(self, actor: Actor, waiting: deque[_Call]) -> Iterator[tuple[_Call, Reply | ActorError]]:
         size = getattr(actor, "batch_size", None) or len(waiting)
         calls = [waiting.popleft() for _ in range(min(size, len(waiting)))]
         start = time.perf_counter()
-        replies = reply_all(actor, [call.prompt for call in calls])
+        replies = reply_all(actor, [cast(Prompt, call.request) for call in calls])
         seconds = (time.perf_counter() - start) / len(calls)
         for call, reply in zip(calls, replies, strict=True):
             call.seconds = seconds
             yield call, reply
+
+
+def _outcome_of(future: Future[Any], call: _Call) -> Any:
+    """A reply or the error in its place; or what a task environment returned or raised."""
+    if isinstance(call.request, EnvCall):
+        error = future.exception()
+        return future.result() if error is None else _Raised(error)
+    try:
+        return reply_of(future.result())
+    except ActorError as error:
+        return error

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 
-__all__ = ["derive_seed"]
+from retro_gym.errors import ConfigError, one_line
+
+__all__ = ["checked_seed", "derive_seed"]
 
 
 def derive_seed(*parts: int | str) -> int:
@@ -18,3 +21,22 @@ def derive_seed(*parts: int | str) -> int:
     plain = tuple(part if isinstance(part, str) else int(part) for part in parts)  # numpy's integers are integers too
     digest = hashlib.blake2b(repr(plain).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 33
+
+
+def checked_seed(seed: object) -> int:
+    """A seed as Python's own int; NumPy's integers are seeds too.
+
+    Raises:
+        ConfigError: it is no whole number, or below 0.
+
+    >>> import numpy as np
+    >>> checked_seed(np.int64(7))
+    7
+    """
+    try:
+        number = operator.index(seed)  # type: ignore[arg-type]
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise ConfigError(f"seed is {one_line(seed)}; it is a whole number, at least 0.")
+    return number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -11,14 +12,22 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 
-from retro_gym.errors import ConfigError, UnknownTaskError, did_you_mean, one_line
+from retro_gym.errors import ConfigError, TaskEnvError, UnknownTaskError, did_you_mean, one_line
 from retro_gym.prompts import TaskPrompt
 from retro_gym.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from retro_gym.actors import Actor
 
-__all__ = ["ReflectionCheck", "TaskEnv", "TextTask", "as_task_env", "checked_task_id"]
+__all__ = [
+    "ReflectionCheck",
+    "TaskEnv",
+    "TextTask",
+    "as_task_env",
+    "checked_reset",
+    "checked_step",
+    "checked_task_id",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +57,10 @@ class TaskEnv(gym.Env[str, str]):
     """Turns that a trial may take."""
     data: str = "none needed"
     """Which data it plays, in a few words for lists: what needs none, and what a path can be given for."""
+    blocking: bool = True
+    """Whether ``reset`` and ``step`` may wait: for a server, a process, a slow computation. Each instance is then
+    called in a thread of its own, so that trials side by side do not wait for each other. False is right for what
+    answers within a millisecond, and for what can only be called in the thread that made it."""
 
     @abstractmethod
     def task_ids(self, split: str) -> Sequence[str]:
@@ -90,13 +103,18 @@ class TextTask(TaskEnv):
         success_threshold: the return from which on a trial counts as solved.
         prompt: what to tell the actor; a general instruction by default.
         max_turns: turns that a trial may take.
+        blocking: see :attr:`TaskEnv.blocking`; by default what the environment's own attribute of this name says, and
+            True without one.
     """
 
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own form
     _splits = {  # noqa: RUF012 - constant
-        "train": range(10_000),
-        "validation": range(10_000, 10_500),
-        "test": range(10_500, 11_000),
+        split: [f"seed-{seed}" for seed in seeds]
+        for split, seeds in (
+            ("train", range(10_000)),
+            ("validation", range(10_000, 10_500)),
+            ("test", range(10_500, 11_000)),
+        )
     }
 
     def __init__(
@@ -106,6 +124,7 @@ class TextTask(TaskEnv):
         success_threshold: float = 1.0,
         prompt: TaskPrompt | None = None,
         max_turns: int = 30,
+        blocking: bool | None = None,
     ) -> None:
         for name in ("observation_space", "action_space"):
             space = getattr(env, name)
@@ -119,13 +138,14 @@ class TextTask(TaskEnv):
             "Play the game below. Reply with 'Thought: …' and then 'Action: …' on a line of its own."
         )
         self.max_turns = max_turns
+        self.blocking = bool(getattr(env.unwrapped, "blocking", True)) if blocking is None else blocking
         self._return = 0.0
 
     def task_ids(self, split: str) -> Sequence[str]:
         """One id for each seed of the split."""
         if split not in self._splits:
             raise UnknownTaskError(f"split {split!r} is not one of {list(self._splits)}.")
-        return [f"seed-{seed}" for seed in self._splits[split]]
+        return self._splits[split]
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Starts the game that ``options["task_id"]`` fixes; ``seed`` is used only where no task is named."""
@@ -137,14 +157,14 @@ class TextTask(TaskEnv):
         if prefix != "seed" or not number.isdecimal():
             raise UnknownTaskError(f"task {task_id!r} does not have the form 'seed-N'.")
         self._return = 0.0
-        observation, info = self.env.reset(seed=int(number))
+        observation, info = checked_reset(self.env, self.env.reset(seed=int(number)))
         return observation, {**info, "task_id": task_id, "success": False}
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """Passes the action on and adds ``info["success"]``."""
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        self._return += float(reward)
-        return observation, float(reward), terminated, truncated, {**info, "success": self.solved}
+        observation, reward, terminated, truncated, info = checked_step(self.env, self.env.step(action))
+        self._return += reward
+        return observation, reward, terminated, truncated, {**info, "success": self.solved}
 
     @property
     def solved(self) -> bool:
@@ -165,6 +185,71 @@ def checked_task_id(task_id: object) -> str:
     if not isinstance(task_id, str):
         raise UnknownTaskError(f"task_id is {one_line(task_id)}; task ids are text.")
     return task_id
+
+
+def checked_reset(env: gym.Env[Any, Any], answer: object) -> tuple[str, dict[str, Any]]:
+    """What ``reset`` has returned, when it has the form that Gymnasium prescribes.
+
+    Raises:
+        ConfigError: it has another one.
+    """
+    if not isinstance(answer, tuple) or len(answer) != 2:
+        raise _misshapen(env, "reset", "(observation, info)", answer)
+    observation, info = answer
+    return _observed(env, "reset", observation), _informed(env, "reset", info)
+
+
+def checked_step(env: gym.Env[Any, Any], answer: object) -> tuple[str, float, bool, bool, dict[str, Any]]:
+    """What ``step`` has returned, when it has the form that Gymnasium prescribes; the numbers as Python's own.
+
+    Raises:
+        ConfigError: it has another one.
+        TaskEnvError: the reward is not finite, so that the trial is worth nothing.
+    """
+    if not isinstance(answer, tuple) or len(answer) != 5:
+        raise _misshapen(env, "step", "(observation, reward, terminated, truncated, info)", answer)
+    observation, reward, terminated, truncated, info = answer
+    info = _informed(env, "step", info)
+    try:
+        paid, ended, cut = float(reward), bool(terminated), bool(truncated)
+        solved = bool(info.get("success", False))
+    except (TypeError, ValueError, RuntimeError) as error:  # an array of several, a text, None
+        raise ConfigError(
+            f"{_name_of(env)}: step returned reward {one_line(reward)}, terminated {one_line(terminated)}, truncated "
+            f"{one_line(truncated)} and success {one_line(info.get('success'))}; a number and truth values are the "
+            "rule. Bring it to that form with a gymnasium.Wrapper."
+        ) from error
+    if not math.isfinite(paid):
+        raise TaskEnvError(f"{_name_of(env)}: step paid a reward of {paid}; a finite number is the rule.")
+    return _observed(env, "step", observation), paid, ended, cut, {**info, "success": solved}
+
+
+def _observed(env: gym.Env[Any, Any], method: str, observation: object) -> str:
+    if not isinstance(observation, str):
+        raise ConfigError(
+            f"{_name_of(env)}: {method} returned the observation {one_line(observation)} of type "
+            f"{type(observation).__name__}; text (str) is the rule. Turn it into text with a "
+            "gymnasium.ObservationWrapper."
+        )
+    return observation
+
+
+def _informed(env: gym.Env[Any, Any], method: str, info: object) -> dict[str, Any]:
+    if not isinstance(info, dict):
+        raise ConfigError(f"{_name_of(env)}: {method} returned the info {one_line(info)}; a dict is the rule.")
+    return info
+
+
+def _misshapen(env: gym.Env[Any, Any], method: str, rule: str, answer: object) -> ConfigError:
+    count = f"{len(answer)} values" if isinstance(answer, tuple | list) else type(answer).__name__
+    return ConfigError(
+        f"{_name_of(env)}: {method} returned {count}, {one_line(answer)}; {rule} is the rule. Bring it to that form "
+        "with a gymnasium.Wrapper."
+    )
+
+
+def _name_of(env: gym.Env[Any, Any]) -> str:
+    return type(env.unwrapped).__name__
 
 
 def as_task_env(task_env: str | gym.Env[Any, Any], *, success_threshold: float | None = None, **kwargs: Any) -> TaskEnv:

@@ -146,10 +146,10 @@ class Outcome:
 
     @property
     def actor_error(self) -> str | None:
-        """The actor's failure, if it failed: in that trial, or in every control trial that the reward needs."""
+        """The actor's failure, if it failed: in that trial, or in one half of every pair that the reward needs."""
         if self.reward is not None:
             return None
-        return self.trajectory.error or "every control trial failed"
+        return self.trajectory.error or "the actor failed in the control, or in the trial, of every pair"
 
 
 _TYPES: dict[str, type | tuple[type, ...]] = {

@@ -1,23 +1,42 @@
-"""How a trial is played: a generator that yields prompts and receives replies. It knows neither actor nor batch."""
+"""How a trial is played: a generator that yields what it wants to know. It knows neither actor nor batch nor thread."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Generator, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
-from retro_gym.actors import Reply, parse_reply
+from retro_gym.actors import parse_reply
 from retro_gym.errors import ActorError, BudgetError, PromptTooLongError
 from retro_gym.prompts import ACTOR_TEMPLATE, Prompt
 from retro_gym.seeding import derive_seed
-from retro_gym.task_env import TaskEnv
+from retro_gym.task_env import TaskEnv, checked_reset, checked_step
 from retro_gym.trajectory import EndReason, Trajectory, Turn
 
-__all__ = ["NO_ACTION", "Trial", "play_trial"]
+__all__ = ["NO_ACTION", "EnvCall", "OverdueError", "Trial", "play_trial"]
 
-Trial: TypeAlias = Generator[Prompt, "Reply | ActorError", Trajectory]
-"""Yields a prompt, receives the reply to it, and returns the trajectory at its end."""
+_T = TypeVar("_T")
+
+
+@dataclasses.dataclass(frozen=True)
+class EnvCall:
+    """A call of a task environment that may have to wait, to be made where nobody else waits for it."""
+
+    env: TaskEnv
+    call: Callable[[], Any]
+    deadline: float | None
+    """When it is given up, by ``time.monotonic()``; never when None."""
+
+
+class OverdueError(Exception):
+    """Thrown into a trial in place of the answer to an :class:`EnvCall`: its deadline is over."""
+
+
+Trial: TypeAlias = Generator["Prompt | EnvCall", Any, Trajectory]
+"""Yields a prompt and receives the reply or the ``ActorError`` in its place; or yields a call and receives its result,
+or has its exception thrown in. Returns the trajectory at its end."""
 
 NO_ACTION = "There is no action in that reply. End it with one line that begins: Action {number}:"
 """What the actor reads after a reply without an action, which has cost it a turn; ``number`` is the next turn's."""
@@ -44,21 +63,27 @@ def play_trial(
         reflections: what the actor's prompt holds from earlier trials.
         template: of the actor's prompt.
         repeat_limit: the same action so many times in a row ends the trial; never by default.
-        time_limit: seconds after which no further turn begins: an actor error. A call that is under way then is left
-            to its own limit.
+        time_limit: seconds after which no further turn begins, and no blocking environment is waited for: an actor
+            error. A call of the actor that is under way then is left to its own limit.
 
     An ``ActorError`` of the environment, whose own server cannot be reached, ends the trial like one of the actor.
+
+    Raises:
+        ConfigError: the environment answers in another form than Gymnasium's.
     """
     deadline = None if time_limit is None else time.monotonic() + time_limit
     played = _Played(task_id, trial)
+    start = partial(env.reset, seed=derive_seed(seed, "env"), options={"task_id": task_id})
     try:
-        played.task, _ = env.reset(seed=derive_seed(seed, "env"), options={"task_id": task_id})
+        played.task, _ = checked_reset(env, (yield from _called(env, start, deadline)))
     except ActorError as error:
         return played.ended(EndReason.ACTOR_ERROR, error)
+    except OverdueError:
+        return played.overdue(time_limit)
     repeats = 0
     for number in range(env.max_turns):
         if deadline is not None and time.monotonic() > deadline:
-            return played.ended(EndReason.ACTOR_ERROR, f"the trial took longer than its limit of {time_limit} s")
+            return played.overdue(time_limit)
         reply = yield Prompt(
             env.prompt.instruction,
             env.prompt.examples,
@@ -77,11 +102,14 @@ def play_trial(
             played.turns.append(Turn(thought, "", NO_ACTION.format(number=number + 2), 0.0, reply.reasoning))
             continue
         try:
-            observation, reward, terminated, truncated, info = env.step(action)
+            answer = yield from _called(env, partial(env.step, action), deadline)
+            observation, reward, terminated, truncated, info = checked_step(env, answer)
         except ActorError as error:
             return played.ended(EndReason.ACTOR_ERROR, error)
+        except OverdueError:
+            return played.overdue(time_limit)
         repeats = repeats + 1 if played.turns and played.turns[-1].action == action else 1
-        played.turns.append(Turn(thought, action, observation, float(reward), reply.reasoning))
+        played.turns.append(Turn(thought, action, observation, reward, reply.reasoning))
         if info.get("success", False):
             return played.ended(EndReason.SOLVED)
         if terminated or truncated:
@@ -89,6 +117,11 @@ def play_trial(
         if repeats == repeat_limit:
             return played.ended(EndReason.REPEATED_ACTION)
     return played.ended(EndReason.OUT_OF_TURNS)
+
+
+def _called(env: TaskEnv, call: Callable[[], _T], deadline: float | None) -> Generator[EnvCall, _T, _T]:
+    """The answer of a task environment: of one that only computes at once."""
+    return (yield EnvCall(env, call, deadline)) if env.blocking else call()
 
 
 @dataclasses.dataclass
@@ -116,6 +149,10 @@ class _Played:
             self.completion_tokens,
             None if error is None else str(error),
         )
+
+    def overdue(self, limit: float | None) -> Trajectory:
+        """The trajectory of a trial that has run out of time."""
+        return self.ended(EndReason.ACTOR_ERROR, f"the trial took longer than its limit of {limit} s")
 
 
 def _end_of(error: ActorError) -> EndReason:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ActionError, ActorError, ConfigError, one_line
 from retro_gym.scheduling import Job, Plan, run_jobs
+from retro_gym.seeding import checked_seed
 from retro_gym.trajectory import Outcome
 
 __all__ = ["RetroVectorEnv", "run_plans"]
@@ -88,12 +89,15 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
         self._reset_error: ActorError | None = None
 
     def reset(
-        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+        self,
+        *,
+        seed: int | Sequence[int | None] | NDArray[np.integer[Any]] | None = None,
+        options: dict[str, Any] | None = None,
     ) -> tuple[_Texts, dict[str, Any]]:
         """Resets the episodes, all trials 0 side by side.
 
         Args:
-            seed: environment i gets seed + i, or its own of a sequence.
+            seed: environment i gets seed + i, or its own of a sequence or an array.
             options: ``task_ids`` names a task for each environment, ``task_id`` one for all; ``reset_mask``, an array
                 of n booleans, says which episodes to reset: the others stay as they are.
 
@@ -102,7 +106,7 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
             ActorError: the actor cannot be reached.
         """
         rest = dict(options or {})
-        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed or [None] * self.num_envs
+        seeds = self._seeds(seed)
         task_ids = rest.pop("task_ids", None)
         each = [rest] * self.num_envs
         mask = rest.pop("reset_mask", np.ones(self.num_envs, dtype=np.bool_))
@@ -173,6 +177,15 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
         """Closes the environments."""
         for env in self.envs:
             env.close()
+
+    def _seeds(self, seed: Any) -> Sequence[int | None]:
+        """One for each environment; those of a sequence as they are, since each environment checks its own."""
+        if seed is None:
+            return [None] * self.num_envs
+        if isinstance(seed, Sequence | np.ndarray) and np.ndim(seed) == 1:
+            return list(seed)
+        first = checked_seed(seed)
+        return [first + i for i in range(self.num_envs)]
 
     def _step_plan(self, env: RetroEnv, action: str) -> Plan[tuple[_Step, _Start | None]]:
         step = yield from env.plan_step(action)

@@ -52,6 +52,7 @@ class IdentityEnv(TaskEnv):
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own form
     prompt = TaskPrompt("Say the word that you are asked for: Say[word].")
     max_turns = 1
+    blocking = False
 
     def __init__(self, *, words: Sequence[str] = WORDS, num_tasks: int = 64) -> None:
         if not words or num_tasks < 1:

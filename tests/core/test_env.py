@@ -288,7 +288,7 @@ def test_templates_can_be_replaced(graded):
 
 
 def test_observations_keep_their_limit(graded):
-    env = RetroEnv(graded(), actor=EchoActor("9" * 500), max_observation_chars=120)
+    env = RetroEnv(graded(), actor=EchoActor("0" * 500), max_observation_chars=120)
     observation, _ = env.reset(options={"task_id": "task-0"})
     assert len(observation) <= 120
 
@@ -309,7 +309,7 @@ def test_close_may_be_called_again_and_closes_every_copy(graded):
     env = RetroEnv(graded(), actor=EchoActor("0.25"))
     env.reset(seed=0)
     env.branch(["0.1", "0.2", "0.3"])
-    copies = env._replicas
+    copies = [env.task_env, *env._stage.copies]
     env.close()
     env.close()
     assert len(copies) == 3

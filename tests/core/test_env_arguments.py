@@ -18,6 +18,7 @@ from retro_gym.testing import IdentityEnv
         ({"max_reflections": "3"}, r"max_reflections is '3'"),
         ({"max_reflections": 2.5}, r"max_reflections is 2.5"),
         ({"memory_window": 0}, r"memory_window is 0"),
+        ({"repeat_limit": 1}, r"repeat_limit is 1; .*at least 2"),
         ({"max_turns": 0}, r"max_turns is 0"),
         ({"control_trials": -1}, r"control_trials is -1"),
         ({"max_reflection_chars": 0}, r"max_reflection_chars is 0"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from retro_gym import FailureBank, RecordWriter, RetroEnv, read_records
+from retro_gym.actors import Reply
 from retro_gym.errors import ActionError, EpisodeError, NoFailureError, UnknownTaskError
 from retro_gym.seeding import derive_seed
 from retro_gym.testing import EchoActor, FlakyActor, IdentityEnv, LuckyActor
@@ -51,16 +52,40 @@ def drawn(episode_seed, task_id, trial, replica):
     return float(np.random.default_rng(seed).choice(list(DRAWS), p=list(DRAWS.values())))
 
 
-@pytest.mark.parametrize("replicas", [1, 4, 7])
-def test_over_control_takes_the_luck_of_common_seeds_away(make, replicas):
-    env = make(LuckyActor(DRAWS), reward="over_control", control_trials=replicas)
+@pytest.mark.parametrize("pairs", [1, 4, 7])
+@pytest.mark.parametrize("reflection", ["", " \n", "this reflection has no effect"])
+def test_over_control_pays_nothing_for_a_reflection_without_effect(make, pairs, reflection):
+    env = make(LuckyActor(DRAWS), reward="over_control", control_trials=pairs)
     for seed in range(10):
         _, info = env.reset(seed=seed)
         for trial in (1, 2):
-            draws = [drawn(env._episode_seed, info["task_id"], trial, replica) for replica in range(replicas)]
-            _, reward, _, _, info = env.step("this reflection has no effect")
-            assert info["return"] == draws[0]  # the step and the first control share their seeds
-            assert reward == pytest.approx(draws[0] - np.mean(draws), abs=1e-12)
+            _, reward, _, _, info = env.step(reflection)
+            assert info["return"] == drawn(env._episode_seed, info["task_id"], trial, replica=0)
+            assert reward == 0.0
+
+
+class Leaning:
+    """Succeeds with probability 0.3, and 0.5 with a reflection; the luck of a turn is its seed's."""
+
+    def reply(self, prompts):
+        draws = [np.random.default_rng(prompt.seed).random() for prompt in prompts]
+        return [
+            Reply("1.0" if draw < (0.5 if prompt.reflections else 0.3) else "0.0")
+            for draw, prompt in zip(draws, prompts, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("pairs", [1, 4])
+def test_over_control_has_the_mean_of_the_effect_and_the_variance_of_pairs(make, pairs):
+    env = make(Leaning(), reward="over_control", control_trials=pairs)
+    paid = []
+    for seed in range(600):
+        env.reset(seed=seed)
+        paid.append(env.branch(["try harder"])[0].reward)
+    variance = 0.2 * 0.8 / pairs  # of the share of draws between 0.3 and 0.5
+    assert np.mean(paid) == pytest.approx(0.2, abs=4 * np.sqrt(variance / 600))
+    assert np.var(paid) == pytest.approx(variance, rel=0.25)
+    assert np.var(paid) < 0.6 * (0.5 * 0.5 + 0.3 * 0.7) / pairs  # what luck of their own would give both halves
 
 
 def test_controls_are_played_without_the_new_reflection(make):
@@ -70,8 +95,12 @@ def test_controls_are_played_without_the_new_reflection(make):
     env.step("0.5")
     actor.prompts.clear()
     env.step("0.75")
-    assert [prompt.reflections for prompt in actor.prompts] == [("0.75",), ("0.5",), ("0.5",), ("0.5",)]
-    assert len({prompt.seed for prompt in actor.prompts}) == 3
+    assert sorted(prompt.reflections for prompt in actor.prompts) == [("0.5",)] * 3 + [("0.75",)] * 3
+    with_it, without = (
+        sorted(prompt.seed for prompt in actor.prompts if prompt.reflections == (text,)) for text in ("0.75", "0.5")
+    )
+    assert with_it == without
+    assert len(set(without)) == 3
 
 
 def test_controls_of_a_state_are_played_once(make):
@@ -82,28 +111,83 @@ def test_controls_of_a_state_are_played_once(make):
         before = env.stats.calls
         call()
         calls.append(env.stats.calls - before)
-    assert calls == [2 + 5, 1, 1]
+    assert calls == [2 * 5 + 5, 5, 5]
 
 
-def test_a_control_on_which_the_actor_fails_is_left_out(make):
-    failing = derive_seed("the seed of no prompt")
-    env = make(FlakyActor(LuckyActor(DRAWS), lambda prompt: prompt.seed == failing), reward="over_control")
+@pytest.mark.parametrize("lost", ["control", "trial"])
+def test_a_pair_of_which_one_half_is_lost_is_left_out(make, lost):
+    flaky = FlakyActor(Leaning(), lambda prompt: False)
+    env = make(flaky, reward="over_control")
+    for seed in range(20):
+        _, info = env.reset(seed=seed)
+        seeds = [derive_seed(derive_seed(env._episode_seed, info["task_id"], 1, i), "turn", 0) for i in range(4)]
+        flaky.fails = lambda prompt, bad=seeds[2]: prompt.seed == bad and bool(prompt.reflections) == (lost == "trial")
+        _, reward, _, truncated, _ = env.step("x")
+        draws = [np.random.default_rng(seeds[i]).random() for i in (0, 1, 3)]
+        assert not truncated
+        assert reward == pytest.approx(np.mean([0.3 <= draw < 0.5 for draw in draws]), abs=1e-12)
+
+
+def test_when_the_first_trial_is_lost_the_episode_goes_on_with_the_next(make):
+    flaky = FlakyActor(LuckyActor(DRAWS), lambda prompt: False)
+    env = make(flaky, reward="over_control")
     _, info = env.reset(seed=0)
-    draws = [drawn(env._episode_seed, info["task_id"], 1, replica) for replica in range(4)]
-    failing = derive_seed(derive_seed(env._episode_seed, info["task_id"], 1, 2), "turn", 0)
-    _, reward, _, truncated, _ = env.step("x")
-    assert not truncated
-    assert reward == pytest.approx(draws[0] - np.mean([draws[0], draws[1], draws[3]]), abs=1e-12)
+    first = derive_seed(derive_seed(env._episode_seed, info["task_id"], 1, 0), "turn", 0)
+    flaky.fails = lambda prompt: prompt.seed == first
+    _, reward, _, truncated, info = env.step("x")
+    assert (reward, truncated) == (0.0, False)
+    assert info["return"] == drawn(env._episode_seed, info["task_id"], 1, replica=1)
 
 
-def test_without_any_control_there_is_no_reward(make):
+def test_without_any_control_there_is_no_reward_and_they_are_asked_for_again(make):
     flaky = FlakyActor(EchoActor("0.25"), lambda prompt: False)
     env = make(flaky, reward="over_control")
     env.reset(seed=0)
     flaky.fails = lambda prompt: not prompt.reflections
+    (outcome,) = env.branch(["0.5"])
+    assert outcome.reward is None
+    assert outcome.actor_error == "the actor failed in the control, or in the trial, of every pair"
+    flaky.fails = lambda prompt: False
+    assert env.branch(["0.5"])[0].reward == 0.25
+    flaky.fails = lambda prompt: bool(prompt.reflections)
     _, reward, terminated, truncated, info = env.step("0.5")
     assert (reward, terminated, truncated) == (0.0, False, True)
-    assert info["actor_error"] == "every control trial failed"
+    assert info["actor_error"] == "no connection (simulated)"
+
+
+# -- going on with an outcome --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reward", ["return", "over_control"])
+def test_an_outcome_is_followed_without_playing(make, reward):
+    env = make(LuckyActor(DRAWS), reward=reward)
+    for seed in range(5):
+        env.reset(seed=seed)
+        for text in ("first", "second", "third"):
+            twin = copy.deepcopy(env)
+            observation, _, terminated, _, _ = twin.step(text)
+            (outcome,) = env.branch([text])
+            calls = env.stats.calls
+            assert env.follow(outcome) == terminated
+            assert env.stats.calls == calls
+            assert (env._observation(), env.memory, env.trajectory) == (observation, twin.memory, twin.trajectory)
+        with pytest.raises(EpisodeError, match="is over"):
+            env.follow(outcome)
+
+
+def test_only_a_paid_outcome_of_this_state_is_followed(make):
+    flaky = FlakyActor(EchoActor("0.25"), lambda prompt: bool(prompt.reflections))
+    env = make(flaky)
+    env.reset(seed=0)
+    (lost,) = env.branch(["0.5"])
+    flaky.fails = lambda prompt: False
+    (outcome,) = env.branch(["0.5"])
+    env.step("0.75")
+    for stranger in (lost, outcome):
+        before = state(env)
+        with pytest.raises(EpisodeError, match="only one that was paid leads on from trial 1"):
+            env.follow(stranger)
+        assert state(env) == before
 
 
 # -- branch --------------------------------------------------------------------------------------------------------
@@ -200,9 +284,12 @@ def test_every_trial_is_recorded_with_where_it_came_from(recorded):
     assert trials == [
         ("reset", 0, 0.25, []),
         ("branch", 1, 0.5, ["0.5"]),
+        ("branch", 1, 0.5, ["0.5"]),
+        ("branch", 1, 0.75, ["0.75"]),
         ("branch", 1, 0.75, ["0.75"]),
         ("control", 1, 0.25, []),
         ("control", 1, 0.25, []),
+        ("step", 1, 0.75, ["0.75"]),
         ("step", 1, 0.75, ["0.75"]),
     ]
 

@@ -221,3 +221,26 @@ def test_bad_calls_are_refused(call, error):
 def test_bad_arguments_are_refused(kwargs):
     with pytest.raises(ConfigError):
         make(**kwargs)
+
+
+@pytest.mark.parametrize("cast", [np.int64, np.int32, np.uint8, np.array])
+def test_numpys_seeds_are_seeds(cast):
+    envs, single = make(), gym.make("RetroIdentity-v0")
+    expected = envs.reset(seed=SEED)[0]
+    assert envs.reset(seed=cast(SEED))[0] == expected
+    assert envs.reset(seed=np.arange(SEED, SEED + NUM_ENVS))[0] == expected
+    assert envs.reset(seed=[cast(SEED + i) for i in range(NUM_ENVS)])[0] == expected
+    assert envs.reset(seed=tuple(range(SEED, SEED + NUM_ENVS)))[0] == expected
+    assert single.reset(seed=cast(SEED))[0] == expected[0]
+
+
+@pytest.mark.parametrize("seed", [-1, np.int64(-1), 1.5, "7", np.array([[1]]), [0, 1, 2, -3], [0, 1, 2, "3"]])
+def test_a_seed_that_is_none_is_an_error_of_its_own(seed):
+    with pytest.raises(ConfigError, match=r"seed is .*; it is a whole number, at least 0"):
+        make().reset(seed=seed)
+
+
+@pytest.mark.parametrize("seed", [[], [1], np.arange(NUM_ENVS + 1)])
+def test_seeds_are_one_for_each_environment(seed):
+    with pytest.raises(ConfigError, match=r"seed has . entries; one for each of 4"):
+        make().reset(seed=seed)

@@ -19,7 +19,7 @@ from retro_gym.errors import ConfigError
     ],
 )
 def test_rewards_of_two_returns(name, before, after, expected):
-    assert rewards.pay(name, before, after, controls=None, c=1.0) == pytest.approx(expected, abs=1e-12)
+    assert rewards.pay(name, before, after, pairs=[], c=1.0) == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_larger_c_weakens_what_the_first_return_weighs():
@@ -34,11 +34,14 @@ def test_c_must_be_above_zero(c):
         rewards.retroact(0.5, 1.0, c)
 
 
-def test_over_control_subtracts_the_mean_of_the_controls():
-    assert rewards.over_control(1.0, [0.0, 1.0, 0.5]) == pytest.approx(0.5)
-    assert rewards.over_control(0.0, [1.0]) == pytest.approx(-1.0)
+def test_over_control_is_the_mean_difference_of_pairs():
+    assert rewards.over_control([1.0, 0.0, 1.0], [0.0, 1.0, 0.5]) == pytest.approx(0.5 / 3)
+    assert rewards.over_control([0.0], [1.0]) == pytest.approx(-1.0)
+    assert rewards.pay("over_control", 0.3, 9.0, pairs=[(1.0, 0.25), (0.5, 0.5)], c=1.0) == pytest.approx(0.375)
+    assert rewards.pay("over_control", 0.3, 9.0, pairs=[], c=1.0) is None
 
 
-def test_over_control_without_a_control_is_refused():
-    with pytest.raises(ConfigError, match="at least one"):
-        rewards.over_control(1.0, [])
+@pytest.mark.parametrize(("after", "controls"), [([], []), ([1.0], []), ([1.0], [0.0, 0.5])])
+def test_over_control_without_whole_pairs_is_refused(after, controls):
+    with pytest.raises(ConfigError, match="pairs of trials, at least one"):
+        rewards.over_control(after, controls)

@@ -125,6 +125,7 @@ class ALFWorldEnv(TaskEnv):
         if not isinstance(world_seed, int):
             raise ConfigError(f"world_seed is {one_line(world_seed)}; it must be a whole number.")
         self.max_turns = max_turns
+        self.blocking = games is not None
         self.command_time_limit = command_time_limit
         self._tasks: _Source = _builtin(world_seed, bool(note)) if games is None else load_games(games)
         if games is not None:

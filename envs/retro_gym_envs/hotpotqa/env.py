@@ -84,6 +84,7 @@ class HotpotQAEnv(TaskEnv):
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own form
     prompt = HOTPOTQA_PROMPT
     max_turns = 6
+    blocking = False
     data = "built in; tasks=FILE: HotpotQA's JSON or JSONL"
 
     def __init__(

@@ -91,6 +91,7 @@ class InterCodeSQLEnv(TaskEnv):
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own form
     prompt = INTERCODE_SQL_PROMPT
     max_turns = 10
+    blocking = False
     data = "built in; tasks=FILE with databases=FILE: InterCode's JSON and MySQL dump"
 
     def __init__(

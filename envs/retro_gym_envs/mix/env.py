@@ -76,6 +76,7 @@ class MixEnv(TaskEnv):
                 raise ConfigError(f"env_kwargs names {name!r}, which is not among envs.{hint}")
         seeded = {} if world_seed is None else {"world_seed": world_seed}
         self.envs = {name: as_task_env(name, **{**seeded, **given.get(name, {})}) for name in self._weights}
+        self.blocking = any(env.blocking for env in self.envs.values())
         self.observation_space = UnicodeText(
             max(env.observation_space.max_length for env in self.envs.values())  # type: ignore[attr-defined]
             + max(len(_HEAD.format(name=name)) for name in self.envs)

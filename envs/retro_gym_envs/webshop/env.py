@@ -111,6 +111,7 @@ class WebShopEnv(TaskEnv):
             raise ConfigError("tasks and server are both given; a server has its own products. Leave one of them out.")
         if num_goals is not None and server is None:
             raise ConfigError("num_goals is the number of a server's goals; without server=… leave it out.")
+        self.blocking = server is not None
         self._server = None if server is None else RemoteTasks(server, num_goals or _SERVER_GOALS)
         self._tasks: ShopTasks = self._server or (_builtin(world_seed) if tasks is None else load_shop(tasks))
         self.observation_space = UnicodeText(_MAX_OBSERVATION)

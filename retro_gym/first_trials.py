@@ -1,0 +1,62 @@
+"""How an episode finds a failure to reflect on: tasks are drawn until the actor fails at one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from retro_gym.errors import ActorError, NoFailureError
+from retro_gym.scheduling import Plan
+from retro_gym.trajectory import EndReason, Trajectory
+
+__all__ = ["draw_failure"]
+
+_MAX_ACTOR_ERRORS = 10  # in a row: then the actor is down, not unlucky
+
+
+def draw_failure(
+    task_ids: Sequence[str],
+    first_trial: Callable[[str], Plan[Trajectory]],
+    rng: np.random.Generator,
+    *,
+    split: str,
+) -> Plan[tuple[Trajectory, int]]:
+    """Draws tasks without replacement until one fails.
+
+    Args:
+        task_ids: those to draw from.
+        first_trial: plays trial 0 of a task, or finds a stored one.
+        rng: of the draws.
+        split: what the tasks are called in messages.
+
+    Returns:
+        The failed trial, and how many tasks were solved unaided before it.
+
+    Raises:
+        ActorError: the actor failed on ten drawn tasks in a row, or on all that it did not solve.
+        NoFailureError: the actor solves every task.
+    """
+    tried: set[int] = set()
+    solved = errors = 0  # errors: in a row
+    error: str | None = None
+    while len(tried) < len(task_ids):
+        index = int(rng.integers(len(task_ids)))
+        if index in tried:
+            continue
+        tried.add(index)
+        trajectory = yield from first_trial(task_ids[index])
+        if trajectory.end is EndReason.ACTOR_ERROR:
+            errors, error = errors + 1, trajectory.error
+            if errors >= _MAX_ACTOR_ERRORS:
+                raise ActorError(f"the actor failed on {errors} tasks in a row; the last time: {error}")
+        elif trajectory.success:
+            errors, solved = 0, solved + 1
+        else:
+            return trajectory, solved
+    if error is not None:
+        raise ActorError(f"the actor failed on {len(tried) - solved} tasks and solved the others: {error}")
+    raise NoFailureError(
+        f"the actor solves all {len(task_ids)} tasks of split {split!r} unaided: there is nothing to reflect on. "
+        "Choose harder tasks or a weaker actor."
+    )

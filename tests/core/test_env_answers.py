@@ -1,0 +1,116 @@
+"""What a task environment answers is held to Gymnasium's form, and its rewards to finite numbers."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from retro_gym import RetroEnv
+from retro_gym.errors import ActorError, ConfigError, TaskEnvError
+from retro_gym.task_env import TextTask, checked_reset, checked_step
+from retro_gym.testing import EchoActor
+
+RESET: tuple[object, ...] = ("Begin.", {})
+STEP: tuple[object, ...] = ("Wrong.", 0.0, True, False, {})
+
+
+class Answers(gym.Env):
+    """Answers what it is told to."""
+
+    observation_space = action_space = gym.spaces.Text(100)
+
+    def __init__(self, reset=RESET, step=STEP):
+        self.answers = reset, step
+
+    def reset(self, *, seed=None, options=None):
+        return self.answers[0]
+
+    def step(self, action):
+        return self.answers[1]
+
+
+def with_(position, value):
+    return tuple(value if i == position else part for i, part in enumerate(STEP))
+
+
+@pytest.mark.parametrize(
+    ("reset", "said"),
+    [
+        ("Begin.", r"Answers: reset returned str, 'Begin.'; \(observation, info\) is the rule"),
+        (None, "reset returned NoneType"),
+        (("Begin.",), "reset returned 1 values"),
+        (["Begin.", {}], "reset returned 2 values"),
+        (("Begin.", {}, {}), "reset returned 3 values"),
+        (("Begin.", None), "reset returned the info None; a dict"),
+        (("Begin.", "info"), "reset returned the info 'info'"),
+        ((None, {}), "observation None of type NoneType; text"),
+        ((b"Begin.", {}), "of type bytes"),
+        (([{"role": "user", "content": "Begin."}], {}), "of type list"),
+        (({"text": "Begin."}, {}), "of type dict"),
+        ((np.zeros(3), {}), "of type ndarray"),
+    ],
+)
+def test_a_reset_of_another_form(reset, said):
+    env = RetroEnv(Answers(reset=reset), actor=EchoActor("x"))
+    with pytest.raises(ConfigError, match=said):
+        env.reset(seed=0)
+    with pytest.raises(ConfigError, match=said):
+        TextTask(Answers(reset=reset)).reset(seed=0)
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("Wrong.", "step returned str"),
+        (None, "step returned NoneType"),
+        (("Wrong.", 0.0, True, {}), r"step returned 4 values, .*\(observation, reward, terminated, truncated, info\)"),
+        ((*STEP, 1), "step returned 6 values"),
+        (with_(0, None), "observation None"),
+        (with_(0, b"no"), "of type bytes"),
+        (with_(1, None), "step returned reward None"),
+        (with_(1, "good"), "reward 'good'"),
+        (with_(1, np.zeros(2)), "reward array"),
+        (with_(1, {"a": 1.0}), "reward {'a': 1.0}"),
+        (with_(2, np.array([True, False])), "terminated array"),
+        (with_(3, np.array([True, False])), "truncated array"),
+        (with_(4, None), "the info None"),
+        (with_(4, []), r"the info \[\]"),
+    ],
+)
+def test_a_step_of_another_form(step, said):
+    env = RetroEnv(Answers(step=step), actor=EchoActor("x"))
+    with pytest.raises(ConfigError, match=said):
+        env.reset(seed=0)
+
+
+@pytest.mark.parametrize("reward", [float("nan"), float("inf"), -float("inf"), np.float32("nan"), "nan"])
+def test_a_reward_that_is_not_finite_voids_the_trial(reward):
+    env = RetroEnv(Answers(), actor=EchoActor("x"))
+    env.reset(seed=0)
+    env.task_env.env.answers = RESET, with_(1, reward)
+    _, paid, terminated, truncated, info = env.step("again")
+    assert (paid, terminated, truncated) == (0.0, False, True)
+    assert "a finite number is the rule" in info["actor_error"]
+    with pytest.raises(ActorError, match="10 tasks in a row; the last time: Answers: step paid a reward of"):
+        env.reset(seed=0)
+
+
+def test_such_a_reward_does_not_touch_the_return_of_a_wrapped_environment():
+    task = TextTask(Answers(step=with_(1, float("nan"))))
+    task.reset(options={"task_id": "seed-1"})
+    with pytest.raises(TaskEnvError):
+        task.step("x")
+    task.env.answers = RESET, with_(1, 1.0)
+    assert task.step("x")[4]["success"]
+
+
+@pytest.mark.parametrize(
+    ("reward", "flag"),
+    [(1, 1), (True, False), (np.float32(0.5), np.bool_(True)), (np.array(0.5), np.array(False)), (np.int64(2), 0)],
+)
+def test_numbers_of_other_libraries_become_pythons_own(reward, flag):
+    info = {"success": np.bool_(True), "more": 1}
+    answer = checked_step(Answers(), ("Right.", reward, flag, flag, info))
+    assert answer == ("Right.", float(reward), bool(flag), bool(flag), {"success": True, "more": 1})
+    assert [type(part) for part in answer] == [str, float, bool, bool, dict]
+    assert type(answer[4]["success"]) is bool
+    assert checked_reset(Answers(), ("Begin.", {})) == ("Begin.", {})
