@@ -14,6 +14,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from retro_gym import RetroEnv
+from retro_gym.env_threads import run_in_thread
 from retro_gym.errors import DataError, EpisodeError, TaskEnvError, UnknownTaskError
 from retro_gym_envs.alfworld import ALFWorldEnv, engine
 from retro_gym_envs.alfworld.games import load_games
@@ -273,7 +274,7 @@ def test_a_game_that_its_process_has_dropped_is_started_again(data, stub):
     env = ALFWorldEnv(games=data)
     env.reset(seed=0)
     env.step("look")
-    stub.close(env._game._number)  # as happens to the one that was not asked for longest
+    stub.close(env._game._running[1])  # as happens to the one that was not asked for longest
     assert env.step("inventory")[0] == "2 commands, the last is inventory."
 
 
@@ -286,7 +287,35 @@ def test_environments_share_a_process_and_a_fork_has_its_own(data, stub):
     assert envs[1].step("look")[0] == "1 commands, the last is look."
 
 
-def test_a_process_has_one_engine():
+def test_games_go_to_another_process_while_one_hangs(data, stub, monkeypatch):
+    monkeypatch.undo()  # the engines are chosen as they are outside tests
+    monkeypatch.setattr(engine, "worker_command", lambda: [sys.executable, str(data.parent.parent / "stub.py")])
+    monkeypatch.setattr("retro_gym_envs.alfworld.env.worker_command", list)
+    monkeypatch.setattr(engine, "_engines", {})
+    monkeypatch.setattr(engine, "_STALLED", 0.5)
+    hanging, *others = [ALFWorldEnv(games=data, command_time_limit=4.0) for _ in range(4)]
+    for env in (hanging, *others):
+        env.reset(seed=0)
+        env.step("look")
+    (first,) = engine._engines[os.getpid()]
+    start = time.perf_counter()
+    hung = run_in_thread(hanging, lambda: hanging.step("hang"))
+    while not hung.running():
+        time.sleep(0.01)
+    for env in others:
+        assert env.step("inventory")[0] == "2 commands, the last is inventory."
+    assert time.perf_counter() - start < 3
+    assert len(engine._engines[os.getpid()]) == 2
+    with pytest.raises(TaskEnvError, match="took longer than 4 s"):
+        hung.result(timeout=10)
+    assert engine.engine() is first  # which begins anew
+    hanging.reset(seed=0)
+    assert hanging.step("look")[0] == "1 commands, the last is look."
+    for one in engine._engines[os.getpid()]:
+        one.stop()
+
+
+def test_a_process_has_one_engine_while_none_hangs():
     first = engine.engine()
     assert engine.engine() is first
     read, write = os.pipe()

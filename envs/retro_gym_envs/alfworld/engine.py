@@ -1,7 +1,8 @@
 """Real games, played in a process of their own: a game that hangs or crashes does not take the run along.
 
-There is one such process for each process that plays, whatever the number of environments: they take turns anyway. When
-it is lost, every game that it held starts again in a new one and is brought to where it was by its commands.
+Environments share such a process and take turns in it, since a command takes milliseconds. One that takes seconds has
+stalled: whoever waits for its turn then goes to another process, so that a game that hangs holds up no other one. When
+a game's process is left or lost, the game starts again in another one and is brought to where it was by its commands.
 """
 
 from __future__ import annotations
@@ -15,12 +16,17 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 from retro_gym.errors import MissingExtraError, TaskEnvError, one_line
 
 __all__ = ["Engine", "EngineGame", "engine", "worker_command"]
+
+_STALLED = 5.0  # seconds, of which starting a process takes the most
+_MAX_ENGINES = 8  # processes at once; when all have stalled, turns are waited for
+_BEGINNINGS = 5  # how often a game starts again for one command, when it is lost each time
 
 
 def worker_command() -> list[str]:
@@ -45,9 +51,16 @@ class Engine:
         self._answers: queue.Queue[str | None] = queue.Queue()
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
+        self._asked_at: float | None = None
 
-    def open(self, path: str, time_limit: float) -> tuple[tuple[int, int], dict[str, Any]]:
-        """Starts a game.
+    @property
+    def stalled(self) -> bool:
+        """Whether the present command has taken so long that nobody should wait for it."""
+        asked_at = self._asked_at
+        return asked_at is not None and time.monotonic() - asked_at > _STALLED
+
+    def open(self, path: str, time_limit: float) -> tuple[tuple[int, int], dict[str, Any]] | None:
+        """Starts a game; None when the process has stalled on another one meanwhile.
 
         Args:
             path: of its file.
@@ -60,11 +73,13 @@ class Engine:
             TaskEnvError: it cannot be started.
         """
         number = next(self._numbers)
-        answer = self._ask({"do": "open", "game": number, "path": path}, time_limit, "starting the game")
-        return (self.starts, number), answer
+        last_resort = self.stalled
+        request = {"do": "open", "game": number, "path": path}
+        answer = self._ask(request, time_limit, "starting the game", patient=last_resort)
+        return None if answer is None else ((self.starts, number), answer)
 
     def act(self, game: tuple[int, int], command: str, time_limit: float) -> dict[str, Any] | None:
-        """Carries out a command; None when the game is lost and must be started again.
+        """Carries out a command; None when the game is lost, or its process stalled, and it must be started again.
 
         Raises:
             TaskEnvError: the command took too long, or the process with it.
@@ -73,7 +88,7 @@ class Engine:
         if start != self.starts or self._process is None:
             return None
         answer = self._ask({"do": "act", "game": number, "command": command}, time_limit, f"the command {command!r}")
-        return None if "lost" in answer else answer
+        return None if answer is None or "lost" in answer else answer
 
     def close(self, game: tuple[int, int]) -> None:
         """Forgets a game."""
@@ -94,23 +109,19 @@ class Engine:
                 if pipe is not None:
                     pipe.close()
 
-    def _ask(self, request: dict[str, Any], time_limit: float, doing: str) -> dict[str, Any]:
-        with self._lock:
-            process = self._process or self._start()
-            assert process.stdin is not None
-            try:
-                process.stdin.write(json.dumps(request) + "\n")
-                process.stdin.flush()
-                line = self._answers.get(timeout=time_limit)
-            except queue.Empty:
-                self.stop()
-                raise TaskEnvError(f"{doing} took longer than {time_limit:g} s. Its process was ended.") from None
-            except OSError:
-                line = None
-            if line is None:
-                status = process.wait()
-                self.stop()
-                raise TaskEnvError(f"{doing} took its process down (exit status {status}).")
+    def _ask(
+        self, request: dict[str, Any], time_limit: float, doing: str, *, patient: bool = False
+    ) -> dict[str, Any] | None:
+        """The answer to a request; None when the process has stalled on another one, for all but the patient."""
+        while not self._lock.acquire(timeout=_STALLED / 50):
+            if self.stalled and not patient:
+                return None
+        self._asked_at = time.monotonic()
+        try:
+            line = self._line(request, time_limit, doing)
+        finally:
+            self._asked_at = None
+            self._lock.release()
         try:
             answer: dict[str, Any] = json.loads(line)
         except ValueError:
@@ -118,6 +129,25 @@ class Engine:
         if "error" in answer:
             raise TaskEnvError(f"{doing} gave an error: {answer['error']}")
         return answer
+
+    def _line(self, request: dict[str, Any], time_limit: float, doing: str) -> str:
+        """The line that the process answers with; one that does not is ended."""
+        process = self._process or self._start()
+        assert process.stdin is not None
+        try:
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+            line = self._answers.get(timeout=time_limit)
+        except queue.Empty:
+            self.stop()
+            raise TaskEnvError(f"{doing} took longer than {time_limit:g} s. Its process was ended.") from None
+        except OSError:
+            line = None
+        if line is None:
+            status = process.wait()
+            self.stop()
+            raise TaskEnvError(f"{doing} took its process down (exit status {status}).")
+        return line
 
     def _start(self) -> subprocess.Popen[str]:
         self.starts += 1
@@ -146,21 +176,29 @@ def _pass_on(process: subprocess.Popen[str], answers: queue.Queue[str | None]) -
     answers.put(None)
 
 
-_engines: dict[int, Engine] = {}  # by process id: a forked process must leave that of its parent alone
+_engines: dict[int, list[Engine]] = {}  # by process id: a forked process must leave those of its parent alone
+_choosing = threading.Lock()
 
 
 def engine() -> Engine:
-    """This process's engine. A forked process gets one of its own."""
+    """The first of this process's engines that has not stalled. A forked process gets engines of its own."""
     pid = os.getpid()
-    if pid not in _engines:
-        _engines[pid] = Engine()
-        atexit.register(_stop, pid)
-    return _engines[pid]
+    with _choosing:
+        if pid not in _engines:
+            _engines[pid] = []
+            atexit.register(_stop, pid)
+        own = _engines[pid]
+        ready = next((one for one in own if not one.stalled), None)
+        if ready is None and len(own) < _MAX_ENGINES:
+            own.append(Engine())
+            ready = own[-1]
+        return ready or own[0]
 
 
 def _stop(pid: int) -> None:
     if pid == os.getpid():
-        _engines[pid].stop()
+        for one in _engines[pid]:
+            one.stop()
 
 
 class EngineGame:
@@ -178,8 +216,9 @@ class EngineGame:
         self._path = path
         self._time_limit = time_limit
         self._commands: list[str] = []
-        self._number: tuple[int, int] | None
-        self._number, view = engine().open(path, time_limit)
+        self._running: tuple[Engine, tuple[int, int]] | None = None
+        """Where the game is played and what it is called there."""
+        view = self._played(None)
         self.first = _without_banner(str(view["observation"]))
         self._see(view)
 
@@ -189,16 +228,40 @@ class EngineGame:
         Raises:
             TaskEnvError: the game cannot go on.
         """
-        view = engine().act(self._number, command, self._time_limit) if self._number else None
-        if view is None:
-            self._number, _ = engine().open(self._path, self._time_limit)
-            for earlier in self._commands:
-                engine().act(self._number, earlier, self._time_limit)
-            view = engine().act(self._number, command, self._time_limit)
-            assert view is not None, "a game was lost although it was just opened"
+        view = self._played(command)
         self._commands.append(command)
         self._see(view)
         return str(view["observation"]).strip()
+
+    def _played(self, command: str | None) -> dict[str, Any]:
+        """The view after a command, or the first one; the game is begun where it is not running."""
+        for _ in range(_BEGINNINGS):
+            view = self._begun() if self._running is None else None
+            if self._running is not None and command is not None:
+                view = self._acted(command)
+            if view is not None:
+                return view
+            self._running = None
+        raise TaskEnvError(f"the game {self._path} was lost {_BEGINNINGS} times in a row, with its process or by it.")
+
+    def _begun(self) -> dict[str, Any] | None:
+        """Starts the game anew and repeats its commands; None, and not running, when it is lost on the way."""
+        chosen = engine()
+        opened = chosen.open(self._path, self._time_limit)
+        if opened is None:
+            return None
+        number, view = opened
+        self._running = chosen, number
+        for earlier in self._commands:
+            if self._acted(earlier) is None:
+                self._running = None
+                return None
+        return view
+
+    def _acted(self, command: str) -> dict[str, Any] | None:
+        assert self._running is not None
+        chosen, number = self._running
+        return chosen.act(number, command, self._time_limit)
 
     def _see(self, view: dict[str, Any]) -> None:
         self.won = bool(view["won"])
@@ -211,12 +274,13 @@ class EngineGame:
 
     def close(self) -> None:
         """Forgets the running game; a command would begin it anew."""
-        if self._number:
-            engine().close(self._number)
-            self._number = None
+        if self._running is not None:
+            chosen, number = self._running
+            chosen.close(number)
+            self._running = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_number": None}
+        return {**self.__dict__, "_running": None}
 
 
 def _without_banner(text: str) -> str:
