@@ -4,14 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from retro_gym.errors import ActionError, one_line
 from retro_gym.memory import Memory
 from retro_gym.rewards import RewardName, pay
 from retro_gym.stage import PlannedTrial
 from retro_gym.trajectory import Outcome, Trajectory
 
-__all__ = ["control_returns", "outcomes_of", "planned_trials"]
+__all__ = ["checked_reflections", "control_returns", "outcomes_of", "planned_trials"]
 
 _CONTROL = "control"
+
+
+def checked_reflections(reflections: Sequence[str], limit: int) -> list[str]:
+    """Reflections, cut to so many characters.
+
+    Raises:
+        ActionError: a single text in place of several, or something that is not text.
+    """
+    if isinstance(reflections, str):
+        raise ActionError(f"branch takes several reflections, such as [text]; received {one_line(reflections)}.")
+    for reflection in reflections:
+        if not isinstance(reflection, str):
+            raise ActionError(f"a reflection is text (str); received {type(reflection).__name__}.")
+    return [reflection[:limit] for reflection in reflections]
 
 
 def planned_trials(

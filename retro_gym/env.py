@@ -10,19 +10,17 @@ from typing import Any, Literal, TypeVar
 import gymnasium as gym
 
 from retro_gym.actors import Actor, ActorSpec, make_actor
-from retro_gym.branching import control_returns, outcomes_of, planned_trials
+from retro_gym.branching import checked_reflections, control_returns, outcomes_of, planned_trials
 from retro_gym.errors import (
-    ActionError,
     ActorError,
     BudgetError,
     ConfigError,
     EpisodeError,
-    NoFailureError,
     UnknownTaskError,
     did_you_mean,
     one_line,
 )
-from retro_gym.first_trials import draw_failure
+from retro_gym.first_trials import draw_failure, drawable_tasks
 from retro_gym.memory import Memory
 from retro_gym.prompts import (
     ACTOR_FIELDS,
@@ -283,7 +281,9 @@ class RetroEnv(gym.Env[str, str]):
         self._running = False
         task_id = (options or {}).get("task_id")
         if task_id is None:
-            trajectory, skipped = yield from self._draw_failure()
+            task_ids = drawable_tasks(self.task_env, self.split, self.bank)
+            draw = draw_failure(task_ids, self._first_trial, self.np_random, split=self.split)
+            trajectory, skipped = yield from draw
         else:
             trajectory, skipped = (yield from self._first_trial(checked_task_id(task_id))), 0
             if trajectory.end.void:
@@ -347,19 +347,6 @@ class RetroEnv(gym.Env[str, str]):
 
     # -- trials ----------------------------------------------------------------------------------------------------
 
-    def _draw_failure(self) -> Plan[tuple[Trajectory, int]]:
-        return draw_failure(self._drawable(), self._first_trial, self.np_random, split=self.split)
-
-    def _drawable(self) -> Sequence[str]:
-        """The tasks that an episode may be about."""
-        task_ids = self.task_env.task_ids(self.split)
-        if self.bank is None:
-            return task_ids
-        stored = self.bank.among(task_ids)
-        if not stored:
-            raise NoFailureError(f"{self.bank.path} holds no failure of split {self.split!r}.")
-        return stored
-
     def _first_trial(self, task_id: str) -> Plan[Trajectory]:
         if self.bank is not None:
             stored = self.bank.failures(task_id)
@@ -376,12 +363,7 @@ class RetroEnv(gym.Env[str, str]):
         before = self.trajectory
         if not self._running:
             raise EpisodeError("the episode is over. Call reset() to start the next one.")
-        if isinstance(reflections, str):
-            raise ActionError(f"branch takes several reflections, such as [text]; received {one_line(reflections)}.")
-        for reflection in reflections:
-            if not isinstance(reflection, str):
-                raise ActionError(f"a reflection is text (str); received {type(reflection).__name__}.")
-        texts = [reflection[: self.max_reflection_chars] for reflection in reflections]
+        texts = checked_reflections(reflections, self.max_reflection_chars)
         pairs = self.control_trials if self.reward == "over_control" else 0
         planned = planned_trials(before, self._memory, texts, source=source, pairs=pairs, known=self._controls)
         played = yield from self._played(planned)

@@ -7,12 +7,30 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from retro_gym.errors import ActorError, NoFailureError
+from retro_gym.records import FailureBank
 from retro_gym.scheduling import Plan
+from retro_gym.task_env import TaskEnv
 from retro_gym.trajectory import EndReason, Trajectory
 
-__all__ = ["draw_failure"]
+__all__ = ["draw_failure", "drawable_tasks"]
 
 _MAX_ACTOR_ERRORS = 10  # in a row: then the actor is down, not unlucky
+
+
+def drawable_tasks(task_env: TaskEnv, split: str, bank: FailureBank | None) -> Sequence[str]:
+    """The tasks of a split; where there is a bank, those of which it holds a failure.
+
+    Raises:
+        NoFailureError: the bank holds none of them.
+        UnknownTaskError: no such split.
+    """
+    task_ids = task_env.task_ids(split)
+    if bank is None:
+        return task_ids
+    stored = bank.among(task_ids)
+    if not stored:
+        raise NoFailureError(f"{bank.path} holds no failure of split {split!r}.")
+    return stored
 
 
 def draw_failure(
