@@ -102,10 +102,10 @@ class Trajectory:
 
     def to_json(self) -> dict[str, Any]:
         """A fresh dict of JSON types. The field ``return_`` is called ``return`` there."""
-        row = dataclasses.asdict(self)
+        row = dict(vars(self))  # not asdict, which copies every text and takes ten times as long: info holds one a step
         row["return"] = row.pop("return_")
         row["end"] = self.end.value
-        row["turns"] = [dataclasses.asdict(turn) for turn in self.turns]
+        row["turns"] = [dict(vars(turn)) for turn in self.turns]
         return row
 
     @classmethod

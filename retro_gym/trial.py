@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from retro_gym.actors import parse_reply
 from retro_gym.errors import ActorError, BudgetError, PromptTooLongError
@@ -16,8 +16,6 @@ from retro_gym.task_env import TaskEnv, checked_reset, checked_step
 from retro_gym.trajectory import EndReason, Trajectory, Turn
 
 __all__ = ["NO_ACTION", "EnvCall", "OverdueError", "Trial", "play_trial"]
-
-_T = TypeVar("_T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +73,7 @@ def play_trial(
     played = _Played(task_id, trial)
     start = partial(env.reset, seed=derive_seed(seed, "env"), options={"task_id": task_id})
     try:
-        played.task, _ = checked_reset(env, (yield from _called(env, start, deadline)))
+        played.task, _ = checked_reset(env, (yield EnvCall(env, start, deadline)) if env.blocking else start())
     except ActorError as error:
         return played.ended(EndReason.ACTOR_ERROR, error)
     except OverdueError:
@@ -102,7 +100,8 @@ def play_trial(
             played.turns.append(Turn(thought, "", NO_ACTION.format(number=number + 2), 0.0, reply.reasoning))
             continue
         try:
-            answer = yield from _called(env, partial(env.step, action), deadline)
+            step = partial(env.step, action)
+            answer = (yield EnvCall(env, step, deadline)) if env.blocking else step()
             observation, reward, terminated, truncated, info = checked_step(env, answer)
         except ActorError as error:
             return played.ended(EndReason.ACTOR_ERROR, error)
@@ -117,11 +116,6 @@ def play_trial(
         if repeats == repeat_limit:
             return played.ended(EndReason.REPEATED_ACTION)
     return played.ended(EndReason.OUT_OF_TURNS)
-
-
-def _called(env: TaskEnv, call: Callable[[], _T], deadline: float | None) -> Generator[EnvCall, _T, _T]:
-    """The answer of a task environment: of one that only computes at once."""
-    return (yield EnvCall(env, call, deadline)) if env.blocking else call()
 
 
 @dataclasses.dataclass
