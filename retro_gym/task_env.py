@@ -109,12 +109,9 @@ class TextTask(TaskEnv):
 
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own form
     _splits = {  # noqa: RUF012 - constant
-        split: [f"seed-{seed}" for seed in seeds]
-        for split, seeds in (
-            ("train", range(10_000)),
-            ("validation", range(10_000, 10_500)),
-            ("test", range(10_500, 11_000)),
-        )
+        "train": range(10_000),
+        "validation": range(10_000, 10_500),
+        "test": range(10_500, 11_000),
     }
 
     def __init__(
@@ -145,7 +142,7 @@ class TextTask(TaskEnv):
         """One id for each seed of the split."""
         if split not in self._splits:
             raise UnknownTaskError(f"split {split!r} is not one of {list(self._splits)}.")
-        return self._splits[split]
+        return [f"seed-{seed}" for seed in self._splits[split]]
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Starts the game that ``options["task_id"]`` fixes; ``seed`` is used only where no task is named."""
