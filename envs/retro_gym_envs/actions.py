@@ -16,7 +16,7 @@ _BRACKETED = re.compile(r"(\w+)\[(.+)\]")
 
 
 def bare(action: str) -> str:
-    """An action without what is often put around one: white space, quotes, a prompt's ``>``, a full stop at the end.
+    """An action without what is often put around one: white space, quotes, asterisks, a prompt's ``>``, a full stop.
 
     No action of any environment begins or ends with one of these.
 

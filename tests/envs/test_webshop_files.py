@@ -13,8 +13,9 @@ import retro_gym  # noqa: F401 - registers the environments
 from retro_gym.errors import ConfigError, DataError, UnknownTaskError
 from retro_gym.trajectory import Turn, render_turns
 from retro_gym_envs.webshop import WebShopEnv, load_shop
+from retro_gym_envs.webshop.pages import LocalShop
 from retro_gym_envs.webshop.prompt import WEBSHOP_PROMPT
-from tests.envs.webshop_data import product, values
+from tests.envs.webshop_data import GOAL, product, values
 
 # -- what is made of them --------------------------------------------------------------------------------------------
 
@@ -193,6 +194,14 @@ def test_what_can_be_clicked_is_listed_once(jeans):
     assert clickables[5:] == ["buy now", "30", "32", "34", "next >", "slim"]
     product = jeans.catalog(jeans.task_ids("test")[0]).get("B00017")
     assert [product.option_of(value) for value in ("30", "34", "slim", "36")] == ["length", "waist", "fit", ""]
+
+
+def test_a_page_of_blank_texts_says_that_there_is_nothing(written, data):
+    data["items_shuffle.json"][0] |= {"full_description": " \n", "small_description": ["", " "]}
+    catalog = load_shop(written(data)).catalog("fixed_0")
+    shop = LocalShop(catalog, GOAL)
+    told = [shop.sub(name, "B00017", "x", 1, {}).nodes[2:] for name in ("Description", "Features")]
+    assert told == [("No Description",), ("No Features",)]
 
 
 def test_of_options_whose_names_differ_by_case_the_later_one_stays(written, data):

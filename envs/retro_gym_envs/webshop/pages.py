@@ -136,12 +136,14 @@ class LocalShop:
         product = self._product(asin)
         match name:
             case "Description":
-                told = [product.description or "No Description"]
+                told, nothing = [product.description], "No Description"
             case "Features":
-                told = [*product.bullets] or ["No Features"]
+                told, nothing = [*product.bullets], "No Features"
             case _:
-                told = [f'"{title}" {stars} {text}' for title, stars, text in product.reviews] or ["No reviews found"]
-        return Page("sub", (TO_SEARCH, PREVIOUS, *(" ".join(text.split()) for text in told)), (TO_SEARCH, PREVIOUS))
+                told = [f'"{title}" {stars} {text}' for title, stars, text in product.reviews]
+                nothing = "No reviews found"
+        nodes = [" ".join(text.split()) for text in told if text.strip()] or [nothing]
+        return Page("sub", (TO_SEARCH, PREVIOUS, *nodes), (TO_SEARCH, PREVIOUS))
 
     def buy(self, asin: str, options: Mapping[str, str]) -> Page:
         """The reward, to two decimals in the text."""
