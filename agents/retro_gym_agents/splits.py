@@ -33,5 +33,5 @@ def say_what_is_shared(env: RetroEnv) -> None:
     if shared:
         say(
             f"Warning: {' and '.join(shared)} share tasks with {env.split}, which is trained on: what is measured on "
-            "them is no success on unseen tasks. Give each split files of its own, or fold=(i, n) where there are folds."
+            "them is no success on unseen tasks. Give each split files of its own, or fold=(i, n) where that is known."
         )
