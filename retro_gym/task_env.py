@@ -7,6 +7,7 @@ import math
 import re
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -142,7 +143,7 @@ class TextTask(TaskEnv):
         """One id for each seed of the split."""
         if split not in self._splits:
             raise UnknownTaskError(f"split {split!r} is not one of {list(self._splits)}.")
-        return [f"seed-{seed}" for seed in self._splits[split]]
+        return _seed_ids(self._splits[split])
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Starts the game that ``options["task_id"]`` fixes; ``seed`` is used only where no task is named."""
@@ -171,6 +172,12 @@ class TextTask(TaskEnv):
     def close(self) -> None:
         """Closes the game."""
         self.env.close()
+
+
+@lru_cache
+def _seed_ids(seeds: range) -> tuple[str, ...]:
+    """Made once: they are asked for at every reset."""
+    return tuple(f"seed-{seed}" for seed in seeds)
 
 
 def checked_task_id(task_id: object) -> str:

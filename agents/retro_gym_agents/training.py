@@ -26,6 +26,7 @@ from retro_gym_agents.config import TrainConfig
 from retro_gym_agents.progress import RunLog, say
 from retro_gym_agents.reflector import Reflector
 from retro_gym_agents.rollout import Rollout, Validation, collect, make_envs
+from retro_gym_agents.splits import say_what_is_shared
 
 __all__ = ["TrainResult", "TrainingRun"]
 
@@ -221,6 +222,7 @@ class TrainingRun:
                 say(f"The run in {config.output} is finished after {self._update} updates: nothing is left to do.")
                 return False
             self._restore(checkpoint)
+        say_what_is_shared(self._envs[0])
         config.output.mkdir(parents=True, exist_ok=True)
         text = json.dumps(config.to_json(), indent=2, sort_keys=True)
         (config.output / "config.json").write_text(text + "\n", encoding="utf-8")

@@ -16,11 +16,11 @@ from typing import IO, Any
 
 from retro_gym.errors import DataError, one_line
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "PEEK", "Metered", "open_data", "read_rows"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "Metered", "first_character", "not_json", "open_data", "read_rows"]
 
 MAX_BYTES = 4_000_000  # a HotpotQA task takes about 7 kB
 MAX_DEPTH = 10  # brackets inside one another; a HotpotQA task has 4
-PEEK = 65_536  # bytes in which the first character must stand
+_PEEK = 65_536  # bytes in which the first character must stand
 _FORMS = "The file must be a JSON array of objects, or JSONL: one whole object on each line."
 _OTHER_FORMATS = {
     b"\x1f\x8b": "gzip: unpack it first",
@@ -47,7 +47,7 @@ def read_rows(path: str | os.PathLike[str]) -> Iterator[tuple[str, Any]]:
     """
     where, file = open_data(path, _FORMS)
     with file:
-        first = _first_character(file, where)
+        first = first_character(file, where, b"[{", _FORMS)
         count = 0
         for count, row in enumerate(_array(file, where) if first == b"[" else _lines(file, where), start=1):
             yield f"{where}, record {count}", row
@@ -77,18 +77,28 @@ def open_data(path: str | os.PathLike[str], forms: str) -> tuple[Path, IO[bytes]
         raise DataError(f"{one_line(str(where), 200)} cannot be opened: {reason}. Check the path.") from error
 
 
-def _first_character(file: IO[bytes], where: Path) -> bytes:
-    """``[`` or ``{``; leaves the file behind the byte order mark, if there is one."""
-    head = file.read(PEEK)
+def first_character(file: IO[bytes], where: Path, known: bytes, forms: str) -> bytes:
+    """What the JSON of a file begins with; leaves the file behind the byte order mark, if there is one.
+
+    Args:
+        file: at its beginning.
+        where: its path, for the message.
+        known: the characters that it may be.
+        forms: what the file must hold, for the message.
+
+    Raises:
+        DataError: the file is empty, blank, of another format, or begins with another character.
+    """
+    head = file.read(_PEEK)
     mark = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
     text = head[mark:].lstrip(b" \t\r\n")
     if not text:
-        raise DataError(f"{where} is {'blank' if head else 'empty'}. {_FORMS}")
+        raise DataError(f"{where} is {'blank' if head else 'empty'}. {forms}")
     for magic, advice in _OTHER_FORMATS.items():
         if head.startswith(magic):
             raise DataError(f"{where} is not JSON but looks like {advice}.")
-    if text[:1] not in (b"[", b"{"):
-        raise DataError(f"{where} is not JSON: it begins with {one_line(text[:40])}. {_FORMS}")
+    if text[:1] not in known:
+        raise DataError(f"{where} is not JSON of the right form: it begins with {one_line(text[:40])}. {forms}")
     file.seek(mark)
     return text[:1]
 
@@ -156,8 +166,20 @@ def _array(file: IO[bytes], where: Path) -> Iterator[Any]:
                 f"{where} is cut short: it ends within record {number}, or before the closing bracket of the array. "
                 "Get a whole copy."
             ) from error
-        reason = re.search(r"error: ([^.\\\n]*)", str(error))
-        raise DataError(f"{where}, record {number}: not JSON ({reason[1] if reason else error}). {_FORMS}") from error
+        raise DataError(f"{where}, record {number}: {not_json(error, _FORMS)}") from error
+
+
+def not_json(error: Exception, forms: str) -> str:
+    """What is wrong with a part of a file that ijson cannot read.
+
+    Args:
+        error: ijson's.
+        forms: what the file must hold.
+    """
+    found = re.search(r"error: ([^.\\\n]*)", str(error))
+    reason = found[1] if found else str(error)
+    in_utf8 = not isinstance(error, UnicodeDecodeError) and "UTF8" not in reason
+    return f"not JSON ({reason}). {forms if in_utf8 else 'Save the file as UTF-8.'}"
 
 
 def _lines(file: IO[bytes], where: Path) -> Iterator[Any]:

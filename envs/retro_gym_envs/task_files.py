@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -18,10 +18,10 @@ __all__ = [
     "Fold",
     "Splits",
     "TaskFiles",
+    "by_fold",
     "checked_fold",
     "drawn_task_id",
     "file_key",
-    "in_fold",
     "paths_by_split",
 ]
 
@@ -110,11 +110,56 @@ def checked_fold(fold: object) -> Fold | None:
     raise ConfigError(f"fold is {one_line(fold)}; it must be (i, n) with n >= 3 folds and i from 0 to n - 1.")
 
 
-def in_fold(task_ids: Iterable[str], split: str, fold: Fold | None) -> tuple[str, ...]:
-    """The tasks that a split has: all, or those that the hash of their id puts there."""
-    if fold is None:
-        return tuple(task_ids)
+def by_fold(marks: Mapping[str, Sequence[str]], fold: Fold) -> dict[str, tuple[str, ...]]:
+    """Divides tasks among the splits so that no two splits share a mark.
+
+    Tasks that share a mark, or are joined by others that do, make a group. Groups go to the folds one by one, the
+    largest first and like ones in the order of a hash, each to the fold that has the fewest tasks by then. So the folds
+    are as even as the groups allow, and the order of the tasks does not matter.
+
+    Args:
+        marks: of each task, by its id, what no other split must know; at least one each.
+        fold: ``(i, n)``.
+
+    Returns:
+        The ids of each split, in the order of ``marks``.
+
+    Raises:
+        ConfigError: there are fewer groups than folds.
+    """
     index, count = fold
-    test, validation = index, (index + 1) % count
-    wanted = {"train": set(range(count)) - {test, validation}, "validation": {validation}, "test": {test}}[split]
-    return tuple(task_id for task_id in task_ids if derive_seed("fold", task_id) % count in wanted)
+    groups = _groups(marks)
+    if len(groups) < count:
+        raise ConfigError(
+            f"fold={fold}: a fold is left without a task. Tasks that give one another away stay together, and these "
+            f"{len(marks)} can be divided into {len(groups)} parts at most. Use fewer folds, or a larger file."
+        )
+    sizes, fold_of = [0] * count, {}
+    for name in sorted(groups, key=lambda name: (-len(groups[name]), derive_seed("fold", name), name)):
+        smallest = sizes.index(min(sizes))
+        sizes[smallest] += len(groups[name])
+        fold_of.update(dict.fromkeys(groups[name], smallest))
+    split_of = {index: "test", (index + 1) % count: "validation"}
+    return {
+        split: tuple(task_id for task_id in marks if split_of.get(fold_of[task_id], "train") == split)
+        for split in SPLITS
+    }
+
+
+def _groups(marks: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """The tasks that marks join, by the first of their marks in the order of the alphabet."""
+    leader: dict[str, str] = {}
+
+    def lead(mark: str) -> str:
+        while leader.setdefault(mark, mark) != mark:
+            leader[mark] = mark = leader[leader[mark]]  # so that chains stay short
+        return mark
+
+    for first, *others in marks.values():
+        for other in others:
+            low, high = sorted((lead(first), lead(other)))
+            leader[high] = low
+    groups: dict[str, list[str]] = {}
+    for task_id, (first, *_) in marks.items():
+        groups.setdefault(lead(first), []).append(task_id)
+    return groups

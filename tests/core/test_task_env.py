@@ -76,6 +76,7 @@ def test_splits_are_disjoint_seeds():
     assert len(set.union(*splits)) == 11_000
     with pytest.raises(UnknownTaskError, match="'dev' is not one of"):
         task.task_ids("dev")
+    assert task.task_ids("train") is task.task_ids("train")  # asked for at every reset
 
 
 @pytest.mark.parametrize("task_id", ["7", "seed-", "seed-x", "seed--1", "task-7", 7])

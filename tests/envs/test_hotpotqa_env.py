@@ -99,12 +99,10 @@ def test_lookup_without_a_page(env):
     [
         "",
         " ",
-        "search[Sarn]",
         "Search[]",
         "Search",
         "Search Sarn",
         "Search[Sarn",
-        "Search[Sarn].",
         "Search [Sarn]",
         "Search[a\nb]",
         "Action 1: Search[Sarn]",

@@ -43,7 +43,23 @@ def test_normal_form(text, normal):
         ("noanswer", "no answer", False, 0.0),
         ("no way", "no way home", False, 0.8),  # neither side is a bare no
         ("", "Paris", False, 0.0),
-        ("the", "a", True, 0.0),
+        ("the", "a", False, 0.0),  # nothing is left of either, but they are not the same
+        ("The The", "The The", True, 1.0),
+        ("the the.", "The The", True, 1.0),
+        ("the", "The The", False, 0.0),
+        ("???", "The The", False, 0.0),
+        ("The The", "???", False, 0.0),
+        ("???", "???", True, 1.0),
+        ("??", "???", False, 0.0),
+        (" ? ? ", "? ?", True, 1.0),
+        ("…", "...", False, 0.0),
+        ("“”", "“”", True, 1.0),
+        ("", "The The", False, 0.0),
+        ("", "???", False, 0.0),
+        ("The The", "The Who", False, 0.0),
+        ("???", "yes", False, 0.0),
+        ("A", "a!", True, 1.0),
+        ("NoAnswer!", "noanswer", True, 1.0),
     ],
 )
 def test_scores(prediction, gold, em, f1):
@@ -56,5 +72,12 @@ def test_f1_is_symmetric_and_bounded(prediction, gold):
     score = f1_score(prediction, gold)
     assert 0.0 <= score <= 1.0
     assert score == pytest.approx(f1_score(gold, prediction))
-    if exact_match(prediction, gold) and normalize_answer(gold):
-        assert score == 1.0
+    assert (score == 1.0) >= exact_match(prediction, gold)
+    assert f1_score(gold, gold) == 1.0
+
+
+@given(st.text(alphabet="aAnthe?!. “", max_size=8), st.text(alphabet="aAnthe?!. “", max_size=8))
+def test_only_answers_that_share_a_word_or_are_the_same_earn_anything(prediction, gold):
+    assert exact_match(prediction, gold) is exact_match(gold, prediction)
+    words = set(normalize_answer(prediction).split()) & set(normalize_answer(gold).split())
+    assert (f1_score(prediction, gold) > 0.0) is (bool(words) or exact_match(prediction, gold))

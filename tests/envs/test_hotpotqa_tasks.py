@@ -10,6 +10,7 @@ import pytest
 
 from retro_gym.errors import ConfigError, DataError, UnknownTaskError
 from retro_gym_envs.hotpotqa.tasks import SPLITS, HotpotTask, load_tasks
+from retro_gym_envs.hotpotqa.world import BuiltinTasks
 
 
 def test_json_and_back(hotpot_rows):
@@ -138,11 +139,65 @@ def test_folds_divide_a_file(hotpot_file):
     assert sorted(tested) == sorted(f"q{i}" for i in range(12))
 
 
-def test_a_fold_of_a_task_does_not_hang_on_the_other_tasks(tmp_path, hotpot_rows, hotpot_file):
-    fewer = tmp_path / "fewer.json"
-    fewer.write_text(json.dumps(hotpot_rows[::-1][3:]))
-    some, every = load_tasks(fewer, (0, 3)), load_tasks(hotpot_file, (0, 3))
-    assert all(every.task_split(task_id) == some.task_split(task_id) for task_id in (f"q{i}" for i in range(9)))
+def test_folds_do_not_hang_on_the_order_of_the_file(tmp_path, hotpot_rows, hotpot_file):
+    turned = tmp_path / "turned.json"
+    hotpot_rows[3]["question"] = hotpot_rows[8]["question"]
+    hotpot_file.write_text(json.dumps(hotpot_rows))
+    turned.write_text(json.dumps(hotpot_rows[::-1]))
+    one, other = load_tasks(turned, (0, 3)), load_tasks(hotpot_file, (0, 3))
+    assert all(one.task_split(task_id) == other.task_split(task_id) for task_id in (f"q{i}" for i in range(12)))
+
+
+def test_tasks_that_give_one_another_away_are_in_one_fold(hotpot_rows, hotpot_file):
+    def share(row, title):
+        row["context"].append([title, ["A page."]])
+        row["supporting_facts"].append([title, 0])
+
+    for row in hotpot_rows[:2]:
+        share(row, "Velmora")
+    for row, title in zip(hotpot_rows[1:3], ("Sarn Mill", "sarn  mill"), strict=True):
+        share(row, title)
+    hotpot_rows[4]["question"], hotpot_rows[5]["question"] = "Who built the mill?", "who built  mill"
+    hotpot_file.write_text(json.dumps(hotpot_rows))
+    for i in range(4):
+        tasks = load_tasks(hotpot_file, (i, 4))
+        assert len({tasks.task_split(f"q{n}") for n in (0, 1, 2)}) == 1
+        assert tasks.task_split("q4") == tasks.task_split("q5")
+        assert len(tasks.ids("test")) == 3  # 12 tasks in groups of 3, 2 and seven of 1
+    for row in hotpot_rows[3:9]:
+        share(row, "Velmora")
+    hotpot_file.write_text(json.dumps(hotpot_rows))
+    assert sorted(len(load_tasks(hotpot_file, (i, 4)).ids("test")) for i in range(4)) == [1, 1, 1, 9]
+    with pytest.raises(ConfigError, match="these 12 can be divided into 4 parts at most"):
+        load_tasks(hotpot_file, (0, 5))
+
+
+def test_folds_of_generated_tasks_share_no_page(tmp_path):
+    world = BuiltinTasks(0)
+    rows = [world.get(task_id).to_json() for task_id in world.ids("test")[:60]]
+    rows += [{**row, "_id": f"again-{row['_id']}"} for row in rows[:20]]
+    path = tmp_path / "generated.json"
+    path.write_text(json.dumps(rows))
+    for i in range(5):
+        tasks = load_tasks(path, (i, 5))
+        assert_apart(tasks)
+        assert len(tasks.ids("test")) == 16
+
+
+def test_folds_of_the_public_tasks_share_no_page(shared_data):
+    for i in range(7):
+        tasks = load_tasks(shared_data / "hotpotqa" / "dev_distractor_60.json", (i, 7))
+        assert_apart(tasks)
+        assert len(tasks.ids("test")) in (8, 9)
+
+
+def assert_apart(tasks):
+    """That no two splits have a question or a title of a supporting page in common."""
+    known = []
+    for split in SPLITS:
+        every = [tasks.get(task_id) for task_id in tasks.ids(split)]
+        known.append({each.question for each in every} | {t for each in every for t, _ in each.supporting_facts})
+    assert sum(map(len, known)) == len(set.union(*known))
 
 
 @pytest.mark.parametrize("fold", [(0, 2), (3, 3), (-1, 3), (0,), 3, "0/3", (0.0, 3)])

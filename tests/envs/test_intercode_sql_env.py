@@ -82,11 +82,9 @@ def test_the_question_comes_first(env):
         ("execute[SELECT n FROM numbers]", str([(n,) for n in range(25)])),
         ("", NO_CODE),
         ("SELECT 1", NO_CODE),
-        ("Execute[SELECT 1]", NO_CODE),
         ("execute SELECT 1", NO_CODE),
         ("]execute[", NO_CODE),
         ("submit it", NO_CODE),
-        ("Submit", NO_CODE),
     ],
 )
 def test_execute(env, action, observation):

@@ -10,6 +10,7 @@ from retro_gym.errors import ConfigError, DataError, UnknownTaskError
 from retro_gym_envs.intercode_sql import InterCodeSQLEnv, SQLTask, load_tasks
 from retro_gym_envs.intercode_sql.engine import execute
 from retro_gym_envs.intercode_sql.reward import score
+from retro_gym_envs.names import SPLITS
 
 DUMP = """
 CREATE DATABASE `Shop`; USE `Shop`;
@@ -18,6 +19,10 @@ INSERT INTO `wines` VALUES (1,'Aru',5),(2,'Belo',7),(3,'Cim',9);
 CREATE DATABASE `Park`; USE `Park`;
 CREATE TABLE `trees` (`id` int, `name` text);
 """
+MORE = "".join(
+    f"CREATE DATABASE `Mill{i}`; USE `Mill{i}`; CREATE TABLE `mills` (`id` int); INSERT INTO `mills` VALUES (1),(2);\n"
+    for i in range(5)
+)
 
 
 @pytest.fixture
@@ -55,12 +60,63 @@ def test_tasks_with_an_empty_answer_are_left_out_unless_kept(files):
     assert kept.empty_gold == tasks.empty_gold
 
 
-def test_folds_divide_the_file(files):
+@pytest.fixture
+def mills(tmp_path, rows, files):
+    """Files with five more databases, of one to five tasks; those of Mill3 and Mill4 share a query."""
+    for i in range(5):
+        golds = [
+            *(f"SELECT id + {i}{n} FROM mills" for n in range(i)),
+            "SELECT id FROM mills" if i > 2 else f"SELECT {i}",
+        ]
+        rows += [{"db": f"Mill{i}", "gold": gold, "query": f"{gold}?", "hardness": "easy"} for gold in golds]
+    rows[-1]["gold"] = "select  id FROM mills ;"
+    files[0].write_text(json.dumps(rows))
+    files[1].write_text(DUMP + MORE)
+    return files
+
+
+def test_folds_divide_the_file(mills):
+    sizes = []
     for index in range(3):
-        tasks = load_tasks(*files, fold=(index, 3))
-        parts = [set(tasks.ids(split)) for split in ("train", "validation", "test")]
-        assert set.union(*parts) == set(load_tasks(*files).ids("test"))
+        tasks = load_tasks(*mills, fold=(index, 3))
+        parts = [set(tasks.ids(split)) for split in SPLITS]
+        assert set.union(*parts) == set(load_tasks(*mills).ids("test"))
         assert sum(map(len, parts)) == len(set.union(*parts))
+        assert tasks.ids("validation") == load_tasks(*mills, fold=((index + 1) % 3, 3)).ids("test")
+        assert_apart(tasks)
+        sizes.append(len(tasks.ids("test")))
+    assert sorted(sizes) == [6, 8, 9]  # Shop has 8, Mill3 and Mill4 9, Mill0 to Mill2 1 to 3
+
+
+def assert_apart(tasks):
+    """That no two splits have a database or a right query in common."""
+    every = [[tasks.get(task_id) for task_id in tasks.ids(split)] for split in SPLITS]
+    known = [
+        {task.db.lower() for task in part} | {" ".join(task.gold.lower().split()).rstrip(" ;") for task in part}
+        for part in every
+    ]
+    assert sum(map(len, known)) == len(set.union(*known))
+
+
+def test_folds_do_not_hang_on_the_order_of_the_file(mills, rows):
+    before = load_tasks(*mills, fold=(0, 4))
+    dbs = {split: {before.get(task_id).db for task_id in before.ids(split)} for split in SPLITS}
+    mills[0].write_text(json.dumps(rows[::-1]))
+    after = load_tasks(*mills, fold=(0, 4))
+    assert dbs == {split: {after.get(task_id).db for task_id in after.ids(split)} for split in SPLITS}
+
+
+def test_more_folds_than_databases_are_refused(mills, files):
+    assert len(load_tasks(*mills, fold=(4, 5)).ids("test")) == 1
+    with pytest.raises(ConfigError, match="these 23 can be divided into 5 parts at most"):
+        load_tasks(*mills, fold=(0, 6))
+    assert load_tasks(*mills, fold=(0, 6), keep_empty=True)  # Park, whose only task has an empty answer, is a part too
+
+
+def test_a_file_of_nothing_but_empty_answers_is_refused(files, rows):
+    files[0].write_text(json.dumps(rows[-1:]))
+    with pytest.raises(ConfigError, match="keep_empty=True"):
+        load_tasks(*files)
 
 
 def test_files_by_split(tmp_path, rows, files):
@@ -157,13 +213,14 @@ def test_arguments(files, tmp_path):
             call()
 
 
-def test_pickles_hold_paths_only_and_notice_changes(files):
+def test_pickles_hold_paths_only_and_notice_changes(mills):
+    files = mills
     tasks = load_tasks(*files, fold=(0, 3))
     assert copy.deepcopy(tasks) is tasks
     pickled = pickle.dumps(tasks)
     assert len(pickled) < 1_000
     assert pickle.loads(pickled) is tasks
-    files[1].write_text(DUMP + "\n-- changed")
+    files[1].write_text(DUMP + MORE + "\n-- changed")
     with pytest.raises(DataError, match="had"):
         pickle.loads(pickled)
     files[1].unlink()
@@ -183,6 +240,15 @@ def test_every_public_gold_query_earns_one(public):
         task, database = public.get(task_id), public.database(task_id)
         answer = execute(database, f"{task.gold} ")  # another text, so that it is run anew
         assert score(answer, execute(database, task.gold)) == 1.0, task
+
+
+@pytest.mark.parametrize("count", [3, 5, 10])
+def test_folds_of_the_public_tasks_share_no_database_and_no_query(shared_data, count):
+    folder = shared_data / "intercode_sql"
+    for i in range(count):
+        tasks = load_tasks(folder / "ic_spider_dev_100_1033.json", folder / "ic_spider_dbs.sql", (i, count))
+        assert_apart(tasks)
+        assert 0.8 / count < len(tasks.ids("test")) / (934 - 73) < 1.3 / count
 
 
 def test_public_tasks_with_an_empty_answer(public):

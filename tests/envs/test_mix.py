@@ -19,7 +19,7 @@ from retro_gym_agents.evaluation import evaluate
 from retro_gym_agents.policies import make_policy
 from retro_gym_envs.hotpotqa import HotpotQAEnv
 from retro_gym_envs.mix import MixEnv
-from retro_gym_envs.mix.env import DEFAULT_ENVS
+from retro_gym_envs.mix.env import DEFAULT_ENVS, _MixedIds
 
 TWO = ("HotpotQA-v0", "Identity-v0")
 
@@ -62,6 +62,32 @@ def test_every_stretch_of_a_split_keeps_the_weights(weights):
         )
         == 0
     )
+
+
+def test_a_reset_puts_together_the_id_that_it_draws_and_no_other(monkeypatch):
+    env, made = MixEnv(envs=dict.fromkeys(DEFAULT_ENVS[:2], 1)), []
+    plain = _MixedIds._id
+    monkeypatch.setattr(_MixedIds, "_id", lambda self, *place: made.append(place) or plain(self, *place))
+    assert [env.reset(seed=seed)[1]["task_id"] for seed in range(3)] == [
+        "HotpotQA-v0:train-17012",
+        "ALFWorld-v0:train-09463",
+        "ALFWorld-v0:train-16751",
+    ]
+    assert len(made) == 3
+    retro = retro_gym.RetroEnv(env, split="test")
+    made.clear()
+    assert retro.reset(seed=0)[1]["skipped"] + 1 == len(made)
+
+
+def test_ids_are_a_sequence_as_any_other(env):
+    task_ids = env.task_ids("test")
+    every = list(task_ids)
+    assert task_ids == env.task_ids("test") == every
+    assert task_ids != every[1:]
+    assert task_ids[2:5] == every[2:5]
+    assert (task_ids[-1], task_ids[np.int64(1)], every[3] in task_ids) == (every[-1], every[1], True)
+    with pytest.raises(IndexError):
+        task_ids[len(every)]
 
 
 def test_splits_stay_apart(env):

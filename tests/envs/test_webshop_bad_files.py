@@ -1,6 +1,8 @@
 """What is wrong with a WebShop data file is said in one clear error."""
 
 import contextlib
+import gzip
+import json
 
 import pytest
 from hypothesis import given
@@ -92,6 +94,14 @@ def test_keys_that_are_missing_are_named(written, data):
             r"\[0\]\.instruction_attributes is \[3\]",
         ),
         ("items_human_ins.json", '{"B1": [{"instruction": "x", "instruction_attributes": ["y"]}]}', "no goal for any"),
+        (
+            "items_human_ins.json",
+            '{"B1": [{"instruction": "x", "instruction_attributes": ["y"], "instruction_options": "red"}]}',
+            r"entry 'B1': \[0\]\.instruction_options is 'red'",
+        ),
+        ("items_human_ins.json", "", "is empty"),
+        ("items_human_ins.json", '{"B1": ["x"', "cut short"),
+        ("items_ins_v2.json", '{"B1": {"instruction_attributes": "x"}}', "entry 'B1': instruction_attributes is 'x'"),
         ("reviews.json", '[{"asin": "B1"}]', "record 1: the record"),
     ],
 )  # fmt: skip
@@ -99,8 +109,34 @@ def test_a_damaged_file_is_one_clear_error(written, data, name, content, says):
     data[name] = content
     with pytest.raises(DataError, match=says) as error:
         load_shop(written(data))
-    assert name in str(error.value)
-    assert len(str(error.value)) < 800
+    said = str(error.value)
+    assert {other for other in FILES if other.removesuffix(".json") in said} - {name} <= ONE_MORE.get(says, set())
+    assert name in said
+    assert len(said) < 800
+
+
+FILES = ("items_shuffle.json", "items_ins_v2.json", "items_human_ins.json", "reviews.json")
+ONE_MORE = {"no goal for any": {"items_shuffle.json"}}  # two files that do not belong together
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(
+    ("encode", "says"),
+    [
+        (lambda text: text.encode("utf-16"), "looks like UTF-16: save it as UTF-8"),
+        (lambda text: text.encode("latin-1"), r", \D+ \d: not JSON \(.*\). Save the file as UTF-8"),
+        (lambda text: gzip.compress(text.encode()), "looks like gzip: unpack it"),
+        (lambda text: f"{text} x".encode(), "not JSON"),
+        (lambda text: b"\0" + text.encode(), "begins with"),
+    ],
+)
+def test_a_file_of_another_encoding_is_the_one_that_is_named(written, data, name, encode, says):
+    folder = written(data)
+    text = json.dumps(data[name], ensure_ascii=False).replace("›", "-").replace("B00017", "B0001é")
+    (folder / name).write_bytes(encode(text))
+    with pytest.raises(DataError, match=says) as error:
+        load_shop(folder)
+    assert [other for other in FILES if other in str(error.value)] == [name]
 
 
 def test_files_that_are_missing(tmp_path, written, data):
@@ -125,5 +161,5 @@ def test_options_that_multiply_without_end_are_refused(written, data):
     data["items_shuffle.json"][1]["customization_options"] = {
         f"option {i}": values(*(f"value {j}" for j in range(10))) for i in range(30)
     }
-    with pytest.raises(DataError, match="B00204 has more than 100,000 combinations"):
+    with pytest.raises(DataError, match=r"items_shuffle\.json: product B00204 has more than 100,000"):
         load_shop(written(data))

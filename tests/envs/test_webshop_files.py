@@ -13,8 +13,9 @@ import retro_gym  # noqa: F401 - registers the environments
 from retro_gym.errors import ConfigError, DataError, UnknownTaskError
 from retro_gym.trajectory import Turn, render_turns
 from retro_gym_envs.webshop import WebShopEnv, load_shop
+from retro_gym_envs.webshop.pages import LocalShop
 from retro_gym_envs.webshop.prompt import WEBSHOP_PROMPT
-from tests.envs.webshop_data import product, values
+from tests.envs.webshop_data import GOAL, product, values
 
 # -- what is made of them --------------------------------------------------------------------------------------------
 
@@ -149,6 +150,66 @@ def test_the_oracle_goes_through_the_pages_for_a_product(written, data):
     assert outcome.success
 
 
+JEANS = {"Waist": values("30", "32", "34"), "Length": values("30", "32"), "Fit": values("Buy Now", "next >", "slim")}
+
+
+@pytest.fixture
+def jeans(written, data):
+    """The page of a product whose options share values, with each other and with buttons."""
+    data["items_shuffle.json"][0]["customization_options"] = JEANS
+    data["items_human_ins.json"]["B00017"][0]["instruction_options"] = ["32"]
+    env = WebShopEnv(tasks=written(data))
+    task_id = next(each for each in env.task_ids("test") if env.goal(each).asin == "B00017")
+    env.reset(options={"task_id": task_id})
+    env.step("search[stackable can]")
+    env.step("click[B00017]")
+    return env
+
+
+@pytest.mark.parametrize(
+    ("clicks", "chosen"),
+    [
+        (["32"], {"length": "32"}),
+        (["32", "30"], {"length": "30"}),
+        (["34", "32"], {"waist": "34", "length": "32"}),
+        (["SLIM"], {"fit": "slim"}),
+        (["next >"], {"fit": "next >"}),  # no button of this page
+        (["Description", "< Prev", "  34 "], {"waist": "34"}),
+    ],
+)
+def test_a_value_of_two_options_is_chosen_for_the_later_one(jeans, clicks, chosen):
+    for click in clicks:
+        assert jeans.step(f"click[{click}]")[0] != "Invalid action!"
+    assert jeans._options == chosen
+
+
+def test_a_button_goes_before_an_option_of_the_same_text(jeans):
+    _, _, terminated, _, info = jeans.step("click[buy now]")
+    assert (terminated, jeans._options) == (True, {})
+    assert not info["clickables"]
+
+
+def test_what_can_be_clicked_is_listed_once(jeans):
+    clickables = jeans.step("think[x]")[4]["clickables"]
+    assert clickables[5:] == ["buy now", "30", "32", "34", "next >", "slim"]
+    product = jeans.catalog(jeans.task_ids("test")[0]).get("B00017")
+    assert [product.option_of(value) for value in ("30", "34", "slim", "36")] == ["length", "waist", "fit", ""]
+
+
+def test_a_page_of_blank_texts_says_that_there_is_nothing(written, data):
+    data["items_shuffle.json"][0] |= {"full_description": " \n", "small_description": ["", " "]}
+    catalog = load_shop(written(data)).catalog("fixed_0")
+    shop = LocalShop(catalog, GOAL)
+    told = [shop.sub(name, "B00017", "x", 1, {}).nodes[2:] for name in ("Description", "Features")]
+    assert told == [("No Description",), ("No Features",)]
+
+
+def test_of_options_whose_names_differ_by_case_the_later_one_stays(written, data):
+    data["items_shuffle.json"][0]["customization_options"] = {"Color": values("red"), "color": values("Teal", "teal")}
+    catalog = load_shop(written(data)).catalog("fixed_0")
+    assert catalog.get("B00017").options == (("color", ("teal", "teal")),)
+
+
 def test_check_env_and_copies_with_files(written, data):
     env = gym.make("WebShop-v0", tasks=str(written(data))).unwrapped
     check_env(env)
@@ -163,9 +224,8 @@ def test_check_env_and_copies_with_files(written, data):
 def test_a_pickle_whose_files_have_changed_is_refused(written, data, tmp_path):
     env = WebShopEnv(tasks=written(data))
     pickled = pickle.dumps(env)
-    data["items_shuffle.json"].pop()
-    written(data)
-    with pytest.raises(DataError, match="has changed"):
+    written({"items_human_ins.json": {"B00017": data["items_human_ins.json"]["B00017"]}})
+    with pytest.raises(DataError, match=r"^\S+items_human_ins\.json has changed since"):
         pickle.loads(pickled)
     (tmp_path / "items_shuffle.json").unlink()
     with pytest.raises(DataError, match="a pickled environment needs its data files"):

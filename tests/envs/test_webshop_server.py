@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import dataclasses
 import html
 import pickle
 import re
@@ -228,6 +229,22 @@ def test_a_server_that_dies_amid_an_episode_pays_nothing(env):
     _, reward, terminated, truncated, info = retro.step("Choose the color teal.")
     assert (reward, terminated, truncated) == (0.0, False, True)
     assert "did not come" in info["actor_error"]
+
+
+def test_a_value_of_two_options_is_chosen_for_the_later_one(env, monkeypatch):
+    asked = SHOPS.catalog(TASKS[0]).search("made")[0]
+    options = (("waist", ("30", "32")), ("length", ("32", "28  regular", "30")), ("fit", ("description", "32 ")))
+    jeans = dataclasses.replace(asked, options=options)
+    monkeypatch.setattr(LocalShop, "_product", lambda self, asin: jeans)
+    env.reset(options={"task_id": "fixed_0"})
+    for action in ("search[made]", f"click[{asked.asin}]", "click[30]", "click[28 Regular]", "click[32]"):
+        assert env.step(action)[0] != "Invalid action!"
+    assert env._options == {"length": "28  regular", "fit": "32 "}  # as the server has them
+    assert env.step("click[description]")[0].startswith("Back to Search [SEP] < Prev [SEP] Made by")
+    assert env.step("click[< prev]")[4]["clickables"][6:] == ["30", "32", "28 regular"]
+    assert env.step("click[30]")[0] == "You have clicked 30."
+    env.step("click[buy now]")
+    assert ast.literal_eval(urllib.parse.unquote(Site.seen[-1].rpartition("/")[2])) == {"length": "30", "fit": "32 "}
 
 
 @pytest.mark.parametrize("kind", ["search", "results", "item", "sub", "done"])

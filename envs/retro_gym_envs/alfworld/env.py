@@ -70,8 +70,8 @@ class ALFWorldEnv(TaskEnv):
     ``UnicodeText(1000)``: ``go to R``, ``open R``, ``close R``, ``take O from R``, ``move O to R``, ``clean O with R``,
     ``heat O with R``, ``cool O with R``, ``use O``, ``examine X``, ``inventory``, ``look``, ``help``; real games also
     have ``slice O with O``. ``put O in/on R``, as older versions and the published prompts have it, is understood as
-    ``move O to R``. Case, spacing and a full stop at the end do not matter. ``think: …`` is answered by ``OK.``,
-    anything else by ``Nothing happens.``; both cost a turn.
+    ``move O to R``. Case, spacing, a full stop at the end, and quotes or a ``>`` around them do not matter. Thoughts
+    (``think: …``) are answered by ``OK.``, anything else by ``Nothing happens.``; both cost a turn.
 
     ## Rewards
     1.0 when the task is done, 0.0 before. Success is the same: ``info["success"]``.

@@ -75,7 +75,8 @@ class DocStore:
                 self._pages[title] = known + tuple(text for text in sentences if text not in known)
         self._titles: dict[str, str] = {}  # by key; the first of several with the same key
         for title in self._pages:
-            self._titles.setdefault(_key(title), title)
+            if key := _key(title):  # nothing but quotes has to be asked for exactly
+                self._titles.setdefault(key, title)
 
     def __len__(self) -> int:
         return len(self._pages)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from retro_gym.errors import ActionError, ConfigError, EpisodeError, did_you_mea
 from retro_gym.spaces import UnicodeText
 from retro_gym.task_env import ReflectionCheck, TaskEnv, checked_task_id
 from retro_gym.trajectory import Trajectory
+from retro_gym_envs.actions import bracketed
 from retro_gym_envs.hotpotqa.docstore import DocStore, Page
 from retro_gym_envs.hotpotqa.metrics import exact_match, f1_score
 from retro_gym_envs.hotpotqa.prompt import HOTPOTQA_PROMPT
@@ -22,7 +22,7 @@ from retro_gym_envs.task_files import drawn_task_id
 
 __all__ = ["HotpotQAEnv"]
 
-_ACTION = re.compile(r"(\w+)\[(.+)\]")
+_ACTIONS = ("Search", "Lookup", "Finish")
 _INVALID = "Invalid Action. Valid Actions are Lookup[<topic>] Search[<topic>] and Finish[<answer>]."
 _NO_PAGE = (
     "The last page Searched was not found, so you cannot Lookup a keyword in it. Search one of the similar pages first."
@@ -30,7 +30,7 @@ _NO_PAGE = (
 _NOT_SEARCHED = "No page was Searched yet, so you cannot Lookup a keyword in it. Search a page first."
 _MAX_OBSERVATION = 8_000  # characters; a paragraph of the public data has about 500
 _MAX_ACTION = 1_000  # characters; a longer action is played all the same
-_ECHO = 100  # characters of a term that was not found, in the answer
+_ECHO = 100  # characters of a term or title in the answer
 _CORPORA = ("context", "all")
 
 
@@ -45,19 +45,23 @@ class HotpotQAEnv(TaskEnv):
     ## Observation
     ``UnicodeText(8000)``. First ``Question: …``, then what each action finds:
 
-    - Search: the page's text; or ``Could not find [term]. Similar: ['…', …]`` with at most five titles, ranked by
-      BM25, and no page is open any more. A title is found exactly, or but for case, accents, outer quotes and spacing.
+    - Search: the page's text, or that it has none; or ``Could not find [term]. Similar: ['…', …]`` with at most five
+      titles, ranked by BM25, and no page is open any more. A title is found exactly, or but for case, accents, outer
+      quotes and spacing.
     - Lookup: ``(Result 1 / 2) …``, a sentence of the open page; the same term again gives the next one, then
       ``No More Results``. ``No Results`` when there is none. As in the published environment the count goes on
       when another page is opened meanwhile, until another term is looked up.
     - Finish: ``Answer is CORRECT`` or ``Answer is INCORRECT``. The right answer is never shown.
 
     ## Action
-    ``UnicodeText(1000)``: ``Search[title]``, ``Lookup[term]`` or ``Finish[answer]``, case-sensitive, white space around
-    it ignored. Any other text is answered by a list of the valid actions and costs a turn.
+    ``UnicodeText(1000)``: ``Search[title]``, ``Lookup[term]`` or ``Finish[answer]``. The case of their names, a full
+    stop at the end, and white space, quotes or a ``>`` around them do not matter. Any other text is answered by a list
+    of the valid actions and costs a turn.
 
     ## Rewards
-    The token F1 of the answer, at Finish; 0 otherwise. Success is exact match: ``info["success"]``.
+    The token F1 of the answer, at Finish; 0 otherwise. Success is exact match: ``info["success"]``. Both are HotpotQA's
+    own but for answers that are nothing without articles and punctuation (The The, ???), which officially all match one
+    another, at an F1 of 0: here articles count in them, or the text as it stands, and a match earns 1.
 
     ## Starting state
     The task ``options["task_id"]``, or one of split train, drawn by ``np_random``.
@@ -146,7 +150,7 @@ class HotpotQAEnv(TaskEnv):
         if not isinstance(action, str):
             raise ActionError(f"an action is text (str); received {type(action).__name__}.")
         self._turns += 1
-        match _parse(action):
+        match bracketed(action, _ACTIONS):
             case "Finish", answer:
                 self._running = False
                 correct = exact_match(answer, self._task.answer)
@@ -168,9 +172,8 @@ class HotpotQAEnv(TaskEnv):
         self._searched = True
         self._page = store.page(term)
         if self._page is not None:
-            return self._page.text
-        echo = term if len(term) <= _ECHO else f"{term[:_ECHO]}..."
-        return f"Could not find [{echo}]. Similar: {store.similar(term)}"
+            return self._page.text or f"The page [{_echoed(self._page.title)}] has no text."
+        return f"Could not find [{_echoed(term)}]. Similar: {store.similar(term)}"
 
     def _look_up(self, term: str) -> str:
         if self._page is None:
@@ -256,10 +259,8 @@ class HotpotQAEnv(TaskEnv):
         return _split_store(self._tasks, self._tasks.task_split(task.task_id))
 
 
-def _parse(action: str) -> tuple[str, str]:
-    """Name and argument of an action; two empty texts when it does not have that form."""
-    found = _ACTION.fullmatch(action.strip())
-    return (found[1], found[2]) if found else ("", "")
+def _echoed(term: str) -> str:
+    return term if len(term) <= _ECHO else f"{term[:_ECHO]}..."
 
 
 # Shared by all environments of a process: trials of one task are played over and over.

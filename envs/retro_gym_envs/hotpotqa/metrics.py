@@ -25,25 +25,29 @@ def normalize_answer(text: str) -> str:
 def exact_match(prediction: str, gold: str) -> bool:
     """Whether both are the same after normalisation.
 
-    >>> exact_match("the Beatles", "Beatles!")
-    True
+    Where it leaves nothing of an answer, less of it is done: officially all such answers match one another.
+
+    >>> exact_match("the Beatles", "Beatles!"), exact_match("the the", "The The."), exact_match("???", "The The")
+    (True, True, False)
     """
-    return normalize_answer(prediction) == normalize_answer(gold)
+    return _compared(prediction) == _compared(gold)
 
 
 def f1_score(prediction: str, gold: str) -> float:
     """Harmonic mean of token precision and recall, over multisets of normalised tokens; in [0, 1].
 
     Yes, no and noanswer are all or nothing: where one side is one of them and the sides differ, the score is 0.
-    Two answers without any token (for example two articles) match exactly, yet score 0, as they do officially.
+    Answers that match exactly score 1, also where no token is left of them (officially 0).
 
     >>> f1_score("Barack Obama", "Barack Hussein Obama")
     0.8
     >>> f1_score("yes it is", "yes")
     0.0
     """
+    if exact_match(prediction, gold):
+        return 1.0
     predicted, wanted = normalize_answer(prediction), normalize_answer(gold)
-    if predicted != wanted and (predicted in _CLOSED_ANSWERS or wanted in _CLOSED_ANSWERS):
+    if predicted in _CLOSED_ANSWERS or wanted in _CLOSED_ANSWERS:
         return 0.0
     predicted_tokens, wanted_tokens = predicted.split(), wanted.split()
     common = sum((Counter(predicted_tokens) & Counter(wanted_tokens)).values())
@@ -51,3 +55,10 @@ def f1_score(prediction: str, gold: str) -> float:
         return 0.0
     precision, recall = common / len(predicted_tokens), common / len(wanted_tokens)
     return 2 * precision * recall / (precision + recall)
+
+
+def _compared(text: str) -> str:
+    """What is compared: the normal form; where that is empty, articles are kept; where that is too, punctuation."""
+    plain = text.lower()
+    forms = (normalize_answer(text), plain.translate(_NO_PUNCTUATION), plain)
+    return next((form for form in (" ".join(each.split()) for each in forms) if form), "")

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
-from retro_gym.errors import ConfigError, DataError, UnknownTaskError, did_you_mean, one_line
+from retro_gym.errors import DataError, UnknownTaskError, did_you_mean, one_line
 from retro_gym_envs.hotpotqa.docstore import DocStore
+from retro_gym_envs.hotpotqa.metrics import normalize_answer
 from retro_gym_envs.json_rows import read_rows
 from retro_gym_envs.names import SPLITS
-from retro_gym_envs.task_files import FileKey, Fold, TaskFiles, checked_fold, file_key, in_fold, paths_by_split
+from retro_gym_envs.task_files import FileKey, Fold, TaskFiles, by_fold, checked_fold, file_key, paths_by_split
 
 __all__ = ["SPLITS", "HotpotTask", "TaskFiles", "TaskSet", "TaskSource", "load_tasks"]
 
@@ -189,7 +190,9 @@ class TaskSet:
         self._files = dict(files)
         self._fold = fold
         self._spec = spec
-        self._ids = {split: _fold_ids(files[split], split, fold) for split in SPLITS if split in files}
+        self._ids = {split: tuple(files[split].tasks) for split in SPLITS if split in files}
+        if fold is not None:  # of one file, which is that of all splits
+            self._ids = by_fold({task_id: _marks(task) for task_id, task in files["train"].tasks.items()}, fold)
         self._homes: dict[str, str] = {}  # task id to the split that it belongs to
         for split, ids in self._ids.items():
             for task_id in ids:
@@ -252,13 +255,13 @@ class TaskSet:
         return f"TaskSet({self._spec!r}, fold={self._fold}, {len(self)} tasks)"
 
 
-def _fold_ids(file: _TaskFile, split: str, fold: Fold | None) -> tuple[str, ...]:
-    ids = in_fold(file.tasks, split, fold)
-    if fold is not None and not ids:
-        raise ConfigError(
-            f"fold={fold} leaves split {split!r} without a task: {file.path} has {len(file.tasks)}. Use fewer folds."
-        )
-    return ids
+def _marks(task: HotpotTask) -> list[str]:
+    """What a task would give away to another fold: its question, and the titles of the pages that it rests on.
+
+    The other paragraphs of the context are no marks: most pages of a large file are a distractor somewhere.
+    """
+    titles = {" ".join(title.casefold().split()) for title, _ in task.supporting_facts}
+    return [f"question {normalize_answer(task.question)}", *(f"title {title}" for title in sorted(titles))]
 
 
 def load_tasks(tasks: TaskFiles, fold: Fold | None = None) -> TaskSet:
@@ -270,12 +273,13 @@ def load_tasks(tasks: TaskFiles, fold: Fold | None = None) -> TaskSet:
         tasks: one path, or paths by split (``{"train": …, "test": …}``). Task files know no splits: with one path
             **every split is the whole file**, so that training and testing on it is testing on the training tasks.
             Use ``fold`` or several files where that matters.
-        fold: ``(i, n)``, with one path, for cross-validation over n >= 3 folds. Tasks fall into folds by a hash of
-            their ids; test is fold i, validation fold i + 1 (modulo n), train the others.
+        fold: ``(i, n)``, with one path, for cross-validation over n >= 3 folds: test is fold i, validation fold i + 1
+            (modulo n), train the others. Tasks that ask the same, or rest on a page of the same title, are in one
+            fold; beyond that the folds are as even as can be.
 
     Raises:
         DataError: a file cannot be used, or two of them share a task.
-        ConfigError: ``tasks`` or ``fold`` out of their rules.
+        ConfigError: ``tasks`` or ``fold`` out of their rules, or more folds than the tasks can be divided into.
     """
     paths = paths_by_split(tasks, fold)
     keys = {path: file_key(path) for path in set(paths.values())}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -14,6 +15,7 @@ from retro_gym.errors import ActionError, ConfigError, EpisodeError, one_line
 from retro_gym.spaces import UnicodeText
 from retro_gym.task_env import ReflectionCheck, TaskEnv, checked_task_id
 from retro_gym.trajectory import Trajectory
+from retro_gym_envs.actions import bare
 from retro_gym_envs.intercode_sql.database import Database
 from retro_gym_envs.intercode_sql.engine import Result, execute
 from retro_gym_envs.intercode_sql.prompt import INTERCODE_SQL_PROMPT
@@ -23,7 +25,7 @@ from retro_gym_envs.task_files import drawn_task_id
 
 __all__ = ["InterCodeSQLEnv"]
 
-_EXECUTE = "execute["
+_EXECUTE = re.compile(r"execute\[", re.IGNORECASE)
 _ERROR = "Error executing query: "
 _NO_CODE = f"{_ERROR}Your last `execute` action did not contain sql code"
 _MAX_OBSERVATION = 8_000  # characters
@@ -58,7 +60,8 @@ class InterCodeSQLEnv(TaskEnv):
 
     ## Action
     ``UnicodeText(1000)``: ``execute[SQL]`` (its first statement is run; text around it is ignored, as in the published
-    harness) or ``submit``, white space around it ignored. Any other text is answered by an error and costs a turn.
+    harness) or ``submit``; their case, a full stop at the end, and white space, quotes or a ``>`` around them do not
+    matter. Any other text is answered by an error and costs a turn.
 
     ## Rewards
     At submit, 0 before: InterCode's. The rows of the last execute (no rows after an error) and the right ones as
@@ -156,15 +159,14 @@ class InterCodeSQLEnv(TaskEnv):
         if not isinstance(action, str):
             raise ActionError(f"an action is text (str); received {type(action).__name__}.")
         self._turns += 1
-        action = action.strip()
-        if action == "submit":
+        action = bare(action)
+        if action.lower() == "submit":
             self._running = False
             reward = score(self._last, self._gold())
             success = reward == 1.0
             return f"STATUS: {'OK' if success else 'FAIL'}", reward, True, False, self._info(success)
-        start, end = action.find(_EXECUTE), action.rfind("]")
-        has_code = 0 <= start < end
-        observation = self._execute(action[start + len(_EXECUTE) : end]) if has_code else _NO_CODE
+        start, end = _EXECUTE.search(action), action.rfind("]")
+        observation = self._execute(action[start.end() : end]) if start and start.end() <= end else _NO_CODE
         truncated = self._turns >= self.max_turns
         self._running = not truncated
         return observation[:_MAX_OBSERVATION], 0.0, False, truncated, self._info()

@@ -14,7 +14,7 @@ from retro_gym_envs.intercode_sql.dump import load_databases
 from retro_gym_envs.intercode_sql.engine import execute
 from retro_gym_envs.json_rows import read_rows
 from retro_gym_envs.names import SPLITS
-from retro_gym_envs.task_files import FileKey, Fold, TaskFiles, checked_fold, file_key, in_fold, paths_by_split
+from retro_gym_envs.task_files import FileKey, Fold, TaskFiles, by_fold, checked_fold, file_key, paths_by_split
 
 __all__ = ["SPLITS", "SQLTask", "TaskFiles", "TaskSet", "TaskSource", "load_tasks"]
 
@@ -137,18 +137,19 @@ class TaskSet:
         self._tasks: dict[str, SQLTask] = {}
         for tasks in files.values():
             self._tasks |= tasks
-        self._ids = {split: self._split(files[split], split) for split in SPLITS if split in files}
+        self._ids = {split: self._kept(files[split], split) for split in SPLITS if split in files}
+        if arguments.fold is not None:  # of one file, which is that of all splits
+            marks = {task_id: _marks(self._tasks[task_id]) for task_id in self._ids["train"]}
+            self._ids = by_fold(marks, arguments.fold)
 
-    def _split(self, tasks: dict[str, SQLTask], split: str) -> tuple[str, ...]:
-        arguments = self._arguments
-        kept = [task_id for task_id in tasks if arguments.keep_empty or task_id not in self.empty_gold]
-        ids = in_fold(kept, split, arguments.fold)
-        if not ids:
+    def _kept(self, tasks: dict[str, SQLTask], split: str) -> tuple[str, ...]:
+        kept = tuple(each for each in tasks if self._arguments.keep_empty or each not in self.empty_gold)
+        if not kept:
             raise ConfigError(
-                f"split {split!r} is left without a task: of {len(tasks)}, {len(self.empty_gold & tasks.keys())} have "
-                f"a right answer without rows; fold={arguments.fold}. Use fewer folds, or another file."
+                f"split {split!r} is left without a task: the right answers of all {len(tasks)} have no rows. "
+                "Use another file, or keep_empty=True."
             )
-        return ids
+        return kept
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -206,6 +207,11 @@ class TaskSet:
         return f"TaskSet({paths}, {len(self)} tasks)"
 
 
+def _marks(task: SQLTask) -> list[str]:
+    """What a task would give away to another fold: its database, and its query (databases have tables in common)."""
+    return [f"db {task.db.lower()}", f"gold {' '.join(task.gold.lower().split()).rstrip('; ')}"]
+
+
 @dataclasses.dataclass(frozen=True)
 class _Arguments:
     """What a task set was made from."""
@@ -232,8 +238,9 @@ def load_tasks(
         tasks: one path, or paths by split (``{"train": …, "test": …}``). With one path **every split is the whole
             file**; use ``fold`` or several files where that matters.
         databases: the MySQL dump.
-        fold: ``(i, n)``, with one path, for cross-validation over n >= 3 folds. Tasks fall into folds by a hash of
-            their ids; test is fold i, validation fold i + 1 (modulo n), train the others.
+        fold: ``(i, n)``, with one path, for cross-validation over n >= 3 folds: test is fold i, validation fold i + 1
+            (modulo n), train the others. All tasks on a database are in one fold, and so are databases that share a
+            right query; beyond that the folds are as even as can be.
         keep_empty: keeps tasks whose right answer has no rows, which any empty answer would solve.
 
     Raises:

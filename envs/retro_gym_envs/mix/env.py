@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -150,11 +150,9 @@ class MixEnv(TaskEnv):
         Raises:
             UnknownTaskError: one of the environments has no such split.
         """
-        sizes = tuple(len(env.task_ids(split)) for env in self.envs.values())
-        order = _interleaved(sizes, tuple(self._weights.values()))
-        names = list(self.envs)
-        inner = [env.task_ids(split) for env in self.envs.values()]
-        return [f"{names[which]}:{inner[which][index]}" for which, index in order]
+        inner = {name: env.task_ids(split) for name, env in self.envs.items()}
+        order = _interleaved(tuple(map(len, inner.values())), tuple(self._weights.values()))
+        return _MixedIds(inner, order)
 
     def task_group(self, task_id: str) -> str:
         """The environment's id."""
@@ -198,6 +196,42 @@ class MixEnv(TaskEnv):
 
     def _info(self, info: dict[str, Any], inner: str) -> dict[str, Any]:
         return {**info, "task_id": f"{self._name}:{inner}", "env": self._name}
+
+
+class _MixedIds(Sequence[str]):
+    """The ids of a split. They are put together when they are asked for: there are tens of thousands, and one is drawn.
+
+    Args:
+        inner: the ids of each environment, by its own.
+        order: which environment's task, and which of its tasks, stands at each place.
+    """
+
+    def __init__(self, inner: Mapping[str, Sequence[str]], order: Sequence[tuple[int, int]]) -> None:
+        self._names = tuple(inner)
+        self._inner = tuple(inner.values())
+        self._order = order
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self._id(*place) for place in self._order[index]]
+        return self._id(*self._order[index])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # as of a list, whose place it takes
+
+    def _id(self, which: int, index: int) -> str:
+        return f"{self._names[which]}:{self._inner[which][index]}"
 
 
 def _checked_weights(envs: object) -> dict[str, float]:

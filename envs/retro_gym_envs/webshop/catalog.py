@@ -59,8 +59,8 @@ class Product:
         return self
 
     def option_of(self, value: str) -> str:
-        """The name of the option that has a value; empty where none has."""
-        return next((name for name, values in self.options if value in values), "")
+        """The name of the option that has a value, of several the last, as a click has it; empty where none has."""
+        return next((name for name, values in reversed(self.options) if value in values), "")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -14,16 +13,17 @@ from retro_gym.errors import ActionError, ConfigError, EpisodeError, one_line
 from retro_gym.spaces import UnicodeText
 from retro_gym.task_env import ReflectionCheck, TaskEnv, checked_task_id
 from retro_gym.trajectory import Trajectory
+from retro_gym_envs.actions import bracketed
 from retro_gym_envs.task_files import drawn_task_id
 from retro_gym_envs.webshop.catalog import Catalog, Goal, ShopTasks
 from retro_gym_envs.webshop.files import ShopPaths, load_shop
-from retro_gym_envs.webshop.pages import BUY, NEXT, PREVIOUS, SUB_PAGES, TO_SEARCH, LocalShop, Shop
+from retro_gym_envs.webshop.pages import BUY, NEXT, PREVIOUS, SUB_PAGES, TO_SEARCH, LocalShop, Shop, plain
 from retro_gym_envs.webshop.prompt import WEBSHOP_PROMPT
 from retro_gym_envs.webshop.server import RemoteTasks
 
 __all__ = ["WebShopEnv"]
 
-_ACTION = re.compile(r"(\w+)\[(.+)\]")
+_ACTIONS = ("search", "click", "think")
 _INVALID = "Invalid action!"
 _MAX_OBSERVATION = 12_000  # characters; a page of ten public products has about 2,500
 _MAX_ACTION = 1_000  # characters; a longer action is played all the same
@@ -57,8 +57,10 @@ class WebShopEnv(TaskEnv):
 
     ## Action
     ``UnicodeText(1000)``: ``search[words]`` on the first page; ``click[…]`` with a button, a product's id or an
-    option's value, whatever its case. ``think[…]`` is answered by ``OK.`` Every action costs a turn. (WebShop's own
-    text environment takes a search on any page; its site and the published runs do not.)
+    option's value, whatever its case and spacing; a value that two options have is chosen for the later one, as in
+    WebShop. ``think[…]`` is answered by ``OK.`` The case of the names of actions, a full stop at the end, and white
+    space, quotes or a ``>`` around them do not matter. Every action costs a turn. (WebShop's own text environment takes
+    a search on any page; its site and the published runs do not.)
 
     ## Rewards
     At the purchase r_type · (attributes + options + price) / (their number), see ``reward.score``; 0 before it. It lies
@@ -168,15 +170,14 @@ class WebShopEnv(TaskEnv):
         return observation[:_MAX_OBSERVATION], reward, terminated, truncated, self._info()
 
     def _answer(self, action: str) -> str:
-        found = _ACTION.fullmatch(action.strip())
-        match found.groups() if found else ("", ""):
+        match bracketed(action, _ACTIONS):
             case "think", _:
                 return "OK."
             case "search", words if self._page.kind == "search" and words.strip():
                 self._keywords = " ".join(words[:_MAX_QUERY].lower().split())
                 self._to_results(1)
-            case "click", text if text.lower() in self._page.clickables:
-                return self._click(text.lower())
+            case "click", text if plain(text) in self._page.clickables:
+                return self._click(plain(text))
             case _:
                 return _INVALID
         return self._page.text
@@ -184,10 +185,10 @@ class WebShopEnv(TaskEnv):
     def _click(self, text: str) -> str:
         """Follows what the page offers; a button goes before an option of the same text."""
         page = self._page
-        button = next((name for name in page.buttons if name.lower() == text), None)
-        link = next((asin for asin in page.links if asin.lower() == text), None)
+        button = next((name for name in page.buttons if plain(name) == text), None)
+        link = next((asin for asin in page.links if plain(asin) == text), None)
         if button is None and link is None:
-            name, value = next(option for option in page.options if option[1].lower() == text)
+            name, value = page.choices[text]
             self._options[name] = value
             return f"You have clicked {value}."
         if link is not None:

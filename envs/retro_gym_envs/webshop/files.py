@@ -16,6 +16,7 @@ from retro_gym.errors import ConfigError, DataError, UnknownTaskError, did_you_m
 from retro_gym.seeding import derive_seed
 from retro_gym_envs.json_rows import read_rows
 from retro_gym_envs.names import SPLITS
+from retro_gym_envs.task_files import FileKey, file_key
 from retro_gym_envs.webshop import rows
 from retro_gym_envs.webshop.catalog import Catalog, Goal, Product
 from retro_gym_envs.webshop.json_entries import read_entries
@@ -47,12 +48,12 @@ class ShopFiles:
     A pickle holds the paths only: it is restored by reading the files again, which must be there and unchanged.
     """
 
-    def __init__(self, paths: Mapping[str, str], catalog: Catalog, goals: Sequence[Goal], stamp: str) -> None:
-        self._paths = dict(paths)
+    def __init__(self, files: Mapping[str, FileKey], catalog: Catalog, goals: Sequence[Goal]) -> None:
+        self._files = dict(files)
+        self._paths = {name: key[0] for name, key in files.items()}
         self._catalog = catalog
         self._goals = {goal.task_id: goal for goal in goals}
         self._ids = split_ids(len(goals))
-        self._stamp = stamp
 
     def __len__(self) -> int:
         return len(self._goals)
@@ -77,7 +78,7 @@ class ShopFiles:
             return self._goals[task_id]
         except KeyError:
             raise UnknownTaskError(
-                f"task {one_line(task_id)} is not in {self._paths['products']}. "
+                f"task {one_line(task_id)} is not in {self._paths.get('human_goals', self._paths['products'])}. "
                 f"Its ids run from 'fixed_0' to 'fixed_{len(self) - 1}'."
             ) from None
 
@@ -94,7 +95,7 @@ class ShopFiles:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self._paths, self._stamp)
+        return _restore, (self._files,)
 
     def __repr__(self) -> str:
         return f"ShopFiles({self._paths!r}, {len(self._catalog)} products, {len(self)} goals)"
@@ -142,7 +143,7 @@ def load_shop(tasks: ShopPaths) -> ShopFiles:
     for path in paths.values():
         if not isinstance(path, str | os.PathLike):
             raise ConfigError(f"tasks holds {one_line(path)}; each value is the path of a file.")
-    return _load(tuple((key, str(Path(path).absolute())) for key, path in paths.items()), _stamp(paths.values()))
+    return _load(tuple((name, file_key(path)) for name, path in paths.items()))
 
 
 def _in_folder(folder: Path) -> dict[str, str | os.PathLike[str]]:
@@ -161,21 +162,9 @@ def _in_folder(folder: Path) -> dict[str, str | os.PathLike[str]]:
     return found
 
 
-def _stamp(paths: Any) -> str:
-    """Times of change and sizes: what tells whether files were read before."""
-    stats = []
-    for path in paths:
-        try:
-            stat = Path(path).stat()
-            stats.append((stat.st_mtime_ns, stat.st_size))
-        except (OSError, ValueError):
-            stats.append((0, -1))  # reading it says what is wrong
-    return repr(stats)
-
-
 @lru_cache(maxsize=2)
-def _load(keys: tuple[tuple[str, str], ...], stamp: str) -> ShopFiles:
-    paths = dict(keys)
+def _load(keys: tuple[tuple[str, FileKey], ...]) -> ShopFiles:
+    paths = {name: key[0] for name, key in keys}
     notes = {key: rows.notes(value, where) for where, key, value in read_entries(paths["attributes"])}
     said = {}
     if "reviews" in paths:
@@ -189,13 +178,13 @@ def _load(keys: tuple[tuple[str, str], ...], stamp: str) -> ShopFiles:
         written = {key: rows.human_goals(value, where) for where, key, value in read_entries(paths["human_goals"])}
         goals = list(_human_goals(products, written))
     else:
-        goals = list(_synthetic_goals(products, notes))
+        goals = list(_synthetic_goals(products, notes, paths["products"]))
     if not goals:
         source = paths.get("human_goals", paths["attributes"])
         raise DataError(f"{source} has no goal for any product of {paths['products']}. Use files that belong together.")
     random.Random(_SHUFFLE_SEED).shuffle(goals)
     numbered = [dataclasses.replace(goal, task_id=f"fixed_{i}") for i, goal in enumerate(goals)]
-    return ShopFiles(paths, Catalog(products.values()), numbered, stamp)
+    return ShopFiles(dict(keys), Catalog(products.values()), numbered)
 
 
 def _human_goals(products: Mapping[str, Product], written: Mapping[str, tuple[rows.HumanGoal, ...]]) -> Iterator[Goal]:
@@ -204,7 +193,7 @@ def _human_goals(products: Mapping[str, Product], written: Mapping[str, tuple[ro
             yield _goal(product, goal.instruction.strip("."), goal.attributes, goal.options, f"{asin} {number}")
 
 
-def _synthetic_goals(products: Mapping[str, Product], notes: Mapping[str, rows.Notes]) -> Iterator[Goal]:
+def _synthetic_goals(products: Mapping[str, Product], notes: Mapping[str, rows.Notes], source: str) -> Iterator[Goal]:
     for asin, product in products.items():
         noted = notes.get(asin)
         if noted is None or noted.instruction is None or not noted.instruction_attributes:
@@ -213,8 +202,8 @@ def _synthetic_goals(products: Mapping[str, Product], notes: Mapping[str, rows.N
         values = dict(product.options)
         if math.prod(len(values[name]) for name in names) > _MAX_COMBINATIONS:
             raise DataError(
-                f"product {asin} has more than {_MAX_COMBINATIONS:,} combinations of options, each a goal. Shorten its "
-                "customization_options, or give human_goals."
+                f"{source}: product {asin} has more than {_MAX_COMBINATIONS:,} combinations of options, each a goal. "
+                "Shorten its customization_options, or give human_goals."
             )
         for combination in itertools.product(*(values[name] for name in names)):
             told = ", and ".join(f"{name}: {value}" for name, value in zip(names, combination, strict=True))
@@ -238,12 +227,13 @@ def _goal(product: Product, text: str, attributes: tuple[str, ...], options: tup
     )
 
 
-def _restore(paths: dict[str, str], stamp: str) -> ShopFiles:
+def _restore(files: dict[str, FileKey]) -> ShopFiles:
     """Unpickles a shop."""
     try:
-        shop = load_shop(paths)
+        shop = load_shop({name: key[0] for name, key in files.items()})
     except DataError as error:
         raise DataError(f"a pickled environment needs its data files: {error}") from error
-    if _stamp(paths.values()) != stamp:
-        raise DataError(f"{paths['products']} or a file beside it has changed since the environment was pickled.")
+    changed = [key[0] for key in files.values() if file_key(key[0]) != key]
+    if changed:
+        raise DataError(f"{changed[0]} has changed since the environment was pickled. Restore it.")
     return shop

@@ -5,15 +5,13 @@ Whatever the file holds, memory and time stay bounded: an entry may take 4 MB an
 
 from __future__ import annotations
 
-import codecs
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from retro_gym.errors import DataError, one_line
-from retro_gym_envs.json_rows import MAX_BYTES, MAX_DEPTH, PEEK, Metered, open_data
+from retro_gym_envs.json_rows import MAX_BYTES, MAX_DEPTH, Metered, first_character, not_json, open_data
 
 __all__ = ["read_entries"]
 
@@ -34,13 +32,7 @@ def read_entries(path: str | os.PathLike[str]) -> Iterator[tuple[str, str, Any]]
     """
     where, file = open_data(path, _FORM)
     with file:
-        head = file.read(PEEK)
-        mark = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
-        text = head[mark:].lstrip(b" \t\r\n")
-        if not text.startswith(b"{"):
-            received = f"begins with {one_line(text[:40])}" if text else "is blank" if head else "is empty"
-            raise DataError(f"{where} {received}. {_FORM}")
-        file.seek(mark)
+        first_character(file, where, b"{", _FORM)
         count = 0
         for key, value in _entries(file, where):
             count += 1
@@ -82,5 +74,4 @@ def _entries(file: IO[bytes], where: Path) -> Iterator[tuple[str, Any]]:
         last = f"entry number {metered.number}"
         if metered.at_end:
             raise DataError(f"{where} is cut short: it ends within {last}. Get a whole copy.") from error
-        reason = re.search(r"error: ([^.\\\n]*)", str(error))
-        raise DataError(f"{where}, {last}: not JSON ({reason[1] if reason else error}). {_FORM}") from error
+        raise DataError(f"{where}, {last}: {not_json(error, _FORM)}") from error

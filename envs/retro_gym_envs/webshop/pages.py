@@ -22,6 +22,7 @@ __all__ = [
     "PageKind",
     "Shop",
     "done_page",
+    "plain",
 ]
 
 SEPARATOR = " [SEP] "
@@ -55,8 +56,12 @@ class Page:
     @cached_property
     def clickables(self) -> tuple[str, ...]:
         """What may stand in ``click[…]``; in lower case, as WebShop lists it."""
-        named = (*self.buttons, *self.links, *(value for _, value in self.options))
-        return tuple(dict.fromkeys(name.lower() for name in named))
+        return tuple(dict.fromkeys((*map(plain, (*self.buttons, *self.links)), *self.choices)))
+
+    @cached_property
+    def choices(self) -> dict[str, tuple[str, str]]:
+        """Name and value of the option that a text stands for; where two options have it, of the later one."""
+        return {plain(value): (name, value) for name, value in self.options}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Page:
         return self
@@ -131,12 +136,14 @@ class LocalShop:
         product = self._product(asin)
         match name:
             case "Description":
-                told = [product.description or "No Description"]
+                told, nothing = [product.description], "No Description"
             case "Features":
-                told = [*product.bullets] or ["No Features"]
+                told, nothing = [*product.bullets], "No Features"
             case _:
-                told = [f'"{title}" {stars} {text}' for title, stars, text in product.reviews] or ["No reviews found"]
-        return Page("sub", (TO_SEARCH, PREVIOUS, *(" ".join(text.split()) for text in told)), (TO_SEARCH, PREVIOUS))
+                told = [f'"{title}" {stars} {text}' for title, stars, text in product.reviews]
+                nothing = "No reviews found"
+        nodes = [" ".join(text.split()) for text in told if text.strip()] or [nothing]
+        return Page("sub", (TO_SEARCH, PREVIOUS, *nodes), (TO_SEARCH, PREVIOUS))
 
     def buy(self, asin: str, options: Mapping[str, str]) -> Page:
         """The reward, to two decimals in the text."""
@@ -147,6 +154,11 @@ class LocalShop:
         product = self._catalog.get(asin)
         assert product is not None, "only what a page links to is opened"
         return product
+
+
+def plain(text: str) -> str:
+    """What is compared of a text that is clicked: all but case and spacing."""
+    return " ".join(text.lower().split())
 
 
 def done_page(reward: float) -> Page:

@@ -98,9 +98,9 @@ def notes(value: object, where: str) -> Notes:
     if instruction is not None and not isinstance(instruction, str):
         raise _wrong(where, "instruction", instruction, "text or null", _NOTES)
     return Notes(
-        _texts(value["attributes"], where, "attributes") if "attributes" in value else ("DUMMY_ATTR",),
+        _texts(value["attributes"], where, "attributes", _NOTES) if "attributes" in value else ("DUMMY_ATTR",),
         instruction,
-        _texts(value.get("instruction_attributes") or [], where, "instruction_attributes"),
+        _texts(value.get("instruction_attributes") or [], where, "instruction_attributes", _NOTES),
     )
 
 
@@ -121,8 +121,8 @@ def human_goals(value: object, where: str) -> tuple[HumanGoal, ...]:
         field = f"[{number}]"
         match each:
             case {"instruction": str(text), "instruction_attributes": wanted, **rest} if text.strip():
-                attributes = _texts(wanted, where, f"{field}.instruction_attributes")
-                options = _texts(rest.get("instruction_options") or [], where, f"{field}.instruction_options")
+                attributes = _texts(wanted, where, f"{field}.instruction_attributes", _HUMAN)
+                options = _texts(rest.get("instruction_options") or [], where, f"{field}.instruction_options", _HUMAN)
                 options = tuple(map(_plain, options))
             case _:
                 raise _wrong(where, field, each, "an object with 'instruction' and 'instruction_attributes'", _HUMAN)
@@ -167,16 +167,16 @@ def _text(value: object, where: str, field: str) -> str:
     return value
 
 
-def _texts(value: object, where: str, field: str) -> tuple[str, ...]:
+def _texts(value: object, where: str, field: str, remedy: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise _wrong(where, field, value, "a list of texts", _SCHEMA)
+        raise _wrong(where, field, value, "a list of texts", remedy)
     return tuple(value)
 
 
 def _bullets(value: object, where: str) -> tuple[str, ...]:
     if isinstance(value, str) or value is None:
         return (value,) if value else ()
-    return _texts(value, where, "small_description")
+    return _texts(value, where, "small_description", _SCHEMA)
 
 
 def _prices(value: object, where: str) -> tuple[float, ...]:
@@ -204,15 +204,15 @@ def _options(value: object, where: str) -> tuple[tuple[str, tuple[str, ...]], ..
         return ()
     if not isinstance(value, dict):
         raise _wrong(where, "customization_options", value, "an object of options by name, or null", _SCHEMA)
-    options = []
+    options = {}
     for name, contents in value.items():
         if contents is None:
             continue
         field = f"customization_options[{one_line(name)}]"
         if not isinstance(contents, list):
             raise _wrong(where, field, contents, 'a list of {"value": …}, or null', _SCHEMA)
-        options.append((name.lower(), _values(contents, where, field)))
-    return tuple(options)
+        options[name.lower()] = _values(contents, where, field)  # of names that differ by case WebShop keeps the last
+    return tuple(options.items())
 
 
 def _values(contents: Sequence[object], where: str, field: str) -> tuple[str, ...]:
