@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
+import operator
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from retro_gym.actors.base import Actor, ActorFunction, ActorSpec, CallableActor
+from retro_gym.actors.base import Actor, ActorSpec, CallableActor
 from retro_gym.actors.budget import Budget, BudgetedActor
 from retro_gym.actors.hf import HfActor
 from retro_gym.actors.replay import RecordingActor, ReplayActor
-from retro_gym.errors import ConfigError, did_you_mean, one_line
+from retro_gym.errors import ConfigError, RetroGymError, did_you_mean, one_line
 from retro_gym.task_env import TaskEnv
 
 __all__ = ["actor_name", "make_actor"]
@@ -32,15 +34,15 @@ def make_actor(
 
     Args:
         spec: ``"scripted"`` (the task environment's own), ``"openai:MODEL"`` (``OpenAIActor``), ``"hf:PATH"``
-            (``HfActor``), ``"replay:FILE"`` (``ReplayActor``), ``"python:MODULE:NAME"`` (an actor, or a function on
-            prompts, found by import: a name that stays JSON-able), an :class:`Actor`, or a function on prompts.
+            (``HfActor``), ``"replay:FILE"`` (``ReplayActor``), ``"python:MODULE:NAME"`` (any of the following, found by
+            import: a name that stays JSON-able), an :class:`Actor`, a class of actors, or a function on prompts.
         task_env: where ``"scripted"`` is asked for its actor.
         record: a tape that gets every reply, for ``"replay:FILE"``.
         budget: what the actor may cost: a :class:`~retro_gym.actors.Budget`, or its arguments.
-        options: of the class that the spec names, such as ``base_url`` or ``batch_size``.
+        options: of the class that the spec names or is, such as ``base_url`` or ``batch_size``.
 
     Raises:
-        ConfigError: a spec of another form, one that leads to nothing callable, or an option that is unknown.
+        ConfigError: a spec of another form, one that leads to nothing that can be asked, or an option that is unknown.
     """
     if isinstance(budget, Mapping):
         budget = Budget(**_known(Budget, budget, "budget"))
@@ -70,21 +72,73 @@ def _named(spec: ActorSpec, task_env: TaskEnv, options: Mapping[str, Any]) -> Ac
         if kind in _KINDS and rest:
             return _KINDS[kind](rest, **_known(_KINDS[kind], options, f"actor {spec!r}"))
         if kind == "python":
-            return _named(_imported(spec, rest), task_env, options)
-    if options:
-        raise ConfigError(f"actor {one_line(spec)} has no options; received {', '.join(sorted(options))}.")
-    if spec == "scripted":
-        return task_env.scripted_actor()
+            return _given(_imported(spec, rest), options, spec)
     if isinstance(spec, str):
+        _without_options(options, one_line(spec))
+        if spec == "scripted":
+            return task_env.scripted_actor()
         raise ConfigError(
             f"actor {spec!r} is not known. Give 'scripted', 'openai:MODEL', 'hf:PATH', 'replay:FILE', "
             "'python:MODULE:NAME', an object with reply(prompts), or a function on prompts."
         )
-    if isinstance(spec, Actor):
-        return spec
-    if callable(spec):
-        return CallableActor(spec)
-    raise ConfigError(f"actor {one_line(spec)} has neither reply(prompts) nor is it callable.")
+    return _given(spec, options, one_line(spec))
+
+
+def _given(found: object, options: Mapping[str, Any], what: str) -> Actor:
+    """The actor that an object is, or makes."""
+    if inspect.isclass(found):
+        found = _made(found, options, what)
+    else:
+        _without_options(options, what)
+    if isinstance(found, Actor):
+        for name in ("reply", "submit"):
+            if hasattr(found, name):
+                _check_method(getattr(found, name), f"{name} of actor {what}")
+        return found
+    if not callable(found):
+        raise ConfigError(f"actor {what} has neither reply(prompts) nor is it callable.")
+    _check_method(found, f"actor {what}")
+    return CallableActor(found)
+
+
+def _without_options(options: Mapping[str, Any], what: str) -> None:
+    if options:
+        raise ConfigError(f"actor {what} has no options; received {', '.join(sorted(options))}.")
+
+
+def _made(kind: type, options: Mapping[str, Any], what: str) -> object:
+    """An object of a class that was given in place of an actor."""
+    given = f"the options {', '.join(sorted(options))}" if options else "no options"
+    failed = f"actor {what} is the class {kind.__name__}, which cannot be made of {given}"
+    with contextlib.suppress(ValueError):  # a class that was written in C need not tell its arguments
+        try:
+            inspect.signature(kind).bind(**options)
+        except TypeError as error:
+            raise ConfigError(
+                f"{failed}: {error}. It takes {inspect.signature(kind)}; give them as actor_kwargs, or give an object."
+            ) from error
+    try:
+        return kind(**options)
+    except RetroGymError:
+        raise
+    except Exception as error:  # code of a user may fail in any way
+        raise ConfigError(f"{failed}: {type(error).__name__} ({one_line(str(error), 200)}).") from error
+
+
+def _check_method(method: object, what: str) -> None:
+    """Refuses what cannot be called with prompts, and what gives no replies but a coroutine that is to be awaited."""
+    if not callable(method):
+        raise ConfigError(f"{what} is {one_line(method)}, which cannot be called.")
+    for each in (method, getattr(method, "__call__", None)):  # the method, or that of an object  # noqa: B004
+        if inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each):
+            raise ConfigError(f"{what} is async; it must return its replies. Let it call asyncio.run, for one.")
+    with contextlib.suppress(ValueError):  # what was written in C need not tell its arguments
+        try:
+            inspect.signature(method).bind(())
+        except TypeError as error:
+            raise ConfigError(
+                f"{what} has the arguments {inspect.signature(method)}; it is called with one, the prompts: {error}."
+            ) from error
 
 
 def _known(kind: Callable[..., object], options: Mapping[str, Any], what: str) -> dict[str, Any]:
@@ -99,15 +153,18 @@ def _known(kind: Callable[..., object], options: Mapping[str, Any], what: str) -
     return dict(options)
 
 
-def _imported(spec: str, path: str) -> Actor | ActorFunction:
+def _imported(spec: str, path: str) -> object:
     module, _, name = path.partition(":")
     if not module or not name:
         raise ConfigError(f"actor {spec!r} does not have the form 'python:MODULE:NAME'.")
     try:
-        found = getattr(importlib.import_module(module), name)
+        found: object = operator.attrgetter(name)(importlib.import_module(module))
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"actor {spec!r} cannot be imported: {error}.") from error
+    except (Exception, SystemExit) as error:  # code of a user may fail in any way
+        raise ConfigError(
+            f"actor {spec!r} cannot be imported: {type(error).__name__} ({one_line(str(error), 200)})."
+        ) from error
     if isinstance(found, str):
         raise ConfigError(f"actor {spec!r} leads to the text {one_line(found)}, not to an actor.")
-    actor: Actor | ActorFunction = found
-    return actor
+    return found
