@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import inspect
 import operator
@@ -110,13 +109,8 @@ def _made(kind: type, options: Mapping[str, Any], what: str) -> object:
     """An object of a class that was given in place of an actor."""
     given = f"the options {', '.join(sorted(options))}" if options else "no options"
     failed = f"actor {what} is the class {kind.__name__}, which cannot be made of {given}"
-    with contextlib.suppress(ValueError):  # a class that was written in C need not tell its arguments
-        try:
-            inspect.signature(kind).bind(**options)
-        except TypeError as error:
-            raise ConfigError(
-                f"{failed}: {error}. It takes {inspect.signature(kind)}; give them as actor_kwargs, or give an object."
-            ) from error
+    if (reason := _mismatch(kind, **options)) is not None:
+        raise ConfigError(f"{failed}: {reason}. Give its arguments as actor_kwargs, or give an object.")
     try:
         return kind(**options)
     except RetroGymError:
@@ -132,13 +126,21 @@ def _check_method(method: object, what: str) -> None:
     for each in (method, getattr(method, "__call__", None)):  # the method, or that of an object  # noqa: B004
         if inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each):
             raise ConfigError(f"{what} is async; it must return its replies. Let it call asyncio.run, for one.")
-    with contextlib.suppress(ValueError):  # what was written in C need not tell its arguments
-        try:
-            inspect.signature(method).bind(())
-        except TypeError as error:
-            raise ConfigError(
-                f"{what} has the arguments {inspect.signature(method)}; it is called with one, the prompts: {error}."
-            ) from error
+    if (reason := _mismatch(method, ())) is not None:
+        raise ConfigError(f"{what} cannot be called with one argument, the prompts: {reason}.")
+
+
+def _mismatch(called: Callable[..., object], /, *args: object, **kwargs: object) -> str | None:
+    """What is wrong with arguments, before anything is called with them; None when they fit."""
+    try:
+        signature = inspect.signature(called)
+    except ValueError:  # what was written in C need not tell its arguments
+        return None
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        return f"{error}; the arguments are {signature}"
+    return None
 
 
 def _known(kind: Callable[..., object], options: Mapping[str, Any], what: str) -> dict[str, Any]:
