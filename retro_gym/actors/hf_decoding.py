@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Draws", "Ends", "Finite", "Loaded", "Row", "frozen", "opened_reasoning", "reasoning_tags"]
 
-_OPENING = re.compile(r"(<think(?:ing)?>|\[THINK\])\s*\Z")
+_LAST_TAG = re.compile(r"([<\[][^<>\[\]\s]+[>\]])\s*\Z")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,14 +78,19 @@ def opened_reasoning(prompt: str) -> str:
     >>> opened_reasoning("<|assistant|><think>\n"), opened_reasoning("<|assistant|><think></think>")
     ('<think>', '')
     """
-    found = _OPENING.search(prompt)
-    return found.group(1) if found else ""
+    found = _LAST_TAG.search(prompt)
+    return found.group(1) if found and _opens(found.group(1)) else ""
 
 
 def reasoning_tags(tokenizer: Any) -> dict[int, str]:
-    """The special tokens of a tokenizer that open or close the reasoning, such as ``[THINK]``."""
+    """The special tokens of a tokenizer that open or close the reasoning."""
     added: Mapping[int, Any] = getattr(tokenizer, "added_tokens_decoder", {})
-    return {token: str(tag) for token, tag in added.items() if tag.special and "think" in str(tag).lower()}
+    special = {token: str(tag) for token, tag in added.items() if tag.special}
+    return {token: tag for token, tag in special.items() if _opens(tag) or split_reasoning(f"a{tag}b") == ("b", "a")}
+
+
+def _opens(tag: str) -> bool:
+    return split_reasoning(f"{tag}a") == ("", "a")
 
 
 class Ends:
