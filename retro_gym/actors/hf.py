@@ -203,7 +203,7 @@ class HfActor:
         try:
             # Templates write the special tokens themselves, BOS too.
             ids = list(tokenizer(text, add_special_tokens=not chat, verbose=False)["input_ids"])
-        except (TypeError, ValueError) as error:  # half of a surrogate pair, which no UTF-8 can hold
+        except Exception as error:  # half of a surrogate pair, or a character that it has no token for
             raise ActorError(
                 f"the tokenizer of {self.name} cannot read the prompt: {one_line(str(error), 200)}. See which "
                 "characters the task environment's observations hold."

@@ -62,25 +62,24 @@ def _is_openai(spec: ActorSpec) -> bool:
 
 
 def _named(spec: ActorSpec, task_env: TaskEnv, options: Mapping[str, Any]) -> Actor:
-    if isinstance(spec, str):
-        kind, _, rest = spec.partition(":")
-        if kind == "openai" and rest:
-            from retro_gym.actors.openai import OpenAIActor  # asyncio alone would double the time of `import retro_gym`
+    if not isinstance(spec, str):
+        return _given(spec, options, one_line(spec))
+    kind, _, rest = spec.partition(":")
+    if kind == "openai" and rest:
+        from retro_gym.actors.openai import OpenAIActor  # asyncio alone would double the time of `import retro_gym`
 
-            return OpenAIActor(rest, **_known(OpenAIActor, options, f"actor {spec!r}"))
-        if kind in _KINDS and rest:
-            return _KINDS[kind](rest, **_known(_KINDS[kind], options, f"actor {spec!r}"))
-        if kind == "python":
-            return _given(_imported(spec, rest), options, spec)
-    if isinstance(spec, str):
-        _without_options(options, one_line(spec))
-        if spec == "scripted":
-            return task_env.scripted_actor()
-        raise ConfigError(
-            f"actor {spec!r} is not known. Give 'scripted', 'openai:MODEL', 'hf:PATH', 'replay:FILE', "
-            "'python:MODULE:NAME', an object with reply(prompts), or a function on prompts."
-        )
-    return _given(spec, options, one_line(spec))
+        return OpenAIActor(rest, **_known(OpenAIActor, options, f"actor {spec!r}"))
+    if kind in _KINDS and rest:
+        return _KINDS[kind](rest, **_known(_KINDS[kind], options, f"actor {spec!r}"))
+    if kind == "python":
+        return _given(_imported(spec, rest), options, repr(spec))
+    _without_options(options, repr(spec))
+    if spec == "scripted":
+        return task_env.scripted_actor()
+    raise ConfigError(
+        f"actor {spec!r} is not known. Give 'scripted', 'openai:MODEL', 'hf:PATH', 'replay:FILE', "
+        "'python:MODULE:NAME', an object with reply(prompts), or a function on prompts."
+    )
 
 
 def _given(found: object, options: Mapping[str, Any], what: str) -> Actor:
@@ -92,11 +91,11 @@ def _given(found: object, options: Mapping[str, Any], what: str) -> Actor:
     if isinstance(found, Actor):
         for name in ("reply", "submit"):
             if hasattr(found, name):
-                _check_method(getattr(found, name), f"{name} of actor {what}")
+                _check_called(getattr(found, name), f"{name} of actor {what}")
         return found
     if not callable(found):
         raise ConfigError(f"actor {what} has neither reply(prompts) nor is it callable.")
-    _check_method(found, f"actor {what}")
+    _check_called(found, f"actor {what}")
     return CallableActor(found)
 
 
@@ -119,14 +118,14 @@ def _made(kind: type, options: Mapping[str, Any], what: str) -> object:
         raise ConfigError(f"{failed}: {type(error).__name__} ({one_line(str(error), 200)}).") from error
 
 
-def _check_method(method: object, what: str) -> None:
+def _check_called(found: object, what: str) -> None:
     """Refuses what cannot be called with prompts, and what gives no replies but a coroutine that is to be awaited."""
-    if not callable(method):
-        raise ConfigError(f"{what} is {one_line(method)}, which cannot be called.")
-    for each in (method, getattr(method, "__call__", None)):  # the method, or that of an object  # noqa: B004
+    if not callable(found):
+        raise ConfigError(f"{what} is {one_line(found)}, which cannot be called.")
+    for each in (found, type(found).__call__):  # a function, or an object that is called like one
         if inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each):
             raise ConfigError(f"{what} is async; it must return its replies. Let it call asyncio.run, for one.")
-    if (reason := _mismatch(method, ())) is not None:
+    if (reason := _mismatch(found, ())) is not None:
         raise ConfigError(f"{what} cannot be called with one argument, the prompts: {reason}.")
 
 

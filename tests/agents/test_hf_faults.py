@@ -4,6 +4,7 @@ import functools
 
 import pytest
 import torch
+from tokenizers import models
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from retro_gym.actors import HfActor, Reply
@@ -267,6 +268,17 @@ def test_a_text_that_no_tokenizer_can_read_fails_alone(chat):
     actor = HfActor(random_model("llama"), make_tokenizer(chat=chat), max_new_tokens=4)
     well, error = actor.reply([PROMPTS[0], torn])
     assert well == actor.reply([PROMPTS[0]])[0]
+    assert type(error) is ActorError
+    assert "cannot read the prompt" in str(error)
+
+
+def test_a_character_that_a_tokenizer_has_no_token_for_fails_alone():
+    tokenizer = make_tokenizer()
+    words = {word: number for number, word in enumerate(WORDS)}
+    tokenizer.backend_tokenizer.model = models.WordLevel(words, unk_token="<none such>")
+    odd = Prompt("Answer.", (), (), "Task \u4e16", (), seed=0)
+    well, error = HfActor(random_model("llama"), tokenizer, max_new_tokens=4).reply([PROMPTS[0], odd])
+    assert isinstance(well, Reply)
     assert type(error) is ActorError
     assert "cannot read the prompt" in str(error)
 

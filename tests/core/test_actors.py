@@ -114,7 +114,7 @@ def test_every_object_of_a_class_is_its_own(module):
         ("Made", {"secret": "sk-1", "txt": 3}, "cannot be made of the options secret, txt: got an unexpected .*'txt'"),
         ("Needs", {"text": "wrong"}, r"cannot be made of the options text: KeyError .*this text"),
         ("Silent", {}, "has neither reply"),
-        ("Unready", {}, "reply of actor .*Unready is 3, which cannot be called"),
+        ("Unready", {}, "reply of actor .*Unready' is 3, which cannot be called"),
         ("Later", {}, "reply of actor .* is async"),
         ("SubmitsLater", {}, "submit of actor .* is async"),
         ("CalledLater", {}, "is async"),
