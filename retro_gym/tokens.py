@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from retro_gym.chat import render_chat
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ActionError, ConfigError, did_you_mean, one_line
 
@@ -82,14 +83,18 @@ def encode_prompt(tokenizer: Tokenizer, observation: str) -> list[int]:
 
     Returns:
         Token ids; none for an empty text of a tokenizer without BOS.
+
+    Raises:
+        ConfigError: the chat template refuses the observation, or leaves it out.
     """
     ids: list[int]
     if tokenizer.chat_template:
-        text = tokenizer.apply_chat_template(
+        text = render_chat(
+            tokenizer,
             [{"role": "user", "content": observation}],
-            add_generation_prompt=True,
-            tokenize=False,
-            **CHAT_TEMPLATE_OPTIONS,
+            model="the reflector",
+            remedy="Give its tokenizer another chat_template; without one an observation is plain text.",
+            options=CHAT_TEMPLATE_OPTIONS,
         )
         ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
     else:

@@ -1,6 +1,9 @@
-"""Who may import whom: the table of CONTRIBUTING.md, read from the sources."""
+"""Who may import whom: the table of CONTRIBUTING.md, read from the sources; and that what is imported is declared."""
 
 import ast
+import re
+import sys
+import tomllib
 from dataclasses import dataclass
 
 import pytest
@@ -70,6 +73,40 @@ def test_packages_keep_to_their_side_of_the_border(package, root):
         for found in offences(package, path.read_text(encoding="utf-8"))
     ]
     assert broken == []
+
+
+OTHERWISE_NAMED = {"fast_downward": "fast-downward-textworld"}  # imports whose distribution has another name
+
+
+def distributions(requirements):
+    """The names that requirements begin with, as indexes spell them."""
+    return {re.match(r"[\w.-]+", line)[0].lower().replace("_", "-") for line in requirements}
+
+
+def foreign_imports(path):
+    """The distributions that a source imports anywhere, other than Python's own and the project's."""
+    own = {*sys.stdlib_module_names, *FOLDERS, "tests", "benchmarks"}
+    names = {found.name.partition(".")[0] for found in imports_of(path.read_text(encoding="utf-8"))}
+    return {OTHERWISE_NAMED.get(name, name.replace("_", "-")) for name in names - own}
+
+
+@pytest.mark.parametrize("folder", [*FOLDERS.values(), "tests", "examples", "benchmarks", "docs"])
+def test_every_library_that_is_imported_is_declared(folder, root):
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    open_to = [lines for extra, lines in extras.items() if extra != "dev" or folder not in FOLDERS.values()]
+    declared = distributions(sum(open_to, project["dependencies"]))
+    files = sorted((root / folder).rglob("*.py"))
+    assert files
+    missing = {(name, path.name) for path in files for name in foreign_imports(path) - declared}
+    assert missing == set()
+
+
+def test_a_library_that_is_not_declared_is_noticed(tmp_path):
+    source = tmp_path / "module.py"
+    source.write_text("import os.path\ndef f():\n    import httpx2.thing\n    from stable_baselines3 import PPO\n")
+    assert foreign_imports(source) == {"httpx2", "stable-baselines3"}
+    assert distributions(["openai[aiohttp]>=3", "ruff>=1", "a_b"]) == {"openai", "ruff", "a-b"}
 
 
 @pytest.mark.parametrize("folder", ["envs", "agents"])

@@ -76,7 +76,7 @@ _HOMES = {
     }.items()
     for name in names
 }
-_EXTRA = ("torch", "transformers", "peft", "safetensors")  # what [train] brings and the modules above import
+_EXTRA = ("torch", "transformers", "peft")  # what [train] brings and the modules above import
 
 
 def __getattr__(name: str) -> Any:  # PEP 562: only called for names that are not here yet

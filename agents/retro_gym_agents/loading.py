@@ -72,7 +72,7 @@ def add_lora(model: Any, lora: LoraSettings, name: str, seed: int) -> Any:
         torch.manual_seed(derive_seed(seed, "lora"))
         try:
             return get_peft_model(model, config)
-        except ValueError as error:
+        except Exception as error:  # peft knows many kinds of layers, and refuses others in many ways
             raise ConfigError(f"LoRA cannot be added to {name!r}: {error}") from error
 
 
@@ -91,17 +91,16 @@ def load_adapter(model: Any, folder: Path, device: str | torch.device) -> Any:
     """The model with the adapter that stands in a folder, and the adapter's generation config."""
     try:
         from peft import PeftModel
-        from safetensors import SafetensorError
         from transformers import GenerationConfig
     except ImportError as error:
         raise MissingExtraError(error.name or "peft", "train") from error
     with _quiet():
         try:
             model = PeftModel.from_pretrained(model, str(folder), is_trainable=True, torch_device=str(device))
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            if (folder / "generation_config.json").is_file():
+                model.get_base_model().generation_config = GenerationConfig.from_pretrained(str(folder))
+        except Exception as error:  # files of others, such as the settings of a newer peft, may fail in any way
             raise ConfigError(f"{folder} holds no adapter that fits its base model: {error}") from error
-    if (folder / "generation_config.json").is_file():
-        model.get_base_model().generation_config = GenerationConfig.from_pretrained(str(folder))
     return model
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from concurrent.futures import Future
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from retro_gym.errors import ActorError, ConfigError, one_line
 from retro_gym.prompts import Prompt
@@ -63,7 +64,18 @@ class CallableActor:
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
         """Calls the function once with all prompts."""
-        return [Reply(text) if isinstance(text, str) else text for text in self.function(prompts)]
+        return [Reply(text) if isinstance(text, str) else text for text in _listed(self.function(prompts))]
+
+
+def _listed(replies: object) -> list[Any]:
+    """What an actor gave for its prompts, one by one; a single text would fall into its letters."""
+    if isinstance(replies, Iterable) and not isinstance(replies, str | bytes | Mapping | Set):
+        return list(replies)
+    if inspect.iscoroutine(replies):
+        replies.close()  # or Python would warn that nobody awaits it
+    raise ConfigError(
+        f"the actor gave {one_line(replies)} for all prompts together; a list with one reply for each is the rule."
+    )
 
 
 def reply_all(actor: Actor, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
@@ -76,7 +88,7 @@ def reply_all(actor: Actor, prompts: Sequence[Prompt]) -> list[Reply | ActorErro
         ConfigError: another number of replies than of prompts, or something that is not a reply.
     """
     try:
-        replies = list(actor.reply(prompts))
+        replies = _listed(actor.reply(prompts))
     except ActorError as error:
         return [error] * len(prompts)
     if len(replies) != len(prompts):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import operator
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from retro_gym.actors.base import Actor, ActorFunction, ActorSpec, CallableActor
+from retro_gym.actors.base import Actor, ActorSpec, CallableActor
 from retro_gym.actors.budget import Budget, BudgetedActor
 from retro_gym.actors.hf import HfActor
 from retro_gym.actors.replay import RecordingActor, ReplayActor
-from retro_gym.errors import ConfigError, did_you_mean, one_line
+from retro_gym.errors import ConfigError, RetroGymError, did_you_mean, one_line
 from retro_gym.task_env import TaskEnv
 
 __all__ = ["actor_name", "make_actor"]
@@ -32,15 +33,15 @@ def make_actor(
 
     Args:
         spec: ``"scripted"`` (the task environment's own), ``"openai:MODEL"`` (``OpenAIActor``), ``"hf:PATH"``
-            (``HfActor``), ``"replay:FILE"`` (``ReplayActor``), ``"python:MODULE:NAME"`` (an actor, or a function on
-            prompts, found by import: a name that stays JSON-able), an :class:`Actor`, or a function on prompts.
+            (``HfActor``), ``"replay:FILE"`` (``ReplayActor``), ``"python:MODULE:NAME"`` (any of the following, found by
+            import: a name that stays JSON-able), an :class:`Actor`, a class of actors, or a function on prompts.
         task_env: where ``"scripted"`` is asked for its actor.
         record: a tape that gets every reply, for ``"replay:FILE"``.
         budget: what the actor may cost: a :class:`~retro_gym.actors.Budget`, or its arguments.
-        options: of the class that the spec names, such as ``base_url`` or ``batch_size``.
+        options: of the class that the spec names or is, such as ``base_url`` or ``batch_size``.
 
     Raises:
-        ConfigError: a spec of another form, one that leads to nothing callable, or an option that is unknown.
+        ConfigError: a spec of another form, one that leads to nothing that can be asked, or an option that is unknown.
     """
     if isinstance(budget, Mapping):
         budget = Budget(**_known(Budget, budget, "budget"))
@@ -61,30 +62,84 @@ def _is_openai(spec: ActorSpec) -> bool:
 
 
 def _named(spec: ActorSpec, task_env: TaskEnv, options: Mapping[str, Any]) -> Actor:
-    if isinstance(spec, str):
-        kind, _, rest = spec.partition(":")
-        if kind == "openai" and rest:
-            from retro_gym.actors.openai import OpenAIActor  # asyncio alone would double the time of `import retro_gym`
+    if not isinstance(spec, str):
+        return _given(spec, options, one_line(spec))
+    kind, _, rest = spec.partition(":")
+    if kind == "openai" and rest:
+        from retro_gym.actors.openai import OpenAIActor  # asyncio alone would double the time of `import retro_gym`
 
-            return OpenAIActor(rest, **_known(OpenAIActor, options, f"actor {spec!r}"))
-        if kind in _KINDS and rest:
-            return _KINDS[kind](rest, **_known(_KINDS[kind], options, f"actor {spec!r}"))
-        if kind == "python":
-            return _named(_imported(spec, rest), task_env, options)
-    if options:
-        raise ConfigError(f"actor {one_line(spec)} has no options; received {', '.join(sorted(options))}.")
+        return OpenAIActor(rest, **_known(OpenAIActor, options, f"actor {spec!r}"))
+    if kind in _KINDS and rest:
+        return _KINDS[kind](rest, **_known(_KINDS[kind], options, f"actor {spec!r}"))
+    if kind == "python":
+        return _given(_imported(spec, rest), options, repr(spec))
+    _without_options(options, repr(spec))
     if spec == "scripted":
         return task_env.scripted_actor()
-    if isinstance(spec, str):
-        raise ConfigError(
-            f"actor {spec!r} is not known. Give 'scripted', 'openai:MODEL', 'hf:PATH', 'replay:FILE', "
-            "'python:MODULE:NAME', an object with reply(prompts), or a function on prompts."
-        )
-    if isinstance(spec, Actor):
-        return spec
-    if callable(spec):
-        return CallableActor(spec)
-    raise ConfigError(f"actor {one_line(spec)} has neither reply(prompts) nor is it callable.")
+    raise ConfigError(
+        f"actor {spec!r} is not known. Give 'scripted', 'openai:MODEL', 'hf:PATH', 'replay:FILE', "
+        "'python:MODULE:NAME', an object with reply(prompts), or a function on prompts."
+    )
+
+
+def _given(found: object, options: Mapping[str, Any], what: str) -> Actor:
+    """The actor that an object is, or makes."""
+    if inspect.isclass(found):
+        found = _made(found, options, what)
+    else:
+        _without_options(options, what)
+    if isinstance(found, Actor):
+        for name in ("reply", "submit"):
+            if hasattr(found, name):
+                _check_called(getattr(found, name), f"{name} of actor {what}")
+        return found
+    if not callable(found):
+        raise ConfigError(f"actor {what} has neither reply(prompts) nor is it callable.")
+    _check_called(found, f"actor {what}")
+    return CallableActor(found)
+
+
+def _without_options(options: Mapping[str, Any], what: str) -> None:
+    if options:
+        raise ConfigError(f"actor {what} has no options; received {', '.join(sorted(options))}.")
+
+
+def _made(kind: type, options: Mapping[str, Any], what: str) -> object:
+    """An object of a class that was given in place of an actor."""
+    given = f"the options {', '.join(sorted(options))}" if options else "no options"
+    failed = f"actor {what} is the class {kind.__name__}, which cannot be made of {given}"
+    if (reason := _mismatch(kind, **options)) is not None:
+        raise ConfigError(f"{failed}: {reason}. Give its arguments as actor_kwargs, or give an object.")
+    try:
+        return kind(**options)
+    except RetroGymError:
+        raise
+    except Exception as error:  # code of a user may fail in any way
+        raise ConfigError(f"{failed}: {type(error).__name__} ({one_line(str(error), 200)}).") from error
+
+
+def _check_called(found: object, what: str) -> None:
+    """Refuses what cannot be called with prompts, and what gives no replies but a coroutine that is to be awaited."""
+    if not callable(found):
+        raise ConfigError(f"{what} is {one_line(found)}, which cannot be called.")
+    for each in (found, type(found).__call__):  # a function, or an object that is called like one
+        if inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each):
+            raise ConfigError(f"{what} is async; it must return its replies. Let it call asyncio.run, for one.")
+    if (reason := _mismatch(found, ())) is not None:
+        raise ConfigError(f"{what} cannot be called with one argument, the prompts: {reason}.")
+
+
+def _mismatch(called: Callable[..., object], /, *args: object, **kwargs: object) -> str | None:
+    """What is wrong with arguments, before anything is called with them; None when they fit."""
+    try:
+        signature = inspect.signature(called)
+    except ValueError:  # what was written in C need not tell its arguments
+        return None
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        return f"{error}; the arguments are {signature}"
+    return None
 
 
 def _known(kind: Callable[..., object], options: Mapping[str, Any], what: str) -> dict[str, Any]:
@@ -99,15 +154,18 @@ def _known(kind: Callable[..., object], options: Mapping[str, Any], what: str) -
     return dict(options)
 
 
-def _imported(spec: str, path: str) -> Actor | ActorFunction:
+def _imported(spec: str, path: str) -> object:
     module, _, name = path.partition(":")
     if not module or not name:
         raise ConfigError(f"actor {spec!r} does not have the form 'python:MODULE:NAME'.")
     try:
-        found = getattr(importlib.import_module(module), name)
+        found: object = operator.attrgetter(name)(importlib.import_module(module))
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"actor {spec!r} cannot be imported: {error}.") from error
+    except (Exception, SystemExit) as error:  # code of a user may fail in any way
+        raise ConfigError(
+            f"actor {spec!r} cannot be imported: {type(error).__name__} ({one_line(str(error), 200)})."
+        ) from error
     if isinstance(found, str):
         raise ConfigError(f"actor {spec!r} leads to the text {one_line(found)}, not to an actor.")
-    actor: Actor | ActorFunction = found
-    return actor
+    return found

@@ -1,4 +1,5 @@
 import copy
+import json
 import pickle
 import sys
 
@@ -7,6 +8,7 @@ import torch
 
 from retro_gym.actors import HfActor, RecordingActor, ReplayActor
 from retro_gym.errors import ConfigError, MissingExtraError
+from retro_gym_agents.loading import load_adapter
 from retro_gym_agents.reflector import Reflector
 from tests.agents.hf_models import CHAT, PROMPTS, chained, make_tokenizer, random_model
 
@@ -64,6 +66,35 @@ def test_a_missing_library_names_its_extra(folder, monkeypatch, library):
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(MissingExtraError, match=rf"{library} is not installed.*\[train\]"):
         HfActor(folder).reply(PROMPTS)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"max_position_embeddings": "many"}, "max_position_embeddings"),
+        ({"vocab_size": 8}, r"embed_tokens|size"),
+        ({"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}, "bitsandbytes"),
+        ({"rope_parameters": {"rope_type": "unheard of"}}, ""),
+    ],
+)
+def test_a_folder_that_transformers_cannot_read_is_a_clear_error(folder, setting, said):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **setting}))
+    with pytest.raises(ConfigError, match=rf"actor '.*' cannot be loaded: .*{said}.* Give a folder"):
+        HfActor(folder).reply(PROMPTS)
+
+
+def test_an_adapter_with_settings_of_another_peft_is_a_clear_error(tmp_path):
+    reflector = Reflector(random_model("llama"), make_tokenizer(chat=CHAT), name="random", max_new_tokens=8)
+    reflector.save(tmp_path)
+    settings = json.loads((tmp_path / "adapter_config.json").read_text())
+    (tmp_path / "adapter_config.json").write_text(json.dumps({**settings, "r": {"q_proj": 8}}))
+    with pytest.raises(ConfigError, match="holds no adapter that fits its base model"):
+        load_adapter(random_model("llama"), tmp_path, "cpu")
+    (tmp_path / "adapter_config.json").write_text(json.dumps(settings))
+    (tmp_path / "generation_config.json").write_text("torn")
+    with pytest.raises(ConfigError, match="holds no adapter that fits its base model"):
+        load_adapter(random_model("llama"), tmp_path, "cpu")
 
 
 def test_a_model_from_a_folder_answers_as_the_object_does(folder):

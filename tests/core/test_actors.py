@@ -11,12 +11,52 @@ from retro_gym.trajectory import Turn
 PROMPTS = [Prompt("Answer.", (), (), f"Question {i}", (), seed=i) for i in range(4)]
 
 MODULE = """
+import functools
 from retro_gym.testing import EchoActor
 actor = EchoActor("hello")
 def function(prompts):
     return ["hello" for _ in prompts]
 spec = "scripted"
 number = 3
+async def later(prompts):
+    return ["hello" for _ in prompts]
+async def one_by_one(prompts):
+    for _ in prompts:
+        yield "hello"
+def nothing():
+    return []
+def two(prompts, more):
+    return []
+class Made:
+    def __init__(self, text="hello", *, secret=None):
+        self.text = text
+    def reply(self, prompts):
+        return EchoActor(self.text).reply(prompts)
+    def of_all(self, prompts):
+        return [self.text for _ in prompts]
+class Needs(Made):
+    def __init__(self, text):
+        if text == "wrong":
+            raise KeyError("this text")
+        super().__init__(text)
+class Called:
+    def __call__(self, prompts):
+        return ["hello" for _ in prompts]
+class CalledLater:
+    async def __call__(self, prompts):
+        return ["hello" for _ in prompts]
+class Later:
+    async def reply(self, prompts):
+        return ["hello" for _ in prompts]
+class SubmitsLater(Made):
+    async def submit(self, prompt):
+        return None
+class Unready:
+    reply = 3
+class Silent:
+    pass
+made, called, called_later = Made(), Called(), CalledLater()
+partly = functools.partial(two, more=1)
 """
 
 
@@ -48,10 +88,64 @@ def test_a_function_may_give_replies_and_errors():
     assert CallableActor(lambda prompts: [error, reply]).reply(PROMPTS[:2]) == [error, reply]
 
 
-@pytest.mark.parametrize("name", ["actor", "function"])
+@pytest.mark.parametrize("name", ["actor", "function", "made", "made.of_all", "called", "Made", "Called"])
 def test_an_actor_is_found_by_import(module, name):
     actor = make_actor(f"python:{module}:{name}", IdentityEnv())
     assert [reply.text for reply in actor.reply(PROMPTS)] == ["hello"] * 4
+
+
+@pytest.mark.parametrize(("name", "options"), [("Made", {"text": "you"}), ("Needs", {"text": "you"})])
+def test_a_class_is_made_of_the_options(module, name, options):
+    actor = make_actor(f"python:{module}:{name}", IdentityEnv(), **options)
+    assert [reply.text for reply in actor.reply(PROMPTS)] == ["you"] * 4
+    kind = type(actor)
+    assert make_actor(kind, IdentityEnv(), **options).text == "you"
+
+
+def test_every_object_of_a_class_is_its_own(module):
+    first, second = (make_actor(f"python:{module}:Made", IdentityEnv()) for _ in range(2))
+    assert first is not second
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("Needs", {}, r"is the class Needs, which cannot be made of no options: missing .*'text'.* as actor_kwargs"),
+        ("Made", {"secret": "sk-1", "txt": 3}, "cannot be made of the options secret, txt: got an unexpected .*'txt'"),
+        ("Needs", {"text": "wrong"}, r"cannot be made of the options text: KeyError .*this text"),
+        ("Silent", {}, "has neither reply"),
+        ("Unready", {}, "reply of actor .*Unready' is 3, which cannot be called"),
+        ("Later", {}, "reply of actor .* is async"),
+        ("SubmitsLater", {}, "submit of actor .* is async"),
+        ("CalledLater", {}, "is async"),
+        ("called_later", {}, "is async"),
+        ("later", {}, "is async; it must return its replies"),
+        ("one_by_one", {}, "is async"),
+        ("nothing", {}, r"cannot be called with one argument, the prompts: .*the arguments are \(\)"),
+        ("two", {}, "cannot be called with one argument, the prompts: missing .*'more'"),
+        ("Made.reply", {}, r"the arguments are \(self, prompts\)"),
+        ("made", {"text": "you"}, "has no options; received text"),
+        ("function", {"text": "you"}, "has no options; received text"),
+        ("functools", {}, "has neither reply"),
+        ("made.no_such", {}, "cannot be imported: 'Made' object has no attribute 'no_such'"),
+    ],
+)
+def test_what_leads_to_no_actor_is_refused_at_the_door(module, name, options, said):
+    with pytest.raises(ConfigError, match=said) as caught:
+        make_actor(f"python:{module}:{name}", IdentityEnv(), **options)
+    assert "sk-1" not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", ["1 / 0", "raise SystemExit(2)", "raise KeyError('x')", "def (", "assert False"])
+def test_a_module_that_fails_while_it_is_imported_is_a_clear_error(tmp_path, monkeypatch, body):
+    (tmp_path / "broken_actors_of_a_user.py").write_text(body)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=r"actor 'python:broken_actors_of_a_user:actor' cannot be imported: [A-Z]"):
+        make_actor("python:broken_actors_of_a_user:actor", IdentityEnv())
+
+
+def test_a_function_of_python_itself_may_keep_its_arguments_to_itself():
+    assert make_actor(max, IdentityEnv()).function is max
 
 
 @pytest.mark.parametrize(
@@ -73,6 +167,24 @@ def test_an_actor_is_found_by_import(module, name):
 def test_any_other_spec_is_refused(spec, said):
     with pytest.raises(ConfigError, match=said):
         make_actor(spec, IdentityEnv())
+
+
+async def awaited():
+    return ["hello"] * 4
+
+
+def test_replies_may_come_from_a_generator():
+    replies = reply_all(CallableActor(lambda prompts: (str(prompt.seed) for prompt in prompts)), PROMPTS)
+    assert [reply.text for reply in replies] == ["0", "1", "2", "3"]
+
+
+def test_an_actor_that_gives_one_text_for_all_is_refused():
+    class Talker:
+        def reply(self, prompts):
+            return "four"
+
+    with pytest.raises(ConfigError, match="gave 'four' for all prompts together"):
+        reply_all(Talker(), PROMPTS)
 
 
 def test_reply_all_keeps_the_order():
@@ -104,6 +216,13 @@ def test_any_other_exception_is_a_bug_and_passes_through():
         (lambda prompts: ["x"] * 5, "5 replies to 4 prompts"),
         (lambda prompts: [None] * 4, "replied None"),
         (lambda prompts: [b"x"] * 4, "replied b'x'"),
+        (lambda prompts: "four", "gave 'four' for all prompts together"),
+        (lambda prompts: b"four", "gave b'four' for all prompts"),
+        (lambda prompts: {"a": 1, "b": 2, "c": 3, "d": 4}, "for all prompts together"),
+        (lambda prompts: {"a", "b", "c", "d"}, "for all prompts together"),
+        (lambda prompts: Reply("x"), r"gave Reply\(.*for all prompts"),
+        (lambda prompts: None, "gave None for all prompts"),
+        (lambda prompts: awaited(), "gave <coroutine object"),
     ],
 )
 def test_the_protocol_is_held_to(function, said):
