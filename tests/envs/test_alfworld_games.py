@@ -292,7 +292,7 @@ def test_games_go_to_another_process_while_one_hangs(data, stub, monkeypatch):
     monkeypatch.setattr(engine, "worker_command", lambda: [sys.executable, str(data.parent.parent / "stub.py")])
     monkeypatch.setattr("retro_gym_envs.alfworld.env.worker_command", list)
     monkeypatch.setattr(engine, "_engines", {})
-    monkeypatch.setattr(engine, "_STALLED", 0.5)
+    monkeypatch.setattr(engine, "_STALLED", {"open": 2.0, "act": 0.5, "close": 0.5})
     hanging, *others = [ALFWorldEnv(games=data, command_time_limit=4.0) for _ in range(4)]
     for env in (hanging, *others):
         env.reset(seed=0)

@@ -1,8 +1,8 @@
 """Real games, played in a process of their own: a game that hangs or crashes does not take the run along.
 
-Environments share such a process and take turns in it, since a command takes milliseconds. One that takes seconds has
-stalled: whoever waits for its turn then goes to another process, so that a game that hangs holds up no other one. When
-a game's process is left or lost, the game starts again in another one and is brought to where it was by its commands.
+Environments share such a process and take turns in it, since a command takes a tenth of a second. One that takes
+seconds has stalled: whoever waits for a turn then goes to another process, so that a game that hangs holds up no other
+one. A game whose process was left or lost starts again in another one and is brought to where it was by its commands.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import atexit
 import importlib.util
 import itertools
 import json
+import math
 import os
 import queue
 import subprocess
@@ -24,8 +25,8 @@ from retro_gym.errors import MissingExtraError, TaskEnvError, one_line
 
 __all__ = ["Engine", "EngineGame", "engine", "worker_command"]
 
-_STALLED = 5.0  # seconds, of which starting a process takes the most
-_MAX_ENGINES = 8  # processes at once; when all have stalled, turns are waited for
+_STALLED = {"open": 20.0, "act": 5.0, "close": 5.0}  # seconds; starting a game takes some on a busy machine
+_MAX_ENGINES = 4  # processes at once; when all have stalled, turns are waited for
 _BEGINNINGS = 5  # how often a game starts again for one command, when it is lost each time
 
 
@@ -51,13 +52,13 @@ class Engine:
         self._answers: queue.Queue[str | None] = queue.Queue()
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
-        self._asked_at: float | None = None
+        self._patience = math.inf
+        """When the present command has taken too long, by ``time.monotonic()``."""
 
     @property
     def stalled(self) -> bool:
         """Whether the present command has taken so long that nobody should wait for it."""
-        asked_at = self._asked_at
-        return asked_at is not None and time.monotonic() - asked_at > _STALLED
+        return time.monotonic() > self._patience
 
     def open(self, path: str, time_limit: float) -> tuple[tuple[int, int], dict[str, Any]] | None:
         """Starts a game; None when the process has stalled on another one meanwhile.
@@ -113,14 +114,14 @@ class Engine:
         self, request: dict[str, Any], time_limit: float, doing: str, *, patient: bool = False
     ) -> dict[str, Any] | None:
         """The answer to a request; None when the process has stalled on another one, for all but the patient."""
-        while not self._lock.acquire(timeout=_STALLED / 50):
+        while not self._lock.acquire(timeout=0.1):
             if self.stalled and not patient:
                 return None
-        self._asked_at = time.monotonic()
+        self._patience = time.monotonic() + _STALLED[request["do"]]
         try:
             line = self._line(request, time_limit, doing)
         finally:
-            self._asked_at = None
+            self._patience = math.inf
             self._lock.release()
         try:
             answer: dict[str, Any] = json.loads(line)
