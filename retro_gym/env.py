@@ -185,7 +185,8 @@ class RetroEnv(gym.Env[str, str]):
 
         Args:
             seed: of the draws that this environment makes from here on.
-            options: ``{"task_id": …}`` starts that task, whether trial 0 fails or not.
+            options: ``{"task_id": …}`` starts that task, whether trial 0 fails or not; ``{"trajectory": …}``, a
+                :class:`~retro_gym.trajectory.Trajectory`, stands in for trial 0, which is not played.
 
         Returns:
             The failed trajectory as text, and ``info`` with ``task_id``, ``trial``, ``success``, ``return``,
@@ -277,8 +278,10 @@ class RetroEnv(gym.Env[str, str]):
         self._reflections: tuple[str, ...] = ()
         self._controls: tuple[float, ...] | None = None
         self._running = False
-        task_id = (options or {}).get("task_id")
-        if task_id is None:
+        task_id, stored = ((options or {}).get(name) for name in ("task_id", "trajectory"))
+        if stored is not None:
+            trajectory, skipped = _first_trial_of(stored), 0
+        elif task_id is None:
             trajectory, skipped = yield from self._draw_failure()
         else:
             trajectory, skipped = (yield from self._first_trial(checked_task_id(task_id))), 0
@@ -462,3 +465,12 @@ class RetroEnv(gym.Env[str, str]):
         if self.records is not None and outcome.reward is not None:
             row = reflection_row(outcome, observation, before, episode=self._episode_seed, source=source)
             self.records.append("reflection", row)
+
+
+def _first_trial_of(stored: object) -> Trajectory:
+    """A trajectory that may stand in for trial 0."""
+    if not isinstance(stored, Trajectory) or stored.trial != 0 or stored.end.void:
+        raise ConfigError(
+            f"options['trajectory'] is {one_line(stored)}; the Trajectory of a trial 0 that has a result is the rule."
+        )
+    return stored

@@ -204,7 +204,7 @@ def test_records_hold_every_trial_once(tmp_path):
 def test_progress_is_told_to_its_end():
     told = []
     evaluate(ENV, make_policy("none"), num_tasks=3, trials=1, progress=lambda *args: told.append(args))
-    assert told[0] == ("trial 0", 1, 3)
+    assert told[0] == ("trial 0", 0, 3)
     assert ("trial 0", 3, 3) in told
     assert told[-1] == ("none, trial 1", 3, 3)
 

@@ -42,7 +42,7 @@ def test_one_policy_is_a_flat_object():
     assert row["env_id"] == ENV
     assert (row["reflector"], row["split"], row["seed"], row["num_tasks"], row["trials"]) == ("red", "test", 5, 64, 1)
     assert row["success_at_trial"] == row["mean_return_at_trial"] == [0.0, 0.25]
-    assert row["ci95"][0] == [0.0, 0.0]
+    assert row["ci95"][0] == [0.0, 0.056624]  # 0 of 64 says so much and no more
     low, high = row["ci95"][1]
     assert 0.1 < low < 0.25 < high < 0.4
     assert (row["actor_calls"], row["actor_errors"]) == (128, 0)
@@ -55,6 +55,7 @@ def test_one_policy_is_a_flat_object():
         "group": "",
         "success": (False, True),
         "returns": (0.0, 1.0),
+        "ends": ("failed", "solved"),
         "reflections": ("red",),
         "actor_error": None,
     }
