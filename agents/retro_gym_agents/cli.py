@@ -198,7 +198,7 @@ def main(args: Sequence[str] | None = None) -> int:
             print_settings()
         raise
     try:
-        check_repeats(words)
+        check_repeats(words, command)
         return command.run()
     except (RetroGymError, OSError) as error:
         _print_error(_told(str(error), error))
@@ -241,9 +241,7 @@ def _reflectors(given: Sequence[Sequence[str]]) -> tuple[str, ...]:
     parts = [[word] if Path(word).exists() else [part.strip() for part in word.split(",")] for word in words]
     names = tuple(name for several in parts for name in several)
     if not all(names):
-        raise ConfigError(
-            f"--reflector {' '.join(words)!r} names nothing in one place. Give names, such as: none oracle."
-        )
+        raise ConfigError(f"--reflector {' '.join(words)!r}: a name is empty. Give names, such as: none oracle.")
     return names
 
 

@@ -46,7 +46,6 @@ Flag: TypeAlias = Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
 Words: TypeAlias = Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction]
 """Several words, after one flag or each after its own: see :func:`words_of`."""
 
-_SEVERAL = ("--reflector", "--base-url", "--set")
 _BROKEN_PIPE = 141  # as a shell says of a program that SIGPIPE has ended
 
 
@@ -107,16 +106,22 @@ def words_of(option: str, given: Sequence[Sequence[str]]) -> tuple[str, ...]:
     return tuple(word for words in given for word in words)
 
 
-def check_repeats(words: Sequence[str]) -> None:
+def check_repeats(words: Sequence[str], command: Any) -> None:
     """Refuses an option that takes one value and is given several times: only the last would count.
+
+    Args:
+        words: the command line.
+        command: what it was read as, a dataclass; its fields of type :data:`Words` may be repeated.
 
     Raises:
         ConfigError: there is one.
     """
-    names = [word.partition("=")[0].replace("_", "-") for word in words if word.startswith("--") and word != "--"]
-    for name, count in Counter(names).items():
-        if count > 1 and name not in _SEVERAL:
-            raise ConfigError(f"{name} is given {count} times and takes one value. Leave the others out.")
+    several = {field.name for field in dataclasses.fields(command) if "Words" in str(field.type)}
+    given = Counter(word[2:].partition("=")[0].replace("-", "_") for word in words if word.startswith("--"))
+    for name, count in given.items():
+        if count > 1 and name not in several:
+            option = f"--{name.replace('_', '-')}"
+            raise ConfigError(f"{option} is given {count} times and takes one value. Leave the others out.")
 
 
 def _json_object(option: str, text: str | None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import itertools
 import json
+import os
 import re
 import subprocess
 import sys
@@ -122,6 +123,70 @@ def test_evaluation_refuses_a_score_when_the_actor_is_down(capsys, tmp_path, act
     assert "no connection (simulated)" in line
     assert json.loads(file.read_text())["success_at_trial"] is None
     assert not (tmp_path / "a.png").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--reflector", "none", "oracle"],
+        ["--reflector", "none", "--reflector", "oracle"],
+        ["--reflector=none", "--reflector=oracle"],
+        ["--reflector", "none,oracle"],
+        ["--reflector", "none, oracle"],
+    ],
+)
+def test_reflectors_are_named_in_any_way(capsys, tmp_path, words):
+    file = tmp_path / "a.json"
+    assert run(capsys, "evaluate", ENV, *words, "--num-tasks", 2, "--trials", 1, "--json", file)[0] == 0
+    assert [one["reflector"] for one in json.loads(file.read_text())["policies"]] == ["none", "oracle"]
+
+
+def test_a_folder_may_have_a_comma_in_its_name(capsys, tmp_path):
+    folder = tmp_path / "none,oracle"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    file = tmp_path / "a.json"
+    words = ["--num-tasks", 2, "--trials", 0, "--json", file]
+    assert run(capsys, "evaluate", ENV, "--reflector", folder, *words)[0] == 0
+    assert json.loads(file.read_text())["reflector"] == str(folder)
+
+
+def test_an_evaluation_that_ran_out_of_its_budget_goes_on(capsys, tmp_path):
+    words = ["evaluate", ENV, "--reflector", "none", "noisy", "--num-tasks", 10, "--trials", 2]
+    assert run(capsys, *words, "--json", tmp_path / "whole.json")[0] == 0
+    calls = sum(one["actor_calls"] for one in json.loads((tmp_path / "whole.json").read_text())["policies"]) - 10
+    file, records = tmp_path / "a.json", tmp_path / "records.jsonl"
+    words += ["--json", file, "--records", records]
+    line = refused(capsys, *words, "--max-actor-calls", 25)
+    assert "the budget of calls is spent" in line
+    assert f"25 finished trials are kept in {file}.trials.jsonl; --resume" in line
+    assert not file.exists()
+    assert "--resume" in refused(capsys, *words[:-2])
+    assert "the budget of calls is spent" in refused(capsys, *words, "--resume", "--max-actor-calls", calls - 26)
+    assert run(capsys, *words, "--resume", "--max-actor-calls", 1)[0] == 0
+    assert file.read_bytes() == (tmp_path / "whole.json").read_bytes()
+    assert sum(row["end"] != "budget" for row in read_records(records, "trial")) == calls
+    assert "Name the result with --json" in refused(capsys, "evaluate", ENV, "--reflector", "none", "--resume")
+
+
+def test_a_refused_evaluation_tries_the_lost_tasks_again(capsys, tmp_path, actors, monkeypatch):
+    file = tmp_path / "a.json"
+    words = ["evaluate", ENV, "--reflector", "none", "--trials", 1, "--json", file]
+    words += ["--actor", "python:actors_of_test_cli:half_dead_actor"]
+    line = refused(capsys, *words, code=1)
+    assert "16 of 64 tasks" in line
+    assert line.endswith("--resume tries the lost tasks again.")
+    asked = []
+
+    def alive_actor(prompts):
+        asked.extend(prompts)
+        return [Reply("Say[]", 7, 3) for _ in prompts]
+
+    monkeypatch.setattr(sys.modules["actors_of_test_cli"], "half_dead_actor", alive_actor)
+    assert run(capsys, *words, "--resume")[0] == 0
+    assert len(asked) == 2 * 16
+    row = json.loads(file.read_text())
+    assert (row["num_tasks"], row["actor_calls"], row["actor_errors"]) == (64, 128, 0)
 
 
 # -- collect and envs --------------------------------------------------------------------------------------------------
@@ -245,6 +310,50 @@ def test_missing_torch_names_the_extra(capsys, monkeypatch, tmp_path):
     assert "retro-gym[train]" in refused(capsys, "evaluate", ENV, "--reflector", "tiny")
 
 
+def test_the_help_tells_the_settings_of_the_algorithms(capsys):
+    from retro_gym_agents.cli_fields import config_fields
+    from retro_gym_agents.ppo import PPOConfig
+    from retro_gym_agents.reinforce import ReinforceConfig
+
+    for config in (PPOConfig, ReinforceConfig):  # read from the source, and as they are
+        told = config_fields(config.__module__, config.__name__)
+        for field in dataclasses.fields(config):
+            inner = dataclasses.fields(field.default) if dataclasses.is_dataclass(field.default) else ()
+            assert all(told[f"{field.name}.{each.name}"].default == repr(each.default) for each in inner)
+            if not inner:
+                assert told[field.name].kind == field.type
+                assert told[field.name].doc
+                if field.default is not dataclasses.MISSING:
+                    assert ast.literal_eval(told[field.name].default) == field.default
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "--help"])
+    assert stop.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for part in (
+        *["updates: int 300 How many updates to make. --updates", "reinforce: 0.0006", "ppo: 0.0004", "--lr"],
+        *["decay_updates: int 0 Over the last", "--set decay_updates=…", "ppo: 0.2", "lora.rank: int 8"],
+        "reinforce: 'leave_one_out'",
+    ):
+        assert part in text
+
+
+def test_learning_rate_has_two_names():
+    from retro_gym_agents.reinforce import ReinforceConfig
+
+    for name in ("--lr", "--learning-rate", "--learning_rate"):
+        assert train_options(name, 0.25).fields(ReinforceConfig)["learning_rate"] == 0.25
+
+
+def test_settings_may_be_repeated(capsys, tmp_path):
+    from retro_gym_agents.reinforce import ReinforceConfig
+
+    fields = train_options("--set", "dtype=auto", "--set", "micro_prompts=2", "log-every=3").fields(ReinforceConfig)
+    assert (fields["dtype"], fields["micro_prompts"], fields["log_every"]) == ("auto", 2, 3)
+    assert train_options("--base-url", "http://a", "--base-url", "http://b").arguments()["actor_kwargs"] == {
+        "base_url": ["http://a", "http://b"]
+    }
+
+
 # -- errors ------------------------------------------------------------------------------------------------------------
 
 
@@ -252,7 +361,24 @@ def test_missing_torch_names_the_extra(capsys, monkeypatch, tmp_path):
     ("words", "message"),
     [
         (["evaluate", "RetroIdentiy-v0", "--reflector", "none"], "Did you mean 'RetroIdentity-v0'"),
-        (["evaluate", "Identity-v0", "--reflector", "none"], "Did you mean 'RetroIdentity-v0'"),
+        (["evaluate", "HotpotQA-v0", "--reflector", "none"], "a task environment, not a RetroEnv. Did you mean 'Retro"),
+        (["collect", "Mix-v0", "--output", "OUT"], "a task environment, not a RetroEnv. Did you mean 'RetroMix-v0'?"),
+        (["train", "ALFWorld-v0", "--output", "OUT"], "a task environment, not a RetroEnv. Did you mean 'Retro"),
+        (["evaluate", "CartPole-v1", "--reflector", "none"], "takes no argument 'split', as a RetroEnv does"),
+        (["evaluate", ENV, "--reflector", "none,"], "a name is empty"),
+        (["evaluate", ENV, "--reflector", "none,orcale"], "Did you mean 'oracle'"),
+        (["evaluate", ENV, "--reflector", "none", "--seed", "1", "--seed=2"], "--seed is given 2 times"),
+        (["evaluate", ENV, "--num-tasks", "1", "--num_tasks", "2"], "--num-tasks is given 2 times"),
+        (["evaluate", ENV, "--env-kwargs", "{}", "--env-kwargs", "{}"], "--env-kwargs is given 2 times"),
+        (["evaluate", ENV, "--base-url", "--reflector", "none"], "--base-url names nothing"),
+        (["evaluate", ENV, "--actor-kwargs", '{"budget": 5}'], "budget is 5, not an object"),
+        (["train", ENV, "--output", "OUT", "--set"], "--set names nothing"),
+        (
+            ["train", ENV, "--output", "OUT", "--reflector", "tiny", "--reflector", "x"],
+            "--reflector is given 2 times and takes one value",
+        ),
+        (["collect", ENV, "--output", "OUT", "--reflector", "none", "oracle"], "names none, oracle; the records"),
+        (["collect", ENV, "--output", "OUT", "--reflector", "none,oracle"], "names none, oracle; the records"),
         (["collect", "RetroIdentiy-v0", "--output", "OUT", "--reflector", "none"], "Did you mean"),
         (["evaluate", ENV, "--reflector", "nnoe"], "Did you mean 'none'"),
         (["evaluate", ENV, "--reflector", "./absent"], "no such folder"),
@@ -278,6 +404,35 @@ def test_ctrl_c_is_one_line_and_code_130(capsys, monkeypatch):
 
     monkeypatch.setattr(cli, "evaluate_all", interrupted)
     assert "Ctrl-C" in refused(capsys, "evaluate", ENV, "--reflector", "none", code=130)
+
+
+def test_ctrl_c_says_how_to_go_on(capsys, tmp_path, actors, monkeypatch):
+    def stopping_actor(prompts):
+        if any(prompt.reflections for prompt in prompts):
+            raise KeyboardInterrupt
+        return [Reply("Say[]", 7, 3) for _ in prompts]
+
+    monkeypatch.setattr(sys.modules["actors_of_test_cli"], "dead_actor", stopping_actor)
+    words = ["--reflector", "oracle", "--json", tmp_path / "a.json", "--actor", f"{actors}dead_actor"]
+    line = refused(capsys, "evaluate", ENV, *words, code=130)
+    assert f"stopped by Ctrl-C. 64 finished trials are kept in {tmp_path}/a.json.trials.jsonl; --resume" in line
+
+
+def test_a_reader_that_goes_away_ends_it_quietly():
+    command = [sys.executable, "-m", "retro_gym_agents.cli", "evaluate", ENV, "--reflector", "none", "--num-tasks", "2"]
+    read, write = os.pipe()
+    os.close(read)
+    got = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert got.returncode == 141
+    assert "error" not in got.stderr.lower()
+
+
+def test_the_version_is_listed(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert re.search(r"--version +Say which release this is", capsys.readouterr().out)
+    assert run(capsys, "--version")[1].startswith("retro-gym 0.")
 
 
 def test_wrong_usage_is_told_by_code_2(capsys):
