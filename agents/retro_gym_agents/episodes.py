@@ -204,15 +204,17 @@ def play_next_trial(
     trial = len(waiting[0].success)
     what = f"{policy.name}, trial {trial}"
     progress(what, 0, len(waiting))
-    texts = {} if journal is None else dict(journal.reflections(policy.name, trial))
-    unheard = [episode for episode in waiting if episode.task_id not in texts]
+    stored = {} if journal is None else journal.reflections(policy.name, trial)
+    unheard = [episode for episode in waiting if episode.task_id not in stored]
     before = tokens_of(policy)
     written = _reflect(policy, unheard, seed)
     if journal is not None and unheard:
         after = tokens_of(policy)
-        journal.add_reflections(policy.name, trial, written, (after[0] - before[0], after[1] - before[1]))
-    texts |= written
-    plans = [episode.step(texts[episode.task_id], journal, policy.name) for episode in waiting]
+        by_task = {episode.task_id: text for episode, text in zip(unheard, written, strict=True)}
+        journal.add_reflections(policy.name, trial, by_task, (after[0] - before[0], after[1] - before[1]))
+    rest = iter(written)
+    texts = [stored[one.task_id] if one.task_id in stored else next(rest) for one in waiting]
+    plans = [episode.step(text, journal, policy.name) for episode, text in zip(waiting, texts, strict=True)]
     _play(waiting, plans, what, progress)
 
 
@@ -247,15 +249,15 @@ def start_episodes(
     return episodes
 
 
-def _reflect(policy: Policy, waiting: Sequence[Episode], seed: int) -> dict[str, str]:
-    """What the policy writes on each failure, by task."""
+def _reflect(policy: Policy, waiting: Sequence[Episode], seed: int) -> list[str]:
+    """What the policy writes on each failure."""
     if not waiting:
-        return {}
+        return []
     seeds = [derive_seed(seed, episode.seed) for episode in waiting]
     reflections = policy.reflect([one.observation for one in waiting], [one.env for one in waiting], seeds)
     if len(reflections) != len(waiting):
         raise ConfigError(f"policy {policy.name!r} wrote {len(reflections)} reflections on {len(waiting)} failures.")
-    return {episode.task_id: text for episode, text in zip(waiting, reflections, strict=True)}
+    return reflections
 
 
 def _play(episodes: Sequence[Episode], plans: Sequence[Plan[None]], what: str, progress: Progress) -> None:

@@ -108,7 +108,7 @@ class RunLog:
         folder: of the run; gets ``metrics.jsonl`` and ``tb/``.
         updates: how many there will be.
         metrics: the rows so far, of a run that is resumed; what the files hold beyond them is dropped.
-        every: updates between two lines where standard error is no terminal.
+        every: updates between two lines where standard error is no terminal, fewer where they take long.
 
     Raises:
         MissingExtraError: TensorBoard is not installed.
@@ -137,6 +137,7 @@ class RunLog:
         self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
         self._task = self._bar.add_task("", total=updates, completed=done)
         self._shown: dict[str, float] = {}
+        self._said = time.monotonic()
         self._bar.start()
 
     def add(self, row: Mapping[str, float]) -> None:
@@ -151,7 +152,9 @@ class RunLog:
             self._shown.pop("actor_errors", None)
         text = ", ".join(form.format(self._shown[name]) for name, form in _SHOWN.items() if name in self._shown)
         self._bar.update(self._task, completed=update, description=text)
-        if self._bar.disable and (update % self._every == 0 or update == self._updates):
+        is_due = update % self._every == 0 or time.monotonic() - self._said >= _INTERVAL
+        if self._bar.disable and (is_due or update == self._updates):
+            self._said = time.monotonic()
             say(f"update {update}/{self._updates}: {text}")
 
     def close(self) -> None:

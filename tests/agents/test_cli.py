@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import types
@@ -253,6 +254,10 @@ def test_train_then_evaluate_the_run(capsys, tmp_path, small_model, algo):
     assert code == 0
     row = json.loads(file.read_text())
     assert row["reflector"] == str(folder)
+    assert re.fullmatch(r"best of update [123]: the one that did best on the validation tasks", row["reflector_source"])
+    shutil.rmtree(folder / "best")
+    code, out, _ = run(capsys, "evaluate", ENV, "--reflector", folder, "--num-tasks", 1, "--trials", 0)
+    assert "adapter of update 3: the last one, since no validation has chosen a best" in " ".join(out.split())
     assert all(len(task["reflections"]) == 1 for task in row["tasks"])
     read, written = row["reflector_tokens"]
     assert read > 4 * 10

@@ -11,7 +11,7 @@ from retro_gym.env import RetroEnv
 from retro_gym.errors import ActorError, BudgetError, ConfigError, UnknownTaskError
 from retro_gym.records import read_records
 from retro_gym.testing import FlakyActor, IdentityActor, IdentityEnv
-from retro_gym_agents.episodes import make_retro_env
+from retro_gym_agents.episodes import make_retro_env, play_next_trial, start_episodes
 from retro_gym_agents.evaluation import EvaluationConfig, compare, evaluate, evaluate_all
 from retro_gym_agents.policies import make_policy
 
@@ -208,6 +208,19 @@ def test_progress_is_told_to_its_end():
     assert told[0] == ("trial 0", 0, 3)
     assert ("trial 0", 3, 3) in told
     assert told[-1] == ("none, trial 1", 3, 3)
+
+
+def test_episodes_of_one_task_have_each_their_own_reflection():
+    env = make_retro_env(ENV, split="test")
+    policy = Coin("coin", 0.5)
+    episodes = start_episodes(env, ["test-0-red"] * 20, range(20))
+    play_next_trial(episodes, policy, seed=0)
+    assert {one.reflections[0] for one in episodes} == {"red", "?"}
+    for episode in episodes:
+        alone = start_episodes(env, ["test-0-red"], [episode.seed])
+        play_next_trial(alone, policy, seed=0)
+        assert alone[0].reflections == episode.reflections
+    env.close()
 
 
 class _Broken(Coin):

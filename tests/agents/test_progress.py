@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from retro_gym_agents.progress import shown_progress
+from retro_gym_agents import progress as module
+from retro_gym_agents.progress import RunLog, shown_progress
 
 
 def lines(capsys):
@@ -70,3 +71,13 @@ def test_a_terminal_has_a_bar_in_place_of_lines(capsys, monkeypatch):
         time.sleep(0.02)
         progress("trial 0", 3, 3)
     assert "1 of 3" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(1e9, [4, 5]), (0.0, [1, 2, 3, 4, 5])])
+def test_long_updates_have_a_line_each(capsys, monkeypatch, tmp_path, seconds, told):
+    monkeypatch.setattr(module, "_INTERVAL", seconds)
+    log = RunLog(tmp_path, 5, [], every=4)
+    for update in range(1, 6):
+        log.add({"update": update, "reward": 0.5})
+    log.close()
+    assert lines(capsys) == [f"update {update}/5: reward 0.500" for update in told]
