@@ -20,7 +20,7 @@ from rich import box
 from rich.table import Table
 
 import retro_gym  # noqa: F401 - registers the ids
-from retro_gym.errors import ConfigError, MissingExtraError, RetroGymError, UnknownTaskError
+from retro_gym.errors import ActorError, ConfigError, MissingExtraError, RetroGymError, UnknownTaskError
 from retro_gym.task_env import as_task_env
 from retro_gym_agents.cli_options import (
     EnvOptions,
@@ -94,16 +94,19 @@ class Evaluate(EnvOptions):
         if picture is not None and importlib.util.find_spec("matplotlib") is None:
             raise MissingExtraError("matplotlib", "report")
         if self.records is not None:
-            fresh = not self.resume
-            kwargs["records"] = (
-                _new_records(self.records, "Give another path.") if fresh else check_output(self.records)
-            )
+            records = check_output(self.records)
+            kwargs["records"] = records if self.resume else _new_records(records, "Give another path.")
         config = EvaluationConfig(
             self.env_id, self.split, self.num_tasks, self.trials, self.seed, kwargs, self.max_error_rate
         )
         journal = None if result is None else result.with_name(f"{result.name}.trials.jsonl")
-        with shown_progress() as progress:
-            evaluations = evaluate_all(config, policies, progress=progress, journal=journal, resume=self.resume)
+        try:
+            with shown_progress() as progress:
+                evaluations = evaluate_all(config, policies, progress=progress, journal=journal, resume=self.resume)
+        except (ActorError, KeyboardInterrupt) as error:
+            if journal is None:
+                error.add_note("Nothing is kept of this evaluation; with --json FILE each trial is, as it ends.")
+            raise
         refusals = [one.refusal for one in evaluations if one.refusal is not None]
         if result is not None:
             write_json(evaluations, result)

@@ -57,6 +57,7 @@ class Journal:
         self._trials: dict[tuple[str | None, str, int], StoredTrial] = {}
         self._texts: dict[tuple[str, int], dict[str, str]] = {}
         self._tokens: dict[str, list[int]] = {}
+        self._found: dict[str, Any] = {}
         self._has_header = self._has_ended = False
         if self.path.exists():
             self._read(resume)
@@ -117,16 +118,14 @@ class Journal:
                     f"{self.path}, line {number}: {one_line(row)} is no line of an evaluation's journal of schema "
                     f"{_SCHEMA} ({error}). Delete the file, or give another path."
                 ) from error
-        if not self._has_header:
-            return
-        if not resume and not self._has_ended:
+        if self._trials and not resume and not self._has_ended:
             raise ConfigError(
                 f"{self.path} holds {len(self._trials)} finished trials of an evaluation that did not end. Go on with "
                 "--resume (resume=True), or delete the file to start anew."
             )
-        if resume:
+        if resume and self._has_header:
             self._check(self._found)
-        else:
+        elif not resume:
             self._trials, self._texts, self._tokens, self._has_header, self._has_ended = {}, {}, {}, False, False
 
     def _take(self, number: int, row: Any) -> None:
@@ -137,7 +136,7 @@ class Journal:
         if kind == "header":
             if row["schema"] != _SCHEMA:
                 raise ValueError(f"schema {row['schema']}")
-            self._found: dict[str, Any] = dict(row["settings"])
+            self._found = dict(row["settings"])
             self._has_header = True
         elif kind == "trial":
             trajectory = Trajectory.from_json(row["trajectory"])

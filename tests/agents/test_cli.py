@@ -408,7 +408,8 @@ def test_ctrl_c_is_one_line_and_code_130(capsys, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "evaluate_all", interrupted)
-    assert "Ctrl-C" in refused(capsys, "evaluate", ENV, "--reflector", "none", code=130)
+    line = refused(capsys, "evaluate", ENV, "--reflector", "none", code=130)
+    assert "stopped by Ctrl-C. Nothing is kept of this evaluation; with --json FILE each trial is" in line
 
 
 def test_ctrl_c_says_how_to_go_on(capsys, tmp_path, actors, monkeypatch):
