@@ -53,7 +53,7 @@ format: $(STAMP) ## let ruff fix and format the code
 demo: $(STAMP) ## train a reflector and compare it with others (about four minutes on two cores)
 	@$(BIN)/retro-gym train $(DEMO_ENV) $(DEMO_TRAIN) --output $(DEMO_OUTPUT) --resume
 	@$(BIN)/retro-gym evaluate $(DEMO_ENV) --reflector $(DEMO_REFLECTORS) $(DEMO_EVALUATE) \
-		--json $(DEMO_OUTPUT)/evaluation.json --png $(DEMO_OUTPUT)/evaluation.png
+		--json $(DEMO_OUTPUT)/evaluation.json --png $(DEMO_OUTPUT)/evaluation.png --resume
 
 wheel: $(STAMP) ## build the sdist and the wheel in dist/
 	@$(BIN)/python -m build --outdir dist .

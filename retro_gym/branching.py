@@ -75,7 +75,7 @@ def outcomes_of(
     controls: Mapping[int, float],
     *,
     pairs: int,
-    retroact_c: float,
+    c: float,
 ) -> list[Outcome]:
     """What each reflection has earned.
 
@@ -86,7 +86,7 @@ def outcomes_of(
         played: the trials of :func:`planned_trials`.
         controls: see :func:`control_returns`.
         pairs: as there.
-        retroact_c: c of ``"retroact"``.
+        c: of ``"retroact"``.
 
     Returns:
         One outcome for each reflection, with the first of its trials that the actor did not fail in.
@@ -101,6 +101,6 @@ def outcomes_of(
             for replica, trial in enumerate(trials)
             if replica in controls and not trial.end.void
         ]
-        paid = None if after.end.void else pay(reward, before.return_, after.return_, pairs=whole, c=retroact_c)
+        paid = None if after.end.void else pay(reward, before.return_, after.return_, pairs=whole, c=c)
         outcomes.append(Outcome(reflection, paid, after))
     return outcomes

@@ -20,7 +20,7 @@ from retro_gym.errors import (
     did_you_mean,
     one_line,
 )
-from retro_gym.first_trials import draw_failure, drawable_tasks
+from retro_gym.first_trials import checked_first_trial, draw_failure, drawable_tasks
 from retro_gym.memory import Memory
 from retro_gym.prompts import (
     ACTOR_FIELDS,
@@ -152,8 +152,8 @@ class RetroEnv(gym.Env[str, str]):
         for name, number in (("retroact_c", retroact_c), ("trial_time_limit", trial_time_limit or 1.0)):
             if not number > 0:
                 raise ConfigError(f"{name} is {number}; it must be above 0.")
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ConfigError(f"render_mode {render_mode!r} is not one of {self.metadata['render_modes']}, nor None.")
+        if render_mode not in (None, "ansi"):
+            raise ConfigError(f"render_mode {render_mode!r} is not one of ['ansi'], nor None.")
         self.task_env: TaskEnv = as_task_env(task_env, success_threshold=success_threshold, **task_kwargs)
         self.actor: Actor = make_actor(actor, self.task_env, **(actor_kwargs or {}))
         self.split = split
@@ -188,7 +188,8 @@ class RetroEnv(gym.Env[str, str]):
 
         Args:
             seed: of the draws that this environment makes from here on.
-            options: ``{"task_id": …}`` starts that task, whether trial 0 fails or not.
+            options: ``{"task_id": …}`` starts that task, whether trial 0 fails or not; the :class:`Trajectory` of
+                ``{"trajectory": …}`` stands in for trial 0.
 
         Returns:
             The failed trajectory as text, and ``info`` with ``task_id``, ``trial``, ``success``, ``return``,
@@ -268,7 +269,6 @@ class RetroEnv(gym.Env[str, str]):
             self.records.close()
 
     # -- the same as plans, which run side by side with those of other environments ----------------------------------
-
     def plan_reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> Plan[tuple[str, dict[str, Any]]]:
@@ -279,17 +279,17 @@ class RetroEnv(gym.Env[str, str]):
         self._reflections = ()
         self._controls = {}
         self._running = False
-        task_id = (options or {}).get("task_id")
-        if task_id is None:
-            task_ids = drawable_tasks(self.task_env, self.split, self.bank)
-            draw = draw_failure(task_ids, self._first_trial, self.np_random, split=self.split)
-            trajectory, skipped = yield from draw
+        task_id, stored = ((options or {}).get(name) for name in ("task_id", "trajectory"))
+        if stored is not None:
+            trajectory, skipped = checked_first_trial(stored), 0
+        elif task_id is None:
+            tasks = drawable_tasks(self.task_env, self.split, self.bank)
+            trajectory, skipped = yield from draw_failure(tasks, self._first_trial, self.np_random, split=self.split)
         else:
             trajectory, skipped = (yield from self._first_trial(checked_task_id(task_id))), 0
             if trajectory.end.void:
                 raise ActorError(f"the actor failed on task {task_id!r}: {trajectory.error}")
-        self._trajectory = trajectory
-        self._running = True
+        self._trajectory, self._running = trajectory, True
         return self._observation(), {**self._info(), "skipped": skipped}
 
     def plan_step(self, action: str) -> Plan[tuple[str, float, bool, bool, dict[str, Any]]]:

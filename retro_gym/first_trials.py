@@ -6,15 +6,28 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from retro_gym.errors import ActorError, NoFailureError
+from retro_gym.errors import ActorError, ConfigError, NoFailureError, one_line
 from retro_gym.records import FailureBank
 from retro_gym.scheduling import Plan
 from retro_gym.task_env import TaskEnv
 from retro_gym.trajectory import EndReason, Trajectory
 
-__all__ = ["draw_failure", "drawable_tasks"]
+__all__ = ["checked_first_trial", "draw_failure", "drawable_tasks"]
 
 _MAX_ACTOR_ERRORS = 10  # in a row: then the actor is down, not unlucky
+
+
+def checked_first_trial(stored: object) -> Trajectory:
+    """A trajectory that may stand in for trial 0.
+
+    Raises:
+        ConfigError: it is of another trial, it is void, or it is no trajectory.
+    """
+    if not isinstance(stored, Trajectory) or stored.trial != 0 or stored.end.void:
+        raise ConfigError(
+            f"options['trajectory'] is {one_line(stored)}; the Trajectory of a trial 0 that has a result is the rule."
+        )
+    return stored
 
 
 def drawable_tasks(task_env: TaskEnv, split: str, bank: FailureBank | None) -> Sequence[str]:

@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     from retro_gym_agents.report import print_tables, to_json, write_json
     from retro_gym_agents.sb3 import LoraCausalPolicy
     from retro_gym_agents.sb3_vec import TokenVecEnv
-    from retro_gym_agents.statistics import Estimate, bootstrap_mean, gain_share, paired_difference
+    from retro_gym_agents.statistics import (
+        Estimate,
+        PairedDifference,
+        bootstrap_mean,
+        gain_share,
+        paired_difference,
+        sign_test,
+        success_rate,
+    )
     from retro_gym_agents.views import token_options
 
 __all__ = [
@@ -38,6 +46,7 @@ __all__ = [
     "LoraCausalPolicy",
     "LoraSettings",
     "PPOConfig",
+    "PairedDifference",
     "Policy",
     "Reflector",
     "ReflectorPolicy",
@@ -53,6 +62,8 @@ __all__ = [
     "make_policy",
     "paired_difference",
     "print_tables",
+    "sign_test",
+    "success_rate",
     "to_json",
     "token_options",
     "write_json",
@@ -71,7 +82,15 @@ _HOMES = {
         "report": ("print_tables", "to_json", "write_json"),
         "sb3": ("LoraCausalPolicy",),
         "sb3_vec": ("TokenVecEnv",),
-        "statistics": ("Estimate", "bootstrap_mean", "gain_share", "paired_difference"),
+        "statistics": (
+            "Estimate",
+            "PairedDifference",
+            "bootstrap_mean",
+            "gain_share",
+            "paired_difference",
+            "sign_test",
+            "success_rate",
+        ),
         "views": ("token_options",),
     }.items()
     for name in names

@@ -1,7 +1,7 @@
 """The command ``retro-gym``: train, evaluate, collect, envs.
 
-Exit codes: 0 done · 1 the evaluation refuses to give a success rate · 2 an error, as one line on stderr · 130 stopped
-by Ctrl-C.
+Exit codes: 0 done · 1 the evaluation refuses to give a success rate · 2 an error, as the last line on stderr · 130
+stopped by Ctrl-C · 141 nobody reads the output any more.
 """
 
 from __future__ import annotations
@@ -10,37 +10,47 @@ import dataclasses
 import importlib.metadata
 import importlib.util
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Union
 
 import gymnasium as gym
 import tyro
 from rich import box
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
 import retro_gym  # noqa: F401 - registers the ids
-from retro_gym.errors import ConfigError, MissingExtraError, RetroGymError, UnknownTaskError
+from retro_gym.errors import ActorError, ConfigError, MissingExtraError, RetroGymError, UnknownTaskError
 from retro_gym.task_env import as_task_env
-from retro_gym_agents.cli_options import EnvOptions, File, Flag, Number, OptionalFile, OptionalNumber, Text, say, stdout
-from retro_gym_agents.cli_train import Train
+from retro_gym_agents.cli_options import (
+    EnvOptions,
+    File,
+    Flag,
+    Number,
+    OptionalFile,
+    OptionalNumber,
+    Text,
+    Words,
+    check_repeats,
+    say,
+    stdout,
+    words_of,
+)
+from retro_gym_agents.cli_train import Train, print_settings
 from retro_gym_agents.collect import CollectConfig, collect
 from retro_gym_agents.curves import draw_success
-from retro_gym_agents.episodes import Progress, retro_ids
+from retro_gym_agents.episodes import retro_ids
 from retro_gym_agents.evaluation import EvaluationConfig, evaluate_all
 from retro_gym_agents.policies import make_policy
+from retro_gym_agents.progress import shown_progress
 from retro_gym_agents.report import check_output, print_tables, write_json
 
 __all__ = ["Collect", "Envs", "Evaluate", "main"]
 
 _DESCRIPTION = (
-    "Reflection writing as a Gymnasium environment: train a reflector, and see what its reflections are worth. "
-    "'retro-gym --version' says which release this is."
+    "Reflection writing as a Gymnasium environment: train a reflector, and see what its reflections are worth."
 )
+_REFLECTORS = ("none", "tiny", "oracle")  # that are evaluated by default
 _SPLITS = ("train", "validation", "test")
 
 
@@ -48,7 +58,9 @@ _SPLITS = ("train", "validation", "test")
 class Evaluate(EnvOptions):
     """Measure success by trial, for one policy or several on the same tasks."""
 
-    reflector: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")] = ("none", "tiny", "oracle")
+    reflector: Annotated[
+        Words, tyro.conf.arg(metavar="NAME", help_behavior_hint=f"(default: {' '.join(_REFLECTORS)})")
+    ] = ()
     """none, vague, shuffled, noisy, oracle, tiny, the folder of a run or a model, or a hub name; one or several."""
     split: Text = "test"
     """Which tasks: train, validation or test."""
@@ -61,7 +73,9 @@ class Evaluate(EnvOptions):
     device: Text = "cpu"
     """Where the reflector runs: cpu, cuda, cuda:1."""
     json: OptionalFile = None
-    """Write the result here, task by task; the same seed gives the same bytes."""
+    """Write the result here; the same seed gives the same bytes. FILE.trials.jsonl takes each trial as it ends."""
+    resume: Flag = False
+    """Go on from FILE.trials.jsonl of --json; tasks that were lost to actor errors are tried again."""
     png: OptionalFile = None
     """Draw success by trial here."""
     records: OptionalFile = None
@@ -72,29 +86,35 @@ class Evaluate(EnvOptions):
     def run(self) -> int:
         """Evaluates; returns the exit code."""
         kwargs = self.arguments()
-        if not self.reflector:
-            raise ConfigError("--reflector names no policy. Give one or several, such as: none tiny oracle.")
-        policies = [make_policy(name, greedy=self.greedy, device=self.device) for name in self.reflector]
-        for path in (self.json, self.png):
-            if path is not None:
-                check_output(path)
-        if self.png is not None and importlib.util.find_spec("matplotlib") is None:
+        names = _reflectors(self.reflector) or _REFLECTORS
+        policies = [make_policy(name, greedy=self.greedy, device=self.device) for name in names]
+        if self.resume and self.json is None:
+            raise ConfigError("--resume goes on from the trials beside a result. Name the result with --json FILE.")
+        result, picture = (None if path is None else check_output(path) for path in (self.json, self.png))
+        if picture is not None and importlib.util.find_spec("matplotlib") is None:
             raise MissingExtraError("matplotlib", "report")
         if self.records is not None:
-            kwargs["records"] = _new_records(self.records, "Give another path.")
+            records = check_output(self.records)
+            kwargs["records"] = records if self.resume else _new_records(records, "Give another path.")
         config = EvaluationConfig(
             self.env_id, self.split, self.num_tasks, self.trials, self.seed, kwargs, self.max_error_rate
         )
-        with _progress() as progress:
-            evaluations = evaluate_all(config, policies, progress=progress)
-        if self.json is not None:
-            write_json(evaluations, self.json)
-        print_tables(evaluations, stdout())
+        journal = None if result is None else result.with_name(f"{result.name}.trials.jsonl")
+        try:
+            with shown_progress() as progress:
+                evaluations = evaluate_all(config, policies, progress=progress, journal=journal, resume=self.resume)
+        except (ActorError, KeyboardInterrupt) as error:
+            if journal is None:
+                error.add_note("Nothing is kept of this evaluation; with --json FILE each trial is, as it ends.")
+            raise
         refusals = [one.refusal for one in evaluations if one.refusal is not None]
-        if self.png is not None and len(refusals) < len(evaluations):
-            draw_success(evaluations, self.png)
+        if result is not None:
+            write_json(evaluations, result)
+        if picture is not None and len(refusals) < len(evaluations):
+            draw_success(evaluations, picture)
+        print_tables(evaluations, stdout())
         for refusal in refusals:
-            _print_error(refusal)
+            _print_error(refusal if result is None else f"{refusal} --resume tries the lost tasks again.")
         return 1 if refusals else 0
 
 
@@ -104,7 +124,7 @@ class Collect(EnvOptions):
 
     output: File
     """The records file (JSONL)."""
-    reflector: Text = "tiny"
+    reflector: Annotated[Words, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: tiny)")] = ()
     """What writes the reflections, as in 'evaluate'; one."""
     num_episodes: Number = 100
     """Episodes; each takes another task until all were played."""
@@ -121,12 +141,15 @@ class Collect(EnvOptions):
 
     def run(self) -> int:
         """Collects; returns the exit code."""
-        policy = make_policy(self.reflector, greedy=self.greedy, device=self.device)
+        names = _reflectors(self.reflector) or ("tiny",)
+        if len(names) > 1:
+            raise ConfigError(f"--reflector names {', '.join(names)}; the records of a run are of one. Leave one.")
+        policy = make_policy(names[0], greedy=self.greedy, device=self.device)
         output = check_output(self.output) if self.append else _new_records(self.output, "Add to it with --append.")
         config = CollectConfig(
             self.env_id, output, self.num_episodes, self.split, self.max_reflections, self.seed, self.arguments()
         )
-        with _progress() as progress:
+        with shown_progress() as progress:
             got = collect(config, policy, progress=progress)
         share = f" ({got.helped / got.reflections:.1%})" if got.reflections else ""
         say(
@@ -166,25 +189,41 @@ def main(args: Sequence[str] | None = None) -> int:
         The exit code, see the module's docstring. Help and wrong usage leave by ``SystemExit`` (0 and 2).
     """
     words = list(sys.argv[1:] if args is None else args)
-    if words == ["--version"]:
+    if words[:1] == ["--version"]:
         print(f"retro-gym {importlib.metadata.version('retro-gym')}")
         return 0
-    command = tyro.extras.subcommand_cli_from_dict(
-        {"train": Train, "evaluate": Evaluate, "collect": Collect, "envs": Envs},
-        prog="retro-gym",
-        description=_DESCRIPTION,
-        args=words,
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
     try:
-        code: int = command.run()
+        command = tyro.cli(
+            _Program, prog="retro-gym", description=_DESCRIPTION, args=words, config=(tyro.conf.FlagCreatePairsOff,)
+        ).command
+    except SystemExit as stop:
+        if stop.code == 0 and words[:1] == ["train"]:  # its help
+            print_settings()
+        raise
+    try:
+        check_repeats(words, command)
+        return command.run()
     except (RetroGymError, OSError) as error:
-        _print_error(str(error))
+        _print_error(_told(str(error), error))
         return 2
-    except KeyboardInterrupt:
-        _print_error("stopped by Ctrl-C")
+    except KeyboardInterrupt as error:
+        _print_error(_told("stopped by Ctrl-C.", error))
         return 130
-    return code
+
+
+@dataclasses.dataclass(frozen=True)
+class _Program:
+    command: Annotated[
+        Union[  # noqa: UP007 - tyro reads annotated members of a Union
+            Annotated[Train, tyro.conf.subcommand("train")],
+            Annotated[Evaluate, tyro.conf.subcommand("evaluate")],
+            Annotated[Collect, tyro.conf.subcommand("collect")],
+            Annotated[Envs, tyro.conf.subcommand("envs")],
+        ],
+        tyro.conf.arg(name=""),
+    ]
+    version: Flag = False
+    """Say which release this is; nothing else."""
 
 
 # -- inside ------------------------------------------------------------------------------------------------------------
@@ -194,18 +233,19 @@ def _print_error(message: str) -> None:
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
 
 
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """A bar on stderr, gone at the end; nothing where that is no terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    bar = ProgressBar(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
-    with bar:
-        task = bar.add_task("", total=None)
+def _told(message: str, error: BaseException) -> str:
+    """A message with the notes that were added to the error on its way."""
+    return " ".join([message, *getattr(error, "__notes__", ())])
 
-        def show(what: str, done: int, total: int) -> None:
-            bar.update(task, description=what, completed=done, total=total)
 
-        yield show
+def _reflectors(given: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """The names behind --reflector; commas part them where they are no part of a folder's name."""
+    words = words_of("--reflector", given)
+    parts = [[word] if Path(word).exists() else [part.strip() for part in word.split(",")] for word in words]
+    names = tuple(name for several in parts for name in several)
+    if not all(names):
+        raise ConfigError(f"--reflector {' '.join(words)!r}: a name is empty. Give names, such as: none oracle.")
+    return names
 
 
 def _new_records(path: Path, remedy: str) -> Path:

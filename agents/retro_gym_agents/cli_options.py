@@ -6,6 +6,8 @@ import dataclasses
 import json
 import os
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -24,8 +26,11 @@ __all__ = [
     "OptionalFile",
     "OptionalNumber",
     "Text",
+    "Words",
+    "check_repeats",
     "say",
     "stdout",
+    "words_of",
 ]
 
 WIDTH = 140  # columns, where the output goes to a file and has no width of its own
@@ -38,6 +43,10 @@ Number: TypeAlias = Annotated[int, tyro.conf.arg(metavar="N")]
 OptionalNumber: TypeAlias = Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")]
 OptionalFigure: TypeAlias = Annotated[float | None, tyro.conf.arg(metavar="X", help_behavior_hint="")]
 Flag: TypeAlias = Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
+Words: TypeAlias = Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction]
+"""Several words, after one flag or each after its own: see :func:`words_of`."""
+
+_BROKEN_PIPE = 141  # as a shell says of a program that SIGPIPE has ended
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,14 +62,14 @@ class EnvOptions:
     actor: Annotated[str | None, tyro.conf.arg(metavar="SPEC", help_behavior_hint="")] = None
     """The frozen model that plays: 'scripted' (the default), 'openai:MODEL' (any server that speaks that protocol),
     'hf:PATH' (transformers, in this process), 'replay:FILE' or 'python:MODULE:NAME'."""
-    base_url: Annotated[tuple[str, ...], tyro.conf.arg(metavar="URL", help_behavior_hint="")] = ()
+    base_url: Annotated[Words, tyro.conf.arg(metavar="URL", help_behavior_hint="")] = ()
     """Where the actor's server is, such as http://localhost:8000/v1; several share the calls."""
     actor_kwargs: Annotated[str | None, tyro.conf.arg(metavar="JSON", help_behavior_hint="")] = None
     """Further options of the actor, such as '{"temperature": 0.7, "shape": "chat"}'."""
     record_actor: OptionalFile = None
     """Write the actor's replies to this tape; '--actor replay:FILE' plays them again without the actor."""
     max_actor_calls: OptionalNumber = None
-    """Stop when the actor has been called so often; a training run can be resumed."""
+    """Stop when the actor has been called so often; training and evaluation can be resumed."""
     env_kwargs: Annotated[str | None, tyro.conf.arg(metavar="JSON", help_behavior_hint="")] = None
     """Further arguments of the environment, such as '{"max_turns": 5}'."""
     seed: Number = 0
@@ -75,12 +84,44 @@ class EnvOptions:
     def _of_the_actor(self) -> dict[str, Any] | None:
         kwargs = _json_object("--actor-kwargs", self.actor_kwargs)
         if self.base_url:
-            kwargs["base_url"] = list(self.base_url)
+            kwargs["base_url"] = list(words_of("--base-url", self.base_url))
         if self.record_actor is not None:
             kwargs["record"] = str(self.record_actor)
+        budget = kwargs.get("budget", {})
+        if not isinstance(budget, dict):
+            raise ConfigError(f'--actor-kwargs: budget is {one_line(budget)}, not an object: {{"calls": 100}}.')
         if self.max_actor_calls is not None:
-            kwargs["budget"] = {**kwargs.get("budget", {}), "calls": self.max_actor_calls}
+            kwargs["budget"] = {**budget, "calls": self.max_actor_calls}
         return kwargs or None
+
+
+def words_of(option: str, given: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """The words of an option that may be repeated, in their order.
+
+    Raises:
+        ConfigError: the option stands there without a word.
+    """
+    if not all(given):
+        raise ConfigError(f"{option} names nothing. Give one or several, or leave the option out.")
+    return tuple(word for words in given for word in words)
+
+
+def check_repeats(words: Sequence[str], command: Any) -> None:
+    """Refuses an option that takes one value and is given several times: only the last would count.
+
+    Args:
+        words: the command line.
+        command: what it was read as, a dataclass; its fields of type :data:`Words` may be repeated.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    several = {field.name for field in dataclasses.fields(command) if "Words" in str(field.type)}
+    given = Counter(word[2:].partition("=")[0].replace("-", "_") for word in words if word.startswith("--"))
+    for name, count in given.items():
+        if count > 1 and name not in several:
+            option = f"--{name.replace('_', '-')}"
+            raise ConfigError(f"{option} is given {count} times and takes one value. Leave the others out.")
 
 
 def _json_object(option: str, text: str | None) -> dict[str, Any]:
@@ -95,9 +136,17 @@ def _json_object(option: str, text: str | None) -> dict[str, Any]:
     return value
 
 
+class _Stdout(Console):
+    """Standard output that ends the program quietly when nobody reads it any more."""
+
+    def on_broken_pipe(self) -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered has to go somewhere
+        raise SystemExit(_BROKEN_PIPE)
+
+
 def stdout() -> Console:
     """Standard output; wide where it is no terminal, so that no table is squeezed in a file."""
-    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH)
+    return _Stdout(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH)
 
 
 def say(text: str) -> None:

@@ -5,17 +5,28 @@ An actor that fails to reply is neither a success nor a failure of the reflectio
 counted beside it, and when that happens too often there is no score.
 
 Trial 0 has seen no reflection, so it is played once and shared by all policies.
+
+With a journal (:mod:`retro_gym_agents.journal`) each trial is written down as it ends, and an evaluation that was
+stopped goes on from there to the same result. What the result says of costs is what the trials in it have cost: calls
+of a trial that was broken off, or that an actor error made void and that was played again, are not among it.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
+import os
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from retro_gym.actors import actor_name, parameters_of
+from retro_gym.actors import Actor, actor_name, parameters_of
 from retro_gym.errors import ActorError, ConfigError
 from retro_gym.scheduling import ActorStats
 from retro_gym.seeding import derive_seed
@@ -26,14 +37,19 @@ from retro_gym_agents.episodes import (
     play_next_trial,
     silent,
     start_episodes,
+    tokens_of,
     total_stats,
 )
+from retro_gym_agents.journal import Journal
 from retro_gym_agents.policies import Policy, ReflectorPolicy
-from retro_gym_agents.statistics import Estimate, bootstrap_mean, paired_difference
+from retro_gym_agents.sources import adapter_source
+from retro_gym_agents.statistics import Estimate, PairedDifference, bootstrap_mean, paired_difference, success_rate
 
 __all__ = ["Evaluation", "EvaluationConfig", "TaskResult", "compare", "evaluate", "evaluate_all"]
 
 _SET_HERE = ("split", "max_reflections", "reward")
+_NOT_REPORTED = ("records", "actor", "actor_kwargs")  # the actor is reported by its name, wherever it is reached
+_PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")  # what two messages of one kind may differ in
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +81,13 @@ class EvaluationConfig:
             if name in self.env_kwargs:
                 raise ConfigError(f"env_kwargs sets {name!r}, which the evaluation sets itself. Leave it out.")
 
+    @property
+    def plain_kwargs(self) -> dict[str, Any]:
+        """The arguments of the environment that a report can name: those of JSON types, the actor's aside."""
+        return {
+            key: value for key, value in sorted(self.env_kwargs.items()) if key not in _NOT_REPORTED and _is_json(value)
+        }
+
 
 @dataclasses.dataclass(frozen=True)
 class TaskResult:
@@ -77,6 +100,8 @@ class TaskResult:
     """Whether it is solved by trial 0…T. Shorter when the actor failed on the way."""
     returns: tuple[float, ...]
     """The return of the last trial played by then: for HotpotQA the token F1 of its answer."""
+    ends: tuple[str, ...]
+    """How each trial ended that was played: values of :class:`~retro_gym.trajectory.EndReason`."""
     reflections: tuple[str, ...]
     """As they were written, one for each failed trial but the last."""
     actor_error: str | None = None
@@ -100,6 +125,8 @@ class Evaluation:
     """What the actor has cost, trial 0 included."""
     reflector_tokens: tuple[int, int] | None = None
     """Tokens that the reflector read and wrote; None for policies that are no model."""
+    reflector_source: str | None = None
+    """Which adapter of a training run was taken; None for policies that are no run's folder."""
 
     @property
     def scored(self) -> tuple[TaskResult, ...]:
@@ -110,6 +137,24 @@ class Evaluation:
     def errors(self) -> int:
         """How many tasks were lost to actor errors."""
         return len(self.tasks) - len(self.scored)
+
+    @property
+    def error_kinds(self) -> tuple[tuple[int, str], ...]:
+        """How many tasks were lost to each kind of actor error, and its first message; the most frequent first.
+
+        Messages that differ in numbers and quoted names alone are of one kind.
+        """
+        messages = [task.actor_error for task in self.tasks if task.actor_error is not None]
+        kinds = [_PARTICULARS.sub("", message) for message in messages]
+        return tuple((count, messages[kinds.index(kind)]) for kind, count in Counter(kinds).most_common())
+
+    @property
+    def ends_at_trial(self) -> list[dict[str, int]]:
+        """For trial 0…T, how many of the trials that were played ended in each way."""
+        return [
+            dict(sorted(Counter(task.ends[trial] for task in self.tasks if len(task.ends) > trial).items()))
+            for trial in range(self.config.trials + 1)
+        ]
 
     @property
     def refusal(self) -> str | None:
@@ -137,7 +182,7 @@ class Evaluation:
         Raises:
             ActorError: the actor failed on too many tasks, see :attr:`refusal`.
         """
-        return self._by_trial(lambda task: task.success, group)
+        return [success_rate(values) for values in self._by_trial(lambda task: task.success, group)]
 
     def return_at_trial(self, group: str | None = None) -> list[Estimate]:
         """The mean return by trial 0…T, in the unit of the environment's rewards.
@@ -145,20 +190,24 @@ class Evaluation:
         Raises:
             ActorError: the actor failed on too many tasks.
         """
-        return self._by_trial(lambda task: task.returns, group)
+        seed = derive_seed(self.config.seed, "bootstrap")
+        return [bootstrap_mean(values, seed=seed) for values in self._by_trial(lambda task: task.returns, group)]
 
-    def _by_trial(self, figures: Callable[[TaskResult], Sequence[float]], group: str | None) -> list[Estimate]:
+    def _by_trial(self, figures: Callable[[TaskResult], Sequence[float]], group: str | None) -> list[list[float]]:
+        """For trial 0…T, one figure for each task that was scored."""
         if self.refusal is not None:
             raise ActorError(self.refusal)
         rows = [figures(task) for task in self.scored if group is None or task.group == group]
-        return [
-            bootstrap_mean([row[trial] for row in rows], seed=derive_seed(self.config.seed, "bootstrap"))
-            for trial in range(self.config.trials + 1)
-        ]
+        return [[row[trial] for row in rows] for trial in range(self.config.trials + 1)]
 
 
-def compare(evaluation: Evaluation, against: Evaluation) -> list[Estimate]:
+def compare(evaluation: Evaluation, against: Evaluation, group: str | None = None) -> list[PairedDifference]:
     """The difference of two policies' success by trial 0…T, paired over the tasks that both were scored on.
+
+    Args:
+        evaluation: of one policy.
+        against: of the other, which is subtracted.
+        group: on one kind of task only.
 
     Raises:
         ActorError: one of them has no success rate.
@@ -171,19 +220,14 @@ def compare(evaluation: Evaluation, against: Evaluation) -> list[Estimate]:
         raise ConfigError(
             f"{evaluation.reflector!r} and {against.reflector!r} played other tasks. Evaluate both with one config."
         )
-    trials, seed = evaluation.config.trials, evaluation.config.seed
     pairs = [
         (one.success, other.success)
         for one, other in zip(evaluation.tasks, against.tasks, strict=True)
-        if one.actor_error is None and other.actor_error is None
+        if one.actor_error is None and other.actor_error is None and group in (None, one.group)
     ]
     return [
-        paired_difference(
-            [one[trial] for one, _ in pairs],
-            [other[trial] for _, other in pairs],
-            seed=derive_seed(seed, "paired"),
-        )
-        for trial in range(trials + 1)
+        paired_difference([one[trial] for one, _ in pairs], [other[trial] for _, other in pairs])
+        for trial in range(evaluation.config.trials + 1)
     ]
 
 
@@ -215,34 +259,84 @@ def evaluate(
 
 
 def evaluate_all(
-    config: EvaluationConfig, policies: Sequence[Policy], *, progress: Progress = silent
+    config: EvaluationConfig,
+    policies: Sequence[Policy],
+    *,
+    progress: Progress = silent,
+    journal: str | os.PathLike[str] | None = None,
+    resume: bool = False,
 ) -> list[Evaluation]:
     """Evaluates several policies on the same tasks, seeds and first trials.
+
+    All environments are closed at the end, whatever ends it.
 
     Args:
         config: what is played.
         policies: what writes the reflections; their names must differ.
         progress: told after each task.
+        journal: a file that each trial is written to as it ends (JSONL); none by default.
+        resume: goes on with what the journal holds. Tasks that were lost to actor errors are tried again.
 
     Returns:
         One evaluation for each policy, in their order.
 
     Raises:
-        ConfigError: the environment, the split or a policy is unknown or does not fit.
+        ConfigError: the environment, the split or a policy is unknown or does not fit; the journal is of an evaluation
+            with other settings, or of one that did not end while ``resume`` is not set.
+        RecordError: the journal is no journal.
         BudgetError: the actor's budget is spent.
     """
     names = [policy.name for policy in policies]
     if len(set(names)) < len(names):
         raise ConfigError(f"policies are named {names}; give each once.")
-    starts = _start_all(config, progress)
-    evaluations = []
-    for policy in policies:
-        evaluations.append(_play_on(config, policy, starts, progress))
-        if isinstance(policy, ReflectorPolicy) and len(policies) > 1:
-            policy.unload()  # several large models need not be held at once
-    for start in starts:
-        start.close()
+    fixed = {"split": config.split, "max_reflections": max(1, config.trials), "reward": "return"}
+    with ExitStack() as stack:
+        first = make_retro_env(config.env_id, **{**config.env_kwargs, **fixed})
+        stack.enter_context(closing(first))
+        task_ids = _chosen(first.task_env.task_ids(config.split), config)
+        notes = None
+        if journal is not None:
+            settings = _settings(config, policies, first.actor, task_ids)
+            notes = stack.enter_context(Journal(journal, settings, resume=resume))
+        seeds = [derive_seed(config.seed, "episode", task_id) for task_id in task_ids]
+        starts = start_episodes(first, task_ids, seeds, progress=progress, journal=notes)
+        for start in starts:
+            stack.enter_context(closing(start))
+        evaluations = []
+        for policy in policies:
+            evaluations.append(_play_on(config, policy, starts, progress, notes))
+            if isinstance(policy, ReflectorPolicy) and len(policies) > 1:
+                policy.unload()  # several large models need not be held at once
     return evaluations
+
+
+def _settings(
+    config: EvaluationConfig, policies: Sequence[Policy], actor: Actor, task_ids: Sequence[str]
+) -> dict[str, Any]:
+    """What the trials of an evaluation depend on, as far as it can be told."""
+    return {
+        "env_id": config.env_id,
+        "split": config.split,
+        "tasks": f"{len(task_ids)}, {hashlib.sha256(json.dumps(task_ids).encode()).hexdigest()[:16]}",
+        "trials": config.trials,
+        "seed": config.seed,
+        "env_kwargs": config.plain_kwargs,
+        "actor": _actor_of(config, actor),
+        "actor_parameters": parameters_of(actor),
+        "reflectors": [
+            {"name": policy.name, "greedy": getattr(policy, "greedy", False), "source": _source(policy)}
+            for policy in policies
+        ],
+    }
+
+
+def _is_json(value: Any) -> bool:
+    """Whether an argument can be reported; an actor that is an object, for one, cannot."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _chosen(task_ids: Sequence[str], config: EvaluationConfig) -> list[str]:
@@ -255,40 +349,37 @@ def _chosen(task_ids: Sequence[str], config: EvaluationConfig) -> list[str]:
     return [task_ids[i] for i in sorted(rng.choice(len(task_ids), size=config.num_tasks, replace=False))]
 
 
-def _start_all(config: EvaluationConfig, progress: Progress) -> list[Episode]:
-    """Plays trial 0 of every task."""
-    fixed = {"split": config.split, "max_reflections": max(1, config.trials), "reward": "return"}
-    first = make_retro_env(config.env_id, **{**config.env_kwargs, **fixed})
-    task_ids = _chosen(first.task_env.task_ids(config.split), config)
-    seeds = [derive_seed(config.seed, "episode", task_id) for task_id in task_ids]
-    return start_episodes(first, task_ids, seeds, progress=progress)
-
-
-def _play_on(config: EvaluationConfig, policy: Policy, starts: Sequence[Episode], progress: Progress) -> Evaluation:
+def _play_on(
+    config: EvaluationConfig, policy: Policy, starts: Sequence[Episode], progress: Progress, journal: Journal | None
+) -> Evaluation:
     """Plays trials 1…T of every task with one policy's reflections."""
-    episodes = [start.twin() for start in starts]
-    before = _tokens(policy)
-    for trial in range(1, config.trials + 1):
-        play_next_trial(episodes, policy, seed=derive_seed(config.seed, "reflection", trial), progress=progress)
-    after = _tokens(policy)
-    tokens = None if before is None or after is None else (after[0] - before[0], after[1] - before[1])
-    actor = actor_name(config.env_kwargs.get("actor", "scripted"), episodes[0].env.actor)
-    evaluation = Evaluation(
-        config,
-        policy.name,
-        tuple(map(_result, episodes)),
-        actor,
-        parameters_of(episodes[0].env.actor),
-        total_stats(episodes),
-        tokens,
-    )
-    for episode in episodes:
-        episode.close()
-    return evaluation
+    read, written = (0, 0) if journal is None else journal.tokens(policy.name)
+    before = tokens_of(policy)
+    with ExitStack() as stack:
+        episodes = [stack.enter_context(closing(start.twin())) for start in starts]
+        for trial in range(1, config.trials + 1):
+            seed = derive_seed(config.seed, "reflection", trial)
+            play_next_trial(episodes, policy, seed=seed, progress=progress, journal=journal)
+        after = tokens_of(policy)
+        is_model = isinstance(policy, ReflectorPolicy)
+        return Evaluation(
+            config,
+            policy.name,
+            tuple(map(_result, episodes)),
+            _actor_of(config, episodes[0].env.actor),
+            parameters_of(episodes[0].env.actor),
+            total_stats(episodes),
+            (read + after[0] - before[0], written + after[1] - before[1]) if is_model else None,
+            _source(policy),
+        )
 
 
-def _tokens(policy: Policy) -> tuple[int, int] | None:
-    return (policy.prompt_tokens, policy.completion_tokens) if isinstance(policy, ReflectorPolicy) else None
+def _actor_of(config: EvaluationConfig, actor: Actor) -> str:
+    return actor_name(config.env_kwargs.get("actor", "scripted"), actor)
+
+
+def _source(policy: Policy) -> str | None:
+    return adapter_source(Path(policy.name)) if isinstance(policy, ReflectorPolicy) else None
 
 
 def _result(episode: Episode) -> TaskResult:
@@ -297,6 +388,7 @@ def _result(episode: Episode) -> TaskResult:
         episode.env.task_env.task_group(episode.task_id),
         tuple(episode.success),
         tuple(episode.returns),
+        tuple(episode.ends),
         tuple(episode.reflections),
         None if episode.failed is None else str(episode.failed),
     )

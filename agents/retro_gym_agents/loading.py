@@ -21,7 +21,6 @@ __all__ = [
     "DEFAULT_LORA",
     "TINY",
     "LoraSettings",
-    "adapter_folder",
     "add_lora",
     "base_name",
     "checkpoint_activations",
@@ -131,14 +130,6 @@ def _tiny_folder() -> Path:
             "build it: python -m retro_gym_agents.tiny.build."
         )
     return folder
-
-
-def adapter_folder(path: Path) -> Path | None:
-    """The folder with the adapter: the path itself, or the one in a training run's output."""
-    for folder in (path, path / "best", path / "adapter"):
-        if (folder / "adapter_config.json").is_file():
-            return folder
-    return None
 
 
 def base_name(folder: Path) -> str:

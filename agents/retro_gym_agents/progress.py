@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -12,7 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from retro_gym.errors import MissingExtraError
 
-__all__ = ["RunLog", "say"]
+__all__ = ["RunLog", "say", "shown_progress"]
+
+_INTERVAL = 30.0  # seconds between two lines where there is no terminal
+_QUIET = 1.0  # seconds from the start without a line: what is over by then needs none
 
 _SHOWN = {
     "reward": "reward {:.3f}",
@@ -30,6 +36,71 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+@contextmanager
+def shown_progress(*, interval: float = _INTERVAL) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on standard error, gone at the end; lines where that is no terminal.
+
+    There is a line at the start and at the end of each stage, and one every now and then, whether anything has ended
+    since the last one or not. What is over within a second has none.
+
+    Args:
+        interval: seconds between two lines.
+
+    Yields:
+        What is to be told the name of the stage, how much of it is done, and how much there is.
+    """
+    if not sys.stderr.isatty():
+        with _Lines(interval) as lines:
+            yield lines.show
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total)
+
+
+class _Lines:
+    """Says where a stage stands: at its start, at its end, and by a thread of its own in between."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._quiet = min(_QUIET, interval)
+        self._start = time.monotonic()
+        self._now: tuple[str, int, int] | None = None
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._repeat, daemon=True)
+
+    def __enter__(self) -> _Lines:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def show(self, stage: str, done: int, total: int) -> None:
+        """Takes in where the stage stands."""
+        with self._lock:
+            is_new = self._now is None or self._now[0] != stage
+            self._now = stage, done, total
+            if (is_new or done == total) and time.monotonic() - self._start >= self._quiet:
+                self._say()
+
+    def _repeat(self) -> None:
+        wait = self._quiet
+        while not self._over.wait(wait):
+            wait = self._interval
+            with self._lock:
+                self._say()
+
+    def _say(self) -> None:
+        if self._now is not None:
+            stage, done, total = self._now
+            minutes, seconds = divmod(int(time.monotonic() - self._start), 60)
+            say(f"{stage}: {done} of {total}, {minutes}:{seconds:02} min")
+
+
 class RunLog:
     """Writes a run's metrics wherever they are looked at.
 
@@ -37,7 +108,7 @@ class RunLog:
         folder: of the run; gets ``metrics.jsonl`` and ``tb/``.
         updates: how many there will be.
         metrics: the rows so far, of a run that is resumed; what the files hold beyond them is dropped.
-        every: updates between two lines where standard error is no terminal.
+        every: updates between two lines where standard error is no terminal, fewer where they take long.
 
     Raises:
         MissingExtraError: TensorBoard is not installed.
@@ -66,6 +137,7 @@ class RunLog:
         self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
         self._task = self._bar.add_task("", total=updates, completed=done)
         self._shown: dict[str, float] = {}
+        self._said = time.monotonic()
         self._bar.start()
 
     def add(self, row: Mapping[str, float]) -> None:
@@ -80,7 +152,9 @@ class RunLog:
             self._shown.pop("actor_errors", None)
         text = ", ".join(form.format(self._shown[name]) for name, form in _SHOWN.items() if name in self._shown)
         self._bar.update(self._task, completed=update, description=text)
-        if self._bar.disable and (update % self._every == 0 or update == self._updates):
+        is_due = update % self._every == 0 or time.monotonic() - self._said >= _INTERVAL
+        if self._bar.disable and (is_due or update == self._updates):
+            self._said = time.monotonic()
             say(f"update {update}/{self._updates}: {text}")
 
     def close(self) -> None:

@@ -23,7 +23,6 @@ from retro_gym_agents.loading import (
     DEFAULT_LORA,
     TINY,
     LoraSettings,
-    adapter_folder,
     add_lora,
     base_name,
     checkpoint_activations,
@@ -33,6 +32,7 @@ from retro_gym_agents.loading import (
 from retro_gym_agents.sampler import draw
 from retro_gym_agents.samples import Prompts, Samples, Sampling
 from retro_gym_agents.scoring import Scores, score, why_not_shared
+from retro_gym_agents.sources import adapter_folder
 
 __all__ = ["TINY", "LoraSettings", "Reflector"]
 

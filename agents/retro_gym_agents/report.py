@@ -15,22 +15,24 @@ from rich.console import Console
 from rich.table import Table
 
 from retro_gym.errors import ConfigError
+from retro_gym.trajectory import EndReason
 from retro_gym_agents.evaluation import Evaluation, compare
+from retro_gym_agents.notes import notes_on
 from retro_gym_agents.policies import BASELINES, TINY
-from retro_gym_agents.statistics import Estimate, gain_share
+from retro_gym_agents.statistics import Estimate, PairedDifference, gain_share
 
 __all__ = ["check_output", "gain_shares", "print_tables", "to_json", "write_json"]
 
 _DIGITS = 6  # of the figures in JSON: far below any interval, far above the noise of float arithmetic
 _NO_FIGURE = "-"
-_NOT_REPORTED = ("records", "actor", "actor_kwargs")  # the actor is reported by its name, wherever it is reached
 
 
 def to_json(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     """One evaluation as a flat object; several as ``policies``, with their paired differences and gain shares.
 
     Rates are in [0, 1], differences too (0.25 is 25 points), gain shares in percent; lists go by trial, trial 0
-    first. What could not be scored is null.
+    first. What could not be scored is null. Differences come with the tasks won, lost and tied, and with the p-value
+    of the exact sign test on those won and lost.
 
     Raises:
         ConfigError: there is no evaluation, or they are of different configs.
@@ -49,8 +51,13 @@ def to_json(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
         "num_tasks": len(evaluations[0].tasks),
         "policies": [_flat(evaluation) for evaluation in evaluations],
         "paired": [
-            {"reflector": one.reflector, "against": other.reflector, **_figures("difference_at_trial", estimates)}
-            for one, other, estimates in _paired(evaluations)
+            {
+                "reflector": one.reflector,
+                "against": other.reflector,
+                **_differences(compare(one, other)),
+                "groups": {group: _differences(compare(one, other, group)) for group in one.groups},
+            }
+            for one, other in _paired(evaluations)
         ],
         "gain_share": {
             name: [None if share is None else round(share, _DIGITS) for share in shares]
@@ -127,15 +134,8 @@ def print_tables(evaluations: Sequence[Evaluation], console: Console) -> None:
         title, table.title = table.title, None  # rich would break it at the table's own width
         console.print("", title, sep="\n", style="italic", highlight=False)
         console.print(table)
-    for evaluation in evaluations:
-        if evaluation.errors and evaluation.refusal is None:
-            console.print(
-                f"{evaluation.reflector}: {evaluation.errors} of {len(evaluation.tasks)} tasks were lost to actor "
-                "errors; they are in no figure above.",
-                style="yellow",
-                highlight=False,
-                markup=False,
-            )
+    for note in notes_on(evaluations):
+        console.print(note, style="yellow", highlight=False, markup=False)
 
 
 # -- JSON ------------------------------------------------------------------------------------------------------------
@@ -152,32 +152,23 @@ def _flat(evaluation: Evaluation) -> dict[str, Any]:
         "trials": config.trials,
         "actor": evaluation.actor,
         "actor_parameters": dict(evaluation.actor_parameters),
-        "env_kwargs": {
-            key: value
-            for key, value in sorted(config.env_kwargs.items())
-            if key not in _NOT_REPORTED and _is_json(value)
-        },
+        "reflector_source": evaluation.reflector_source,
+        "env_kwargs": config.plain_kwargs,
         **_scores(evaluation, None),
         "actor_calls": stats.calls,
         "actor_errors": stats.errors,
+        "cut_replies": stats.cut,
         "prompt_tokens": stats.prompt_tokens,
         "completion_tokens": stats.completion_tokens,
         "reflector_tokens": evaluation.reflector_tokens,
         "refused": evaluation.refusal,
+        "lost": [{"num_tasks": count, "first": first} for count, first in evaluation.error_kinds],
+        "ends_at_trial": evaluation.ends_at_trial,
         "groups": {
             group: {"num_tasks": _size(evaluation, group), **_scores(evaluation, group)} for group in evaluation.groups
         },
         "tasks": [dataclasses.asdict(task) for task in evaluation.tasks],
     }
-
-
-def _is_json(value: Any) -> bool:
-    """Whether an argument can be reported; an actor that is an object, for one, cannot."""
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def _scores(evaluation: Evaluation, group: str | None) -> dict[str, Any]:
@@ -194,6 +185,16 @@ def _figures(name: str, estimates: Sequence[Estimate]) -> dict[str, Any]:
     }
 
 
+def _differences(estimates: Sequence[PairedDifference]) -> dict[str, Any]:
+    return {
+        **_figures("difference_at_trial", estimates),
+        "won": [estimate.won for estimate in estimates],
+        "lost": [estimate.lost for estimate in estimates],
+        "tied": [estimate.tied for estimate in estimates],
+        "p_value": [None if math.isnan(one.p_value) else float(f"{one.p_value:.{_DIGITS}g}") for one in estimates],
+    }
+
+
 def _number(value: float) -> float | None:
     return None if math.isnan(value) else round(value, _DIGITS)
 
@@ -202,17 +203,17 @@ def _size(evaluation: Evaluation, group: str) -> int:
     return sum(task.group == group for task in evaluation.tasks)
 
 
-def _paired(evaluations: Sequence[Evaluation]) -> Iterator[tuple[Evaluation, Evaluation, list[Estimate]]]:
-    """Each policy against the first, and each trained reflector against the tiny one that it came from."""
+def _paired(evaluations: Sequence[Evaluation]) -> Iterator[tuple[Evaluation, Evaluation]]:
+    """Each policy with the first, and each trained reflector with the tiny one that it came from."""
     scored = [one for one in evaluations if one.refusal is None]
     for one in scored[1:]:
         if scored[0] is evaluations[0]:
-            yield one, scored[0], compare(one, scored[0])
+            yield one, scored[0]
     tiny = next((one for one in scored if one.reflector == TINY), None)
     if tiny is not None and tiny is not evaluations[0]:
         for one in scored:
             if one.reflector != TINY and one.reflector not in BASELINES and one is not evaluations[0]:
-                yield one, tiny, compare(one, tiny)
+                yield one, tiny
 
 
 # -- tables ------------------------------------------------------------------------------------------------------------
@@ -232,7 +233,11 @@ def _success_table(evaluations: Sequence[Evaluation]) -> Table:
     table = _table("Success by trial, % and 95 % interval; mean return at the end", "reflector", headers)
     for one in evaluations:
         if one.refusal is None:
-            success = [_percent(estimate) for estimate in one.success_at_trial()]
+            too_long = [ends.get(EndReason.PROMPT_TOO_LONG, 0) for ends in one.ends_at_trial]
+            success = [
+                _percent(estimate) + (f"\n[yellow]{count} too long[/yellow]" if count else "")
+                for estimate, count in zip(one.success_at_trial(), too_long, strict=True)
+            ]
             table.add_row(_escaped(one.reflector), *success, f"{one.return_at_trial()[-1].mean:.3f}")
         else:
             table.add_row(_escaped(one.reflector), *[_NO_FIGURE] * len(headers))
@@ -259,24 +264,40 @@ def _group_table(evaluations: Sequence[Evaluation]) -> Table:
     return table
 
 
-def _paired_table(pairs: Sequence[tuple[Evaluation, Evaluation, list[Estimate]]], trials: int) -> Table:
+def _paired_table(pairs: Sequence[tuple[Evaluation, Evaluation]], trials: int) -> Table:
     headers = [f"trial {trial}" for trial in range(1, trials + 1)]
-    table = _table("Paired differences in success, points and 95 % interval", "reflector − against", headers)
-    for one, other, estimates in pairs:
-        cells = [_percent(estimate, sign="+", to=" … ") for estimate in estimates[1:]]
+    title = "Paired differences in success: points, 95 % interval, tasks won : lost and exact p"
+    table = _table(title, "reflector − against", headers)
+    for one, other in pairs:
+        cells = [_difference(estimate) for estimate in compare(one, other)[1:]]
         table.add_row(_escaped(f"{one.reflector} − {other.reflector}"), *cells)
     return table
 
 
 def _cost_table(evaluations: Sequence[Evaluation]) -> Table:
-    headers = ["calls", "errors", "tokens\nread", "tokens\nwritten", "reflector\nread", "reflector\nwrote"]
+    headers = [
+        "calls",
+        "errors",
+        "cut\nreplies",
+        "tokens\nread",
+        "tokens\nwritten",
+        "reflector\nread",
+        "reflector\nwrote",
+    ]
     table = _table("What the actor cost, trial 0 included, and the reflector's tokens", "reflector", headers)
     for one in evaluations:
         stats = one.stats
-        costs = (stats.calls, stats.errors, stats.prompt_tokens, stats.completion_tokens, *(one.reflector_tokens or ()))
-        cells = [f"{cost:,}" for cost in costs]
+        costs = (stats.calls, stats.errors, stats.cut, stats.prompt_tokens, stats.completion_tokens)
+        cells = [f"{cost:,}" for cost in (*costs, *(one.reflector_tokens or ()))]
         table.add_row(_escaped(one.reflector), *cells, *[_NO_FIGURE] * (len(headers) - len(cells)))
     return table
+
+
+def _difference(estimate: PairedDifference) -> str:
+    if math.isnan(estimate.mean):
+        return _NO_FIGURE
+    p = f"p {estimate.p_value:.3f}" if estimate.p_value >= 0.001 else "p < 0.001"
+    return f"{_percent(estimate, sign='+', to=' … ')}\n[dim]{estimate.won} : {estimate.lost}, {p}[/dim]"
 
 
 def _percent(estimate: Estimate, sign: str = "", to: str = "–") -> str:

@@ -5,6 +5,8 @@ import dataclasses
 import inspect
 import itertools
 import json
+import os
+import re
 import subprocess
 import sys
 import types
@@ -18,6 +20,7 @@ from retro_gym.errors import ActorError
 from retro_gym.records import FailureBank, read_records
 from retro_gym_agents import cli, cli_train
 from retro_gym_agents.cli import main
+from tests.agents.commands import refused, run
 
 ENV = "RetroIdentity-v0"
 
@@ -42,36 +45,21 @@ def actors(monkeypatch):
     return f"python:{module.__name__}:"
 
 
-def run(capsys, *words) -> tuple[int, str, str]:
-    code = main([str(word) for word in words])
-    got = capsys.readouterr()
-    return code, got.out, got.err
-
-
-def refused(capsys, *words, code: int = 2) -> str:
-    """The one line that a failing command leaves."""
-    got, _, err = run(capsys, *words)
-    assert got == code
-    (line,) = err.splitlines()
-    assert line.startswith("error: ")
-    return line
-
-
 # -- evaluate ----------------------------------------------------------------------------------------------------------
 
 
 def test_evaluate_in_its_fixed_form(capsys, tmp_path):
     file = tmp_path / "new" / "result.json"
     words = ["--split", "test", "--num-tasks", 10, "--trials", 2, "--seed", 3, "--json", file]
-    code, out, err = run(capsys, "evaluate", ENV, "--reflector", "oracle", *words)
-    assert (code, err) == (0, "")
+    code, out, _ = run(capsys, "evaluate", ENV, "--reflector", "oracle", *words)
+    assert code == 0
     assert "oracle" in out
     row = json.loads(file.read_text())
     assert row["env_id"] == ENV
     assert row["reflector"] == "oracle"
     assert (row["num_tasks"], row["seed"], row["split"]) == (10, 3, "test")
     assert row["success_at_trial"] == [0.0, 1.0, 1.0]
-    assert row["ci95"] == [[0.0, 0.0], [1.0, 1.0], [1.0, 1.0]]
+    assert row["ci95"] == [[0.0, 0.277533], [0.722467, 1.0], [0.722467, 1.0]]
     assert (row["actor_calls"], row["actor_errors"]) == (20, 0)
     assert row["reflector_tokens"] is None
     before = file.read_bytes()
@@ -122,6 +110,70 @@ def test_evaluation_refuses_a_score_when_the_actor_is_down(capsys, tmp_path, act
     assert not (tmp_path / "a.png").exists()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--reflector", "none", "oracle"],
+        ["--reflector", "none", "--reflector", "oracle"],
+        ["--reflector=none", "--reflector=oracle"],
+        ["--reflector", "none,oracle"],
+        ["--reflector", "none, oracle"],
+    ],
+)
+def test_reflectors_are_named_in_any_way(capsys, tmp_path, words):
+    file = tmp_path / "a.json"
+    assert run(capsys, "evaluate", ENV, *words, "--num-tasks", 2, "--trials", 1, "--json", file)[0] == 0
+    assert [one["reflector"] for one in json.loads(file.read_text())["policies"]] == ["none", "oracle"]
+
+
+def test_a_folder_may_have_a_comma_in_its_name(capsys, tmp_path):
+    folder = tmp_path / "none,oracle"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    file = tmp_path / "a.json"
+    words = ["--num-tasks", 2, "--trials", 0, "--json", file]
+    assert run(capsys, "evaluate", ENV, "--reflector", folder, *words)[0] == 0
+    assert json.loads(file.read_text())["reflector"] == str(folder)
+
+
+def test_an_evaluation_that_ran_out_of_its_budget_goes_on(capsys, tmp_path):
+    words = ["evaluate", ENV, "--reflector", "none", "noisy", "--num-tasks", 10, "--trials", 2]
+    assert run(capsys, *words, "--json", tmp_path / "whole.json")[0] == 0
+    calls = sum(one["actor_calls"] for one in json.loads((tmp_path / "whole.json").read_text())["policies"]) - 10
+    file, records = tmp_path / "a.json", tmp_path / "records.jsonl"
+    words += ["--json", file, "--records", records]
+    line = refused(capsys, *words, "--max-actor-calls", 25)
+    assert "the budget of calls is spent" in line
+    assert f"25 finished trials are kept in {file}.trials.jsonl; --resume" in line
+    assert not file.exists()
+    assert "--resume" in refused(capsys, *words[:-2])
+    assert "the budget of calls is spent" in refused(capsys, *words, "--resume", "--max-actor-calls", calls - 26)
+    assert run(capsys, *words, "--resume", "--max-actor-calls", 1)[0] == 0
+    assert file.read_bytes() == (tmp_path / "whole.json").read_bytes()
+    assert sum(row["end"] != "budget" for row in read_records(records, "trial")) == calls
+    assert "Name the result with --json" in refused(capsys, "evaluate", ENV, "--reflector", "none", "--resume")
+
+
+def test_a_refused_evaluation_tries_the_lost_tasks_again(capsys, tmp_path, actors, monkeypatch):
+    file = tmp_path / "a.json"
+    words = ["evaluate", ENV, "--reflector", "none", "--trials", 1, "--json", file]
+    words += ["--actor", "python:actors_of_test_cli:half_dead_actor"]
+    line = refused(capsys, *words, code=1)
+    assert "16 of 64 tasks" in line
+    assert line.endswith("--resume tries the lost tasks again.")
+    asked = []
+
+    def alive_actor(prompts):
+        asked.extend(prompts)
+        return [Reply("Say[]", 7, 3) for _ in prompts]
+
+    monkeypatch.setattr(sys.modules["actors_of_test_cli"], "half_dead_actor", alive_actor)
+    assert run(capsys, *words, "--resume")[0] == 0
+    assert len(asked) == 2 * 16
+    row = json.loads(file.read_text())
+    assert (row["num_tasks"], row["actor_calls"], row["actor_errors"]) == (64, 128, 0)
+
+
 # -- collect and envs --------------------------------------------------------------------------------------------------
 
 
@@ -163,80 +215,6 @@ def test_envs_lists_every_environment(capsys):
     assert "The simplest environment" in out
 
 
-# -- train -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("algo", ["reinforce", "ppo"])
-def test_train_then_evaluate_the_run(capsys, tmp_path, small_model, algo):
-    folder = tmp_path / "run"
-    words = ["train", ENV, "--algo", algo, "--reflector", small_model, "--output", folder, "--seed", 1]
-    small = ["--num-prompts", 2, "--group-size", 2, "--max-reflections", 1, "--validate-every", 1]
-    code, out, _ = run(capsys, *words, "--updates", 2, *small, "--set", "validation_tasks=4")
-    assert code == 0
-    assert "2 updates" in out
-    assert f"--reflector none tiny {folder} oracle" in out
-    assert "holds" in refused(capsys, *words, "--updates", 2, *small)
-    code, out, _ = run(capsys, *words, "--updates", 3, *small, "--set", "validation_tasks=4", "--resume")
-    assert code == 0
-    assert "3 updates" in out
-    file = tmp_path / "a.json"
-    code, _, _ = run(
-        capsys, "evaluate", ENV, "--reflector", folder, "--num-tasks", 4, "--trials", 1, "--json", file, "--greedy"
-    )
-    assert code == 0
-    row = json.loads(file.read_text())
-    assert row["reflector"] == str(folder)
-    assert all(len(task["reflections"]) == 1 for task in row["tasks"])
-    read, written = row["reflector_tokens"]
-    assert read > 4 * 10
-    assert 4 <= written <= 4 * 2  # the model writes two tokens at most
-
-
-def train_options(*words) -> cli_train.Train:
-    import tyro
-
-    return tyro.cli(cli_train.Train, args=[ENV, "--output", "runs/x", *map(str, words)])
-
-
-@pytest.mark.parametrize("algo", ["reinforce", "ppo"])
-def test_options_become_fields_of_the_config(algo):
-    if algo == "reinforce":
-        from retro_gym_agents.reinforce import ReinforceConfig as Config
-    else:
-        from retro_gym_agents.ppo import PPOConfig as Config
-    plain = Config(**train_options("--algo", algo).fields(Config))
-    assert plain == Config(output=Path("runs/x"), env_id=ENV)
-    options = train_options(
-        *["--lr", 0.5, "--updates", 7, "--max-minutes", 1.5, "--shuffle-rewards", "--lora-rank", 3],
-        *["--max-reflections", 2, "--reward", "improvement", "--tasks", "a.json", "--fold", 1, 5],
-        *["--actor", "python:a:b", "--set", "decay_updates=4", "max_grad_norm=2", "dtype=auto", "micro_prompts=3"],
-    )
-    config = Config(**options.fields(Config))
-    assert (config.learning_rate, config.updates, config.max_minutes, config.shuffle_rewards) == (0.5, 7, 1.5, True)
-    assert (config.lora.rank, config.actor) == (3, "python:a:b")
-    assert (config.decay_updates, config.max_grad_norm, config.dtype, config.micro_prompts) == (4, 2.0, "auto", 3)
-    kwargs = {"tasks": "a.json", "fold": (1, 5), "max_reflections": 2, "reward": "improvement"}
-    assert config.env_kwargs == kwargs
-
-
-def test_wrong_fields_are_named(capsys, tmp_path):
-    words = ["train", ENV, "--output", tmp_path / "run", "--set"]
-    assert "Did you mean 'decay_updates'" in refused(capsys, *words, "decay_update=4")
-    assert "give FIELD=VALUE" in refused(capsys, *words, "decay_updates")
-    assert "is not of type int" in refused(capsys, *words, "decay_updates=many")
-    assert "is not of type int" in refused(capsys, *words, "micro_prompts=many")
-    assert "give FIELD=VALUE" in refused(capsys, *words, "seed=4")  # it has an option of its own
-    assert not (tmp_path / "run").exists()
-
-
-def test_missing_torch_names_the_extra(capsys, monkeypatch, tmp_path):
-    for name in ("retro_gym_agents.reinforce", "retro_gym_agents.reflector"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.setitem(sys.modules, "torch", None)
-    assert "retro-gym[train]" in refused(capsys, "train", ENV, "--output", tmp_path / "run")
-    assert "retro-gym[train]" in refused(capsys, "evaluate", ENV, "--reflector", "tiny")
-
-
 # -- errors ------------------------------------------------------------------------------------------------------------
 
 
@@ -244,12 +222,29 @@ def test_missing_torch_names_the_extra(capsys, monkeypatch, tmp_path):
     ("words", "message"),
     [
         (["evaluate", "RetroIdentiy-v0", "--reflector", "none"], "Did you mean 'RetroIdentity-v0'"),
-        (["evaluate", "Identity-v0", "--reflector", "none"], "Did you mean 'RetroIdentity-v0'"),
+        (["evaluate", "HotpotQA-v0", "--reflector", "none"], "a task environment, not a RetroEnv. Did you mean 'Retro"),
+        (["collect", "Mix-v0", "--output", "OUT"], "a task environment, not a RetroEnv. Did you mean 'RetroMix-v0'?"),
+        (["train", "ALFWorld-v0", "--output", "OUT"], "a task environment, not a RetroEnv. Did you mean 'Retro"),
+        (["evaluate", "CartPole-v1", "--reflector", "none"], "takes no argument 'split', as a RetroEnv does"),
+        (["evaluate", ENV, "--reflector", "none,"], "a name is empty"),
+        (["evaluate", ENV, "--reflector", "none,orcale"], "Did you mean 'oracle'"),
+        (["evaluate", ENV, "--reflector", "none", "--seed", "1", "--seed=2"], "--seed is given 2 times"),
+        (["evaluate", ENV, "--num-tasks", "1", "--num_tasks", "2"], "--num-tasks is given 2 times"),
+        (["evaluate", ENV, "--env-kwargs", "{}", "--env-kwargs", "{}"], "--env-kwargs is given 2 times"),
+        (["evaluate", ENV, "--base-url", "--reflector", "none"], "--base-url names nothing"),
+        (["evaluate", ENV, "--actor-kwargs", '{"budget": 5}'], "budget is 5, not an object"),
+        (["train", ENV, "--output", "OUT", "--set"], "--set names nothing"),
+        (
+            ["train", ENV, "--output", "OUT", "--reflector", "tiny", "--reflector", "x"],
+            "--reflector is given 2 times and takes one value",
+        ),
+        (["collect", ENV, "--output", "OUT", "--reflector", "none", "oracle"], "names none, oracle; the records"),
+        (["collect", ENV, "--output", "OUT", "--reflector", "none,oracle"], "names none, oracle; the records"),
         (["collect", "RetroIdentiy-v0", "--output", "OUT", "--reflector", "none"], "Did you mean"),
         (["evaluate", ENV, "--reflector", "nnoe"], "Did you mean 'none'"),
         (["evaluate", ENV, "--reflector", "./absent"], "no such folder"),
         (["evaluate", ENV, "--reflector", "none", "none"], "give each once"),
-        (["evaluate", ENV, "--reflector"], "names no policy"),
+        (["evaluate", ENV, "--reflector"], "--reflector names nothing"),
         (["evaluate", ENV, "--reflector", "none", "--split", "tset"], "'tset'"),
         (["evaluate", ENV, "--reflector", "none", "--num-tasks", "0"], "num_tasks is 0"),
         (["evaluate", ENV, "--reflector", "none", "--json", "."], "is a folder"),
@@ -269,7 +264,37 @@ def test_ctrl_c_is_one_line_and_code_130(capsys, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "evaluate_all", interrupted)
-    assert "Ctrl-C" in refused(capsys, "evaluate", ENV, "--reflector", "none", code=130)
+    line = refused(capsys, "evaluate", ENV, "--reflector", "none", code=130)
+    assert "stopped by Ctrl-C. Nothing is kept of this evaluation; with --json FILE each trial is" in line
+
+
+def test_ctrl_c_says_how_to_go_on(capsys, tmp_path, actors, monkeypatch):
+    def stopping_actor(prompts):
+        if any(prompt.reflections for prompt in prompts):
+            raise KeyboardInterrupt
+        return [Reply("Say[]", 7, 3) for _ in prompts]
+
+    monkeypatch.setattr(sys.modules["actors_of_test_cli"], "dead_actor", stopping_actor)
+    words = ["--reflector", "oracle", "--json", tmp_path / "a.json", "--actor", f"{actors}dead_actor"]
+    line = refused(capsys, "evaluate", ENV, *words, code=130)
+    assert f"stopped by Ctrl-C. 64 finished trials are kept in {tmp_path}/a.json.trials.jsonl; --resume" in line
+
+
+def test_a_reader_that_goes_away_ends_it_quietly():
+    command = [sys.executable, "-m", "retro_gym_agents.cli", "evaluate", ENV, "--reflector", "none", "--num-tasks", "2"]
+    read, write = os.pipe()
+    os.close(read)
+    got = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert got.returncode == 141
+    assert "error" not in got.stderr.lower()
+
+
+def test_the_version_is_listed(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert re.search(r"--version +Say which release this is", capsys.readouterr().out)
+    assert run(capsys, "--version")[1].startswith("retro-gym 0.")
 
 
 def test_wrong_usage_is_told_by_code_2(capsys):
@@ -293,6 +318,7 @@ def test_help_and_envs_do_not_load_torch():
     code = f"""
 import sys
 from retro_gym_agents.cli import main
+from tests.agents.commands import refused, run
 for words in (["--help"], ["train", "--help"], ["evaluate", "--help"], ["collect", "--help"]):
     try:
         main(words)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from retro_gym.actors import Reply
-from retro_gym.errors import ActorError, ConfigError, UnknownTaskError
+from retro_gym.env import RetroEnv
+from retro_gym.errors import ActorError, BudgetError, ConfigError, UnknownTaskError
 from retro_gym.records import read_records
 from retro_gym.testing import FlakyActor, IdentityActor, IdentityEnv
-from retro_gym_agents.episodes import make_retro_env
+from retro_gym_agents.episodes import make_retro_env, play_next_trial, start_episodes
 from retro_gym_agents.evaluation import EvaluationConfig, compare, evaluate, evaluate_all
 from retro_gym_agents.policies import make_policy
 
@@ -204,9 +205,80 @@ def test_records_hold_every_trial_once(tmp_path):
 def test_progress_is_told_to_its_end():
     told = []
     evaluate(ENV, make_policy("none"), num_tasks=3, trials=1, progress=lambda *args: told.append(args))
-    assert told[0] == ("trial 0", 1, 3)
+    assert told[0] == ("trial 0", 0, 3)
     assert ("trial 0", 3, 3) in told
     assert told[-1] == ("none, trial 1", 3, 3)
+
+
+def test_episodes_of_one_task_have_each_their_own_reflection():
+    env = make_retro_env(ENV, split="test")
+    policy = Coin("coin", 0.5)
+    episodes = start_episodes(env, ["test-0-red"] * 20, range(20))
+    play_next_trial(episodes, policy, seed=0)
+    assert {one.reflections[0] for one in episodes} == {"red", "?"}
+    for episode in episodes:
+        alone = start_episodes(env, ["test-0-red"], [episode.seed])
+        play_next_trial(alone, policy, seed=0)
+        assert alone[0].reflections == episode.reflections
+    env.close()
+
+
+class _Broken(Coin):
+    def reflect(self, observations, envs, seeds):
+        raise RuntimeError("no reflection")
+
+
+@pytest.mark.parametrize(
+    ("calls", "policy", "fields", "error"),
+    [
+        (10**6, "oracle", {}, None),
+        (3, "oracle", {}, KeyboardInterrupt),  # in trial 0
+        (11, "oracle", {}, KeyboardInterrupt),  # in trial 1
+        (10**6, _Broken("broken", 1.0), {}, RuntimeError),
+        (10**6, "oracle", {"actor_kwargs": {"budget": {"calls": 5}}}, BudgetError),
+        (10**6, "oracle", {"split": "tset"}, UnknownTaskError),
+    ],
+)
+def test_all_environments_are_closed_whatever_ends_it(monkeypatch, calls, policy, fields, error):
+    class Stopping(IdentityActor):
+        batch_size, left = 1, calls
+
+        def reply(self, prompts):
+            self.left -= 1
+            if self.left < 0:
+                raise KeyboardInterrupt
+            return super().reply(prompts)
+
+    opened, closed = [], set()
+    init, twin, close = RetroEnv.__init__, RetroEnv.twin, RetroEnv.close
+
+    def make(self, *args, **kwargs):
+        opened.append(self)
+        init(self, *args, **kwargs)
+
+    def copied(self):
+        opened.append(twin(self))
+        return opened[-1]
+
+    def closing(self):
+        closed.add(id(self))
+        close(self)
+
+    monkeypatch.setattr(RetroEnv, "__init__", make)
+    monkeypatch.setattr(RetroEnv, "twin", copied)
+    monkeypatch.setattr(RetroEnv, "close", closing)
+    fields = {"num_tasks": 8, **fields}
+    env_kwargs = {"actor": Stopping(), "actor_kwargs": fields.pop("actor_kwargs", None)}
+    config = EvaluationConfig(ENV, env_kwargs=env_kwargs, **fields)
+    policies = [make_policy("none"), make_policy(policy) if isinstance(policy, str) else policy]
+    if error is None:
+        evaluate_all(config, policies)
+        assert len(opened) == 1 + 8 + 2 * 8
+    else:
+        with pytest.raises(error):
+            evaluate_all(config, policies)
+    assert opened
+    assert {id(env) for env in opened} == closed
 
 
 @pytest.mark.parametrize(
@@ -239,10 +311,14 @@ def test_unknown_names_are_answered_with_near_ones():
         make_retro_env("RetroIdentiy-v0")
     with pytest.raises(ConfigError, match="Did you mean 'RetroIdentity-v0'"):
         make_retro_env("Identity-v0")
-    with pytest.raises(ConfigError, match="Did you mean 'RetroIdentity-v0'"):
-        make_retro_env("Identity-v0", split="test")
-    with pytest.raises(ConfigError, match="not a RetroEnv"):
+    for env_id in ("Identity-v0", "HotpotQA-v0", "ALFWorld-v0", "Mix-v0"):
+        with pytest.raises(ConfigError, match=f"is a task environment, not a RetroEnv. Did you mean 'Retro{env_id}'"):
+            make_retro_env(env_id, split="test")
+    with pytest.raises(ConfigError, match=r"not a RetroEnv\. Give one of RetroALFWorld-v0"):
         make_retro_env("CartPole-v1")
+    with pytest.raises(ConfigError, match="takes no argument 'split', as a RetroEnv does") as refused:
+        make_retro_env("CartPole-v1", split="test")
+    assert "__init__" not in str(refused.value)
     with pytest.raises(ConfigError, match="argument 'colour' is known neither"):
         make_retro_env(ENV, colour="red")
     with pytest.raises(ConfigError, match="no_such_module"):

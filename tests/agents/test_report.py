@@ -42,7 +42,7 @@ def test_one_policy_is_a_flat_object():
     assert row["env_id"] == ENV
     assert (row["reflector"], row["split"], row["seed"], row["num_tasks"], row["trials"]) == ("red", "test", 5, 64, 1)
     assert row["success_at_trial"] == row["mean_return_at_trial"] == [0.0, 0.25]
-    assert row["ci95"][0] == [0.0, 0.0]
+    assert row["ci95"][0] == [0.0, 0.056624]  # 0 of 64 says so much and no more
     low, high = row["ci95"][1]
     assert 0.1 < low < 0.25 < high < 0.4
     assert (row["actor_calls"], row["actor_errors"]) == (128, 0)
@@ -55,6 +55,7 @@ def test_one_policy_is_a_flat_object():
         "group": "",
         "success": (False, True),
         "returns": (0.0, 1.0),
+        "ends": ("failed", "solved"),
         "reflections": ("red",),
         "actor_error": None,
     }
@@ -68,6 +69,10 @@ def test_several_policies_are_compared_with_the_first_and_with_tiny():
     assert paired["runs/x", "tiny"]["difference_at_trial"] == [0.0, 0.25]
     low, high = paired["runs/x", "tiny"]["ci95"][1]
     assert 0 < low < 0.25 < high
+    counts = {name: paired["runs/x", "tiny"][name] for name in ("won", "lost", "tied", "p_value")}
+    assert counts == {"won": [0, 16], "lost": [0, 0], "tied": [64, 48], "p_value": [1.0, 3.05176e-05]}
+    assert paired["oracle", "none"]["ci95"][1] == [0.886752, 1.0]  # all won, and yet no point
+    assert paired["tiny", "none"]["ci95"][1] == [-0.056624, 0.056624]
     assert row["gain_share"] == {"tiny": [None, 0.0], "runs/x": [None, 25.0]}
 
 
@@ -107,6 +112,9 @@ def test_groups_are_reported_apart(monkeypatch):
     assert {name: group["num_tasks"] for name, group in groups.items()} == {"[cold]": 48, "warm": 16}
     assert groups["warm"]["success_at_trial"] == [0.0, 1.0]
     assert groups["[cold]"]["success_at_trial"] == [0.0, 0.0]
+    paired = to_json(evaluations("none", Always("red", "red")))["paired"][0]["groups"]
+    assert paired["warm"]["difference_at_trial"] == [0.0, 1.0]
+    assert (paired["warm"]["won"], paired["[cold]"]["tied"]) == ([0, 16], [48, 48])
     assert "[cold]" in printed(results)
     assert "0.0 → 100.0" in printed(results)
 
@@ -116,6 +124,7 @@ def test_tables_say_what_was_measured():
     assert "64 tasks of split 'test', seed 0" in text
     assert "runs/[x]" in text
     assert "+25.0" in text
+    assert "16 : 0, p < 0.001" in text
     assert "25 %" in text
     assert "trial 1" in text
     assert "trial 2" not in text

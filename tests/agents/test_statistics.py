@@ -4,9 +4,110 @@ import math
 
 import numpy as np
 import pytest
+from scipy import optimize, stats
 
 from retro_gym.errors import ConfigError
-from retro_gym_agents.statistics import bootstrap_mean, gain_share, paired_difference
+from retro_gym_agents.statistics import bootstrap_mean, gain_share, paired_difference, sign_test, success_rate
+
+
+def solved(count, of):
+    return [1] * count + [0] * (of - count)
+
+
+def pairs(won, lost, of):
+    """Successes of two policies on the same tasks."""
+    return [1] * won + [0] * (of - won), [0] * won + [1] * lost + [0] * (of - won - lost)
+
+
+@pytest.mark.parametrize(("count", "of"), [(0, 1), (1, 1), (0, 50), (50, 50), (1, 200), (199, 200), (57, 200), (3, 7)])
+@pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
+def test_a_rate_has_the_interval_of_wilson(count, of, level):
+    oracle = stats.binomtest(count, of).proportion_ci(level, method="wilson")
+    estimate = success_rate(solved(count, of), level=level)
+    assert estimate.mean == count / of
+    assert estimate.ci == pytest.approx((oracle.low, oracle.high), abs=1e-12)
+    assert 0.0 <= estimate.low < estimate.high <= 1.0  # never of no width
+
+
+@pytest.mark.parametrize(("rate", "least"), [(0.995, 0.92), (0.005, 0.92), (0.99, 0.94), (0.5, 0.94), (0.97, 0.94)])
+def test_intervals_of_rates_cover_near_the_ends_too(rate, least):
+    # By enumeration, 200 tasks. At 0.995 the percentile bootstrap covers 61 %.
+    covered = 0.0
+    for count in range(201):
+        low, high = success_rate(solved(count, 200)).ci
+        covered += stats.binom.pmf(count, 200, rate) * (low <= rate <= high)
+    assert least <= covered < 0.99
+
+
+@pytest.mark.parametrize(
+    ("won", "lost", "of"), [(0, 0, 30), (30, 0, 30), (0, 30, 30), (1, 0, 200), (7, 2, 40), (3, 9, 12), (15, 15, 30)]
+)
+def test_a_paired_difference_has_the_interval_of_tango(won, lost, of):
+
+    def deviation(difference):
+        """The score statistic, with the likelihood of (won, lost, tied) maximised numerically."""
+
+        def surprise(q):  # q: the chance of losing a task; that of winning it is q + difference
+            terms = ((won, q + difference), (lost, q), (of - won - lost, 1 - 2 * q - difference))
+            return -sum(n * math.log(max(p, 1e-300)) for n, p in terms if n)
+
+        bounds = max(0.0, -difference), (1 - difference) / 2
+        q = optimize.minimize_scalar(surprise, bounds=bounds, method="bounded", options={"xatol": 1e-13}).x
+        return (won - lost - of * difference) / math.sqrt(of * (2 * q + difference * (1 - difference)))
+
+    estimate = paired_difference(*pairs(won, lost, of))
+    assert (estimate.won, estimate.lost, estimate.tied) == (won, lost, of - won - lost)
+    assert estimate.mean == pytest.approx((won - lost) / of)
+    assert estimate.low < estimate.high
+    assert estimate.low == (
+        -1.0
+        if lost == of
+        else pytest.approx(
+            optimize.brentq(lambda d: deviation(d) - 1.959964, -1 + 1e-9, estimate.mean - 1e-9), abs=1e-5
+        )
+    )
+    assert estimate.high == (
+        1.0
+        if won == of
+        else pytest.approx(optimize.brentq(lambda d: deviation(d) + 1.959964, estimate.mean + 1e-9, 1 - 1e-9), abs=1e-5)
+    )
+
+
+@pytest.mark.parametrize(
+    ("win", "lose"), [(0.0, 0.0), (0.005, 0.0), (0.995, 0.0), (0.02, 0.005), (0.005, 0.005), (0.7, 0.01), (0.15, 0.1)]
+)
+def test_intervals_of_paired_differences_cover_near_the_ends_too(win, lose):
+    rng = np.random.default_rng(0)
+    covered, seen = 0, {}
+    for won, lost, _ in rng.multinomial(200, [win, lose, 1 - win - lose], size=1_000):
+        if (won, lost) not in seen:
+            seen[won, lost] = paired_difference(*pairs(won, lost, 200)).ci
+        low, high = seen[won, lost]
+        covered += low <= win - lose <= high
+    assert covered >= 900
+
+
+def test_the_sign_test_is_exact():
+    for won, lost in [(0, 0), (1, 0), (0, 6), (5, 5), (9, 2), (130, 98), (0, 500)]:
+        oracle = stats.binomtest(won, won + lost).pvalue if won + lost else 1.0
+        assert sign_test(won, lost) == sign_test(lost, won) == pytest.approx(oracle, rel=1e-9)
+    assert sign_test(0, 2_000) == 0.0  # too small for a float, and no error
+    assert paired_difference(*pairs(9, 2, 40)).p_value == sign_test(9, 2)
+
+
+def test_figures_that_are_no_successes_are_refused():
+    for wrong in (0.5, math.nan, 2, -1):
+        with pytest.raises(ConfigError, match="is no success"):
+            success_rate([1, wrong])
+        with pytest.raises(ConfigError, match="is no success"):
+            paired_difference([1, wrong], [1, 1])
+
+
+def test_no_task_has_no_figure():
+    assert all(map(math.isnan, (success_rate([]).mean, *success_rate([]).ci)))
+    none = paired_difference([], [])
+    assert all(map(math.isnan, (none.mean, *none.ci, none.p_value)))
+    assert (none.won, none.lost, none.tied, none.clear_of_zero) == (0, 0, 0, False)
 
 
 def test_interval_of_two_values_is_known_by_hand():
@@ -47,14 +148,17 @@ def test_edges_of_no_and_one_value():
     empty = bootstrap_mean([], seed=0)
     assert all(math.isnan(value) for value in (empty.mean, empty.low, empty.high))
     assert not empty.clear_of_zero
-    one = bootstrap_mean([0.25], seed=0)
-    assert (one.mean, one.low, one.high) == (0.25, 0.25, 0.25)
+    for alike in ([0.25], [0.25] * 200):  # nothing to resample: no interval, and none of no width
+        one = bootstrap_mean(alike, seed=0)
+        assert one.mean == 0.25
+        assert all(map(math.isnan, one.ci))
+        assert not one.clear_of_zero
 
 
 def test_pairing_removes_what_both_share():
     easy = [float(i % 2) for i in range(100)]
     better = [min(1.0, value + (1.0 if i % 10 == 0 else 0.0)) for i, value in enumerate(easy)]
-    estimate = paired_difference(better, easy, seed=0)
+    estimate = paired_difference(better, easy)
     assert estimate.mean == pytest.approx(0.1)
     assert estimate.clear_of_zero
     unpaired_half_width = 1.96 * math.sqrt(0.25 / 100 + 0.24 / 100)
@@ -63,7 +167,10 @@ def test_pairing_removes_what_both_share():
 
 def test_difference_changes_its_sign_with_the_order():
     a, b = [1.0, 1.0, 0.0, 1.0], [0.0, 1.0, 0.0, 0.0]
-    assert paired_difference(a, b, seed=0).mean == -paired_difference(b, a, seed=0).mean == 0.5
+    one, other = paired_difference(a, b), paired_difference(b, a)
+    assert one.mean == -other.mean == 0.5
+    assert one.ci == (-other.high, -other.low)
+    assert (one.won, one.lost) == (other.lost, other.won) == (2, 0)
 
 
 @pytest.mark.parametrize(
@@ -82,8 +189,10 @@ def test_gain_share_is_undefined_where_nothing_can_be_gained():
 
 def test_bad_arguments_are_named():
     with pytest.raises(ConfigError, match=r"received 2 and 1"):
-        paired_difference([1.0, 0.0], [1.0], seed=0)
+        paired_difference([1.0, 0.0], [1.0])
     with pytest.raises(ConfigError, match="resamples is 0"):
         bootstrap_mean([1.0], seed=0, resamples=0)
     with pytest.raises(ConfigError, match=r"level is 95"):
         bootstrap_mean([1.0], seed=0, level=95)
+    with pytest.raises(ConfigError, match=r"level is 0"):
+        success_rate([1.0], level=0)

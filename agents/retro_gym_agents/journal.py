@@ -1,0 +1,166 @@
+"""The journal of an evaluation: a file of finished trials, from which an evaluation that was stopped goes on.
+
+One line is one JSON object: a ``header`` with the settings, a ``trial`` for each that ended with a result, the
+``reflections`` that a policy wrote on the failures of one trial, and ``end`` when the evaluation has ended. Trial 0
+belongs to no policy. A trial that an actor error made void is not noted: it has yet to be played.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from retro_gym.errors import ConfigError, DataError, RecordError, one_line
+from retro_gym.jsonl import JsonLines, read_json_lines
+from retro_gym.scheduling import ActorStats
+from retro_gym.trajectory import Trajectory
+
+__all__ = ["Journal", "StoredTrial"]
+
+_SCHEMA = 1
+_MISSING = object()
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredTrial:
+    """A finished trial and what it has cost."""
+
+    trajectory: Trajectory
+    stats: ActorStats
+
+
+class Journal:
+    """The finished trials of one evaluation, those of an earlier process included.
+
+    As a context manager it notes the end of the evaluation, or adds to the error that stopped it how to go on.
+
+    Args:
+        path: the JSONL file; it is created when the first trial has ended.
+        settings: what the trials depend on, of JSON types.
+        resume: goes on with what the file holds. Without it the file of an evaluation that did not end is refused, and
+            that of one that did is begun anew.
+
+    Raises:
+        ConfigError: the file is of an evaluation with other settings, or of one that could go on.
+        RecordError: the file is no journal, or damaged before its last line.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], settings: Mapping[str, Any], *, resume: bool) -> None:
+        self.path = Path(path)
+        self._settings: dict[str, Any] = json.loads(json.dumps(settings))
+        self._lines = JsonLines(self.path)
+        self._trials: dict[tuple[str | None, str, int], StoredTrial] = {}
+        self._texts: dict[tuple[str, int], dict[str, str]] = {}
+        self._tokens: dict[str, list[int]] = {}
+        self._found: dict[str, Any] = {}
+        self._has_header = self._has_ended = False
+        if self.path.exists():
+            self._read(resume)
+        self._count = len(self._trials)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None and not self._has_ended:
+            self._write({"kind": "end"})
+        elif error is not None and self._count:
+            error.add_note(
+                f"{self._count} finished trials are kept in {self.path}; --resume (resume=True) goes on from them."
+            )
+        self._lines.close()
+
+    def find(self, policy: str | None, task_id: str, trial: int) -> StoredTrial | None:
+        """A trial that an earlier process has finished; the policy of trial 0 is None."""
+        return self._trials.get((policy, task_id, trial))
+
+    def add(self, policy: str | None, trajectory: Mapping[str, Any], stats: ActorStats) -> None:
+        """Notes a finished trial: what :meth:`Trajectory.to_json` gives, and what it has cost."""
+        self._write({"kind": "trial", "policy": policy, "trajectory": trajectory, "stats": dataclasses.asdict(stats)})
+        self._count += 1
+
+    def reflections(self, policy: str, trial: int) -> Mapping[str, str]:
+        """By task, what an earlier process had the policy write for a trial."""
+        return self._texts.get((policy, trial), {})
+
+    def add_reflections(self, policy: str, trial: int, texts: Mapping[str, str], tokens: tuple[int, int]) -> None:
+        """Notes what the policy wrote for a trial, by task, and how many tokens it read and wrote for that."""
+        self._write({"kind": "reflections", "policy": policy, "trial": trial, "texts": texts, "tokens": tokens})
+
+    def tokens(self, policy: str) -> tuple[int, int]:
+        """What the policy has read and written in earlier processes."""
+        read, written = self._tokens.get(policy, (0, 0))
+        return read, written
+
+    def _write(self, row: Mapping[str, Any]) -> None:
+        if not self._has_header:
+            self._lines.truncate(0)  # of an evaluation that has ended
+            self._lines.write({"kind": "header", "schema": _SCHEMA, "settings": self._settings})
+            self._has_header = True
+        self._lines.write(row)
+        self._has_ended = row["kind"] == "end"
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def _read(self, resume: bool) -> None:
+        for number, row in read_json_lines(self.path, "an evaluation's journal"):
+            try:
+                self._take(number, row)
+            except (KeyError, TypeError, ValueError, DataError) as error:
+                raise RecordError(
+                    f"{self.path}, line {number}: {one_line(row)} is no line of an evaluation's journal of schema "
+                    f"{_SCHEMA} ({error}). Delete the file, or give another path."
+                ) from error
+        if self._trials and not resume and not self._has_ended:
+            raise ConfigError(
+                f"{self.path} holds {len(self._trials)} finished trials of an evaluation that did not end. Go on with "
+                "--resume (resume=True), or delete the file to start anew."
+            )
+        if resume and self._has_header:
+            self._check(self._found)
+        elif not resume:
+            self._trials, self._texts, self._tokens, self._has_header, self._has_ended = {}, {}, {}, False, False
+
+    def _take(self, number: int, row: Any) -> None:
+        kind = row["kind"]
+        if (kind == "header") != (number == 1):
+            raise ValueError("a header is the first line and no other")
+        self._has_ended = kind == "end"
+        if kind == "header":
+            if row["schema"] != _SCHEMA:
+                raise ValueError(f"schema {row['schema']}")
+            self._found = dict(row["settings"])
+            self._has_header = True
+        elif kind == "trial":
+            trajectory = Trajectory.from_json(row["trajectory"])
+            stored = StoredTrial(trajectory, ActorStats(**row["stats"]))
+            self._trials[row["policy"], trajectory.task_id, trajectory.trial] = stored
+        elif kind == "reflections":
+            self._texts.setdefault((row["policy"], int(row["trial"])), {}).update(row["texts"])
+            tokens = self._tokens.setdefault(row["policy"], [0, 0])
+            for index, count in enumerate(row["tokens"]):
+                tokens[index] += int(count)
+        elif kind != "end":
+            raise ValueError(f"kind {kind!r}")
+
+    def _check(self, found: Mapping[str, Any]) -> None:
+        names = [
+            name
+            for name in {**self._settings, **found}
+            if self._settings.get(name, _MISSING) != found.get(name, _MISSING)
+        ]
+        if names:
+            differences = "; ".join(
+                f"{name} was {one_line(found.get(name))} and is {one_line(self._settings.get(name))}" for name in names
+            )
+            raise ConfigError(
+                f"{self.path} is of an evaluation with other settings: {differences}. Resume with the same ones, or "
+                "delete the file to start anew."
+            )
