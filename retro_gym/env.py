@@ -368,7 +368,7 @@ class RetroEnv(gym.Env[str, str]):
         planned = planned_trials(before, self._memory, texts, source=source, pairs=pairs, known=self._controls)
         played = yield from self._played(planned)
         self._controls.update(control_returns(planned, played))
-        return outcomes_of(self.reward, before, texts, played, self._controls, pairs=pairs, retroact_c=self.retroact_c)
+        return outcomes_of(self.reward, before, texts, played, self._controls, pairs=pairs, c=self.retroact_c)
 
     def _played(self, planned: Sequence[PlannedTrial]) -> Plan[list[Trajectory]]:
         """Plays trials side by side and records them."""
