@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 import retro_gym  # noqa: F401 - registers the environments
-from retro_gym_agents.evaluation import Evaluation, EvaluationConfig, compare, evaluate_all
+from retro_gym_agents.comparison import compare
+from retro_gym_agents.evaluation import Evaluation, EvaluationConfig, evaluate_all
 from retro_gym_agents.policies import make_policy
 from retro_gym_agents.reinforce import ReinforceConfig, train
 from retro_gym_agents.report import print_tables, write_json

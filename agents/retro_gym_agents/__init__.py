@@ -16,8 +16,9 @@ from retro_gym.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from retro_gym_agents.collect import CollectConfig, Collection
+    from retro_gym_agents.comparison import compare, compare_returns
     from retro_gym_agents.curves import draw_learning_curve, draw_success
-    from retro_gym_agents.evaluation import Evaluation, EvaluationConfig, compare, evaluate, evaluate_all
+    from retro_gym_agents.evaluation import Evaluation, EvaluationConfig, evaluate, evaluate_all
     from retro_gym_agents.policies import BaselinePolicy, Policy, ReflectorPolicy, make_policy
     from retro_gym_agents.ppo import PPOConfig
     from retro_gym_agents.reflector import LoraSettings, Reflector
@@ -54,6 +55,7 @@ __all__ = [
     "TokenVecEnv",
     "bootstrap_mean",
     "compare",
+    "compare_returns",
     "draw_learning_curve",
     "draw_success",
     "evaluate",
@@ -74,7 +76,8 @@ _HOMES = {
     for module, names in {
         "collect": ("CollectConfig", "Collection"),
         "curves": ("draw_learning_curve", "draw_success"),
-        "evaluation": ("Evaluation", "EvaluationConfig", "compare", "evaluate", "evaluate_all"),
+        "comparison": ("compare", "compare_returns"),
+        "evaluation": ("Evaluation", "EvaluationConfig", "evaluate", "evaluate_all"),
         "policies": ("BaselinePolicy", "Policy", "ReflectorPolicy", "make_policy"),
         "ppo": ("PPOConfig",),
         "reflector": ("LoraSettings", "Reflector"),

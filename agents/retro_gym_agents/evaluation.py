@@ -43,9 +43,9 @@ from retro_gym_agents.episodes import (
 from retro_gym_agents.journal import Journal
 from retro_gym_agents.policies import Policy, ReflectorPolicy
 from retro_gym_agents.sources import adapter_source
-from retro_gym_agents.statistics import Estimate, PairedDifference, bootstrap_mean, paired_difference, success_rate
+from retro_gym_agents.statistics import Estimate, bootstrap_mean, success_rate
 
-__all__ = ["Evaluation", "EvaluationConfig", "TaskResult", "compare", "evaluate", "evaluate_all"]
+__all__ = ["Evaluation", "EvaluationConfig", "TaskResult", "evaluate", "evaluate_all"]
 
 _SET_HERE = ("split", "max_reflections", "reward")
 _NOT_REPORTED = ("records", "actor", "actor_kwargs")  # the actor is reported by its name, wherever it is reached
@@ -199,36 +199,6 @@ class Evaluation:
             raise ActorError(self.refusal)
         rows = [figures(task) for task in self.scored if group is None or task.group == group]
         return [[row[trial] for row in rows] for trial in range(self.config.trials + 1)]
-
-
-def compare(evaluation: Evaluation, against: Evaluation, group: str | None = None) -> list[PairedDifference]:
-    """The difference of two policies' success by trial 0…T, paired over the tasks that both were scored on.
-
-    Args:
-        evaluation: of one policy.
-        against: of the other, which is subtracted.
-        group: on one kind of task only.
-
-    Raises:
-        ActorError: one of them has no success rate.
-        ConfigError: they did not play the same tasks.
-    """
-    for one in (evaluation, against):
-        if one.refusal is not None:
-            raise ActorError(one.refusal)
-    if [task.task_id for task in evaluation.tasks] != [task.task_id for task in against.tasks]:
-        raise ConfigError(
-            f"{evaluation.reflector!r} and {against.reflector!r} played other tasks. Evaluate both with one config."
-        )
-    pairs = [
-        (one.success, other.success)
-        for one, other in zip(evaluation.tasks, against.tasks, strict=True)
-        if one.actor_error is None and other.actor_error is None and group in (None, one.group)
-    ]
-    return [
-        paired_difference([one[trial] for one, _ in pairs], [other[trial] for _, other in pairs])
-        for trial in range(evaluation.config.trials + 1)
-    ]
 
 
 def evaluate(

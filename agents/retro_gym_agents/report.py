@@ -16,7 +16,8 @@ from rich.table import Table
 
 from retro_gym.errors import ConfigError
 from retro_gym.trajectory import EndReason
-from retro_gym_agents.evaluation import Evaluation, compare
+from retro_gym_agents.comparison import compare, compare_returns
+from retro_gym_agents.evaluation import Evaluation
 from retro_gym_agents.notes import notes_on
 from retro_gym_agents.policies import BASELINES, TINY
 from retro_gym_agents.statistics import Estimate, PairedDifference, gain_share
@@ -32,7 +33,8 @@ def to_json(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
 
     Rates are in [0, 1], differences too (0.25 is 25 points), gain shares in percent; lists go by trial, trial 0
     first. What could not be scored is null. Differences come with the tasks won, lost and tied, and with the p-value
-    of the exact sign test on those won and lost.
+    of the exact sign test on those won and lost; beside their score interval stands the bootstrap's over tasks, and
+    the difference of the mean returns with its own.
 
     Raises:
         ConfigError: there is no evaluation, or they are of different configs.
@@ -54,8 +56,8 @@ def to_json(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
             {
                 "reflector": one.reflector,
                 "against": other.reflector,
-                **_differences(compare(one, other)),
-                "groups": {group: _differences(compare(one, other, group)) for group in one.groups},
+                **_differences(one, other),
+                "groups": {group: _differences(one, other, group) for group in one.groups},
             }
             for one, other in _paired(evaluations)
         ],
@@ -185,13 +187,17 @@ def _figures(name: str, estimates: Sequence[Estimate]) -> dict[str, Any]:
     }
 
 
-def _differences(estimates: Sequence[PairedDifference]) -> dict[str, Any]:
+def _differences(one: Evaluation, other: Evaluation, group: str | None = None) -> dict[str, Any]:
+    estimates, returns = compare(one, other, group), compare_returns(one, other, group)
     return {
         **_figures("difference_at_trial", estimates),
+        "bootstrap_ci95": [[_number(bound) for bound in estimate.bootstrap] for estimate in estimates],
         "won": [estimate.won for estimate in estimates],
         "lost": [estimate.lost for estimate in estimates],
         "tied": [estimate.tied for estimate in estimates],
-        "p_value": [None if math.isnan(one.p_value) else float(f"{one.p_value:.{_DIGITS}g}") for one in estimates],
+        "p_value": [None if math.isnan(each.p_value) else float(f"{each.p_value:.{_DIGITS}g}") for each in estimates],
+        "return_difference_at_trial": [_number(estimate.mean) for estimate in returns],
+        "return_difference_ci95": [[_number(bound) for bound in estimate.ci] for estimate in returns],
     }
 
 

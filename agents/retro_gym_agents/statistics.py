@@ -62,6 +62,8 @@ class PairedDifference(Estimate):
     """Tasks that both solved, or neither."""
     p_value: float
     """Of :func:`sign_test`; nan when there was no task."""
+    bootstrap: tuple[float, float]
+    """The percentile bootstrap interval over tasks, for comparison; nan where all differences are alike."""
 
 
 def success_rate(values: Sequence[float], *, level: float = 0.95) -> Estimate:
@@ -91,7 +93,9 @@ def success_rate(values: Sequence[float], *, level: float = 0.95) -> Estimate:
     return Estimate(rate, 0.0 if ones == 0 else centre - half, 1.0 if ones == n else centre + half)
 
 
-def paired_difference(values: Sequence[float], against: Sequence[float], *, level: float = 0.95) -> PairedDifference:
+def paired_difference(
+    values: Sequence[float], against: Sequence[float], *, seed: int = 0, level: float = 0.95
+) -> PairedDifference:
     """The difference of two success rates on the same tasks, ``values`` minus ``against``, and its score interval.
 
     The interval is Tango's (Stat. Med. 17, 1998): all differences that a score test of the paired tasks does not
@@ -101,6 +105,7 @@ def paired_difference(values: Sequence[float], against: Sequence[float], *, leve
     Args:
         values: 1 or 0 for each task.
         against: those of the other policy, task by task in the same order.
+        seed: of the bootstrap.
         level: how often the interval is to hold the true difference, in (0, 1).
 
     Raises:
@@ -119,9 +124,11 @@ def paired_difference(values: Sequence[float], against: Sequence[float], *, leve
     won = sum(one > other for one, other in zip(values, against, strict=True))
     lost = sum(one < other for one, other in zip(values, against, strict=True))
     if n == 0:
-        return PairedDifference(math.nan, math.nan, math.nan, 0, 0, 0, math.nan)
+        return PairedDifference(math.nan, math.nan, math.nan, 0, 0, 0, math.nan, (math.nan, math.nan))
     low, high = -_highest(lost, won, n, z), _highest(won, lost, n, z)
-    return PairedDifference((won - lost) / n, low, high, won, lost, n - won - lost, sign_test(won, lost))
+    resampled = bootstrap_mean(np.subtract(values, against, dtype=np.float64), seed=seed, level=level)
+    p_value = sign_test(won, lost)
+    return PairedDifference((won - lost) / n, low, high, won, lost, n - won - lost, p_value, resampled.ci)
 
 
 def sign_test(won: int, lost: int) -> float:

@@ -11,8 +11,9 @@ from retro_gym.env import RetroEnv
 from retro_gym.errors import ActorError, BudgetError, ConfigError, UnknownTaskError
 from retro_gym.records import read_records
 from retro_gym.testing import FlakyActor, IdentityActor, IdentityEnv
+from retro_gym_agents.comparison import compare, compare_returns
 from retro_gym_agents.episodes import make_retro_env, play_next_trial, start_episodes
-from retro_gym_agents.evaluation import EvaluationConfig, compare, evaluate, evaluate_all
+from retro_gym_agents.evaluation import EvaluationConfig, evaluate, evaluate_all
 from retro_gym_agents.policies import make_policy
 
 ENV = "RetroIdentity-v0"
@@ -161,8 +162,8 @@ def test_paired_difference_leaves_out_what_either_lost():
         for policy, word in ((make_policy("oracle"), "red"), (make_policy("vague"), "blue"))
     )
     estimates = compare(one, other)
-    assert means(estimates) == [0.0, 1.0]
-    assert means(compare(other, one)) == [0.0, -1.0]
+    assert means(estimates) == means(compare_returns(one, other)) == [0.0, 1.0]
+    assert means(compare(other, one)) == means(compare_returns(other, one)) == [0.0, -1.0]
     assert estimates[1].clear_of_zero
 
 

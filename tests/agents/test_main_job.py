@@ -5,7 +5,8 @@ import json
 import pytest
 
 from benchmarks import specialists
-from retro_gym_agents.evaluation import EvaluationConfig, compare, evaluate_all
+from retro_gym_agents.comparison import compare
+from retro_gym_agents.evaluation import EvaluationConfig, evaluate_all
 from retro_gym_agents.policies import make_policy
 from retro_gym_agents.reflector import Reflector
 from retro_gym_agents.reinforce import ReinforceConfig, train

@@ -87,6 +87,17 @@ def test_intervals_of_paired_differences_cover_near_the_ends_too(win, lose):
     assert covered >= 900
 
 
+@pytest.mark.parametrize(("won", "lost", "of"), [(30, 5, 100), (12, 9, 60), (3, 1, 200)])
+def test_beside_it_stands_the_bootstrap_over_tasks(won, lost, of):
+    one, other = pairs(won, lost, of)
+    estimate = paired_difference(one, other, seed=4)
+    oracle = stats.bootstrap((np.subtract(one, other),), np.mean, method="BCa", rng=1).confidence_interval
+    assert estimate.bootstrap == pytest.approx((oracle.low, oracle.high), abs=0.015)
+    assert estimate.bootstrap == paired_difference(one, other, seed=4).bootstrap
+    assert estimate.ci == pytest.approx(estimate.bootstrap, abs=0.03)  # and they are nearly the same
+    assert all(map(math.isnan, paired_difference([1] * 9, [0] * 9).bootstrap))  # where it would be a point
+
+
 def test_the_sign_test_is_exact():
     for won, lost in [(0, 0), (1, 0), (0, 6), (5, 5), (9, 2), (130, 98), (0, 500)]:
         oracle = stats.binomtest(won, won + lost).pvalue if won + lost else 1.0
