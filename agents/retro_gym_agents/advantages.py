@@ -118,7 +118,8 @@ def gae(rewards_NT: Tensor, values_NT: Tensor, mask_NT: Tensor, *, gamma: float,
 def kl_estimate(logprobs_NT: Tensor, reference_NT: Tensor, mask_NT: Tensor) -> Tensor:
     """KL(π‖π_ref) of the tokens sampled from π, summed, in nats: Schulman's k3, which is never negative.
 
-    r − 1 − log r with r = π_ref/π; see http://joschu.net/blog/kl-approx.html.
+    r − 1 − log r with r = π_ref/π; see http://joschu.net/blog/kl-approx.html. Its mean over what π writes is,
+    summed over a reflection's tokens, the KL divergence between the distributions of whole reflections.
     """
     logratio_NT = (reference_NT - logprobs_NT).where(mask_NT, 0.0)
     return (logratio_NT.exp() - 1 - logratio_NT).sum()

@@ -136,7 +136,7 @@ def _play(
     seeds = [derive_seed(config.seed, "episode", number + i) for i in range(len(task_ids))]
     episodes = start_episodes(first, task_ids, seeds)
     for trial in range(1, config.max_reflections + 1):
-        play_next_trial(episodes, policy, seed=derive_seed(config.seed, "reflection", number, trial))
+        play_next_trial(episodes, policy, seed=derive_seed(config.seed, "reflection", trial))
     for episode in episodes:
         episode.close()
     return episodes

@@ -23,7 +23,6 @@ import numpy as np
 
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ConfigError, MissingExtraError, did_you_mean
-from retro_gym.seeding import derive_seed
 
 if TYPE_CHECKING:
     from retro_gym_agents.reflector import Reflector
@@ -148,7 +147,7 @@ class ReflectorPolicy:
         texts: list[str] = []
         for start in range(0, len(observations), self.batch_size):
             batch = slice(start, start + self.batch_size)
-            samples = self._reflector.sample(observations[batch], greedy=self.greedy, seed=derive_seed(*seeds[batch]))
+            samples = self._reflector.sample(observations[batch], greedy=self.greedy, seed=seeds[batch])
             texts += samples.texts
             self.prompt_tokens += int(samples.prompts.lengths.sum())
             self.completion_tokens += samples.num_tokens

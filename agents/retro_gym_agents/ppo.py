@@ -2,7 +2,9 @@
 
 Schulman et al. 2017 (arXiv 1707.06347), as used on language models since InstructGPT: a state is the prompt and the
 tokens so far, an action is a token. The reward of a token is what it costs in KL divergence from the policy at the
-start of RL, −β (log π_old − log π_ref); the last token of a reflection also gets what the environment pays for it.
+start of RL, −β (log π_old − log π_ref); the last token of a reflection also gets what the environment pays for it. The
+mean of the sum over a reflection's tokens is the mean reward less β times the KL divergence of whole reflections, and
+with γ = λ = 1 the first step of a batch follows the gradient of just that, whatever the values are.
 
 Kept from the paper: the clipped ratio per token, generalised advantage estimation with a learned value function,
 several epochs of minibatches, clipped gradients.

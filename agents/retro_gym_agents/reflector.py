@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from retro_gym.actors.hf import HfActor
 from retro_gym.actors.loading import context_of, end_ids_of
 from retro_gym.errors import CheckpointError, ConfigError
-from retro_gym.seeding import derive_seed
 from retro_gym.tokens import decode, encode_prompt
 from retro_gym_agents.inference import frozen, trainable_weights
 from retro_gym_agents.loading import (
@@ -31,7 +30,7 @@ from retro_gym_agents.loading import (
     load_base,
 )
 from retro_gym_agents.sampler import draw
-from retro_gym_agents.samples import Prompts, Samples, Sampling
+from retro_gym_agents.samples import Prompts, Samples, Sampling, each_seed
 from retro_gym_agents.scoring import Scores, score, why_not_shared
 
 __all__ = ["TINY", "LoraSettings", "Reflector"]
@@ -180,7 +179,7 @@ class Reflector:
         *,
         num_samples: int = 1,
         greedy: bool = False,
-        seed: int = 0,
+        seed: int | Sequence[int] = 0,
         keep_hidden: bool = False,
         top_k: int = 0,
         top_p: float = 1.0,
@@ -191,7 +190,8 @@ class Reflector:
             observations: P texts.
             num_samples: K.
             greedy: the likeliest token each time, instead of a sample.
-            seed: the same seed, weights and observations give the same samples.
+            seed: one for each observation, or one that they follow from by their places. The same weights, observation
+                and seed give the same samples, whatever else is in the batch; sample k is the same for any K.
             keep_hidden: also return the hidden states that tokens were predicted from (for a value head).
             top_k: draws from this many likeliest tokens alone; 0 for all. Not for what policy gradient learns from: the
                 log-probabilities are those of the whole distribution.
@@ -201,7 +201,8 @@ class Reflector:
             Texts with the token ids and log-probabilities that were sampled.
 
         Raises:
-            ConfigError: no observation, fewer than one sample of each, or a truncation out of its rule.
+            ConfigError: no observation, fewer than one sample of each, another number of seeds, or a truncation that
+                is out of its rule.
         """
         if top_k < 0 or not 0 < top_p <= 1:
             raise ConfigError(
@@ -235,13 +236,26 @@ class Reflector:
         )
 
     def reflect(
-        self, observations: Sequence[str], *, greedy: bool = True, seed: int = 0, batch_size: int = 64
+        self,
+        observations: Sequence[str],
+        *,
+        greedy: bool = True,
+        seed: int | Sequence[int] = 0,
+        batch_size: int = 64,
     ) -> list[str]:
-        """One reflection for each observation, ``batch_size`` of them at a time."""
+        """One reflection for each observation, ``batch_size`` of them at a time: the same ones for any size.
+
+        Args:
+            observations: any number of texts.
+            greedy: the likeliest token each time, instead of a sample.
+            seed: as in :meth:`sample`.
+            batch_size: how many are read at once.
+        """
+        seeds = each_seed(seed, len(observations))
         texts: list[str] = []
         for start in range(0, len(observations), batch_size):
-            batch = observations[start : start + batch_size]
-            texts.extend(self.sample(batch, greedy=greedy, seed=derive_seed(seed, start)).texts)
+            batch = slice(start, start + batch_size)
+            texts.extend(self.sample(observations[batch], greedy=greedy, seed=seeds[batch]).texts)
         return texts
 
     __call__ = reflect

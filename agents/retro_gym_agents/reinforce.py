@@ -10,10 +10,12 @@ with R what the environment pays for reflection y on failure x, and π_ref the p
 Kept from the papers: whole reflections as actions (no discount within one), rewards as the environment pays them,
 one gradient step for each batch, no value network, no clipping, no replay.
 
-Different: the KL term is differentiated as a loss of its own instead of being subtracted from the reward. Its
-per-token form is half the squared log-ratio ("k2", http://joschu.net/blog/kl-approx.html), since that is the one whose
-gradient, on tokens sampled from π, is the gradient of the KL divergence; the usual "k3" estimates the value better and
-its gradient worse, so it is what is logged.
+Different: the KL term is differentiated as a loss of its own instead of being subtracted from the reward. It is half
+the squared log-ratio of a whole reflection, ½ ℓ² with ℓ = Σ_t log(π_t/π_ref,t): in expectation over what π writes, its
+gradient ℓ ∇log π(y) is exactly that of the KL divergence between the distributions of whole reflections, whatever their
+lengths. A square for each token ("k2" of http://joschu.net/blog/kl-approx.html, token by token) would leave out what a
+token does to the later ones' ratios. The loss's value is not the KL: what is logged is "k3", summed over the tokens,
+which has the KL as its mean and never falls below 0.
 
 How to run it::
 
@@ -52,7 +54,9 @@ class ReinforceConfig(TrainConfig):
 def reinforce_loss(
     logprobs_NT: Tensor, reference_NT: Tensor, mask_NT: Tensor, advantages_N: Tensor, *, kl_coef: float
 ) -> Tensor:
-    """The loss, summed over the samples: −A log π(y) + β Σ_t ½ (log π_t − log π_ref,t)².
+    """The loss, summed over the samples: −A log π(y) + β ½ (Σ_t log π_t − log π_ref,t)².
+
+    Its gradient, in expectation over reflections that π writes, is that of −E[A] + β KL(π‖π_ref), A held fixed.
 
     Args:
         logprobs_NT: of the sampled tokens under the policy, with a gradient.
@@ -62,7 +66,7 @@ def reinforce_loss(
         kl_coef: β.
     """
     policy_N = -advantages_N * logprobs_NT.where(mask_NT, 0.0).sum(-1)
-    kl_N = 0.5 * (logprobs_NT - reference_NT).where(mask_NT, 0.0).square().sum(-1)
+    kl_N = 0.5 * (logprobs_NT - reference_NT).where(mask_NT, 0.0).sum(-1).square()
     return (policy_N + kl_coef * kl_N).sum()
 
 

@@ -106,7 +106,7 @@ class _Sampled:
 
     def reflect(self, observations: Sequence[str], envs: Sequence[RetroEnv], seeds: Sequence[int]) -> list[str]:
         """One sampled reflection for each observation."""
-        return self._reflector.reflect(observations, greedy=False, seed=derive_seed(*seeds))
+        return self._reflector.reflect(observations, greedy=False, seed=seeds)
 
 
 def _collect(
@@ -141,7 +141,7 @@ def _collect(
         for trial in range(1, trials + 1):
             rows += [_row(reflector, episode, first[id(episode)]) for episode in waiting]
             if trial < trials:
-                play_next_trial(waiting, policy, seed=derive_seed(seed, "reflection", number, trial))
+                play_next_trial(waiting, policy, seed=derive_seed(seed, "reflection", trial))
                 waiting = [episode for episode in waiting if episode.failed is None and episode.waits]
         for episode in episodes:
             episode.close()

@@ -99,6 +99,7 @@ def test_reflect_gives_one_text_each_whatever_the_batch(reflector):
     assert reflector.reflect([]) == []
     sampled = reflector.reflect(FAILURES * 20, greedy=False, seed=1)
     assert sampled == reflector.reflect(FAILURES * 20, greedy=False, seed=1)
+    assert sampled == reflector.reflect(FAILURES * 20, greedy=False, seed=1, batch_size=7)
     assert len(set(sampled)) > 2
 
 
