@@ -200,8 +200,8 @@ def _check_source(spec: str) -> None:
     if path.exists():
         raise ConfigError(f"reflector {spec!r} is a file. Give the folder of a run or of a model.")
     names = [*BASELINES, TINY]
-    hint = did_you_mean(spec, names)
-    if hint:
+    hint = did_you_mean(spec, [name for name in names if abs(len(name) - len(spec)) <= 1])
+    if hint and "/" not in spec:  # nearly as long and nearly the same; whatever has an owner is a name on the hub
         raise ConfigError(f"reflector {spec!r} is neither a baseline nor a folder.{hint}")
     in_folder = path.parent != Path() and path.parent.is_dir()
     if not _HUB_NAME.fullmatch(spec) or in_folder:

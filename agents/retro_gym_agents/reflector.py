@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from retro_gym.actors.hf import HfActor
 from retro_gym.actors.loading import context_of, end_ids_of
-from retro_gym.errors import CheckpointError, ConfigError
+from retro_gym.errors import CheckpointError, ConfigError, DivergedError
 from retro_gym.tokens import decode, encode_prompt
 from retro_gym_agents.inference import frozen, trainable_weights
 from retro_gym_agents.loading import (
@@ -28,10 +28,12 @@ from retro_gym_agents.loading import (
     checkpoint_activations,
     load_adapter,
     load_base,
+    lora_of,
 )
 from retro_gym_agents.sampler import draw
 from retro_gym_agents.samples import Prompts, Samples, Sampling, each_seed
 from retro_gym_agents.scoring import Scores, score, why_not_shared
+from retro_gym_agents.stepping import REMEDY
 
 __all__ = ["TINY", "LoraSettings", "Reflector"]
 
@@ -118,7 +120,8 @@ class Reflector:
         Args:
             name_or_path: ``"tiny"`` (the model in this package), a folder or a name on the hub, a folder that
                 :meth:`save` wrote, or the output folder of a training run (its ``best`` adapter, or else the last).
-            lora: the adapter to add where none is loaded; None for the base model alone.
+            lora: the adapter to add where none is loaded; None for the base model alone. Of an adapter that is loaded,
+                what is given here must be its own.
             device: where the model runs.
             dtype: ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"auto"`` (as stored); by default ``"float32"`` on
                 the CPU and ``"auto"`` elsewhere.
@@ -136,7 +139,7 @@ class Reflector:
         name = str(name_or_path) if folder is None else base_name(folder)
         model, tokenizer = load_base(name, device, dtype)
         if folder is not None:
-            model = load_adapter(model, folder, device)
+            model = load_adapter(model, folder, device, lora)
         elif name != TINY and Path(name).is_dir():
             name = str(Path(name).resolve())  # a saved adapter is to find its base from any working directory
         return cls(
@@ -203,6 +206,7 @@ class Reflector:
         Raises:
             ConfigError: no observation, fewer than one sample of each, another number of seeds, or a truncation that
                 is out of its rule.
+            DivergedError: the model's log-probabilities are not finite.
         """
         if top_k < 0 or not 0 < top_p <= 1:
             raise ConfigError(
@@ -222,6 +226,11 @@ class Reflector:
                 seed=seed,
                 share_prompt=share_prompt,
                 keep_hidden=keep_hidden,
+            )
+        if not draws.logprobs_NT.isfinite().all():
+            raise DivergedError(
+                f"reflector {self.name!r} gives a token a log-probability that is not finite: weights or activations "
+                f"are too large, or are not numbers. {REMEDY}"
             )
         rows = zip(draws.tokens_NT.tolist(), draws.mask_NT.sum(-1).tolist(), strict=True)
         return Samples(
@@ -360,6 +369,11 @@ class Reflector:
     def trainable(self) -> dict[str, nn.Parameter]:
         """The adapter's weights by name; none where there is no adapter."""
         return trainable_weights(self.model) if self._has_adapter else {}
+
+    @property
+    def lora(self) -> LoraSettings | None:
+        """The adapter's settings; None where there is none."""
+        return lora_of(self.model)
 
     @property
     def reference_state(self) -> dict[str, Tensor] | None:

@@ -32,10 +32,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from retro_gym_agents.advantages import Baseline, advantages, kl_estimate
+from retro_gym_agents.advantages import Baseline, advantages, check_baseline, kl_estimate
 from retro_gym_agents.config import TrainConfig
 from retro_gym_agents.reflector import Reflector
 from retro_gym_agents.rollout import Rollout
+from retro_gym_agents.stepping import check_finite, step
 from retro_gym_agents.training import TrainingRun, TrainResult
 
 __all__ = ["ReinforceConfig", "improve", "reinforce_loss", "train"]
@@ -49,6 +50,10 @@ class ReinforceConfig(TrainConfig):
     baseline: Baseline = "leave_one_out"
     """What is expected of a reflection: ``none`` (nothing), ``batch_mean``, or ``leave_one_out`` (what the other
     reflections on the same failure earned)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_baseline(self.baseline, self.group_size, self.num_prompts * self.group_size)
 
 
 def reinforce_loss(
@@ -73,7 +78,11 @@ def reinforce_loss(
 def improve(
     reflector: Reflector, optimizer: torch.optim.Optimizer, rollout: Rollout, config: ReinforceConfig
 ) -> dict[str, float]:
-    """One update from one rollout; returns the loss, the KL in nats per reflection, and the gradient's norm."""
+    """One update from one rollout; returns the loss, the KL in nats per reflection, and the gradient's norm.
+
+    Raises:
+        DivergedError: one of them is not finite. No step was taken.
+    """
     sizes = [len(one.valid_N) for one in rollout.rounds]
     advantages_N = advantages(config.baseline, rollout.rewards_N, rollout.valid_N, config.group_size)
     total, loss_sum, kl_sum = len(advantages_N), 0.0, 0.0
@@ -92,9 +101,9 @@ def improve(
             torch.autograd.backward(loss / total)
             loss_sum += loss.item()
             kl_sum += kl_estimate(logprobs_NT.detach(), reference_NT, samples.mask_NT).item()
-    norm = torch.nn.utils.clip_grad_norm_(reflector.trainable.values(), config.max_grad_norm)
-    optimizer.step()
-    return {"loss": loss_sum / total, "kl": kl_sum / total, "grad_norm": norm.item()}
+    check_finite({"the loss": loss_sum, "the KL": kl_sum})
+    norms = step(optimizer, {"adapter": reflector.trainable.values()}, config.max_grad_norm)
+    return {"loss": loss_sum / total, "kl": kl_sum / total, "grad_norm": norms["adapter"]}
 
 
 def train(config: ReinforceConfig) -> TrainResult:
@@ -104,6 +113,7 @@ def train(config: ReinforceConfig) -> TrainResult:
         ConfigError: a field is out of its rule, or the folder is not empty.
         CheckpointError: the run to resume was made with other settings.
         ActorError: the actor cannot be reached; what was learned until then can be resumed.
+        DivergedError: a number is not finite; the run can be resumed from before it, with a lower learning rate.
     """
     with TrainingRun(config) as run:
         optimizer = torch.optim.AdamW(run.reflector.trainable.values(), lr=config.learning_rate, weight_decay=0.0)

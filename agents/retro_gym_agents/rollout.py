@@ -11,7 +11,7 @@ from torch import Tensor
 
 from retro_gym.actors import ActorSpec
 from retro_gym.env import RetroEnv
-from retro_gym.errors import ActorError, BudgetError, ConfigError
+from retro_gym.errors import ActorError, BudgetError, ConfigError, DivergedError
 from retro_gym.records import RecordWriter
 from retro_gym.seeding import derive_seed
 from retro_gym.trajectory import EndReason, Outcome
@@ -35,6 +35,14 @@ class Round:
     """False where the actor failed: such a sample is dropped, it is not worth 0."""
     success_N: Tensor
     """Whether the trial that followed solved the task."""
+
+    def __post_init__(self) -> None:
+        paid = self.rewards_N[self.valid_N]
+        if not paid.isfinite().all():
+            raise DivergedError(
+                f"an environment pays {float(paid[~paid.isfinite()][0])}; a reward is a finite number. One that is not "
+                "would be in every advantage. Mend the environment's reward."
+            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -115,6 +115,22 @@ def test_reflector_reads_in_batches_and_counts_tokens(fake_reflector):
     assert (policy.prompt_tokens, policy.completion_tokens) == (50, 15)
 
 
+@pytest.mark.parametrize("name", ["org/tiny", "org/none", "o/racle", "oracle-7b", "tiny-llama", "none-of-it", "gpt2"])
+def test_a_hub_name_may_hold_a_baselines_name(name):
+    policy = make_policy(name)
+    assert isinstance(policy, ReflectorPolicy)
+    assert policy.name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("orcale", "oracle"), ("oracl", "oracle"), ("noisey", "noisy"), ("tini", "tiny"), ("nome", "none")],
+)
+def test_a_slip_of_the_pen_is_noticed(name, meant):
+    with pytest.raises(ConfigError, match=f"Did you mean '{meant}'"):
+        make_policy(name)
+
+
 def test_what_a_task_gets_depends_on_its_own_seed_alone():
     """Not on how many tasks there are, nor on their order, nor on the size of the batches."""
     env = make_retro_env("RetroHotpotQA-v0")
