@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from retro_gym.actors.hf import HfActor
 from retro_gym.actors.loading import context_of, end_ids_of
 from retro_gym.errors import CheckpointError, ConfigError, DivergedError
-from retro_gym.tokens import decode, encode_prompt
+from retro_gym.tokens import decode, encode_prompt, fit_text
 from retro_gym_agents.inference import frozen, trainable_weights
 from retro_gym_agents.loading import (
     DEFAULT_LORA,
@@ -49,7 +49,8 @@ class Reflector:
 
     An observation becomes a prompt through the tokenizer's chat template where it has one, and as plain text behind
     the BOS token (where there is one) otherwise. When a prompt does not fit into the model's context beside the
-    longest reflection, the observation is cut at its front: its end and the template around it stay whole.
+    longest reflection, the observation is shortened by the rule of :func:`retro_gym.prompts.render_observation`, as a
+    token view does it; a text that is no environment's observation loses words out of its middle.
 
     Args:
         model: a causal LM of transformers, or a ``PeftModel`` around one.
@@ -275,16 +276,9 @@ class Reflector:
         return ids if self._max_prompt_tokens is None else ids[-self._max_prompt_tokens :]
 
     def fit(self, observation: str) -> str:
-        """The observation, or as much of its end as leaves room in the model's context for the longest reflection."""
-        ids, kept, excess = self._render(observation), observation, 0
-        while self._max_prompt_tokens is not None and len(ids) > self._max_prompt_tokens:
-            excess += len(ids) - self._max_prompt_tokens
-            rest = self.tokenizer(observation, add_special_tokens=False, verbose=False)["input_ids"][excess:]
-            if not rest:  # the template alone is too long
-                break
-            kept = self.tokenizer.decode(rest)
-            ids = self._render(kept)
-        return kept
+        """The observation, or the longest form of it that leaves room in the context for the longest reflection."""
+        limit = self._max_prompt_tokens
+        return observation if limit is None else fit_text(self._render, observation, limit)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of sampled tokens, without special tokens and the white space around it."""
