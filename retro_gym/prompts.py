@@ -179,7 +179,7 @@ class Observation(str):
     def within(self, limit: int, *, whole_words: bool = True) -> str:
         """The same in at most ``limit`` characters; see :func:`render_observation`."""
         task, shortest = self._parts[0].task, self._forms[-1]
-        front = shortest.find(task) + len(task) if task in shortest else None
+        front = shortest.find(task) + len(task) if task and task in shortest else None
         return _shortened(self._forms, limit, whole_words, front)
 
     @cached_property
