@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 
-from retro_gym.actors.loading import load_causal_lm
+from retro_gym.actors.loading import end_ids_of, load_causal_lm
 from retro_gym.errors import ConfigError, MissingExtraError, one_line
 from retro_gym.seeding import derive_seed
+from retro_gym_agents.samples import Sampling
 from retro_gym_agents.stepping import not_finite
 
 __all__ = [
@@ -29,10 +30,13 @@ __all__ = [
     "load_adapter",
     "load_base",
     "lora_of",
+    "sampling_of",
 ]
 
 TINY = "tiny"
 """The name of the model that is shipped in the package."""
+
+_MAX_NEW_TOKENS = 128  # for models whose generation config sets no limit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,6 +169,26 @@ def load_adapter(model: Any, folder: Path, device: str | torch.device, lora: Lor
     if (folder / "generation_config.json").is_file():
         model.get_base_model().generation_config = GenerationConfig.from_pretrained(str(folder))
     return model
+
+
+def sampling_of(model: Any, tokenizer: Any, temperature: float | None, max_new_tokens: int | None) -> Sampling:
+    """How a model is sampled from: by its generation config, or as said here.
+
+    Raises:
+        ConfigError: a temperature that is not above 0, or a length limit below 1.
+    """
+    generation = model.generation_config
+    if temperature is None:
+        temperature = 1.0 if generation.temperature is None else generation.temperature
+    if max_new_tokens is None:
+        max_new_tokens = generation.max_new_tokens or _MAX_NEW_TOKENS
+    if not temperature > 0:
+        raise ConfigError(f"temperature is {temperature}; it must be above 0. For the likeliest text: greedy=True.")
+    if max_new_tokens < 1:
+        raise ConfigError(f"max_new_tokens is {max_new_tokens}; it must be at least 1.")
+    end_ids = end_ids_of(model, tokenizer)
+    pad_id = next((i for i in (tokenizer.pad_token_id, *end_ids) if i is not None), 0)
+    return Sampling(float(temperature), int(max_new_tokens), end_ids, pad_id)
 
 
 def checkpoint_activations(model: Any) -> None:

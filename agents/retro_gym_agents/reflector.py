@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from retro_gym.actors.hf import HfActor
-from retro_gym.actors.loading import context_of, end_ids_of
+from retro_gym.actors.loading import context_of
 from retro_gym.errors import CheckpointError, ConfigError, DivergedError
 from retro_gym.tokens import decode, encode_prompt, fit_text
 from retro_gym_agents.inference import frozen, trainable_weights
@@ -29,15 +29,14 @@ from retro_gym_agents.loading import (
     load_adapter,
     load_base,
     lora_of,
+    sampling_of,
 )
 from retro_gym_agents.sampler import draw
-from retro_gym_agents.samples import Prompts, Samples, Sampling, each_seed
+from retro_gym_agents.samples import Prompts, Samples, each_seed
 from retro_gym_agents.scoring import Scores, score, why_not_shared
 from retro_gym_agents.stepping import REMEDY
 
 __all__ = ["TINY", "LoraSettings", "Reflector"]
-
-_MAX_NEW_TOKENS = 128  # for models whose generation config sets no limit
 
 
 class Reflector:
@@ -90,7 +89,7 @@ class Reflector:
         self._autocast = autocast
         if gradient_checkpointing:
             checkpoint_activations(self.model)
-        self.sampling = self._sampling(temperature, max_new_tokens)
+        self.sampling = sampling_of(self.model, tokenizer, temperature, max_new_tokens)
         self._reference: dict[str, Tensor] | None = None
         context = context_of(model)
         self._max_prompt_tokens = None if context is None else context - self.sampling.max_new_tokens
@@ -253,14 +252,7 @@ class Reflector:
         seed: int | Sequence[int] = 0,
         batch_size: int = 64,
     ) -> list[str]:
-        """One reflection for each observation, ``batch_size`` of them at a time: the same ones for any size.
-
-        Args:
-            observations: any number of texts.
-            greedy: the likeliest token each time, instead of a sample.
-            seed: as in :meth:`sample`.
-            batch_size: how many are read at once.
-        """
+        """One reflection for each observation, ``batch_size`` of them at a time: the same ones for any size."""
         seeds = each_seed(seed, len(observations))
         texts: list[str] = []
         for start in range(0, len(observations), batch_size):
@@ -399,20 +391,6 @@ class Reflector:
             self._reference = {name: weight.to(self.device, copy=True) for name, weight in reference.items()}
 
     # -- inside ----------------------------------------------------------------------------------------------------
-
-    def _sampling(self, temperature: float | None, max_new_tokens: int | None) -> Sampling:
-        generation = self.model.generation_config
-        if temperature is None:
-            temperature = 1.0 if generation.temperature is None else generation.temperature
-        if max_new_tokens is None:
-            max_new_tokens = generation.max_new_tokens or _MAX_NEW_TOKENS
-        if not temperature > 0:
-            raise ConfigError(f"temperature is {temperature}; it must be above 0. For the likeliest text: greedy=True.")
-        if max_new_tokens < 1:
-            raise ConfigError(f"max_new_tokens is {max_new_tokens}; it must be at least 1.")
-        end_ids = end_ids_of(self.model, self.tokenizer)
-        pad_id = next((i for i in (self.tokenizer.pad_token_id, *end_ids) if i is not None), 0)
-        return Sampling(float(temperature), int(max_new_tokens), end_ids, pad_id)
 
     def _render(self, observation: str) -> list[int]:
         return encode_prompt(self.tokenizer, observation) or [self.sampling.pad_id]

@@ -177,7 +177,7 @@ def test_an_actor_that_fails_on_all_of_a_few_tasks_is_no_lack_of_failures(reflec
         return "red" not in prompt.task
 
     env = identity(actor=FlakyActor(EchoActor("Say[red]"), fails))
-    with pytest.raises(ActorError, match="failed on 48 tasks of split 'train' and solved the others: .*no connection"):
+    with pytest.raises(ActorError, match=r"failed on 48 tasks of split 'train' and solved the others: .*no connection"):
         failures(env, reflector, num_tasks=5, policy=VAGUE)
 
 
