@@ -17,6 +17,7 @@
     │   ├── BudgetError                   the budget of calls, tokens or money is spent: stops a run, resumably
     │   └── TaskEnvError                  a task environment's own server or engine failed: as void as an actor's error
     ├── CassetteError (LookupError)       a prompt that is not on the tape: stops the run, which is not the recorded one
+    ├── DivergedError (ArithmeticError)   a number that learning or sampling needs is not finite: stops a run, resumably
     ├── MissingExtraError (ImportError)   an optional library is absent; names the extra that brings it
     └── CheckpointError (ValueError)      a checkpoint that does not fit the run that wants to resume from it
 
@@ -38,6 +39,7 @@ __all__ = [
     "ConfigError",
     "CutReplyError",
     "DataError",
+    "DivergedError",
     "EpisodeError",
     "MissingExtraError",
     "NoFailureError",
@@ -114,6 +116,10 @@ class CassetteError(RetroGymError, LookupError):
     Not an :class:`ActorError`: no actor has failed, and a run that went on without the sample would pass for the
     recorded one. So it is raised through environments, learners and evaluations alike.
     """
+
+
+class DivergedError(RetroGymError, ArithmeticError):
+    """A number that learning or sampling needs is not finite. It is raised before anything is made of that number."""
 
 
 class MissingExtraError(RetroGymError, ImportError):

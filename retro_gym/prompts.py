@@ -5,7 +5,9 @@ Both are templates in the ``str.format`` language that a user can replace by an 
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
+import re
 import string
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -20,11 +22,13 @@ __all__ = [
     "OBSERVATION_TEMPLATE",
     "PROMPT_SHAPES",
     "REFLECTIONS_HEADER",
+    "Observation",
     "Prompt",
     "PromptShape",
     "TaskPrompt",
     "check_template",
     "render_observation",
+    "shorten",
 ]
 
 END_OF_EXAMPLES = "(END OF EXAMPLES)"
@@ -49,6 +53,7 @@ ACTOR_FIELDS = {"instruction": "", "examples": "", "reflections": "", "history":
 OBSERVATION_FIELDS = {"reflections": "", "trajectory": "", "score": 0.0, "task_id": "", "trial": 0}
 
 _ELIDED = "[...]"
+_WORD = re.compile(r"\S{1,40}\s*")  # what has no spaces is cut all the same
 
 
 def check_template(name: str, template: str, fields: Mapping[str, object]) -> str:
@@ -162,52 +167,138 @@ class Prompt:
         return render_turns(self.task, self.turns)
 
 
+class Observation(str):
+    """A failed trajectory as the reflector reads it: a text, of which shorter forms can be had.
+
+    Whoever has less room than the environment, such as a model with a short context, shortens it by the rule of
+    :func:`render_observation`. What a wrapper makes of it is a plain text.
+    """
+
+    _parts: tuple[Trajectory, tuple[str, ...], str]
+
+    def within(self, limit: int, *, whole_words: bool = True) -> str:
+        """The same in at most ``limit`` characters; see :func:`render_observation`."""
+        task, shortest = self._parts[0].task, self._forms[-1]
+        front = shortest.find(task) + len(task) if task and task in shortest else None
+        return _shortened(self._forms, limit, whole_words, front)
+
+    @cached_property
+    def _forms(self) -> list[str]:
+        """From the whole text to the shortest that has no word cut out of it."""
+        trajectory, reflections, template = self._parts
+        turns = len(trajectory.turns)
+        longest = sorted(range(turns), key=lambda i: -len(trajectory.turns[i].observation))
+        elided = [i for i in longest if len(trajectory.turns[i].observation) > len(_ELIDED)]
+        cuts = [(elided[:count], 0, 0) for count in range(len(elided) + 1)]
+        cuts += [(elided, count, 0) for count in range(1, turns)]
+        cuts += [(elided, max(0, turns - 1), count) for count in range(1, len(reflections) + 1)]
+        return [
+            template.format(
+                reflections=_noted(reflections, forgotten),
+                trajectory=_told(trajectory, frozenset(hidden), passed_over),
+                score=trajectory.return_,
+                task_id=trajectory.task_id,
+                trial=trajectory.trial,
+            )
+            for hidden, passed_over, forgotten in cuts
+        ]
+
+
 def render_observation(
     trajectory: Trajectory, reflections: Sequence[str], template: str, limit: int, *, whole_words: bool = False
-) -> str:
+) -> Observation:
     """The failed trajectory as the reflector reads it, in at most ``limit`` characters.
 
-    When it is too long the longest observations are replaced by ``[...]``, longest first; what is still too long
-    then is cut at the front, since a trajectory's end says most about its failure.
+    What is too long loses, until it fits: the longest observations, longest first; whole turns, oldest first; earlier
+    reflections, oldest first; at last words behind the task, where it takes less than two thirds of the room, and else
+    out of the middle. ``[...]`` stands wherever something was left out. So the request and the task at the front are
+    kept, and the last turn and the return at the end.
 
     Args:
         trajectory: the failed trial.
         reflections: those written so far.
         template: see :data:`OBSERVATION_TEMPLATE`.
         limit: characters, at least 1.
-        whole_words: whether a cut at the front leaves out the word that it goes through.
+        whole_words: whether nothing is left where not even the last word fits, in place of that word's end.
     """
-    noted = "".join(f"Reflection {i}: {_single_line(text)}\n" for i, text in enumerate(reflections, start=1))
-    if noted:
-        noted = f"Earlier reflections, which did not suffice:\n{noted}\n"
-    while True:
-        text = template.format(
-            reflections=noted,
-            trajectory=trajectory.render(),
-            score=trajectory.return_,
-            task_id=trajectory.task_id,
-            trial=trajectory.trial,
-        )
-        longest = max(range(len(trajectory.turns)), key=lambda i: len(trajectory.turns[i].observation), default=None)
-        if len(text) <= limit:
-            return text
-        if longest is None or len(trajectory.turns[longest].observation) <= len(_ELIDED):
-            return text[-limit:] if not whole_words else _last_words(text, limit)
-        turns = list(trajectory.turns)
-        turns[longest] = dataclasses.replace(turns[longest], observation=_ELIDED)
-        trajectory = dataclasses.replace(trajectory, turns=tuple(turns))
+    whole = Observation()
+    whole._parts = trajectory, tuple(reflections), template
+    text = Observation(whole.within(limit, whole_words=whole_words))
+    text.__dict__.update(whole.__dict__)
+    return text
 
 
-def _last_words(text: str, limit: int) -> str:
-    """As many words from the end of a longer text as ``limit`` characters hold.
+def shorten(text: str, limit: int) -> str:
+    """A text that is no trajectory in at most ``limit`` characters: words are left out in its middle.
 
-    >>> _last_words("one two three", 9), _last_words("one two three", 4)
-    ('two three', '')
+    Its start gets twice the room of its end.
+
+    >>> shorten("one two three four five six", 20)
+    'one two [...] six'
+    >>> shorten("one two three four five six", 9), shorten("one two", 2)
+    ('six', '')
     """
-    before, kept = text[-limit - 1], text[-limit:]
-    if not before.isspace():
-        kept = kept[next((i for i, char in enumerate(kept) if char.isspace()), limit) :]
-    return kept.lstrip()
+    return _shortened([text], limit, whole_words=True)
+
+
+def _shortened(forms: Sequence[str], limit: int, whole_words: bool, front: int | None = None) -> str:
+    """The first form that fits, or what is left of the last one when words leave its middle.
+
+    Args:
+        forms: ever shorter ones.
+        limit: characters.
+        whole_words: what to do where not even the last word fits.
+        front: characters at the start of the last form behind which words are left out first.
+    """
+    text = next((form for form in forms if len(form) <= limit), None)
+    if text is not None:
+        return text
+    text = forms[-1]
+    words = _WORD.findall(text)
+    kept = _order_of_keeping([len(word) for word in words], len(text) if front is None else front)
+
+    def form(count: int) -> str:
+        head, tail = kept[count]
+        end = "".join(words[len(words) - tail :])
+        return f"{''.join(words[:head]).rstrip()} {_ELIDED} {end}" if head else end
+
+    count = bisect.bisect_right(range(len(kept)), limit, key=lambda count: len(form(count))) - 1
+    return form(count) if count > 0 else "" if whole_words else text[-limit:]
+
+
+def _order_of_keeping(lengths: Sequence[int], front: int) -> list[tuple[int, int]]:
+    """How many words are kept at the start and at the end, more and more of them.
+
+    The last word comes first; then the start gets twice the characters of the end until it is whole.
+    """
+    head = tail = head_size = tail_size = 0
+    kept = [(head, tail)]
+    while head + tail < len(lengths) - 1:
+        if head_size < min(2 * tail_size, front):
+            head_size, head = head_size + lengths[head], head + 1
+        else:
+            tail_size, tail = tail_size + lengths[-1 - tail], tail + 1
+        kept.append((head, tail))
+    return kept
+
+
+def _noted(reflections: Sequence[str], forgotten: int) -> str:
+    """The earlier reflections as a part of the observation, without the oldest ones."""
+    if forgotten >= len(reflections):
+        return ""
+    numbered = [f"Reflection {i}: {_single_line(text)}" for i, text in enumerate(reflections, start=1)][forgotten:]
+    lines = [_ELIDED, *numbered] if forgotten else numbered
+    return "\n".join(["Earlier reflections, which did not suffice:", *lines, "", ""])
+
+
+def _told(trajectory: Trajectory, hidden: frozenset[int], passed_over: int) -> str:
+    """The trajectory without some of the observations and without the first turns."""
+    lines = [trajectory.task, _ELIDED] if passed_over else [trajectory.task]
+    for i, turn in enumerate(trajectory.turns):
+        if i >= passed_over:
+            shown = dataclasses.replace(turn, observation=_ELIDED) if i in hidden else turn
+            lines += render_turn(i + 1, shown)
+    return "\n".join(lines)
 
 
 def _single_line(text: str) -> str:

@@ -117,7 +117,8 @@ class TokenEnv(_TokenWrapper):
     follow the prompt directly. Either way all tokens stand side by side, without a gap.
 
     A prompt that is too long is written again in as many characters as fit: the longest observations are replaced by
-    ``[...]`` first, then whole words are left out at the front. ``info["prompt_cut"]`` says so.
+    ``[...]`` first, then the oldest turns (see :func:`retro_gym.prompts.render_observation`). ``info["prompt_cut"]``
+    says so.
 
     ## Action space
     ``Discrete(vocab_size)``: the next token. An end token, or the last of ``max_new_tokens``, ends the reflection.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from retro_gym.chat import render_chat
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ActionError, ConfigError, did_you_mean, one_line
+from retro_gym.prompts import Observation, shorten
 
 __all__ = [
     "CHAT_TEMPLATE_OPTIONS",
@@ -29,6 +30,7 @@ __all__ = [
     "Writing",
     "decode",
     "encode_prompt",
+    "fit_text",
 ]
 
 CHAT_TEMPLATE_OPTIONS = {"enable_thinking": False}
@@ -103,6 +105,29 @@ def encode_prompt(tokenizer: Tokenizer, observation: str) -> list[int]:
         if bos is not None and ids[:1] != [bos]:
             ids = [bos, *ids]
     return ids
+
+
+def fit_text(encode: Callable[[str], Sequence[int]], text: str, limit: int) -> str:
+    """The longest form of a text whose prompt has at most ``limit`` tokens; empty where there is none.
+
+    An :class:`~retro_gym.prompts.Observation` is shortened by its own rule, any other text in its middle.
+
+    Args:
+        encode: what makes a prompt of a text.
+        text: an observation, as a rule.
+        limit: tokens.
+    """
+    if len(encode(text)) <= limit:
+        return text
+    best, fits, too_long = "", 0, len(text)
+    while too_long - fits > 1:
+        middle = (fits + too_long) // 2
+        form = text.within(middle) if isinstance(text, Observation) else shorten(text, middle)
+        if len(encode(form)) > limit:
+            too_long = middle
+        else:
+            fits, best = middle, form
+    return best
 
 
 def decode(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:
@@ -185,8 +210,7 @@ class Codec:
     def fit(self, env: RetroEnv, observation: str) -> tuple[list[int], bool]:
         """The ids of an observation's prompt, and whether it had to be cut.
 
-        A long one is written again in fewer characters, by the trajectory's own rule: the longest observations go
-        first, then whole words from the front. Of all lengths that fit, the largest is taken.
+        A long one is written again in fewer characters, by the rule of :func:`retro_gym.prompts.render_observation`.
 
         Args:
             env: the environment whose failure it shows.
@@ -198,29 +222,21 @@ class Codec:
         ids = self._encode(observation)
         if len(ids) <= self.max_prompt_tokens:
             return ids, False
-        if observation != env.observation_within(env.max_observation_chars):
+        own = env.observation_within(env.max_observation_chars)
+        if observation != own:
             raise ConfigError(
                 f"a prompt has {len(ids)} tokens, max_prompt_tokens is {self.max_prompt_tokens}, and a wrapper has "
                 "rewritten the observation, so it cannot be cut by the trajectory's rule. Give more room, or put the "
                 "wrapper around the token view."
             )
-        best: list[int] | None = None
-        fits, too_long = 0, len(observation)
-        while too_long - fits > 1:
-            middle = (fits + too_long) // 2
-            text = env.observation_within(middle, whole_words=True)
-            ids = self._encode(text)
-            if len(ids) > self.max_prompt_tokens:
-                too_long = middle
-            else:
-                fits, best = middle, ids if text.strip() else None
-        if best is None:
+        kept = fit_text(self._encode, own, self.max_prompt_tokens)
+        if not kept.strip():
             raise ConfigError(
                 f"max_prompt_tokens is {self.max_prompt_tokens}: not even the last word of an observation fits beside "
                 f"what the tokenizer puts around it. Observations here have up to {env.max_observation_chars} "
                 "characters; give a few hundred tokens."
             )
-        return best, True
+        return self._encode(kept), True
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The reflection that tokens stand for."""

@@ -12,7 +12,17 @@ from torch import Tensor
 
 from retro_gym.errors import ConfigError, did_you_mean
 
-__all__ = ["Baseline", "advantages", "batch_mean", "gae", "kl_estimate", "leave_one_out", "masked_mean", "whiten"]
+__all__ = [
+    "Baseline",
+    "advantages",
+    "batch_mean",
+    "check_baseline",
+    "gae",
+    "kl_estimate",
+    "leave_one_out",
+    "masked_mean",
+    "whiten",
+]
 
 Baseline = Literal["none", "batch_mean", "leave_one_out"]
 
@@ -60,6 +70,29 @@ def leave_one_out(rewards_PK: Tensor, valid_PK: Tensor) -> Tensor:
     return (rewards_PK - baseline_PK).where(valid_PK & (others_PK > 0), 0.0)
 
 
+def check_baseline(baseline: str, num_samples: int, total: int) -> None:
+    """Refuses a baseline that is unknown, or that leaves nothing to compare a reflection with.
+
+    Args:
+        baseline: ``"none"``, ``"batch_mean"`` or ``"leave_one_out"``.
+        num_samples: K.
+        total: N, the samples of all prompts.
+
+    Raises:
+        ConfigError: it is one of these.
+    """
+    known = get_args(Baseline)
+    if baseline not in known:
+        raise ConfigError(f"baseline {baseline!r} is not one of {known}.{did_you_mean(baseline, known)}")
+    if baseline == "leave_one_out" and num_samples < 2:
+        raise ConfigError(
+            f"baseline 'leave_one_out' compares samples of one prompt, but there is {num_samples} of each. "
+            "Take a group_size of at least 2, or the baseline 'batch_mean'."
+        )
+    if baseline == "batch_mean" and total < 2:
+        raise ConfigError("baseline 'batch_mean' compares samples, but there is just one. Take more, or 'none'.")
+
+
 def advantages(baseline: Baseline, rewards_N: Tensor, valid_N: Tensor, num_samples: int) -> Tensor:
     """Advantages of N = P·K rewards under a baseline.
 
@@ -70,20 +103,13 @@ def advantages(baseline: Baseline, rewards_N: Tensor, valid_N: Tensor, num_sampl
         num_samples: K.
 
     Raises:
-        ConfigError: an unknown baseline, or ``"leave_one_out"`` with K of 1.
+        ConfigError: see :func:`check_baseline`.
     """
+    check_baseline(baseline, num_samples, len(rewards_N))
     if baseline == "none":
         return rewards_N.where(valid_N, 0.0)
     if baseline == "batch_mean":
         return batch_mean(rewards_N, valid_N)
-    if baseline != "leave_one_out":
-        known = get_args(Baseline)
-        raise ConfigError(f"baseline {baseline!r} is not one of {known}.{did_you_mean(baseline, known)}")
-    if num_samples < 2:
-        raise ConfigError(
-            f"baseline 'leave_one_out' compares samples of one prompt, but there is {num_samples} of each. "
-            "Take a group_size of at least 2, or the baseline 'batch_mean'."
-        )
     return leave_one_out(rewards_N.view(-1, num_samples), valid_N.view(-1, num_samples)).view(-1)
 
 
@@ -118,7 +144,8 @@ def gae(rewards_NT: Tensor, values_NT: Tensor, mask_NT: Tensor, *, gamma: float,
 def kl_estimate(logprobs_NT: Tensor, reference_NT: Tensor, mask_NT: Tensor) -> Tensor:
     """KL(π‖π_ref) of the tokens sampled from π, summed, in nats: Schulman's k3, which is never negative.
 
-    r − 1 − log r with r = π_ref/π; see http://joschu.net/blog/kl-approx.html.
+    r − 1 − log r with r = π_ref/π; see http://joschu.net/blog/kl-approx.html. Its mean over what π writes is,
+    summed over a reflection's tokens, the KL divergence between the distributions of whole reflections.
     """
     logratio_NT = (reference_NT - logprobs_NT).where(mask_NT, 0.0)
     return (logratio_NT.exp() - 1 - logratio_NT).sum()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from retro_gym.env import RetroEnv
-from retro_gym.errors import ActorError, ConfigError
+from retro_gym.errors import ConfigError
 from retro_gym.records import RecordWriter
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.episodes import (
@@ -23,6 +24,7 @@ from retro_gym_agents.episodes import (
     total_stats,
 )
 from retro_gym_agents.policies import Policy
+from retro_gym_agents.watch import ActorWatch
 
 __all__ = ["CollectConfig", "Collection", "collect"]
 
@@ -106,15 +108,15 @@ def collect(config: CollectConfig, policy: Policy, *, progress: Progress = silen
     """
     writer = RecordWriter(config.output)
     settings = {"split": config.split, "max_reflections": config.max_reflections, "records": writer}
-    first = make_retro_env(config.env_id, **{**config.env_kwargs, **settings})
-    tasks = _order(first.task_env.task_ids(config.split), config)
+    watch = ActorWatch(_MAX_ERRORS, "in {} episodes")
     total = Collection()
-    for start in range(0, len(tasks), _SIDE_BY_SIDE):
-        episodes = _play(first, tasks[start : start + _SIDE_BY_SIDE], start, config, policy)
-        total = total.add(episodes)
-        progress("episodes", total.episodes, len(tasks))
-        _check_actor(episodes)
-    first.close()
+    with contextlib.closing(make_retro_env(config.env_id, **{**config.env_kwargs, **settings})) as first:
+        tasks = _order(first.task_env.task_ids(config.split), config)
+        for start in range(0, len(tasks), _SIDE_BY_SIDE):
+            episodes = _play(first, tasks[start : start + _SIDE_BY_SIDE], start, config, policy)
+            total = total.add(episodes)
+            progress("episodes", total.episodes, len(tasks))
+            watch.see(episode.failed for episode in episodes)
     return total
 
 
@@ -135,14 +137,10 @@ def _play(
     """Some episodes, side by side; ``number`` is the first one's place in the run."""
     seeds = [derive_seed(config.seed, "episode", number + i) for i in range(len(task_ids))]
     episodes = start_episodes(first, task_ids, seeds)
-    for trial in range(1, config.max_reflections + 1):
-        play_next_trial(episodes, policy, seed=derive_seed(config.seed, "reflection", number, trial))
-    for episode in episodes:
-        episode.close()
+    try:
+        for trial in range(1, config.max_reflections + 1):
+            play_next_trial(episodes, policy, seed=derive_seed(config.seed, "reflection", trial))
+    finally:
+        for episode in episodes:
+            episode.close()
     return episodes
-
-
-def _check_actor(episodes: Sequence[Episode]) -> None:
-    last = [episode.failed for episode in episodes[-_MAX_ERRORS:]]
-    if len(last) == _MAX_ERRORS and None not in last:
-        raise ActorError(f"the actor failed in {_MAX_ERRORS} episodes in a row; the last time: {last[-1]}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,8 +13,8 @@ from retro_gym_agents.loading import DEFAULT_LORA, LoraSettings
 
 __all__ = ["TrainConfig"]
 
-# What may differ between a run and its resumption: where it goes, how long it lasts, how often it is looked at, and
-# where its actor is found and what that may cost.
+# What may differ between a run and its resumption: where it goes, how long it lasts, how often it is looked at, where
+# its actor is found and what that may cost, and how far its steps go, since a run that diverged needs shorter ones.
 _FREE = (
     "output",
     "resume",
@@ -26,6 +27,9 @@ _FREE = (
     "micro_prompts",
     "micro_tokens",
     "gradient_checkpointing",
+    "learning_rate",
+    "value_learning_rate",
+    "max_grad_norm",
 )
 _FREE_OF_THE_ACTOR = (
     "api_key_env",
@@ -61,7 +65,7 @@ class TrainConfig:
     reflector: str = "tiny"
     """The model that learns: ``tiny``, a folder (also one with an adapter, to go on from), or a name on the hub."""
     lora: LoraSettings = DEFAULT_LORA
-    """The adapter that is trained."""
+    """The adapter that is trained. One that is loaded has its own settings; others that are given are refused."""
     temperature: float | None = None
     """Of sampling; by default what the model's generation config says."""
     max_new_tokens: int | None = None
@@ -113,26 +117,41 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("updates", "num_prompts", "group_size", "validation_tasks", "checkpoint_every", "log_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        for name in ("micro_prompts", "micro_tokens", "validate_every"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name} is {value}; it must be at least 1, or left out.")
+            self._check_count(name)
+        for name in ("micro_prompts", "micro_tokens", "validate_every", "max_new_tokens"):
+            if getattr(self, name) is not None:
+                self._check_count(name)
+        self._check_count("decay_updates", least=0)
         for name in ("learning_rate", "max_grad_norm"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0.")
-        for name in ("kl_coef", "decay_updates"):
-            if not getattr(self, name) >= 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must not be below 0.")
+            self._check_size(name)
+        for name in ("max_minutes", "temperature"):
+            if getattr(self, name) is not None:
+                self._check_size(name)
+        if not 0 <= self.kl_coef < math.inf:
+            raise ConfigError(f"kl_coef is {self.kl_coef}; it must be a finite number that is not below 0.")
+        if self.decay_updates > self.updates:
+            raise ConfigError(
+                f"decay_updates is {self.decay_updates}, but there are {self.updates} updates: the learning rate would "
+                "never be what learning_rate says. Give at most as many."
+            )
         for name in ("env_kwargs", "actor_kwargs"):
             try:
-                json.dumps(getattr(self, name))
+                json.dumps(getattr(self, name), allow_nan=False)
             except (TypeError, ValueError) as error:
                 raise ConfigError(
                     f"{name} is {one_line(getattr(self, name))}: {error}. Values of JSON types are the rule, since the "
                     "config is saved with the run."
                 ) from error
+
+    def _check_count(self, name: str, least: int = 1) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, int) or value < least:
+            raise ConfigError(f"{name} is {value}; it must be a whole number, at least {least}.")
+
+    def _check_size(self, name: str) -> None:
+        value = getattr(self, name)
+        if not 0 < value < math.inf:
+            raise ConfigError(f"{name} is {value}; it must be a finite number above 0.")
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON types."""
@@ -140,7 +159,7 @@ class TrainConfig:
 
     def settings(self) -> dict[str, str]:
         """The fields that a run's result depends on, each as JSON text."""
-        fields = self.to_json()
+        fields = self.to_json() | {"lora": dataclasses.asdict(self.lora.filled())}
         fields["actor_kwargs"] = {
             name: value for name, value in self.actor_kwargs.items() if name not in _FREE_OF_THE_ACTOR
         }

@@ -9,12 +9,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from retro_gym.errors import DivergedError
+
 __all__ = ["frozen", "trainable_weights"]
 
 
 def trainable_weights(model: Any) -> dict[str, torch.nn.Parameter]:
     """The weights that learn, by name: the adapter's, where there is one."""
     return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+
+
+def _merge(model: Any) -> None:
+    try:
+        model.merge_adapter(safe_merge=True)
+    except ValueError as error:  # peft's word for weights that are not finite
+        raise DivergedError(f"the adapter cannot be merged into its base model: {error}") from error
 
 
 @contextlib.contextmanager
@@ -26,6 +35,9 @@ def frozen(model: Any, adapter: Mapping[str, Tensor] | None = None) -> Iterator[
     Args:
         model: a causal LM of transformers, or a ``PeftModel`` around one.
         adapter: weights, by name, that stand in for the trainable ones as long as it lasts.
+
+    Raises:
+        DivergedError: the merged weights are not finite.
     """
     trainable = trainable_weights(model)
     present = {name: weight.data for name, weight in trainable.items()}
@@ -40,7 +52,7 @@ def frozen(model: Any, adapter: Mapping[str, Tensor] | None = None) -> Iterator[
         for name, weight in trainable.items():
             weight.data = weight.data if adapter is None else adapter[name]
         if merge:
-            model.merge_adapter(safe_merge=True)
+            _merge(model)
         with torch.no_grad():
             yield
     finally:

@@ -13,9 +13,11 @@ from typing import Any
 
 import torch
 
-from retro_gym.actors.loading import load_causal_lm
+from retro_gym.actors.loading import end_ids_of, load_causal_lm
 from retro_gym.errors import ConfigError, MissingExtraError, one_line
 from retro_gym.seeding import derive_seed
+from retro_gym_agents.samples import Sampling
+from retro_gym_agents.stepping import not_finite
 
 __all__ = [
     "DEFAULT_LORA",
@@ -26,27 +28,38 @@ __all__ = [
     "checkpoint_activations",
     "load_adapter",
     "load_base",
+    "lora_of",
+    "sampling_of",
 ]
 
 TINY = "tiny"
 """The name of the model that is shipped in the package."""
+
+_MAX_NEW_TOKENS = 128  # for models whose generation config sets no limit
 
 
 @dataclasses.dataclass(frozen=True)
 class LoraSettings:
     """The low-rank adapter (arXiv 2106.09685) that learns while the base model stays frozen.
 
-    There is no dropout: the update's log-probabilities are to be those of the sampler.
+    What is left out is as in the adapter that is loaded, and otherwise as said below. There is no dropout: the update's
+    log-probabilities are to be those of the sampler.
     """
 
-    rank: int = 8
-    """r: the rank of each weight's update."""
-    alpha: int = 16
-    """Updates are scaled by alpha / rank."""
-    target_modules: str = "all-linear"
-    """``"all-linear"``, or names of layers separated by commas: ``"q_proj,v_proj"``."""
+    rank: int | None = None
+    """r: the rank of each weight's update; 8 by default."""
+    alpha: int | None = None
+    """Updates are scaled by alpha / rank; 16 by default."""
+    target_modules: str | None = None
+    """``"all-linear"``, the default, or names of layers separated by commas: ``"q_proj,v_proj"``."""
+
+    def filled(self) -> LoraSettings:
+        """The settings of a fresh adapter, with the defaults in place of what was left out."""
+        given = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+        return LoraSettings(**{"rank": 8, "alpha": 16, "target_modules": _ALL_LINEAR, **given})
 
 
+_ALL_LINEAR = "all-linear"
 DEFAULT_LORA = LoraSettings()
 
 
@@ -57,14 +70,16 @@ def add_lora(model: Any, lora: LoraSettings, name: str, seed: int) -> Any:
         from transformers.pytorch_utils import Conv1D
     except ImportError as error:
         raise MissingExtraError(error.name or "peft", "train") from error
-    if lora.rank < 1:
-        raise ConfigError(f"the LoRA rank is {lora.rank}; it must be at least 1.")
-    names = lora.target_modules
+    settings = dataclasses.asdict(lora.filled())
+    for setting in ("rank", "alpha"):
+        if settings[setting] < 1:
+            raise ConfigError(f"the LoRA {setting} is {settings[setting]}; it must be at least 1.")
+    names = settings["target_modules"]
     config = LoraConfig(
         task_type=TaskType.CAUSAL_LM,
-        r=lora.rank,
-        lora_alpha=lora.alpha,
-        target_modules=names if names == "all-linear" else [part.strip() for part in names.split(",")],
+        r=settings["rank"],
+        lora_alpha=settings["alpha"],
+        target_modules=names if names == _ALL_LINEAR else sorted(_names(names)),
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),  # GPT-2 stores W transposed
     )
     with torch.random.fork_rng(devices=[]), _quiet():
@@ -86,8 +101,52 @@ def load_base(name: str, device: str | torch.device, dtype: str | None) -> tuple
     )
 
 
-def load_adapter(model: Any, folder: Path, device: str | torch.device) -> Any:
-    """The model with the adapter that stands in a folder, and the adapter's generation config."""
+def lora_of(model: Any) -> LoraSettings | None:
+    """The settings of a model's adapter; None where it has none of this kind."""
+    config = getattr(model, "active_peft_config", None) if hasattr(model, "peft_config") else None
+    if config is None or not hasattr(config, "r"):
+        return None
+    names = config.target_modules
+    text = names if isinstance(names, str) else ",".join(sorted(names or ()))
+    return LoraSettings(config.r, config.lora_alpha, _ALL_LINEAR if _is_everywhere(model) else text)
+
+
+def _is_everywhere(model: Any) -> bool:
+    """Whether every linear layer has an adapter, but for the one that gives the logits."""
+    from transformers.pytorch_utils import Conv1D
+
+    head = model.get_output_embeddings()
+    return all(
+        module is head or "lora_" in name or name.endswith(".base_layer")
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear | Conv1D)
+    )
+
+
+def _names(text: str) -> set[str]:
+    return {part.strip() for part in text.split(",")}
+
+
+def _check_lora(model: Any, folder: Path, lora: LoraSettings) -> None:
+    """Refuses settings that are others than a loaded adapter's: it cannot be given another shape."""
+    own = lora_of(model)
+    for name, given in dataclasses.asdict(lora).items():
+        found = None if own is None else getattr(own, name)
+        same = found == given or (name == "target_modules" and given and _names(given) == _names(found or ""))
+        if given is not None and not same:
+            raise ConfigError(
+                f"LoRA's {name} is given as {given!r}, but the adapter in {folder} has {found!r}, and goes on with it. "
+                f"Leave {name} out, or start from the base model."
+            )
+
+
+def load_adapter(model: Any, folder: Path, device: str | torch.device, lora: LoraSettings | None = DEFAULT_LORA) -> Any:
+    """The model with the adapter that stands in a folder, and the adapter's generation config.
+
+    Raises:
+        ConfigError: it is no adapter of this model, its weights are not finite, or its settings are others than those
+            that are given in ``lora``.
+    """
     try:
         from peft import PeftModel
         from transformers import GenerationConfig
@@ -100,7 +159,34 @@ def load_adapter(model: Any, folder: Path, device: str | torch.device) -> Any:
                 model.get_base_model().generation_config = GenerationConfig.from_pretrained(str(folder))
         except Exception as error:  # files of others, such as the settings of a newer peft, may fail in any way
             raise ConfigError(f"{folder} holds no adapter that fits its base model: {error}") from error
+    where = not_finite({name: weight for name, weight in model.named_parameters() if weight.requires_grad})
+    if where is not None:
+        raise ConfigError(
+            f"the adapter in {folder} holds numbers that are not finite, first in {where}: the run that wrote it has "
+            "diverged. Take another adapter."
+        )
+    _check_lora(model, folder, lora or DEFAULT_LORA)
     return model
+
+
+def sampling_of(model: Any, tokenizer: Any, temperature: float | None, max_new_tokens: int | None) -> Sampling:
+    """How a model is sampled from: by its generation config, or as said here.
+
+    Raises:
+        ConfigError: a temperature that is not above 0, or a length limit below 1.
+    """
+    generation = model.generation_config
+    if temperature is None:
+        temperature = 1.0 if generation.temperature is None else generation.temperature
+    if max_new_tokens is None:
+        max_new_tokens = generation.max_new_tokens or _MAX_NEW_TOKENS
+    if not temperature > 0:
+        raise ConfigError(f"temperature is {temperature}; it must be above 0. For the likeliest text: greedy=True.")
+    if max_new_tokens < 1:
+        raise ConfigError(f"max_new_tokens is {max_new_tokens}; it must be at least 1.")
+    end_ids = end_ids_of(model, tokenizer)
+    pad_id = next((i for i in (tokenizer.pad_token_id, *end_ids) if i is not None), 0)
+    return Sampling(float(temperature), int(max_new_tokens), end_ids, pad_id)
 
 
 def checkpoint_activations(model: Any) -> None:

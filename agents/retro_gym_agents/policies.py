@@ -23,7 +23,6 @@ import numpy as np
 
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ConfigError, MissingExtraError, did_you_mean
-from retro_gym.seeding import derive_seed
 
 if TYPE_CHECKING:
     from retro_gym_agents.reflector import Reflector
@@ -148,7 +147,7 @@ class ReflectorPolicy:
         texts: list[str] = []
         for start in range(0, len(observations), self.batch_size):
             batch = slice(start, start + self.batch_size)
-            samples = self._reflector.sample(observations[batch], greedy=self.greedy, seed=derive_seed(*seeds[batch]))
+            samples = self._reflector.sample(observations[batch], greedy=self.greedy, seed=seeds[batch])
             texts += samples.texts
             self.prompt_tokens += int(samples.prompts.lengths.sum())
             self.completion_tokens += samples.num_tokens
@@ -201,8 +200,8 @@ def _check_source(spec: str) -> None:
     if path.exists():
         raise ConfigError(f"reflector {spec!r} is a file. Give the folder of a run or of a model.")
     names = [*BASELINES, TINY]
-    hint = did_you_mean(spec, names)
-    if hint:
+    hint = did_you_mean(spec, [name for name in names if abs(len(name) - len(spec)) <= 1])
+    if hint and "/" not in spec:  # nearly as long and nearly the same; whatever has an owner is a name on the hub
         raise ConfigError(f"reflector {spec!r} is neither a baseline nor a folder.{hint}")
     in_folder = path.parent != Path() and path.parent.is_dir()
     if not _HUB_NAME.fullmatch(spec) or in_folder:

@@ -2,7 +2,9 @@
 
 Schulman et al. 2017 (arXiv 1707.06347), as used on language models since InstructGPT: a state is the prompt and the
 tokens so far, an action is a token. The reward of a token is what it costs in KL divergence from the policy at the
-start of RL, −β (log π_old − log π_ref); the last token of a reflection also gets what the environment pays for it.
+start of RL, −β (log π_old − log π_ref); the last token of a reflection also gets what the environment pays for it. The
+mean of the sum over a reflection's tokens is the mean reward less β times the KL divergence of whole reflections, and
+with γ = λ = 1 the first step of a batch follows the gradient of just that, whatever the values are.
 
 Kept from the paper: the clipped ratio per token, generalised advantage estimation with a learned value function,
 several epochs of minibatches, clipped gradients.
@@ -36,6 +38,7 @@ from retro_gym_agents.config import TrainConfig
 from retro_gym_agents.reflector import Reflector
 from retro_gym_agents.rollout import Rollout
 from retro_gym_agents.samples import Samples
+from retro_gym_agents.stepping import check_finite, step
 from retro_gym_agents.training import TrainingRun, TrainResult
 
 __all__ = [
@@ -79,11 +82,9 @@ class PPOConfig(TrainConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("epochs", "minibatches"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+            self._check_count(name)
         for name in ("clip_ratio", "value_learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0.")
+            self._check_size(name)
         for name in ("gamma", "gae_lambda"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1.")
@@ -222,10 +223,16 @@ def improve(
     config: PPOConfig,
     update: int,
 ) -> dict[str, float]:
-    """All epochs on one rollout; returns the mean losses, the KL in nats per reflection, the last gradient's norm."""
+    """All epochs on one rollout; returns mean losses, the KL in nats per reflection, the norm of the last gradient.
+
+    Raises:
+        DivergedError: one of them is not finite. No step was taken with it.
+    """
     targets, kl = prepare(reflector, value_head, rollout, config)
+    check_finite({"the KL": kl})
+    weights = {"adapter": list(reflector.trainable.values()), "value head": list(value_head.parameters())}
     sums = dict.fromkeys(("loss", "value_loss", "clipped"), 0.0)
-    norm, steps = torch.zeros(()), 0
+    norms, steps = dict.fromkeys(weights, 0.0), 0
     for epoch in range(config.epochs):
         for passes in minibatches(targets, config, derive_seed(config.seed, "minibatches", update, epoch)):
             tokens = max(1, sum(int(one.mask_NT.sum()) for one in passes))
@@ -241,10 +248,10 @@ def improve(
                 torch.autograd.backward((policy + value) / tokens)
                 for name, figure in (("loss", policy), ("value_loss", value), ("clipped", clipped)):
                     sums[name] += figure.item() / tokens
-            norm = torch.nn.utils.clip_grad_norm_(reflector.trainable.values(), config.max_grad_norm)
-            optimizer.step()
+            check_finite({f"the {name}".replace("_", " "): figure for name, figure in sums.items()})
+            norms = step(optimizer, weights, config.max_grad_norm)
             steps += 1
-    return {**{name: total / steps for name, total in sums.items()}, "kl": kl, "grad_norm": norm.item()}
+    return {**{name: total / steps for name, total in sums.items()}, "kl": kl, "grad_norm": norms["adapter"]}
 
 
 def train(config: PPOConfig) -> TrainResult:
@@ -254,6 +261,7 @@ def train(config: PPOConfig) -> TrainResult:
         ConfigError: a field is out of its rule, or the folder is not empty.
         CheckpointError: the run to resume was made with other settings.
         ActorError: the actor cannot be reached; what was learned until then can be resumed.
+        DivergedError: a number is not finite; the run can be resumed from before it, with a lower learning rate.
     """
     with TrainingRun(config) as run:
         value_head = ValueHead(run.reflector.hidden_size, config.seed).to(run.reflector.device)

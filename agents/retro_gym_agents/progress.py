@@ -141,7 +141,7 @@ class RunLog:
         self._bar.start()
 
     def add(self, row: Mapping[str, float]) -> None:
-        """Takes in one update's figures."""
+        """Takes in one update's figures, which are finite: JSON knows no others."""
         self._write(row)
         update = int(row["update"])
         for name, value in row.items():
@@ -164,5 +164,5 @@ class RunLog:
         self._file.close()
 
     def _write(self, row: Mapping[str, float]) -> None:
-        self._file.write(json.dumps(row) + "\n")
+        self._file.write(json.dumps(row, allow_nan=False) + "\n")
         self._file.flush()

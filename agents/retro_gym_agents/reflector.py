@@ -14,10 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from retro_gym.actors.hf import HfActor
-from retro_gym.actors.loading import context_of, end_ids_of
-from retro_gym.errors import CheckpointError, ConfigError
-from retro_gym.seeding import derive_seed
-from retro_gym.tokens import decode, encode_prompt
+from retro_gym.actors.loading import context_of
+from retro_gym.errors import CheckpointError, ConfigError, DivergedError
+from retro_gym.tokens import decode, encode_prompt, fit_text
 from retro_gym_agents.inference import frozen, trainable_weights
 from retro_gym_agents.loading import (
     DEFAULT_LORA,
@@ -28,15 +27,16 @@ from retro_gym_agents.loading import (
     checkpoint_activations,
     load_adapter,
     load_base,
+    lora_of,
+    sampling_of,
 )
 from retro_gym_agents.sampler import draw
-from retro_gym_agents.samples import Prompts, Samples, Sampling
+from retro_gym_agents.samples import Prompts, Samples, each_seed
 from retro_gym_agents.scoring import Scores, score, why_not_shared
 from retro_gym_agents.sources import adapter_folder
+from retro_gym_agents.stepping import REMEDY
 
 __all__ = ["TINY", "LoraSettings", "Reflector"]
-
-_MAX_NEW_TOKENS = 128  # for models whose generation config sets no limit
 
 
 class Reflector:
@@ -48,7 +48,8 @@ class Reflector:
 
     An observation becomes a prompt through the tokenizer's chat template where it has one, and as plain text behind
     the BOS token (where there is one) otherwise. When a prompt does not fit into the model's context beside the
-    longest reflection, the observation is cut at its front: its end and the template around it stay whole.
+    longest reflection, the observation is shortened by the rule of :func:`retro_gym.prompts.render_observation`, as a
+    token view does it; a text that is no environment's observation loses words out of its middle.
 
     Args:
         model: a causal LM of transformers, or a ``PeftModel`` around one.
@@ -88,7 +89,7 @@ class Reflector:
         self._autocast = autocast
         if gradient_checkpointing:
             checkpoint_activations(self.model)
-        self.sampling = self._sampling(temperature, max_new_tokens)
+        self.sampling = sampling_of(self.model, tokenizer, temperature, max_new_tokens)
         self._reference: dict[str, Tensor] | None = None
         context = context_of(model)
         self._max_prompt_tokens = None if context is None else context - self.sampling.max_new_tokens
@@ -119,7 +120,8 @@ class Reflector:
         Args:
             name_or_path: ``"tiny"`` (the model in this package), a folder or a name on the hub, a folder that
                 :meth:`save` wrote, or the output folder of a training run (its ``best`` adapter, or else the last).
-            lora: the adapter to add where none is loaded; None for the base model alone.
+            lora: the adapter to add where none is loaded; None for the base model alone. Of an adapter that is loaded,
+                what is given here must be its own.
             device: where the model runs.
             dtype: ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"auto"`` (as stored); by default ``"float32"`` on
                 the CPU and ``"auto"`` elsewhere.
@@ -137,7 +139,7 @@ class Reflector:
         name = str(name_or_path) if folder is None else base_name(folder)
         model, tokenizer = load_base(name, device, dtype)
         if folder is not None:
-            model = load_adapter(model, folder, device)
+            model = load_adapter(model, folder, device, lora)
         elif name != TINY and Path(name).is_dir():
             name = str(Path(name).resolve())  # a saved adapter is to find its base from any working directory
         return cls(
@@ -180,7 +182,7 @@ class Reflector:
         *,
         num_samples: int = 1,
         greedy: bool = False,
-        seed: int = 0,
+        seed: int | Sequence[int] = 0,
         keep_hidden: bool = False,
         top_k: int = 0,
         top_p: float = 1.0,
@@ -191,7 +193,8 @@ class Reflector:
             observations: P texts.
             num_samples: K.
             greedy: the likeliest token each time, instead of a sample.
-            seed: the same seed, weights and observations give the same samples.
+            seed: one for each observation, or one that they follow from by their places. The same weights, observation
+                and seed give the same samples, whatever else is in the batch; sample k is the same for any K.
             keep_hidden: also return the hidden states that tokens were predicted from (for a value head).
             top_k: draws from this many likeliest tokens alone; 0 for all. Not for what policy gradient learns from: the
                 log-probabilities are those of the whole distribution.
@@ -201,7 +204,9 @@ class Reflector:
             Texts with the token ids and log-probabilities that were sampled.
 
         Raises:
-            ConfigError: no observation, fewer than one sample of each, or a truncation out of its rule.
+            ConfigError: no observation, fewer than one sample of each, another number of seeds, or a truncation that
+                is out of its rule.
+            DivergedError: the model's log-probabilities are not finite.
         """
         if top_k < 0 or not 0 < top_p <= 1:
             raise ConfigError(
@@ -222,6 +227,11 @@ class Reflector:
                 share_prompt=share_prompt,
                 keep_hidden=keep_hidden,
             )
+        if not draws.logprobs_NT.isfinite().all():
+            raise DivergedError(
+                f"reflector {self.name!r} gives a token a log-probability that is not finite: weights or activations "
+                f"are too large, or are not numbers. {REMEDY}"
+            )
         rows = zip(draws.tokens_NT.tolist(), draws.mask_NT.sum(-1).tolist(), strict=True)
         return Samples(
             draws.tokens_NT,
@@ -235,13 +245,19 @@ class Reflector:
         )
 
     def reflect(
-        self, observations: Sequence[str], *, greedy: bool = True, seed: int = 0, batch_size: int = 64
+        self,
+        observations: Sequence[str],
+        *,
+        greedy: bool = True,
+        seed: int | Sequence[int] = 0,
+        batch_size: int = 64,
     ) -> list[str]:
-        """One reflection for each observation, ``batch_size`` of them at a time."""
+        """One reflection for each observation, ``batch_size`` of them at a time: the same ones for any size."""
+        seeds = each_seed(seed, len(observations))
         texts: list[str] = []
         for start in range(0, len(observations), batch_size):
-            batch = observations[start : start + batch_size]
-            texts.extend(self.sample(batch, greedy=greedy, seed=derive_seed(seed, start)).texts)
+            batch = slice(start, start + batch_size)
+            texts.extend(self.sample(observations[batch], greedy=greedy, seed=seeds[batch]).texts)
         return texts
 
     __call__ = reflect
@@ -252,16 +268,9 @@ class Reflector:
         return ids if self._max_prompt_tokens is None else ids[-self._max_prompt_tokens :]
 
     def fit(self, observation: str) -> str:
-        """The observation, or as much of its end as leaves room in the model's context for the longest reflection."""
-        ids, kept, excess = self._render(observation), observation, 0
-        while self._max_prompt_tokens is not None and len(ids) > self._max_prompt_tokens:
-            excess += len(ids) - self._max_prompt_tokens
-            rest = self.tokenizer(observation, add_special_tokens=False, verbose=False)["input_ids"][excess:]
-            if not rest:  # the template alone is too long
-                break
-            kept = self.tokenizer.decode(rest)
-            ids = self._render(kept)
-        return kept
+        """The observation, or the longest form of it that leaves room in the context for the longest reflection."""
+        limit = self._max_prompt_tokens
+        return observation if limit is None else fit_text(self._render, observation, limit)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of sampled tokens, without special tokens and the white space around it."""
@@ -348,6 +357,11 @@ class Reflector:
         return trainable_weights(self.model) if self._has_adapter else {}
 
     @property
+    def lora(self) -> LoraSettings | None:
+        """The adapter's settings; None where there is none."""
+        return lora_of(self.model)
+
+    @property
     def reference_state(self) -> dict[str, Tensor] | None:
         """The reference policy's adapter, as :meth:`adapter_state` gives it."""
         return None if self._reference is None else dict(self._reference)
@@ -377,20 +391,6 @@ class Reflector:
             self._reference = {name: weight.to(self.device, copy=True) for name, weight in reference.items()}
 
     # -- inside ----------------------------------------------------------------------------------------------------
-
-    def _sampling(self, temperature: float | None, max_new_tokens: int | None) -> Sampling:
-        generation = self.model.generation_config
-        if temperature is None:
-            temperature = 1.0 if generation.temperature is None else generation.temperature
-        if max_new_tokens is None:
-            max_new_tokens = generation.max_new_tokens or _MAX_NEW_TOKENS
-        if not temperature > 0:
-            raise ConfigError(f"temperature is {temperature}; it must be above 0. For the likeliest text: greedy=True.")
-        if max_new_tokens < 1:
-            raise ConfigError(f"max_new_tokens is {max_new_tokens}; it must be at least 1.")
-        end_ids = end_ids_of(self.model, self.tokenizer)
-        pad_id = next((i for i in (self.tokenizer.pad_token_id, *end_ids) if i is not None), 0)
-        return Sampling(float(temperature), int(max_new_tokens), end_ids, pad_id)
 
     def _render(self, observation: str) -> list[int]:
         return encode_prompt(self.tokenizer, observation) or [self.sampling.pad_id]

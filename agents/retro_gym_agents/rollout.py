@@ -11,13 +11,13 @@ from torch import Tensor
 
 from retro_gym.actors import ActorSpec
 from retro_gym.env import RetroEnv
-from retro_gym.errors import ActorError, BudgetError, ConfigError
+from retro_gym.errors import ActorError, BudgetError, ConfigError, DivergedError
 from retro_gym.records import RecordWriter
 from retro_gym.seeding import derive_seed
 from retro_gym.trajectory import EndReason, Outcome
 from retro_gym.vector import run_plans
 from retro_gym_agents.advantages import masked_mean
-from retro_gym_agents.episodes import make_retro_env, start_episodes
+from retro_gym_agents.episodes import Episode, make_retro_env, start_episodes
 from retro_gym_agents.reflector import Reflector
 from retro_gym_agents.samples import Samples
 
@@ -35,6 +35,14 @@ class Round:
     """False where the actor failed: such a sample is dropped, it is not worth 0."""
     success_N: Tensor
     """Whether the trial that followed solved the task."""
+
+    def __post_init__(self) -> None:
+        paid = self.rewards_N[self.valid_N]
+        if not paid.isfinite().all():
+            raise DivergedError(
+                f"an environment pays {float(paid[~paid.isfinite()][0])}; a reward is a finite number. One that is not "
+                "would be in every advantage. Mend the environment's reward."
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,9 +127,11 @@ def collect(
     """Plays one episode in every environment and tries K reflections on each failure that comes up.
 
     All failures of a round are answered in one batch; ``branch`` pays the K reflections of each. An episode then goes
-    on with the first of its K reflections, to the next failure, until it ends.
+    on with the first of its K reflections that was paid, to the very failure that it was paid for, until it ends; it
+    also ends where the actor failed on all of them.
 
-    Everything follows from ``(seed, update)`` and the weights: nothing is carried over from one update to the next.
+    Everything follows from ``(seed, update)`` and the weights: nothing is carried over from one update to the next. And
+    what an episode draws follows from its place among the environments, not from how many there are.
 
     Args:
         envs: P environments.
@@ -136,33 +146,40 @@ def collect(
         BudgetError: the actor's budget is spent.
         NoFailureError: the actor solves every task.
     """
-    running = list(envs)
-    seeds = [derive_seed(seed, "episode", update, index) for index in range(len(running))]
-    starts = run_plans(running, [env.plan_reset(seed=each) for env, each in zip(running, seeds, strict=True)])
-    observations = [observation for observation, _ in starts]
+    starts = [env.plan_reset(seed=derive_seed(seed, "episode", update, index)) for index, env in enumerate(envs)]
+    run_plans(envs, starts)
+    running = dict(enumerate(envs))
     rounds: list[Round] = []
     while running:
         samples = reflector.sample(
-            observations,
+            [env.observation_within(env.max_observation_chars) for env in running.values()],
             num_samples=num_samples,
-            seed=derive_seed(seed, "sample", update, len(rounds)),
+            seed=[derive_seed(seed, "sample", update, index, len(rounds)) for index in running],
             keep_hidden=keep_hidden,
         )
-        texts = [samples.texts[i * num_samples : (i + 1) * num_samples] for i in range(len(running))]
-        rounds.append(_pay(running, texts, samples))
-        if len(rounds) == running[0].max_reflections:  # the environments are twins: all have spent theirs
-            break
-        plans = [env.plan_step(group[0]) for env, group in zip(running, texts, strict=True)]
-        steps = zip(running, run_plans(running, plans), strict=True)
-        going_on = [(env, step[0]) for env, step in steps if not (step[2] or step[3])]
-        running, observations = [env for env, _ in going_on], [observation for _, observation in going_on]
+        groups = _branch(list(running.values()), samples)
+        rounds.append(_paid(samples, [outcome for group in groups for outcome in group]))
+        running = {
+            index: env for (index, env), group in zip(running.items(), groups, strict=True) if _goes_on(env, group)
+        }
     return Rollout(tuple(rounds))
 
 
-def _pay(envs: Sequence[RetroEnv], texts: Sequence[Sequence[str]], samples: Samples) -> Round:
+def _branch(envs: Sequence[RetroEnv], samples: Samples) -> list[list[Outcome]]:
+    size = samples.num_samples
+    texts = [samples.texts[start : start + size] for start in range(0, len(samples.texts), size)]
     groups = run_plans(envs, [env.plan_branch(group) for env, group in zip(envs, texts, strict=True)])
-    outcomes = [outcome for group in groups for outcome in group]
-    _check_budget(outcomes)
+    _check_budget(outcome for group in groups for outcome in group)
+    return groups
+
+
+def _goes_on(env: RetroEnv, group: Sequence[Outcome]) -> bool:
+    """Takes an environment on to where the first paid reflection has led; returns whether there is more to reflect."""
+    lead = next((outcome for outcome in group if outcome.reward is not None), None)
+    return lead is not None and not env.follow(lead)
+
+
+def _paid(samples: Samples, outcomes: Sequence[Outcome]) -> Round:
     return Round(
         samples,
         torch.tensor([outcome.reward or 0.0 for outcome in outcomes]),
@@ -200,8 +217,19 @@ class Validation:
         kwargs = {name: value for name, value in env_kwargs.items() if name != "bank"}
         (env,) = make_envs(env_id, {**kwargs, "split": "validation"}, actor=actor, num=1, records=None)
         task_ids = env.task_env.task_ids("validation")[:num_tasks]
-        self._seed = derive_seed(seed, "validation")
-        self._episodes = start_episodes(env, task_ids, [derive_seed(seed, "validation", id_) for id_ in task_ids])
+        self._env = env
+        self._episodes: list[Episode] = []
+        try:
+            seeds = [derive_seed(seed, "validation", task_id) for task_id in task_ids]
+            self._episodes = start_episodes(env, task_ids, seeds)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Closes the environments. May be called again."""
+        for env in (self._env, *(episode.env for episode in self._episodes)):
+            env.close()
 
     def success(self, reflector: Reflector) -> float:
         """The share of tasks that are solved at trial 1; those on which the actor fails are left out.
@@ -213,7 +241,8 @@ class Validation:
         waiting = [episode for episode in self._episodes if episode.waits]
         solved = sum(episode.failed is None and episode.success[-1] for episode in self._episodes)
         played = solved
-        texts = reflector.reflect([one.observation for one in waiting], greedy=False, seed=self._seed)
+        seeds = [derive_seed(episode.seed, "reflection") for episode in waiting]
+        texts = reflector.reflect([one.observation for one in waiting], greedy=False, seed=seeds)
         plans = [episode.env.plan_branch([text]) for episode, text in zip(waiting, texts, strict=True)]
         outcomes = [outcome for (outcome,) in run_plans([episode.env for episode in waiting], plans)]
         _check_budget(outcomes)

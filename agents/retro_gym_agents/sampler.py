@@ -5,6 +5,10 @@ attention mask lets each see the prompt and itself, and positions start after th
 room for all that will come from the start, and grows by K tokens a step instead of being held K times. When many
 samples have ended, they leave the batch.
 
+A sample follows from the weights, the prompt, the prompt's seed and the sample's number: not from what else stands in
+the batch, nor from its order. (Up to the rounding of matrix products, which differs with the batch's shape: once in a
+great many tokens, and more often in half precision, a number falls between two such roundings.)
+
 Models that cannot take such a mask (sliding windows, positions derived from the mask) are run plainly, one row for
 each sample: ``share_prompt=False``.
 
@@ -13,13 +17,15 @@ Axes: see :mod:`retro_gym_agents.samples`; V vocabulary, R the samples that stil
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from retro_gym.seeding import derive_seed
 from retro_gym_agents.attention import additive_mask, attention_dtype
-from retro_gym_agents.samples import Draws, Prompts, Sampling
+from retro_gym_agents.samples import Draws, Prompts, Sampling, each_seed
 
 __all__ = ["draw", "pick", "read_prompts"]
 
@@ -34,7 +40,7 @@ def draw(
     *,
     num_samples: int = 1,
     greedy: bool = False,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
     share_prompt: bool = True,
     keep_hidden: bool = False,
 ) -> Draws:
@@ -46,14 +52,14 @@ def draw(
         sampling: temperature, truncation, length limit and special tokens.
         num_samples: K.
         greedy: the likeliest token each time; the log-probabilities are still those under the temperature.
-        seed: of a generator on the CPU, so that the same numbers are drawn whatever device the model is on.
+        seed: one for each prompt, or one that they follow from, see :func:`~retro_gym_agents.samples.each_seed`.
+            Numbers are drawn on the CPU, so that they are the same whatever device the model is on.
         share_prompt: see the module's docstring.
         keep_hidden: whether the hidden states are returned as well.
     """
     total, limit = len(prompts.ids_PS) * num_samples, sampling.max_new_tokens
     device = prompts.ids_PS.device
-    generator = torch.Generator().manual_seed(seed)
-    uniform_TN = torch.rand((limit, total), generator=generator, dtype=torch.float64).to(device)
+    uniform_NT = _uniform(each_seed(seed, len(prompts.ids_PS)), num_samples, limit).to(device)
     end_ids = torch.tensor(sampling.end_ids, dtype=torch.long, device=device)
     kind = _Shared if share_prompt else _Plain
     continuation: _Continuation = kind(model, prompts, num_samples, limit, hidden=keep_hidden)
@@ -66,7 +72,7 @@ def draw(
 
     logits_RV, hidden_RD = continuation.start()
     for step in range(limit):
-        token_R, logprob_R = _next(logits_RV, sampling, None if greedy else uniform_TN[step, rows_R])
+        token_R, logprob_R = _next(logits_RV, sampling, None if greedy else uniform_NT[rows_R, step])
         tokens_NT[rows_R, step] = token_R.where(running_R, sampling.pad_id)
         logprobs_NT[rows_R, step] = logprob_R.where(running_R, 0.0)
         mask_NT[rows_R, step] = running_R
@@ -89,6 +95,16 @@ def draw(
         logprobs_NT[:, :width],
         None if hidden_NTD is None else hidden_NTD[:, :width],
     )
+
+
+def _uniform(seeds: Sequence[int], samples: int, limit: int) -> Tensor:
+    """Numbers in [0, 1) for each sample and token (N, T); a row is drawn by a generator of its own."""
+    uniform_NT = torch.empty(len(seeds) * samples, limit, dtype=torch.float64)
+    generator = torch.Generator()
+    for row, uniform_T in enumerate(uniform_NT):
+        generator.manual_seed(derive_seed(seeds[row // samples], "sample", row % samples))
+        uniform_T.uniform_(generator=generator)
+    return uniform_NT
 
 
 def _next(logits_RV: Tensor, sampling: Sampling, uniform_R: Tensor | None) -> tuple[Tensor, Tensor]:

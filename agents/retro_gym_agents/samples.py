@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from numbers import Integral
+from typing import cast
 
 import torch
 from torch import Tensor
 
-__all__ = ["Draws", "Prompts", "Samples", "Sampling", "in_groups"]
+from retro_gym.errors import ConfigError
+from retro_gym.seeding import derive_seed
+
+__all__ = ["Draws", "Prompts", "Samples", "Sampling", "each_seed", "in_groups"]
 
 
 def in_groups(rows: Sequence[int], lengths: Sequence[int], size: int | None, tokens: int | None) -> list[list[int]]:
@@ -35,6 +40,25 @@ def in_groups(rows: Sequence[int], lengths: Sequence[int], size: int | None, tok
             groups.append([])
         groups[-1].append(row)
     return groups
+
+
+def each_seed(seed: int | Sequence[int], count: int) -> list[int]:
+    """A seed for each of several prompts: those that were given, or one that follows from a single one and the place.
+
+    Raises:
+        ConfigError: another number of seeds than prompts.
+
+    >>> each_seed(0, 3)[:2] == each_seed(0, 2)
+    True
+    >>> each_seed([5, 7], 2)
+    [5, 7]
+    """
+    if isinstance(seed, Integral):  # NumPy's integers too
+        return [derive_seed(int(seed), place) for place in range(count)]
+    seeds = [int(one) for one in cast(Sequence[int], seed)]
+    if len(seeds) != count:
+        raise ConfigError(f"there are {len(seeds)} seeds for {count} prompts. Give one for each, or a single one.")
+    return seeds
 
 
 @dataclasses.dataclass(frozen=True)

@@ -37,12 +37,13 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from retro_gym.actors.loading import context_of
-from retro_gym.errors import ConfigError, MissingExtraError, one_line
+from retro_gym.errors import ConfigError, DivergedError, MissingExtraError, one_line
 from retro_gym_agents.loading import LoraSettings
 from retro_gym_agents.ppo import ValueHead
 from retro_gym_agents.reading import Model, Reader, Reading, Row, read_plain, read_shared
 from retro_gym_agents.reflector import Reflector
 from retro_gym_agents.sampler import pick
+from retro_gym_agents.stepping import REMEDY
 
 try:
     from stable_baselines3.common.distributions import CategoricalDistribution, Distribution
@@ -234,7 +235,10 @@ class LoraCausalPolicy(ActorCriticPolicy):
 
     def _logprobs(self, reading: Reading) -> Tensor:
         logits_BV = reading.logits_BV[..., : self.num_tokens].float()
-        return torch.log_softmax(logits_BV / self.reflector.sampling.temperature, -1)
+        logprobs_BV = torch.log_softmax(logits_BV / self.reflector.sampling.temperature, -1)
+        if logprobs_BV.detach()[:, 0].isnan().any():  # one logit that is no number makes the whole row so
+            raise DivergedError(f"the policy's log-probabilities are not numbers, so no token is chosen. {REMEDY}")
+        return logprobs_BV
 
     def _values(self, reading: Reading) -> Tensor:
         values_B1: Tensor = self.value_head(reading.hidden_BD)[:, None]

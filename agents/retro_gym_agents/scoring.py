@@ -163,6 +163,8 @@ def why_not_shared(model: Any) -> str | None:
     tokens_NT = torch.tensor(some[2:14], device=device).view(4, 3)
     mask_NT = torch.ones_like(tokens_NT, dtype=torch.bool)
     plain = score(model, prompts, tokens_NT, mask_NT, temperature=1.0, num_samples=2, share_prompt=False).logprobs_NT
+    if not plain.isfinite().all():
+        return None  # it says nothing about masks; sampling will refuse the model
     try:
         shared = score(model, prompts, tokens_NT, mask_NT, temperature=1.0, num_samples=2).logprobs_NT
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:  # the model's refusal: no bug of ours

@@ -3,43 +3,47 @@
 A run's folder holds ``config.json``, ``checkpoint.pt``, ``records.jsonl`` (every trial and reflection),
 ``metrics.jsonl`` (a row for each update), ``tb/`` (TensorBoard), and when it has ended ``adapter/`` (the last adapter,
 in peft's format), ``best/`` (the one that did best on the validation tasks, where there are some) and ``curve.png``.
+
+Whatever ends a run early (an error, Ctrl-C, SIGTERM) leaves the checkpoint of its last whole update. Where no update
+was made there is nothing to go on from, and a new run may take the folder.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from retro_gym.errors import ActorError, ConfigError
+from retro_gym.errors import ActorError, ConfigError, DivergedError
 from retro_gym.records import RecordWriter
 from retro_gym.seeding import derive_seed
-from retro_gym_agents.checkpoints import Checkpoint, load_checkpoint, replace_folder, save_checkpoint
+from retro_gym_agents.checkpoints import (
+    FILE,
+    Checkpoint,
+    clear_folder,
+    copied,
+    find_checkpoint,
+    replace_folder,
+    save_checkpoint,
+)
 from retro_gym_agents.config import TrainConfig
 from retro_gym_agents.progress import RunLog, say
 from retro_gym_agents.reflector import Reflector
 from retro_gym_agents.rollout import Rollout, Validation, collect, make_envs
 from retro_gym_agents.splits import say_what_is_shared
+from retro_gym_agents.stepping import REMEDY, check_finite, not_finite
 
 __all__ = ["TrainResult", "TrainingRun"]
-
-_BEFORE_THE_FIRST_CHECKPOINT = {
-    "config.json",
-    "metrics.jsonl",
-    "tb",
-    "best",
-    ".best.new",
-    "records.jsonl",
-    "checkpoint.pt.new",
-}
-"""What a run may leave that is killed before it has written its first checkpoint. No record is among it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,8 +84,7 @@ class TrainingRun:
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
-        self._file = config.output / "checkpoint.pt"
-        self._checkpoint = self._find_checkpoint()
+        self._checkpoint = find_checkpoint(config.output, config.settings(), resume=config.resume)
         self.reflector = Reflector.load(
             config.reflector,
             lora=config.lora,
@@ -114,21 +117,28 @@ class TrainingRun:
         self._best: dict[str, Tensor] | None = None
         self._best_success = -1.0
         self._was_finished = False
-        self._settled = -1, 0
-        """The last update of which nothing is left to be done, and the length of the records then."""
+        self._settled: Checkpoint | None = None
+        """The state after the last update of which nothing is left to be done."""
+        self._terminated = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
+        self._terminated.enter_context(_exit_on_sigterm())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if isinstance(error, ActorError) and self._settled[0] == self._update:
-            self._save(finished=False)  # so that a run without an actor or a budget loses no update
-        if self._log is not None:
-            self._log.close()
-        for env in self._envs:
-            env.close()
+        try:
+            if error is not None and self._settled is not None:
+                self._save(stopped=True)
+        finally:
+            self._close()
+        if isinstance(error, DivergedError) and self._settled is not None:
+            done = self._settled.update
+            raise DivergedError(
+                f"update {done + 1}: {error} The run in {self.config.output} can be resumed from update {done}; "
+                "learning_rate and max_grad_norm may be other ones then."
+            ) from error
 
     # -- what an algorithm uses ----------------------------------------------------------------------------------------
 
@@ -193,23 +203,6 @@ class TrainingRun:
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _find_checkpoint(self) -> Checkpoint | None:
-        folder = self.config.output
-        if folder.exists() and not folder.is_dir():
-            raise ConfigError(f"output {str(folder)!r} is a file. Give the path of a folder.")
-        found = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-        if not self.config.resume:
-            if found:
-                raise ConfigError(
-                    f"output {str(folder)!r} holds {found[:5]} already. Give an empty folder, or resume the run in it."
-                )
-            return None
-        if self._file.name in found:
-            return load_checkpoint(self._file, self.config.settings())
-        if not set(found) <= _BEFORE_THE_FIRST_CHECKPOINT:
-            raise ConfigError(f"output {str(folder)!r} holds {found[:5]} but no checkpoint.pt: there is no run in it.")
-        return None
-
     def _begin(self) -> bool:
         """Takes over the checkpoint or makes the first one; returns False when there is nothing left to do."""
         config, checkpoint = self.config, self._checkpoint
@@ -223,10 +216,6 @@ class TrainingRun:
                 return False
             self._restore(checkpoint)
         say_what_is_shared(self._envs[0])
-        config.output.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(config.to_json(), indent=2, sort_keys=True)
-        (config.output / "config.json").write_text(text + "\n", encoding="utf-8")
-        self._log = RunLog(config.output, config.updates, self._metrics, every=config.log_every)
         if config.validate_every is not None:
             self._validation = Validation(
                 config.env_id,
@@ -235,11 +224,11 @@ class TrainingRun:
                 num_tasks=config.validation_tasks,
                 seed=config.seed,
             )
-        self._settled = self._update, self._records.position
-        if checkpoint is None:
-            if self._validation is not None:
-                self._add_row({"update": 0.0, **self._validate()})
-            self._save(finished=False)
+        self._open_folder(anew=checkpoint is None)
+        self._log = RunLog(config.output, config.updates, self._metrics, every=config.log_every)
+        if not self._metrics and self._validation is not None:
+            self._settle({"update": 0.0, **self._validate()})
+        self._save()
         return True
 
     def _restore(self, checkpoint: Checkpoint) -> None:
@@ -248,6 +237,19 @@ class TrainingRun:
             module.load_state_dict(dict(checkpoint.modules[name]))
         self._optimizer.load_state_dict(dict(checkpoint.optimizer))
         self._records.truncate(checkpoint.records_position)
+
+    def _open_folder(self, *, anew: bool) -> None:
+        folder = self.config.output
+        if anew:
+            clear_folder(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"output {str(folder)!r} cannot be made: {error.strerror}. Give another path.") from error
+        self._settled = self._state(self._metrics)
+        row = {**self.config.to_json(), "lora": dataclasses.asdict(self.reflector.lora or self.config.lora)}
+        text = json.dumps(row, indent=2, sort_keys=True)
+        (folder / "config.json").write_text(text + "\n", encoding="utf-8")
 
     def _is_over(self) -> bool:
         limit = self.config.max_minutes
@@ -264,13 +266,19 @@ class TrainingRun:
         if every is not None and (self._update % every == 0 or self._is_over()):
             row.update(self._validate())
             self._seconds = before + time.perf_counter() - start
-        self._add_row({**row, "seconds": self._seconds})
-        self._settled = self._update, self._records.position
+        self._settle({**row, "seconds": self._seconds})
         if self._update % self.config.checkpoint_every == 0:
-            self._save(finished=False)
+            self._save()
 
-    def _add_row(self, row: dict[str, float]) -> None:
-        self._metrics.append(row)
+    def _settle(self, row: dict[str, float]) -> None:
+        """Takes an update, or the validation before the first one, as done."""
+        check_finite(row)
+        metrics = [*self._metrics, row]
+        state = self._state(metrics)
+        where = not_finite({"adapter": state.adapter, "modules": state.modules, "optimizer": state.optimizer})
+        if where is not None:
+            raise DivergedError(f"a step has led to weights that are not finite, first in {where}. {REMEDY}")
+        self._metrics, self._settled = metrics, state
         if self._log is not None:
             self._log.add(row)
 
@@ -284,22 +292,28 @@ class TrainingRun:
             replace_folder(self.config.output / "best", self.reflector.save)
         return {"validation_success": success}
 
-    def _save(self, *, finished: bool) -> None:
-        checkpoint = Checkpoint(
+    def _state(self, metrics: list[dict[str, float]]) -> Checkpoint:
+        """All that there is now, in copies where it will change."""
+        return Checkpoint(
             settings=self.config.settings(),
             update=self._update,
             seconds=self._seconds,
-            finished=finished,
-            adapter=self.reflector.adapter_state(),
+            finished=False,
+            adapter=copied(self.reflector.adapter_state()),
             reference=self.reflector.reference_state or {},
-            modules={name: module.state_dict() for name, module in self._modules.items()},
-            optimizer=self._optimizer.state_dict(),
-            metrics=self._metrics,
-            records_position=self._settled[1],
+            modules={name: copied(module.state_dict()) for name, module in self._modules.items()},
+            optimizer=copied(self._optimizer.state_dict()),
+            metrics=metrics,
+            records_position=self._records.position,
             best=self._best,
             best_success=self._best_success,
         )
-        save_checkpoint(checkpoint, self._file)
+
+    def _save(self, *, finished: bool = False, stopped: bool = False) -> None:
+        """Writes the state after the last whole update."""
+        assert self._settled is not None
+        state = dataclasses.replace(self._settled, finished=finished, stopped=stopped)
+        save_checkpoint(state, self.config.output / FILE)
 
     def _write_results(self) -> None:
         """The adapters, the value head and the curve; the checkpoint is marked as finished when all of it stands."""
@@ -315,7 +329,33 @@ class TrainingRun:
         draw_learning_curve(self._metrics, output / "curve.png", title)
         self._save(finished=True)
 
+    def _close(self) -> None:
+        self._terminated.close()
+        if self._log is not None:
+            self._log.close()
+        if self._validation is not None:
+            self._validation.close()
+        for env in self._envs:
+            env.close()
+
     def _save_adapter(self, folder: Path) -> None:
         self.reflector.save(folder)
         for name, module in self._modules.items():
             torch.save(module.state_dict(), folder / f"{name}.pt")
+
+
+@contextlib.contextmanager
+def _exit_on_sigterm() -> Iterator[None]:
+    """Lets SIGTERM, by which schedulers end a job, leave by ``SystemExit``, unless somebody has other plans for it."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    free = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if free:
+        signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        if free:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -15,6 +15,7 @@ from retro_gym.seeding import derive_seed
 from retro_gym.tokens import CHAT_TEMPLATE_OPTIONS
 from retro_gym_agents.episodes import Episode, Progress, play_next_trial, silent, start_episodes
 from retro_gym_agents.policies import Policy
+from retro_gym_agents.watch import ActorWatch
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -27,6 +28,7 @@ Messages: TypeAlias = list[dict[str, Any]]
 """Chat messages, each with ``role`` and ``content``."""
 
 _SIDE_BY_SIDE = 64  # episodes that are played at once
+_MAX_ERRORS = 64  # in a row: then the actor is down, not unlucky
 
 
 def failures(
@@ -64,7 +66,7 @@ def failures(
     Raises:
         ConfigError: a number out of its rule, or a tokenizer that TRL would use otherwise than the reflector does.
         NoFailureError: the actor solves every task.
-        ActorError: the actor failed on 64 tasks in a row, or its budget is spent.
+        ActorError: the actor failed on 64 tasks in a row, or on all that it did not solve, or its budget is spent.
         MissingExtraError: datasets is not installed.
     """
     for name, value in (("num_tasks", 1 if num_tasks is None else num_tasks), ("trials", trials)):
@@ -106,7 +108,7 @@ class _Sampled:
 
     def reflect(self, observations: Sequence[str], envs: Sequence[RetroEnv], seeds: Sequence[int]) -> list[str]:
         """One sampled reflection for each observation."""
-        return self._reflector.reflect(observations, greedy=False, seed=derive_seed(*seeds))
+        return self._reflector.reflect(observations, greedy=False, seed=seeds)
 
 
 def _collect(
@@ -126,31 +128,46 @@ def _collect(
         task_ids = [task_id for task_id in task_ids if task_id in stored]
     order = [task_ids[i] for i in np.random.default_rng(derive_seed(seed, "tasks")).permutation(len(task_ids))]
     wanted = len(order) if num_tasks is None else num_tasks
+    watch = ActorWatch(_MAX_ERRORS, "on {} tasks")
     rows: list[dict[str, Any]] = []
     found = number = 0
     while number < len(order) and found < wanted:
         some = order[number : number + min(_SIDE_BY_SIDE, wanted - found)]
         seeds = [derive_seed(seed, "episode", number + i) for i in range(len(some))]
         episodes = start_episodes(env, some, seeds)
-        if len(some) == _SIDE_BY_SIDE and all(episode.failed for episode in episodes):
-            raise ActorError(f"the actor failed on {len(some)} tasks in a row; the last time: {episodes[-1].failed}")
+        try:
+            watch.see(episode.failed for episode in episodes)
+            found += sum(episode.waits for episode in episodes)
+            rows += _rows(episodes, reflector, policy, seed, trials)
+        finally:
+            for episode in episodes:
+                episode.close()
         number += len(some)
-        waiting = [episode for episode in episodes if episode.failed is None and episode.waits]
-        first = {id(episode): json.dumps(episode.env.trajectory.to_json(), sort_keys=True) for episode in waiting}
-        found += len(waiting)
-        for trial in range(1, trials + 1):
-            rows += [_row(reflector, episode, first[id(episode)]) for episode in waiting]
-            if trial < trials:
-                play_next_trial(waiting, policy, seed=derive_seed(seed, "reflection", number, trial))
-                waiting = [episode for episode in waiting if episode.failed is None and episode.waits]
-        for episode in episodes:
-            episode.close()
         progress("failures", min(found, wanted), wanted)
+    if not rows and watch.last is not None:
+        raise ActorError(
+            f"the actor failed on {watch.total} tasks of split {split!r} and solved the others: {watch.last}"
+        )
     if not rows:
         raise NoFailureError(
             f"none of the {len(order)} tasks of split {split!r} gave a failure: there is nothing to reflect on. "
             "Choose harder tasks or a weaker actor."
         )
+    return rows
+
+
+def _rows(
+    episodes: Sequence[Episode], reflector: Reflector, policy: Policy, seed: int, trials: int
+) -> list[dict[str, Any]]:
+    """The rows of episodes that have just been started, and of their later trials."""
+    waiting = [episode for episode in episodes if episode.waits]
+    first = {id(episode): json.dumps(episode.env.trajectory.to_json(), sort_keys=True) for episode in waiting}
+    rows: list[dict[str, Any]] = []
+    for trial in range(1, trials + 1):
+        rows += [_row(reflector, episode, first[id(episode)]) for episode in waiting]
+        if trial < trials:
+            play_next_trial(waiting, policy, seed=derive_seed(seed, "reflection", trial))
+            waiting = [episode for episode in waiting if episode.waits]
     return rows
 
 

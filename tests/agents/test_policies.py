@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from retro_gym.errors import ConfigError, MissingExtraError
+from retro_gym.seeding import derive_seed
 from retro_gym_agents.episodes import make_retro_env
 from retro_gym_agents.policies import BASELINES, VAGUE_REFLECTION, BaselinePolicy, Policy, ReflectorPolicy, make_policy
 
@@ -112,6 +113,36 @@ def test_reflector_reads_in_batches_and_counts_tokens(fake_reflector):
     assert [text[0] for text in texts] == list("abcde")
     assert fake_reflector.batches == [2, 2, 1]
     assert (policy.prompt_tokens, policy.completion_tokens) == (50, 15)
+
+
+@pytest.mark.parametrize("name", ["org/tiny", "org/none", "o/racle", "oracle-7b", "tiny-llama", "none-of-it", "gpt2"])
+def test_a_hub_name_may_hold_a_baselines_name(name):
+    policy = make_policy(name)
+    assert isinstance(policy, ReflectorPolicy)
+    assert policy.name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("orcale", "oracle"), ("oracl", "oracle"), ("noisey", "noisy"), ("tini", "tiny"), ("nome", "none")],
+)
+def test_a_slip_of_the_pen_is_noticed(name, meant):
+    with pytest.raises(ConfigError, match=f"Did you mean '{meant}'"):
+        make_policy(name)
+
+
+def test_what_a_task_gets_depends_on_its_own_seed_alone():
+    """Not on how many tasks there are, nor on their order, nor on the size of the batches."""
+    env = make_retro_env("RetroHotpotQA-v0")
+    observations = [env.reset(seed=seed)[0] for seed in range(8)] * 8
+    seeds = [derive_seed(7, place) for place in range(64)]
+    texts = ReflectorPolicy("tiny").reflect(observations, [], seeds)
+    assert len(set(texts)) > 8
+    assert ReflectorPolicy("tiny").reflect(observations[:20], [], seeds[:20]) == texts[:20]
+    assert ReflectorPolicy("tiny", batch_size=3).reflect(observations[:20], [], seeds[:20]) == texts[:20]
+    assert ReflectorPolicy("tiny", batch_size=1).reflect(observations[:6], [], seeds[:6]) == texts[:6]
+    backwards = ReflectorPolicy("tiny", batch_size=5).reflect(observations[::-1], [], seeds[::-1])
+    assert backwards == texts[::-1]
 
 
 def test_unloaded_reflector_is_loaded_again(fake_reflector):

@@ -5,9 +5,12 @@ import pytest
 import torch
 
 from retro_gym.errors import CheckpointError, ConfigError
+from retro_gym.token_env import ReflectionEnv
 from retro_gym_agents import loading
+from retro_gym_agents.episodes import make_retro_env
 from retro_gym_agents.inference import frozen
 from retro_gym_agents.reflector import TINY, LoraSettings, Reflector
+from tests.agents.hf_models import make_tokenizer, random_model
 
 FAILURES = [
     "The word is blue.\nObservation 1: Wrong.\n\nReflection:",
@@ -99,6 +102,7 @@ def test_reflect_gives_one_text_each_whatever_the_batch(reflector):
     assert reflector.reflect([]) == []
     sampled = reflector.reflect(FAILURES * 20, greedy=False, seed=1)
     assert sampled == reflector.reflect(FAILURES * 20, greedy=False, seed=1)
+    assert sampled == reflector.reflect(FAILURES * 20, greedy=False, seed=1, batch_size=7)
     assert len(set(sampled)) > 2
 
 
@@ -238,7 +242,7 @@ def test_a_chat_template_is_used(reflector):
 
 
 @pytest.mark.parametrize("template", [None, CHAT])
-def test_a_long_observation_is_cut_at_its_front(small_model, template):
+def test_a_long_text_keeps_its_start_and_its_end(small_model, template):
     reflector = Reflector.load(small_model, max_new_tokens=100)  # of a context of 128
     reflector.tokenizer.chat_template = template
     text = reflector.tokenizer.decode(reflector.encode("Wrong " * 200 + "The word is red ."))
@@ -257,6 +261,31 @@ def test_a_long_observation_is_cut_at_its_front(small_model, template):
     assert reflector.fit(short) == short
     assert reflector.fit("Wrong " * 200 + short).endswith(f"Wrong {short}")
     assert short in reflector.tokenizer.decode(reflector.encode(short))
+
+
+@pytest.mark.parametrize("chat", [None, CHAT])
+@pytest.mark.parametrize("room", [60, 150, 300, 450])
+def test_both_views_show_a_long_failure_alike(chat, room):
+    env = make_retro_env("RetroHotpotQA-v0", max_reflections=2)
+    tokenizer = make_tokenizer(chat=chat)  # one token for each character
+    reflector = Reflector(random_model("llama"), tokenizer, name="random", lora=None, max_new_tokens=512 - room)
+    view = ReflectionEnv(env, tokenizer, max_prompt_tokens=room, max_new_tokens=1, observation="ids")
+    for seed in range(3):
+        shown, info = view.reset(seed=seed)
+        for _ in range(2):
+            observation = env.observation_within(env.max_observation_chars)
+            ids = reflector.encode(observation)
+            assert ids == shown[shown >= 0].tolist()
+            assert len(ids) <= room < len(observation)
+            assert info["prompt_cut"]
+            text = reflector.fit(observation)
+            assert text.startswith("This")
+            assert text.endswith("Reflection:")
+            if room >= 300:
+                assert text.startswith("This attempt failed. Reflect: what should be done differently next time?")
+                assert env.trajectory.task in text
+            shown, _, _, truncated, info = view.step([tokenizer.eos_token_id])
+            assert not truncated
 
 
 def test_a_template_that_is_too_long_by_itself_keeps_its_end(small_model):

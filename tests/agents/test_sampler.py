@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from transformers import (
@@ -17,9 +18,10 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from retro_gym.errors import ConfigError
 from retro_gym_agents import sampler
 from retro_gym_agents.sampler import draw
-from retro_gym_agents.samples import Prompts, Samples, Sampling
+from retro_gym_agents.samples import Prompts, Samples, Sampling, each_seed
 from retro_gym_agents.scoring import score, why_not_shared
 
 VOCABULARY = 50
@@ -141,6 +143,29 @@ def test_the_seed_decides(model, prompts):
     first, again, other = (draw(model, prompts, SAMPLING, num_samples=2, seed=seed).tokens_NT for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert first.shape != other.shape or not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_a_sample_depends_on_its_own_prompt_seed_and_number(model, prompts, share):
+    seeds = [11, 12, 13][: len(prompts.ids_PS)]
+    whole = draw(model, prompts, SAMPLING, num_samples=4, seed=seeds, share_prompt=share)
+    for place in reversed(range(len(seeds))):
+        one = draw(model, prompts.select([place]), SAMPLING, num_samples=2, seed=[seeds[place]], share_prompt=share)
+        for sample in range(2):
+            row = place * 4 + sample
+            drawn, length = one.tokens_NT[sample][one.mask_NT[sample]], int(whole.mask_NT[row].sum())
+            assert drawn.tolist() == whole.tokens_NT[row, :length].tolist()
+    other = draw(model, prompts, SAMPLING, num_samples=4, seed=[seed + 1 for seed in seeds], share_prompt=share)
+    assert whole.tokens_NT.shape != other.tokens_NT.shape or not torch.equal(whole.tokens_NT, other.tokens_NT)
+
+
+def test_a_seed_for_each_prompt_or_one_for_all(model, prompts):
+    count = len(prompts.ids_PS)
+    one = draw(model, prompts, SAMPLING, seed=5)
+    each = draw(model, prompts, SAMPLING, seed=each_seed(np.int64(5), count))
+    assert torch.equal(one.tokens_NT, each.tokens_NT)
+    with pytest.raises(ConfigError, match=f"{count + 1} seeds for {count} prompts"):
+        draw(model, prompts, SAMPLING, seed=range(count + 1))
 
 
 def test_what_is_masked_is_padding_behind_the_end(model, prompts):

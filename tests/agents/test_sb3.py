@@ -19,7 +19,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from retro_gym import ReflectionEnv, TokenEnv, token_text_equivalence
-from retro_gym.errors import ConfigError, MissingExtraError
+from retro_gym.errors import ConfigError, DivergedError, MissingExtraError
 from retro_gym_agents.loading import LoraSettings
 from retro_gym_agents.reflector import Reflector
 from retro_gym_agents.sb3 import LoraCausalPolicy
@@ -280,6 +280,18 @@ def test_only_adapter_and_value_head_are_trained(small_model):
     assert all(torch.equal(weights[name], weight) for name, weight in frozen.items())
     assert any(not torch.equal(reflector.trainable[name], weight) for name, weight in before.items())
     assert not reflector.model.training
+
+
+def test_a_policy_that_has_diverged_chooses_no_token(small_model):
+    env = make_env(small_model, num_envs=2)
+    model = make_model(small_model, env)
+    observation = model.policy.obs_to_tensor(env.reset())[0]
+    model.policy.forward(observation)
+    with torch.no_grad():
+        next(iter(model.policy.adapter.values())).fill_(float("nan"))
+    for choose in (model.policy.forward, model.policy.get_distribution):
+        with pytest.raises(DivergedError, match="no token is chosen"):
+            choose(observation)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tests.agents.hf_models import CHAT, make_tokenizer, random_model
 pytest.importorskip("datasets")
 
 WORDS = ["red", "green", "blue", "gold"]
+VAGUE = BaselinePolicy("vague")
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +161,24 @@ def test_an_actor_that_is_down_stops_the_run(reflector):
         reward(["", ""], ["red", "red"], **columns)
     with pytest.raises(ActorError, match="64 tasks in a row"):
         failures(identity(actor=down), reflector)
+
+
+@pytest.mark.parametrize("num_tasks", [None, 1, 16, 63])
+def test_an_actor_that_is_down_is_noticed_whatever_the_batch(reflector, num_tasks):
+    asked = []
+    down = FlakyActor(IdentityActor(), lambda prompt: asked.append(prompt) or True)
+    with pytest.raises(ActorError, match="failed on 64 tasks in a row"):
+        failures(make_retro_env("RetroHotpotQA-v0", actor=down), reflector, num_tasks=num_tasks, policy=VAGUE)
+    assert len(asked) <= 2 * 64, "the split has 20,000 tasks"
+
+
+def test_an_actor_that_fails_on_all_of_a_few_tasks_is_no_lack_of_failures(reflector):
+    def fails(prompt):
+        return "red" not in prompt.task
+
+    env = identity(actor=FlakyActor(EchoActor("Say[red]"), fails))
+    with pytest.raises(ActorError, match=r"failed on 48 tasks of split 'train' and solved the others: .*no connection"):
+        failures(env, reflector, num_tasks=5, policy=VAGUE)
 
 
 def test_what_cannot_be_restored_is_refused(reflector):

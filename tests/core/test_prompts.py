@@ -1,3 +1,4 @@
+import copy
 import pickle
 
 import pytest
@@ -10,6 +11,7 @@ from retro_gym.prompts import (
     OBSERVATION_FIELDS,
     OBSERVATION_TEMPLATE,
     REFLECTIONS_HEADER,
+    Observation,
     Prompt,
     check_template,
     render_observation,
@@ -128,7 +130,57 @@ def test_an_exact_fit_is_left_alone():
     assert observe(limit=len(whole)) == whole
 
 
-def test_a_trial_without_turns_is_cut_at_the_front():
+def test_then_the_oldest_turns_leave_and_then_the_oldest_reflections():
+    notes = [f"note {i} " + "n" * 60 for i in range(3)]
+    turns = [Turn("so", f"Search[{i}]", "seen " * 20) for i in range(12)]
+    texts = []
+    for limit in range(3_000, 200, -1):
+        text = observe(limit=limit, reflections=notes, turns=tuple(turns))
+        assert len(text) <= limit
+        assert text.startswith("This attempt failed. Reflect: what should be done differently next time?\n\n")
+        assert "Question: Where?\n" in text
+        assert text.endswith("Action 12: Search[11]\nObservation 12: " + text.split("Observation 12: ")[1])
+        assert text.endswith("Return: 0.50\n\nReflection:")
+        if text not in texts:
+            texts.append(text)
+    assert [len(text) for text in texts] == sorted({len(text) for text in texts}, reverse=True)
+    turns_left = [sum(f"Action {i + 1}:" in text for i in range(12)) for text in texts]
+    notes_left = [text.count("Reflection ") for text in texts]
+    assert turns_left == sorted(turns_left, reverse=True)
+    assert notes_left == sorted(notes_left, reverse=True)
+    assert (turns_left[-1], notes_left[-1]) == (1, 0)
+    assert all(turns == 1 for turns, notes in zip(turns_left, notes_left, strict=True) if notes < 3)
+    assert any("Question: Where?\n[...]\nThought 12: so" in text for text in texts)
+    assert any("did not suffice:\n[...]\nReflection 3: note 2" in text for text in texts)
+
+
+def test_at_last_words_leave_behind_the_task():
+    turns = (Turn("why " * 300, "Finish[x]", "no"),)
+    text = observe(limit=300, turns=turns)
+    assert 280 < len(text) <= 300
+    assert text.startswith("This attempt failed. Reflect:")
+    assert "Question: Where? [...] why why" in text
+    assert text.endswith("Finish[x]\nObservation 1: no\nReturn: 0.50\n\nReflection:")
+
+
+def test_what_has_no_spaces_is_cut_as_well():
+    text = observe(limit=250, turns=(Turn("因" * 2_000, "Finish[x]", "no"),))
+    assert 170 < len(text) <= 250
+    assert "Question: Where?" in text
+
+
+def test_an_observation_can_be_shortened_again():
+    text = observe(limit=600, reflections=["first"])
+    again = pickle.loads(pickle.dumps(copy.deepcopy(text)))
+    assert again == text
+    assert isinstance(again, Observation)
+    for limit in (30, 100, 250, 300, 10_000):
+        expected = render_observation(trajectory(), ["first"], OBSERVATION_TEMPLATE, limit, whole_words=True)
+        assert again.within(limit) == text.within(limit) == expected
+    assert text.within(10_000) == observe(reflections=["first"]), "nothing that was left out is lost"
+
+
+def test_of_a_trial_without_turns_the_end_is_kept():
     assert observe(limit=11, turns=()) == "Reflection:"
 
 
