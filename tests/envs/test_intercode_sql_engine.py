@@ -3,9 +3,10 @@
 import pytest
 
 from retro_gym_envs.intercode_sql.database import Column, Database, Table
-from retro_gym_envs.intercode_sql.dialect import SQLError, first_statement, text_of, to_sqlite
+from retro_gym_envs.intercode_sql.dialect import SQLError, first_statement, text_of
 from retro_gym_envs.intercode_sql.engine import MAX_ROWS, execute
 from retro_gym_envs.intercode_sql.functions import compare
+from retro_gym_envs.intercode_sql.translate import to_sqlite
 
 SYNTAX = (
     "You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version for the "
@@ -210,24 +211,28 @@ def test_compare(left, right, sign):
 
 
 @pytest.mark.parametrize(
-    ("sql", "translated"),
+    ("sql", "translated", "values"),
     [
-        ("SELECT a/b", "SELECT a * 1.0 / b"),
-        ('SELECT "it\'s"', "SELECT 'it''s'"),
-        ("SELECT `a``b`", "SELECT `a``b`"),
-        ("SELECT left FROM t", "SELECT left FROM t"),
-        ("SELECT 2nd", "SELECT `2nd`"),
+        ("SELECT price / 2 FROM wines", "SELECT CAST(`price` AS REAL) / 2 FROM `wines`", {}),
+        ('SELECT "it\'s"', "SELECT 'it''s' COLLATE general_ci", {}),
+        ("SELECT `a``b`", "SELECT `a``b`", {}),
+        ("SELECT left FROM wines", "SELECT `left` FROM `wines`", {}),
+        ("SELECT 2nd", "SELECT `2nd`", {}),
+        ("SELECT price FROM wines WHERE title > 3", "SELECT `price` FROM `wines` WHERE CAST(`title` AS REAL) > 3", {}),
+        ("SELECT 1 FROM wines WHERE title = 'a'", "SELECT 1 FROM `wines` WHERE `title` = :s7", {"s7": "a"}),
     ],
 )
-def test_to_sqlite(sql, translated):
-    assert to_sqlite(first_statement(sql), "shop") == translated
+def test_to_sqlite(shop, sql, translated, values):
+    query = to_sqlite(first_statement(sql), sql, "shop", shop.schema)
+    assert (query.text, query.values) == (translated, values)
 
 
-def test_with_parts_may_be_used_now_and_again():
+def test_with_parts_may_be_used_now_and_again(shop):
     sql = "WITH a AS (SELECT 1 x), b (y) AS (SELECT x FROM a) SELECT * FROM b, b c, a"
-    assert to_sqlite(first_statement(sql), "shop")
+    assert to_sqlite(first_statement(sql), sql, "shop", shop.schema)
+    sql += ", a" * 400 + ", b" * 400
     with pytest.raises(SQLError, match="complex"):
-        to_sqlite(first_statement(sql + ", a" * 400 + ", b" * 400), "shop")
+        to_sqlite(first_statement(sql), sql, "shop", shop.schema)
 
 
 def test_text_of_a_string_undoes_escapes():

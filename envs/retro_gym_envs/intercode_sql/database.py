@@ -10,13 +10,13 @@ import sqlite3
 from functools import cached_property
 from typing import Any
 
-from retro_gym_envs.intercode_sql.functions import COLLATION, Value, register_collation
+from retro_gym_envs.intercode_sql.functions import COLLATION, register_collations
+from retro_gym_envs.intercode_sql.kinds import Kind, Schema, base_type, kind_of_type
+from retro_gym_envs.intercode_sql.values import Value
 
 __all__ = ["Column", "Database", "Table", "quoted"]
 
-_INTEGERS = ("int", "integer", "bigint", "smallint", "tinyint", "mediumint", "year", "bool", "boolean", "bit")
-_REALS = ("double", "float", "decimal", "numeric", "real")
-_TEXTS = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext", "enum", "set")
+_AFFINITIES = {Kind.INT: "INTEGER", Kind.REAL: "REAL", Kind.TEXT: f"TEXT COLLATE {COLLATION}"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,19 +40,17 @@ class Column:
     @property
     def base_type(self) -> str:
         """The type without length and signs."""
-        return self.type.split("(")[0].split(" ")[0].lower()
+        return base_type(self.type)
+
+    @property
+    def kind(self) -> Kind:
+        """What MySQL takes its values for."""
+        return kind_of_type(self.type)
 
     @property
     def declared(self) -> str:
         """The column's definition in SQLite. Only texts compare by MySQL's collation; dates are ISO texts."""
-        affinity = "TEXT"
-        if self.base_type in _INTEGERS:
-            affinity = "INTEGER"
-        elif self.base_type in _REALS:
-            affinity = "REAL"
-        elif self.base_type in _TEXTS:
-            affinity = f"TEXT COLLATE {COLLATION}"
-        return f"{quoted(self.name)} {affinity}"
+        return f"{quoted(self.name)} {_AFFINITIES.get(self.kind, 'TEXT')}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,11 +79,18 @@ class Database:
         return {table.name: table for table in self.tables}
 
     @cached_property
+    def schema(self) -> Schema:
+        """Names and kinds, on which the translation of queries depends."""
+        return tuple(
+            (table.name, tuple((column.name, column.kind) for column in table.columns)) for table in self.tables
+        )
+
+    @cached_property
     def image(self) -> bytes:
         """The database as a SQLite file. No keys or indices, so that rows come in the order of the dump."""
         connection = sqlite3.connect(":memory:", isolation_level=None)
         try:
-            register_collation(connection)
+            register_collations(connection)
             connection.execute("PRAGMA page_size = 1024")  # most tables are tiny
             connection.execute("BEGIN")
             for table in self.tables:

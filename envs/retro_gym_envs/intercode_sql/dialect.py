@@ -1,4 +1,4 @@
-"""MySQL's language on SQLite: reads a statement, rewrites what differs, and words errors as MySQL does."""
+"""MySQL's language: takes a statement to pieces, and words errors as MySQL does."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 
-from retro_gym_envs.intercode_sql.functions import OWN_PREFIX, is_own
+from retro_gym_envs.intercode_sql.functions import OWN_PREFIX
 
-__all__ = ["SQLError", "Token", "first_statement", "mysql_error", "syntax_error", "text_of", "to_sqlite", "tokenize"]
+__all__ = ["SQLError", "Token", "first_statement", "mysql_error", "syntax_error", "text_of", "tokenize"]
 
 _MAX_LENGTH = 10_000  # characters of a statement
-_MAX_EXPANSION = 1_000  # copies that SQLite may have to make of the query's WITH parts
 _NEAR = 80  # characters of the statement that a syntax error quotes
 
 _TOKEN = re.compile(
@@ -26,7 +25,6 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPES = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a", "%": "\\%", "_": "\\_"}
-_OPERATORS = {"||": "OR", "&&": "AND", "<=>": "IS", "/": "* 1.0 /"}  # division is never that of integers
 _CLAUSES = {
     "select": "field list",
     "where": "where clause",
@@ -109,69 +107,6 @@ def text_of(token: Token) -> str:
     return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), body, flags=re.DOTALL)
 
 
-def to_sqlite(tokens: Sequence[Token], database: str) -> str:
-    """A query in SQLite's language: texts in single quotes, true division, our own functions by their names.
-
-    Args:
-        tokens: the query's pieces.
-        database: the name that the query may call the database by.
-
-    >>> to_sqlite(first_statement('SELECT LEFT(name, 1), a / b FROM shop.t WHERE x = "y";'), "shop")
-    "SELECT my_LEFT ( name , 1 ) , a * 1.0 / b FROM main . t WHERE x = 'y'"
-
-    Raises:
-        SQLError: the query refers to its WITH parts so often that preparing it alone could take forever.
-    """
-    _check_expansion(tokens)
-    parts = []
-    for number, token in enumerate(tokens):
-        follows = tokens[number + 1] if number + 1 < len(tokens) else None
-        if token.kind == "string":
-            said = text_of(token)
-            parts.append("'" + said.replace("'", "''").replace("\0", "") + "'")
-            if "\\" in said and number and tokens[number - 1].says("like"):
-                parts.append(r"ESCAPE '\'")
-        elif token.kind == "operator":
-            parts.append(_OPERATORS.get(token.text, token.text))
-        elif token.kind == "word" and follows and follows.says("(") and is_own(token.text):
-            parts.append(OWN_PREFIX + token.text)
-        elif _is_database(tokens, number, database):
-            parts.append("main")
-        elif token.kind == "word" and token.text[0].isdigit():  # MySQL's names may begin with a digit
-            parts.append(f"`{token.text}`")
-        else:
-            parts.append(token.text)
-    return " ".join(parts)
-
-
-def _is_database(tokens: Sequence[Token], number: int, database: str) -> bool:
-    """Whether a piece is the database in front of a table, and no table of the same name in front of a column."""
-    if text_of(tokens[number]).lower() != database.lower() or not _dot(tokens, number + 1):
-        return False
-    return (number > 0 and tokens[number - 1].says("from", "join")) or _dot(tokens, number + 3)
-
-
-def _dot(tokens: Sequence[Token], number: int) -> bool:
-    return number < len(tokens) and tokens[number].says(".")
-
-
-def _check_expansion(tokens: Sequence[Token]) -> None:
-    """SQLite copies a WITH part for each reference to it, parts within parts multiply, and nothing interrupts that."""
-    copies = 1
-    words = [text_of(token).lower() for token in tokens]
-    for number in range(1, len(tokens) - 1):
-        if not tokens[number].says("as") or not tokens[number + 1].says("(", "not", "materialized"):
-            continue
-        before = number - 1
-        if tokens[before].says(")"):  # a list of columns stands between name and AS
-            while before and not tokens[before].says("("):
-                before -= 1
-            before -= 1
-        copies *= max(1, words.count(words[before]) - 1)
-        if copies > _MAX_EXPANSION:
-            raise SQLError("Query is too complex")
-
-
 def syntax_error(rest: str) -> SQLError:
     """What MySQL says of a statement that it cannot read from ``rest`` on."""
     return SQLError(
@@ -208,13 +143,9 @@ def mysql_error(message: str, tokens: Sequence[Token], sql: str, database: str) 
         return "Operand should contain 1 column(s)"
     near = re.match(r'near "(.*)": syntax error', message, re.DOTALL)
     if near or "incomplete input" in message:
-        found = [token.start for token in tokens if near and _as_written(token, near[1])]
+        found = [token.start for token in tokens if near and token.text == near[1]]
         return str(syntax_error(sql[found[-1] :] if found else near[1] if near else ""))
     return message[:1].upper() + message[1:]
-
-
-def _as_written(token: Token, near: str) -> bool:
-    return token.text == near or _OPERATORS.get(token.text) == near
 
 
 def _clause(name: str, tokens: Sequence[Token]) -> str:

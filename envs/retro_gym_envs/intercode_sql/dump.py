@@ -14,7 +14,7 @@ from pathlib import Path
 
 from retro_gym.errors import DataError, did_you_mean, one_line
 from retro_gym_envs.intercode_sql.database import Column, Database, Table
-from retro_gym_envs.intercode_sql.functions import Value
+from retro_gym_envs.intercode_sql.values import Value
 from retro_gym_envs.task_files import FileKey, file_key
 
 __all__ = ["load_databases", "read_dump"]

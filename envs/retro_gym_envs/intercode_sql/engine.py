@@ -22,17 +22,11 @@ from retro_gym_envs.intercode_sql.dialect import (
     mysql_error,
     syntax_error,
     text_of,
-    to_sqlite,
 )
-from retro_gym_envs.intercode_sql.functions import (
-    ALLOWED,
-    OWN_PREFIX,
-    Value,
-    compare,
-    register_collation,
-    register_functions,
-)
-from retro_gym_envs.intercode_sql.show import add_information_schema, describe
+from retro_gym_envs.intercode_sql.functions import ALLOWED, OWN_PREFIX, register_collations, register_functions
+from retro_gym_envs.intercode_sql.show import INFORMATION_SCHEMA, add_information_schema, describe
+from retro_gym_envs.intercode_sql.translate import Query, to_sqlite
+from retro_gym_envs.intercode_sql.values import Value
 
 __all__ = ["MAX_ROWS", "Result", "execute"]
 
@@ -41,7 +35,7 @@ MAX_ROWS = 20_000
 
 _STEPS = 10_000_000  # of SQLite's virtual machine; the slowest gold query of the public tasks takes 1.1 million
 _STEPS_PER_CHECK = 500
-_STEPS_PER_COMPARISON = 20  # a comparison of texts is Python
+_STEPS_PER_COMPARISON = 20  # of texts, with each other or with a pattern: that is Python
 _SECONDS = 10.0
 _BYTES = 10_000  # of a value or a row; the longest row of the public databases has about 700
 _RESULT_BYTES = 10_000_000
@@ -57,14 +51,13 @@ _LIMITS = {
     sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 100,
     sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 30,
     sqlite3.SQLITE_LIMIT_VDBE_OP: 50_000,
-    sqlite3.SQLITE_LIMIT_FUNCTION_ARG: 30,
+    sqlite3.SQLITE_LIMIT_FUNCTION_ARG: 100,
     sqlite3.SQLITE_LIMIT_ATTACHED: 0,
-    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 200,
-    sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER: 0,
+    sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER: 10_000,
     sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 1,
     sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
-_QUERIES = ("select", "with", "values", "(")
+_QUERIES = ("select", "with", "table", "(")
 _DESCRIPTIONS = ("show", "desc", "describe", "explain", "use")
 _WRITES = """
     alter analyze begin call commit create deallocate delete do drop execute flush grant handler insert kill load lock
@@ -129,7 +122,7 @@ def _executed(database: Database, sql: str) -> Result:
             return Result(error=_denial(head, tokens))
         if head not in _QUERIES:
             raise syntax_error(sql[tokens[0].start :])
-        query = to_sqlite(tokens, database.name)
+        query = to_sqlite(tokens, sql, database.name.lower(), database.schema + INFORMATION_SCHEMA)
     except SQLError as error:
         return Result(error=str(error))
     return _query(database, query, tokens, sql)
@@ -141,12 +134,12 @@ def _denial(verb: str, tokens: list[Token]) -> str:
     return f"{verb.upper()} command denied to user 'agent'@'localhost' for table '{table[:64]}'"
 
 
-def _query(database: Database, query: str, tokens: list[Token], sql: str) -> Result:
+def _query(database: Database, query: Query, tokens: list[Token], sql: str) -> Result:
     guard = _Guard(database)
     connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=0, check_same_thread=False)
     try:
-        guard.watch(connection, with_schema=any(text_of(token).lower() == _SCHEMA for token in tokens))
-        cursor = connection.execute(query)
+        guard.watch(connection, query.text)
+        cursor = connection.execute(query.text, query.values)
         rows: list[tuple[Value, ...]] = []
         size = 0
         for row in cursor:
@@ -189,12 +182,12 @@ class _Guard:
         """Whether the query has had its steps or its time."""
         return self.late or self._left < 0
 
-    def watch(self, connection: sqlite3.Connection, *, with_schema: bool) -> None:
+    def watch(self, connection: sqlite3.Connection, query: str) -> None:
         """Fills the connection from the database's image, and limits what it can do from here on."""
         connection.deserialize(self._database.image)
-        register_collation(connection, self._compare)
-        register_functions(connection, self._database.name.lower())
-        if with_schema:
+        register_collations(connection, self._charge)
+        register_functions(connection, query, self._database.name.lower(), self._refuse, self._charge)
+        if _SCHEMA in query.lower():
             add_information_schema(connection, self._database)
         _limit_heap(connection)
         connection.execute("PRAGMA temp_store = MEMORY")  # otherwise large sorts go to files
@@ -211,9 +204,13 @@ class _Guard:
             self.late = True
         return self.spent
 
-    def _compare(self, left: str, right: str) -> int:
+    def _charge(self) -> bool:
+        """Counts a comparison. Whether there are steps left for it: a sort cannot be interrupted, but be made quick."""
         self._left -= _STEPS_PER_COMPARISON
-        return 0 if self._left < 0 else compare(left, right)  # a sort cannot be interrupted, but be made quick
+        return self._left >= 0
+
+    def _refuse(self, why: str) -> None:
+        self.refused = self.refused or why
 
     def _authorize(self, action: int, first: str | None, second: str | None, home: str | None, _: object) -> int:
         match action:

@@ -39,13 +39,30 @@ class InterCodeSQLEnv(TaskEnv):
 
     ## Description
     A question is to be answered by the rows of a query (InterCode, Yang et al. 2023, on the questions of Spider, Yu et
-    al. 2018). In place of MySQL in a container each statement runs on a SQLite of its own in memory, which speaks
-    MySQL as far as the tasks need it: SHOW, DESC, USE, ``information_schema``, texts in double quotes, back-ticks,
-    texts that are alike whatever their case, accents and trailing spaces, true division, MySQL's error messages. It can
-    only be read, so every trial finds the database as the last one did; the original keeps what its actors delete.
-    What differs: averages and sums are Python numbers and dates are texts in place of ``Decimal`` and ``datetime``
-    objects, columns that are neither grouped nor aggregated are not refused (ONLY_FULL_GROUP_BY), REGEXP, INTERVAL and
-    what depends on the clock or on chance are unknown. So scores are near those of the original but not the same.
+    al. 2018). In place of MySQL in a container each statement runs on a SQLite of its own in memory, behind a
+    translation that knows the columns' types. It speaks MySQL 8: a text that meets a number is compared, added and
+    averaged by its leading number (``'18abc'`` is 18, ``'abc'`` 0); texts are alike whatever their case, accents and,
+    in columns, spaces at their end; times are compared with texts as times; ``/`` is true division, ``||`` is OR.
+    SHOW, DESC, USE, ``information_schema``, ROLLUP, ``GROUP_CONCAT``, ANY and ALL, windows, WITH, REGEXP and MySQL's
+    usual functions are there, and errors are worded as MySQL words them. It can only be read, so every trial finds the
+    database as the last one did; the original keeps what its actors delete.
+
+    What still differs from MySQL, so that scores are near those of the original but not the same:
+
+    - Sums, averages and other decimals are Python numbers, dates and times are texts, in place of ``Decimal`` and
+      ``datetime`` objects. Whole numbers have 64 bits with a sign.
+    - Columns that are neither grouped nor aggregated are not refused (ONLY_FULL_GROUP_BY); any row's value is given.
+      A query in FROM needs no alias, and WHERE may use one that SELECT gives.
+    - Without ORDER BY, the rows of GROUP BY, UNION, INTERSECT and EXCEPT come sorted, and of texts that are alike in a
+      UNION the last one is kept. ENUM is ordered as text.
+    - USING and NATURAL compare a text column with a number as SQLite does; ON compares them by number.
+    - A text that is no time is compared with a time as text, where MySQL refuses it or gives NULL. An impossible date
+      (``2001-00-00``) has no year.
+    - ``ß`` and letters of several parts are compared by Unicode's upper case. GROUP_CONCAT is not cut at 1,024 bytes.
+      REGEXP refuses back-references, look-arounds, repetitions of repetitions, and what may take too long.
+    - Unknown are what depends on the clock, on chance or on the user (NOW, RAND, USER), variables, ``x'41'``, VALUES,
+      INTERSECT ALL, LATERAL, INTERVAL of two units (``DAY_HOUR``), JSON, full-text and spatial functions, and EXPLAIN
+      of a query.
 
     A statement ends with an error when it takes more than 10 million steps of SQLite's machine, 10 s, values or rows
     of more than 10,000 bytes, 20,000 rows, or 512 MB of memory (``hard_heap_limit``, which holds for all SQLite of the

@@ -7,9 +7,26 @@ from collections.abc import Sequence
 
 from retro_gym_envs.intercode_sql.database import Database, Table
 from retro_gym_envs.intercode_sql.dialect import SQLError, Token, syntax_error, text_of
-from retro_gym_envs.intercode_sql.functions import COLLATION, Value
+from retro_gym_envs.intercode_sql.functions import COLLATION
+from retro_gym_envs.intercode_sql.kinds import Kind, Schema
+from retro_gym_envs.intercode_sql.patterns import like
+from retro_gym_envs.intercode_sql.values import Value
 
-__all__ = ["add_information_schema", "describe"]
+__all__ = ["INFORMATION_SCHEMA", "add_information_schema", "describe"]
+
+_TABLES = "TABLE_SCHEMA TABLE_NAME TABLE_TYPE TABLE_ROWS"
+_COLUMNS = """
+    TABLE_SCHEMA TABLE_NAME COLUMN_NAME ORDINAL_POSITION COLUMN_DEFAULT IS_NULLABLE DATA_TYPE COLUMN_TYPE COLUMN_KEY
+    EXTRA
+"""
+INFORMATION_SCHEMA: Schema = tuple(
+    (
+        f"information_schema.{table}",
+        tuple((name, Kind.INT if name in ("TABLE_ROWS", "ORDINAL_POSITION") else Kind.TEXT) for name in names.split()),
+    )
+    for table, names in (("tables", _TABLES), ("columns", _COLUMNS))
+)
+"""The tables in which MySQL describes the database, as far as actors ask for them."""
 
 _Rows = tuple[tuple[Value, ...], ...]
 
@@ -25,84 +42,78 @@ def describe(database: Database, tokens: Sequence[Token], sql: str) -> _Rows | N
     match words:
         case ["show", "tables", *_]:
             rows = tuple((name,) for name in sorted(table.name for table in database.tables))
-            return _like(database, rows, rest[1:], sql)
-        case ["show", "databases" | "schemas"]:
-            return ((database.name.lower(),),)
+            return _liked(rows, _inside(database, rest[1:]), sql)
+        case ["show", "databases" | "schemas", *_]:
+            return _liked(((database.name.lower(),),), rest[1:], sql)
         case ["show", "full" | "extended", *_]:
             return describe(database, [tokens[0], *tokens[2:]], sql)
         case ["show", "columns" | "fields", "from" | "in", _, *_]:
-            return tuple(column.described for column in _table(database, rest[2:], sql).columns)
+            table, after = _table(database, rest[2:], sql)
+            return _liked(_described(table), _inside(database, after), sql)
         case ["show", "create", "table", _, *_]:
-            table = _table(database, rest[2:], sql)
-            return ((table.name, _definition(table)),)
+            table, after = _table(database, rest[2:], sql)
+            return _liked(((table.name, _definition(table)),), after, sql)
         case ["show", "index" | "indexes" | "keys", "from" | "in", _, *_]:
-            keyed = (column for column in _table(database, rest[2:], sql).columns if column.key)
-            return tuple((column.name, column.key) for column in keyed)
-        case ["desc" | "describe" | "explain", "select" | "with" | "analyze" | "format", *_]:
+            table, after = _table(database, rest[2:], sql)
+            keys = tuple((column.name, column.key) for column in table.columns if column.key)
+            return _liked(keys, _inside(database, after), sql)
+        case ["desc" | "describe" | "explain", "select" | "with" | "analyze" | "format" | "(", *_]:
             raise SQLError("EXPLAIN command denied to user 'agent'@'localhost'")
         case ["desc" | "describe" | "explain", _, *_]:
-            table_columns = _table(database, rest, sql).columns
-            named = [text_of(token).lower() for token in rest[1:] if token.kind in ("word", "name", "string")]
-            return tuple(
-                column.described
-                for column in table_columns
-                if len(rest) == 1 or rest[1].says(".") or column.name.lower() in named
-            )
+            table, after = _table(database, rest, sql)
+            if len(after) > 1 or (after and after[0].kind not in ("word", "name", "string")):
+                raise syntax_error(sql[after[0].start :])
+            return tuple(row for row in _described(table) if not after or like(str(row[0]), text_of(after[0]), "\\"))
         case ["use", _]:
             _check_database(database, tokens[1])
             return None
     raise syntax_error(sql[tokens[min(1, len(tokens) - 1)].start :])
 
 
+def _described(table: Table) -> _Rows:
+    return tuple(column.described for column in table.columns)
+
+
 def add_information_schema(connection: sqlite3.Connection, database: Database) -> None:
-    """Attaches the tables in which MySQL describes the database, as far as actors ask for them."""
+    """Attaches the tables in which MySQL describes the database."""
     connection.execute("ATTACH ':memory:' AS information_schema")
-    text = f"TEXT COLLATE {COLLATION}"
     name = database.name.lower()
-    connection.execute(
-        "CREATE TABLE information_schema.tables "
-        f"(TABLE_SCHEMA {text}, TABLE_NAME {text}, TABLE_TYPE {text}, TABLE_ROWS)"
-    )
-    connection.executemany(
-        "INSERT INTO information_schema.tables VALUES (?, ?, ?, ?)",
-        [(name, table.name, "BASE TABLE", len(table.rows)) for table in database.tables],
-    )
-    connection.execute(
-        f"CREATE TABLE information_schema.columns (TABLE_SCHEMA {text}, TABLE_NAME {text}, COLUMN_NAME {text}, "
-        f"ORDINAL_POSITION, COLUMN_DEFAULT {text}, IS_NULLABLE {text}, DATA_TYPE {text}, COLUMN_TYPE {text}, "
-        f"COLUMN_KEY {text}, EXTRA {text})"
-    )
+    rows: dict[str, list[tuple[Value, ...]]] = {
+        "tables": [(name, table.name, "BASE TABLE", len(table.rows)) for table in database.tables],
+        "columns": [],
+    }
     for table in database.tables:
         for number, column in enumerate(table.columns, start=1):
             field, type_, null, key, default, extra = column.described
-            connection.execute(
-                f"INSERT INTO information_schema.columns VALUES ({', '.join('?' * 10)})",
-                (name, table.name, field, number, default, null, column.base_type, type_, key, extra),
+            rows["columns"].append(
+                (name, table.name, field, number, default, null, column.base_type, type_, key, extra)
             )
+    for home, columns in INFORMATION_SCHEMA:
+        declared = (f"{each} TEXT COLLATE {COLLATION}" if kind is Kind.TEXT else each for each, kind in columns)
+        connection.execute(f"CREATE TABLE {home} ({', '.join(declared)})")
+        places = ", ".join("?" * len(columns))
+        connection.executemany(f"INSERT INTO {home} VALUES ({places})", rows[home.partition(".")[2]])
 
 
-def _like(database: Database, rows: _Rows, rest: Sequence[Token], sql: str) -> _Rows:
-    """``SHOW TABLES FROM … LIKE '…'``: by the pattern's ends only, which is what actors write."""
+def _inside(database: Database, rest: Sequence[Token]) -> Sequence[Token]:
+    """What stands behind ``FROM database``, if that is there."""
     if len(rest) >= 2 and rest[0].says("from", "in"):
         _check_database(database, rest[1])
-        rest = rest[2:]
+        return rest[2:]
+    return rest
+
+
+def _liked(rows: _Rows, rest: Sequence[Token], sql: str) -> _Rows:
+    """The rows whose first column is like the pattern behind LIKE, or all of them."""
     if not rest:
         return rows
     if not rest[0].says("like") or len(rest) != 2 or rest[1].kind != "string":
         raise syntax_error(sql[rest[0].start :])
-    pattern = text_of(rest[1]).lower()
-    wanted = pattern.strip("%")
-    return tuple(
-        row
-        for row in rows
-        if (wanted in str(row[0]))
-        and (pattern.startswith("%") or str(row[0]).startswith(wanted))
-        and (pattern.endswith("%") or str(row[0]).endswith(wanted))
-    )
+    return tuple(row for row in rows if like(str(row[0]), text_of(rest[1]), "\\"))
 
 
-def _table(database: Database, tokens: Sequence[Token], sql: str) -> Table:
-    """The table that is named at the head of these pieces, perhaps behind the database and a dot."""
+def _table(database: Database, tokens: Sequence[Token], sql: str) -> tuple[Table, Sequence[Token]]:
+    """The table that is named at the head of these pieces, perhaps behind the database and a dot, and what follows."""
     if tokens[0].kind not in ("word", "name"):
         raise syntax_error(sql[tokens[0].start :])
     if len(tokens) >= 3 and tokens[1].says("."):
@@ -112,7 +123,7 @@ def _table(database: Database, tokens: Sequence[Token], sql: str) -> Table:
     table = database.table(name)
     if table is None:
         raise SQLError(f"Table '{database.name.lower()}.{name.lower()[:64]}' doesn't exist")
-    return table
+    return table, tokens[1:]
 
 
 def _check_database(database: Database, token: Token) -> None:
