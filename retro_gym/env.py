@@ -11,16 +11,15 @@ import gymnasium as gym
 
 from retro_gym.actors import Actor, ActorSpec, make_actor
 from retro_gym.branching import checked_reflections, control_returns, outcomes_of, planned_trials
+from retro_gym.checks import check_choice, check_whole
 from retro_gym.errors import (
     ActorError,
     BudgetError,
     ConfigError,
     EpisodeError,
     UnknownTaskError,
-    did_you_mean,
-    one_line,
 )
-from retro_gym.first_trials import checked_first_trial, draw_failure, drawable_tasks
+from retro_gym.first_trials import check_reachable, checked_first_trial, draw_failure, drawable_tasks
 from retro_gym.memory import Memory
 from retro_gym.prompts import (
     ACTOR_FIELDS,
@@ -136,8 +135,8 @@ class RetroEnv(gym.Env[str, str]):
         render_mode: Literal["ansi"] | None = None,
         **task_kwargs: Any,
     ) -> None:
-        if reward not in REWARD_NAMES:
-            raise ConfigError(f"reward {reward!r} is not one of {REWARD_NAMES}.{did_you_mean(reward, REWARD_NAMES)}")
+        check_choice("reward", reward, REWARD_NAMES)
+        check_choice("render_mode", "ansi" if render_mode is None else render_mode, self.metadata["render_modes"])
         for name, value, least in (
             ("max_reflections", max_reflections, 1),
             ("memory_window", memory_window, 1),
@@ -147,13 +146,10 @@ class RetroEnv(gym.Env[str, str]):
             ("max_observation_chars", max_observation_chars, 1),
             ("control_trials", control_trials, 1),
         ):
-            if not isinstance(value, int) or value < least:
-                raise ConfigError(f"{name} is {one_line(value)}; it must be a whole number, at least {least}.")
+            check_whole(name, value, least)
         for name, number in (("retroact_c", retroact_c), ("trial_time_limit", trial_time_limit or 1.0)):
             if not number > 0:
                 raise ConfigError(f"{name} is {number}; it must be above 0.")
-        if render_mode not in (None, "ansi"):
-            raise ConfigError(f"render_mode {render_mode!r} is not one of ['ansi'], nor None.")
         self.task_env: TaskEnv = as_task_env(task_env, success_threshold=success_threshold, **task_kwargs)
         self.actor: Actor = make_actor(actor, self.task_env, **(actor_kwargs or {}))
         self.split = split
@@ -180,6 +176,7 @@ class RetroEnv(gym.Env[str, str]):
         self._trajectory: Trajectory | None = None
         self._episode_seed = 0
         self._running = False
+        self._lost: list[str] = []  # the actor errors that ended the last episodes, in a row
 
     # -- the episode ---------------------------------------------------------------------------------------------
 
@@ -197,7 +194,7 @@ class RetroEnv(gym.Env[str, str]):
 
         Raises:
             NoFailureError: the actor solves every task of the split.
-            ActorError: the actor failed on the task asked for, or on ten drawn tasks in a row.
+            ActorError: the actor failed on the task asked for, on ten drawn tasks or in ten episodes in a row.
             UnknownTaskError: no such task or split.
         """
         return self._run(self.plan_reset(seed=seed, options=options))
@@ -254,7 +251,7 @@ class RetroEnv(gym.Env[str, str]):
         self._memory = self._memory.add(outcome.reflection)
         self._reflections = (*self._reflections, outcome.reflection)
         self._trajectory = after
-        self._controls = {}
+        self._controls, self._lost = {}, []
         self._running = not (outcome.success or len(self._reflections) >= self.max_reflections)
         return not self._running
 
@@ -274,6 +271,7 @@ class RetroEnv(gym.Env[str, str]):
     ) -> Plan[tuple[str, dict[str, Any]]]:
         """:meth:`reset`, for :func:`retro_gym.scheduling.run_jobs`."""
         super().reset(seed=None if seed is None else checked_seed(seed))
+        check_reachable(self._lost)
         self._episode_seed = int(self.np_random.integers(2**31))
         self._memory = self._empty_memory
         self._reflections = ()
@@ -302,6 +300,7 @@ class RetroEnv(gym.Env[str, str]):
         if outcome.reward is None:  # the state stays as it was; only the episode is over
             self._running = False
             why = {"actor_error": outcome.actor_error, "end": outcome.trajectory.end.value}
+            self._lost.append(str(outcome.actor_error))
             return observation, 0.0, False, True, {**self._info(), **flags, **why}
         terminated = self.follow(outcome)
         return self._observation(), outcome.reward, terminated, False, {**self._info(), **flags}

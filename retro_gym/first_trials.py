@@ -12,9 +12,26 @@ from retro_gym.scheduling import Plan
 from retro_gym.task_env import TaskEnv
 from retro_gym.trajectory import EndReason, Trajectory
 
-__all__ = ["checked_first_trial", "draw_failure", "drawable_tasks"]
+__all__ = ["check_reachable", "checked_first_trial", "draw_failure", "drawable_tasks"]
 
 _MAX_ACTOR_ERRORS = 10  # in a row: then the actor is down, not unlucky
+
+
+def check_reachable(lost: list[str]) -> None:
+    """Refuses to start another episode when the last ones were all lost to actor errors; the count begins anew then.
+
+    Where a bank stands in for trial 0 nothing else would notice, and a learner would go on from truncated steps.
+
+    Args:
+        lost: the errors of the last episodes.
+
+    Raises:
+        ActorError: there are ten of them.
+    """
+    if len(lost) >= _MAX_ACTOR_ERRORS:
+        count, last = len(lost), lost[-1]
+        lost.clear()
+        raise ActorError(f"the actor failed in {count} episodes in a row; the last time: {last}")
 
 
 def checked_first_trial(stored: object) -> Trajectory:

@@ -45,6 +45,8 @@ def make_actor(
     """
     if isinstance(budget, Mapping):
         budget = Budget(**_known(Budget, budget, "budget"))
+    elif budget is not None and not isinstance(budget, Budget):
+        raise ConfigError(f"budget is {one_line(budget)}; give a retro_gym.actors.Budget, or a dict of its arguments.")
     actor = _named(spec, task_env, {**options, "budget": budget} if _is_openai(spec) else options)
     if budget is not None and not _is_openai(spec):  # which counts its repeated calls as well
         actor = BudgetedActor(actor, budget)

@@ -7,7 +7,7 @@ import pytest
 
 from retro_gym import FailureBank, RecordWriter, RetroEnv, read_records
 from retro_gym.actors import Reply
-from retro_gym.errors import ActionError, EpisodeError, NoFailureError, UnknownTaskError
+from retro_gym.errors import ActionError, ActorError, EpisodeError, NoFailureError, UnknownTaskError
 from retro_gym.seeding import derive_seed
 from retro_gym.testing import EchoActor, FlakyActor, IdentityEnv, LuckyActor
 
@@ -364,3 +364,26 @@ def test_a_bank_may_be_shared_and_asked_for_a_task(bank):
 def test_a_bank_without_a_failure_of_the_split(bank):
     with pytest.raises(NoFailureError, match="'validation'"):
         RetroEnv(IdentityEnv(), bank=bank, split="validation").reset(seed=0)
+
+
+def test_a_dead_actor_is_noticed_although_a_bank_stands_in_for_its_failures(make, tmp_path):
+    path = tmp_path / "records.jsonl"
+    first = make(records=path)
+    for seed in range(3):
+        first.reset(seed=seed)
+    first.close()
+    flaky = FlakyActor(EchoActor("0.25"), lambda prompt: True)
+    env = make(flaky, bank=path)
+    for _ in range(9):
+        env.reset()
+        assert env.step("0.5")[3]
+    flaky.fails = lambda prompt: False
+    env.reset()
+    assert not env.step("0.5")[3]  # one that is answered begins the count anew
+    flaky.fails = lambda prompt: True
+    for _ in range(10):
+        env.reset()
+        assert env.step("0.5")[3]
+    with pytest.raises(ActorError, match=r"failed in 10 episodes in a row; the last time: no connection"):
+        env.reset()
+    env.reset()

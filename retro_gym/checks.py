@@ -1,0 +1,30 @@
+"""Rules that arguments are held to, each with an error that says what was received and what the rule is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from retro_gym.errors import ConfigError, did_you_mean, one_line
+
+__all__ = ["check_choice", "check_whole"]
+
+
+def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
+    """Refuses what is not one of some names.
+
+    Raises:
+        ConfigError: it is not; the error proposes the nearest one.
+    """
+    known = tuple(choices)
+    if value not in known:
+        raise ConfigError(f"{name} {value!r} is not one of {known}.{did_you_mean(value, known)}")
+
+
+def check_whole(name: str, value: object, least: int = 1) -> None:
+    """Refuses what is no whole number, or too small a one.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if not isinstance(value, int) or value < least:
+        raise ConfigError(f"{name} is {one_line(value)}; it must be a whole number, at least {least}.")
