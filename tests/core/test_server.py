@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import random
 import signal
 import socket
@@ -146,19 +147,27 @@ def test_reasoning_in_the_text():
 @pytest.mark.parametrize(
     ("fault", "status"),
     [("rate_limit", 429), ("rate_limit_bare", 429), ("server_error", 500), ("unavailable", 503), ("slow_body", 200),
-     ("empty_choices", 200), ("wrong_types", 200), ("refusal", 200), ("context_length", 400)],
+     ("empty_choices", 200), ("wrong_types", 200), ("choice_error", 200), ("refusal", 200), ("length", 200),
+     ("context_length", 400)],
 )  # fmt: skip
 def test_each_fault_and_that_it_passes(fault, status):
     faults = Faults(first=[Fault(fault)], retry_after=1.5, slow_seconds=0.05)
-    with ServerThread(EchoActor("x"), faults=faults) as server, Client(server) as client:
+    with ServerThread(EchoActor("long"), faults=faults) as server, Client(server) as client:
         first, answer = client.chat()
         assert first == status
         assert client.headers.get("retry-after") == ("1.5" if fault == "rate_limit" else None)
         choices = answer.get("choices")
-        content = choices[0]["message"]["content"] if choices else None
-        wrong = {"slow_body": content == "x", "wrong_types": content == 42 or answer.get("usage") == "a lot"}
-        assert wrong.get(fault, content is None)
-        assert client.chat()[1]["choices"][0]["message"]["content"] == "x"
+        content = choices[0]["message"]["content"] if isinstance(choices, list) and choices else None
+        wrong = {
+            "slow_body": "long",
+            "wrong_types": 42 if isinstance(choices, list) else None,
+            "choice_error": "",
+            "length": "lo",
+        }
+        assert content == wrong.get(fault)
+        if fault in ("choice_error", "length"):
+            assert choices[0]["finish_reason"] == ("length" if fault == "length" else "error")
+        assert client.chat()[1]["choices"][0]["message"]["content"] == "long"
         assert server.counts == {"requests": 2, "replies": 1, fault: 1, "peak": 1}
 
 
@@ -249,21 +258,54 @@ def test_it_listens_on_the_loopback_only():
         other.bind(("127.0.0.2", server.port))  # taken, had it bound every interface
 
 
-@pytest.mark.parametrize("end", ["input", "signal"])
-def test_a_process_of_its_own(end):
-    command = [sys.executable, "-W", "error", "-m", "retro_gym.testing.server", "--env", "Identity-v0"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **pipes) as process:
-        url = process.stdout.readline().strip()
-        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
-        reflected = Prompt("Say it.", (), ("It is blue.",), "The word is blue.", (), seed=0)
-        connection.request("POST", "/v1/completions", json.dumps({"prompt": reflected.text}).encode())
-        answer = json.loads(connection.getresponse().read())
-        connection.close()
-        assert answer["choices"][0]["text"] == IdentityActor().reply([reflected])[0].text == "Say[blue]"
+def url_of(process):
+    return process.stdout.readline().strip()
+
+
+def is_asked(url):
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    reflected = Prompt("Say it.", (), ("It is blue.",), "The word is blue.", (), seed=0)
+    connection.request("POST", "/v1/completions", json.dumps({"prompt": reflected.text}).encode())
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    assert answer["choices"][0]["text"] == IdentityActor().reply([reflected])[0].text == "Say[blue]"
+
+
+COMMAND = [sys.executable, "-W", "error", "-m", "retro_gym.testing.server", "--env", "Identity-v0"]
+PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+
+
+@pytest.mark.parametrize(("end", "said"), [("input", "its standard input has ended"), ("signal", "SIGTERM")])
+def test_a_process_of_its_own(end, said):
+    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, **PIPES) as process:
+        is_asked(url_of(process))
         if end == "signal":
             process.send_signal(signal.SIGTERM)
         else:
             process.stdin.close()
         assert process.wait(timeout=30) == 0
-        assert process.stderr.read() == ""
+        assert process.stderr.read() == f"the test server ends: {said}\n"
+
+
+@pytest.mark.parametrize("given", ["device", "write-only device", "ended pipe", "closed", "file"])
+def test_a_process_without_an_input_serves_until_a_signal(given, tmp_path):
+    (tmp_path / "empty").touch()
+    pipe, other_end = os.pipe()
+    os.close(other_end)
+    inputs = {
+        "device": os.open(os.devnull, os.O_RDONLY),
+        "write-only device": os.open(os.devnull, os.O_WRONLY),  # nohup's
+        "ended pipe": pipe,
+        "file": os.open(tmp_path / "empty", os.O_RDONLY),
+        "closed": None,
+    }
+    closing = ["sh", "-c", 'exec "$@" <&-', "sh"] if given == "closed" else []
+    with subprocess.Popen([*closing, *COMMAND], stdin=inputs[given], **PIPES) as process:
+        url = url_of(process)
+        assert "no standard input" in process.stderr.readline()
+        is_asked(url)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+        assert process.stderr.read() == "the test server ends: SIGTERM\n"
+    for number in filter(None, inputs.values()):
+        os.close(number)
