@@ -26,7 +26,7 @@ _WINDOW = r"context[ _-]?(?:length|size|window|limit)"
 _CONTEXT = re.compile(
     rf"(?:maximum|max|model'?s|model|supported|available|allowed|configured)[ _](?:\w+ )?{_WINDOW}"
     rf"|{_WINDOW}\W+(?:(?:of|has|been|is|was|only|[\d,]+|tokens)\W+){{0,4}}(?:exce|overflow|full|only|greater|larger)"
-    rf"|{_WINDOW} (?:is |of )+only|context[ _]window[ _]?exceeded|context (?:the )?overflow"
+    rf"|{_WINDOW} (?:is |of )+only|{_WINDOW}[ _]?exceeded|context (?:the )?overflow"
     r"|(?:exceed\w*|(?:long|great|larg)er than|overflow\w*|beyond|reached|fit\w*)\W+(?:\w+\W+){0,4}?"
     rf"(?:{_WINDOW}|context\b(?!\W+(?:deadline|cancel))|n_ctx)"
     r"|exceed_context|context_(?:length_)?exceeded|model_context_window|string_above_max_length|\bn_keep\b"
