@@ -1,9 +1,12 @@
+import pickle
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retro_gym.actors import Actor, CallableActor, Reply, make_actor, parse_reply, reply_all
-from retro_gym.errors import ActorError, ConfigError
+from retro_gym.actors import Actor, Budget, BudgetedActor, CallableActor, Reply, make_actor, parse_reply, reply_all
+from retro_gym.errors import ActorError, BudgetError, ConfigError, CutReplyError
 from retro_gym.prompts import Prompt
 from retro_gym.testing import EchoActor, FlakyActor, IdentityActor, IdentityEnv, LuckyActor, ScriptedActor
 from retro_gym.trajectory import Turn
@@ -104,6 +107,7 @@ def test_any_other_exception_is_a_bug_and_passes_through():
         (lambda prompts: ["x"] * 5, "5 replies to 4 prompts"),
         (lambda prompts: [None] * 4, "replied None"),
         (lambda prompts: [b"x"] * 4, "replied b'x'"),
+        (lambda prompts: [Reply(None)] * 4, "text=None"),
     ],
 )
 def test_the_protocol_is_held_to(function, said):
@@ -126,7 +130,7 @@ def test_the_protocol_is_held_to(function, said):
         ("Action:", "", ""),
         ("", "", ""),
         ("   ", "", ""),
-        ("Thought: only a thought", "", "only a thought"),
+        ("Thought: only a thought", "only a thought", ""),
         ("The Action: is not a label here", "", "The Action: is not a label here"),
         ("Action 1: say: Action 2: x", "", "say: Action 2: x"),
         ("line one\nline two", "", "line one\nline two"),
@@ -141,6 +145,42 @@ def test_any_reply_can_be_parsed(text):
     thought, action = parse_reply(text)
     assert "\n" not in thought
     assert parse_reply(f"Action: {' '.join(action.split())}")[1] == " ".join(action.split())
+
+
+CUT = Reply("Thought 1: I need the year.\nAction 1: Sea", 7, 5, "Hm.", cut=True)
+
+
+def test_a_cut_reply_of_any_actor_is_an_error_unless_its_action_is_whole():
+    whole = Reply("Action 1: Search[Velmora]\nThen", cut=True)
+    error, kept, uncut = reply_all(CallableActor(lambda prompts: [CUT, whole, Reply(CUT.text)]), PROMPTS[:3])
+    assert type(error) is CutReplyError
+    assert "Action 1: Sea" in str(error)
+    assert "max_tokens" in str(error)
+    assert (error.prompt_tokens, error.completion_tokens) == (7, 5)
+    assert (kept, uncut) == (whole, Reply(CUT.text))
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.completion_tokens) == (str(error), 5)
+
+
+def test_what_a_cut_reply_cost_is_paid():
+    budget = Budget(tokens=10)
+    actor = BudgetedActor(CallableActor(lambda prompts: [CUT] * len(prompts)), budget)
+    assert [type(reply) for reply in actor.reply(PROMPTS[:1]) + actor.reply(PROMPTS[:1])] == [
+        CutReplyError,
+        BudgetError,
+    ]
+    assert budget.spent.tokens == 12
+
+
+@pytest.mark.parametrize("count", [None, float("nan"), -1, "many", True])
+def test_a_count_that_is_none_costs_no_reply(count):
+    (reply,) = reply_all(CallableActor(lambda prompts: [Reply("go", count, 3.0)]), PROMPTS[:1])
+    assert reply == Reply("go", 0, 3)
+
+
+def test_counts_of_numpy():
+    (reply,) = reply_all(CallableActor(lambda prompts: [Reply("go", np.int64(4), np.float64(2.0))]), PROMPTS[:1])
+    assert reply == Reply("go", 4, 2)
 
 
 def test_scripted_double_stays_at_its_last_reply():
