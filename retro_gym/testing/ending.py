@@ -9,7 +9,25 @@ import stat
 import sys
 import threading
 
-__all__ = ["end_by_signal", "wait_for_the_end"]
+__all__ = ["end_by_signal", "has_input", "wait_for_the_end"]
+
+_CHUNK = 65_536  # bytes
+
+
+def has_input() -> bool:
+    """Whether standard input is open and can end: a pipe, a socket or a terminal. To be asked before others are served.
+
+    A process that was started without an input (by nohup, as a service, in a container) has one that is closed from the
+    beginning, or a device such as ``/dev/null``, whose end says nothing.
+    """
+    try:
+        number = sys.stdin.fileno()
+        mode, terminal = os.fstat(number).st_mode, os.isatty(number)
+        if not (terminal or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)) or _in_background(number):
+            return False
+        return not select.select([number], [], [], 0)[0] or bool(os.read(number, _CHUNK))
+    except (AttributeError, OSError, ValueError):  # it is None, closed, or cannot be read
+        return False
 
 
 def end_by_signal(who: str) -> None:
@@ -27,39 +45,35 @@ def end_by_signal(who: str) -> None:
         signal.signal(number, end)
 
 
-def wait_for_the_end(who: str) -> None:
-    """Returns at the end of standard input, and says so; without an input it waits for a signal.
-
-    Only a pipe, a socket or a terminal that was open can end. A process that was started without an input (by nohup, as
-    a service, in a container) has one that is closed from the beginning, or a device such as ``/dev/null``, which says
-    nothing by its end.
+def wait_for_the_end(who: str, *, of_input: bool) -> None:
+    """Returns at the end of standard input, and says so; without one it waits for a signal.
 
     Args:
         who: what ends, for the message.
+        of_input: what :func:`has_input` said.
     """
-    if _input_ended():
+    if of_input:
+        number = sys.stdin.fileno()
+        signal.signal(signal.SIGTTIN, signal.SIG_IGN)  # in a terminal's background a read is to fail, not to stop us
+        try:
+            while os.read(number, _CHUNK):
+                pass
+        except OSError:  # the terminal is gone, or belongs to others now
+            of_input = not _in_background(number)
+    if of_input:
         _say(f"{who} ends: its standard input has ended")
     else:
         _say(f"{who} has no standard input to end with: SIGTERM or SIGINT ends it")
         threading.Event().wait()
 
 
+def _in_background(number: int) -> bool:
+    """Whether a file is the terminal of this process and another job is the one that reads from it."""
+    try:
+        return os.tcgetpgrp(number) != os.getpgrp()
+    except OSError:  # no terminal, or not ours
+        return False
+
+
 def _say(what: str) -> None:
     print(what, file=sys.stderr, flush=True)
-
-
-def _input_ended() -> bool:
-    """Waits for standard input to end; False at once where there is none that could."""
-    try:
-        number = sys.stdin.fileno()
-        mode, terminal = os.fstat(number).st_mode, os.isatty(number)
-        if not (terminal or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
-            return False
-        if terminal:
-            signal.signal(signal.SIGTTIN, signal.SIG_IGN)  # in the background, a read is to fail, not to stop us
-        was_open = not select.select([number], [], [], 0)[0]
-        while os.read(number, 65_536):
-            was_open = True
-        return was_open
-    except (AttributeError, OSError, ValueError):  # it is None, closed, or cannot be read
-        return False

@@ -31,7 +31,7 @@ from typing import Any
 from retro_gym.actors import Actor, Reply, reply_all
 from retro_gym.errors import ActorError, ConfigError, CutReplyError, DataError, PromptTooLongError
 from retro_gym.task_env import as_task_env
-from retro_gym.testing.ending import end_by_signal, wait_for_the_end
+from retro_gym.testing.ending import end_by_signal, has_input, wait_for_the_end
 from retro_gym.testing.faults import PASSING_FAULTS, Fault, Faults, Latency, failed_body
 from retro_gym.testing.hosting import (
     ReasoningStyle,
@@ -345,12 +345,8 @@ class ServerConfig:
 
 
 def serve(config: ServerConfig) -> None:
-    """Serves until SIGTERM, SIGINT or the end of standard input, and says on standard error which it was.
-
-    Whoever starts it without an input (nohup, a service, a container) ends it by a signal: what is closed from the
-    beginning, or a device such as ``/dev/null``, says nothing by its end.
-    """
-    api_key = None
+    """Serves until SIGTERM, SIGINT or the end of standard input, where that is open; says on standard error which."""
+    of_input, api_key = has_input(), None
     if config.api_key_env is not None:
         api_key = os.environ.get(config.api_key_env)
         if not api_key:
@@ -367,7 +363,7 @@ def serve(config: ServerConfig) -> None:
     with server:
         end_by_signal(_WHO)
         print(server.base_url, flush=True)
-        wait_for_the_end(_WHO)
+        wait_for_the_end(_WHO, of_input=of_input)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -181,7 +181,7 @@ def test_a_key_is_hidden_in_whatever_a_server_says(status, asked, monkeypatch):
     for said in (key, key[:16], "x" * 275 + key):
         for body in ({"error": {"message": said}}, {"error": said}, {"odd": said}, said):
             with OddServer(lambda number, request, body=body: (status, body)) as server:
-                (error,) = asked(server, api_key_env="SOME_KEY", patience=0.05).reply([PROMPT])
+                (error,) = asked(server, api_key_env="SOME_KEY", patience=0.02).reply([PROMPT])
             assert "planted" not in str(error)
 
 

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import pty
 import random
 import signal
 import socket
@@ -23,7 +24,11 @@ from retro_gym.testing.hosting import hosted_prompt
 from retro_gym.testing.server import ServerThread
 from retro_gym.trajectory import Turn
 
-TURNS = (Turn("I should look.", "Search[Velmora]", "A town.\nOn a river."), Turn("", "Finish[it]", "Wrong."))
+TURNS = (
+    Turn("I should look.", "Search[Velmora]", "A town.\nOn a river."),
+    Turn("", "execute[SELECT a\nFROM b]", "[(1,)]"),
+    Turn("", "Finish[it]", "Wrong."),
+)
 EXAMPLE = "Question: Old?\nThought 1: a\nAction 1: b\nObservation 1: c"
 PROMPT = Prompt("Answer.", (EXAMPLE,), ("Look twice.",), "Question: Where?", TURNS, seed=9)
 MESSAGES = {"messages": [{"role": "user", "content": "Hello"}]}
@@ -115,6 +120,14 @@ def test_what_an_actor_cannot_answer():
         status, answer = client.chat()
         assert (status, answer["error"]["code"]) == (400, "context_length_exceeded")
         assert client.chat()[0] == 200
+
+
+def test_a_cut_reply_is_answered_as_one():
+    replies = iter([Reply("Action 1: go\nand", cut=True), Reply("I th", cut=True)])
+    with ServerThread(CallableActor(lambda prompts: [next(replies)])) as server, Client(server) as client:
+        choices = [client.chat()[1]["choices"][0] for _ in range(2)]
+    assert [choice["finish_reason"] for choice in choices] == ["length", "length"]
+    assert [choice["message"]["content"] for choice in choices] == ["Action 1: go\nand", ""]
 
 
 def test_a_key_a_model_and_a_limit():
@@ -285,6 +298,16 @@ def test_a_process_of_its_own(end, said):
             process.stdin.close()
         assert process.wait(timeout=30) == 0
         assert process.stderr.read() == f"the test server ends: {said}\n"
+
+
+def test_a_process_ends_with_its_terminal():
+    master, terminal = pty.openpty()
+    with subprocess.Popen(COMMAND, stdin=terminal, **PIPES) as process:
+        os.close(terminal)
+        is_asked(url_of(process))
+        os.close(master)
+        assert process.wait(timeout=30) == 0
+        assert process.stderr.read() == "the test server ends: its standard input has ended\n"
 
 
 @pytest.mark.parametrize("given", ["device", "write-only device", "ended pipe", "closed", "file"])
