@@ -136,10 +136,11 @@ def unless_cut(reply: Reply, limit: str = "its limit of tokens") -> Reply | CutR
     if not reply.cut or has_whole_action(reply.text):
         return reply
     text = reply.text.strip()
-    wrote = text or reply.reasoning
+    part, wrote = ("text", text) if text else ("reasoning", reply.reasoning)
     end = repr(f"...{wrote[-_SHOWN:]}" if len(wrote) > _SHOWN else wrote)
+    told = f"its {part} ends {end}" if wrote else "nothing of it came"
     error = CutReplyError(
-        f"the reply ran into {limit} before its action was whole; its {'text' if text else 'reasoning'} ends {end}. "
+        f"the reply ran into {limit} before its action was whole; {told}. "
         "Raise max_tokens (max_new_tokens of an actor in the process), which has to hold the reasoning as well."
     )
     error.prompt_tokens, error.completion_tokens = reply.prompt_tokens, reply.completion_tokens

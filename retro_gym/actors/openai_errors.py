@@ -49,9 +49,13 @@ _RATE = re.compile(
 _REPLY_LIMIT = re.compile(r"max_(?:\w+_)?tokens|(?:completion|output) tokens", re.IGNORECASE)
 _PROMPT = re.compile(r"prompt|input|messages?\b|context\b(?! length)|conversation|requested \d|got -", re.IGNORECASE)
 # How long context and prompt are, where the server says it.
-_LONGEST = re.compile(r"(?:context length|context size|context window|must be <=)\D{0,20}?([\d,]+)", re.IGNORECASE)
+_LONGEST = re.compile(
+    r"(?:context length|context size|context window|must be <=)\D{0,20}?(\d[\d,]{0,14})", re.IGNORECASE
+)
 _LENGTH = re.compile(
-    r"([\d,]+) (?:`?inputs?`?|(?:tokens )?(?:in|from) the (?:input )?(?:messages|prompt|input)|in your prompt)\b", re.I
+    r"(\d[\d,]{0,14}) "
+    r"(?:`?inputs?`?|(?:tokens )?(?:in|from) the (?:input )?(?:messages|prompt|input)|in your prompt)\b",
+    re.I,
 )
 
 _NO_CREDIT = re.compile(
@@ -60,6 +64,7 @@ _NO_CREDIT = re.compile(
     re.IGNORECASE,
 )
 _CREDIT_REMEDY = "Top it up, or raise its limit, and resume; a smaller max_tokens may cost less in advance."
+_DEEPEST = 20  # levels of an error's JSON that are read
 _PASSING = (408, 409, 425, 429)
 _OPTIONS = {
     "stop": "send_stop=False (replies are cut at the stop texts all the same)",
@@ -192,8 +197,7 @@ def _too_long(told: _Told, said: str, request: Request) -> ActorError | None:
 
 
 def _number(found: re.Match[str] | None) -> int:
-    digits = found[1].replace(",", "") if found else ""
-    return int(digits) if digits else 0
+    return int(found[1].replace(",", "")) if found else 0
 
 
 def _shown(told: _Told, clean: Callable[[str], str]) -> str:
@@ -233,22 +237,24 @@ def _error_in(answer: object) -> Mapping[str, Any]:
     return answer if isinstance(answer, dict) else {"message": answer}
 
 
-def _values(value: object) -> Iterator[str]:
-    """The texts in an error, at any depth, JSON within a text included."""
+def _values(value: object, depth: int = 0) -> Iterator[str]:
+    """The texts in an error, JSON within a text included."""
+    if depth > _DEEPEST:
+        return
     if isinstance(value, dict):
         for name, each in value.items():
             if name != "param":  # the name of one of our own fields
-                yield from _values(each)
+                yield from _values(each, depth + 1)
     elif isinstance(value, list):
         for each in value:
-            yield from _values(each)
+            yield from _values(each, depth + 1)
     elif isinstance(value, str):
         try:
             inner = json.loads(value) if value.lstrip()[:1] in ("{", "[") else None
         except (ValueError, RecursionError):
             inner = None
         if isinstance(inner, dict | list):
-            yield from _values(inner)
+            yield from _values(inner, depth + 1)
         else:
             yield value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 from retro_gym.actors.reasoning import split_reasoning
@@ -39,12 +40,14 @@ _INPUT = re.compile(rf"\s*{_MARKS}{_EMPHASIS}Action[ _]?Input{_EMPHASIS}[ \t]*[:
 
 _FENCE = re.compile(r"^[ \t]*[`~]{3,}[\w+-]*[ \t]*\r?(?:\n|\Z)", re.MULTILINE)
 _BLANK = re.compile(rf"(?:[ \t]*\r?\n|{_FENCE.pattern.removeprefix('^')})*")
+_FENCE_MARK = re.compile(r"[`~]{3}")
 _FENCED = re.compile(
     r"\s*[`~]{3,}(?:[\w+-]*[ \t]*\r?\n|(?:sql|mysql|sqlite)\s+)?(.*?)\s*[`~]{3,}\s*", re.DOTALL | re.IGNORECASE
 )
 _QUOTES = "\"'“”‘’"
 _HEAD = re.compile(rf"[ \t>*_`~({_QUOTES}-]*(?P<name>\w+ ?\[)")  # of an action in brackets, with what may enclose it
 _WRAPPED = re.compile(r"(?P<mark>`+|\*{1,3}|_{1,3}|~~)(?P<inside>[^\n]+?)(?P=mark)[.;,!]?")
+_TELLING, _QUOTED_TELLING = re.compile(r"[\[\]]"), re.compile(r"[\[\]'\"`]")
 _WORD_AND_STOP = re.compile(r"[a-z]+\.")
 _LIST_MARK = re.compile(r"[-*•>][ \t]+")
 
@@ -166,15 +169,20 @@ def _bracketed(block: str, *, to_the_end: bool = False) -> _Action | None:
     head = _HEAD.match(block)
     if head is None:
         return None
-    quotes = "".join(set(_QUOTES) & set(block[: head.start("name")])) and _QUOTES
-    line_end = r"\s*\Z" if to_the_end else r"\r?$"
-    after = re.compile(rf"[ \t.;,!*_`~){quotes}]*{line_end}", re.MULTILINE)
+    before = head.start("name")
+    after = _after(to_the_end, quoted=before > 0 and not set(_QUOTES).isdisjoint(block[:before]))
     ends = [end for regard in (True, False) if (end := _closing(block, head.end(), after, regard)) is not None]
     if not ends:
         return None
     inside = block[head.end() : min(ends)]
-    fenced = _FENCED.fullmatch(inside)
-    return _Action(head["name"] + (fenced[1].strip() if fenced else inside) + "]", whole=True)
+    return _Action(f"{head['name']}{_unfenced(inside) if _FENCE_MARK.search(inside) else inside}]", whole=True)
+
+
+@cache
+def _after(to_the_end: bool, *, quoted: bool) -> re.Pattern[str]:
+    """What may stand behind an action in brackets: up to the line's end, or the text's."""
+    quotes, end = _QUOTES if quoted else "", r"\s*\Z" if to_the_end else r"\r?$"
+    return re.compile(rf"[ \t.;,!*_`~){quotes}]*{end}", re.MULTILINE)
 
 
 def _closing(text: str, start: int, after: re.Pattern[str], regard_quotes: bool) -> int | None:
@@ -183,18 +191,18 @@ def _closing(text: str, start: int, after: re.Pattern[str], regard_quotes: bool)
     Only a bracket that ends its line can be the one, so that neither a quoted one nor an apostrophe leads astray.
     """
     depth, quote = 1, ""
-    for at in range(start, len(text)):
-        char = text[at]
+    for found in (_QUOTED_TELLING if regard_quotes else _TELLING).finditer(text, start):
+        char = found[0]
         if quote:
             quote = "" if char == quote else quote
-        elif regard_quotes and char in "'\"`":
-            quote = char
         elif char == "[":
             depth += 1
         elif char == "]":
             depth = max(depth - 1, 0)
-            if depth == 0 and after.match(text, at + 1):
-                return at
+            if depth == 0 and after.match(text, found.end()):
+                return found.start()
+        else:
+            quote = char
     return None
 
 

@@ -19,6 +19,7 @@ _CLOSE = (
 )
 _FINAL = r"(?:<\|start\|>assistant)?<\|channel\|>\s*final[^<\n]*(?:<\|message\|>)?"  # gpt-oss' answer begins
 _CLOSED = rf"(?:{_CLOSE}|<\|end\|>|(?=(?:<\|start\|>assistant)?<\|channel\|>)|\Z)"
+_MARKS = ("<", "◁", "[THINK", "[/THINK")  # some of which any tag holds: most texts are done with at a glance
 # Reasoning begins a line, or goes over several; tags within one line are part of what the line says.
 _BLOCK = re.compile(
     rf"^[ \t]*{_OPEN}(?P<head>.*?){_CLOSED}|{_OPEN}(?P<inner>[^\n]*\n.*?){_CLOSE}",
@@ -55,6 +56,8 @@ def split_reasoning(text: str) -> tuple[str, str]:
     >>> split_reasoning("Action 1: Search[Velmora]")
     ('Action 1: Search[Velmora]', '')
     """
+    if not any(mark in text for mark in _MARKS) and not text.lstrip().startswith("analysis"):
+        return text, ""
     thoughts: list[str] = []
 
     def note(found: re.Match[str]) -> str:
