@@ -10,7 +10,7 @@ from typing import Any
 from retro_gym.actors.base import Reply, as_count, unless_cut
 from retro_gym.actors.openai_errors import SAID, failed_answer, one_of
 from retro_gym.actors.openai_wire import Failure, Request, valid_text
-from retro_gym.actors.parsing import cut_at, split_reasoning
+from retro_gym.actors.parsing import cut_at, parse_reply, split_reasoning
 from retro_gym.errors import ActorError, PromptTooLongError, one_line
 
 __all__ = ["read_reply"]
@@ -32,6 +32,7 @@ _FAILED = re.compile(
 _TOOLS = re.compile(r"\w*(?:tool|function)_(?:use|calls?)")
 _WHY = ("finish_reason", "native_finish_reason", "stop_reason", "stop_type", "done_reason")
 _ENVELOPE = ("choices", "created", "error", "id", "model", "object", "system_fingerprint", "usage")
+_USAGE = (("prompt", "input"), ("completion", "output"))
 _REASONING = ("reasoning_content", "reasoning", "thinking", "thought")
 
 
@@ -146,7 +147,6 @@ class _Said:
     def failure(self, reply: Reply, request: Request, clean: Callable[[str], str]) -> Failure | None:
         """Why the reply cannot be used, where it cannot."""
         ways = ", ".join(sorted(filter(None, self.why))) or "none"
-        empty = not reply.text.strip()
         error: ActorError | None = None
         attempts, silenced = 1, False
         if self.refusal or self.ended(_BLOCKED):
@@ -159,12 +159,12 @@ class _Said:
             error = kept
             if not self.text.strip() and self.ended(_CONTEXT_FULL):
                 error = PromptTooLongError(f"the prompt leaves no room in the context of {request.model!r} ({ways}).")
-        elif (empty and self.tools) or (empty and self.ended(_TOOLS)):
+        elif (self.tools or self.ended(_TOOLS)) and not parse_reply(reply.text)[1]:
             error = ActorError(
                 f"the reply is a call of tools ({one_line(clean(str(self.tools)), SAID)}), not a text. Switch the "
                 'server\'s parser of tool calls off, or give the actor extra_body={"tool_choice": "none"}.'
             )
-        elif empty and not self.text.strip():
+        elif not self.text.strip():
             attempts, silenced = _FEW, bool(reply.reasoning)
             beside = f" beside {len(reply.reasoning)} characters of reasoning" if silenced else ""
             error = ActorError(
@@ -181,9 +181,6 @@ class _Said:
             prompt_tokens=reply.prompt_tokens,
             completion_tokens=reply.completion_tokens,
         )
-
-
-_USAGE = (("prompt", "input"), ("completion", "output"))
 
 
 def _message(message: dict[str, Any]) -> tuple[list[str], str]:
