@@ -93,6 +93,10 @@ class EpisodeError(RetroGymError, RuntimeError):
 class ActorError(RetroGymError, RuntimeError):
     """The actor gave no usable reply. A value of this type may stand in for a reply."""
 
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    """What the call cost all the same, as in a :class:`~retro_gym.Reply`: that of a reply that cannot be used."""
+
 
 class PromptTooLongError(ActorError):
     """The prompt does not fit into the actor's context. Retrying is of no use; the trial ends as a failure."""

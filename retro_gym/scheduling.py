@@ -143,8 +143,8 @@ class _Running(Generic[_T]):
             self.stats.cut += isinstance(reply, CutReplyError)
         else:
             self.stats.cut += reply.cut
-            self.stats.prompt_tokens += reply.prompt_tokens
-            self.stats.completion_tokens += reply.completion_tokens
+        self.stats.prompt_tokens += reply.prompt_tokens
+        self.stats.completion_tokens += reply.completion_tokens
 
     def _advance(self, index: int, move: Callable[[], Prompt | EnvCall]) -> None:
         try:

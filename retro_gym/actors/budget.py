@@ -193,8 +193,5 @@ class BudgetedActor:
             allowed += 1
         replies = reply_all(self.actor, prompts[:allowed]) if allowed else []
         for reply in replies:
-            if isinstance(reply, ActorError):
-                self.budget.settle()
-            else:
-                self.budget.settle(reply.prompt_tokens, reply.completion_tokens)
+            self.budget.settle(reply.prompt_tokens, reply.completion_tokens)
         return [*replies, *[over] * (len(prompts) - allowed)] if over is not None else replies

@@ -139,7 +139,9 @@ class Ends:
                 "or see whether its weights are whole."
             )
         answer, reasoning, _ = row.read(self._loaded.text(tokens))
-        return Reply(answer.strip(), len(row.ids), len(tokens), reasoning, cut=not self._ended[number])
+        ended = self._ended[number]
+        text = answer.strip() if ended else answer.lstrip()  # a line break says that a cut reply's last line is whole
+        return Reply(text, len(row.ids), len(tokens), reasoning, cut=not ended)
 
 
 class Finite:

@@ -36,6 +36,10 @@ class OpenAIActor:
     gives an ``ActorError``. Once a call has waited in vain for all of its patience while no other got through, calls
     make one attempt each until one gets through again.
 
+    An error that comes within an answer counts as the status that it names. A reply that the model or its server
+    refused or blocked, a call of tools, and one that was cut before its action was whole are an ``ActorError`` at once,
+    an empty one after three attempts: none is played.
+
     Args:
         model: the name that the server knows it by.
         base_url: one or several, in a list or separated by commas; each call goes to the one with the least in flight.
@@ -43,9 +47,11 @@ class OpenAIActor:
         shape: ``"chat"`` (the history as messages), ``"user"`` (all in one message), or ``"completion"`` (one text,
             continued through ``/completions``).
         temperature: None leaves it to the server.
-        max_tokens: of a reply, reasoning included; None leaves it to the server.
+        max_tokens: of a reply, reasoning included, so that the default leaves room for models that reason; None leaves
+            it to the server. A reply that is cut before its action is whole is a ``CutReplyError``.
         max_tokens_field: newer OpenAI models want it under the name ``"max_completion_tokens"``.
-        send_stop: whether the prompt's stop texts are sent; the reply is cut at them in any case.
+        send_stop: whether the prompt's stop texts are sent; the reply is cut at them in any case. A server that lets
+            them end the reasoning, so that no text is left, is asked again without them, and no more with them.
         send_seed: whether the prompt's seed is sent.
         extra_body: further parameters of the request, such as ``{"top_k": 20}``.
         timeout: seconds for one attempt.
@@ -72,12 +78,12 @@ class OpenAIActor:
         base_url: str | Sequence[str] | None = None,
         shape: PromptShape = "chat",
         temperature: float | None = 0.0,
-        max_tokens: int | None = 512,
+        max_tokens: int | None = 4096,
         max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens",
         send_stop: bool = True,
         send_seed: bool = True,
         extra_body: Mapping[str, Any] | None = None,
-        timeout: float = 60.0,
+        timeout: float = 120.0,
         patience: float = 180.0,
         retry_wait: float = 0.5,
         max_in_flight: int = 64,

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 from retro_gym.actors.base import Reply
 from retro_gym.actors.budget import Budget
 from retro_gym.actors.openai_endpoint import Endpoint
-from retro_gym.actors.openai_wire import Failure, MalformedReplyError, Request, failed_status, read_reply
+from retro_gym.actors.openai_errors import failed_status
+from retro_gym.actors.openai_replies import read_reply
+from retro_gym.actors.openai_wire import Failure, Request
+from retro_gym.actors.secrets import hidden
 from retro_gym.errors import ActorError, MissingExtraError
 from retro_gym.prompts import Prompt
 
@@ -174,24 +177,19 @@ class Connection:
 
     async def _attempt(self, call: _Call) -> Reply:
         call.attempts += 1
-        left = call.started + self._limits.patience - self._loop.time()
-        self._budget.reserve()
         endpoint = self._choose()
-        try:
-            answer = await self._send(endpoint, call.body, max(min(self._limits.timeout, left), 0.001))
-        except BaseException:
-            self._budget.settle()
-            raise
-        result = self._read(answer, call.stop) if isinstance(answer, bytes) else answer
+        bare = self._request.without_stop(call.body)
+        result = await self._ask(endpoint, call, bare if bare and not endpoint.takes_stop else call.body)
+        if isinstance(result, Failure) and result.silenced and bare and endpoint.takes_stop:
+            # The stop texts may have ended the reasoning: some servers apply them to it as well.
+            result = await self._ask(endpoint, call, bare)
+            if isinstance(result, Reply):
+                endpoint.takes_stop = False
         if isinstance(result, Reply):
-            self._budget.settle(result.prompt_tokens, result.completion_tokens)
             self._last_answer, self._dead = self._loop.time(), False
             return result
-        if result.unreachable:
-            self._budget.release()
-        else:
-            self._budget.settle()
-        if result.final is not None:
+        call.alike = call.alike + 1 if result.final is not None else 0
+        if result.final is not None and call.alike >= result.final_after:
             self._last_answer, self._dead = self._loop.time(), False
             raise result.final
         result = dataclasses.replace(result, said=f"{endpoint.shown}: {result.said}")
@@ -199,7 +197,24 @@ class Connection:
             call.failure = result
         raise _AttemptError(result)
 
-    async def _send(self, endpoint: Endpoint, body: dict[str, Any], seconds: float) -> bytes | Failure:
+    async def _ask(self, endpoint: Endpoint, call: _Call, body: dict[str, Any]) -> Reply | Failure:
+        """One request, within the budget."""
+        left = call.started + self._limits.patience - self._loop.time()
+        self._budget.reserve()
+        try:
+            result = await self._send(endpoint, body, call.stop, max(min(self._limits.timeout, left), 0.001))
+        except BaseException:
+            self._budget.settle()
+            raise
+        if isinstance(result, Failure) and result.unreachable:
+            self._budget.release()
+        else:
+            self._budget.settle(result.prompt_tokens, result.completion_tokens)
+        return result
+
+    async def _send(
+        self, endpoint: Endpoint, body: dict[str, Any], stop: tuple[str, ...], seconds: float
+    ) -> Reply | Failure:
         """One request. What went wrong comes back as a value, so that no exception carries the request's headers."""
         endpoint.in_flight += 1
         endpoint.served += 1
@@ -221,16 +236,10 @@ class Connection:
         finally:
             endpoint.in_flight -= 1
         endpoint.down_until = 0.0
+        headers, content, key = response.headers, response.content, self._key_env
         if response.is_success:
-            return response.content
-        content = self._clean(response.text).encode()
-        return failed_status(response.status_code, response.headers, content, self._request, self._key_env)
-
-    def _read(self, answer: bytes, stop: tuple[str, ...]) -> Reply | Failure:
-        try:
-            return read_reply(answer, stop)
-        except MalformedReplyError as error:
-            return Failure(self._clean(str(error)))
+            return read_reply(content, self._request, stop, headers=headers, key_env=key, clean=self._clean)
+        return failed_status(response.status_code, headers, content, self._request, key, self._clean)
 
     def _choose(self) -> Endpoint:
         """The endpoint with the least in flight; those that are down are tried one call at a time, now and then."""
@@ -282,9 +291,7 @@ class Connection:
 
     def _clean(self, said: str) -> str:
         """A server's text without the key and the login, should it repeat them."""
-        for secret in self._secrets:
-            said = said.replace(secret, "[key]")
-        return said
+        return hidden(said, self._secrets)
 
 
 def _hand_over(future: Future[Reply | ActorError], task: asyncio.Task[Reply | ActorError]) -> None:
@@ -309,6 +316,8 @@ class _Call:
     single: bool
     """Whether there is only one attempt at each endpoint."""
     attempts: int = 0
+    alike: int = 0
+    """Attempts in a row that gave a reply of no use."""
     failure: Failure | None = None
     """The last one that says something about the server."""
 

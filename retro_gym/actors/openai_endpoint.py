@@ -6,7 +6,9 @@ import base64
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+
+from retro_gym.actors.secrets import is_secret
 
 if TYPE_CHECKING:
     import ssl
@@ -41,8 +43,11 @@ class Endpoint:
         """Calls under way, and calls so far."""
         self.down_until = 0.0
         """0 while it is up; else the time of the loop until which it is left alone."""
+        self.takes_stop = True
+        """Whether stop texts are of use to it: not where they end the model's reasoning."""
+        parameters = [value for _, value in parse_qsl(urlsplit(url or "").query)]
         url, login_header, login = _without_login(url)
-        self.secrets = [secret for secret in (key, *login) if secret]
+        self.secrets = [*(value for value in (key, *parameters) if value and is_secret(value)), *filter(None, login)]
         """What no message may show."""
         # Attempts are timed as a whole by the caller: the client's own limit would start anew with each chunk.
         timeout, limits = Timeout(None, connect=10.0), httpx2.Limits(max_connections=max_in_flight)

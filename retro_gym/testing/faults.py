@@ -8,10 +8,11 @@ import random
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from statistics import NormalDist
+from typing import Any
 
 from retro_gym.errors import ConfigError, did_you_mean, one_line
 
-__all__ = ["PASSING_FAULTS", "Fault", "Faults", "Latency"]
+__all__ = ["PASSING_FAULTS", "Fault", "Faults", "Latency", "failed_body"]
 
 _Z99 = NormalDist().inv_cdf(0.99)  # how many sigmas lie between the median and the 99th percentile
 
@@ -36,9 +37,13 @@ class Fault(StrEnum):
     EMPTY_CHOICES = "empty_choices"
     """200 without a choice."""
     WRONG_TYPES = "wrong_types"
-    """200 with a number for the text, or a text for the usage."""
+    """200 with a number for the text, or a text for the choices."""
+    CHOICE_ERROR = "choice_error"
+    """200 with an error in the choice, as gateways report that the model behind them has failed."""
     REFUSAL = "refusal"
-    """200 with ``refusal`` in place of the content: the model's own answer."""
+    """200 with ``refusal`` in place of the content, or blocked by a filter."""
+    LENGTH = "length"
+    """200 with half of the text, which ran into its limit of tokens."""
     CONTEXT_LENGTH = "context_length"
     """400: the prompt is said not to fit into the context."""
 
@@ -53,8 +58,9 @@ PASSING_FAULTS: tuple[Fault, ...] = (
     Fault.INVALID_JSON,
     Fault.EMPTY_CHOICES,
     Fault.WRONG_TYPES,
+    Fault.CHOICE_ERROR,
 )
-"""Those that another attempt may cure. The others are answers, and asking again is of no use."""
+"""Those that another attempt may cure. With the others, asking again is of no use."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,3 +132,33 @@ class Latency:
         if self.p99 is None:
             return self.median
         return self.median * math.exp(math.log(self.p99 / self.median) / _Z99 * rng.gauss())
+
+
+def failed_body(answer: dict[str, Any], fault: Fault, draw: float) -> dict[str, Any]:
+    """An answer with status 200 in which something has gone wrong.
+
+    Args:
+        answer: a good one; it is changed.
+        fault: one of those that come with status 200.
+        draw: a random number below 1, for faults of more than one kind.
+    """
+    choice = answer["choices"][0]
+    said = choice.get("message", choice)
+    name = "content" if "message" in choice else "text"
+    if fault is Fault.EMPTY_CHOICES:
+        answer["choices"] = []
+    elif fault is Fault.CHOICE_ERROR:
+        said[name] = ""
+        choice.update(finish_reason="error", error={"code": 502, "message": "The model has failed."})
+    elif fault is Fault.REFUSAL and name == "content":
+        said.update(content=None, refusal="I cannot help with that.")
+    elif fault is Fault.REFUSAL:
+        choice.update(text="", finish_reason="content_filter")
+    elif fault is Fault.LENGTH:
+        said[name] = said[name][: len(said[name]) // 2]
+        choice["finish_reason"] = "length"
+    elif draw < 0.5:
+        answer["choices"] = "a lot"
+    else:
+        said[name] = 42
+    return answer

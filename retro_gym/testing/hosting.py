@@ -17,7 +17,7 @@ ReasoningStyle = Literal["none", "reasoning_content", "reasoning", "think"]
 """Where a reply's reasoning goes: nowhere, into a field of the message, or in front of the text."""
 
 _TURN = re.compile(
-    r"^(?:Thought \d+: (?P<thought>.*)\n)?Action \d+: (?P<action>.*)"
+    r"^(?:Thought \d+: (?P<thought>.*)\n)?Action \d+: (?P<action>.*(?:\n(?!Thought \d|Action \d|Observation \d).*)*)"
     r"\nObservation \d+: (?P<seen>.*(?:\n(?!Thought \d|Action \d).*)*)",
     re.MULTILINE,
 )
@@ -95,7 +95,7 @@ def reply_body(reply: Reply, *, model: str, chat: bool, style: ReasoningStyle, s
     reasoning = reply.reasoning or "Let me think about this."
     if style == "think":
         text = f"<think>\n{reasoning}\n</think>\n\n{text}"
-    choice: dict[str, Any] = {"index": 0, "finish_reason": "stop", "logprobs": None}
+    choice: dict[str, Any] = {"index": 0, "finish_reason": "length" if reply.cut else "stop", "logprobs": None}
     if chat:
         choice["message"] = {"role": "assistant", "content": text, "refusal": None}
         if style in ("reasoning", "reasoning_content"):
@@ -121,11 +121,11 @@ def error_body(message: str, kind: str, code: str | int | None = None, param: st
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-def context_error(words: int, limit: int, *, vllm: bool) -> dict[str, Any]:
-    """What a server says of a prompt that is too long: vLLM knows no code for it, OpenAI does."""
+def context_error(words: int, limit: int, *, vllm: bool, asked: int = 512) -> dict[str, Any]:
+    """What a server says of a prompt that is too long beside the reply that was asked for: OpenAI has a code for it."""
     said = f"This model's maximum context length is {limit} tokens. However, "
     if vllm:
-        said += f"you requested {words + 512} tokens ({words} in the messages, 512 in the completion). "
+        said += f"you requested {words + asked} tokens ({words} in the messages, {asked} in the completion). "
         return error_body(said + "Please reduce the length of the messages or completion.", "BadRequestError", 400)
     said += f"your messages resulted in {words} tokens. Please reduce the length of the messages."
     return error_body(said, "invalid_request_error", "context_length_exceeded", "messages")

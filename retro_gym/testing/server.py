@@ -5,7 +5,7 @@ In a test::
     with ServerThread(ScriptedActor(["Finish[yes]"]), latency=0.2) as server:
         actor = OpenAIActor("any", base_url=server.base_url)
 
-As a process of its own, which prints its URL when it listens and ends with its standard input::
+As a process of its own, which prints its URL when it listens, and ends with its standard input if it has any::
 
     python -m retro_gym.testing.server --env HotpotQA-v0 --latency 0.2 --fault-share 0.3
 
@@ -20,8 +20,6 @@ import dataclasses
 import json
 import os
 import random
-import signal
-import sys
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -30,10 +28,11 @@ from time import time
 from types import TracebackType
 from typing import Any
 
-from retro_gym.actors import Actor, reply_all
-from retro_gym.errors import ActorError, ConfigError, DataError, PromptTooLongError
+from retro_gym.actors import Actor, Reply, reply_all
+from retro_gym.errors import ActorError, ConfigError, CutReplyError, DataError, PromptTooLongError
 from retro_gym.task_env import as_task_env
-from retro_gym.testing.faults import PASSING_FAULTS, Fault, Faults, Latency
+from retro_gym.testing.ending import end_by_signal, has_input, wait_for_the_end
+from retro_gym.testing.faults import PASSING_FAULTS, Fault, Faults, Latency, failed_body
 from retro_gym.testing.hosting import (
     ReasoningStyle,
     context_error,
@@ -46,6 +45,7 @@ from retro_gym.testing.hosting import (
 __all__ = ["ServerConfig", "ServerThread", "main", "serve"]
 
 _HOST = "127.0.0.1"
+_WHO = "the test server"
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 411: "Length Required"}
 _COMPLETIONS = ("/v1/chat/completions", "/v1/completions")
 
@@ -209,16 +209,19 @@ class ServerThread:
         prompt = hosted_prompt(request)
         words = len(prompt.text.split())
         if self.context_words is not None and words > self.context_words:
-            return 400, context_error(words, self.context_words, vllm=words % 2 == 0)
+            asked = request.get("max_tokens")
+            asked = asked if isinstance(asked, int) else 512
+            return 400, context_error(words, self.context_words, vllm=words % 2 == 0, asked=asked)
         (reply,) = reply_all(self.actor, [prompt])
         if isinstance(reply, PromptTooLongError):
             return 400, context_error(words, words - 1, vllm=False)
+        if isinstance(reply, CutReplyError):
+            reply = Reply("", cut=True)
         if isinstance(reply, ActorError):
             return 500, error_body(str(reply), "server_error")
         return 200, reply_body(reply, model=str(model), chat=chat, style=self.reasoning, stop=prompt.stop)
 
     def _fail(self, connection: _Connection, fault: Fault, answer: dict[str, Any]) -> None:
-        choice = (answer["choices"] or [{}])[0]
         if fault in (Fault.RATE_LIMIT, Fault.RATE_LIMIT_BARE):
             after = self.faults.retry_after
             value = formatdate(time() + after, usegmt=True) if self.faults.retry_after_date else f"{after:g}"
@@ -235,19 +238,7 @@ class ServerThread:
         elif fault is Fault.CONTEXT_LENGTH:
             connection.send(400, context_error(9000, 8192, vllm=self._draws.random() < 0.5))
         else:
-            if fault is Fault.EMPTY_CHOICES:
-                answer["choices"] = []
-            elif fault is Fault.REFUSAL and "message" in choice:
-                choice["message"].update(content=None, refusal="I cannot help with that.")
-            elif fault is Fault.REFUSAL:
-                choice["text"] = "I cannot help with that."
-            elif self._draws.random() < 0.5:
-                answer["usage"] = "a lot"
-            elif "message" in choice:
-                choice["message"]["content"] = 42
-            else:
-                choice["text"] = 42
-            connection.send(200, answer)
+            connection.send(200, failed_body(answer, fault, self._draws.random()))
 
 
 class _Connection(asyncio.Protocol):
@@ -331,7 +322,7 @@ class _Connection(asyncio.Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class ServerConfig:
-    """A local OpenAI-compatible server that hosts a scripted actor; it ends with its standard input."""
+    """A local OpenAI-compatible server that hosts a scripted actor. It ends with its standard input, if it has any."""
 
     env: str
     """Task environment whose scripted actor is hosted."""
@@ -354,8 +345,8 @@ class ServerConfig:
 
 
 def serve(config: ServerConfig) -> None:
-    """Serves until SIGTERM, SIGINT or the end of standard input."""
-    api_key = None
+    """Serves until SIGTERM, SIGINT or the end of standard input, where that is open; says on standard error which."""
+    of_input, api_key = has_input(), None
     if config.api_key_env is not None:
         api_key = os.environ.get(config.api_key_env)
         if not api_key:
@@ -370,10 +361,9 @@ def serve(config: ServerConfig) -> None:
         port=config.port,
     )
     with server:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: sys.exit(0))
+        end_by_signal(_WHO)
         print(server.base_url, flush=True)
-        sys.stdin.read()
+        wait_for_the_end(_WHO, of_input=of_input)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -40,6 +40,7 @@ NAN, INF = float("nan"), float("inf")
         ("<think>hm</think>Act", 3, ("h",), "", "hm", True),
         ("<think>hm</think>Act", 5, (), "A", "hm", True),
         ("<think>hm</think>Act", 9, (), "Act", "hm", False),
+        ("ab\ncd", 3, (), "ab\n", "", True),  # the line is whole
     ],
 )
 def test_a_reply_that_ran_into_its_limit_says_so(script, limit, stop, text, reasoning, cut):

@@ -146,7 +146,7 @@ def test_a_recorded_evaluation_replays_with_the_server_gone(scripted, tmp_path, 
     assert out == out_again
     told = json.loads(live.read_text())["policies"][0]
     assert told["actor"] == "openai:any"
-    assert told["actor_parameters"] == {"model": "any", "shape": "chat", "temperature": 0.0, "max_tokens": 512}
+    assert told["actor_parameters"] == {"model": "any", "shape": "chat", "temperature": 0.0, "max_tokens": 4096}
     assert all(KEY not in path.read_text() for path in tmp_path.iterdir())
     assert KEY not in out + caplog.text
 

@@ -1,14 +1,24 @@
+import pickle
+from typing import Any
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retro_gym.actors import Actor, CallableActor, Reply, make_actor, parse_reply, reply_all
-from retro_gym.errors import ActorError, ConfigError
+from retro_gym.actors import Actor, Budget, BudgetedActor, CallableActor, Reply, make_actor, parse_reply, reply_all
+from retro_gym.errors import ActorError, BudgetError, ConfigError, CutReplyError
 from retro_gym.prompts import Prompt
 from retro_gym.testing import EchoActor, FlakyActor, IdentityActor, IdentityEnv, LuckyActor, ScriptedActor
 from retro_gym.trajectory import Turn
 
 PROMPTS = [Prompt("Answer.", (), (), f"Question {i}", (), seed=i) for i in range(4)]
+
+
+def odd_reply(*fields: Any) -> Reply:
+    """As users' actors may make one."""
+    return Reply(*fields)
+
 
 MODULE = """
 import functools
@@ -223,6 +233,7 @@ def test_any_other_exception_is_a_bug_and_passes_through():
         (lambda prompts: Reply("x"), r"gave Reply\(.*for all prompts"),
         (lambda prompts: None, "gave None for all prompts"),
         (lambda prompts: awaited(), "gave <coroutine object"),
+        (lambda prompts: [odd_reply(None)] * 4, "text=None"),
     ],
 )
 def test_the_protocol_is_held_to(function, said):
@@ -245,7 +256,7 @@ def test_the_protocol_is_held_to(function, said):
         ("Action:", "", ""),
         ("", "", ""),
         ("   ", "", ""),
-        ("Thought: only a thought", "", "only a thought"),
+        ("Thought: only a thought", "only a thought", ""),
         ("The Action: is not a label here", "", "The Action: is not a label here"),
         ("Action 1: say: Action 2: x", "", "say: Action 2: x"),
         ("line one\nline two", "", "line one\nline two"),
@@ -260,6 +271,50 @@ def test_any_reply_can_be_parsed(text):
     thought, action = parse_reply(text)
     assert "\n" not in thought
     assert parse_reply(f"Action: {' '.join(action.split())}")[1] == " ".join(action.split())
+
+
+CUT = Reply("Thought 1: I need the year.\nAction 1: Sea", 7, 5, "Hm.", cut=True)
+
+
+def test_a_cut_reply_of_any_actor_is_an_error_unless_its_action_is_whole():
+    whole = Reply("Action 1: Search[Velmora]\nThen", cut=True)
+    error, kept, uncut = reply_all(CallableActor(lambda prompts: [CUT, whole, Reply(CUT.text)]), PROMPTS[:3])
+    assert type(error) is CutReplyError
+    assert "Action 1: Sea" in str(error)
+    assert "max_tokens" in str(error)
+    assert (error.prompt_tokens, error.completion_tokens) == (7, 5)
+    assert (kept, uncut) == (whole, Reply(CUT.text))
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.completion_tokens) == (str(error), 5)
+
+
+def test_what_a_cut_reply_cost_is_paid():
+    budget = Budget(tokens=10)
+    actor = BudgetedActor(CallableActor(lambda prompts: [CUT] * len(prompts)), budget)
+    assert [type(reply) for reply in actor.reply(PROMPTS[:1]) + actor.reply(PROMPTS[:1])] == [
+        CutReplyError,
+        BudgetError,
+    ]
+    assert budget.spent.tokens == 12
+
+
+@pytest.mark.parametrize(
+    ("given_count", "count"),
+    [
+        (None, 0),
+        (float("nan"), 0),
+        (-1, 0),
+        ("many", 0),
+        (True, 0),
+        (3.0, 3),
+        ("3", 3),
+        (np.int64(3), 3),
+        (np.float64(3), 3),
+    ],
+)
+def test_a_count_that_is_none_costs_no_reply(given_count, count):
+    (reply,) = reply_all(CallableActor(lambda prompts: [odd_reply("go", given_count, 7)]), PROMPTS[:1])
+    assert reply == Reply("go", count, 7)
 
 
 def test_scripted_double_stays_at_its_last_reply():

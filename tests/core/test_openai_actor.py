@@ -287,7 +287,7 @@ def test_a_planted_key_is_sent_and_appears_nowhere(monkeypatch, caplog):
     monkeypatch.setenv("A_KEY", SECRET)
     caplog.set_level(logging.DEBUG)
     told = []
-    with ServerThread(EchoActor(), api_key=SECRET) as right, ServerThread(EchoActor(), api_key="other") as wrong:
+    with ServerThread(EchoActor("Hm."), api_key=SECRET) as right, ServerThread(EchoActor(), api_key="other") as wrong:
         for server in (right, wrong):
             actor = OpenAIActor("any", base_url=server.base_url, api_key_env="A_KEY", patience=1.0)
             (reply,) = actor.reply(PROMPTS[:1])

@@ -7,7 +7,7 @@ import pytest
 
 from retro_gym import Prompt, Reply, RetroEnv
 from retro_gym.actors import OpenAIActor
-from retro_gym.errors import ActorError, PromptTooLongError
+from retro_gym.errors import ActorError, CutReplyError, PromptTooLongError
 from retro_gym.scheduling import Job, run_jobs
 from retro_gym.testing import EchoActor, IdentityActor, IdentityEnv
 from retro_gym.testing.faults import PASSING_FAULTS, Fault, Faults
@@ -73,9 +73,12 @@ def test_a_body_that_is_slow_but_in_time(asked):
         assert asked(server).reply(PROMPTS[:1])[0].text == "It is 0."
 
 
-def test_a_refusal_is_what_the_model_says(asked):
-    with ServerThread(EchoActor(), faults=Faults(first=[Fault.REFUSAL])) as server:
-        assert asked(server).reply(PROMPTS[:1])[0].text == "I cannot help with that."
+@pytest.mark.parametrize("shape", ["chat", "completion"])
+@pytest.mark.parametrize(("fault", "kind"), [(Fault.REFUSAL, ActorError), (Fault.LENGTH, CutReplyError)])
+def test_what_was_refused_or_cut_is_no_reply(fault, kind, shape, asked):
+    with ServerThread(EchoActor(), faults=Faults(first=[fault])) as server:
+        (error,) = asked(server, shape=shape).reply(PROMPTS[:1])
+        assert type(error) is kind
         assert server.counts["requests"] == 1
 
 

@@ -1,17 +1,16 @@
 """What is sent, and what answers mean; no server is needed for either."""
 
-import contextlib
 import json
-import time
-from email.utils import formatdate
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from retro_gym.actors import Reply
-from retro_gym.actors.openai_wire import Failure, MalformedReplyError, Request, failed_status, read_reply, retry_after
-from retro_gym.errors import ActorError, PromptTooLongError
+from retro_gym.actors.openai_errors import failed_status
+from retro_gym.actors.openai_replies import read_reply
+from retro_gym.actors.openai_wire import Failure, Request
+from retro_gym.errors import ActorError, CutReplyError, PromptTooLongError
 from retro_gym.prompts import Prompt
 from retro_gym.trajectory import Turn
 
@@ -25,8 +24,12 @@ ANYTHING = st.recursive(
 )
 
 
-def answer(message, **more):
-    return json.dumps({"choices": [{"message": message}], **more}).encode()
+def answer(message, choice=None, **more):
+    return json.dumps({"choices": [{"message": message, **(choice or {})}], **more}).encode()
+
+
+def read(body, stop=()):
+    return read_reply(body if isinstance(body, bytes) else json.dumps(body).encode(), REQUEST, stop)
 
 
 def request(**changes):
@@ -71,36 +74,46 @@ def test_no_more_stop_texts_are_sent_than_servers_take():
 def test_half_a_character_is_replaced_on_its_way():
     prompt = Prompt("Answer \ud83d.", (), (), "Question", (), seed=0)
     json.dumps(REQUEST.body(prompt), ensure_ascii=False).encode()
-    assert read_reply(b'{"choices": [{"text": "half \\ud83d of"}]}').text == "half \ufffd of"
-    assert read_reply(b'{"choices": [{"text": "\\ud83d\\ude00"}]}').text == "\U0001f600"
+    assert read_reply(b'{"choices": [{"text": "half \\ud83d of"}]}', REQUEST).text == "half \ufffd of"
+    assert read_reply(b'{"choices": [{"text": "\\ud83d\\ude00"}]}', REQUEST).text == "\U0001f600"
 
 
 @pytest.mark.parametrize(
     ("message", "text", "reasoning"),
     [
         ({"content": "Finish[yes]"}, "Finish[yes]", ""),
-        ({"content": ""}, "", ""),
-        ({"content": None}, "", ""),
-        ({}, "", ""),
-        ({"content": None, "refusal": "I will not."}, "I will not.", ""),
-        ({"content": "", "refusal": "I will not."}, "I will not.", ""),
         ({"content": "Finish[yes]", "refusal": None}, "Finish[yes]", ""),
+        ({"content": "Finish[yes]", "tool_calls": []}, "Finish[yes]", ""),
+        ({"content": "Finish[yes]", "tool_calls": [{"id": "1"}]}, "Finish[yes]", ""),
         ({"content": "Finish[yes]", "reasoning_content": "Easy."}, "Finish[yes]", "Easy."),
         ({"content": "Finish[yes]", "reasoning": "Easy."}, "Finish[yes]", "Easy."),
+        ({"content": "Finish[yes]", "thinking": "Easy."}, "Finish[yes]", "Easy."),
+        ({"content": "Finish[yes]", "reasoning_details": [{"text": "Ea"}, {"text": "sy."}]}, "Finish[yes]", "Easy."),
         ({"content": "Finish[yes]", "reasoning": "Easy.", "reasoning_content": "Easy."}, "Finish[yes]", "Easy."),
         ({"content": "<think>Easy.</think>Finish[yes]"}, "Finish[yes]", "Easy."),
-        ({"content": None, "reasoning": "Endless"}, "", "Endless"),
+        ({"content": "[THINK]Easy.[/THINK]Finish[yes]"}, "Finish[yes]", "Easy."),
         ({"content": [{"type": "text", "text": "Finish"}, {"type": "text", "text": "[yes]"}]}, "Finish[yes]", ""),
+        (
+            {
+                "content": [
+                    {"type": "thinking", "thinking": [{"text": "Easy."}]},
+                    {"type": "text", "text": "Finish[yes]"},
+                ]
+            },
+            "Finish[yes]",
+            "Easy.",
+        ),
+        ({"content": [{"type": "reasoning", "text": "Easy."}, {"text": "Finish[yes]"}]}, "Finish[yes]", "Easy."),
         ({"content": "Finish[yes]\nObservation 2: Right."}, "Finish[yes]", ""),
-        ({"content": "", "tool_calls": [{"id": "1"}]}, "", ""),
+        ({"content": "\nObservation 2: Right."}, "", ""),  # the model's own doing: it is told that there is no action
     ],
 )
 def test_messages_and_what_becomes_of_them(message, text, reasoning):
-    assert read_reply(answer(message), PROMPT.stop) == Reply(text, 0, 0, reasoning)
+    assert read(answer(message), PROMPT.stop) == Reply(text, 0, 0, reasoning)
 
 
 def test_the_cut_is_at_the_first_stop_text_whichever_it_is():
-    assert read_reply(b'{"choices": [{"text": "a b c"}]}', ("c", "b")).text == "a "
+    assert read(b'{"choices": [{"text": "a b c"}]}', ("c", "b")).text == "a "
 
 
 @pytest.mark.parametrize(
@@ -108,13 +121,22 @@ def test_the_cut_is_at_the_first_stop_text_whichever_it_is():
     [
         (None, (0, 0)),
         ({}, (0, 0)),
+        ([], (0, 0)),
+        ("a lot", (0, 0)),
         ({"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}, (5, 3)),
         ({"prompt_tokens": None, "completion_tokens": 3}, (0, 3)),
+        ({"prompt_tokens": 10.0, "completion_tokens": "12"}, (10, 12)),
+        ({"prompt_tokens": -1, "completion_tokens": "many"}, (0, 0)),
+        ({"prompt_tokens": float("nan"), "completion_tokens": float("inf")}, (0, 0)),
+        ({"prompt_tokens": True, "completion_tokens": [3]}, (0, 0)),
+        ({"prompt_tokens": 10**400, "completion_tokens": {"text": 3}}, (0, 0)),
+        ({"input_tokens": 5, "output_tokens": 3}, (5, 3)),
+        ({"prompt_tokens": 5, "completion_tokens": 3, "cost": "free", "completion_tokens_details": None}, (5, 3)),
     ],
 )
-def test_usage(usage, tokens):
-    reply = read_reply(answer({"content": "x"}, usage=usage))
-    assert (reply.prompt_tokens, reply.completion_tokens) == tokens
+def test_usage_never_costs_a_reply(usage, tokens):
+    reply = read(answer({"content": "x"}, usage=usage))
+    assert (reply.text, reply.prompt_tokens, reply.completion_tokens) == ("x", *tokens)
 
 
 @pytest.mark.parametrize(
@@ -124,110 +146,124 @@ def test_usage(usage, tokens):
         (b'{"choices": [', "not JSON"),
         (b"\xff\xfe", "not JSON"),
         (b"[" * 100_000, "not JSON"),
+        (b"data: {}", "not JSON"),
         (b"[]", "the answer is"),
-        (b"{}", "choices is None"),
+        (b"{}", "without a choice"),
         (b'{"choices": []}', "without a choice"),
-        (b'{"choices": {}}', "choices is"),
+        (b'{"choices": null, "usage": {"prompt_tokens": 3}}', "without a choice"),
+        (b'{"choices": "x"}', "choices is 'x'"),
         (b'{"choices": [3]}', "the choice is 3"),
-        (b'{"choices": [{}]}', "the text is None"),
+        (b'{"choices": [{"index": 0}]}', "the text is None"),
         (b'{"choices": [{"message": "x"}]}', "the message is 'x'"),
         (answer({"content": 42}), "the content is 42"),
         (answer({"content": ["x"]}), "a part is 'x'"),
-        (answer({"refusal": 42}), "the content is 42"),
-        (answer({"content": "x"}, usage="a lot"), "usage is 'a lot'"),
-        (answer({"content": "x"}, usage={"prompt_tokens": "5"}), "prompt_tokens is '5'"),
-        (answer({"content": "x"}, usage={"prompt_tokens": -5}), "prompt_tokens is -5"),
-        (answer({"content": "x"}, usage={"completion_tokens": True}), "completion_tokens is True"),
-        (b'{"error": {"message": "model is loading", "code": 503}}', "model is loading"),
+        ({"error": {"message": "model is loading", "code": 503}}, "503: model is loading"),
+        ({"error": "Model is loading"}, "an error in place of a reply: Model is loading"),
+        ({"choices": None, "error": {"message": "Overloaded", "code": 529}}, "529: Overloaded"),
+        ({"choices": [], "error": {"message": "Overloaded", "type": "overloaded_error"}}, "429: Overloaded"),
+        ({"choices": [], "base_resp": {"status_msg": "unknown error"}}, "unknown error"),
+        ({"detail": "Not yet."}, "an error in place of a reply: Not yet."),
+        (answer({"content": ""}, {"error": {"code": 502, "message": "gone"}, "finish_reason": "error"}), "502: gone"),
+        (answer({"content": "Finish[y"}, {"finish_reason": "error"}), "finish_reason 'error'"),
+        (answer({"content": "Finish[y"}, {"finish_reason": "network_error"}), "finish_reason 'network_error'"),
+        (answer({"content": "Finish[y"}, {"finish_reason": "abort"}), "finish_reason 'abort'"),
+        (answer({"content": "Finish[yes]"}, error={"code": "502", "message": "gone"}), "502: gone"),
     ],
 )
-def test_what_is_no_reply_says_why(body, said):
-    with pytest.raises(MalformedReplyError, match=said.replace("[", r"\[")):
-        read_reply(body)
+def test_what_is_no_reply_says_why_and_may_pass(body, said):
+    failure = read(body)
+    assert isinstance(failure, Failure)
+    assert said in failure.said
+    assert failure.final is None
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "said"),
+    [
+        ({"error": {"message": "no such key", "code": 401}}, ActorError, "KEY"),
+        ({"choices": None, "error": {"message": "nothing left", "code": 402}}, ActorError, "no quota or credit"),
+        ({"error": {"message": "nothing left", "type": "insufficient_quota"}}, ActorError, "no quota or credit"),
+        ({"error": "Insufficient Balance"}, ActorError, "no quota or credit"),
+        ({"error": {"message": "odd", "type": "invalid_request_error"}}, ActorError, "refuses the request (400: odd)"),
+        ({"error": {"message": "no such model", "code": "model_not_found"}}, ActorError, "serves 'gpt'"),
+        (answer({"content": ""}, {"error": {"code": 403, "message": "flagged"}}), ActorError, "flagged"),
+        ({"error": "n_keep: 5000 >= n_ctx: 4096"}, PromptTooLongError, "n_ctx"),
+        ({"choices": [], "base_resp": {"status_msg": "context window exceeds limit"}}, PromptTooLongError, "window"),
+        (answer({"content": None, "refusal": "I will not."}), ActorError, "I will not."),
+        (answer({"content": "", "refusal": "I will not."}), ActorError, "I will not."),
+        (answer({"content": "I", "refusal": "I will not."}), ActorError, "I will not."),
+        (answer({"refusal": 42}), ActorError, "42"),
+        (answer({"content": [{"type": "refusal", "refusal": "I will not."}]}), ActorError, "I will not."),
+        (answer({"content": ""}, {"finish_reason": "content_filter"}), ActorError, "content_filter"),
+        (answer({"content": "Finish[yes]"}, {"finish_reason": "content-filter"}), ActorError, "content_filter"),
+        (answer({"content": ""}, {"finish_reason": "SAFETY"}), ActorError, "safety"),
+        (answer({"content": ""}, {"finish_reason": "FinishReason.RECITATION"}), ActorError, "recitation"),
+        (answer({"content": ""}, {"finish_reason": "sensitive"}), ActorError, "sensitive"),
+        (answer({"content": "", "tool_calls": [{"id": "1"}]}), ActorError, "tools"),
+        (answer({"content": None}, {"finish_reason": "tool_calls"}), ActorError, "tools"),
+        (answer({"content": "Thought: I look.", "tool_calls": [{"id": "1"}]}), ActorError, "tools"),
+        (answer({"content": None, "function_call": {"name": "f"}}), ActorError, "tools"),
+        (answer({"content": None, "reasoning": "Hm"}, {"finish_reason": "length"}), CutReplyError, "max_tokens=64"),
+        (answer({"content": ""}, {"finish_reason": "length"}), CutReplyError, "max_tokens=64"),
+        (answer({"content": "<think>Hm"}, {"finish_reason": "length"}), CutReplyError, "reasoning ends 'Hm'"),
+        (answer({"content": "Thought 1: I"}, {"finish_reason": "MAX_TOKENS"}), CutReplyError, "'Thought 1: I'"),
+        (answer({"content": "Action 1: Fin"}, {"finish_reason": "max_tokens"}), CutReplyError, "Action 1: Fin"),
+        (answer({"content": "go"}, {"native_finish_reason": "MAX_TOKENS"}), CutReplyError, "before its action"),
+        (answer({"content": "go"}, {"finish_reason": "model_length"}), CutReplyError, "before its action"),
+        (answer({"content": "go"}, {"stop_type": "limit"}), CutReplyError, "before its action"),
+        (answer({"content": "go"}, stopped_limit=True), CutReplyError, "before its action"),
+        (answer({"content": "go"}, done_reason="length"), CutReplyError, "before its action"),
+        (answer({"content": ""}, {"finish_reason": "model_context_window_exceeded"}), PromptTooLongError, "room"),
+        (b'{"choices": [{"text": "Action 1: Fin", "finish_reason": "length"}]}', CutReplyError, "Action 1: Fin"),
+    ],
+)
+def test_what_is_final_is_so_at_once(body, kind, said):
+    failure = read(body, PROMPT.stop)
+    assert isinstance(failure, Failure)
+    assert type(failure.final) is kind
+    assert said in str(failure.final)
+    assert failure.final_after == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Action 1: Finish[yes]",
+        "Action 1: go to desk 1\nand",
+        "Finish[yes]",
+        "Thought: x\n**Action:**\n`Finish[yes]`\nI",
+    ],
+)
+def test_a_cut_reply_is_used_when_its_action_is_whole(text):
+    reply = read(answer({"content": text}, {"finish_reason": "length"}, usage={"completion_tokens": 64}))
+    assert (reply.text, reply.cut, reply.completion_tokens) == (text, True, 64)
+
+
+def test_a_reply_that_ran_on_behind_a_stop_text_is_whole():
+    ran_on = {"choices": [{"text": "Action 1: go\nObservation 1: It", "finish_reason": "length"}]}
+    assert read(ran_on, PROMPT.stop) == Reply("Action 1: go")
+
+
+@pytest.mark.parametrize("message", [{"content": ""}, {"content": None}, {}, {"content": " \n"}, {"content": []}])
+@pytest.mark.parametrize("reasoning", ["", "Hm."])
+def test_a_reply_without_a_text_is_final_after_a_few(message, reasoning):
+    failure = read(answer({**message, "reasoning": reasoning}, {"finish_reason": "stop"}))
+    assert failure.final_after == 3
+    assert "no text" in str(failure.final)
+    assert failure.silenced == bool(reasoning)
 
 
 @given(ANYTHING, ANYTHING)
 def test_no_answer_breaks_anything(anything, other):
-    for body in (anything, {"choices": [{"message": anything}]}, {"choices": [{"text": "x"}], "usage": anything}):
-        encoded = json.dumps(body).encode()
-        with contextlib.suppress(MalformedReplyError):
-            assert isinstance(read_reply(encoded), Reply)
+    bodies = (
+        anything,
+        {"choices": [{"message": anything}]},
+        {"choices": [{"message": {"content": anything, "refusal": other}, "finish_reason": anything}]},
+        {"choices": anything, "error": other},
+        {"choices": [{"text": "x", "error": anything}]},
+    )
+    for body in bodies:
+        assert isinstance(read(body), Reply | Failure)
+    assert isinstance(read({"choices": [{"text": "x"}], "usage": anything}), Reply)
     for error in (anything, {"error": anything}, {"error": {"message": anything, "code": other, "param": other}}):
         assert isinstance(failed_status(400, {}, json.dumps(error).encode(), REQUEST, "KEY"), Failure)
-
-
-CONTEXT_ERRORS = [
-    (400, {"error": {"message": "Too long.", "code": "context_length_exceeded"}}),
-    (400, {"error": {"message": "This model's maximum context length is 4096 tokens. However, you requested 5000"}}),
-    (400, {"object": "error", "message": "This model's maximum context length is 4096 tokens.", "code": 400}),
-    (400, {"message": "The input (61709 tokens) is longer than the model's context length (40960 tokens)."}),
-    (400, {"message": "The decoder prompt (length 10127) is longer than the maximum model length of 8192."}),
-    (400, {"error": {"message": "the request exceeds it", "type": "exceed_context_size_error"}}),
-    (500, {"error": {"message": "Context size has been exceeded.", "type": "server_error"}}),
-    (422, {"error": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 9000"}),
-]
-
-
-@pytest.mark.parametrize(("status", "body"), CONTEXT_ERRORS)
-def test_context_errors_of_several_servers(status, body):
-    failure = failed_status(status, {}, json.dumps(body).encode(), REQUEST, "KEY")
-    assert isinstance(failure.final, PromptTooLongError)
-    assert "'gpt'" in str(failure.final)
-
-
-@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504, 529])
-def test_what_may_pass(status):
-    failure = failed_status(status, {"retry-after": "3"}, b'{"error": {"message": "Later."}}', REQUEST, "KEY")
-    assert (failure.said, failure.after, failure.final) == (f"{status}: Later.", 3.0, None)
-
-
-@pytest.mark.parametrize(
-    ("status", "error", "remedy"),
-    [
-        (401, {"message": "no"}, "environment variable MY_KEY"),
-        (403, {"message": "no"}, "MY_KEY may not use the model 'gpt'"),
-        (404, {"message": "no"}, "/v1"),
-        (400, {"message": "no", "param": "stop"}, "send_stop=False"),
-        (400, {"message": "Unsupported value: 'temperature' does not support 0.0", "param": None}, "temperature=None"),
-        (400, {"message": "no", "param": "seed"}, "send_seed=False"),
-        (400, {"message": "Use 'max_completion_tokens'.", "param": "max_tokens"}, "max_tokens_field="),
-        (400, {"message": "no", "param": ["stop"]}, "extra_body"),
-        (422, {"detail": "Unexpected fields in the request: {'seed'}"}, "send_seed=False"),
-        (422, {"detail": [{"loc": ["body"], "msg": "odd"}]}, "shape='chat'"),
-        (429, {"message": "no", "code": "insufficient_quota"}, "quota"),
-    ],
-)
-def test_what_does_not_pass_names_the_remedy(status, error, remedy):
-    failure = failed_status(status, {}, json.dumps({"error": error}).encode(), REQUEST, "MY_KEY")
-    assert type(failure.final) is ActorError
-    assert remedy in str(failure.final)
-
-
-def test_a_page_in_place_of_an_error_is_shown_in_part():
-    failure = failed_status(502, {}, b"<html>\n" + b"x " * 5_000, REQUEST, "KEY")
-    assert failure.said.startswith("502: <html> x x")
-    assert len(failure.said) < 400
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"retry-after": "2"}, 2.0),
-        ({"retry-after": "0.25"}, 0.25),
-        ({"retry-after": "-3"}, 0.0),
-        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
-        ({"retry-after": "soon"}, None),
-        ({"retry-after": "nan"}, None),
-        ({"retry-after": "inf"}, None),
-        ({"retry-after": formatdate(0, usegmt=True)}, 0.0),
-    ],
-)
-def test_retry_after(headers, seconds):
-    assert retry_after(headers) == seconds
-
-
-def test_retry_after_as_a_date():
-    seconds = retry_after({"retry-after": formatdate(time.time() + 30, usegmt=True)})
-    assert seconds is not None
-    assert 20 < seconds <= 30

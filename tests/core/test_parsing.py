@@ -1,6 +1,11 @@
+"""From what chat models write to thought and action."""
+
 import pytest
 
 from retro_gym.actors import parse_reply, split_reasoning
+from retro_gym.actors.parsing import has_whole_action
+
+FENCE = "```"
 
 
 @pytest.mark.parametrize(
@@ -19,6 +24,31 @@ from retro_gym.actors import parse_reply, split_reasoning
         ("Finish[<think>]", "", "Finish[<think>]"),
         ("Say <think>x</think> aloud", "", "Say <think>x</think> aloud"),
         ("<think>Action 1: no</think>Action 1: yes", "Action 1: no", "Action 1: yes"),
+        ("<thinking>a</thinking>b", "a", "b"),
+        ("<reasoning>\na\n</reasoning>\nb", "a", "b"),
+        ("<THOUGHT>a</THOUGHT>b", "a", "b"),
+        ("<seed:think>a</seed:think>b", "a", "b"),
+        ('<think duration="3">a</think>b', "a", "b"),
+        ("[THINK]a[/THINK]b", "a", "b"),
+        ("[THINK]never at an end", "never at an end", ""),
+        ("a[/THINK]b", "a", "b"),
+        ("<|think|>a<|/think|>b", "a", "b"),
+        ("<|START_THINKING|>a<|END_THINKING|>b", "a", "b"),
+        ("<|begin_of_thought|>a<|end_of_thought|>b", "a", "b"),
+        ("◁think▷a◁/think▷b", "a", "b"),
+        ("<|channel>thought\na<channel|>b", "a", "b"),
+        ("<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>b<|return|>", "a", "b"),
+        ("<|channel|>analysis<|message|>never at an end", "never at an end", ""),
+        ("<|channel|>final<|message|>b", "", "b"),
+        ("analysisWe know.assistantfinalb", "We know.", "b"),
+        ("analysisWe never", "We never", ""),
+        ("Sure.\n<thinking>\nAction 1: no\n</thinking>\nAction 1: yes", "Action 1: no", "Sure.\n\nAction 1: yes"),
+        ("Sure. <think>\nAction 1: no\n</think>\nAction 1: yes", "Action 1: no", "Sure. \nAction 1: yes"),
+        ("<think>a</think>\n<answer>b</answer>", "a", "b"),
+        ("<answer>b</answer>", "", "b"),
+        ("Action 1: b<|im_end|>\n<|im_start|>user", "", "Action 1: b"),
+        ("Action 1: b</s>", "", "Action 1: b"),
+        ("click[think]", "", "click[think]"),
     ],
 )
 def test_thinking_is_split_off(text, reasoning, answer):
@@ -28,3 +58,161 @@ def test_thinking_is_split_off(text, reasoning, answer):
 def test_an_action_that_was_only_thought_of_is_none():
     answer, _ = split_reasoning("<think>\nAction 1: Finish[no]\n</think>\nThought 1: Yes.\nAction 1: Finish[yes]")
     assert parse_reply(answer) == ("Yes.", "Finish[yes]")
+
+
+ACTIONS = [
+    ("Thought 1: x\nAction 1:\nFinish[yes]", "Finish[yes]"),
+    ("Thought 1: x\nAction 1:\n\n  go to desk 1", "go to desk 1"),
+    ("**Thought 1:** x\n**Action 1:** Finish[yes]", "Finish[yes]"),
+    ("**Action 1**: Finish[yes]", "Finish[yes]"),
+    ("**Action 1: Finish[yes]**", "Finish[yes]"),
+    ("**Action 1: go to desk 1**", "go to desk 1"),
+    ("__Action:__ go to desk 1", "go to desk 1"),
+    ("*Action 1:* *go to desk 1*", "go to desk 1"),
+    ("### Action 1: Finish[yes]", "Finish[yes]"),
+    ("### Action 1\nFinish[yes]", "Finish[yes]"),
+    ("## Thought\nx\n\n## Action\n\n`Finish[yes]`", "Finish[yes]"),
+    ("**Action**\nFinish[yes]", "Finish[yes]"),
+    ("Action 1\nFinish[yes]", "Finish[yes]"),
+    ("- Thought: x\n- Action: Finish[yes]", "Finish[yes]"),
+    ("1. Thought: x\n2. Action: Finish[yes]", "Finish[yes]"),
+    ("> Action: Finish[yes]", "Finish[yes]"),
+    ("* **Action 1:** Finish[yes]", "Finish[yes]"),
+    ("action 1: finish[yes]", "finish[yes]"),
+    ("ACTION: go", "go"),
+    ("Action #2: go", "go"),
+    ("Action (2): go", "go"),
+    ("Action 1: `Finish[yes]`", "Finish[yes]"),
+    ("Action 1:`Finish[yes]`", "Finish[yes]"),
+    ("Action 1:`go to desk 1`", "go to desk 1"),
+    ("Action 1: ``go to desk 1``.", "go to desk 1"),
+    ("Action 1: Finish[yes].", "Finish[yes]"),
+    ("Action 1: Finish[yes]**.", "Finish[yes]"),
+    ('Action 1: "Finish[yes]"', "Finish[yes]"),
+    ("Action 1: **Finish[yes]**", "Finish[yes]"),
+    (f"Action 1:\n{FENCE}\nFinish[yes]\n{FENCE}", "Finish[yes]"),
+    (f"Action 1:\n{FENCE}sql\nexecute[SELECT 1]\n{FENCE}", "execute[SELECT 1]"),
+    (f"Action 1: {FENCE}Finish[yes]{FENCE}", "Finish[yes]"),
+    (f"Action 1: {FENCE}\nFinish[yes]\n{FENCE}", "Finish[yes]"),
+    (f"Action 1: execute[{FENCE}sql\nSELECT a\nFROM b\n{FENCE}]", "execute[SELECT a\nFROM b]"),
+    (f"Action 1: execute[\n{FENCE}sql\nSELECT a\nFROM b\n{FENCE}\n]", "execute[SELECT a\nFROM b]"),
+    (f"Action 1: execute[{FENCE}SELECT 1{FENCE}]", "execute[SELECT 1]"),
+    (f"Action 1: execute[{FENCE}sql SELECT 1{FENCE}]", "execute[SELECT 1]"),
+    (f"{FENCE}\nThought 1: x\nAction 1: Finish[y]\n{FENCE}", "Finish[y]"),
+    (
+        "Action 1: execute[SELECT COUNT(*)\nFROM cars_data\nWHERE Cylinders > 4]\nObservation 1: x]",
+        "execute[SELECT COUNT(*)\nFROM cars_data\nWHERE Cylinders > 4]",
+    ),
+    ("Action 1: execute[SELECT `a`, `b` FROM `t`]", "execute[SELECT `a`, `b` FROM `t`]"),
+    ("Action 1: execute[SELECT `a`\nFROM `t`]", "execute[SELECT `a`\nFROM `t`]"),
+    ("Action 1: execute[SELECT * FROM t]", "execute[SELECT * FROM t]"),
+    ("Action 1: execute[SELECT ']'\nFROM t]", "execute[SELECT ']'\nFROM t]"),
+    ("Action 1: execute[SELECT '['\nFROM t]", "execute[SELECT '['\nFROM t]"),
+    ("Action 1: execute[SELECT JSON_EXTRACT(a, '$[0]')\nFROM t];", "execute[SELECT JSON_EXTRACT(a, '$[0]')\nFROM t]"),
+    ("Action 1: Search[O'Brien]\nThought 2: it's [x]", "Search[O'Brien]"),
+    ("Action 1: Search[O'Brien]\nit's [x]", "Search[O'Brien]"),
+    ("Action 1: click[Size: 3.5 in.]", "click[Size: 3.5 in.]"),
+    ("Action 1: Finish[U.S.]", "Finish[U.S.]"),
+    ("Action 1: Finish[U.S.].", "Finish[U.S.]"),
+    ("Action 1: Finish[*x*]", "Finish[*x*]"),
+    ("Action 1: click[< Prev]", "click[< Prev]"),
+    ("Action 1: Search[a [b] c]", "Search[a [b] c]"),
+    ("Action 1: Search[never closed\nThought 2: more]", "Search[never closed"),
+    ("Action 1: Search[never closed\nand on", "Search[never closed"),
+    ("Action 1: Search[a] and Search[b]", "Search[a] and Search[b]"),
+    ("Thought 3: I should read the page first.", ""),
+    ("**Thought 3:** I should read the page first.", ""),
+    ("Reasoning: hm", ""),
+    ("thought: hm\nmore", ""),
+    ("### Thought\nhm", ""),
+    ("Thought 3: hm\nFinish[yes]", "Finish[yes]"),
+    ("Thought 3: hm\n\nexecute[SELECT a\nFROM b]", "execute[SELECT a\nFROM b]"),
+    ("Thought 3: I could do Search[x] or Finish[y].", ""),
+    ("Thought 3: I know it. Action 3: Finish[yes]", "Finish[yes]"),
+    ("Thought 3: After Action 2: Search[x] I know.", ""),
+    ("go to desk 1", "go to desk 1"),
+    ("Finish[1934]", "Finish[1934]"),
+    ("think: I need a mug", "think: I need a mug"),
+    ("`Finish[1934]`", "Finish[1934]"),
+    (f"{FENCE}\nFinish[1934]\n{FENCE}", "Finish[1934]"),
+    ("**go to desk 1**", "go to desk 1"),
+    ("Finish[1934].\n\nI hope that helps!", "Finish[1934]"),
+    ("I look it up.\n\nSearch[Velmora]", "Search[Velmora]"),
+    ("> go to desk 1", "go to desk 1"),
+    ("SELECT * FROM `a`", "SELECT * FROM `a`"),
+    ("SELECT *", "SELECT *"),
+    ("`a` JOIN `b`", "`a` JOIN `b`"),
+    ("Action: Search\nAction Input: Velmora", "Search[Velmora]"),
+    (
+        f"Action: execute\nAction Input: {FENCE}sql\nSELECT a\nFROM b\n{FENCE}\nObservation: x",
+        "execute[SELECT a\nFROM b]",
+    ),
+    ("Action: submit\nAction Input:", "submit"),
+    ("Action 1: go\r\nObservation 1: x", "go"),
+    ("Thought: a\r\n\r\n**Action:**\r\nexecute[a\r\nb]\r\n", "execute[a\r\nb]"),
+    ("Action 1:", ""),
+    ("Action 1:\nThought 2: x", ""),
+    ("Action：Finish[yes]", "Finish[yes]"),
+    ("Actions speak: louder", "Actions speak: louder"),
+    ("Say[blue]", "Say[blue]"),
+    ("-1", "-1"),
+    ("1.5", "1.5"),
+    ("", ""),
+    ("Action 1: submit.", "submit"),
+    ("**Action**:`go`", "go"),
+    ("**Action**: `go` ", "go"),
+    ("Action 1: say U.S.", "say U.S."),
+    ("Action 1: submit", "submit"),
+    ("**Action 1:** submit  \n\nLet me know!", "submit"),
+    ("I think so.\n- Action 3: click[Buy Now]", "click[Buy Now]"),
+    ("| Action | x |", "| Action | x |"),
+    ("Observation 1: A town.\nThought 2: x\nAction 2: Finish[y]", "Finish[y]"),
+]
+
+
+@pytest.mark.parametrize(("text", "action"), ACTIONS)
+def test_the_ordinary_formatting_of_chat_models(text, action):
+    assert parse_reply(text)[1] == action
+
+
+@pytest.mark.parametrize(
+    ("text", "thought"),
+    [
+        ("**Thought 1: I know it.**\n**Action:** x", "I know it."),
+        ("## Thought\n\na\n\n## Action\nx", "a"),
+        ("- **Thought 2:** b **bold**\n- Action: c", "b **bold**"),
+        ("```\nThought 1: x\nAction 1: Finish[y]\n```", "x"),
+        ("Thought 3: I should read the page first.", "I should read the page first."),
+        ("Thought 3: I know it. Action 3: Finish[yes]", "I know it."),
+        ("Thought 3: hm\nFinish[yes]", "hm"),
+        ("I look it up.\n\nSearch[Velmora]", "I look it up."),
+    ],
+)
+def test_thoughts(text, thought):
+    assert parse_reply(text)[0] == thought
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("Action 1: Finish[yes]", True),
+        ("Action 1: Finish[ye", False),
+        ("Action 1: go to desk 1", False),
+        ("Action 1: go to desk 1\n", True),
+        ("Action 1:\ngo to desk 1", False),
+        ("Action 1:\n```\ngo to desk 1\n", True),
+        ("Action 1: execute[SELECT a\nFROM", False),
+        ("Action 1: execute[SELECT a\nFROM b]", True),
+        ("Action: Search\nAction Input: Vel", False),
+        ("Action 1: go\nObservation 1: x", True),
+        ("Finish[yes]", True),
+        ("Thought: a\nFinish[yes]", True),
+        ("Finish[ye", False),
+        ("I think", False),
+        ("Thought 1: abc\n", False),
+        ("Action 1:\n", False),
+        ("", False),
+    ],
+)
+def test_whether_an_action_is_whole(text, whole):
+    assert has_whole_action(text) is whole

@@ -57,7 +57,13 @@ def test_the_tape_holds_what_the_model_was_shown_and_nothing_else(path):
     assert call == {
         "asked": 0,
         "prompt": {"text": shown, "stop": ["\nObservation"], "seed": 3},
-        "reply": {"text": "reply 0", "prompt_tokens": 10, "completion_tokens": 0, "reasoning": "because"},
+        "reply": {
+            "text": "reply 0",
+            "prompt_tokens": 10,
+            "completion_tokens": 0,
+            "reasoning": "because",
+            "cut": False,
+        },
     }
     assert "Hm." not in path.read_text()  # reasoning of earlier turns is in no prompt
 

@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import os
+import pty
 import random
 import signal
 import socket
@@ -22,7 +24,11 @@ from retro_gym.testing.hosting import hosted_prompt
 from retro_gym.testing.server import ServerThread
 from retro_gym.trajectory import Turn
 
-TURNS = (Turn("I should look.", "Search[Velmora]", "A town.\nOn a river."), Turn("", "Finish[it]", "Wrong."))
+TURNS = (
+    Turn("I should look.", "Search[Velmora]", "A town.\nOn a river."),
+    Turn("", "execute[SELECT a\nFROM b]", "[(1,)]"),
+    Turn("", "Finish[it]", "Wrong."),
+)
 EXAMPLE = "Question: Old?\nThought 1: a\nAction 1: b\nObservation 1: c"
 PROMPT = Prompt("Answer.", (EXAMPLE,), ("Look twice.",), "Question: Where?", TURNS, seed=9)
 MESSAGES = {"messages": [{"role": "user", "content": "Hello"}]}
@@ -116,6 +122,14 @@ def test_what_an_actor_cannot_answer():
         assert client.chat()[0] == 200
 
 
+def test_a_cut_reply_is_answered_as_one():
+    replies = iter([Reply("Action 1: go\nand", cut=True), Reply("I th", cut=True)])
+    with ServerThread(CallableActor(lambda prompts: [next(replies)])) as server, Client(server) as client:
+        choices = [client.chat()[1]["choices"][0] for _ in range(2)]
+    assert [choice["finish_reason"] for choice in choices] == ["length", "length"]
+    assert [choice["message"]["content"] for choice in choices] == ["Action 1: go\nand", ""]
+
+
 def test_a_key_a_model_and_a_limit():
     server = ServerThread(EchoActor(), api_key="open sesame", model="gpt", context_words=3, rejects=["stop"])
     with server, Client(server) as client:
@@ -146,19 +160,27 @@ def test_reasoning_in_the_text():
 @pytest.mark.parametrize(
     ("fault", "status"),
     [("rate_limit", 429), ("rate_limit_bare", 429), ("server_error", 500), ("unavailable", 503), ("slow_body", 200),
-     ("empty_choices", 200), ("wrong_types", 200), ("refusal", 200), ("context_length", 400)],
+     ("empty_choices", 200), ("wrong_types", 200), ("choice_error", 200), ("refusal", 200), ("length", 200),
+     ("context_length", 400)],
 )  # fmt: skip
 def test_each_fault_and_that_it_passes(fault, status):
     faults = Faults(first=[Fault(fault)], retry_after=1.5, slow_seconds=0.05)
-    with ServerThread(EchoActor("x"), faults=faults) as server, Client(server) as client:
+    with ServerThread(EchoActor("long"), faults=faults) as server, Client(server) as client:
         first, answer = client.chat()
         assert first == status
         assert client.headers.get("retry-after") == ("1.5" if fault == "rate_limit" else None)
         choices = answer.get("choices")
-        content = choices[0]["message"]["content"] if choices else None
-        wrong = {"slow_body": content == "x", "wrong_types": content == 42 or answer.get("usage") == "a lot"}
-        assert wrong.get(fault, content is None)
-        assert client.chat()[1]["choices"][0]["message"]["content"] == "x"
+        content = choices[0]["message"]["content"] if isinstance(choices, list) and choices else None
+        wrong = {
+            "slow_body": "long",
+            "wrong_types": 42 if isinstance(choices, list) else None,
+            "choice_error": "",
+            "length": "lo",
+        }
+        assert content == wrong.get(fault)
+        if fault in ("choice_error", "length"):
+            assert choices[0]["finish_reason"] == ("length" if fault == "length" else "error")
+        assert client.chat()[1]["choices"][0]["message"]["content"] == "long"
         assert server.counts == {"requests": 2, "replies": 1, fault: 1, "peak": 1}
 
 
@@ -249,21 +271,64 @@ def test_it_listens_on_the_loopback_only():
         other.bind(("127.0.0.2", server.port))  # taken, had it bound every interface
 
 
-@pytest.mark.parametrize("end", ["input", "signal"])
-def test_a_process_of_its_own(end):
-    command = [sys.executable, "-W", "error", "-m", "retro_gym.testing.server", "--env", "Identity-v0"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **pipes) as process:
-        url = process.stdout.readline().strip()
-        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
-        reflected = Prompt("Say it.", (), ("It is blue.",), "The word is blue.", (), seed=0)
-        connection.request("POST", "/v1/completions", json.dumps({"prompt": reflected.text}).encode())
-        answer = json.loads(connection.getresponse().read())
-        connection.close()
-        assert answer["choices"][0]["text"] == IdentityActor().reply([reflected])[0].text == "Say[blue]"
+def url_of(process):
+    return process.stdout.readline().strip()
+
+
+def is_asked(url):
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    reflected = Prompt("Say it.", (), ("It is blue.",), "The word is blue.", (), seed=0)
+    connection.request("POST", "/v1/completions", json.dumps({"prompt": reflected.text}).encode())
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    assert answer["choices"][0]["text"] == IdentityActor().reply([reflected])[0].text == "Say[blue]"
+
+
+COMMAND = [sys.executable, "-W", "error", "-m", "retro_gym.testing.server", "--env", "Identity-v0"]
+PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+
+
+@pytest.mark.parametrize(("end", "said"), [("input", "its standard input has ended"), ("signal", "SIGTERM")])
+def test_a_process_of_its_own(end, said):
+    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, **PIPES) as process:
+        is_asked(url_of(process))
         if end == "signal":
             process.send_signal(signal.SIGTERM)
         else:
             process.stdin.close()
         assert process.wait(timeout=30) == 0
-        assert process.stderr.read() == ""
+        assert process.stderr.read() == f"the test server ends: {said}\n"
+
+
+def test_a_process_ends_with_its_terminal():
+    master, terminal = pty.openpty()
+    with subprocess.Popen(COMMAND, stdin=terminal, **PIPES) as process:
+        os.close(terminal)
+        is_asked(url_of(process))
+        os.close(master)
+        assert process.wait(timeout=30) == 0
+        assert process.stderr.read() == "the test server ends: its standard input has ended\n"
+
+
+@pytest.mark.parametrize("given", ["device", "write-only device", "ended pipe", "closed", "file"])
+def test_a_process_without_an_input_serves_until_a_signal(given, tmp_path):
+    (tmp_path / "empty").touch()
+    pipe, other_end = os.pipe()
+    os.close(other_end)
+    inputs = {
+        "device": os.open(os.devnull, os.O_RDONLY),
+        "write-only device": os.open(os.devnull, os.O_WRONLY),  # nohup's
+        "ended pipe": pipe,
+        "file": os.open(tmp_path / "empty", os.O_RDONLY),
+        "closed": None,
+    }
+    closing = ["sh", "-c", 'exec "$@" <&-', "sh"] if given == "closed" else []
+    with subprocess.Popen([*closing, *COMMAND], stdin=inputs[given], **PIPES) as process:
+        url = url_of(process)
+        assert "no standard input" in process.stderr.readline()
+        is_asked(url)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+        assert process.stderr.read() == "the test server ends: SIGTERM\n"
+    for number in filter(None, inputs.values()):
+        os.close(number)
