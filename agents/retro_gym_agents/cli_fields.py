@@ -32,8 +32,8 @@ def config_fields(module: str, name: str) -> dict[str, Field]:
 
     >>> config_fields("retro_gym_agents.ppo", "PPOConfig")["epochs"]
     Field(kind='int', default='3', doc='How often each batch is gone through.')
-    >>> config_fields("retro_gym_agents.ppo", "PPOConfig")["lora.rank"].default
-    '8'
+    >>> config_fields("retro_gym_agents.ppo", "PPOConfig")["lora.rank"].kind
+    'int | None'
     """
     spec = importlib.util.find_spec(module)
     assert spec is not None

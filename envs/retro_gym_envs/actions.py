@@ -12,7 +12,7 @@ __all__ = ["bare", "bracketed"]
 
 _SPACES = "".join(filter(str.isspace, map(chr, range(0x3001))))  # all that Unicode has
 _MARKS = _SPACES + "\"'`*“”‘’"
-_BRACKETED = re.compile(r"(\w+)\[(.+)\]", re.DOTALL)  # an answer may go over several lines
+_BRACKETED = re.compile(r"(\w+)\[(.+)\]")
 
 
 def bare(action: str) -> str:

@@ -119,7 +119,12 @@ def test_the_help_tells_the_settings_of_the_algorithms(capsys):
     text = " ".join(capsys.readouterr().out.split())
     for part in (
         *["updates: int 300 How many updates to make. --updates", "reinforce: 0.0006", "ppo: 0.0004", "--lr"],
-        *["decay_updates: int 0 Over the last", "--set decay_updates=…", "ppo: 0.2", "lora.rank: int 8"],
+        *[
+            "decay_updates: int 0 Over the last",
+            "--set decay_updates=…",
+            "ppo: 0.2",
+            "lora.rank: int | None None r: the rank of each weight's update; 8 by default.",
+        ],
         "reinforce: 'leave_one_out'",
     ):
         assert part in text
