@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from numbers import Real
 
 from retro_gym.errors import ConfigError, did_you_mean, one_line
 
-__all__ = ["check_choice", "check_whole"]
+__all__ = ["check_choice", "check_positive", "check_whole"]
 
 
 def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
@@ -20,11 +22,23 @@ def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
         raise ConfigError(f"{name} {value!r} is not one of {known}.{did_you_mean(value, known)}")
 
 
-def check_whole(name: str, value: object, least: int = 1) -> None:
+def check_positive(**values: object) -> None:
+    """Refuses what is no number above 0, or not finite.
+
+    Raises:
+        ConfigError: one of the values is such.
+    """
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
+            raise ConfigError(f"{name} is {one_line(value)}; it must be above 0, and finite.")
+
+
+def check_whole(least: int, **values: object) -> None:
     """Refuses what is no whole number, or too small a one.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: one of the values is such.
     """
-    if not isinstance(value, int) or value < least:
-        raise ConfigError(f"{name} is {one_line(value)}; it must be a whole number, at least {least}.")
+    for name, value in values.items():
+        if not isinstance(value, int) or value < least:
+            raise ConfigError(f"{name} is {one_line(value)}; it must be a whole number, at least {least}.")

@@ -11,11 +11,10 @@ import gymnasium as gym
 
 from retro_gym.actors import Actor, ActorSpec, make_actor
 from retro_gym.branching import checked_reflections, control_returns, outcomes_of, planned_trials
-from retro_gym.checks import check_choice, check_whole
+from retro_gym.checks import check_choice, check_positive, check_whole
 from retro_gym.errors import (
     ActorError,
     BudgetError,
-    ConfigError,
     EpisodeError,
     UnknownTaskError,
 )
@@ -137,29 +136,21 @@ class RetroEnv(gym.Env[str, str]):
     ) -> None:
         check_choice("reward", reward, REWARD_NAMES)
         check_choice("render_mode", "ansi" if render_mode is None else render_mode, self.metadata["render_modes"])
-        for name, value, least in (
-            ("max_reflections", max_reflections, 1),
-            ("memory_window", memory_window, 1),
-            ("max_turns", 1 if max_turns is None else max_turns, 1),
-            ("repeat_limit", 2 if repeat_limit is None else repeat_limit, 2),
-            ("max_reflection_chars", max_reflection_chars, 1),
-            ("max_observation_chars", max_observation_chars, 1),
-            ("control_trials", control_trials, 1),
-        ):
-            check_whole(name, value, least)
-        for name, number in (("retroact_c", retroact_c), ("trial_time_limit", trial_time_limit or 1.0)):
-            if not number > 0:
-                raise ConfigError(f"{name} is {number}; it must be above 0.")
-        self.task_env: TaskEnv = as_task_env(task_env, success_threshold=success_threshold, **task_kwargs)
-        self.actor: Actor = make_actor(actor, self.task_env, **(actor_kwargs or {}))
+        check_whole(1, max_reflections=max_reflections, memory_window=memory_window, control_trials=control_trials)
+        check_whole(1, max_reflection_chars=max_reflection_chars, max_observation_chars=max_observation_chars)
+        check_whole(1, max_turns=1 if max_turns is None else max_turns)
+        check_whole(2, repeat_limit=2 if repeat_limit is None else repeat_limit)
+        check_positive(retroact_c=retroact_c, trial_time_limit=1.0 if trial_time_limit is None else trial_time_limit)
+        env = as_task_env(task_env, success_threshold=success_threshold, **task_kwargs)
+        template = check_template("actor_template", actor_template, ACTOR_FIELDS)
+        self._stage = Stage(env, template, repeat_limit, trial_time_limit)
+        self.actor: Actor = make_actor(actor, env, **(actor_kwargs or {}))
         self.split = split
         self.reward: RewardName = reward
         self.max_reflections = max_reflections
         if max_turns is not None:  # set there, since some environments count turns themselves
-            self.task_env.max_turns = max_turns
+            env.max_turns = max_turns
         self.observation_template = check_template("observation_template", observation_template, OBSERVATION_FIELDS)
-        template = check_template("actor_template", actor_template, ACTOR_FIELDS)
-        self._stage = Stage(self.task_env, template, repeat_limit, trial_time_limit)
         self.control_trials = control_trials
         self.retroact_c = retroact_c
         self.bank = bank if isinstance(bank, FailureBank) or bank is None else FailureBank(bank)
@@ -266,6 +257,7 @@ class RetroEnv(gym.Env[str, str]):
             self.records.close()
 
     # -- the same as plans, which run side by side with those of other environments ----------------------------------
+
     def plan_reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> Plan[tuple[str, dict[str, Any]]]:
@@ -321,6 +313,11 @@ class RetroEnv(gym.Env[str, str]):
         return copy.deepcopy(self, {id(self.actor): self.actor})
 
     # -- what may be looked at -------------------------------------------------------------------------------------
+
+    @property
+    def task_env(self) -> TaskEnv:
+        """The task environment; another instance of it once a call of the first one was given up."""
+        return self._stage.env
 
     @property
     def trajectory(self) -> Trajectory:

@@ -9,21 +9,38 @@ import os
 import queue
 import threading
 import weakref
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from retro_gym.errors import RetroGymError
 
 if TYPE_CHECKING:
     from retro_gym.task_env import TaskEnv
 
-__all__ = ["close_env", "run_in_thread"]
+__all__ = ["close_envs", "give_up", "hangs", "run_in_thread"]
 
 _T = TypeVar("_T")
 _CLOSING = 10.0  # seconds that closing may take: what hangs cannot be closed, and must not hold up the end of a run
-_Calls = queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None]
+_HINT = (
+    "The environment was called in a thread of its own, since blocking is True. If it can only be called in the thread "
+    "that made it, set blocking = False on it, or give TextTask(env, blocking=False)."
+)
 
-_threads: dict[tuple[int, int], _Calls] = {}
-"""What the thread of an instance is to do, by process and identity: a forked process has none of the threads."""
+
+class _EnvThread:
+    """The thread of one instance."""
+
+    def __init__(self) -> None:
+        self.calls: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
+        self.given_up: Future[Any] | None = None
+        """A call that took too long."""
+        # A daemon, so that a call that never comes back does not keep the program from ending.
+        threading.Thread(target=_serve, args=(self.calls,), name="task environment", daemon=True).start()
+
+
+_threads: dict[tuple[int, int], _EnvThread] = {}
+"""By process and identity of the instance: a forked process has none of the threads."""
 
 
 def run_in_thread(env: TaskEnv, call: Callable[[], _T]) -> Future[_T]:
@@ -37,38 +54,59 @@ def run_in_thread(env: TaskEnv, call: Callable[[], _T]) -> Future[_T]:
         Gives what the call returns, or raises what it raises.
     """
     key = os.getpid(), id(env)
-    calls = _threads.get(key)
-    if calls is None:
-        calls = _threads[key] = queue.SimpleQueue()
+    thread = _threads.get(key)
+    if thread is None:
+        thread = _threads[key] = _EnvThread()
         weakref.finalize(env, _end, key)
-        # A daemon, so that a call that never comes back does not keep the program from ending.
-        threading.Thread(target=_serve, args=(calls,), name="task environment", daemon=True).start()
     future: Future[_T] = Future()
-    calls.put((call, future))
+    thread.calls.put((call, future))
     return future
 
 
-def close_env(env: TaskEnv) -> None:
-    """Closes a task environment, in its thread where it has one; one that hangs there is left to itself."""
-    if (os.getpid(), id(env)) not in _threads:
-        env.close()
-        return
-    future = run_in_thread(env, env.close)
-    try:
-        future.result(timeout=_CLOSING)
-    except TimeoutError:
-        if future.done():  # the environment's own error
-            raise
-        future.cancel()
+def give_up(env: TaskEnv, future: Future[Any]) -> None:
+    """Notes that nobody waits for a call any more."""
+    if not future.cancel() and not hangs(env):
+        _threads[os.getpid(), id(env)].given_up = future
 
 
-def _serve(calls: _Calls) -> None:
+def hangs(env: TaskEnv) -> bool:
+    """Whether a call that was given up is still under way, so that the instance cannot be used."""
+    thread = _threads.get((os.getpid(), id(env)))
+    return thread is not None and thread.given_up is not None and not thread.given_up.done()
+
+
+def close_envs(envs: Iterable[TaskEnv]) -> None:
+    """Closes task environments, each in its thread where it has one. What hangs is not waited for.
+
+    Raises:
+        Exception: what closing one of them raised; the others have been closed.
+    """
+    closing = []
+    errors: list[BaseException] = []
+    for env in envs:
+        if (os.getpid(), id(env)) in _threads:
+            future = run_in_thread(env, env.close)
+            closing += [] if hangs(env) else [future]
+            continue
+        try:
+            env.close()
+        except Exception as error:
+            errors.append(error)
+    done, _ = wait(closing, timeout=_CLOSING)
+    errors += [raised for future in done if (raised := future.exception()) is not None]
+    if errors:
+        raise errors[0]
+
+
+def _serve(calls: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None]) -> None:
     while (job := calls.get()) is not None:
         call, future = job
         if future.set_running_or_notify_cancel():
             try:
                 result = call()
             except BaseException as error:
+                if not isinstance(error, RetroGymError):
+                    error.add_note(_HINT)
                 future.set_exception(error)
             else:
                 future.set_result(result)
@@ -76,6 +114,6 @@ def _serve(calls: _Calls) -> None:
 
 
 def _end(key: tuple[int, int]) -> None:
-    calls = _threads.pop(key, None)
-    if calls is not None and key[0] == os.getpid():
-        calls.put(None)
+    thread = _threads.pop(key, None)
+    if thread is not None and key[0] == os.getpid():
+        thread.calls.put(None)

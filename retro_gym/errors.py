@@ -165,5 +165,8 @@ def one_line(value: object, limit: int = 80) -> str:
     >>> one_line("x" * 200, limit=12)
     "'xxxxxxxx..."
     """
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception as error:  # of a class of the user's, which is no reason to hide what was to be said
+        text = f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -51,10 +51,16 @@ def drawable_tasks(task_env: TaskEnv, split: str, bank: FailureBank | None) -> S
     """The tasks of a split; where there is a bank, those of which it holds a failure.
 
     Raises:
+        ConfigError: there is no task, or something else than a sequence of them.
         NoFailureError: the bank holds none of them.
         UnknownTaskError: no such split.
     """
     task_ids = task_env.task_ids(split)
+    if not isinstance(task_ids, Sequence) or not task_ids:
+        raise ConfigError(
+            f"{type(task_env).__name__}.task_ids({split!r}) returned {one_line(task_ids)}; a sequence of at least one "
+            "task id is the rule."
+        )
     if bank is None:
         return task_ids
     stored = bank.among(task_ids)

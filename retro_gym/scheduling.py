@@ -21,7 +21,7 @@ from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from retro_gym.actors import Actor, ConcurrentActor, Reply, reply_all, reply_of
-from retro_gym.env_threads import run_in_thread
+from retro_gym.env_threads import give_up, run_in_thread
 from retro_gym.errors import ActorError, CutReplyError
 from retro_gym.prompts import Prompt
 from retro_gym.trajectory import Trajectory
@@ -238,12 +238,13 @@ class _Desk:
             now = time.monotonic()
             for future in [one for one, deadline in self._limited.items() if deadline <= now]:
                 del self._limited[future]
-                future.cancel()
-                yield self._in_flight.pop(future), _Raised(OverdueError())
+                call = self._in_flight.pop(future)
+                give_up(cast(EnvCall, call.request).env, future)
+                yield call, _Raised(OverdueError())
             return
         self._limited.pop(future, None)
-        call = self._in_flight.pop(future, None)
-        if call is not None:  # it was not given up before
+        if future in self._in_flight:  # it was not given up before
+            call = self._in_flight.pop(future)
             call.seconds = time.perf_counter() - start
             yield call, _outcome_of(future, call)
 

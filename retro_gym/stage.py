@@ -6,7 +6,8 @@ import copy
 import dataclasses
 from collections.abc import Sequence
 
-from retro_gym.env_threads import close_env
+from retro_gym.env_threads import close_envs, hangs
+from retro_gym.errors import ConfigError
 from retro_gym.memory import Memory
 from retro_gym.seeding import derive_seed
 from retro_gym.task_env import TaskEnv
@@ -43,9 +44,14 @@ class Stage:
     """Made when they are needed, and kept."""
 
     def trials(self, planned: Sequence[PlannedTrial], episode_seed: int) -> list[Trial]:
-        """The trials, to be played side by side; one alone plays in the task environment itself."""
+        """The trials, to be played side by side; one alone plays in the task environment itself.
+
+        Raises:
+            ConfigError: copies are needed, and the task environment cannot be copied.
+        """
+        self.env, *self.copies = map(self._usable, (self.env, *self.copies))
         while len(self.copies) + 1 < len(planned):
-            self.copies.append(copy.deepcopy(self.env))
+            self.copies.append(self._copy())
         return [
             play_trial(
                 env,
@@ -62,5 +68,18 @@ class Stage:
 
     def close(self) -> None:
         """Closes the task environment and its copies."""
-        for env in (self.env, *self.copies):
-            close_env(env)
+        close_envs((self.env, *self.copies))
+
+    def _usable(self, env: TaskEnv) -> TaskEnv:
+        """The instance, or another one in place of one that hangs, which is left to itself."""
+        return self._copy() if hangs(env) else env
+
+    def _copy(self) -> TaskEnv:
+        original = next((env for env in (self.env, *self.copies) if not hangs(env)), self.env)
+        try:
+            return copy.deepcopy(original)
+        except Exception as error:  # whatever the parts of a user's environment raise
+            raise ConfigError(
+                f"{type(original.unwrapped).__name__} cannot be copied ({type(error).__name__}: {error}), which trials "
+                "side by side need. Give it a __deepcopy__ that makes anew what cannot be copied: locks, connections."
+            ) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -12,23 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
-from retro_gym.errors import ConfigError, TaskEnvError, UnknownTaskError, did_you_mean, one_line
+from retro_gym.answers import checked_reset, checked_step
+from retro_gym.errors import ConfigError, UnknownTaskError, did_you_mean, one_line
 from retro_gym.prompts import TaskPrompt
 from retro_gym.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from retro_gym.actors import Actor
 
-__all__ = [
-    "ReflectionCheck",
-    "TaskEnv",
-    "TextTask",
-    "as_task_env",
-    "checked_reset",
-    "checked_step",
-    "checked_task_id",
-]
+__all__ = ["ReflectionCheck", "TaskEnv", "TextTask", "as_task_env", "checked_task_id"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +118,7 @@ class TextTask(TaskEnv):
         blocking: bool | None = None,
     ) -> None:
         for name in ("observation_space", "action_space"):
-            space = getattr(env, name)
+            space = getattr(env, name, None)
             if not isinstance(space, gym.spaces.Text):
                 raise ConfigError(f"{name} is {one_line(space)}; RetroEnv plays environments of text (spaces.Text).")
         self.env = env
@@ -191,71 +184,6 @@ def checked_task_id(task_id: object) -> str:
     return task_id
 
 
-def checked_reset(env: gym.Env[Any, Any], answer: object) -> tuple[str, dict[str, Any]]:
-    """What ``reset`` has returned, when it has the form that Gymnasium prescribes.
-
-    Raises:
-        ConfigError: it has another one.
-    """
-    if not isinstance(answer, tuple) or len(answer) != 2:
-        raise _misshapen(env, "reset", "(observation, info)", answer)
-    observation, info = answer
-    return _observed(env, "reset", observation), _informed(env, "reset", info)
-
-
-def checked_step(env: gym.Env[Any, Any], answer: object) -> tuple[str, float, bool, bool, dict[str, Any]]:
-    """What ``step`` has returned, when it has the form that Gymnasium prescribes; the numbers as Python's own.
-
-    Raises:
-        ConfigError: it has another one.
-        TaskEnvError: the reward is not finite, so that the trial is worth nothing.
-    """
-    if not isinstance(answer, tuple) or len(answer) != 5:
-        raise _misshapen(env, "step", "(observation, reward, terminated, truncated, info)", answer)
-    observation, reward, terminated, truncated, info = answer
-    info = _informed(env, "step", info)
-    try:
-        paid, ended, cut = float(reward), bool(terminated), bool(truncated)
-        solved = bool(info.get("success", False))
-    except (TypeError, ValueError, RuntimeError) as error:  # an array of several, a text, None
-        raise ConfigError(
-            f"{_name_of(env)}: step returned reward {one_line(reward)}, terminated {one_line(terminated)}, truncated "
-            f"{one_line(truncated)} and success {one_line(info.get('success'))}; a number and truth values are the "
-            "rule. Bring it to that form with a gymnasium.Wrapper."
-        ) from error
-    if not math.isfinite(paid):
-        raise TaskEnvError(f"{_name_of(env)}: step paid a reward of {paid}; a finite number is the rule.")
-    return _observed(env, "step", observation), paid, ended, cut, {**info, "success": solved}
-
-
-def _observed(env: gym.Env[Any, Any], method: str, observation: object) -> str:
-    if not isinstance(observation, str):
-        raise ConfigError(
-            f"{_name_of(env)}: {method} returned the observation {one_line(observation)} of type "
-            f"{type(observation).__name__}; text (str) is the rule. Turn it into text with a "
-            "gymnasium.ObservationWrapper."
-        )
-    return observation
-
-
-def _informed(env: gym.Env[Any, Any], method: str, info: object) -> dict[str, Any]:
-    if not isinstance(info, dict):
-        raise ConfigError(f"{_name_of(env)}: {method} returned the info {one_line(info)}; a dict is the rule.")
-    return info
-
-
-def _misshapen(env: gym.Env[Any, Any], method: str, rule: str, answer: object) -> ConfigError:
-    count = f"{len(answer)} values" if isinstance(answer, tuple | list) else type(answer).__name__
-    return ConfigError(
-        f"{_name_of(env)}: {method} returned {count}, {one_line(answer)}; {rule} is the rule. Bring it to that form "
-        "with a gymnasium.Wrapper."
-    )
-
-
-def _name_of(env: gym.Env[Any, Any]) -> str:
-    return type(env.unwrapped).__name__
-
-
 def as_task_env(task_env: str | gym.Env[Any, Any], *, success_threshold: float | None = None, **kwargs: Any) -> TaskEnv:
     """The task environment behind an id or an instance; other text environments are adapted.
 
@@ -279,10 +207,28 @@ def as_task_env(task_env: str | gym.Env[Any, Any], *, success_threshold: float |
     else:
         env = task_env
     if isinstance(env.unwrapped, TaskEnv):
+        _check_wrappers(env, env.unwrapped)
         if success_threshold is not None:
             raise ConfigError(f"{type(env.unwrapped).__name__} reports success itself; leave success_threshold out.")
         return env.unwrapped
     return TextTask(env, success_threshold=1.0 if success_threshold is None else success_threshold)
+
+
+def _check_wrappers(env: gym.Env[Any, Any], inner: TaskEnv) -> None:
+    """Refuses wrappers that would be passed over: what is played is the task environment itself.
+
+    A ``TimeLimit``, as ``gym.register`` may ask for one, becomes the limit of turns.
+    """
+    while env is not inner:
+        if isinstance(env, TimeLimit):
+            inner.max_turns = min(inner.max_turns, env._max_episode_steps)
+        elif not isinstance(env, OrderEnforcing | PassiveEnvChecker):
+            raise ConfigError(
+                f"{type(inner).__name__} stands in a {type(env).__name__}, but a TaskEnv is played without wrappers. "
+                "Change it in a subclass, or wrap an environment that is no TaskEnv."
+            )
+        assert isinstance(env, gym.Wrapper)
+        env = env.env
 
 
 def _made(env_id: str, kwargs: dict[str, Any]) -> gym.Env[Any, Any]:

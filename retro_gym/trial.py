@@ -9,10 +9,11 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from retro_gym.actors import parse_reply
+from retro_gym.answers import checked_reset, checked_step
 from retro_gym.errors import ActorError, BudgetError, PromptTooLongError
 from retro_gym.prompts import ACTOR_TEMPLATE, Prompt
 from retro_gym.seeding import derive_seed
-from retro_gym.task_env import TaskEnv, checked_reset, checked_step
+from retro_gym.task_env import TaskEnv
 from retro_gym.trajectory import EndReason, Trajectory, Turn
 
 __all__ = ["NO_ACTION", "EnvCall", "OverdueError", "Trial", "play_trial"]

@@ -1,13 +1,17 @@
 """What a task environment answers is held to Gymnasium's form, and its rewards to finite numbers."""
 
+from decimal import Decimal
+from fractions import Fraction
+
 import gymnasium as gym
 import numpy as np
 import pytest
 
 from retro_gym import RetroEnv
+from retro_gym.answers import checked_reset, checked_step
 from retro_gym.errors import ActorError, ConfigError, TaskEnvError
-from retro_gym.task_env import TextTask, checked_reset, checked_step
-from retro_gym.testing import EchoActor
+from retro_gym.task_env import TextTask
+from retro_gym.testing import EchoActor, IdentityEnv
 
 RESET: tuple[object, ...] = ("Begin.", {})
 STEP: tuple[object, ...] = ("Wrong.", 0.0, True, False, {})
@@ -70,6 +74,16 @@ def test_a_reset_of_another_form(reset, said):
         (with_(1, "good"), "reward 'good'"),
         (with_(1, np.zeros(2)), "reward array"),
         (with_(1, {"a": 1.0}), "reward {'a': 1.0}"),
+        (with_(1, "1"), "reward '1'"),
+        (with_(1, b"1"), "reward b'1'"),
+        (with_(1, np.complex64(1)), "reward np.complex64"),
+        (with_(2, "False"), "terminated 'False'"),
+        (with_(2, float("nan")), "terminated nan"),
+        (with_(3, None), "truncated None"),
+        *(
+            (with_(4, {"success": odd}), "and success ")
+            for odd in ("False", "no", float("nan"), [False], {"em": 0}, 0.3)
+        ),
         (with_(2, np.array([True, False])), "terminated array"),
         (with_(3, np.array([True, False])), "truncated array"),
         (with_(4, None), "the info None"),
@@ -82,7 +96,9 @@ def test_a_step_of_another_form(step, said):
         env.reset(seed=0)
 
 
-@pytest.mark.parametrize("reward", [float("nan"), float("inf"), -float("inf"), np.float32("nan"), "nan"])
+@pytest.mark.parametrize(
+    "reward", [float("nan"), float("inf"), -float("inf"), np.float32("nan"), 10**400, -1e308, Fraction(10**400)]
+)
 def test_a_reward_that_is_not_finite_voids_the_trial(reward):
     env = RetroEnv(Answers(), actor=EchoActor("x"))
     env.reset(seed=0)
@@ -105,7 +121,10 @@ def test_such_a_reward_does_not_touch_the_return_of_a_wrapped_environment():
 
 @pytest.mark.parametrize(
     ("reward", "flag"),
-    [(1, 1), (True, False), (np.float32(0.5), np.bool_(True)), (np.array(0.5), np.array(False)), (np.int64(2), 0)],
+    [
+        *[(1, 1), (True, False), (np.float32(0.5), np.bool_(True)), (np.array(0.5), np.array(False)), (np.int64(2), 0)],
+        *[(Fraction(1, 2), 1.0), (Decimal("0.5"), np.int64(1))],
+    ],
 )
 def test_numbers_of_other_libraries_become_pythons_own(reward, flag):
     info = {"success": np.bool_(True), "more": 1}
@@ -114,3 +133,43 @@ def test_numbers_of_other_libraries_become_pythons_own(reward, flag):
     assert [type(part) for part in answer] == [str, float, bool, bool, dict]
     assert type(answer[4]["success"]) is bool
     assert checked_reset(Answers(), ("Begin.", {})) == ("Begin.", {})
+
+
+def test_what_cannot_be_shown_is_refused_all_the_same():
+    class Shy:
+        def __repr__(self):
+            raise ValueError("never")
+
+    with pytest.raises(ConfigError, match=r"observation <Shy, whose repr raises ValueError> of type Shy"):
+        checked_step(Answers(), with_(0, Shy()))
+
+
+def test_an_environment_without_spaces_is_refused():
+    class Bare(gym.Env):
+        pass
+
+    with pytest.raises(ConfigError, match="observation_space is None; RetroEnv plays environments of text"):
+        RetroEnv(Bare(), actor=EchoActor("x"))
+
+
+class Ids(IdentityEnv):
+    """Has other ids than a sequence."""
+
+    def task_ids(self, split):
+        return self.given
+
+
+@pytest.mark.parametrize("ids", [None, [], {"a"}, (word for word in "ab")])
+def test_task_ids_are_a_sequence(ids):
+    env = RetroEnv(Ids())
+    env.task_env.given = ids
+    with pytest.raises(ConfigError, match=r"Ids.task_ids\('train'\) returned .*at least one"):
+        env.reset(seed=0)
+
+
+def test_a_task_environment_is_not_played_without_its_wrapper():
+    double = gym.wrappers.TransformReward(IdentityEnv(), lambda reward: 2 * reward)
+    with pytest.raises(ConfigError, match="IdentityEnv stands in a TransformReward, but a TaskEnv is played without"):
+        RetroEnv(double)
+    assert RetroEnv(gym.make("HotpotQA-v0", max_episode_steps=2)).task_env.max_turns == 2
+    assert RetroEnv(gym.make("HotpotQA-v0")).task_env.max_turns == 6

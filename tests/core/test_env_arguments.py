@@ -25,6 +25,8 @@ from retro_gym.testing import IdentityEnv
         ({"max_observation_chars": 0}, r"max_observation_chars is 0"),
         ({"retroact_c": 0.0}, r"retroact_c is 0.0; it must be above 0"),
         ({"retroact_c": float("nan")}, r"retroact_c is nan"),
+        ({"retroact_c": float("inf")}, r"retroact_c is inf"),
+        *(({"trial_time_limit": odd}, r"trial_time_limit is .*above 0") for odd in (0, -1.0, "5", [1], True)),
         ({"render_mode": "human"}, r"render_mode 'human' is not one of \('ansi',\)"),
         ({"actor_kwargs": {"budget": 5}}, r"budget is 5; give a .*Budget"),
         ({"actor": "gpt-9"}, r"actor 'gpt-9' is not known"),

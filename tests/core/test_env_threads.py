@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import sqlite3
 import threading
 import time
 import weakref
@@ -11,8 +12,8 @@ import pytest
 
 from retro_gym import RetroEnv
 from retro_gym.actors import Reply
-from retro_gym.env_threads import close_env, run_in_thread
-from retro_gym.errors import ActorError
+from retro_gym.env_threads import close_envs, run_in_thread
+from retro_gym.errors import ActorError, ConfigError
 from retro_gym.prompts import TaskPrompt
 from retro_gym.scheduling import ActorStats, run_trials
 from retro_gym.spaces import UnicodeText
@@ -191,10 +192,87 @@ def test_threads_end_with_their_environments():
     assert thread.is_alive()
     assert run_in_thread(env, threading.current_thread).result() is thread
     assert run_in_thread(copy.deepcopy(env), threading.current_thread).result() is not thread
-    close_env(env)
+    close_envs([env])
     gone = weakref.ref(env)
     del env
     gc.collect()
     assert gone() is None
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_an_instance_that_hangs_is_left_and_another_goes_on():
+    waiting = threading.Event()
+
+    class Stuck(Slow):
+        def step(self, action):
+            if action == "hang":
+                waiting.wait(30)
+            return super().step(action)
+
+    def says(prompts):
+        return [(*prompt.reflections, "go")[0] for prompt in prompts]
+
+    envs = RetroVectorEnv(4, task_env=Stuck(0.0), actor=says, trial_time_limit=0.4, max_reflections=1)
+    envs.reset(seed=0)
+    first = envs.envs[1].task_env
+    _, _, terminations, truncations, _ = envs.step(["a", "hang", "b", "c"])
+    assert truncations.tolist() == [False, True, False, False]
+    assert envs.envs[1].task_env is not first
+    for _ in range(3):
+        _, _, terminations, truncations, _ = envs.step(["a", "b", "c", "d"])
+        assert terminations.all()
+        assert not truncations.any()
+    start = time.perf_counter()
+    envs.step(["hang", "hang", "a", "b"])
+    envs.close()
+    assert time.perf_counter() - start < 5  # what hangs is not waited for
+    waiting.set()
+
+
+def test_what_cannot_be_copied_says_so_when_copies_are_needed():
+    class Locked(Slow):
+        def __init__(self):
+            super().__init__(0.0)
+            self.lock = threading.Lock()
+
+        def __deepcopy__(self, memo):
+            return copy.deepcopy(self.__dict__, memo)
+
+    env = RetroEnv(Locked(), actor=ScriptedActor(["go"]))
+    env.reset(seed=0)
+    env.step("alone")
+    with pytest.raises(ConfigError, match=r"Locked cannot be copied \(TypeError: cannot pickle.*__deepcopy__"):
+        env.branch(["a", "b"])
+
+
+def test_an_error_of_what_is_bound_to_its_thread_tells_of_the_remedy():
+    class Bound(Slow):
+        def __init__(self):
+            super().__init__(0.0)
+            self.database = sqlite3.connect(":memory:")
+
+        def step(self, action):
+            self.database.execute("SELECT 1")
+            return super().step(action)
+
+    env = RetroEnv(Bound(), actor=ScriptedActor(["go"]))
+    with pytest.raises(sqlite3.ProgrammingError) as raised:
+        env.reset(seed=0)
+    assert "blocking = False" in raised.value.__notes__[0]
+    env.task_env.blocking = False
+    env.reset(seed=0)
+    env.task_env.database.close()
+
+
+def test_all_are_closed_although_one_raises():
+    class Sour(Slow):
+        def close(self):
+            super().close()
+            raise OSError("no")
+
+    envs = [Slow(0.0), Sour(0.0), Slow(0.0)]
+    run_in_thread(envs[1], dict).result()
+    with pytest.raises(OSError, match="no"):
+        close_envs(envs)
+    assert all(env.closed_in for env in envs)

@@ -11,6 +11,7 @@ from typing import Any, overload
 import numpy as np
 
 from retro_gym.actors import Actor
+from retro_gym.answers import checked_reset, checked_step
 from retro_gym.errors import ConfigError, EpisodeError, UnknownTaskError, did_you_mean, one_line
 from retro_gym.prompts import TaskPrompt
 from retro_gym.spaces import UnicodeText
@@ -105,7 +106,8 @@ class MixEnv(TaskEnv):
             task_ids = self.task_ids("train")
             task_id = task_ids[int(self.np_random.integers(len(task_ids)))]
         self._name, inner = self._split(task_id)
-        observation, info = self.envs[self._name].reset(seed=seed, options={**(options or {}), "task_id": inner})
+        env = self.envs[self._name]
+        observation, info = checked_reset(env, env.reset(seed=seed, options={**(options or {}), "task_id": inner}))
         self._started = True
         return _HEAD.format(name=self._name) + observation, self._info(info, inner)
 
@@ -117,8 +119,9 @@ class MixEnv(TaskEnv):
         """
         if not self._started:
             raise EpisodeError("no episode was started yet. Call reset() first.")
-        observation, reward, terminated, truncated, info = self.envs[self._name].step(action)
-        return observation, float(reward), terminated, truncated, self._info(info, info.get("task_id", ""))
+        env = self.envs[self._name]
+        observation, reward, terminated, truncated, info = checked_step(env, env.step(action))
+        return observation, reward, terminated, truncated, self._info(info, info.get("task_id", ""))
 
     def close(self) -> None:
         """Closes all environments."""
