@@ -105,7 +105,7 @@ def checked_fold(fold: object) -> Fold | None:
     match fold:
         case None:
             return None
-        case [int(index), int(count)] if 0 <= index < count and count >= 3:
+        case [int(index), int(count)] if 0 <= index < count and count >= 3 and not isinstance(index, bool):
             return index, count
     raise ConfigError(f"fold is {one_line(fold)}; it must be (i, n) with n >= 3 folds and i from 0 to n - 1.")
 

@@ -47,7 +47,7 @@ def test_an_answer_of_nothing_but_articles_or_punctuation(env_of, gold, said, co
     assert (info["success"], info["em"], info["f1"]) == (correct, correct, float(correct))
 
 
-@pytest.mark.parametrize("sentences", [[], [""], [" ", "\n\t"]])
+@pytest.mark.parametrize("sentences", [[], [""], [" ", "\n\t"], ["\u200b"], ["\xa0\u200d \ufeff", ""]])
 def test_a_page_without_text_says_so(env_of, hotpot_rows, sentences):
     context = [*hotpot_rows[2]["context"][:2], ["Sarn", sentences]]
     for corpus in ("context", "all"):

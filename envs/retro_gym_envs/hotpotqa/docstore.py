@@ -29,7 +29,7 @@ class Page:
 
     title: str
     sentences: tuple[str, ...]
-    """Single-spaced, none blank."""
+    """Single-spaced; each shows something."""
 
     @property
     def text(self) -> str:
@@ -87,7 +87,8 @@ class DocStore:
         if title is None:
             return None
         sentences = (" ".join(sentence.split()) for sentence in self._pages[title])
-        return Page(title, tuple(sentence for sentence in sentences if sentence))
+        # Zero-width characters are not white space, and show nothing either.
+        return Page(title, tuple(sentence for sentence in sentences if any(map(str.isprintable, sentence))))
 
     def similar(self, term: str) -> list[str]:
         """At most five titles of pages that share a word with the term, best first; ties in the order of the file."""
