@@ -88,7 +88,9 @@ class DocStore:
             return None
         sentences = (" ".join(sentence.split()) for sentence in self._pages[title])
         # Zero-width characters are not white space, and show nothing either.
-        return Page(title, tuple(sentence for sentence in sentences if any(map(str.isprintable, sentence))))
+        return Page(
+            title, tuple(sentence for sentence in sentences if any(map(str.isprintable, sentence.replace(" ", ""))))
+        )
 
     def similar(self, term: str) -> list[str]:
         """At most five titles of pages that share a word with the term, best first; ties in the order of the file."""
