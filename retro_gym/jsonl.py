@@ -6,6 +6,7 @@ which a reader passes over.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -35,12 +36,18 @@ class JsonLines:
         """Appends one object and hands it to the operating system.
 
         Raises:
-            RecordError: the file cannot be opened.
+            RecordError: the file cannot be opened, or takes no more.
         """
         line = json.dumps(row, ensure_ascii=True, allow_nan=False)
         file = self._open()
-        file.write(line.encode() + b"\n")
-        file.flush()
+        try:
+            file.write(line.encode() + b"\n")
+            file.flush()
+        except OSError as error:
+            raise RecordError(
+                f"{self.path} takes no more: {error.strerror}. What was written before is whole; make room, and go on "
+                "with --resume (resume=True) where there is one."
+            ) from error
 
     @property
     def position(self) -> int:
@@ -65,8 +72,9 @@ class JsonLines:
     def close(self) -> None:
         """Closes the file; whatever is written later opens it again."""
         if self._file is not None:
-            self._file.close()
-            self._file = None
+            file, self._file = self._file, None
+            with contextlib.suppress(OSError):  # of a full disk, which was said when the line was written
+                file.close()
 
     def _open(self) -> IO[bytes]:
         if self._file is None:

@@ -18,7 +18,7 @@ def derive_seed(*parts: int | str) -> int:
     >>> derive_seed(7, "task-3", 1) == derive_seed(7, "task-3", 2)
     False
     """
-    plain = tuple(part if isinstance(part, str) else int(part) for part in parts)  # numpy's integers are integers too
+    plain = tuple(part if isinstance(part, str) else operator.index(part) for part in parts)  # NumPy's integers too
     digest = hashlib.blake2b(repr(plain).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 33
 

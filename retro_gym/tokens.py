@@ -31,6 +31,7 @@ __all__ = [
     "decode",
     "encode_prompt",
     "fit_text",
+    "fitting_ids",
 ]
 
 CHAT_TEMPLATE_OPTIONS = {"enable_thinking": False}
@@ -128,6 +129,28 @@ def fit_text(encode: Callable[[str], Sequence[int]], text: str, limit: int) -> s
         else:
             fits, best = middle, form
     return best
+
+
+def fitting_ids(encode: Callable[[str], list[int]], text: str, limit: int, room: str) -> list[int]:
+    """The prompt of the longest form of a text that has at most ``limit`` tokens, see :func:`fit_text`.
+
+    Args:
+        encode: what makes a prompt of a text.
+        text: an observation, as a rule.
+        limit: tokens.
+        room: why there are not more of them, for the message.
+
+    Raises:
+        ConfigError: not even its last word fits.
+    """
+    kept = fit_text(encode, text, limit)
+    ids = encode(kept)
+    if len(ids) > limit or (text.strip() and not kept.strip()):
+        raise ConfigError(
+            f"{room}: not even the last word of an observation fits beside what the tokenizer puts around it. Give the "
+            "prompt more room: some hundred tokens."
+        )
+    return ids
 
 
 def decode(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:
@@ -229,14 +252,8 @@ class Codec:
                 "rewritten the observation, so it cannot be cut by the trajectory's rule. Give more room, or put the "
                 "wrapper around the token view."
             )
-        kept = fit_text(self._encode, own, self.max_prompt_tokens)
-        if not kept.strip():
-            raise ConfigError(
-                f"max_prompt_tokens is {self.max_prompt_tokens}: not even the last word of an observation fits beside "
-                f"what the tokenizer puts around it. Observations here have up to {env.max_observation_chars} "
-                "characters; give a few hundred tokens."
-            )
-        return self._encode(kept), True
+        room = f"max_prompt_tokens is {self.max_prompt_tokens}"
+        return fitting_ids(self._encode, own, self.max_prompt_tokens, room), True
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The reflection that tokens stand for."""

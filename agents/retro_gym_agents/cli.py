@@ -32,6 +32,7 @@ from retro_gym_agents.cli_options import (
     Text,
     Words,
     check_repeats,
+    open_streams,
     say,
     stdout,
     words_of,
@@ -91,6 +92,8 @@ class Evaluate(EnvOptions):
         if self.resume and self.json is None:
             raise ConfigError("--resume goes on from the trials beside a result. Name the result with --json FILE.")
         result, picture = (None if path is None else check_output(path) for path in (self.json, self.png))
+        if result is not None and result == picture:
+            raise ConfigError(f"--json and --png both name {self.json}; the picture would replace the result.")
         if picture is not None and importlib.util.find_spec("matplotlib") is None:
             raise MissingExtraError("matplotlib", "report")
         if self.records is not None:
@@ -188,6 +191,7 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, see the module's docstring. Help and wrong usage leave by ``SystemExit`` (0 and 2).
     """
+    open_streams()
     words = list(sys.argv[1:] if args is None else args)
     if words[:1] == ["--version"]:
         print(f"retro-gym {importlib.metadata.version('retro-gym')}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import sys
@@ -28,6 +29,7 @@ __all__ = [
     "Text",
     "Words",
     "check_repeats",
+    "open_streams",
     "say",
     "stdout",
     "words_of",
@@ -118,6 +120,8 @@ def check_repeats(words: Sequence[str], command: Any) -> None:
     """
     several = {field.name for field in dataclasses.fields(command) if "Words" in str(field.type)}
     given = Counter(word[2:].partition("=")[0].replace("-", "_") for word in words if word.startswith("--"))
+    if given["learning_rate"] and given["lr"]:
+        raise ConfigError("--learning-rate and --lr are the same option. Leave one of them out.")
     for name, count in given.items():
         if count > 1 and name not in several:
             option = f"--{name.replace('_', '-')}"
@@ -142,6 +146,16 @@ class _Stdout(Console):
     def on_broken_pipe(self) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered has to go somewhere
         raise SystemExit(_BROKEN_PIPE)
+
+
+def open_streams() -> None:
+    """Makes standard output and error safe to write to: closed ones go nowhere, and no character is an error."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the rest of the process
+        elif isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")  # Windows' code pages hold no minus sign and no beta
 
 
 def stdout() -> Console:

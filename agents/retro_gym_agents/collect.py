@@ -14,6 +14,7 @@ from retro_gym.env import RetroEnv
 from retro_gym.errors import ConfigError
 from retro_gym.records import RecordWriter
 from retro_gym.seeding import derive_seed
+from retro_gym.typed_fields import settle_fields
 from retro_gym_agents.episodes import (
     Episode,
     Progress,
@@ -52,6 +53,7 @@ class CollectConfig:
     """Further arguments of ``gym.make``."""
 
     def __post_init__(self) -> None:
+        settle_fields(self)
         for name, value in (("num_episodes", self.num_episodes), ("max_reflections", self.max_reflections)):
             if value < 1:
                 raise ConfigError(f"{name} is {value}; it must be at least 1.")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from retro_gym.errors import ConfigError, one_line
+from retro_gym.typed_fields import settle_fields
 from retro_gym_agents.loading import DEFAULT_LORA, LoraSettings
 
 __all__ = ["TrainConfig"]
@@ -116,6 +117,9 @@ class TrainConfig:
     """Updates between lines of progress where there is no terminal to draw a bar on."""
 
     def __post_init__(self) -> None:
+        settle_fields(self)
+        if not isinstance(self.lora, LoraSettings):
+            raise ConfigError(f"lora is {one_line(self.lora)}; give LoraSettings, such as LoraSettings(rank=8).")
         for name in ("updates", "num_prompts", "group_size", "validation_tasks", "checkpoint_every", "log_every"):
             self._check_count(name)
         for name in ("micro_prompts", "micro_tokens", "validate_every", "max_new_tokens"):

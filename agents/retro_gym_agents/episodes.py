@@ -255,9 +255,14 @@ def _reflect(policy: Policy, waiting: Sequence[Episode], seed: int) -> list[str]
         return []
     seeds = [derive_seed(seed, episode.seed) for episode in waiting]
     reflections = policy.reflect([one.observation for one in waiting], [one.env for one in waiting], seeds)
+    if isinstance(reflections, str) or not isinstance(reflections, Sequence):
+        raise ConfigError(f"policy {policy.name!r} wrote {one_line(reflections)}; a list of texts is the rule.")
     if len(reflections) != len(waiting):
         raise ConfigError(f"policy {policy.name!r} wrote {len(reflections)} reflections on {len(waiting)} failures.")
-    return reflections
+    odd = next((text for text in reflections if not isinstance(text, str)), None)
+    if odd is not None:
+        raise ConfigError(f"policy {policy.name!r} wrote {one_line(odd)}; a reflection is text (str).")
+    return list(reflections)
 
 
 def _play(episodes: Sequence[Episode], plans: Sequence[Plan[None]], what: str, progress: Progress) -> None:

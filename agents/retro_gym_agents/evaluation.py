@@ -30,6 +30,7 @@ from retro_gym.actors import Actor, actor_name, parameters_of
 from retro_gym.errors import ActorError, ConfigError
 from retro_gym.scheduling import ActorStats
 from retro_gym.seeding import derive_seed
+from retro_gym.typed_fields import settle_fields
 from retro_gym_agents.episodes import (
     Episode,
     Progress,
@@ -42,7 +43,7 @@ from retro_gym_agents.episodes import (
 )
 from retro_gym_agents.journal import Journal
 from retro_gym_agents.policies import Policy, ReflectorPolicy
-from retro_gym_agents.sources import adapter_source
+from retro_gym_agents.sources import adapter_source, files_digest, weights_digest
 from retro_gym_agents.statistics import Estimate, bootstrap_mean, success_rate
 
 __all__ = ["Evaluation", "EvaluationConfig", "TaskResult", "evaluate", "evaluate_all"]
@@ -72,6 +73,7 @@ class EvaluationConfig:
     """The share of tasks lost to actor errors above which no success rate is given, in [0, 1)."""
 
     def __post_init__(self) -> None:
+        settle_fields(self)
         for name, value, least in (("num_tasks", self.num_tasks, 1), ("trials", self.trials, 0)):
             if value is not None and value < least:
                 raise ConfigError(f"{name} is {value}; it must be at least {least}.")
@@ -266,8 +268,13 @@ def evaluate_all(
         task_ids = _chosen(first.task_env.task_ids(config.split), config)
         notes = None
         if journal is not None:
-            settings = _settings(config, policies, first.actor, task_ids)
-            notes = stack.enter_context(Journal(journal, settings, resume=resume))
+            settings, reflectors = _settings(config, first.actor, task_ids), _reflectors(policies)
+            notes = stack.enter_context(Journal(journal, settings, reflectors, resume=resume))
+        for policy in policies:
+            if isinstance(policy, ReflectorPolicy) and config.trials:
+                policy.load()  # what cannot be loaded is to be known before an actor is paid
+                if len(policies) > 1:
+                    policy.unload()  # several large models need not be held at once
         seeds = [derive_seed(config.seed, "episode", task_id) for task_id in task_ids]
         starts = start_episodes(first, task_ids, seeds, progress=progress, journal=notes)
         for start in starts:
@@ -280,10 +287,8 @@ def evaluate_all(
     return evaluations
 
 
-def _settings(
-    config: EvaluationConfig, policies: Sequence[Policy], actor: Actor, task_ids: Sequence[str]
-) -> dict[str, Any]:
-    """What the trials of an evaluation depend on, as far as it can be told."""
+def _settings(config: EvaluationConfig, actor: Actor, task_ids: Sequence[str]) -> dict[str, Any]:
+    """What the trials of an evaluation depend on beside the reflectors, as far as it can be told."""
     return {
         "env_id": config.env_id,
         "split": config.split,
@@ -291,12 +296,21 @@ def _settings(
         "trials": config.trials,
         "seed": config.seed,
         "env_kwargs": config.plain_kwargs,
+        "files": files_digest(config.plain_kwargs),
         "actor": _actor_of(config, actor),
         "actor_parameters": parameters_of(actor),
-        "reflectors": [
-            {"name": policy.name, "greedy": getattr(policy, "greedy", False), "source": _source(policy)}
-            for policy in policies
-        ],
+    }
+
+
+def _reflectors(policies: Sequence[Policy]) -> dict[str, Any]:
+    """What each policy's reflections depend on, as far as it can be told."""
+    return {
+        policy.name: {
+            "greedy": getattr(policy, "greedy", False),
+            "source": _source(policy),
+            "weights": weights_digest(Path(policy.name)) if isinstance(policy, ReflectorPolicy) else None,
+        }
+        for policy in policies
     }
 
 

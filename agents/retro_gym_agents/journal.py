@@ -1,28 +1,35 @@
 """The journal of an evaluation: a file of finished trials, from which an evaluation that was stopped goes on.
 
-One line is one JSON object: a ``header`` with the settings, a ``trial`` for each that ended with a result, the
-``reflections`` that a policy wrote on the failures of one trial, and ``end`` when the evaluation has ended. Trial 0
-belongs to no policy. A trial that an actor error made void is not noted: it has yet to be played.
+One line is one JSON object: a ``header`` with the settings, a ``reflector`` with those of each policy, a ``trial`` for
+each that ended with a result, the ``reflections`` that a policy wrote on the failures of one trial, and ``end`` when
+the evaluation has ended. Trial 0 belongs to no policy. A trial that an actor error made void is not noted: it has yet
+to be played. Other policies may be evaluated when it goes on; they share trial 0. One process writes at a time.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from retro_gym.errors import ConfigError, DataError, RecordError, one_line
 from retro_gym.jsonl import JsonLines, read_json_lines
 from retro_gym.scheduling import ActorStats
 from retro_gym.trajectory import Trajectory
 
+try:
+    import fcntl
+except ImportError:  # not on Windows, where nothing holds a second process off
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = ["Journal", "StoredTrial"]
 
-_SCHEMA = 1
+_SCHEMA = 2
 _MISSING = object()
 
 
@@ -42,17 +49,29 @@ class Journal:
     Args:
         path: the JSONL file; it is created when the first trial has ended.
         settings: what the trials depend on, of JSON types.
+        reflectors: what the reflections of each policy depend on, by its name, of JSON types.
         resume: goes on with what the file holds. Without it the file of an evaluation that did not end is refused, and
             that of one that did is begun anew.
 
     Raises:
-        ConfigError: the file is of an evaluation with other settings, or of one that could go on.
+        ConfigError: the file is of an evaluation with other settings, of one that could go on, or of one that is
+            under way.
         RecordError: the file is no journal, or damaged before its last line.
     """
 
-    def __init__(self, path: str | os.PathLike[str], settings: Mapping[str, Any], *, resume: bool) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        settings: Mapping[str, Any],
+        reflectors: Mapping[str, Any],
+        *,
+        resume: bool,
+    ) -> None:
         self.path = Path(path)
         self._settings: dict[str, Any] = json.loads(json.dumps(settings))
+        self._reflectors: dict[str, Any] = json.loads(json.dumps(reflectors))
+        self._known: dict[str, Any] = {}  # the reflectors that the file tells of
+        self._lock: IO[bytes] | None = None
         self._lines = JsonLines(self.path)
         self._trials: dict[tuple[str | None, str, int], StoredTrial] = {}
         self._texts: dict[tuple[str, int], dict[str, str]] = {}
@@ -60,7 +79,12 @@ class Journal:
         self._found: dict[str, Any] = {}
         self._has_header = self._has_ended = False
         if self.path.exists():
-            self._read(resume)
+            self._take_lock()
+            try:
+                self._read(resume)
+            except BaseException:
+                self._let_go()
+                raise
         self._count = len(self._trials)
 
     def __enter__(self) -> Self:
@@ -75,7 +99,7 @@ class Journal:
             error.add_note(
                 f"{self._count} finished trials are kept in {self.path}; --resume (resume=True) goes on from them."
             )
-        self._lines.close()
+        self._let_go()
 
     def find(self, policy: str | None, task_id: str, trial: int) -> StoredTrial | None:
         """A trial that an earlier process has finished; the policy of trial 0 is None."""
@@ -101,11 +125,36 @@ class Journal:
 
     def _write(self, row: Mapping[str, Any]) -> None:
         if not self._has_header:
+            if self._lock is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._take_lock()
             self._lines.truncate(0)  # of an evaluation that has ended
             self._lines.write({"kind": "header", "schema": _SCHEMA, "settings": self._settings})
             self._has_header = True
+        for name, settings in self._reflectors.items():
+            if name not in self._known:
+                self._lines.write({"kind": "reflector", "name": name, "settings": settings})
+                self._known[name] = settings
         self._lines.write(row)
         self._has_ended = row["kind"] == "end"
+
+    def _let_go(self) -> None:
+        self._lines.close()
+        if self._lock is not None:
+            self._lock.close()
+
+    def _take_lock(self) -> None:
+        """Refuses a file that another process writes to; the lock ends with the process that holds it."""
+        if fcntl is None:
+            return
+        self._lock = self.path.open("ab")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            raise ConfigError(
+                f"{self.path} is being written by another evaluation. Wait for it, or give this one another file."
+            ) from error
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -113,7 +162,7 @@ class Journal:
         for number, row in read_json_lines(self.path, "an evaluation's journal"):
             try:
                 self._take(number, row)
-            except (KeyError, TypeError, ValueError, DataError) as error:
+            except (LookupError, TypeError, ValueError, AttributeError, DataError) as error:
                 raise RecordError(
                     f"{self.path}, line {number}: {one_line(row)} is no line of an evaluation's journal of schema "
                     f"{_SCHEMA} ({error}). Delete the file, or give another path."
@@ -126,7 +175,8 @@ class Journal:
         if resume and self._has_header:
             self._check(self._found)
         elif not resume:
-            self._trials, self._texts, self._tokens, self._has_header, self._has_ended = {}, {}, {}, False, False
+            self._trials, self._texts, self._tokens, self._known = {}, {}, {}, {}
+            self._has_header = self._has_ended = False
 
     def _take(self, number: int, row: Any) -> None:
         kind = row["kind"]
@@ -138,15 +188,20 @@ class Journal:
                 raise ValueError(f"schema {row['schema']}")
             self._found = dict(row["settings"])
             self._has_header = True
+        elif kind == "reflector":
+            self._known[str(row["name"])] = dict(row["settings"])
         elif kind == "trial":
             trajectory = Trajectory.from_json(row["trajectory"])
-            stored = StoredTrial(trajectory, ActorStats(**row["stats"]))
+            stats = {name: _figure(value) for name, value in row["stats"].items()}
+            stored = StoredTrial(trajectory, ActorStats(**stats))
+            _figure(trajectory.return_)
             self._trials[row["policy"], trajectory.task_id, trajectory.trial] = stored
         elif kind == "reflections":
-            self._texts.setdefault((row["policy"], int(row["trial"])), {}).update(row["texts"])
+            texts = {str(task_id): _text(text) for task_id, text in row["texts"].items()}
+            self._texts.setdefault((row["policy"], int(row["trial"])), {}).update(texts)
+            read, written = map(_figure, row["tokens"])
             tokens = self._tokens.setdefault(row["policy"], [0, 0])
-            for index, count in enumerate(row["tokens"]):
-                tokens[index] += int(count)
+            self._tokens[row["policy"]] = [tokens[0] + int(read), tokens[1] + int(written)]
         elif kind != "end":
             raise ValueError(f"kind {kind!r}")
 
@@ -156,11 +211,28 @@ class Journal:
             for name in {**self._settings, **found}
             if self._settings.get(name, _MISSING) != found.get(name, _MISSING)
         ]
+        both = self._known.keys() & self._reflectors.keys()
+        names += [f"reflector {name!r}" for name in sorted(both) if self._known[name] != self._reflectors[name]]
         if names:
+            was = {**found, **{f"reflector {name!r}": settings for name, settings in self._known.items()}}
+            now = {**self._settings, **{f"reflector {name!r}": each for name, each in self._reflectors.items()}}
             differences = "; ".join(
-                f"{name} was {one_line(found.get(name))} and is {one_line(self._settings.get(name))}" for name in names
+                f"{name} was {one_line(was.get(name))} and is {one_line(now.get(name))}" for name in names
             )
             raise ConfigError(
                 f"{self.path} is of an evaluation with other settings: {differences}. Resume with the same ones, or "
                 "delete the file to start anew."
             )
+
+
+def _figure(value: Any) -> Any:
+    """A finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{one_line(value)} is no finite number")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{one_line(value)} is no text")
+    return value

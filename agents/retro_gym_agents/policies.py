@@ -142,16 +142,26 @@ class ReflectorPolicy:
             ConfigError: the model cannot be loaded.
             MissingExtraError: torch or transformers is absent.
         """
-        if self._reflector is None:
-            self._reflector = self._load()
+        reflector = self.load()
         texts: list[str] = []
         for start in range(0, len(observations), self.batch_size):
             batch = slice(start, start + self.batch_size)
-            samples = self._reflector.sample(observations[batch], greedy=self.greedy, seed=seeds[batch])
+            samples = reflector.sample(observations[batch], greedy=self.greedy, seed=seeds[batch])
             texts += samples.texts
             self.prompt_tokens += int(samples.prompts.lengths.sum())
             self.completion_tokens += samples.num_tokens
         return texts
+
+    def load(self) -> Reflector:
+        """The model; it is loaded where it was not yet.
+
+        Raises:
+            ConfigError: the model cannot be loaded.
+            MissingExtraError: torch or transformers is absent.
+        """
+        if self._reflector is None:
+            self._reflector = self._load()
+        return self._reflector
 
     def unload(self) -> None:
         """Lets go of the model; the next ``reflect`` loads it again."""

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from retro_gym.actors.hf import HfActor
 from retro_gym.actors.loading import context_of
-from retro_gym.errors import CheckpointError, ConfigError, DivergedError
-from retro_gym.tokens import decode, encode_prompt, fit_text
+from retro_gym.errors import CheckpointError, ConfigError, DivergedError, one_line
+from retro_gym.tokens import decode, encode_prompt, fit_text, fitting_ids
 from retro_gym_agents.inference import frozen, trainable_weights
 from retro_gym_agents.loading import (
     DEFAULT_LORA,
@@ -253,6 +253,12 @@ class Reflector:
         batch_size: int = 64,
     ) -> list[str]:
         """One reflection for each observation, ``batch_size`` of them at a time: the same ones for any size."""
+        if isinstance(observations, str):
+            raise ConfigError(
+                f"observations is the text {one_line(observations)}; give a list of texts, such as [text]."
+            )
+        if batch_size < 1:
+            raise ConfigError(f"batch_size is {batch_size}; it must be at least 1.")
         seeds = each_seed(seed, len(observations))
         texts: list[str] = []
         for start in range(0, len(observations), batch_size):
@@ -264,8 +270,11 @@ class Reflector:
 
     def encode(self, observation: str) -> list[int]:
         """The prompt of an observation, as token ids. See the class docstring on what is done with a long one."""
-        ids = self._render(self.fit(observation))
-        return ids if self._max_prompt_tokens is None else ids[-self._max_prompt_tokens :]
+        limit, name = self._max_prompt_tokens, self.name
+        if limit is None:
+            return self._render(observation)
+        room = f"max_new_tokens is {self.sampling.max_new_tokens}, which leaves {limit} tokens of {name!r}'s context"
+        return fitting_ids(self._render, observation, limit, room)
 
     def fit(self, observation: str) -> str:
         """The observation, or the longest form of it that leaves room in the context for the longest reflection."""

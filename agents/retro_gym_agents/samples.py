@@ -9,12 +9,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from numbers import Integral
-from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from retro_gym.errors import ConfigError
+from retro_gym.errors import ConfigError, one_line
 from retro_gym.seeding import derive_seed
 
 __all__ = ["Draws", "Prompts", "Samples", "Sampling", "each_seed", "in_groups"]
@@ -55,9 +55,11 @@ def each_seed(seed: int | Sequence[int], count: int) -> list[int]:
     """
     if isinstance(seed, Integral):  # NumPy's integers too
         return [derive_seed(int(seed), place) for place in range(count)]
-    seeds = [int(one) for one in cast(Sequence[int], seed)]
+    seeds = [int(one) for one in seed if isinstance(one, Integral)] if isinstance(seed, Sequence | np.ndarray) else []
     if len(seeds) != count:
-        raise ConfigError(f"there are {len(seeds)} seeds for {count} prompts. Give one for each, or a single one.")
+        raise ConfigError(
+            f"seed is {one_line(seed)} for {count} prompts. Give a whole number for each, or a single one."
+        )
     return seeds
 
 

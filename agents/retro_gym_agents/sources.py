@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-__all__ = ["adapter_folder", "adapter_source"]
+__all__ = ["adapter_folder", "adapter_source", "files_digest", "weights_digest"]
+
+_LONGEST_NAME = 255  # characters: a longer text is no name of a file
 
 
 def adapter_folder(path: Path) -> Path | None:
@@ -36,6 +41,32 @@ def adapter_source(path: Path) -> str | None:
         why = "the last one, since no validation has chosen a best"
     of = f" of update {int(found[-1]['update'])}" if found else ""
     return f"{folder.name}{of}: {why}"
+
+
+def weights_digest(path: Path) -> str | None:
+    """A digest of the weights that a folder stands for; None for what is no folder."""
+    if not path.is_dir():
+        return None
+    folder = adapter_folder(path) or path
+    return _digest(sorted(one for one in folder.iterdir() if one.suffix in (".safetensors", ".bin", ".pt")))
+
+
+def files_digest(arguments: Mapping[str, Any]) -> str | None:
+    """A digest of the files that an environment's arguments name; None where they name none."""
+    given = [*arguments.values()]
+    given += [each for value in given if isinstance(value, Mapping) for each in value.values()]
+    paths = [Path(value) for value in given if isinstance(value, str) and value]
+    return _digest([path for path in paths if len(path.name) < _LONGEST_NAME and path.is_file()])
+
+
+def _digest(files: Sequence[Path]) -> str | None:
+    if not files:
+        return None
+    together = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as opened:
+            together.update(hashlib.file_digest(opened, "sha256").digest())
+    return together.hexdigest()[:16]
 
 
 def _rows(file: Path) -> list[dict[str, float]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from collections.abc import Sequence
 from statistics import NormalDist
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retro_gym.errors import ConfigError, one_line
+from retro_gym.seeding import derive_seed
 
 __all__ = [
     "Estimate",
@@ -121,8 +123,8 @@ def paired_difference(
         )
     n, z = len(values), _z(level)
     _ones([*values, *against])
-    won = sum(one > other for one, other in zip(values, against, strict=True))
-    lost = sum(one < other for one, other in zip(values, against, strict=True))
+    won = sum(bool(one > other) for one, other in zip(values, against, strict=True))
+    lost = sum(bool(one < other) for one, other in zip(values, against, strict=True))
     if n == 0:
         return PairedDifference(math.nan, math.nan, math.nan, 0, 0, 0, math.nan, (math.nan, math.nan))
     low, high = -_highest(lost, won, n, z), _highest(won, lost, n, z)
@@ -146,8 +148,12 @@ def sign_test(won: int, lost: int) -> float:
     >>> sign_test(6, 0)
     0.03125
     """
+    won, lost = _count("won", won), _count("lost", lost)  # NumPy's numbers would overflow
     decided, fewer = won + lost, min(won, lost)
-    tail = sum(math.comb(decided, k) for k in range(fewer + 1))
+    tail = ways = 1  # of choosing 0 of them, then 1, 2 and so on
+    for k in range(fewer):
+        ways = ways * (decided - k) // (k + 1)
+        tail += ways
     return min(1.0, 2 * tail / (1 << decided))
 
 
@@ -182,7 +188,7 @@ def bootstrap_mean(
         return Estimate(math.nan, math.nan, math.nan)
     if (sample == sample[0]).all():
         return Estimate(float(sample[0]), math.nan, math.nan)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(derive_seed(seed, "bootstrap"))  # which takes any whole number
     means = np.empty(resamples)
     rows = max(1, _CHUNK // sample.size)
     for start in range(0, resamples, rows):
@@ -209,6 +215,21 @@ def gain_share(score: float, *, none: float, oracle: float) -> float | None:
     if not oracle > none:
         return None
     return 100.0 * (score - none) / (oracle - none)
+
+
+def _count(name: str, value: object) -> int:
+    """A number of tasks as Python's own int.
+
+    Raises:
+        ConfigError: it is no whole number, or below 0.
+    """
+    try:
+        count = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        count = -1
+    if count < 0:
+        raise ConfigError(f"{name} is {one_line(value)}; it is a number of tasks, at least 0.")
+    return count
 
 
 def _ones(values: Sequence[float]) -> int:

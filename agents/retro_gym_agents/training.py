@@ -4,8 +4,8 @@ A run's folder holds ``config.json``, ``checkpoint.pt``, ``records.jsonl`` (ever
 ``metrics.jsonl`` (a row for each update), ``tb/`` (TensorBoard), and when it has ended ``adapter/`` (the last adapter,
 in peft's format), ``best/`` (the one that did best on the validation tasks, where there are some) and ``curve.png``.
 
-Whatever ends a run early (an error, Ctrl-C, SIGTERM) leaves the checkpoint of its last whole update. Where no update
-was made there is nothing to go on from, and a new run may take the folder.
+Whatever ends a run early (an error, Ctrl-C, SIGTERM, SIGHUP) leaves the checkpoint of its last whole update. Where no
+update was made there is nothing to go on from, and a new run may take the folder.
 """
 
 from __future__ import annotations
@@ -119,15 +119,19 @@ class TrainingRun:
         self._was_finished = False
         self._settled: Checkpoint | None = None
         """The state after the last update of which nothing is left to be done."""
+        self._before: Checkpoint | None = None
+        """The state one update earlier."""
         self._terminated = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        self._terminated.enter_context(_exit_on_sigterm())
+        self._terminated.enter_context(_exit_on_signals())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if isinstance(error, DivergedError) and self._row is None and self._before is not None:
+            self._settled = self._before  # nothing can be sampled after the last step: that was the one too many
         try:
             if error is not None and self._settled is not None:
                 self._save(stopped=True)
@@ -278,7 +282,7 @@ class TrainingRun:
         where = not_finite({"adapter": state.adapter, "modules": state.modules, "optimizer": state.optimizer})
         if where is not None:
             raise DivergedError(f"a step has led to weights that are not finite, first in {where}. {REMEDY}")
-        self._metrics, self._settled = metrics, state
+        self._metrics, self._before, self._settled = metrics, self._settled, state
         if self._log is not None:
             self._log.add(row)
 
@@ -345,17 +349,22 @@ class TrainingRun:
 
 
 @contextlib.contextmanager
-def _exit_on_sigterm() -> Iterator[None]:
-    """Lets SIGTERM, by which schedulers end a job, leave by ``SystemExit``, unless somebody has other plans for it."""
+def _exit_on_signals() -> Iterator[None]:
+    """Lets the signals by which schedulers and closed terminals end a job leave by ``SystemExit``.
+
+    One that somebody has other plans for is left alone.
+    """
 
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    free = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if free:
-        signal.signal(signal.SIGTERM, leave)
+    known = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    main = threading.current_thread() is threading.main_thread()
+    free = [number for number in known if main and signal.getsignal(number) is signal.SIG_DFL]
+    for number in free:
+        signal.signal(number, leave)
     try:
         yield
     finally:
-        if free:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in free:
+            signal.signal(number, signal.SIG_DFL)

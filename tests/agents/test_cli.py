@@ -371,3 +371,32 @@ def test_every_option_is_explained(command):
             if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and isinstance(after, ast.Expr):
                 explained.add(item.target.id)
     assert {field.name for field in dataclasses.fields(command)} == explained
+
+
+def test_one_file_for_result_and_picture_is_refused(tmp_path, capsys):
+    words = ["evaluate", "RetroIdentity-v0", "--json", str(tmp_path / "a"), "--png", str(tmp_path / "a")]
+    assert main(words) == 2
+    assert "--json and --png both name" in capsys.readouterr().err
+
+
+def test_an_option_and_its_other_name_are_not_given_together(tmp_path, capsys):
+    words = ["train", "RetroIdentity-v0", "--output", str(tmp_path / "run"), "--lr", "1e-3", "--learning-rate", "2e-3"]
+    assert main(words) == 2
+    assert "--learning-rate and --lr are the same option" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_closed_stream_is_no_error(tmp_path, closed):
+    code = f"import sys; sys.{closed} = None; from retro_gym_agents.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = ["evaluate", "RetroIdentity-v0", "--reflector", "none", "--num-tasks", "2"]
+    words = [sys.executable, "-c", code, *words, "--json", str(tmp_path / "a.json")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    assert (tmp_path / "a.json").exists()
+
+
+def test_no_character_is_an_error_for_a_narrow_encoding():
+    words = [sys.executable, "-m", "retro_gym_agents.cli", "train", "--help"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(words, capture_output=True, timeout=120, check=False, env=environment)
+    assert (done.returncode, done.stderr) == (0, b"")

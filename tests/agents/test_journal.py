@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -17,6 +18,7 @@ from retro_gym.records import read_records
 from retro_gym.testing import FlakyActor, IdentityActor
 from retro_gym.trajectory import EndReason
 from retro_gym_agents.evaluation import EvaluationConfig, evaluate_all
+from retro_gym_agents.journal import Journal
 from retro_gym_agents.policies import make_policy
 from retro_gym_agents.report import to_json
 
@@ -210,7 +212,6 @@ def test_one_that_did_not_end_is_not_written_over(tmp_path):
         ({"seed": 4}, "seed was 3 and is 4"),
         ({"trials": 3}, "trials was 2 and is 3"),
         ({"num_tasks": 5}, "tasks was '6, "),
-        ({"policies": ("none", "oracle")}, "reflectors was"),
         ({"env_kwargs": {"words": ("red", "blue")}}, "env_kwargs was {} and is {'words': \\['red', 'blue'\\]}"),
         ({"split": "validation"}, "split was 'test' and is 'validation'"),
     ],
@@ -253,8 +254,85 @@ def test_a_model_is_not_asked_twice_and_its_tokens_add_up(tmp_path, small_model)
         assert play(Stopping(), journal, resume=True, policies=[policy, "none"]) == expected
         assert policy.prompt_tokens < read
         other = [make_policy(str(small_model), greedy=True), "none"]
-        with pytest.raises(ConfigError, match="reflectors was"):
+        with pytest.raises(ConfigError, match=r"reflector '.*' was \{'greedy': False.* and is \{'greedy': True"):
             play(Stopping(), journal, resume=True, policies=other)
+
+
+def test_a_model_of_other_weights_is_not_taken_for_the_one_that_was_asked(tmp_path, small_model):
+    folder = shutil.copytree(small_model, tmp_path / "model")
+    journal = tmp_path / "journal.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        play(Stopping(11), journal, policies=[make_policy(str(folder)), "none"])
+    weights = folder / "model.safetensors"
+    changed = bytearray(weights.read_bytes())
+    changed[-1] ^= 1
+    weights.write_bytes(changed)
+    with pytest.raises(ConfigError, match=r"reflector '.*' was .*'weights': "):
+        play(Stopping(), journal, resume=True, policies=[make_policy(str(folder)), "none"])
+
+
+def test_a_reflector_that_cannot_be_loaded_is_known_before_the_actor_is_asked(tmp_path):
+    actor = Stopping()
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text("{")
+    with pytest.raises(ConfigError, match="broken"):
+        play(actor, tmp_path / "journal.jsonl", policies=["none", make_policy(str(broken))])
+    assert actor.calls == 0
+    assert not (tmp_path / "journal.jsonl").exists()
+
+
+def test_other_reflectors_may_join_when_it_goes_on(tmp_path):
+    journal = tmp_path / "journal.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        play(Stopping(9), journal, policies=["none"])
+    actor = Stopping()
+    assert play(actor, journal, resume=True, policies=["oracle", "none"]) == play(
+        Stopping(), policies=["oracle", "none"]
+    )
+    assert actor.calls < 6 + 2 * 6 + 6  # trial 0 was not played again
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
+def test_two_evaluations_do_not_write_to_one_file(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    first = Journal(path, {"seed": 1}, {}, resume=False)
+    second = Journal(path, {"seed": 2}, {}, resume=False)
+    with first:
+        first.add_reflections("none", 1, {"a": "text"}, (1, 2))
+        with pytest.raises(ConfigError, match="is being written by another evaluation"), second:
+            second.add_reflections("none", 1, {"a": "other"}, (1, 2))
+        with pytest.raises(ConfigError, match="is being written by another evaluation"):
+            Journal(path, {"seed": 1}, {}, resume=True)
+        first.add_reflections("none", 2, {"a": "more"}, (1, 2))
+    with Journal(path, {"seed": 1}, {}, resume=True) as again:
+        assert again.reflections("none", 2) == {"a": "more"}
+        assert again.tokens("none") == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "damage"),
+    [
+        ("trial", {"stats": {"calls": "3"}}),
+        ("trial", {"stats": {"calls": None}}),
+        ("trial", {"stats": []}),
+        ("reflections", {"texts": {"a": 3}}),
+        ("reflections", {"tokens": [1, 2, 3]}),
+        ("reflections", {"tokens": "12"}),
+        ("header", {"settings": None}),
+        ("reflector", {"settings": 3}),
+    ],
+)
+def test_a_damaged_line_is_named(tmp_path, kind, damage):
+    journal = tmp_path / "journal.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        play(Stopping(9), journal)
+    rows = [json.loads(line) for line in journal.read_text().splitlines()]
+    number = next(number for number, row in enumerate(rows, start=1) if row["kind"] == kind)
+    rows[number - 1] |= damage
+    journal.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    with pytest.raises(RecordError, match=f"line {number}: .*Delete the file"):
+        play(Stopping(), journal, resume=True)
 
 
 def test_records_hold_no_trial_twice(tmp_path):

@@ -1,6 +1,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 
@@ -288,10 +289,26 @@ def test_both_views_show_a_long_failure_alike(chat, room):
             assert not truncated
 
 
-def test_a_template_that_is_too_long_by_itself_keeps_its_end(small_model):
+def test_a_template_that_is_too_long_by_itself_is_refused_as_in_the_token_view(small_model):
     reflector = Reflector.load(small_model, max_new_tokens=126)
     reflector.tokenizer.chat_template = CHAT
-    assert reflector.tokenizer.decode(reflector.encode("The word is red .")) == "Reflection :"
+    with pytest.raises(ConfigError, match=r"max_new_tokens is 126, which leaves 2 tokens of .*not even the last word"):
+        reflector.encode("The word is red .")
+
+
+def test_arguments_of_reflect(small_model):
+    reflector = Reflector.load(small_model)
+    for given, said in (
+        ({"observations": "abc"}, "observations is .*'abc'; give a list"),
+        ({"batch_size": -1}, "batch_size is -1; it must be at least 1"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        *(({"seed": seed}, "Give a whole number for each") for seed in (None, 1.5, "a", [1], [1, 2.5])),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            reflector.reflect(**{"observations": ["The word is red .", "The word is blue ."], **given})
+    assert reflector.reflect(["The word is red ."], seed=-1) == reflector.reflect(
+        ["The word is red ."], seed=np.int64(-1)
+    )
 
 
 def test_without_a_pad_token_an_end_token_fills_the_rows(small_model):

@@ -106,6 +106,22 @@ def test_the_sign_test_is_exact():
     assert paired_difference(*pairs(9, 2, 40)).p_value == sign_test(9, 2)
 
 
+def test_numpys_figures_are_figures():
+    one, other = np.array([True] * 80 + [False] * 20), np.array([False] * 80 + [True] * 20)
+    difference = paired_difference(one, other)
+    assert difference == paired_difference(one.tolist(), other.tolist())
+    assert all(isinstance(count, int) for count in (difference.won, difference.lost, difference.tied))
+    oracle = stats.binomtest(2_000, 4_200).pvalue
+    assert sign_test(np.int64(2_000), np.int64(2_200)) == pytest.approx(oracle, rel=1e-9)
+    assert sign_test(9_800, 10_200) == pytest.approx(stats.binomtest(9_800, 20_000).pvalue, rel=1e-9)  # and soon
+
+
+@pytest.mark.parametrize("count", [-1, 1.5, "2", None])
+def test_counts_that_are_none_are_refused(count):
+    with pytest.raises(ConfigError, match="it is a number of tasks, at least 0"):
+        sign_test(count, 2)
+
+
 def test_figures_that_are_no_successes_are_refused():
     for wrong in (0.5, math.nan, 2, -1):
         with pytest.raises(ConfigError, match="is no success"):

@@ -147,9 +147,13 @@ def test_ppo_keeps_the_last_whole_update_where_a_later_step_of_one_diverges(smal
 
 
 def test_weights_that_grow_without_bounds_are_noticed(small_model, tmp_path):
-    with pytest.raises(DivergedError, match="update 2: "):
-        reinforce.train(make(small_model, tmp_path / "run", learning_rate=1e30))
+    """Found when the next update samples: it is the step before that was the one too many, and that is undone."""
+    every = {"checkpoint_every": 1}
+    with pytest.raises(DivergedError, match=r"update 1: .* can be resumed from update 0"):
+        reinforce.train(make(small_model, tmp_path / "run", learning_rate=1e30, **every))
     assert not_finite(read_checkpoint(tmp_path / "run" / "checkpoint.pt").adapter) is None
+    again = reinforce.train(make(small_model, tmp_path / "run", learning_rate=1e-3, resume=True, **every))
+    assert again.updates == make(small_model, tmp_path / "run").updates
 
 
 def test_the_command_line_says_so_in_one_line(small_model, tmp_path, capsys):
@@ -157,7 +161,7 @@ def test_the_command_line_says_so_in_one_line(small_model, tmp_path, capsys):
     code = main([*map(str, words), "--updates", "3", "--num-prompts", "4", "--group-size", "3"])
     lines = capsys.readouterr().err.strip().splitlines()
     assert code == 2
-    assert lines[-1].startswith("error: update 2: ")
+    assert lines[-1].startswith("error: update 1: ")
     assert "Lower learning_rate" in lines[-1]
 
 
