@@ -87,6 +87,8 @@ class Calls(abc.ABC):
         found = signature(function)
         if found is None:
             raise SQLError(f"FUNCTION {scope.database}.{written[:64]} does not exist")
+        if function in AGGREGATES and scope.aggregates(node):
+            scope.aggregated = True
         distinct = bool(arguments) and isinstance(arguments[0], exp.Distinct)
         if distinct:
             if function not in _DISTINCT:
@@ -159,7 +161,9 @@ class Calls(abc.ABC):
         """A function over a window."""
         if not isinstance(node.this, exp.Anonymous):
             raise UnreadableError(node)
+        aggregated = scope.aggregated
         function = self.value(node.this, scope)
+        scope.aggregated = aggregated  # over a window every row stays
         self.window_parts(node, scope)
         node.set("this", function.node)
         return Typed(node, function.kind)

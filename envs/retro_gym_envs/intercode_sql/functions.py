@@ -10,7 +10,7 @@ from collections.abc import Callable
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import lru_cache
 
-from retro_gym_envs.intercode_sql.aggregates import AGGREGATES
+from retro_gym_envs.intercode_sql.aggregates import AGGREGATES, only_row
 from retro_gym_envs.intercode_sql.dates import DATES
 from retro_gym_envs.intercode_sql.patterns import PatternError, like, matches, plain
 from retro_gym_envs.intercode_sql.values import Value, number, text
@@ -117,6 +117,8 @@ def register_functions(
         title = OWN_PREFIX + name
         if name in AGGREGATES:
             connection.create_aggregate(title, *AGGREGATES[name])
+        elif name == "only_row":
+            connection.create_aggregate(title, 1, only_row(refuse))
         elif name in _PATTERNS:
             arity, function = _PATTERNS[name]
             connection.create_function(title, arity, guarded(function), deterministic=True)
@@ -354,5 +356,6 @@ _PATTERNS: dict[str, tuple[int, Callable[..., Value]]] = {
     "regexp_like": (2, matches),
 }
 
-ALLOWED = frozenset(_SHARED.split()) | {OWN_PREFIX + name for name in (*_OWN, *_PATTERNS, *AGGREGATES, "database")}
+_MADE = (*_OWN, *_PATTERNS, *AGGREGATES, "database", "only_row")
+ALLOWED = frozenset(_SHARED.split()) | {OWN_PREFIX + name for name in _MADE}
 """The functions that a query may call, by the names that SQLite knows them under."""

@@ -111,6 +111,7 @@ class _Statements:
         if having is not None:
             having.set("this", self._expressions.value(having.this, scope).node)
         self._order(tree, scope)
+        tree.meta["one row"] = scope.aggregated and tree.args.get("group") is None
         return tree, outputs
 
     def _from(self, tree: exp.Select, scope: Scope) -> None:
