@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from retro_gym_envs.intercode_sql.calls import Calls
 from retro_gym_envs.intercode_sql.dialect import SQLError
-from retro_gym_envs.intercode_sql.kinds import NUMBERS, TEXTS, Kind
+from retro_gym_envs.intercode_sql.kinds import EXACT, NUMBERS, TEXTS, Kind
 from retro_gym_envs.intercode_sql.scope import Scope, UnreadableError
 from retro_gym_envs.intercode_sql.typed import (
     Typed,
@@ -58,8 +58,10 @@ class Expressions(Calls):
 
     def _literal(self, node: exp.Expr, scope: Scope) -> Typed:
         written = str(node.this)
-        kind = Kind.TEXT if node.args.get("is_string") else Kind.INT if written.isdigit() else Kind.REAL
-        return Typed(node, kind, constant=True)
+        if node.args.get("is_string"):
+            return Typed(node, Kind.TEXT, constant=True)
+        exact = Kind.INT if written.isdigit() else Kind.DECIMAL
+        return Typed(node, Kind.REAL if "e" in written.lower() else exact, constant=True)
 
     def _placeholder(self, node: exp.Expr, scope: Scope) -> Typed:
         return Typed(node, Kind.TEXT, constant=True)
@@ -89,13 +91,14 @@ class Expressions(Calls):
         left, right = self.value(node.this, scope), self.value(node.expression, scope)
         first, second = bracketed(as_number(left)), bracketed(as_number(right))
         integers = left.kind is right.kind is Kind.INT
-        kind = Kind.INT if integers else Kind.REAL
+        exact = left.kind in EXACT and right.kind in EXACT
+        kind = Kind.INT if integers else Kind.DECIMAL if exact else Kind.REAL
         constant = left.constant and right.constant
         made: exp.Expr
         match node:
             case exp.Div():
-                kind = Kind.REAL
-                if left.kind not in (Kind.REAL, *TEXTS):
+                kind = Kind.DECIMAL if exact else Kind.REAL
+                if left.kind not in (Kind.DECIMAL, Kind.REAL, *TEXTS):
                     first = real(first)
                 made = exp.Div(this=first, expression=second, typed=True, safe=True)
             case exp.IntDiv() if integers:
@@ -113,7 +116,8 @@ class Expressions(Calls):
 
     def _negative(self, node: exp.Expr, scope: Scope) -> Typed:
         inner = self.value(node.this, scope)
-        kind = Kind.INT if inner.kind is Kind.INT or isinstance(node, exp.BitwiseNot) else Kind.REAL
+        exact = inner.kind if inner.kind in EXACT else Kind.REAL
+        kind = Kind.INT if isinstance(node, exp.BitwiseNot) else exact
         return Typed(type(node)(this=bracketed(as_number(inner))), kind, constant=inner.constant)
 
     # -- conditions ------------------------------------------------------------------------------------------------

@@ -7,9 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sqlglot import exp
 
+from retro_gym_envs.intercode_sql.dialect import SQLError
 from retro_gym_envs.intercode_sql.kinds import Kind
 
-__all__ = ["Output", "Scope", "Source", "UnreadableError"]
+__all__ = ["NAMELESS", "Output", "Scope", "Source", "UnreadableError"]
+
+
+NAMELESS = "my rows"
+"""The name of a query in FROM that has none. MySQL demands one; some public gold queries have none."""
 
 
 class UnreadableError(Exception):
@@ -64,6 +69,16 @@ class Scope:
         """Whether they hide the sources' columns, as in ORDER BY."""
         self.aggregated = False
         """Whether an aggregate makes one value of its rows."""
+
+    def add(self, source: Source) -> None:
+        """Takes what stands in FROM.
+
+        Raises:
+            SQLError: another one has its name.
+        """
+        if source.name != NAMELESS and any(source.name == each.name for each in self.sources):
+            raise SQLError(f"Not unique table/alias: '{source.name}'")
+        self.sources.append(source)
 
     def find(self, name: str, table: str) -> Output | None:
         """The column of that name; None where there is none, in which case SQLite says so."""
