@@ -26,6 +26,7 @@ _RESERVED = """
 _NEVER_NAMES = frozenset(_RESERVED.split())
 _ALIASES = "condition cume_dist dense_rank function groups key keys lag lead option rank row_number"
 _AS_NAMES = frozenset(_ALIASES.split())
+_MATTER = _AS_NAMES | {"(", ")", ",", "as", "except", "intersect", "limit", "nulls", "offset", "order", "union"}
 
 
 @dataclasses.dataclass
@@ -51,6 +52,8 @@ def check_grammar(tokens: Sequence[Token], sql: str) -> None:
     """
     brackets = [_Bracket()]
     for place, token in enumerate(tokens):
+        if token.text.lower() not in _MATTER:
+            continue
         after = tokens[place + 1] if place + 1 < len(tokens) else None
         inner = brackets[-1]
         wrong: Token | None = None

@@ -283,6 +283,8 @@ class _Statements:
         """ORDER BY and LIMIT of a whole query, which can name its columns only."""
         order = tree.args.get("order")
         keys = [each.this for each in order.expressions] if order is not None else []
+        if isinstance(tree, exp.SetOperation):
+            _check_keys(keys, outputs)
         if isinstance(tree, exp.SetOperation) and not all(isinstance(key, exp.Column | exp.Literal) for key in keys):
             clauses = {clause: tree.args.get(clause) for clause in ("order", "limit", "offset")}
             for clause in clauses:
@@ -306,6 +308,15 @@ def _star(node: exp.Expr, scope: Scope) -> tuple[list[exp.Expr], list[Output]]:
     if not any(source.common for source in scope.sources):
         return [node], outputs
     return [exp.Column(this=name(output.name), table=name(source)) for source, output in found], outputs
+
+
+def _check_keys(keys: Sequence[exp.Expr], outputs: _Outputs) -> None:
+    """Refuses to order a UNION by other columns than its own."""
+    for key in keys:
+        if isinstance(key, exp.Column) and key.table:
+            raise SQLError(f"Table '{key.table}' from one of the SELECTs cannot be used in global ORDER clause")
+        if isinstance(key, exp.Column) and all(key.name.lower() != output.name.lower() for output in outputs):
+            raise SQLError(f"Unknown column '{key.name}' in 'order clause'")
 
 
 def _check_titles(outputs: _Outputs) -> None:

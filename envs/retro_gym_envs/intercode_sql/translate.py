@@ -85,7 +85,7 @@ def _plainly(tokens: Sequence[Token], sql: str) -> list[Token]:
     """``N'a'`` and ``_utf8mb4'a'`` as ``'a'``, ``x'41'`` as ``0x41``, and ``ROW(1, 2)`` as ``(1, 2)``."""
     made: list[Token] = []
     for token in tokens:
-        before = made[-1] if made else None
+        before = made[-1] if made and (token.kind == "string" or token.text == "(") else None
         if before is not None and token.kind == "string" and before.start + 1 == token.start and before.says("x"):
             digits = text_of(token)
             if len(digits) % 2 or not _HEX.fullmatch(f"0x{digits}"):
