@@ -80,6 +80,21 @@ def test_a_subquery_of_one_row_is_its_value(shop, sql, expected):
     assert list(result.rows) == expected
 
 
+@pytest.mark.parametrize(
+    ("sql", "columns"),
+    [
+        ("SELECT (1, 2)", 1),
+        ("SELECT 1 = (1, 2)", 1),
+        ("SELECT (1, 2) = 3", 2),
+        ("SELECT (1, 2) < (1, 2, 3)", 2),
+        ("SELECT (1, 2) = (SELECT id FROM cars)", 2),
+        ("SELECT (SELECT id, name FROM cars)", 1),
+    ],
+)
+def test_rows_of_other_lengths_are_refused(shop, sql, columns):
+    assert execute(shop, sql).error == f"Operand should contain {columns} column(s)"
+
+
 def test_subqueries_within_each_other_go_deep(shop):
     sql = "SELECT MAX(id) FROM cars"
     for _ in range(8):

@@ -72,6 +72,10 @@ class Expressions(Calls):
     def _boolean(self, node: exp.Expr, scope: Scope) -> Typed:
         return Typed(whole(int(bool(node.this))), Kind.INT, constant=True)
 
+    def _tuple(self, node: exp.Expr, scope: Scope) -> Typed:
+        """A row stands in comparisons only."""
+        raise SQLError("Operand should contain 1 column(s)")
+
     def _column(self, node: exp.Expr, scope: Scope) -> Typed:
         assert isinstance(node, exp.Column)
         scope.rename_database(node)
@@ -148,6 +152,8 @@ class Expressions(Calls):
             node, left, right = _TURNED.get(type(node), type(node))(this=right, expression=left), right, left
         if isinstance(left, exp.Tuple) and isinstance(right, exp.Subquery):
             return Typed(self._row_with_query(node, scope), Kind.INT)
+        if isinstance(left, exp.Tuple):
+            raise SQLError(f"Operand should contain {len(left.expressions)} column(s)")
         return Typed(self._comparison(type(node), self.value(left, scope), self.value(right, scope)), Kind.INT)
 
     def _comparison(self, operator: type[exp.Expr], left: Typed, right: Typed) -> exp.Expr:
@@ -319,6 +325,7 @@ class Expressions(Calls):
         exp.Boolean: _boolean,
         exp.Column: _column,
         exp.Paren: _paren,
+        exp.Tuple: _tuple,
         **dict.fromkeys((exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.BitwiseXor, *_BITS), _arithmetic),
         exp.Neg: _negative,
         exp.BitwiseNot: _negative,
