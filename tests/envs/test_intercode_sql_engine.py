@@ -148,7 +148,7 @@ WINE_ROWS = [
     ("sql", "expected"),
     [
         ("SHOW TABLES", [("notes",), ("wines",)]),
-        ("show full tables from shop;", [("notes",), ("wines",)]),
+        ("show full tables from shop;", [("notes", "BASE TABLE"), ("wines", "BASE TABLE")]),
         ("SHOW TABLES LIKE '%ote%'", [("notes",)]),
         ("SHOW TABLES IN `shop` LIKE 'wine%'", [("wines",)]),
         ("SHOW DATABASES", [("shop",)]),

@@ -9,7 +9,7 @@ from typing import Any
 from retro_gym_envs.intercode_sql.patterns import plain
 from retro_gym_envs.intercode_sql.values import Value, number, text
 
-__all__ = ["AGGREGATES"]
+__all__ = ["AGGREGATES", "only_row"]
 
 _MAX_LENGTH = 20_000  # letters, or values, of a GROUP_CONCAT; SQLite refuses a text of half that length
 
@@ -105,6 +105,31 @@ def _bitwise(start: int, combine: Callable[[int, int], int]) -> type[Any]:
             return self._bits
 
     return Bitwise
+
+
+def only_row(refuse: Callable[[str], None]) -> type[Any]:
+    """The value of a subquery that stands for a value: that of its only row, NULL where it has none.
+
+    Args:
+        refuse: is told when a second row comes; the statement ends then.
+    """
+
+    class OnlyRow:
+        def __init__(self) -> None:
+            self._rows = 0
+            self._value: Value = None
+
+        def step(self, value: Value) -> None:
+            self._rows += 1
+            if self._rows > 1:
+                refuse("Subquery returns more than 1 row")
+                raise ValueError("a second row")
+            self._value = value
+
+        def finalize(self) -> Value:
+            return self._value
+
+    return OnlyRow
 
 
 AGGREGATES: dict[str, tuple[int, type[Any]]] = {

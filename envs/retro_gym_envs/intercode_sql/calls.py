@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from sqlglot import exp
 
 from retro_gym_envs.intercode_sql.dialect import SQLError
-from retro_gym_envs.intercode_sql.kinds import NUMBERS, Kind
+from retro_gym_envs.intercode_sql.functions import OWN_PREFIX
+from retro_gym_envs.intercode_sql.kinds import EXACT, MOMENTS, NUMBERS, Kind
 from retro_gym_envs.intercode_sql.scope import Output, Scope, UnreadableError
 from retro_gym_envs.intercode_sql.signatures import AGGREGATES, Given, Signature, Wants, signature
 from retro_gym_envs.intercode_sql.typed import (
@@ -28,6 +29,9 @@ __all__ = ["Calls"]
 
 _DAYS = ("day", "week", "month", "quarter", "year")
 _UNITS = (*_DAYS, "hour", "minute", "second")
+_CLOCK_UNITS = ("hour", "minute", "second", "microsecond")
+_SPANS = [f"{first}_{last}" for place, first in enumerate(("day", *_CLOCK_UNITS)) for last in _CLOCK_UNITS[place:]]
+_PARTS = frozenset((*_UNITS, "microsecond", "year_month", *_SPANS))
 _SHIFTS = {"date_add": False, "adddate": False, "date_sub": True, "subdate": True}
 _DISTINCT = ("count", "sum", "avg", "min", "max")
 _CASTS = {
@@ -42,10 +46,11 @@ _CASTS = {
     "YEAR": ("signed", Kind.INT),
     "UBIGINT": ("unsigned", Kind.INT),
     "UINT": ("unsigned", Kind.INT),
-    "DECIMAL": ("decimal", Kind.REAL),
+    "DECIMAL": ("decimal", Kind.DECIMAL),
     "DATE": ("date", Kind.DATE),
     "DATETIME": ("timestamp", Kind.DATETIME),
     "TIMESTAMP": ("timestamp", Kind.DATETIME),
+    "TIMESTAMPTZ": ("timestamp", Kind.DATETIME),
     "TIME": ("time", Kind.TIME),
 }
 
@@ -84,9 +89,13 @@ class Calls(abc.ABC):
             return self._date_arithmetic(written, arguments, scope, back=_SHIFTS[function])
         if function in ("timestampdiff", "timestampadd"):
             return self._by_unit(written, arguments, scope)
+        if function == "mod" and len(arguments) == 2:
+            return self.value(exp.Mod(this=arguments[0], expression=arguments[1]), scope)
         found = signature(function)
         if found is None:
             raise SQLError(f"FUNCTION {scope.database}.{written[:64]} does not exist")
+        if function in AGGREGATES and scope.aggregates(node):
+            scope.aggregated = True
         distinct = bool(arguments) and isinstance(arguments[0], exp.Distinct)
         if distinct:
             if function not in _DISTINCT:
@@ -106,7 +115,10 @@ class Calls(abc.ABC):
         if distinct:
             given = [exp.Distinct(expressions=given)]
         constant = function not in AGGREGATES and all(value.constant for value in made)
-        return Typed(exp.Anonymous(this=found.target, expressions=given), kind, constant=constant)
+        target = found.target
+        if function == "round" and kind is Kind.REAL:
+            target = OWN_PREFIX + "round_float"
+        return Typed(exp.Anonymous(this=target, expressions=given), kind, constant=constant)
 
     def _converted(self, function: str, found: Signature, values: list[Typed]) -> tuple[list[Typed], Kind]:
         """The arguments as the function wants them, and the kind of its result."""
@@ -126,7 +138,9 @@ class Calls(abc.ABC):
         if found.gives is Given.FIRST:
             kind = values[0].kind if found.wants is Wants.EQUALS else given[0].kind
         elif found.gives is Given.NUMBER:
-            kind = Kind.INT if all(value.kind is Kind.INT for value in given) else Kind.REAL
+            kind = _common(given)
+        elif found.gives is Given.FRACTION:
+            kind = Kind.DECIMAL if _common(given) in EXACT else Kind.REAL
         return given, kind
 
     def _count(self, arguments: list[exp.Expr], scope: Scope, *, distinct: bool) -> Typed:
@@ -159,7 +173,9 @@ class Calls(abc.ABC):
         """A function over a window."""
         if not isinstance(node.this, exp.Anonymous):
             raise UnreadableError(node)
+        aggregated = scope.aggregated
         function = self.value(node.this, scope)
+        scope.aggregated = aggregated  # over a window every row stays
         self.window_parts(node, scope)
         node.set("this", function.node)
         return Typed(node, function.kind)
@@ -186,19 +202,26 @@ class Calls(abc.ABC):
         if target not in _CASTS:
             raise UnreadableError(node)
         function, kind = _CASTS[target]
+        asked = inner.node
+        if function in ("signed", "unsigned") and inner.kind in MOMENTS:
+            asked = as_number(inner)
+        elif function in ("signed", "unsigned") and inner.kind is Kind.REAL:
+            asked = own("round_float", asked)
         sizes = [size.this for size in wanted.expressions] if target != "CHARACTER_SET" else []
         if function == "decimal":
             sizes = sizes[1:] or [exp.Literal.number(0)]
         elif function != "char":
             sizes = []
-        return Typed(own(function, inner.node, *sizes), kind, constant=inner.constant)
+        return Typed(own(function, asked, *sizes), kind, constant=inner.constant)
 
     def extract(self, node: exp.Expr, scope: Scope) -> Typed:
         """``EXTRACT(YEAR FROM x)``."""
         unit = node.this.name.lower()
-        if unit not in _UNITS:
+        if unit not in _PARTS:
             raise UnreadableError(node)
-        return Typed(own(unit, self.value(node.expression, scope).node), Kind.INT)
+        asked = self.value(node.expression, scope).node
+        call = own(unit, asked) if unit in ("week", "quarter") else own("extract", text(unit), asked)
+        return Typed(call, Kind.INT)
 
     def substring(self, node: exp.Expr, scope: Scope) -> Typed:
         """``SUBSTRING(x, 2, 3)`` and ``SUBSTRING(x FROM 2 FOR 3)``."""
@@ -250,6 +273,8 @@ class Calls(abc.ABC):
         base, amount = arguments
         if isinstance(amount, exp.Interval):
             return self.shifted(base, amount, scope, back=back)
+        if written.lower().startswith("date_"):
+            raise UnreadableError(amount)
         return self._moved(self.value(base, scope), self.value(amount, scope), "day", back=back)
 
     def _by_unit(self, written: str, arguments: list[exp.Expr], scope: Scope) -> Typed:
@@ -280,6 +305,12 @@ def _number(value: Typed) -> Typed:
     """The value as a number: what was none is a REAL now."""
     kind = value.kind if value.kind in NUMBERS or value.kind in (Kind.NULL, Kind.UNKNOWN) else Kind.REAL
     return Typed(as_number(value), kind, value.by_column, value.constant)
+
+
+def _common(values: Sequence[Typed]) -> Kind:
+    """What arithmetic makes of values: a whole number, an exact one, or a float as soon as one of them is no exact."""
+    kinds = {value.kind for value in values}
+    return Kind.INT if kinds == {Kind.INT} else Kind.DECIMAL if kinds <= EXACT else Kind.REAL
 
 
 def _wrong_count(written: str) -> SQLError:

@@ -16,7 +16,12 @@ from retro_gym_envs.intercode_sql.values import Value
 
 __all__ = ["Column", "Database", "Table", "quoted"]
 
-_AFFINITIES = {Kind.INT: "INTEGER", Kind.REAL: "REAL", Kind.TEXT: f"TEXT COLLATE {COLLATION}"}
+_AFFINITIES = {
+    Kind.INT: "INTEGER",
+    Kind.DECIMAL: "REAL",
+    Kind.REAL: "REAL",
+    Kind.TEXT: f"TEXT COLLATE {COLLATION}",
+}
 
 
 @dataclasses.dataclass(frozen=True)

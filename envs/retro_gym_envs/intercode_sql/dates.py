@@ -9,8 +9,9 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from retro_gym_envs.intercode_sql.values import Value, number, text
+from retro_gym_envs.intercode_sql.weeks import week_of
 
-__all__ = ["DATES"]
+__all__ = ["DATES", "moment_of", "shown"]
 
 _MOMENT = re.compile(
     r"\s*(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ]+(\d{1,2})(?::(\d{1,2})(?::(\d{1,2})(?:\.(\d{1,6})\d*)?)?)?)?\s*"
@@ -35,11 +36,13 @@ def _parsed(said: str) -> datetime.datetime | None:
         return None
 
 
-def _moment(value: object) -> datetime.datetime | None:
+def moment_of(value: object) -> datetime.datetime | None:
+    """The time that a text or a number says; None where it says none."""
     return None if value is None else _parsed(text(value))
 
 
-def _shown(moment: datetime.datetime) -> str:
+def shown(moment: datetime.datetime) -> str:
+    """A time as MySQL writes it."""
     return moment.isoformat(" ", "microseconds" if moment.microsecond else "seconds")
 
 
@@ -47,7 +50,7 @@ def _of_moment(read: Callable[[datetime.datetime], Value]) -> Callable[[object],
     """A function of a date, NULL where there is none."""
 
     def function(value: object) -> Value:
-        moment = _moment(value)
+        moment = moment_of(value)
         return None if moment is None else read(moment)
 
     return function
@@ -55,17 +58,17 @@ def _of_moment(read: Callable[[datetime.datetime], Value]) -> Callable[[object],
 
 def _day_of(value: object) -> Value:
     """As a DATE column is compared with it: the date, with its time if it has one; other texts as they are."""
-    moment = _moment(value)
+    moment = moment_of(value)
     if moment is None:
         return None if value is None else text(value)
-    shown = _shown(moment)
-    return shown[:10] if shown.endswith(" 00:00:00") else shown
+    said = shown(moment)
+    return said[:10] if said.endswith(" 00:00:00") else said
 
 
 def _datetime(value: object) -> Value:
     """As a DATETIME column is compared with it; other texts as they are."""
-    moment = _moment(value)
-    return _shown(moment) if moment else None if value is None else text(value)
+    moment = moment_of(value)
+    return shown(moment) if moment else None if value is None else text(value)
 
 
 def _digits(value: object) -> Value:
@@ -83,7 +86,7 @@ def _clock(value: object) -> tuple[int, int, int] | None:
     match = _CLOCK.fullmatch(text(value))
     if match:
         return int(match[1]), int(match[2]), int(match[3] or 0)
-    moment = _moment(value)
+    moment = moment_of(value)
     return (moment.hour, moment.minute, moment.second) if moment else None
 
 
@@ -101,7 +104,7 @@ def _time(value: object) -> Value:
 
 
 def _datediff(later: object, earlier: object) -> Value:
-    first, second = _moment(later), _moment(earlier)
+    first, second = moment_of(later), moment_of(earlier)
     return (first.date() - second.date()).days if first and second else None
 
 
@@ -114,7 +117,7 @@ def _later(moment: datetime.datetime, months: int) -> datetime.datetime:
 
 def _shift(value: object, amount: object, unit: object) -> Value:
     """``DATE_ADD``: what was a date stays one unless hours and less are added."""
-    moment = _moment(value)
+    moment = moment_of(value)
     if moment is None or amount is None:
         return None
     name = text(unit)
@@ -126,12 +129,12 @@ def _shift(value: object, amount: object, unit: object) -> Value:
     except (ValueError, OverflowError, calendar.IllegalMonthError):
         return None
     keeps = len(text(value).strip()) <= 10 and name not in ("second", "minute", "hour")
-    return _shown(moved)[:10] if keeps else _shown(moved)
+    return shown(moved)[:10] if keeps else shown(moved)
 
 
 def _timestampdiff(unit: object, earlier: object, later: object) -> Value:
     """Whole units from one time to the other."""
-    first, second = _moment(earlier), _moment(later)
+    first, second = moment_of(earlier), moment_of(later)
     if first is None or second is None:
         return None
     name = text(unit)
@@ -162,11 +165,6 @@ def _from_days(days: object) -> Value:
         return None
 
 
-def _week(moment: datetime.datetime) -> int:
-    """The week of the year, from 0; it begins on Sundays (mode 0)."""
-    return int(moment.strftime("%U"))
-
-
 def _ordinal(day: int) -> str:
     ending = {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th") if day // 10 != 1 else "th"
     return f"{day}{ending}"
@@ -186,7 +184,12 @@ _FORMATS: dict[str, Callable[[datetime.datetime], str]] = {
     "a": lambda m: calendar.day_abbr[m.weekday()],
     "w": lambda m: f"{m.isoweekday() % 7}",
     "j": lambda m: f"{m.timetuple().tm_yday:03}",
-    "U": lambda m: f"{_week(m):02}",
+    "U": lambda m: f"{week_of(m, 0)[1]:02}",
+    "u": lambda m: f"{week_of(m, 1)[1]:02}",
+    "V": lambda m: f"{week_of(m, 2)[1]:02}",
+    "v": lambda m: f"{week_of(m, 3)[1]:02}",
+    "X": lambda m: f"{week_of(m, 2)[0]:04}",
+    "x": lambda m: f"{week_of(m, 3)[0]:04}",
     "H": lambda m: f"{m.hour:02}",
     "k": lambda m: f"{m.hour}",
     "h": lambda m: f"{m.hour % 12 or 12:02}",
@@ -205,7 +208,7 @@ _READS |= {letter: f"%{letter}" for letter in "YymdbaHISpfj"} | {"T": "%H:%M:%S"
 
 
 def _date_format(value: object, form: object) -> Value:
-    moment = _moment(value)
+    moment = moment_of(value)
     if moment is None or form is None:
         return None
     return re.sub(r"%(.)", lambda found: _formatted(moment, found[1]), text(form), flags=re.DOTALL)
@@ -224,11 +227,11 @@ def _str_to_date(value: object, form: object) -> Value:
         moment = datetime.datetime.strptime(text(value)[:100], wanted[:100])
     except (ValueError, re.error):
         return None
-    return _shown(moment) if re.search(r"%[HIMSpf]", wanted) else _shown(moment)[:10]
+    return shown(moment) if re.search(r"%[HIMSpf]", wanted) else shown(moment)[:10]
 
 
 DATES: dict[str, tuple[int, Callable[..., Value]]] = {
-    "date": (1, _of_moment(lambda m: _shown(m)[:10])),
+    "date": (1, _of_moment(lambda m: shown(m)[:10])),
     "date_format": (2, _date_format),
     "datediff": (2, _datediff),
     "datetime": (1, _datetime),
@@ -251,10 +254,9 @@ DATES: dict[str, tuple[int, Callable[..., Value]]] = {
     "shift": (3, _shift),
     "str_to_date": (2, _str_to_date),
     "time": (1, _time),
-    "timestamp": (1, _of_moment(_shown)),
+    "timestamp": (1, _of_moment(shown)),
     "timestampdiff": (3, _timestampdiff),
     "to_days": (1, _of_moment(lambda m: m.toordinal() + 365)),
-    "week": (1, _of_moment(_week)),
     "weekday": (1, _of_moment(lambda m: m.weekday())),
     "year": (1, _of_moment(lambda m: m.year)),
 }

@@ -130,7 +130,12 @@ def mysql_error(message: str, tokens: Sequence[Token], sql: str, database: str) 
         return f"Table '{name if '.' in name else f'{database.lower()}.{name}'}' doesn't exist"
     if message.startswith("ambiguous column name"):
         return f"Column '{subject}' in {_clause(subject, tokens)} is ambiguous"
-    if message.startswith("misuse of aggregate") or "misuse of window" in message:
+    if message.startswith("misuse of aliased"):
+        name = message.split()[-1]
+        return f"Unknown column '{name}' in '{_clause(name, tokens)}'"
+    if message.startswith("cannot join using column"):
+        return f"Unknown column '{message.split()[4]}' in 'from clause'"
+    if message.startswith(("misuse of aggregate", "aggregate functions are not")) or "misuse of window" in message:
         return "Invalid use of group function"
     if message.startswith("no such function"):
         return f"FUNCTION {database.lower()}.{subject.removeprefix(OWN_PREFIX)} does not exist"

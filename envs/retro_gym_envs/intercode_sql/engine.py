@@ -14,7 +14,7 @@ import time
 from functools import lru_cache
 from typing import Any
 
-from retro_gym_envs.intercode_sql.database import Database
+from retro_gym_envs.intercode_sql.database import Column, Database, Table
 from retro_gym_envs.intercode_sql.dialect import (
     SQLError,
     Token,
@@ -24,7 +24,7 @@ from retro_gym_envs.intercode_sql.dialect import (
     text_of,
 )
 from retro_gym_envs.intercode_sql.functions import ALLOWED, OWN_PREFIX, register_collations, register_functions
-from retro_gym_envs.intercode_sql.show import INFORMATION_SCHEMA, add_information_schema, describe
+from retro_gym_envs.intercode_sql.show import INFORMATION_SCHEMA, add_information_schema, describe, titles
 from retro_gym_envs.intercode_sql.translate import Query, to_sqlite
 from retro_gym_envs.intercode_sql.values import Value
 
@@ -117,7 +117,7 @@ def _executed(database: Database, sql: str) -> Result:
         tokens = first_statement(sql)
         head = tokens[0].text.lower()
         if head in _DESCRIPTIONS:
-            return Result(describe(database, tokens, sql))
+            return _description(database, tokens, sql)
         if head in _DENIED:
             return Result(error=_denial(head, tokens))
         if head not in _QUERIES:
@@ -126,6 +126,18 @@ def _executed(database: Database, sql: str) -> Result:
     except SQLError as error:
         return Result(error=str(error))
     return _query(database, query, tokens, sql)
+
+
+def _description(database: Database, tokens: list[Token], sql: str) -> Result:
+    """What SHOW and its kin give; those rows of it that meet the condition behind WHERE."""
+    place = next((number for number, token in enumerate(tokens) if token.says("where")), len(tokens))
+    names = titles(database, tokens) if tokens[0].says("show") else ()
+    if place == len(tokens) or not names:
+        return Result(describe(database, tokens, sql))
+    columns = tuple(Column(name, "text") for name in names)
+    shown = Table("my rows", columns, describe(database, tokens[:place], sql) or ())
+    condition = sql[tokens[place].start : tokens[-1].start + len(tokens[-1].text)]
+    return _executed(Database(database.name, (shown,)), f"SELECT * FROM `my rows` {condition}")
 
 
 def _denial(verb: str, tokens: list[Token]) -> str:

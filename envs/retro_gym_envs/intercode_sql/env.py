@@ -43,14 +43,20 @@ class InterCodeSQLEnv(TaskEnv):
     translation that knows the columns' types. It speaks MySQL 8: a text that meets a number is compared, added and
     averaged by its leading number (``'18abc'`` is 18, ``'abc'`` 0); texts are alike whatever their case, accents and,
     in columns, spaces at their end; times are compared with texts as times; ``/`` is true division, ``||`` is OR.
-    SHOW, DESC, USE, ``information_schema``, ROLLUP, ``GROUP_CONCAT``, ANY and ALL, windows, WITH, REGEXP and MySQL's
-    usual functions are there, and errors are worded as MySQL words them. It can only be read, so every trial finds the
-    database as the last one did; the original keeps what its actors delete.
+    SHOW, DESC, USE, ``information_schema``, ROLLUP, ``GROUP_CONCAT``, ANY and ALL, windows, WITH, REGEXP and its kin,
+    and MySQL's usual functions are there, and errors are worded as MySQL words them. It can only be read, so every
+    trial finds the database as the last one did; the original keeps what its actors delete.
 
     What still differs from MySQL, so that scores are near those of the original but not the same:
 
     - Sums, averages and other decimals are Python numbers, dates and times are texts, in place of ``Decimal`` and
       ``datetime`` objects. Whole numbers have 64 bits with a sign.
+    - FLOAT columns hold the number that the dump writes; MySQL's hold the nearest single-precision float, so that
+      ``percentage = 52.4`` finds nothing there and rows here.
+    - A space before the bracket of an aggregate (``MAX (x)``) is taken. So are reserved words as names of columns, and
+      as names without AS unless actors are fond of them (``rank``, ``groups``).
+    - A subquery of several rows is refused only once its value is asked for. The time zone is UTC (``UNIX_TIMESTAMP``).
+      ``0x41`` is a text, also where MySQL takes it for a number.
     - Columns that are neither grouped nor aggregated are not refused (ONLY_FULL_GROUP_BY); any row's value is given.
       A query in FROM needs no alias, and WHERE may use one that SELECT gives.
     - Without ORDER BY, the rows of GROUP BY, UNION, INTERSECT and EXCEPT come sorted, and of texts that are alike in a
@@ -60,7 +66,7 @@ class InterCodeSQLEnv(TaskEnv):
       (``2001-00-00``) has no year.
     - ``ß`` and letters of several parts are compared by Unicode's upper case. GROUP_CONCAT is not cut at 1,024 bytes.
       REGEXP refuses back-references, look-arounds, repetitions of repetitions, and what may take too long.
-    - Unknown are what depends on the clock, on chance or on the user (NOW, RAND, USER), variables, ``x'41'``, VALUES,
+    - Unknown are what depends on the clock, on chance or on the user (NOW, RAND, USER), variables, ``b'101'``, VALUES,
       INTERSECT ALL, LATERAL, INTERVAL of two units (``DAY_HOUR``), JSON, full-text and spatial functions, and EXPLAIN
       of a query.
 

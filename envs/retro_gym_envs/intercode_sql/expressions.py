@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 from sqlglot import exp
 
 from retro_gym_envs.intercode_sql.calls import Calls
 from retro_gym_envs.intercode_sql.dialect import SQLError
-from retro_gym_envs.intercode_sql.kinds import NUMBERS, TEXTS, Kind
+from retro_gym_envs.intercode_sql.kinds import EXACT, NUMBERS, TEXTS, Kind
 from retro_gym_envs.intercode_sql.scope import Scope, UnreadableError
 from retro_gym_envs.intercode_sql.typed import (
     Typed,
@@ -30,6 +31,8 @@ from retro_gym_envs.intercode_sql.typed import (
 __all__ = ["Expressions"]
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ)
+_STRICT: dict[type[exp.Expr], type[exp.Expr]] = {exp.LT: exp.LT, exp.LTE: exp.LT, exp.GT: exp.GT, exp.GTE: exp.GT}
+_TURNED: dict[type[exp.Expr], type[exp.Expr]] = {exp.LT: exp.GT, exp.LTE: exp.GTE, exp.GT: exp.LT, exp.GTE: exp.LTE}
 _BITS = (exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseLeftShift, exp.BitwiseRightShift)
 
 
@@ -55,8 +58,10 @@ class Expressions(Calls):
 
     def _literal(self, node: exp.Expr, scope: Scope) -> Typed:
         written = str(node.this)
-        kind = Kind.TEXT if node.args.get("is_string") else Kind.INT if written.isdigit() else Kind.REAL
-        return Typed(node, kind, constant=True)
+        if node.args.get("is_string"):
+            return Typed(node, Kind.TEXT, constant=True)
+        exact = Kind.INT if written.isdigit() else Kind.DECIMAL
+        return Typed(node, Kind.REAL if "e" in written.lower() else exact, constant=True)
 
     def _placeholder(self, node: exp.Expr, scope: Scope) -> Typed:
         return Typed(node, Kind.TEXT, constant=True)
@@ -66,6 +71,10 @@ class Expressions(Calls):
 
     def _boolean(self, node: exp.Expr, scope: Scope) -> Typed:
         return Typed(whole(int(bool(node.this))), Kind.INT, constant=True)
+
+    def _tuple(self, node: exp.Expr, scope: Scope) -> Typed:
+        """A row stands in comparisons only."""
+        raise SQLError("Operand should contain 1 column(s)")
 
     def _column(self, node: exp.Expr, scope: Scope) -> Typed:
         assert isinstance(node, exp.Column)
@@ -86,13 +95,14 @@ class Expressions(Calls):
         left, right = self.value(node.this, scope), self.value(node.expression, scope)
         first, second = bracketed(as_number(left)), bracketed(as_number(right))
         integers = left.kind is right.kind is Kind.INT
-        kind = Kind.INT if integers else Kind.REAL
+        exact = left.kind in EXACT and right.kind in EXACT
+        kind = Kind.INT if integers else Kind.DECIMAL if exact else Kind.REAL
         constant = left.constant and right.constant
         made: exp.Expr
         match node:
             case exp.Div():
-                kind = Kind.REAL
-                if left.kind not in (Kind.REAL, *TEXTS):
+                kind = Kind.DECIMAL if exact else Kind.REAL
+                if left.kind not in (Kind.DECIMAL, Kind.REAL, *TEXTS):
                     first = real(first)
                 made = exp.Div(this=first, expression=second, typed=True, safe=True)
             case exp.IntDiv() if integers:
@@ -110,7 +120,8 @@ class Expressions(Calls):
 
     def _negative(self, node: exp.Expr, scope: Scope) -> Typed:
         inner = self.value(node.this, scope)
-        kind = Kind.INT if inner.kind is Kind.INT or isinstance(node, exp.BitwiseNot) else Kind.REAL
+        exact = inner.kind if inner.kind in EXACT else Kind.REAL
+        kind = Kind.INT if isinstance(node, exp.BitwiseNot) else exact
         return Typed(type(node)(this=bracketed(as_number(inner))), kind, constant=inner.constant)
 
     # -- conditions ------------------------------------------------------------------------------------------------
@@ -136,27 +147,43 @@ class Expressions(Calls):
         if isinstance(right, exp.Any | exp.All):
             return self._quantified(node, scope)
         if isinstance(left, exp.Tuple) and isinstance(right, exp.Tuple):
-            return Typed(self._rows_compared(node, scope), Kind.INT)
+            return Typed(self._tuples_compared(type(node), left, right, scope), Kind.INT)
+        if isinstance(left, exp.Subquery) and isinstance(right, exp.Tuple):
+            node, left, right = _TURNED.get(type(node), type(node))(this=right, expression=left), right, left
+        if isinstance(left, exp.Tuple) and isinstance(right, exp.Subquery):
+            return Typed(self._row_with_query(node, scope), Kind.INT)
+        if isinstance(left, exp.Tuple):
+            raise SQLError(f"Operand should contain {len(left.expressions)} column(s)")
         return Typed(self._comparison(type(node), self.value(left, scope), self.value(right, scope)), Kind.INT)
 
     def _comparison(self, operator: type[exp.Expr], left: Typed, right: Typed) -> exp.Expr:
         first, second = aligned([left, right])
         return operator(this=bracketed(first), expression=bracketed(second))
 
-    def _rows_compared(self, node: exp.Expr, scope: Scope) -> exp.Expr:
-        """``(a, b) = (c, d)``, pair by pair."""
-        left, right = node.this.expressions, node.expression.expressions
-        if len(left) != len(right):
-            raise SQLError(f"Operand should contain {len(left)} column(s)")
-        if not isinstance(node, exp.EQ | exp.NEQ | exp.NullSafeEQ):
-            raise UnreadableError(node)
-        operator = exp.EQ if isinstance(node, exp.NEQ) else type(node)
-        pairs = [
-            self._comparison(operator, self.value(one, scope), self.value(other, scope))
-            for one, other in zip(left, right, strict=True)
-        ]
-        both = joined(exp.And, pairs)
-        return exp.Not(this=both) if isinstance(node, exp.NEQ) else both
+    def _tuples_compared(self, operator: type[exp.Expr], left: exp.Expr, right: exp.Expr, scope: Scope) -> exp.Expr:
+        """``(a, b) = (c, d)``."""
+        if len(left.expressions) != len(right.expressions):
+            raise SQLError(f"Operand should contain {len(left.expressions)} column(s)")
+        return self._rows_compared(
+            operator, self.values(left.expressions, scope), self.values(right.expressions, scope)
+        )
+
+    def _rows_compared(self, operator: type[exp.Expr], left: list[Typed], right: list[Typed]) -> exp.Expr:
+        """Rows of equal lengths, pair by pair; the first pair that is not equal decides which one is less."""
+
+        def compared(operator: type[exp.Expr], place: int) -> exp.Expr:
+            pair = (dataclasses.replace(side[place], node=side[place].node.copy()) for side in (left, right))
+            return self._comparison(operator, *pair)
+
+        last = len(left) - 1
+        if operator in _STRICT:
+            made = compared(operator, last)
+            for place in range(last - 1, -1, -1):
+                rest = joined(exp.And, [compared(exp.EQ, place), made])
+                made = joined(exp.Or, [compared(_STRICT[operator], place), rest])
+            return made
+        both = joined(exp.And, [compared(exp.EQ if operator is exp.NEQ else operator, n) for n in range(last + 1)])
+        return exp.Not(this=both) if operator is exp.NEQ else both
 
     def _quantified(self, node: exp.Expr, scope: Scope) -> Typed:
         """``x > ALL (SELECT …)``: false if false for one row, unknown if unknown for one, true otherwise; ANY alike."""
@@ -190,10 +217,10 @@ class Expressions(Calls):
         if not node.expressions:
             raise UnreadableError(node)
         if isinstance(node.this, exp.Tuple):
-            same = [exp.EQ(this=node.this.copy(), expression=row) for row in node.expressions]
             if not all(isinstance(row, exp.Tuple) for row in node.expressions):
                 raise SQLError(f"Operand should contain {len(node.this.expressions)} column(s)")
-            return Typed(exp.Paren(this=joined(exp.Or, [self._rows_compared(row, scope) for row in same])), Kind.INT)
+            same = [self._tuples_compared(exp.EQ, node.this.copy(), row, scope) for row in node.expressions]
+            return Typed(exp.Paren(this=joined(exp.Or, same)), Kind.INT)
         this = self.value(node.this, scope)
         items = [self.value(item, scope) for item in node.expressions]
         numbers = [item for item in items if item.kind in NUMBERS]
@@ -231,7 +258,24 @@ class Expressions(Calls):
         query, outputs = self.subquery(node, scope)
         if len(outputs) != 1:
             raise SQLError("Operand should contain 1 column(s)")
+        if not _has_one_row(query):
+            query = selected([own("only_row", column(outputs[0].name))], derived(query, "my rows"))
         return Typed(exp.Subquery(this=query), outputs[0].kind)
+
+    def _row_with_query(self, node: exp.Expr, scope: Scope) -> exp.Expr:
+        """``(a, b) = (SELECT …)``: compared with the query's only row, unknown where it has none."""
+        query, outputs = self.subquery(node.expression, scope)
+        asked = node.this.expressions
+        if len(asked) != len(outputs):
+            raise SQLError(f"Operand should contain {len(asked)} column(s)")
+        titles = [f"my element {place}" for place, _ in enumerate(outputs)]
+        right = [Typed(column(title), output.kind) for title, output in zip(titles, outputs, strict=True)]
+        elements = [aliased(column(o.name), title) for o, title in zip(outputs, titles, strict=True)]
+        verdict = self._rows_compared(type(node), self.values(asked, scope), right)
+        verdicts = selected(
+            [own("only_row", verdict)], derived(selected(elements, derived(query, "my rows")), "my row")
+        )
+        return exp.Subquery(this=verdicts)
 
     def _like(self, node: exp.Expr, scope: Scope) -> Typed:
         escape = text("\\")
@@ -281,6 +325,7 @@ class Expressions(Calls):
         exp.Boolean: _boolean,
         exp.Column: _column,
         exp.Paren: _paren,
+        exp.Tuple: _tuple,
         **dict.fromkeys((exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.BitwiseXor, *_BITS), _arithmetic),
         exp.Neg: _negative,
         exp.BitwiseNot: _negative,
@@ -315,3 +360,13 @@ class Expressions(Calls):
         exp.Localtimestamp: Calls.no_clock,
         exp.CurrentUser: Calls.no_clock,
     }
+
+
+def _has_one_row(query: exp.Expr) -> bool:
+    """Whether a query can be seen to have one row at most."""
+    if query.meta.get("one row"):
+        return True
+    limit = query.args.get("limit")
+    if isinstance(limit, exp.Limit) and int(limit.expression.name) <= 1:
+        return True
+    return isinstance(query, exp.Select) and query.args.get("from_") is None

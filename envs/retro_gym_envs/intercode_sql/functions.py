@@ -10,9 +10,12 @@ from collections.abc import Callable
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import lru_cache
 
-from retro_gym_envs.intercode_sql.aggregates import AGGREGATES
+from retro_gym_envs.intercode_sql.aggregates import AGGREGATES, only_row
+from retro_gym_envs.intercode_sql.clock import CLOCK
+from retro_gym_envs.intercode_sql.codes import CODES
 from retro_gym_envs.intercode_sql.dates import DATES
-from retro_gym_envs.intercode_sql.patterns import PatternError, like, matches, plain
+from retro_gym_envs.intercode_sql.patterns import PatternError, like, plain
+from retro_gym_envs.intercode_sql.regular import REGULAR
 from retro_gym_envs.intercode_sql.values import Value, number, text
 
 __all__ = [
@@ -34,11 +37,12 @@ OWN_PREFIX = "my_"
 
 _MAX_LENGTH = 20_000  # of a text that is made here; SQLite refuses one of half that length
 
+_WHOLE = re.compile(r"\s*([+-]?[0-9]+)")  # an exponent is none of it: '1e3' is 1
 _CALL = re.compile(rf"\b{OWN_PREFIX}(\w+)\(")
 
 # SQLite's functions that MySQL has too, that are deterministic and that do the same.
 _SHARED = """
-    abs acos asin atan avg coalesce cos count cume_dist degrees dense_rank exp first_value ifnull lag last_value
+    abs acos asin avg coalesce cos count cume_dist degrees dense_rank exp first_value ifnull lag last_value
     lead ln log10 log2 ltrim max min nth_value ntile percent_rank pi pow power radians rank replace row_number rtrim
     sign sin sqrt sum tan
 """
@@ -117,6 +121,8 @@ def register_functions(
         title = OWN_PREFIX + name
         if name in AGGREGATES:
             connection.create_aggregate(title, *AGGREGATES[name])
+        elif name == "only_row":
+            connection.create_aggregate(title, 1, only_row(refuse))
         elif name in _PATTERNS:
             arity, function = _PATTERNS[name]
             connection.create_function(title, arity, guarded(function), deterministic=True)
@@ -257,16 +263,29 @@ def _rounded(value: object, places: object, how: str) -> Value:
     return int(made) if isinstance(found, int) else float(made)
 
 
+def _rounded_float(value: object, places: object = 0) -> Value:
+    """As MySQL rounds what it holds as a float: halves to the even neighbour, in the float's own arithmetic."""
+    found, digits = float(number(value)), max(-30, min(30, _length(places)))
+    power = 10.0 ** abs(digits)
+    scaled = found * power if digits >= 0 else found / power
+    if not math.isfinite(scaled) or abs(scaled) > 2**53:
+        return found
+    return round(scaled) / power if digits >= 0 else round(scaled) * power
+
+
 def _decimal(value: object, places: object) -> Value:
     made = _rounded(float(number(value)), places, ROUND_HALF_UP)
     return int(made) if isinstance(made, float) and math.isfinite(made) and not _length(places) else made
 
 
 def _signed(value: object) -> int:
-    found = number(value)
-    if not math.isfinite(found):
-        return 0
-    whole = int(found) if isinstance(value, str | bytes) else int(_rounded(found, 0, ROUND_HALF_UP) or 0)
+    if isinstance(value, str | bytes):
+        match = _WHOLE.match(text(value))
+        whole = int(match[1][:40]) if match else 0
+    elif math.isfinite(found := number(value)):
+        whole = int(_rounded(found, 0, ROUND_HALF_UP) or 0)
+    else:
+        whole = 0
     return max(-(2**63), min(2**63 - 1, whole))
 
 
@@ -289,6 +308,10 @@ def _mod(value: object, by: object) -> Value:
     return math.fmod(first, second) if second and math.isfinite(first) else None
 
 
+def _atan(rise: object, run: object = 1) -> Value:
+    return math.atan2(number(rise), number(run))
+
+
 def _log(value: object, of: object = None) -> Value:
     first = number(value)
     if of is None:
@@ -304,7 +327,11 @@ def _format(value: object, places: object) -> str:
 
 _OWN: dict[str, tuple[int, Callable[..., Value]]] = {
     **DATES,
+    **{name: (arity, _strict(function)) for name, (arity, function) in CLOCK.items()},
+    **{name: (arity, function if name == "quote" else _strict(function)) for name, (arity, function) in CODES.items()},
     "ascii": (1, _of_text(lambda said: said.encode()[0] if said else 0)),
+    "atan": (-1, _strict(_atan)),
+    "atan2": (2, _strict(_atan)),
     "bitxor": (2, _strict(lambda left, right: _signed(left) ^ _signed(right))),
     "ceil": (1, _whole(math.ceil)),
     "ceiling": (1, _whole(math.ceil)),
@@ -314,6 +341,7 @@ _OWN: dict[str, tuple[int, Callable[..., Value]]] = {
     "chars": (-1, _chars),
     "concat": (-1, _strict(lambda *parts: "".join(map(text, parts)))),
     "concat_ws": (-1, _concat_ws),
+    "cot": (1, _strict(lambda angle: 1 / math.tan(number(angle)) if math.tan(number(angle)) else None)),
     "decimal": (2, _strict(_decimal)),
     "div": (2, _strict(_div)),
     "elt": (-1, _elt),
@@ -335,6 +363,7 @@ _OWN: dict[str, tuple[int, Callable[..., Value]]] = {
     "reverse": (1, _of_text(lambda said: said[::-1])),
     "right": (2, _strict(_right)),
     "round": (-1, _strict(lambda value, places=0: _rounded(value, places, ROUND_HALF_UP))),
+    "round_float": (-1, _strict(_rounded_float)),
     "row_key": (-1, _strict(_row_key)),
     "rpad": (3, _strict(lambda *given: _padded(*given, left=False))),
     "signed": (1, _strict(_signed)),
@@ -351,8 +380,9 @@ _OWN: dict[str, tuple[int, Callable[..., Value]]] = {
 _PATTERNS: dict[str, tuple[int, Callable[..., Value]]] = {
     "like": (3, like),
     "like_binary": (3, lambda *given: like(*given, exact=True)),
-    "regexp_like": (2, matches),
+    **{name: (-1, function) for name, function in REGULAR.items()},
 }
 
-ALLOWED = frozenset(_SHARED.split()) | {OWN_PREFIX + name for name in (*_OWN, *_PATTERNS, *AGGREGATES, "database")}
+_MADE = (*_OWN, *_PATTERNS, *AGGREGATES, "database", "only_row")
+ALLOWED = frozenset(_SHARED.split()) | {OWN_PREFIX + name for name in _MADE}
 """The functions that a query may call, by the names that SQLite knows them under."""

@@ -6,14 +6,17 @@ import enum
 from collections.abc import Iterable
 from functools import lru_cache
 
-__all__ = ["MOMENTS", "NUMBERS", "TEXTS", "Kind", "Schema", "base_type", "kind_of_type", "merged"]
+__all__ = ["EXACT", "MOMENTS", "NUMBERS", "TEXTS", "Kind", "Schema", "base_type", "kind_of_type", "merged"]
 
 
 class Kind(enum.Enum):
     """A kind of values."""
 
     INT = "int"
+    DECIMAL = "decimal"
+    """A number with a fraction that MySQL holds exactly."""
     REAL = "real"
+    """A float."""
     TEXT = "text"
     BINARY = "binary"
     """Text that compares letter by letter."""
@@ -25,7 +28,8 @@ class Kind(enum.Enum):
     """A column that the query does not have: SQLite will say so."""
 
 
-NUMBERS = frozenset({Kind.INT, Kind.REAL})
+EXACT = frozenset({Kind.INT, Kind.DECIMAL})
+NUMBERS = EXACT | {Kind.REAL}
 TEXTS = frozenset({Kind.TEXT, Kind.BINARY})
 MOMENTS = frozenset({Kind.DATE, Kind.DATETIME})
 
@@ -34,7 +38,8 @@ Schema = tuple[tuple[str, tuple[tuple[str, Kind], ...]], ...]
 
 _TYPES = {
     Kind.INT: "int integer bigint smallint tinyint mediumint year bool boolean bit",
-    Kind.REAL: "double float decimal numeric real dec fixed",
+    Kind.DECIMAL: "decimal numeric dec fixed",
+    Kind.REAL: "double float real",
     Kind.TEXT: "char varchar text tinytext mediumtext longtext enum set",
     Kind.DATE: "date",
     Kind.DATETIME: "datetime timestamp",
@@ -76,5 +81,5 @@ def merged(kinds: Iterable[Kind]) -> Kind:
     if Kind.UNKNOWN in found:
         return Kind.UNKNOWN
     if found <= NUMBERS:
-        return Kind.REAL
+        return Kind.DECIMAL if found <= EXACT else Kind.REAL
     return Kind.DATETIME if found <= MOMENTS else Kind.TEXT

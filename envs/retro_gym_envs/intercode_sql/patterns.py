@@ -1,4 +1,4 @@
-"""LIKE, and REGEXP within bounds: Python's engine can take forever, and nothing interrupts it."""
+"""LIKE, and letters as it compares them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 import unicodedata
 from functools import lru_cache
 
-__all__ = ["PatternError", "like", "matches", "plain"]
+__all__ = ["MAX_PATTERN", "PatternError", "like", "plain"]
 
-_MAX_PATTERN = 1_000  # characters
-_MAX_WORK = 10_000_000  # steps that a match might take, at worst
+MAX_PATTERN = 1_000
+"""Characters of a pattern."""
 
 
 class PatternError(Exception):
@@ -42,7 +42,7 @@ def like(text: str, pattern: str, escape: str, *, exact: bool = False) -> bool:
     Raises:
         PatternError: the pattern is too long.
     """
-    if len(pattern) > _MAX_PATTERN:
+    if len(pattern) > MAX_PATTERN:
         raise PatternError("LIKE pattern is too long")
     if not exact:
         text, pattern = plain(text), plain(pattern)
@@ -64,46 +64,3 @@ def _like_pattern(pattern: str, escape: str) -> re.Pattern[str]:
     first, *middle = pieces
     last = f".*{middle.pop()}" if middle else ""
     return re.compile(first + "".join(f"(?>.*?{piece})" for piece in middle if piece) + last, re.DOTALL)
-
-
-def matches(text: str, pattern: str) -> bool:
-    """Whether the regular expression is found in the text, whatever the case.
-
-    Raises:
-        PatternError: it is none, or might take too long on this text.
-    """
-    compiled, repeats, choices = _regular(pattern)
-    if (len(text) + 1) ** repeats * 2**choices > _MAX_WORK:
-        raise PatternError("Timeout exceeded in regular expression match.")
-    return compiled.search(text) is not None
-
-
-@lru_cache(maxsize=1_024)
-def _regular(pattern: str) -> tuple[re.Pattern[str], int, int]:
-    """The pattern, and how often a match of it may go another way: at any place of the text, or at one of two."""
-    if len(pattern) > _MAX_PATTERN:
-        raise PatternError("Timeout exceeded in regular expression match.")
-    for name, letters in (("alpha", "A-Za-z"), ("digit", "0-9"), ("alnum", "A-Za-z0-9"), ("space", r"\s")):
-        pattern = pattern.replace(f"[:{name}:]", letters)
-    bare = re.sub(r"\[\^?\]?(?:\\.|[^\]\\])*\]|\\.", "x", pattern).replace("(?:", "(")
-    if re.search(r"\\[1-9]", pattern) or "(?" in bare or _repeats_repeats(bare):
-        raise PatternError("Timeout exceeded in regular expression match.")
-    anchored = bare.startswith("^") and "|" not in bare
-    repeats = len(re.findall(r"[*+{]", re.sub(r"^\^?\.\*|\.\*\$?$", "", bare))) + (not anchored)
-    try:
-        return re.compile(pattern, re.IGNORECASE), repeats, len(re.findall(r"[^*+}(]\?|\|", bare))
-    except (re.error, OverflowError, RecursionError) as error:
-        raise PatternError(f"Illegal argument to a regular expression: {error}") from None
-
-
-def _repeats_repeats(bare: str) -> bool:
-    """Whether something is repeated that holds a repetition or a choice itself, which can take exponential time."""
-    opened: list[int] = []
-    for place, letter in enumerate(bare):
-        if letter == "(":
-            opened.append(place)
-        elif letter == ")" and opened:
-            inner = bare[opened.pop() + 1 : place]
-            if bare[place + 1 : place + 2] in ("*", "+", "{") and re.search(r"[*+?{|]", inner):
-                return True
-    return False

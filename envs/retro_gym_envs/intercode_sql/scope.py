@@ -7,9 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sqlglot import exp
 
+from retro_gym_envs.intercode_sql.dialect import SQLError
 from retro_gym_envs.intercode_sql.kinds import Kind
 
-__all__ = ["Output", "Scope", "Source", "UnreadableError"]
+__all__ = ["NAMELESS", "Output", "Scope", "Source", "UnreadableError"]
+
+
+NAMELESS = "my rows"
+"""The name of a query in FROM that has none. MySQL demands one; some public gold queries have none."""
 
 
 class UnreadableError(Exception):
@@ -62,6 +67,18 @@ class Scope:
         """The SELECT's own columns, once they are known: ORDER BY, GROUP BY and HAVING may name them."""
         self.prefers_selected = False
         """Whether they hide the sources' columns, as in ORDER BY."""
+        self.aggregated = False
+        """Whether an aggregate makes one value of its rows."""
+
+    def add(self, source: Source) -> None:
+        """Takes what stands in FROM.
+
+        Raises:
+            SQLError: another one has its name.
+        """
+        if source.name != NAMELESS and any(source.name == each.name for each in self.sources):
+            raise SQLError(f"Not unique table/alias: '{source.name}'")
+        self.sources.append(source)
 
     def find(self, name: str, table: str) -> Output | None:
         """The column of that name; None where there is none, in which case SQLite says so."""
@@ -69,12 +86,21 @@ class Scope:
         own = (output for output in self.selected if not home and output.name.lower() == wanted)
         if self.prefers_selected and (found := next(own, None)):
             return found
+        found = self._of_sources(wanted, home)
+        return found or next(own, None) or (self.outer.find(name, table) if self.outer else None)
+
+    def aggregates(self, call: exp.Expr) -> bool:
+        """Whether a call of an aggregate is over this SELECT's rows: it names a column of theirs, or none at all."""
+        named = list(call.find_all(exp.Column))
+        return not named or any(self._of_sources(each.name.lower(), each.table.lower()) for each in named)
+
+    def _of_sources(self, wanted: str, home: str) -> Output | None:
         for source in self.sources:
             if home in ("", source.name):
                 for output in source.outputs:
                     if output.name.lower() == wanted:
                         return output
-        return next(own, None) or (self.outer.find(name, table) if self.outer else None)
+        return None
 
     def rename_database(self, node: exp.Column | exp.Table) -> None:
         """Gives the database in front of a name the name that SQLite knows it by."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from retro_gym_envs.intercode_sql.database import Database, Table
+from retro_gym_envs.intercode_sql.database import Column, Database, Table
 from retro_gym_envs.intercode_sql.dialect import SQLError, Token, syntax_error, text_of
 from retro_gym_envs.intercode_sql.functions import COLLATION
 from retro_gym_envs.intercode_sql.kinds import Kind, Schema
 from retro_gym_envs.intercode_sql.patterns import like
 from retro_gym_envs.intercode_sql.values import Value
 
-__all__ = ["INFORMATION_SCHEMA", "add_information_schema", "describe"]
+__all__ = ["INFORMATION_SCHEMA", "add_information_schema", "describe", "titles"]
 
 _TABLES = "TABLE_SCHEMA TABLE_NAME TABLE_TYPE TABLE_ROWS"
 _COLUMNS = """
@@ -40,12 +40,18 @@ def describe(database: Database, tokens: Sequence[Token], sql: str) -> _Rows | N
     words = [token.text.lower() for token in tokens]
     rest = tokens[1:]
     match words:
+        case ["show", "full", "tables", *_]:
+            views = tuple((name, "BASE TABLE") for name in sorted(table.name for table in database.tables))
+            return _liked(views, _inside(database, rest[2:]), sql)
         case ["show", "tables", *_]:
             rows = tuple((name,) for name in sorted(table.name for table in database.tables))
             return _liked(rows, _inside(database, rest[1:]), sql)
         case ["show", "databases" | "schemas", *_]:
             return _liked(((database.name.lower(),),), rest[1:], sql)
-        case ["show", "full" | "extended", *_]:
+        case ["show", "full", "columns" | "fields", "from" | "in", _, *_]:
+            table, after = _table(database, rest[3:], sql)
+            return _liked(tuple(map(_in_full, table.columns)), _inside(database, after), sql)
+        case ["show", "extended", *_]:
             return describe(database, [tokens[0], *tokens[2:]], sql)
         case ["show", "columns" | "fields", "from" | "in", _, *_]:
             table, after = _table(database, rest[2:], sql)
@@ -68,6 +74,29 @@ def describe(database: Database, tokens: Sequence[Token], sql: str) -> _Rows | N
             _check_database(database, tokens[1])
             return None
     raise syntax_error(sql[tokens[min(1, len(tokens) - 1)].start :])
+
+
+def titles(database: Database, tokens: Sequence[Token]) -> tuple[str, ...]:
+    """The columns of what SHOW gives, as ``SHOW … WHERE`` names them; none where it takes no condition."""
+    match [token.text.lower() for token in tokens[1:3]]:
+        case ["full", "tables"]:
+            return f"Tables_in_{database.name.lower()}", "Table_type"
+        case ["tables", *_]:
+            return (f"Tables_in_{database.name.lower()}",)
+        case ["databases" | "schemas", *_]:
+            return ("Database",)
+        case ["full", "columns" | "fields"]:
+            return "Field", "Type", "Collation", "Null", "Key", "Default", "Extra", "Privileges", "Comment"
+        case ["columns" | "fields", *_]:
+            return "Field", "Type", "Null", "Key", "Default", "Extra"
+    return ()
+
+
+def _in_full(column: Column) -> tuple[Value, ...]:
+    """The row of SHOW FULL COLUMNS."""
+    field, type_, *rest = column.described
+    collation = "utf8mb4_general_ci" if column.kind is Kind.TEXT else None
+    return field, type_, collation, *rest, "select", ""
 
 
 def _described(table: Table) -> _Rows:

@@ -31,7 +31,9 @@ class Given(enum.Enum):
     MERGED = enum.auto()
     """The common one."""
     NUMBER = enum.auto()
-    """INT if all are, REAL otherwise."""
+    """INT or DECIMAL if all are, REAL otherwise."""
+    FRACTION = enum.auto()
+    """DECIMAL if all are exact, REAL otherwise."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +91,8 @@ _SIGNATURES = {
     **_alike("count ntile", 1, 1, Kind.INT),
     **_alike("sum", 1, 1, Given.NUMBER, Wants.NUMBERS),
     **_alike("bit_and bit_or bit_xor", 1, 1, Kind.INT, Wants.NUMBERS),
-    **_alike("avg std stddev stddev_pop stddev_samp var_pop var_samp variance", 1, 1, Kind.REAL, Wants.NUMBERS),
+    **_alike("avg", 1, 1, Given.FRACTION, Wants.NUMBERS),
+    **_alike("std stddev stddev_pop stddev_samp var_pop var_samp variance", 1, 1, Kind.REAL, Wants.NUMBERS),
     **_alike("cume_dist percent_rank", 0, 0, Kind.REAL),
     **_alike("dense_rank rank row_number", 0, 0, Kind.INT),
     **_alike("lag lead", 1, 3, Given.FIRST),
@@ -98,6 +101,8 @@ _SIGNATURES = {
     **_alike("abs", 1, 1, Given.NUMBER, Wants.NUMBERS),
     **_alike("ceil ceiling floor sign", 1, 1, Kind.INT, Wants.NUMBERS),
     **_alike("exp ln sqrt log2 log10 radians degrees sin cos tan asin acos", 1, 1, Kind.REAL, Wants.NUMBERS),
+    **_alike("cot", 1, 1, Kind.REAL, Wants.NUMBERS),
+    **_alike("atan2", 2, 2, Kind.REAL, Wants.NUMBERS),
     **_alike("atan log", 1, 2, Kind.REAL, Wants.NUMBERS),
     **_alike("pow power", 2, 2, Kind.REAL, Wants.NUMBERS),
     **_alike("pi", 0, 0, Kind.REAL),
@@ -118,12 +123,30 @@ _SIGNATURES = {
     **_alike("concat", 1, _MANY, Kind.TEXT),
     **_alike("concat_ws", 2, _MANY, Kind.TEXT),
     **_alike("left right repeat format", 2, 2, Kind.TEXT),
-    **_alike("lpad rpad mid replace substring_index", 3, 3, Kind.TEXT),
+    **_alike("lpad rpad replace substring_index", 3, 3, Kind.TEXT),
+    **_alike("mid", 2, 3, Kind.TEXT),
     **_alike("insert", 4, 4, Kind.TEXT),
-    **_alike("find_in_set instr strcmp regexp_like", 2, 2, Kind.INT),
+    **_alike("find_in_set instr strcmp", 2, 2, Kind.INT),
+    **_alike("regexp_like", 2, 3, Kind.INT),
+    **_alike("regexp_instr", 2, 6, Kind.INT),
+    **_alike("regexp_substr", 2, 5, Kind.TEXT),
+    **_alike("regexp_replace", 3, 6, Kind.TEXT),
+    **_alike("hex bin oct md5 sha sha1 soundex quote", 1, 1, Kind.TEXT),
+    **_alike("unhex", 1, 1, Kind.BINARY),
+    **_alike("conv", 3, 3, Kind.TEXT),
+    **_alike("ord crc32", 1, 1, Kind.INT),
     **_alike("locate", 2, 3, Kind.INT),
     # of times
-    **_alike("year quarter month week day dayofmonth dayofweek weekday dayofyear", 1, 1, Kind.INT),
+    **_alike("week yearweek", 1, 2, Kind.INT),
+    **_alike("weekofyear time_to_sec microsecond", 1, 1, Kind.INT),
+    **_alike("timediff", 2, 2, Kind.TIME),
+    **_alike("sec_to_time", 1, 1, Kind.TIME),
+    **_alike("maketime", 3, 3, Kind.TIME),
+    **_alike("addtime subtime", 2, 2, Kind.TEXT),
+    **_alike("unix_timestamp", 1, 1, Kind.INT),
+    **_alike("from_unixtime", 1, 1, Kind.DATETIME),
+    **_alike("period_add period_diff", 2, 2, Kind.INT),
+    **_alike("year quarter month day dayofmonth dayofweek weekday dayofyear", 1, 1, Kind.INT),
     **_alike("hour minute second to_days", 1, 1, Kind.INT),
     **_alike("dayname monthname", 1, 1, Kind.TEXT),
     **_alike("date last_day from_days", 1, 1, Kind.DATE),

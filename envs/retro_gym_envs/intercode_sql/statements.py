@@ -10,7 +10,7 @@ from retro_gym_envs.intercode_sql.clauses import spell_out_having, spell_out_rol
 from retro_gym_envs.intercode_sql.dialect import SQLError
 from retro_gym_envs.intercode_sql.expressions import Expressions
 from retro_gym_envs.intercode_sql.kinds import NUMBERS, TEXTS, Kind, Schema, merged
-from retro_gym_envs.intercode_sql.scope import Output, Scope, Source, UnreadableError
+from retro_gym_envs.intercode_sql.scope import NAMELESS, Output, Scope, Source, UnreadableError
 from retro_gym_envs.intercode_sql.typed import Typed, aliased, as_text, collated, derived, name, selected
 
 __all__ = ["rewritten"]
@@ -85,6 +85,7 @@ class _Statements:
             made, outputs = self.query(query, outer, parts)
             part.set("this", made)
             parts[title] = _renamed(outputs, named)
+            _check_titles(parts[title])
 
     # -- SELECT ----------------------------------------------------------------------------------------------------
 
@@ -111,6 +112,7 @@ class _Statements:
         if having is not None:
             having.set("this", self._expressions.value(having.this, scope).node)
         self._order(tree, scope)
+        tree.meta["one row"] = scope.aggregated and tree.args.get("group") is None
         return tree, outputs
 
     def _from(self, tree: exp.Select, scope: Scope) -> None:
@@ -149,7 +151,7 @@ class _Statements:
             if {clause for clause, value in node.args.items() if value} - _TABLE:
                 raise UnreadableError(node)
             scope.rename_database(node)
-            scope.sources.append(Source((alias or node).name.lower(), self._table(node, scope)))
+            scope.add(Source((alias or node).name.lower(), self._table(node, scope)))
             self._joins(node.args.get("joins") or [], scope)
             return node
         if not isinstance(node, exp.Subquery):
@@ -157,14 +159,15 @@ class _Statements:
         if isinstance(node.this, exp.Table) and alias is None:
             return exp.Paren(this=self._source(node.this, scope))
         query, outputs = self.query(node.this, scope.outer, scope.parts)
-        title = "my rows" if alias is None else alias.name  # MySQL demands one; some public gold queries have none
+        title = NAMELESS if alias is None else alias.name
         titles = alias.args.get("columns") if alias is not None else None
         if titles:
             outputs = _renamed(outputs, [each.name for each in titles])
             part = exp.CTE(this=query, alias=exp.TableAlias(this=name("my part"), columns=titles))
             query = selected([exp.Star()], exp.Table(this=name("my part")))
             query.set("with_", exp.With(expressions=[part]))
-        scope.sources.append(Source(title.lower(), outputs))
+        _check_titles(outputs)
+        scope.add(Source(title.lower(), outputs))
         return derived(query, title)
 
     def _table(self, node: exp.Table, scope: Scope) -> _Outputs:
@@ -214,21 +217,23 @@ class _Statements:
             return
         if any(value and clause != "expressions" for clause, value in group.args.items()):
             raise UnreadableError(group)
-        group.set("expressions", [self._key(each, scope) for each in group.expressions])
+        group.set("expressions", [self._key(each, scope, "group statement") for each in group.expressions])
 
     def _order(self, tree: exp.Expr, scope: Scope) -> None:
         """ORDER BY, where the SELECT's own columns come first, and LIMIT."""
         scope.prefers_selected = True
         order = tree.args.get("order")
         for each in order.expressions if order is not None else ():
-            each.set("this", self._key(each.this, scope))
+            each.set("this", self._key(each.this, scope, "order clause"))
         for clause in ("limit", "offset"):
             limit = tree.args.get(clause)
             if limit is not None and not (isinstance(limit.expression, exp.Literal) and limit.expression.is_int):
                 raise UnreadableError(limit)
 
-    def _key(self, node: exp.Expr, scope: Scope) -> exp.Expr:
+    def _key(self, node: exp.Expr, scope: Scope, clause: str) -> exp.Expr:
         """What is grouped or ordered by; a number is the place of a column."""
+        if isinstance(node, exp.Literal) and node.is_int and not 1 <= int(node.name) <= len(scope.selected):
+            raise SQLError(f"Unknown column '{node.name}' in '{clause}'")
         return node if isinstance(node, exp.Literal) else collated(self._expressions.value(node, scope))
 
     # -- UNION and brackets ----------------------------------------------------------------------------------------
@@ -278,6 +283,8 @@ class _Statements:
         """ORDER BY and LIMIT of a whole query, which can name its columns only."""
         order = tree.args.get("order")
         keys = [each.this for each in order.expressions] if order is not None else []
+        if isinstance(tree, exp.SetOperation):
+            _check_keys(keys, outputs)
         if isinstance(tree, exp.SetOperation) and not all(isinstance(key, exp.Column | exp.Literal) for key in keys):
             clauses = {clause: tree.args.get(clause) for clause in ("order", "limit", "offset")}
             for clause in clauses:
@@ -293,11 +300,32 @@ class _Statements:
 
 def _star(node: exp.Expr, scope: Scope) -> tuple[list[exp.Expr], list[Output]]:
     """``*``: SQLite's own, unless USING puts some columns first."""
-    found = list(scope.everything(node.table if isinstance(node, exp.Column) else ""))
+    home = node.table if isinstance(node, exp.Column) else ""
+    if not any(home.lower() in ("", source.name) for source in scope.sources):
+        raise SQLError(f"Unknown table '{home}'" if home else "No tables used")
+    found = list(scope.everything(home))
     outputs = [output for _, output in found]
     if not any(source.common for source in scope.sources):
         return [node], outputs
-    return [exp.Column(this=name(output.name), table=name(home)) for home, output in found], outputs
+    return [exp.Column(this=name(output.name), table=name(source)) for source, output in found], outputs
+
+
+def _check_keys(keys: Sequence[exp.Expr], outputs: _Outputs) -> None:
+    """Refuses to order a UNION by other columns than its own."""
+    for key in keys:
+        if isinstance(key, exp.Column) and key.table:
+            raise SQLError(f"Table '{key.table}' from one of the SELECTs cannot be used in global ORDER clause")
+        if isinstance(key, exp.Column) and all(key.name.lower() != output.name.lower() for output in outputs):
+            raise SQLError(f"Unknown column '{key.name}' in 'order clause'")
+
+
+def _check_titles(outputs: _Outputs) -> None:
+    """Refuses a table of two columns of one name."""
+    seen: set[str] = set()
+    for output in outputs:
+        if output.name.lower() in seen:
+            raise SQLError(f"Duplicate column name '{output.name}'")
+        seen.add(output.name.lower())
 
 
 def _renamed(outputs: _Outputs, names: Sequence[str]) -> _Outputs:

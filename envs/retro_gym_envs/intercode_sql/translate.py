@@ -7,12 +7,14 @@ translated for one question serves the others of its form.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 
 from retro_gym_envs.intercode_sql.dialect import SQLError, Token, syntax_error, text_of
 from retro_gym_envs.intercode_sql.kinds import Schema
+from retro_gym_envs.intercode_sql.rules import check_grammar
 
 __all__ = ["Query", "to_sqlite"]
 
@@ -21,6 +23,8 @@ _MAX_DEPTH = 40  # brackets and CASEs within each other
 _TOO_DEEP = "Expression tree is too large (maximum depth 100)"  # as SQLite says of other trees
 _OPENS = {"(": 1, "case": 1, ")": -1, "end": -1}
 _VALUES_FOLLOW = "= < > <= >= <> != <=> ( , like in between and or not when then else where"
+_HEX = re.compile("0x[0-9a-fA-F]+")
+_CHARACTER_SETS = ("_ascii", "_latin1", "_utf8", "_utf8mb3", "_utf8mb4")
 _BEFORE_VALUES = frozenset(_VALUES_FOLLOW.split())
 
 
@@ -56,6 +60,8 @@ def to_sqlite(tokens: Sequence[Token], sql: str, database: str, schema: Schema) 
         SQLError: MySQL would refuse it, it is nested too deeply, or refers to its WITH parts so often that preparing
             it alone could take forever.
     """
+    tokens = _plainly(tokens, sql)
+    check_grammar(tokens, sql)
     words = ["" if token.kind == "string" else text_of(token).lower() for token in tokens]
     _check_size(tokens, words)
     pieces: list[str] = []
@@ -75,6 +81,30 @@ def to_sqlite(tokens: Sequence[Token], sql: str, database: str, schema: Schema) 
         raise syntax_error(rest) from None
 
 
+def _plainly(tokens: Sequence[Token], sql: str) -> list[Token]:
+    """``N'a'`` and ``_utf8mb4'a'`` as ``'a'``, ``x'41'`` as ``0x41``, and ``ROW(1, 2)`` as ``(1, 2)``."""
+    made: list[Token] = []
+    for token in tokens:
+        before = made[-1] if made and (token.kind == "string" or token.text == "(") else None
+        if before is not None and token.kind == "string" and before.start + 1 == token.start and before.says("x"):
+            digits = text_of(token)
+            if len(digits) % 2 or not _HEX.fullmatch(f"0x{digits}"):
+                raise syntax_error(sql[before.start :])
+            token = Token("word", f"0x{digits}", before.start)
+            made.pop()
+        elif before is not None and _goes_without_saying(before, token):
+            made.pop()
+        made.append(token)
+    return made
+
+
+def _goes_without_saying(before: Token, token: Token) -> bool:
+    """Whether the word before a text or a bracket only says what kind it is."""
+    if token.kind == "string":
+        return before.says(*_CHARACTER_SETS) or (before.says("n") and before.start + 1 == token.start)
+    return token.says("(") and before.says("row")
+
+
 def _piece(token: Token, before: Token | None, number: int, values: dict[str, str]) -> str:
     """A piece as sqlglot is to read it. A text that can only be a value becomes a parameter."""
     if token.kind == "string":
@@ -83,6 +113,8 @@ def _piece(token: Token, before: Token | None, number: int, values: dict[str, st
             values[f"s{number}"] = said
             return f":s{number}"
         return "'" + said.replace("\\", "\\\\").replace("'", "''") + "'"
+    if token.kind == "word" and _HEX.fullmatch(token.text):
+        return f"UNHEX('{token.text[2:]}')"
     if token.kind == "word" and token.text[0].isdigit():  # MySQL's names may begin with a digit
         return f"`{token.text}`"
     return token.text
