@@ -8,7 +8,7 @@ from numbers import Real
 
 from retro_gym.errors import ConfigError, did_you_mean, one_line
 
-__all__ = ["check_choice", "check_positive", "check_whole"]
+__all__ = ["check_choice", "check_positive", "check_type", "check_whole"]
 
 
 def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
@@ -31,6 +31,16 @@ def check_positive(**values: object) -> None:
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
             raise ConfigError(f"{name} is {one_line(value)}; it must be above 0, and finite.")
+
+
+def check_type(name: str, value: object, *kinds: type) -> None:
+    """Refuses what is neither None nor of one of some types.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if value is not None and not isinstance(value, kinds):
+        raise ConfigError(f"{name} is {one_line(value)}; give {' or '.join(kind.__name__ for kind in kinds)}.")
 
 
 def check_whole(least: int, **values: object) -> None:

@@ -11,7 +11,7 @@ import gymnasium as gym
 
 from retro_gym.actors import Actor, ActorSpec, make_actor
 from retro_gym.branching import checked_reflections, control_returns, outcomes_of, planned_trials
-from retro_gym.checks import check_choice, check_positive, check_whole
+from retro_gym.checks import check_choice, check_positive, check_type, check_whole
 from retro_gym.errors import (
     ActorError,
     BudgetError,
@@ -144,6 +144,9 @@ class RetroEnv(gym.Env[str, str]):
         env = as_task_env(task_env, success_threshold=success_threshold, **task_kwargs)
         template = check_template("actor_template", actor_template, ACTOR_FIELDS)
         self._stage = Stage(env, template, repeat_limit, trial_time_limit)
+        check_type("actor_kwargs", actor_kwargs, Mapping)
+        check_type("bank", bank, str, os.PathLike, FailureBank)
+        check_type("records", records, str, os.PathLike, RecordWriter)
         self.actor: Actor = make_actor(actor, env, **(actor_kwargs or {}))
         self.split = split
         self.reward: RewardName = reward

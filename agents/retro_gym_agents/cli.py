@@ -21,6 +21,7 @@ from rich.table import Table
 
 import retro_gym  # noqa: F401 - registers the ids
 from retro_gym.errors import ActorError, ConfigError, MissingExtraError, RetroGymError, UnknownTaskError
+from retro_gym.records import read_records
 from retro_gym.task_env import as_task_env
 from retro_gym_agents.cli_options import (
     EnvOptions,
@@ -149,6 +150,8 @@ class Collect(EnvOptions):
             raise ConfigError(f"--reflector names {', '.join(names)}; the records of a run are of one. Leave one.")
         policy = make_policy(names[0], greedy=self.greedy, device=self.device)
         output = check_output(self.output) if self.append else _new_records(self.output, "Add to it with --append.")
+        if self.append and output.exists():
+            next(read_records(output), None)  # what is no records file is refused
         config = CollectConfig(
             self.env_id, output, self.num_episodes, self.split, self.max_reflections, self.seed, self.arguments()
         )

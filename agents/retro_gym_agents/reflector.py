@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from retro_gym.actors.hf import HfActor
 from retro_gym.actors.loading import context_of
-from retro_gym.errors import CheckpointError, ConfigError, DivergedError, one_line
+from retro_gym.checks import check_whole
+from retro_gym.errors import CheckpointError, ConfigError, DivergedError
 from retro_gym.tokens import decode, encode_prompt, fit_text, fitting_ids
 from retro_gym_agents.inference import frozen, trainable_weights
 from retro_gym_agents.loading import (
@@ -31,7 +32,7 @@ from retro_gym_agents.loading import (
     sampling_of,
 )
 from retro_gym_agents.sampler import draw
-from retro_gym_agents.samples import Prompts, Samples, each_seed
+from retro_gym_agents.samples import Prompts, Samples, check_asked, each_seed
 from retro_gym_agents.scoring import Scores, score, why_not_shared
 from retro_gym_agents.sources import adapter_folder
 from retro_gym_agents.stepping import REMEDY
@@ -208,12 +209,7 @@ class Reflector:
                 is out of its rule.
             DivergedError: the model's log-probabilities are not finite.
         """
-        if top_k < 0 or not 0 < top_p <= 1:
-            raise ConfigError(
-                f"top_k is {top_k} and top_p {top_p}; at least 0, and above 0 and at most 1, are the rule."
-            )
-        if not observations or num_samples < 1:
-            raise ConfigError(f"sample needs an observation and a sample; got {len(observations)} and {num_samples}.")
+        check_asked(observations, num_samples, top_k, top_p)
         prompts = Prompts.from_rows([self.encode(text) for text in observations], self.sampling.pad_id, self.device)
         share_prompt = self.share_prompt
         with frozen(self.model), self._precision():
@@ -253,12 +249,8 @@ class Reflector:
         batch_size: int = 64,
     ) -> list[str]:
         """One reflection for each observation, ``batch_size`` of them at a time: the same ones for any size."""
-        if isinstance(observations, str):
-            raise ConfigError(
-                f"observations is the text {one_line(observations)}; give a list of texts, such as [text]."
-            )
-        if batch_size < 1:
-            raise ConfigError(f"batch_size is {batch_size}; it must be at least 1.")
+        check_asked(observations or [""], 1)
+        check_whole(1, batch_size=batch_size)
         seeds = each_seed(seed, len(observations))
         texts: list[str] = []
         for start in range(0, len(observations), batch_size):
@@ -270,11 +262,9 @@ class Reflector:
 
     def encode(self, observation: str) -> list[int]:
         """The prompt of an observation, as token ids. See the class docstring on what is done with a long one."""
-        limit, name = self._max_prompt_tokens, self.name
-        if limit is None:
-            return self._render(observation)
-        room = f"max_new_tokens is {self.sampling.max_new_tokens}, which leaves {limit} tokens of {name!r}'s context"
-        return fitting_ids(self._render, observation, limit, room)
+        limit, new = self._max_prompt_tokens, self.sampling.max_new_tokens
+        room = f"max_new_tokens is {new}, which leaves {limit} tokens of {self.name!r}'s context"
+        return self._render(observation) if limit is None else fitting_ids(self._render, observation, limit, room)
 
     def fit(self, observation: str) -> str:
         """The observation, or the longest form of it that leaves room in the context for the longest reflection."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from retro_gym.errors import ConfigError, one_line
 from retro_gym.seeding import derive_seed
 
-__all__ = ["Draws", "Prompts", "Samples", "Sampling", "each_seed", "in_groups"]
+__all__ = ["Draws", "Prompts", "Samples", "Sampling", "check_asked", "each_seed", "in_groups"]
 
 
 def in_groups(rows: Sequence[int], lengths: Sequence[int], size: int | None, tokens: int | None) -> list[list[int]]:
@@ -40,6 +40,20 @@ def in_groups(rows: Sequence[int], lengths: Sequence[int], size: int | None, tok
             groups.append([])
         groups[-1].append(row)
     return groups
+
+
+def check_asked(observations: Sequence[str], num_samples: int, top_k: int = 0, top_p: float = 1.0) -> None:
+    """Refuses what nothing can be sampled for.
+
+    Raises:
+        ConfigError: one text in place of several, no observation, no sample, or a truncation that is out of its rule.
+    """
+    if isinstance(observations, str):
+        raise ConfigError(f"observations is the text {one_line(observations)}; give a list of texts, such as [text].")
+    if not observations or num_samples < 1:
+        raise ConfigError(f"sample needs an observation and a sample; got {len(observations)} and {num_samples}.")
+    if top_k < 0 or not 0 < top_p <= 1:
+        raise ConfigError(f"top_k is {top_k} and top_p {top_p}; at least 0, and above 0 and at most 1, are the rule.")
 
 
 def each_seed(seed: int | Sequence[int], count: int) -> list[int]:

@@ -400,3 +400,12 @@ def test_no_character_is_an_error_for_a_narrow_encoding():
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(words, capture_output=True, timeout=120, check=False, env=environment)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_records_are_added_to_records_only(tmp_path, capsys):
+    notes = tmp_path / "notes.jsonl"
+    notes.write_text("[1]\n")
+    words = ["collect", "RetroIdentity-v0", "--reflector", "noisy", "--num-episodes", "1", "--output", str(notes)]
+    assert main([*words, "--append"]) == 2
+    assert "is not a record of schema" in capsys.readouterr().err
+    assert notes.read_text() == "[1]\n"

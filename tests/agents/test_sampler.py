@@ -164,7 +164,7 @@ def test_a_seed_for_each_prompt_or_one_for_all(model, prompts):
     one = draw(model, prompts, SAMPLING, seed=5)
     each = draw(model, prompts, SAMPLING, seed=each_seed(np.int64(5), count))
     assert torch.equal(one.tokens_NT, each.tokens_NT)
-    with pytest.raises(ConfigError, match=f"{count + 1} seeds for {count} prompts"):
+    with pytest.raises(ConfigError, match=rf"seed is range\(0, {count + 1}\) for {count} prompts"):
         draw(model, prompts, SAMPLING, seed=range(count + 1))
 
 
