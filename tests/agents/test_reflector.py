@@ -300,7 +300,7 @@ def test_arguments_of_reflect(small_model):
     reflector = Reflector.load(small_model)
     for given, said in (
         ({"observations": "abc"}, "observations is .*'abc'; give a list"),
-        ({"batch_size": -1}, "batch_size is -1; it must be at least 1"),
+        ({"batch_size": -1}, "batch_size is -1; it must be a whole number, at least 1"),
         ({"batch_size": 0}, "batch_size is 0"),
         *(({"seed": seed}, "Give a whole number for each") for seed in (None, 1.5, "a", [1], [1, 2.5])),
     ):
