@@ -226,7 +226,7 @@ def _paired(evaluations: Sequence[Evaluation]) -> Iterator[tuple[Evaluation, Eva
 
 
 def _table(title: str, name: str, figures: Sequence[str]) -> Table:
-    table = Table(title=title, box=box.SIMPLE_HEAD, show_edge=False)
+    table = Table(title=title, box=box.SIMPLE_HEAD, show_edge=False, collapse_padding=True, pad_edge=False)
     table.add_column(name, overflow="fold", min_width=8)
     for header in figures:
         table.add_column(header, justify="right", no_wrap=True)

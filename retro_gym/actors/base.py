@@ -81,7 +81,7 @@ class CallableActor:
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
         """Calls the function once with all prompts."""
-        return list(map(reply_of, _listed(self.function(prompts))))
+        return [Reply(text) if isinstance(text, str) else text for text in _listed(self.function(prompts))]
 
 
 def _listed(replies: object) -> list[Any]:
@@ -123,10 +123,10 @@ def reply_of(value: object) -> Reply | ActorError:
     """
     if isinstance(value, ActorError):
         return value
-    if isinstance(value, str):
-        return Reply(value)
     if not isinstance(value, Reply) or not isinstance(value.text, str):
-        raise ConfigError(f"the actor replied {one_line(value)}; a Reply, a str or an ActorError is the rule.")
+        raise ConfigError(
+            f"the actor replied {one_line(value)}; a Reply or an ActorError is the rule, of functions a text too."
+        )
     counts = as_count(value.prompt_tokens), as_count(value.completion_tokens)
     if counts != (value.prompt_tokens, value.completion_tokens):
         value = dataclasses.replace(value, prompt_tokens=counts[0], completion_tokens=counts[1])
