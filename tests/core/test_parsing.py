@@ -1,5 +1,7 @@
 """From what chat models write to thought and action."""
 
+import time
+
 import pytest
 
 from retro_gym.actors import parse_reply, split_reasoning
@@ -119,7 +121,55 @@ ACTIONS = [
     ("Action 1: Search[a [b] c]", "Search[a [b] c]"),
     ("Action 1: Search[never closed\nThought 2: more]", "Search[never closed"),
     ("Action 1: Search[never closed\nand on", "Search[never closed"),
-    ("Action 1: Search[a] and Search[b]", "Search[a] and Search[b]"),
+    ("Action 1: Search[a] and Search[b]", "Search[a]"),
+    ("Action 1: Search[a], Search[b]", "Search[a]"),
+    ("Action 1: Search[A] and then Lookup[b]", "Search[A]"),
+    ("Action 1: Finish[Gimuda Pamoza] as stated in [1]", "Finish[Gimuda Pamoza]"),
+    ("Action 1: Finish[X] (from\nthe page of [Y]", "Finish[X]"),
+    ("Action 1: execute[SHOW TABLES] and execute[DESC trains]", "execute[SHOW TABLES]"),
+    ("Action 1: execute[SELECT 1] -- rows of [x]", "execute[SELECT 1]"),
+    ("Action 1: execute[SELECT ']' FROM t] -- rows of [x]", "execute[SELECT ']' FROM t]"),
+    ("Action 1: execute[SELECT ']', '[' FROM t]", "execute[SELECT ']', '[' FROM t]"),
+    ("Action 1: Search[X] (to find the mayor)", "Search[X]"),
+    ("Action 1: Search[X] - this page names him", "Search[X]"),
+    ("Action 1: Search[X]  # find the page", "Search[X]"),
+    ("Action 1: Search[X] Thought 2: It's there", "Search[X]"),
+    ("Action 1: Finish[yes]Observation 1: Answer is CORRECT", "Finish[yes]"),
+    ("Action 1: Finish[the boys' club] or the girls' [x]", "Finish[the boys' club]"),
+    ("Action 1: Finish[O'Brien] as in 'x' of [1]", "Finish[O'Brien]"),
+    ("Action 1: Finish[a]b]", "Finish[a]b]"),
+    ("Action 1: Search[X]。", "Search[X]"),
+    ("Action 1: [Search[X]]", "Search[X]"),
+    ("Action 1: [Search[X]] of [1]", "Search[X]"),
+    ("Action 1: \\boxed{Finish[yes]}", "Finish[yes]"),
+    ("Finish[X] or Finish[no]", "Finish[X]"),
+    ("Action 1: Search [Velmora]", "Search[Velmora]"),
+    ("Action 1: **Search**[X]", "Search[X]"),
+    ("Action 1: `Search`[X]", "Search[X]"),
+    ("Action 1: **Search** [X]", "Search[X]"),
+    ("execute [SELECT 1]", "execute[SELECT 1]"),
+    ("**Action** 1: Finish[yes]", "Finish[yes]"),
+    ("**Action** 1: go to desk 1", "go to desk 1"),
+    ("Action 1 - go to desk 1", "go to desk 1"),
+    ("Action 1. Finish[yes]", "Finish[yes]"),
+    ("Action 1 Finish[yes]", "Finish[yes]"),
+    ("Action 1 was a mistake. Action 2: go", "go"),
+    ("Next Action: go to desk 1", "go to desk 1"),
+    ("🔍 Action 1: go to desk 1", "go to desk 1"),
+    ("[Action 1]: go to desk 1", "go to desk 1"),
+    ("I need a desk.\n<action>go to desk 1</action>", "go to desk 1"),
+    ("<action>Finish[yes]</action>", "Finish[yes]"),
+    ("Action 1: Action 1: go to desk 1", "go to desk 1"),
+    ("Action 1:\n1. go to desk 1", "go to desk 1"),
+    ("Thought 1: I need Velmora, Action 1: Search[Velmora]", "Search[Velmora]"),
+    ("I need Velmora. Action: go to desk 1", "go to desk 1"),
+    ("Let me search: Search[X]", "Search[X]"),
+    (f"I list them:\n{FENCE}sql\nexecute[SHOW TABLES]\n{FENCE}\nThis lists them.", "execute[SHOW TABLES]"),
+    ("Action 1: submit;", "submit"),
+    (
+        "Action 1: execute[SELECT a\n# Explanation: joins\nFROM b]\nObservation 1: x",
+        "execute[SELECT a\n# Explanation: joins\nFROM b]",
+    ),
     ("Thought 3: I should read the page first.", ""),
     ("**Thought 3:** I should read the page first.", ""),
     ("Reasoning: hm", ""),
@@ -173,6 +223,32 @@ ACTIONS = [
 @pytest.mark.parametrize(("text", "action"), ACTIONS)
 def test_the_ordinary_formatting_of_chat_models(text, action):
     assert parse_reply(text)[1] == action
+
+
+RUNS = [
+    *"_*`~>#-+[](\"' \n\ta1:.!<{\\",
+    "Action ",
+    "Action 1: x[",
+    "Action 1: ",
+    "- ",
+    "```\n",
+    "[' ",
+    "x[a] ",
+    "a_",
+    "] ",
+]
+RUNS += ["<think>", "a <think>\n", "</think>", "Thought:", ". Action", "Action 1: `", "x[`", "1. ", "**a", "<action>"]
+
+
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize(
+    "around", ["{}", "Action 1: {}", "Action{}", "Action 1: x[{}", "Action 1: x[a]{}b", "Hm.\n{}x[a]"]
+)
+def test_no_run_of_anything_takes_long(run, around):
+    text = around.format(run * (100_000 // len(run)))
+    started = time.process_time()
+    parse_reply(text)
+    assert time.process_time() - started < 1.0
 
 
 @pytest.mark.parametrize(
