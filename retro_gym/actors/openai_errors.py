@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from retro_gym.actors.openai_wire import Failure, Request
+from retro_gym.actors.openai_wire import Failure, Request, read_json
 from retro_gym.errors import ActorError, PromptTooLongError
 
 __all__ = ["SAID", "failed_answer", "failed_status", "one_of", "retry_after"]
@@ -63,7 +63,13 @@ _NO_CREDIT = re.compile(
     r"|payment[ _]required|billing[ _](?:hard|not)|exceeded_current_quota|account is not active|余额不足",
     re.IGNORECASE,
 )
+_FILTERED = re.compile(
+    r"content[ _-]?(?:filter|management[ _]policy|policy)|responsible ?ai ?policy|data[ _]?inspection[ _]?failed"
+    r"|moderation|flagged|safety (?:system|filter)|sensitive (?:content|words?)",
+    re.IGNORECASE,
+)
 _CREDIT_REMEDY = "Top it up, or raise its limit, and resume; a smaller max_tokens may cost less in advance."
+_WRAPPED = 2  # times that lists and fields named so may stand around an error
 _DEEPEST = 20  # levels of an error's JSON that are read
 _PASSING = (408, 409, 425, 429)
 _OPTIONS = {
@@ -108,7 +114,7 @@ def failed_status(
     """
     text = body.decode(errors="replace")
     try:
-        answer = json.loads(body)
+        answer = read_json(body)
     except (ValueError, RecursionError):
         answer = text
     told = _Told(status, retry_after(headers), _error_in(answer), text)
@@ -214,6 +220,8 @@ def _shown(told: _Told, clean: Callable[[str], str]) -> str:
 def _remedy(told: _Told, request: Request, key_env: str) -> str:
     if told.status == 401:
         return f"Put a valid key into the environment variable {key_env}."
+    if told.status in (400, 403, 422) and _FILTERED.search(f"{told.names} {told.words}"):
+        return "Asked the same, it will do so again: look into the task, or take another model."
     if told.status == 403:
         return f"The key in {key_env} may not use the model {request.model!r}; ask for access or name another one."
     if told.status == 404:
@@ -230,10 +238,11 @@ def _remedy(told: _Told, request: Request, key_env: str) -> str:
 
 def _error_in(answer: object) -> Mapping[str, Any]:
     """The part of an answer that says what is wrong; servers differ in where they put it."""
-    if isinstance(answer, dict):
-        answer = answer.get("error") or answer.get("errors") or answer
-    if isinstance(answer, list) and answer:
-        answer = answer[0]
+    for _ in range(_WRAPPED):
+        if isinstance(answer, dict):
+            answer = answer.get("error") or answer.get("errors") or answer
+        if isinstance(answer, list) and answer:
+            answer = answer[0]
     return answer if isinstance(answer, dict) else {"message": answer}
 
 
@@ -250,7 +259,7 @@ def _values(value: object, depth: int = 0) -> Iterator[str]:
             yield from _values(each, depth + 1)
     elif isinstance(value, str):
         try:
-            inner = json.loads(value) if value.lstrip()[:1] in ("{", "[") else None
+            inner = read_json(value) if value.lstrip()[:1] in ("{", "[") else None
         except (ValueError, RecursionError):
             inner = None
         if isinstance(inner, dict | list):

@@ -169,6 +169,13 @@ def test_what_may_pass(status):
         (400, {"message": "no", "param": ["stop"]}, "extra_body"),
         (422, {"detail": "Unexpected fields in the request: {'seed'}"}, "send_seed=False"),
         (422, {"detail": [{"loc": ["body"], "msg": "odd"}]}, "shape='chat'"),
+        (400, {"message": "no", "code": "content_filter"}, "look into the task"),
+        (
+            400,
+            {"message": "The response was filtered due to the prompt triggering Azure's content management policy"},
+            "look into the task",
+        ),
+        (403, {"message": "Your input was flagged", "code": 403}, "look into the task"),
         (429, {"message": "no", "code": "insufficient_quota"}, "quota"),
         (402, {"message": "Insufficient credits."}, "no quota or credit"),
         (400, {"message": "Your credit balance is too low to access the API."}, "no quota or credit"),
