@@ -8,44 +8,45 @@ from functools import cache
 from typing import NamedTuple
 
 from retro_gym.actors.brackets import closing_bracket
-from retro_gym.actors.reasoning import split_reasoning
+from retro_gym.actors.reasoning import INVISIBLE, split_reasoning
 
 __all__ = ["cut_at", "has_whole_action", "parse_reply", "split_reasoning"]
 
 # What chat models put around a label: the marks of lists, headings and quotes before it, emphasis on both sides. No
 # quantifier gives back what it took where another could take it, so that long runs take no longer than they must.
-_MARKS = r"[ \t]*+(?:(?:[-*+•>]|#{1,6}|\d{1,3}[.)])[ \t]++)*(?:[^\x00-\x7f\w\s]++[ \t]*+)?"  # and an emoji
+_GAP = r"[^\S\r\n]"  # any space within a line, no-break ones included
+_MARKS = rf"{_GAP}*+(?:(?:[-*+•>]|#{{1,6}}|\d{{1,3}}[.)]){_GAP}++)*(?:[^\x00-\x7f\w\s]++{_GAP}*+)?"  # and an emoji
 _EMPHASIS = r"[*_`~]*+"
-_NUMBER = r"[ \t]*+(?:[#(][ \t]*+)?\d*+\)?"
+_NUMBER = rf"{_GAP}*+(?:[#(]{_GAP}*+)?\d*+\)?"
 _THOUGHTS = (
     "thoughts?|thinking|reasoning|rationale|analysis|reflection|explanation|plan"  # "think:" is ALFWorld's action
 )
-_ACTIONS = r"(?:(?:next|final|chosen|selected|my)[ \t])?action"
+_ACTIONS = rf"(?:(?:next|final|chosen|selected|my){_GAP})?action"
 
 
 def _labels(names: str, *others: str) -> re.Pattern[str]:
     """Lines that begin with one of some labels: with a colon, or alone on the line as a heading or with a number."""
     with_colon = (
         rf"{_MARKS}(?P<open>[*_`~]*+\[?)(?:{names})(?P<early>{_EMPHASIS}){_NUMBER}"
-        rf"(?P<close>\]?{_EMPHASIS}[ \t]*+[:：]{_EMPHASIS})"
+        rf"(?P<close>\]?{_EMPHASIS}{_GAP}*+[:：]{_EMPHASIS})"
     )
-    heading = rf"[ \t]*+(?:#{{1,6}}[ \t]++{_EMPHASIS}|[*_]++)(?:{names}){_NUMBER}[*_]*+[ \t]*+\r?$"
-    numbered = rf"[ \t]*+(?:{names})[ \t]*+\d++[ \t]*+\r?$"
+    heading = rf"{_GAP}*+(?:#{{1,6}}{_GAP}++{_EMPHASIS}|[*_]++)(?:{names}){_NUMBER}[*_]*+{_GAP}*+\r?$"
+    numbered = rf"{_GAP}*+(?:{names}){_GAP}*+\d++{_GAP}*+\r?$"
     return re.compile(rf"^(?:{'|'.join((with_colon, heading, numbered, *others))})", re.MULTILINE | re.IGNORECASE)
 
 
 # With another mark than a colon, or with none where an action in brackets follows.
-_ACTION = _labels(_ACTIONS, r"[ \t]*+action[ \t]++\d++(?:[ \t]*+[-–—.)][ \t]++|[ \t]++(?=\w++ ?\[))")
+_ACTION = _labels(_ACTIONS, rf"{_GAP}*+action{_GAP}++\d++(?:{_GAP}*+[-–—.)]{_GAP}++|{_GAP}++(?=\w++ ?\[))")
 _THOUGHT = _labels(_THOUGHTS)
 _OBSERVATION = _labels("observation")
 _NEXT = _labels(f"{_ACTIONS}|observation|{_THOUGHTS}")
 _TURN = _labels("action|observation|thought")  # within brackets: a query's comment may hold the other words
 # On the thought's own line, where a sentence or a part of one has just ended.
 _INLINE = re.compile(
-    rf"(?<=[.,!?:;)\"'*])[ \t]++(?P<open>{_EMPHASIS})Action(?P<early>){_NUMBER}"
+    rf"(?<=[.,!?:;)\"'*]){_GAP}++(?P<open>{_EMPHASIS})Action(?P<early>){_NUMBER}"
     rf"(?P<close>{_EMPHASIS}[:：]{_EMPHASIS})"
 )
-_INPUT = re.compile(rf"\s*+{_MARKS}{_EMPHASIS}Action[ _]?Input{_EMPHASIS}[ \t]*+[:：]{_EMPHASIS}", re.IGNORECASE)
+_INPUT = re.compile(rf"\s*+{_MARKS}{_EMPHASIS}Action[ _]?Input{_EMPHASIS}{_GAP}*+[:：]{_EMPHASIS}", re.IGNORECASE)
 _TAGGED = re.compile(r"<action>(.*?)</action>", re.DOTALL | re.IGNORECASE)
 
 _FENCE = re.compile(r"^[ \t]*+[`~]{3,}+[\w+-]*+[ \t]*+\r?(?:\n|\Z)", re.MULTILINE)
@@ -54,7 +55,9 @@ _FENCE_MARK = re.compile(r"[`~]{3}")
 _OPENED_FENCE = re.compile(r"[`~]{3,}+(?:[\w+-]*+[ \t]*+\r?\n|(?:sql|mysql|sqlite)\s++)?", re.IGNORECASE)
 _QUOTES = "\"'“”‘’"
 # Of an action in brackets, with what may enclose it, and marks or a space between name and bracket.
-_HEAD = re.compile(rf"(?P<before>(?:[ \t]*+\\boxed\{{)?[ \t>*_`~(\[{_QUOTES}-]*+)(?P<name>\w*[^\W_])[*_`~]*+ ?\[")
+_HEAD = re.compile(
+    rf"(?P<before>(?:[ \t]*+\\boxed\{{)?[ \t>*_`~(\[{_QUOTES}{INVISIBLE}-]*+)(?P<name>\w*[^\W_])[*_`~]*+ ?\["
+)
 _LED_TO = re.compile(r"(?<=:)[ \t]++(?=\w++\[)")  # what a last sentence leads to
 _MARK = re.compile(r"`++|\*{1,3}+|_{1,3}+|~~")
 _WORD_AND_STOP = re.compile(r"[a-z]++[.;!]")
@@ -215,7 +218,7 @@ def _after(closers: str, *, to_the_end: bool) -> re.Pattern[str]:
 def _plain(action: str) -> str:
     """An action without brackets, freed of what encloses it."""
     while True:
-        bare = action.strip()
+        bare = action.strip().strip(INVISIBLE)
         marks = _LIST_MARKS.match(bare)
         bare = _unwrapped(bare[marks.end() :] if marks else bare)
         if _WORD_AND_STOP.fullmatch(bare):

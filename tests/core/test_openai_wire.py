@@ -311,7 +311,20 @@ def test_a_reply_that_ran_on_behind_a_stop_text_is_whole():
     assert read(ran_on, PROMPT.stop) == Reply("Action 1: go")
 
 
-NO_TEXT = ["", None, " \n", [], "\u200b", "\ufeff\n", "\x00", "null", "None", "```\n```", "**", "\nObservation 1: x"]
+NO_TEXT: list[object] = [
+    "",
+    None,
+    " \n",
+    [],
+    "\u200b",
+    "\ufeff\n",
+    "\x00",
+    "null",
+    "None",
+    "```\n```",
+    "**",
+    "\nObservation 1: x",
+]
 
 
 @pytest.mark.parametrize("message", [*({"content": content} for content in NO_TEXT), {}])

@@ -51,15 +51,69 @@ FENCE = "```"
         ("Action 1: b<|im_end|>\n<|im_start|>user", "", "Action 1: b"),
         ("Action 1: b</s>", "", "Action 1: b"),
         ("click[think]", "", "click[think]"),
+        ("click[think]\n[/think]", "click[think]", ""),
+        ("<think>a</think >b", "a", "b"),
+        ("<think>a<\\/think>b", "a", "b"),
+        ("<think>a</think\n>b", "a", "b"),
+        ("<think>a\n</think\nb", "a", "b"),
+        ("<think>a<think/>b", "a", "b"),
+        ("<think>Search[foo</think>b", "Search[foo", "b"),
+        ("[Thought 1]: a\n[Action 1]: b", "", "[Thought 1]: a\n[Action 1]: b"),
+        ("[THOUGHT] a\n[ACTION] b", "", "[THOUGHT] a\n[ACTION] b"),
+        ("Action 1: b<｜end▁of▁sentence｜>", "", "Action 1: b"),
+        ("Action 1: b<|eot|>", "", "Action 1: b"),
+        ("Action 1: b<|user|>Hm", "", "Action 1: b"),
+        ("Action 1: b<|END_OF_TURN_TOKEN|>", "", "Action 1: b"),
+        ("<|START_RESPONSE|>Action 1: b<|END_RESPONSE|>", "", "Action 1: b"),
+        ("<|begin_of_box|>Action 1: b<|end_of_box|>", "", "Action 1: b"),
+        ("Action 1: <|begin_of_box|>b<|end_of_box|>", "", "Action 1: b"),
+        ("[/INST]Action 1: b[/INST]", "", "Action 1: b"),
+        ("<|channel|>final <|constrain|>json<|message|>b<|call|>", "", "b"),
+        ("<｜end▁of▁sentence｜>", "", ""),
+        ("\ufeffAction 1: b", "", "Action 1: b"),
+        ("Action 1: execute[SELECT '</s>']", "", "Action 1: execute[SELECT '</s>']"),
+        ("Action 1: Finish[</think>]", "", "Action 1: Finish[</think>]"),
+        ("Action 1: Search[<Thought>]", "", "Action 1: Search[<Thought>]"),
+        ("a < think AND b > c", "", "a < think AND b > c"),
     ],
 )
 def test_thinking_is_split_off(text, reasoning, answer):
     assert split_reasoning(text) == (answer, reasoning)
 
 
-def test_an_action_that_was_only_thought_of_is_none():
-    answer, _ = split_reasoning("<think>\nAction 1: Finish[no]\n</think>\nThought 1: Yes.\nAction 1: Finish[yes]")
-    assert parse_reply(answer) == ("Yes.", "Finish[yes]")
+NAMES = ["think", "antThinking", "longcat_think", "mm:think", "thought_process", "thinking_process", "chain_of_thought"]
+NAMES += [
+    "inner_thoughts",
+    "internal_monologue",
+    "self_reflection",
+    "cot",
+    "planning",
+    "plan",
+    "scratch_pad",
+    "analysis",
+]
+NAMES += ["reasoning_content", "rationale"]
+ENCLOSED = [
+    *((f"<{name}>", f"</{name}>") for name in NAMES),
+    *((f"[{name}]", f"[/{name}]") for name in ("THOUGHT", "REASONING", "Thinking", "think")),
+    ("<unused94>thought\n", "<unused95>"),
+    ("<|think_start|>", "<|think_end|>"),
+    ("<|begin▁of▁thought|>", "<|end▁of▁thought|>"),
+    ('<details type="reasoning" done="true">\n<summary>Thought for 3 s</summary>\n', "\n</details>\n"),
+    (f"{FENCE}thinking\n", f"\n{FENCE}\n"),
+    ("Thinking...\n", "\n...done thinking.\n\n"),
+    ("## Thinking\n\n", "\n\n## Final Response\n\n"),
+    ("**Thinking Process:**\n", "\n**Final Answer:**\n"),
+    ("Here is my thought process:\n", "\nHere is my response:\n"),
+    ("analysis\n", "\nassistantfinal"),
+    ("Sure.\n<thinking>\n", "</thinking>\n"),
+]
+
+
+@pytest.mark.parametrize(("opening", "closing"), ENCLOSED)
+def test_an_action_that_was_only_thought_of_is_none(opening, closing):
+    reply = f"{opening}I see.\nAction 1: Finish[no]\nHm.{closing}Thought 1: Yes.\nAction 1: Finish[yes]"
+    assert parse_reply(split_reasoning(reply)[0])[1] == "Finish[yes]"
 
 
 ACTIONS = [
@@ -166,6 +220,10 @@ ACTIONS = [
     ("Let me search: Search[X]", "Search[X]"),
     (f"I list them:\n{FENCE}sql\nexecute[SHOW TABLES]\n{FENCE}\nThis lists them.", "execute[SHOW TABLES]"),
     ("Action 1: submit;", "submit"),
+    ("Action\u202f1: Finish[yes]", "Finish[yes]"),
+    ("Action\xa01:\xa0go to desk 1", "go to desk 1"),
+    ("\u200bAction 1: \u200bFinish[yes]\u200b", "Finish[yes]"),
+    ("\ufeffgo to desk 1\u200b", "go to desk 1"),
     (
         "Action 1: execute[SELECT a\n# Explanation: joins\nFROM b]\nObservation 1: x",
         "execute[SELECT a\n# Explanation: joins\nFROM b]",
@@ -248,6 +306,7 @@ def test_no_run_of_anything_takes_long(run, around):
     text = around.format(run * (100_000 // len(run)))
     started = time.process_time()
     parse_reply(text)
+    parse_reply(split_reasoning(text)[0])
     assert time.process_time() - started < 1.0
 
 
