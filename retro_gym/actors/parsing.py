@@ -60,7 +60,11 @@ _HEAD = re.compile(
 )
 _LED_TO = re.compile(r"(?<=:)[ \t]++(?=\w++\[)")  # what a last sentence leads to
 _MARK = re.compile(r"`++|\*{1,3}+|_{1,3}+|~~")
-_WORD_AND_STOP = re.compile(r"[a-z]++[.;!]")
+_LANGUAGE = re.compile(r"\s*+(?:my)?sql(?:ite)?[ \t]*+\r?\n", re.IGNORECASE)
+_ENCLOSING = re.compile(r"\*\*|[\"'`]")
+_ESCAPED = re.compile(r"'[^']*+'|\"[^\"]*+\"|\\([_*])")  # outside of quotes, where SQL has escapes of its own
+_MARKED_END = re.compile(r"([a-z][a-z ]*+)(`|\*\*)([^`*\n]++)\2")  # go to `desk 1`
+_COMMAND = re.compile(r"([a-z]++)(?:[.!]|\(\))|([a-z][a-z0-9 ]*+)(?:;|(?<=\d)!)")  # and what is not of it
 _LIST_MARKS = re.compile(r"(?:(?:[-*•>]|\d{1,2}[.)])[ \t]++)+")
 
 
@@ -205,7 +209,18 @@ def _bracketed(block: str, *, to_the_end: bool = False) -> _Action | None:
     if to_the_end and not whole:
         return None
     inside = block[head.end() : end]
-    return _Action(f"{head['name']}[{_unfenced(inside) if _FENCE_MARK.search(inside) else inside}]", whole)
+    return _Action(f"{head['name']}[{_argument(inside)}]", whole)
+
+
+def _argument(inside: str) -> str:
+    """What stands between an action's brackets, freed of what encloses all of it, and of Markdown's escapes."""
+    inside = _unfenced(inside) if _FENCE_MARK.search(inside) else inside
+    named = _LANGUAGE.match(inside)
+    inside = inside[named.end() :] if named else inside
+    marks = _ENCLOSING.match(inside)
+    if marks and inside.endswith(marks[0]) and marks[0] not in (kept := inside[marks.end() : -marks.end()]) and kept:
+        inside = kept
+    return _ESCAPED.sub(lambda found: found[1] or found[0], inside) if "\\" in inside else inside
 
 
 @cache
@@ -221,8 +236,10 @@ def _plain(action: str) -> str:
         bare = action.strip().strip(INVISIBLE)
         marks = _LIST_MARKS.match(bare)
         bare = _unwrapped(bare[marks.end() :] if marks else bare)
-        if _WORD_AND_STOP.fullmatch(bare):
-            bare = bare[:-1]
+        marked = _MARKED_END.fullmatch(bare)
+        bare = marked[1] + marked[3] if marked else bare
+        command = _COMMAND.fullmatch(bare)
+        bare = (command[1] or command[2]) if command else bare
         if bare == action:
             return bare
         action = bare
