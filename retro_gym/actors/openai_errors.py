@@ -39,7 +39,10 @@ _CONTEXT = re.compile(
     r"(?:exceed|(?:long|great|larg)er than|more than|must be (?:<|less|at most|small|below|under)|must have less)"
     r"|inputs?\W+must have less|(?:request|prompt|input|messages?) exceed\w*\W+(?:\w+\W+){0,3}?token"
     r"|range of input length|reduce (?:the (?:length|size|number) of )?(?:the |your )?(?:messages?|prompt|input)\b"
-    r"|expected (?:a string with )?max(?:imum )?length|max_tokens must be at least 1, got -",
+    r"|expected (?:a string with )?max(?:imum )?length|max_tokens must be at least 1, got -|max_tokens \(-\d"
+    r"|(?:prompt|inputs?|messages?) (?:exceeds?|(?:is |are )?(?:long|great|larg)er than)\W+(?:the )?(?:max|limit)"
+    r"|exceeds? max\w*[ _](?:message|input|prompt|context)[ _]tokens|n_past\b.*\bn_ctx|max_total_token_num"
+    r"|(?:prompt|input)\W+(?:\w+\W+){0,4}?too long\b|(?:prompt|输入|上下文|长度)[^.。\n]{0,20}?(?:超长|超过|超出)",
     re.IGNORECASE,
 )
 # Words of other limits, under which a prompt may be called too large as well.
@@ -47,7 +50,9 @@ _RATE = re.compile(
     r"rate[ _-]?limit|too many requests|throttl|per[ _-](?:second|minute|hour|day)|\bTPM\b|please wait", re.I
 )
 _REPLY_LIMIT = re.compile(r"max_(?:\w+_)?tokens|(?:completion|output) tokens", re.IGNORECASE)
-_PROMPT = re.compile(r"prompt|input|messages?\b|context\b(?! length)|conversation|requested \d|got -", re.IGNORECASE)
+_PROMPT = re.compile(
+    r"prompt|input|messages?\b|context\b(?! length)|conversation|requested \d|got -|\(-\d", re.IGNORECASE
+)
 # How long context and prompt are, where the server says it.
 _LONGEST = re.compile(
     r"(?:context length|context size|context window|must be <=)\D{0,20}?(\d[\d,]{0,14})", re.IGNORECASE
@@ -59,9 +64,14 @@ _LENGTH = re.compile(
 )
 
 _NO_CREDIT = re.compile(
-    r"insufficient[ _](?:balance|credits?|funds|quota)|(?:out of|no|not enough|more) credits?\b|credit balance|arrear"
+    r"insufficient[ _](?:balance|credits?|funds|quota)|(?:out of|no|not enough|more|available) credits?\b"
+    r"|credit[ _](?:balance|limit)|(?:key|spend(?:ing)?)[ _]limit[ _](?:exceeded|reached)|arrear"
     r"|payment[ _]required|billing[ _](?:hard|not)|exceeded_current_quota|account is not active|余额不足",
     re.IGNORECASE,
+)
+_WRONG_KEY = re.compile(
+    r"(?:invalid|incorrect|wrong|bad|no)[ _](?:x-)?api[ _-]?key|api[ _-]?key (?:is )?(?:not valid|invalid|expired)",
+    re.I,
 )
 _FILTERED = re.compile(
     r"content[ _-]?(?:filter|management[ _]policy|policy)|responsible ?ai ?policy|data[ _]?inspection[ _]?failed"
@@ -169,11 +179,13 @@ class _Told:
 
 def _failure(told: _Told, request: Request, key_env: str, clean: Callable[[str], str]) -> Failure:
     status, said = told.status, _shown(told, clean)
+    if status in (400, 422) and _WRONG_KEY.search(f"{told.names} {told.words}"):
+        status, told = 401, dataclasses.replace(told, status=401)
     # A 429 may speak of billing and pass all the same; only its code tells.
     credit = told.names if status == 429 else told.words if status in (None, 400, 401, 403) else ""
     if status == 402 or _NO_CREDIT.search(credit):
         return Failure(said, final=ActorError(f"the account has no quota or credit left ({said}). {_CREDIT_REMEDY}"))
-    if status is None or status in (400, 413, 422) or status >= 500:
+    if status is None or status in (400, 413, 417, 422) or status >= 500:
         too_long = _too_long(told, said, request)
         if too_long is not None:
             return Failure(said, final=too_long)
