@@ -46,6 +46,7 @@ _INLINE = re.compile(
     rf"(?<=[.,!?:;)\"'*]){_GAP}++(?P<open>{_EMPHASIS})Action(?P<early>){_NUMBER}"
     rf"(?P<close>{_EMPHASIS}[:：]{_EMPHASIS})"
 )
+_OBSERVED = re.compile(r"\sObservation \d++:")  # on the action's own line
 _INPUT = re.compile(rf"\s*+{_MARKS}{_EMPHASIS}Action[ _]?Input{_EMPHASIS}{_GAP}*+[:：]{_EMPHASIS}", re.IGNORECASE)
 _TAGGED = re.compile(r"<action>(.*?)</action>", re.DOTALL | re.IGNORECASE)
 
@@ -56,7 +57,7 @@ _OPENED_FENCE = re.compile(r"[`~]{3,}+(?:[\w+-]*+[ \t]*+\r?\n|(?:sql|mysql|sqlit
 _QUOTES = "\"'“”‘’"
 # Of an action in brackets, with what may enclose it, and marks or a space between name and bracket.
 _HEAD = re.compile(
-    rf"(?P<before>(?:[ \t]*+\\boxed\{{)?[ \t>*_`~(\[{_QUOTES}{INVISIBLE}-]*+)(?P<name>\w*[^\W_])[*_`~]*+ ?\["
+    rf"(?P<before>(?:[ \t]*+\\boxed\{{)?[ \t>*_`~(\[{{<=$→«{_QUOTES}{INVISIBLE}-]*+)(?P<name>\w*[^\W_])[*_`~]*+ ?\["
 )
 _LED_TO = re.compile(r"(?<=:)[ \t]++(?=\w++\[)")  # what a last sentence leads to
 _MARK = re.compile(r"`++|\*{1,3}+|_{1,3}+|~~")
@@ -148,20 +149,25 @@ def _labelled(text: str, label: re.Match[str]) -> _Action:
     behind = closed[len(colon) :]
     start = label.end() if behind == opened else label.end() - len(behind)  # else it is the action's own emphasis
     unclosed = opened if len(colon.strip()) == 1 and behind != opened else ""
-    start = _BLANK.match(text, start).end()  # type: ignore[union-attr]  # it matches the empty text
+    start = _behind_blanks(text, start)
+    if again := _ACTION.match(text[start:]):
+        start = _behind_blanks(text, start + again.end())
     following = (_TURN if _HEAD.match(text, start) else _NEXT).search(text, start)
     block = text[start : following.start()] if following else text[start:]
-    again = _ACTION.match(block)
-    block = block[again.end() :] if again else block
     bracketed = _bracketed(block)
     if bracketed is not None:
         return bracketed._replace(whole=True)
     line, ended, rest = block.partition("\n")
-    action = _plain(line.strip().removesuffix(unclosed))
+    action = _plain(_OBSERVED.split(line, maxsplit=1)[0].strip().removesuffix(unclosed))
     given = _INPUT.match(rest)
-    if given and re.fullmatch(r"\w+", action) and (argument := _unfenced(rest[given.end() :])):
+    if given and re.fullmatch(r"\w+", action) and (argument := _argument(rest[given.end() :].strip())):
         return _Action(f"{action}[{argument}]", whole=following is not None)
     return _Action(action, whole=(bool(ended) or following is not None) and not _HEAD.match(line))
+
+
+def _behind_blanks(text: str, start: int) -> int:
+    blank = _BLANK.match(text, start)
+    return blank.end() if blank else start
 
 
 def _unlabelled(body: str) -> _Parts:
@@ -180,6 +186,9 @@ def _unlabelled(body: str) -> _Parts:
             if last is not None:
                 return _Parts(_thought("".join(lines[:number])), last)
             break
+    alone = [number for number, line in enumerate(lines) if _HEAD.match(line) and _bracketed(line, to_the_end=True)]
+    if len(alone) == 1 and (only := _bracketed(lines[alone[0]])):
+        return _Parts(_thought("".join(lines[: alone[0]])), only)
     if lines and not _THOUGHT.match(lines[-1]) and (led := _LED_TO.search(lines[-1])):
         last = _bracketed(lines[-1][led.end() :], to_the_end=True)
         if last is not None:
