@@ -51,7 +51,7 @@ class OpenAIActor:
             it to the server. A reply that is cut before its action is whole is a ``CutReplyError``.
         max_tokens_field: newer OpenAI models want it under the name ``"max_completion_tokens"``.
         send_stop: whether the prompt's stop texts are sent; the reply is cut at them in any case. A server that lets
-            them end the reasoning, so that no text is left, is asked again without them, and no more with them.
+            them end the reasoning, so that no action is left, is asked again without them, and no more with them.
         send_seed: whether the prompt's seed is sent.
         extra_body: further parameters of the request, such as ``{"top_k": 20}``.
         timeout: seconds for one attempt.

@@ -85,13 +85,14 @@ def parse_reply(text: str) -> tuple[str, str]:
     r"""Splits a ReAct reply into thought and action.
 
     The action is what follows the first label ``Action``, to the end of its line. Where a bracket opens there, as in
-    ``execute[…``, it goes on to the one that closes it, on whatever line. The label may be written as chat models like
-    to: in any case, emphasised, as a heading, in a list, with the action on the next line; and what encloses an action
-    (emphasis, back-ticks, code fences, a full stop after its bracket) is no part of it. What stands inside brackets is,
-    but for a code fence around all of it.
+    ``execute[…``, it goes on to the one that closes it, on whatever line; a remark behind that is no part of it. The
+    label may be written as chat models like to: in any case, emphasised, as a heading, in a list, with the action on
+    the next line. What encloses an action or all of its argument (emphasis, quotes, back-ticks, code fences, a full
+    stop behind it) is left out, as are Markdown's escapes; all else between the brackets stays as it is.
 
-    Without a label the whole reply is the action, or else the action in brackets that it begins or ends with. A reply
-    whose only label is that of a thought holds no action, unless it ends with one in brackets.
+    Without a label the whole reply is the action, or else the action in brackets that it begins or ends with, or that
+    has a line to itself. A reply whose only label is that of a thought holds no action, unless it has one in brackets
+    in one of these places.
 
     >>> parse_reply("Thought 2: I know it.\nAction 2: Finish[1934]")
     ('I know it.', 'Finish[1934]')
