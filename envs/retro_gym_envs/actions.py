@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["bare", "bracketed"]
+from retro_gym.actors.brackets import closing_bracket
+
+__all__ = ["argument_end", "bare", "bracketed"]
 
 _SPACES = "".join(filter(str.isspace, map(chr, range(0x3001))))  # all that Unicode has
 _MARKS = _SPACES + "\"'`*“”‘’"
-_BRACKETED = re.compile(r"(\w+)\[(.+)\]")
+_BRACKETED = re.compile(r"(\w+)\[.+\]")
 
 
 def bare(action: str) -> str:
@@ -31,7 +33,20 @@ def bracketed(action: str, names: Iterable[str]) -> tuple[str, str]:
 
     >>> bracketed("search[The The].", ("Search", "Finish"))
     ('Search', 'The The')
+    >>> bracketed("Finish[Sarn] as stated in [1]", ("Search", "Finish"))
+    ('Finish', 'Sarn')
     """
-    found = _BRACKETED.fullmatch(bare(action))
+    said = bare(action)
+    found = _BRACKETED.fullmatch(said)
     name = next((name for name in names if found and name.lower() == found[1].lower()), "")
-    return (name, found[2]) if found and name else ("", "")
+    argument = said[len(name) + 1 : argument_end(said, len(name) + 1)] if name else ""
+    return (name, argument) if argument else ("", "")
+
+
+def argument_end(action: str, start: int) -> int:
+    """Where the argument ends that begins at ``start``: at the bracket that closes it, else at the last one.
+
+    Below ``start`` where there is none.
+    """
+    end = closing_bracket(action, start)
+    return action.rfind("]") if end is None else end

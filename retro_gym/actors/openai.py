@@ -8,14 +8,14 @@ import math
 import os
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Literal
 
 from retro_gym.actors.base import Reply
 from retro_gym.actors.budget import Budget
 from retro_gym.actors.openai_connection import Connection, Limits
-from retro_gym.actors.openai_endpoint import shown_url
+from retro_gym.actors.openai_endpoint import is_url, shown_url
 from retro_gym.actors.openai_wire import Request
 from retro_gym.errors import ActorError, ConfigError, did_you_mean, one_line
 from retro_gym.prompts import PROMPT_SHAPES, Prompt, PromptShape
@@ -51,7 +51,7 @@ class OpenAIActor:
             it to the server. A reply that is cut before its action is whole is a ``CutReplyError``.
         max_tokens_field: newer OpenAI models want it under the name ``"max_completion_tokens"``.
         send_stop: whether the prompt's stop texts are sent; the reply is cut at them in any case. A server that lets
-            them end the reasoning, so that no text is left, is asked again without them, and no more with them.
+            them end the reasoning, so that no action is left, is asked again without them, and no more with them.
         send_seed: whether the prompt's seed is sent.
         extra_body: further parameters of the request, such as ``{"top_k": 20}``.
         timeout: seconds for one attempt.
@@ -99,7 +99,7 @@ class OpenAIActor:
                 max_tokens_field,
                 send_stop,
                 send_seed,
-                dict(extra_body or {}),
+                _checked_extra(extra_body),
             )
         )
         for name, seconds in (("timeout", timeout), ("patience", patience), ("retry_wait", retry_wait)):
@@ -111,6 +111,8 @@ class OpenAIActor:
             raise ConfigError(f"budget is {one_line(budget)}; give a retro_gym.actors.Budget.")
         self._limits = Limits(timeout, patience, retry_wait, max_in_flight)
         self._urls = None if base_url is None else _urls_of(base_url)
+        if not isinstance(api_key_env, str) or not api_key_env:
+            raise ConfigError(f"api_key_env is {one_line(api_key_env)}; it is the name of an environment variable.")
         self._key_env = api_key_env
         self.budget = budget if budget is not None else Budget()
         self._forget()
@@ -214,11 +216,19 @@ def _checked_request(request: Request) -> Request:
     return request
 
 
+def _checked_extra(extra_body: Mapping[str, Any] | None) -> dict[str, Any]:
+    if extra_body is not None and not isinstance(extra_body, Mapping):
+        raise ConfigError(f"extra_body is {one_line(extra_body)}; it is a dict of parameters, such as {{'top_k': 20}}.")
+    return dict(extra_body or {})
+
+
 def _urls_of(base_url: str | Sequence[str]) -> tuple[str, ...]:
     given = base_url.split(",") if isinstance(base_url, str) else base_url
+    if not isinstance(given, Iterable):
+        raise ConfigError(f"base_url is {one_line(base_url)}; it is a URL such as http://127.0.0.1:8000/v1, or a list.")
     urls = tuple(url.strip() if isinstance(url, str) else url for url in given)
     for url in urls:
-        if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+        if not isinstance(url, str) or not is_url(url):
             shown = shown_url(url) if isinstance(url, str) else url
             raise ConfigError(f"base_url {one_line(shown)} is not a URL such as http://127.0.0.1:8000/v1.")
     if not urls:

@@ -180,8 +180,8 @@ class Connection:
         endpoint = self._choose()
         bare = self._request.without_stop(call.body)
         result = await self._ask(endpoint, call, bare if bare and not endpoint.takes_stop else call.body)
-        if isinstance(result, Failure) and result.silenced and bare and endpoint.takes_stop:
-            # The stop texts may have ended the reasoning: some servers apply them to it as well.
+        if isinstance(result, Failure) and result.silenced and bare and endpoint.takes_stop and not call.alike:
+            # The stop texts may have ended the reasoning, seen or not: some servers apply them to it as well.
             result = await self._ask(endpoint, call, bare)
             if isinstance(result, Reply):
                 endpoint.takes_stop = False

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import httpx2
     from openai import AsyncOpenAI
 
-__all__ = ["Endpoint", "shown_url"]
+__all__ = ["Endpoint", "is_url", "shown_url"]
 
 _NO_KEY = "none"  # what local servers, which ask for no key, are sent: the client insists on one
 
@@ -81,6 +81,20 @@ class Endpoint:
         await self._client.close()
 
 
+def is_url(text: str) -> bool:
+    """Whether a text is the URL of a server: http or https, a host, and a port that is a number if there is one.
+
+    >>> [is_url(text) for text in ("HTTP://[::1]:8000/v1", "http://host:abc/v1", "host/v1", "http://a..b/v1")]
+    [True, False, False, False]
+    """
+    try:
+        parts = urlsplit(text)
+        named = bool(parts.hostname and parts.hostname.encode("idna")) and parts.port != 0
+    except ValueError:  # of encodings and ports too
+        return False
+    return named and parts.scheme in ("http", "https") and text.isprintable() and " " not in text
+
+
 def shown_url(url: str | None) -> str:
     """An endpoint's URL as messages show it: without a login and without parameters, which may be secret.
 
@@ -89,7 +103,10 @@ def shown_url(url: str | None) -> str:
     """
     if url is None:
         return "the OpenAI API"
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # it is none
+        return url.partition("?")[0].rpartition("@")[2]
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 

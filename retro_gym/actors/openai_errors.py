@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from retro_gym.actors.openai_wire import Failure, Request
+from retro_gym.actors.openai_wire import Failure, Request, read_json
 from retro_gym.errors import ActorError, PromptTooLongError
 
 __all__ = ["SAID", "failed_answer", "failed_status", "one_of", "retry_after"]
@@ -39,7 +39,10 @@ _CONTEXT = re.compile(
     r"(?:exceed|(?:long|great|larg)er than|more than|must be (?:<|less|at most|small|below|under)|must have less)"
     r"|inputs?\W+must have less|(?:request|prompt|input|messages?) exceed\w*\W+(?:\w+\W+){0,3}?token"
     r"|range of input length|reduce (?:the (?:length|size|number) of )?(?:the |your )?(?:messages?|prompt|input)\b"
-    r"|expected (?:a string with )?max(?:imum )?length|max_tokens must be at least 1, got -",
+    r"|expected (?:a string with )?max(?:imum )?length|max_tokens must be at least 1, got -|max_tokens \(-\d"
+    r"|(?:prompt|inputs?|messages?) (?:exceeds?|(?:is |are )?(?:long|great|larg)er than)\W+(?:the )?(?:max|limit)"
+    r"|exceeds? max\w*[ _](?:message|input|prompt|context)[ _]tokens|n_past\b.*\bn_ctx|max_total_token_num"
+    r"|(?:prompt|input)\W+(?:\w+\W+){0,4}?too long\b|(?:prompt|输入|上下文|长度)[^.。\n]{0,20}?(?:超长|超过|超出)",
     re.IGNORECASE,
 )
 # Words of other limits, under which a prompt may be called too large as well.
@@ -47,7 +50,9 @@ _RATE = re.compile(
     r"rate[ _-]?limit|too many requests|throttl|per[ _-](?:second|minute|hour|day)|\bTPM\b|please wait", re.I
 )
 _REPLY_LIMIT = re.compile(r"max_(?:\w+_)?tokens|(?:completion|output) tokens", re.IGNORECASE)
-_PROMPT = re.compile(r"prompt|input|messages?\b|context\b(?! length)|conversation|requested \d|got -", re.IGNORECASE)
+_PROMPT = re.compile(
+    r"prompt|input|messages?\b|context\b(?! length)|conversation|requested \d|got -|\(-\d", re.IGNORECASE
+)
 # How long context and prompt are, where the server says it.
 _LONGEST = re.compile(
     r"(?:context length|context size|context window|must be <=)\D{0,20}?(\d[\d,]{0,14})", re.IGNORECASE
@@ -59,11 +64,22 @@ _LENGTH = re.compile(
 )
 
 _NO_CREDIT = re.compile(
-    r"insufficient[ _](?:balance|credits?|funds|quota)|(?:out of|no|not enough|more) credits?\b|credit balance|arrear"
+    r"insufficient[ _](?:balance|credits?|funds|quota)|(?:out of|no|not enough|more|available) credits?\b"
+    r"|credit[ _](?:balance|limit)|(?:key|spend(?:ing)?)[ _]limit[ _](?:exceeded|reached)|arrear"
     r"|payment[ _]required|billing[ _](?:hard|not)|exceeded_current_quota|account is not active|余额不足",
     re.IGNORECASE,
 )
+_WRONG_KEY = re.compile(
+    r"(?:invalid|incorrect|wrong|bad|no)[ _](?:x-)?api[ _-]?key|api[ _-]?key (?:is )?(?:not valid|invalid|expired)",
+    re.I,
+)
+_FILTERED = re.compile(
+    r"content[ _-]?(?:filter|management[ _]policy|policy)|responsible ?ai ?policy|data[ _]?inspection[ _]?failed"
+    r"|moderation|flagged|safety (?:system|filter)|sensitive (?:content|words?)",
+    re.IGNORECASE,
+)
 _CREDIT_REMEDY = "Top it up, or raise its limit, and resume; a smaller max_tokens may cost less in advance."
+_WRAPPED = 2  # times that lists and fields named so may stand around an error
 _DEEPEST = 20  # levels of an error's JSON that are read
 _PASSING = (408, 409, 425, 429)
 _OPTIONS = {
@@ -108,7 +124,7 @@ def failed_status(
     """
     text = body.decode(errors="replace")
     try:
-        answer = json.loads(body)
+        answer = read_json(body)
     except (ValueError, RecursionError):
         answer = text
     told = _Told(status, retry_after(headers), _error_in(answer), text)
@@ -163,11 +179,13 @@ class _Told:
 
 def _failure(told: _Told, request: Request, key_env: str, clean: Callable[[str], str]) -> Failure:
     status, said = told.status, _shown(told, clean)
+    if status in (400, 422) and _WRONG_KEY.search(f"{told.names} {told.words}"):
+        status, told = 401, dataclasses.replace(told, status=401)
     # A 429 may speak of billing and pass all the same; only its code tells.
     credit = told.names if status == 429 else told.words if status in (None, 400, 401, 403) else ""
     if status == 402 or _NO_CREDIT.search(credit):
         return Failure(said, final=ActorError(f"the account has no quota or credit left ({said}). {_CREDIT_REMEDY}"))
-    if status is None or status in (400, 413, 422) or status >= 500:
+    if status is None or status in (400, 413, 417, 422) or status >= 500:
         too_long = _too_long(told, said, request)
         if too_long is not None:
             return Failure(said, final=too_long)
@@ -214,6 +232,8 @@ def _shown(told: _Told, clean: Callable[[str], str]) -> str:
 def _remedy(told: _Told, request: Request, key_env: str) -> str:
     if told.status == 401:
         return f"Put a valid key into the environment variable {key_env}."
+    if told.status in (400, 403, 422) and _FILTERED.search(f"{told.names} {told.words}"):
+        return "Asked the same, it will do so again: look into the task, or take another model."
     if told.status == 403:
         return f"The key in {key_env} may not use the model {request.model!r}; ask for access or name another one."
     if told.status == 404:
@@ -230,10 +250,11 @@ def _remedy(told: _Told, request: Request, key_env: str) -> str:
 
 def _error_in(answer: object) -> Mapping[str, Any]:
     """The part of an answer that says what is wrong; servers differ in where they put it."""
-    if isinstance(answer, dict):
-        answer = answer.get("error") or answer.get("errors") or answer
-    if isinstance(answer, list) and answer:
-        answer = answer[0]
+    for _ in range(_WRAPPED):
+        if isinstance(answer, dict):
+            answer = answer.get("error") or answer.get("errors") or answer
+        if isinstance(answer, list) and answer:
+            answer = answer[0]
     return answer if isinstance(answer, dict) else {"message": answer}
 
 
@@ -250,7 +271,7 @@ def _values(value: object, depth: int = 0) -> Iterator[str]:
             yield from _values(each, depth + 1)
     elif isinstance(value, str):
         try:
-            inner = json.loads(value) if value.lstrip()[:1] in ("{", "[") else None
+            inner = read_json(value) if value.lstrip()[:1] in ("{", "[") else None
         except (ValueError, RecursionError):
             inner = None
         if isinstance(inner, dict | list):

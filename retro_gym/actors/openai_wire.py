@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from retro_gym.errors import ActorError
 from retro_gym.prompts import Prompt, PromptShape
 
-__all__ = ["Failure", "Request", "valid_text"]
+__all__ = ["Failure", "Request", "read_json", "valid_text"]
 
 _MAX_STOPS = 4  # the API's own limit
+_MOST_DIGITS = 400  # of a whole number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Failure:
     final_after: int = 1
     """How many attempts must have ended like this one before that is what the call comes to."""
     silenced: bool = False
-    """Whether there was reasoning and no text, which a stop text within the reasoning may have brought about."""
+    """Whether no action was reached, which a stop text within the reasoning, seen or not, may have brought about."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     """What it cost all the same."""
@@ -73,6 +75,20 @@ class Request:
         return {**body, **self.extra_body}
 
     @property
+    def most_tokens(self) -> int | None:
+        """The limit of tokens that is sent; None where none is, or none that can be read."""
+        for name in ("max_tokens", "max_completion_tokens"):
+            if name in self.extra_body:
+                given = self.extra_body[name]
+                return given if isinstance(given, int) else None
+        return self.max_tokens
+
+    @property
+    def sends_own_stop(self) -> bool:
+        """Whether the prompt's stop texts are sent."""
+        return self.send_stop and "stop" not in self.extra_body
+
+    @property
     def limit(self) -> str:
         """The limit of tokens that is sent, for messages."""
         for name in ("max_tokens", "max_completion_tokens"):
@@ -85,6 +101,20 @@ class Request:
         if "stop" not in body or "stop" in self.extra_body:
             return None
         return {name: value for name, value in body.items() if name != "stop"}
+
+
+def read_json(text: str | bytes) -> Any:
+    """The value of a JSON document. A number that is too long for Python to read is an infinite one.
+
+    Raises:
+        ValueError: it is not JSON.
+        RecursionError: it is nested too deep.
+    """
+    return json.loads(text, parse_int=_whole)
+
+
+def _whole(digits: str) -> float:
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
 
 
 def valid_text(text: str) -> str:

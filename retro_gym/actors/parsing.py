@@ -7,49 +7,66 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-from retro_gym.actors.reasoning import split_reasoning
+from retro_gym.actors.brackets import closing_bracket
+from retro_gym.actors.reasoning import INVISIBLE, split_reasoning
 
 __all__ = ["cut_at", "has_whole_action", "parse_reply", "split_reasoning"]
 
-# What chat models put around a label: the marks of lists, headings and quotes before it, emphasis on both sides.
-_MARKS = r"[ \t]*(?:(?:[-*+•>]|#{1,6}|\d{1,3}[.)])[ \t]+)*"
-_EMPHASIS = r"[*_`~]*"
-_NUMBER = r"[ \t]*(?:[#(][ \t]*)?\d*\)?"
+# What chat models put around a label: the marks of lists, headings and quotes before it, emphasis on both sides. No
+# quantifier gives back what it took where another could take it, so that long runs take no longer than they must.
+_GAP = r"[^\S\r\n]"  # any space within a line, no-break ones included
+_MARKS = rf"{_GAP}*+(?:(?:[-*+•>]|#{{1,6}}|\d{{1,3}}[.)]){_GAP}++)*(?:[^\x00-\x7f\w\s]++{_GAP}*+)?"  # and an emoji
+_EMPHASIS = r"[*_`~]*+"
+_NUMBER = rf"{_GAP}*+(?:[#(]{_GAP}*+)?\d*+\)?"
 _THOUGHTS = (
     "thoughts?|thinking|reasoning|rationale|analysis|reflection|explanation|plan"  # "think:" is ALFWorld's action
 )
+_ACTIONS = rf"(?:(?:next|final|chosen|selected|my){_GAP})?action"
 
 
-def _labels(names: str) -> re.Pattern[str]:
+def _labels(names: str, *others: str) -> re.Pattern[str]:
     """Lines that begin with one of some labels: with a colon, or alone on the line as a heading or with a number."""
-    with_colon = rf"{_MARKS}(?P<open>{_EMPHASIS})(?:{names}){_NUMBER}(?P<close>{_EMPHASIS}[ \t]*[:：]{_EMPHASIS})"
-    heading = rf"[ \t]*(?:#{{1,6}}[ \t]+{_EMPHASIS}|[*_]+)(?:{names}){_NUMBER}[*_]*[ \t]*\r?$"
-    numbered = rf"[ \t]*(?:{names})[ \t]*\d+[ \t]*\r?$"
-    return re.compile(rf"^(?:{with_colon}|{heading}|{numbered})", re.MULTILINE | re.IGNORECASE)
+    with_colon = (
+        rf"{_MARKS}(?P<open>[*_`~]*+\[?)(?:{names})(?P<early>{_EMPHASIS}){_NUMBER}"
+        rf"(?P<close>\]?{_EMPHASIS}{_GAP}*+[:：]{_EMPHASIS})"
+    )
+    heading = rf"{_GAP}*+(?:#{{1,6}}{_GAP}++{_EMPHASIS}|[*_]++)(?:{names}){_NUMBER}[*_]*+{_GAP}*+\r?$"
+    numbered = rf"{_GAP}*+(?:{names}){_GAP}*+\d++{_GAP}*+\r?$"
+    return re.compile(rf"^(?:{'|'.join((with_colon, heading, numbered, *others))})", re.MULTILINE | re.IGNORECASE)
 
 
-_ACTION = _labels("action")
+# With another mark than a colon, or with none where an action in brackets follows.
+_ACTION = _labels(_ACTIONS, rf"{_GAP}*+action{_GAP}++\d++(?:{_GAP}*+[-–—.)]{_GAP}++|{_GAP}++(?=\w++ ?\[))")
 _THOUGHT = _labels(_THOUGHTS)
 _OBSERVATION = _labels("observation")
-_NEXT = _labels(f"action|observation|{_THOUGHTS}")
-# On the thought's own line, where a sentence has just ended.
+_NEXT = _labels(f"{_ACTIONS}|observation|{_THOUGHTS}")
+_TURN = _labels("action|observation|thought")  # within brackets: a query's comment may hold the other words
+# On the thought's own line, where a sentence or a part of one has just ended.
 _INLINE = re.compile(
-    rf"(?<=[.!?:;)\"'*])[ \t]+(?P<open>{_EMPHASIS})Action{_NUMBER}(?P<close>{_EMPHASIS}[:：]{_EMPHASIS})"
+    rf"(?<=[.,!?:;)\"'*]){_GAP}++(?P<open>{_EMPHASIS})Action(?P<early>){_NUMBER}"
+    rf"(?P<close>{_EMPHASIS}[:：]{_EMPHASIS})"
 )
-_INPUT = re.compile(rf"\s*{_MARKS}{_EMPHASIS}Action[ _]?Input{_EMPHASIS}[ \t]*[:：]{_EMPHASIS}", re.IGNORECASE)
+_OBSERVED = re.compile(r"\sObservation \d++:")  # on the action's own line
+_INPUT = re.compile(rf"\s*+{_MARKS}{_EMPHASIS}Action[ _]?Input{_EMPHASIS}{_GAP}*+[:：]{_EMPHASIS}", re.IGNORECASE)
+_TAGGED = re.compile(r"<action>(.*?)</action>", re.DOTALL | re.IGNORECASE)
 
-_FENCE = re.compile(r"^[ \t]*[`~]{3,}[\w+-]*[ \t]*\r?(?:\n|\Z)", re.MULTILINE)
-_BLANK = re.compile(rf"(?:[ \t]*\r?\n|{_FENCE.pattern.removeprefix('^')})*")
+_FENCE = re.compile(r"^[ \t]*+[`~]{3,}+[\w+-]*+[ \t]*+\r?(?:\n|\Z)", re.MULTILINE)
+_BLANK = re.compile(rf"(?:[ \t]*+\r?\n|{_FENCE.pattern.removeprefix('^')})*")
 _FENCE_MARK = re.compile(r"[`~]{3}")
-_FENCED = re.compile(
-    r"\s*[`~]{3,}(?:[\w+-]*[ \t]*\r?\n|(?:sql|mysql|sqlite)\s+)?(.*?)\s*[`~]{3,}\s*", re.DOTALL | re.IGNORECASE
-)
+_OPENED_FENCE = re.compile(r"[`~]{3,}+(?:[\w+-]*+[ \t]*+\r?\n|(?:sql|mysql|sqlite)\s++)?", re.IGNORECASE)
 _QUOTES = "\"'“”‘’"
-_HEAD = re.compile(rf"[ \t>*_`~({_QUOTES}-]*(?P<name>\w+ ?\[)")  # of an action in brackets, with what may enclose it
-_WRAPPED = re.compile(r"(?P<mark>`+|\*{1,3}|_{1,3}|~~)(?P<inside>[^\n]+?)(?P=mark)[.;,!]?")
-_TELLING, _QUOTED_TELLING = re.compile(r"[\[\]]"), re.compile(r"[\[\]'\"`]")
-_WORD_AND_STOP = re.compile(r"[a-z]+\.")
-_LIST_MARK = re.compile(r"[-*•>][ \t]+")
+# Of an action in brackets, with what may enclose it, and marks or a space between name and bracket.
+_HEAD = re.compile(
+    rf"(?P<before>(?:[ \t]*+\\boxed\{{)?[ \t>*_`~(\[{{<=$→«{_QUOTES}{INVISIBLE}-]*+)(?P<name>\w*[^\W_])[*_`~]*+ ?\["
+)
+_LED_TO = re.compile(r"(?<=:)[ \t]++(?=\w++\[)")  # what a last sentence leads to
+_MARK = re.compile(r"`++|\*{1,3}+|_{1,3}+|~~")
+_LANGUAGE = re.compile(r"\s*+(?:my)?sql(?:ite)?[ \t]*+\r?\n", re.IGNORECASE)
+_ENCLOSING = re.compile(r"\*\*|[\"'`]")
+_ESCAPED = re.compile(r"'[^']*+'|\"[^\"]*+\"|\\([_*])")  # outside of quotes, where SQL has escapes of its own
+_MARKED_END = re.compile(r"([a-z][a-z ]*+)(`|\*\*)([^`*\n]++)\2")  # go to `desk 1`
+_COMMAND = re.compile(r"([a-z]++)(?:[.!]|\(\))|([a-z][a-z0-9 ]*+)(?:;|(?<=\d)!)")  # and what is not of it
+_LIST_MARKS = re.compile(r"(?:(?:[-*•>]|\d{1,2}[.)])[ \t]++)+")
 
 
 class _Action(NamedTuple):
@@ -68,13 +85,14 @@ def parse_reply(text: str) -> tuple[str, str]:
     r"""Splits a ReAct reply into thought and action.
 
     The action is what follows the first label ``Action``, to the end of its line. Where a bracket opens there, as in
-    ``execute[…``, it goes on to the one that closes it, on whatever line. The label may be written as chat models like
-    to: in any case, emphasised, as a heading, in a list, with the action on the next line; and what encloses an action
-    (emphasis, back-ticks, code fences, a full stop after its bracket) is no part of it. What stands inside brackets is,
-    but for a code fence around all of it.
+    ``execute[…``, it goes on to the one that closes it, on whatever line; a remark behind that is no part of it. The
+    label may be written as chat models like to: in any case, emphasised, as a heading, in a list, with the action on
+    the next line. What encloses an action or all of its argument (emphasis, quotes, back-ticks, code fences, a full
+    stop behind it) is left out, as are Markdown's escapes; all else between the brackets stays as it is.
 
-    Without a label the whole reply is the action, or else the action in brackets that it begins or ends with. A reply
-    whose only label is that of a thought holds no action, unless it ends with one in brackets.
+    Without a label the whole reply is the action, or else the action in brackets that it begins or ends with, or that
+    has a line to itself. A reply whose only label is that of a thought holds no action, unless it has one in brackets
+    in one of these places.
 
     >>> parse_reply("Thought 2: I know it.\nAction 2: Finish[1934]")
     ('I know it.', 'Finish[1934]')
@@ -114,11 +132,12 @@ def cut_at(text: str, stop: Sequence[str]) -> str:
 
 
 def _parts(text: str) -> _Parts:
-    found = _ACTION.search(text)
-    if found is None and _THOUGHT.search(text):
-        found = _INLINE.search(text)
-    if found is not None:
-        return _Parts(_thought(text[: found.start()]), _labelled(text, found))
+    label = _ACTION.search(text) or _INLINE.search(text)
+    if label is not None:
+        return _Parts(_thought(text[: label.start()]), _labelled(text, label))
+    if "</action>" in text.lower() and (tagged := _TAGGED.search(text)):
+        inside = tagged[1].strip()
+        return _Parts(_thought(text[: tagged.start()]), _bracketed(inside) or _Action(_plain(inside), whole=True))
     seen = _OBSERVATION.search(text)
     body = text[: seen.start()] if seen and text[: seen.start()].strip() else text
     return _unlabelled(body)
@@ -126,23 +145,30 @@ def _parts(text: str) -> _Parts:
 
 def _labelled(text: str, label: re.Match[str]) -> _Action:
     """The action behind a label."""
-    opened, closed = label["open"] or "", label["close"] or ""
+    opened, closed = "" if label["early"] else (label["open"] or "").rstrip("["), (label["close"] or "").lstrip("]")
     colon = closed.rstrip("*_`~")
     behind = closed[len(colon) :]
     start = label.end() if behind == opened else label.end() - len(behind)  # else it is the action's own emphasis
     unclosed = opened if len(colon.strip()) == 1 and behind != opened else ""
-    following = _NEXT.search(text, start)
+    start = _behind_blanks(text, start)
+    if again := _ACTION.match(text[start:]):
+        start = _behind_blanks(text, start + again.end())
+    following = (_TURN if _HEAD.match(text, start) else _NEXT).search(text, start)
     block = text[start : following.start()] if following else text[start:]
-    block = block[_BLANK.match(block).end() :]  # type: ignore[union-attr]  # it matches the empty text
     bracketed = _bracketed(block)
     if bracketed is not None:
-        return bracketed
+        return bracketed._replace(whole=True)
     line, ended, rest = block.partition("\n")
-    action = _plain(line.strip().removesuffix(unclosed))
+    action = _plain(_OBSERVED.split(line, maxsplit=1)[0].strip().removesuffix(unclosed))
     given = _INPUT.match(rest)
-    if given and re.fullmatch(r"\w+", action) and (argument := _unfenced(rest[given.end() :])):
+    if given and re.fullmatch(r"\w+", action) and (argument := _argument(rest[given.end() :].strip())):
         return _Action(f"{action}[{argument}]", whole=following is not None)
     return _Action(action, whole=(bool(ended) or following is not None) and not _HEAD.match(line))
+
+
+def _behind_blanks(text: str, start: int) -> int:
+    blank = _BLANK.match(text, start)
+    return blank.end() if blank else start
 
 
 def _unlabelled(body: str) -> _Parts:
@@ -151,80 +177,98 @@ def _unlabelled(body: str) -> _Parts:
     first = _bracketed(bare)
     if first is not None:
         return _Parts("", first)
+    before, *fenced = _FENCE.split(body)
+    if len(fenced) > 1 and (only := _bracketed(fenced[0], to_the_end=True)) and not any(fenced[2::2]):
+        return _Parts(_thought(before), only)
     lines = bare.splitlines(keepends=True)
     for number in range(len(lines) - 1, 0, -1):  # the last line, or the last few where brackets go over lines
         if _HEAD.match(lines[number]):
-            tail = "".join(lines[number:])
-            last = _bracketed(tail, to_the_end=True)
+            last = _bracketed("".join(lines[number:]), to_the_end=True)
             if last is not None:
                 return _Parts(_thought("".join(lines[:number])), last)
             break
+    alone = [number for number, line in enumerate(lines) if _HEAD.match(line) and _bracketed(line, to_the_end=True)]
+    if len(alone) == 1 and (only := _bracketed(lines[alone[0]])):
+        return _Parts(_thought("".join(lines[: alone[0]])), only)
+    if lines and not _THOUGHT.match(lines[-1]) and (led := _LED_TO.search(lines[-1])):
+        last = _bracketed(lines[-1][led.end() :], to_the_end=True)
+        if last is not None:
+            return _Parts(_thought("".join(lines[:-1]) + lines[-1][: led.start()]), last)
     if _THOUGHT.search(body):
         return _Parts(_thought(body), _Action("", whole=False))
     return _Parts("", _Action(_plain(_unfenced(body)), whole=False))
 
 
 def _bracketed(block: str, *, to_the_end: bool = False) -> _Action | None:
-    """The action in brackets that a block begins with; None where there is none, or its bracket is never closed."""
+    """The action in brackets that a block begins with; None where there is none, or its bracket is never closed.
+
+    It is whole for sure where its bracket ends its line. To the end, it must end the text.
+    """
     head = _HEAD.match(block)
     if head is None:
         return None
-    before = head.start("name")
-    after = _after(to_the_end, quoted=before > 0 and not set(_QUOTES).isdisjoint(block[:before]))
-    ends = [end for regard in (True, False) if (end := _closing(block, head.end(), after, regard)) is not None]
-    if not ends:
+    before = head["before"]
+    closers = "".join(
+        ("" if set(_QUOTES).isdisjoint(before) else _QUOTES, "]" * ("[" in before), "}" * ("{" in before))
+    )
+    after = _after(closers, to_the_end=to_the_end)
+    end = closing_bracket(block, head.end(), after, before.count("["))
+    if end is None:
         return None
-    inside = block[head.end() : min(ends)]
-    return _Action(f"{head['name']}{_unfenced(inside) if _FENCE_MARK.search(inside) else inside}]", whole=True)
+    whole = after.match(block, end + 1) is not None
+    if to_the_end and not whole:
+        return None
+    inside = block[head.end() : end]
+    return _Action(f"{head['name']}[{_argument(inside)}]", whole)
+
+
+def _argument(inside: str) -> str:
+    """What stands between an action's brackets, freed of what encloses all of it, and of Markdown's escapes."""
+    inside = _unfenced(inside) if _FENCE_MARK.search(inside) else inside
+    named = _LANGUAGE.match(inside)
+    inside = inside[named.end() :] if named else inside
+    marks = _ENCLOSING.match(inside)
+    if marks and inside.endswith(marks[0]) and marks[0] not in (kept := inside[marks.end() : -marks.end()]) and kept:
+        inside = kept
+    return _ESCAPED.sub(lambda found: found[1] or found[0], inside) if "\\" in inside else inside
 
 
 @cache
-def _after(to_the_end: bool, *, quoted: bool) -> re.Pattern[str]:
+def _after(closers: str, *, to_the_end: bool) -> re.Pattern[str]:
     """What may stand behind an action in brackets: up to the line's end, or the text's."""
-    quotes, end = _QUOTES if quoted else "", r"\s*\Z" if to_the_end else r"\r?$"
-    return re.compile(rf"[ \t.;,!*_`~){quotes}]*{end}", re.MULTILINE)
-
-
-def _closing(text: str, start: int, after: re.Pattern[str], regard_quotes: bool) -> int | None:
-    """Where the bracket is closed that was opened before ``start``.
-
-    Only a bracket that ends its line can be the one, so that neither a quoted one nor an apostrophe leads astray.
-    """
-    depth, quote = 1, ""
-    for found in (_QUOTED_TELLING if regard_quotes else _TELLING).finditer(text, start):
-        char = found[0]
-        if quote:
-            quote = "" if char == quote else quote
-        elif char == "[":
-            depth += 1
-        elif char == "]":
-            depth = max(depth - 1, 0)
-            if depth == 0 and after.match(text, found.end()):
-                return found.start()
-        else:
-            quote = char
-    return None
+    end = r"\s*\Z" if to_the_end else r"\r?$"
+    return re.compile(rf"[ \t.;,!*_`~){re.escape(closers)}]*+{end}", re.MULTILINE)
 
 
 def _plain(action: str) -> str:
     """An action without brackets, freed of what encloses it."""
     while True:
-        bare = action.strip()
-        mark = _LIST_MARK.match(bare)
-        bare = bare[mark.end() :] if mark else bare
-        wrapped = _WRAPPED.fullmatch(bare)
-        if wrapped and wrapped["mark"] not in wrapped["inside"]:
-            bare = wrapped["inside"]
-        if _WORD_AND_STOP.fullmatch(bare):
-            bare = bare[:-1]
+        bare = action.strip().strip(INVISIBLE)
+        marks = _LIST_MARKS.match(bare)
+        bare = _unwrapped(bare[marks.end() :] if marks else bare)
+        marked = _MARKED_END.fullmatch(bare)
+        bare = marked[1] + marked[3] if marked else bare
+        command = _COMMAND.fullmatch(bare)
+        bare = (command[1] or command[2]) if command else bare
         if bare == action:
             return bare
         action = bare
 
 
+def _unwrapped(line: str) -> str:
+    """A line without the emphasis or the back-ticks around all of it, and a stop behind them."""
+    mark = _MARK.match(line)
+    if mark is None:
+        return line
+    body = line if line.endswith(mark[0]) else line[:-1] if line[-1] in ".;,!" else ""
+    inside = body[mark.end() : -mark.end()] if body.endswith(mark[0]) else ""
+    return line if not inside or mark[0] in inside or "\n" in inside else inside
+
+
 def _unfenced(text: str) -> str:
-    fenced = _FENCED.fullmatch(text)
-    return (fenced[1] if fenced else text).strip()
+    text = text.strip()
+    opened, body = _OPENED_FENCE.match(text), text.rstrip("`~")
+    return body[opened.end() :].strip() if opened and opened.end() <= len(body) <= len(text) - 3 else text
 
 
 def _thought(text: str) -> str:

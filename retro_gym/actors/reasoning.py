@@ -4,34 +4,54 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["split_reasoning"]
+__all__ = ["INVISIBLE", "split_reasoning"]
 
-_NAMES = r"(?:\w+:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|analysis|scratchpad|inner_?monologue)"
-# <think>, <seed:think>, <|thinking|>, [THINK], Kimi's ◁think▷, Cohere's <|START_THINKING|>, <|begin_of_thought|>, a
-# channel of gpt-oss (<|channel|>analysis<|message|>) or Gemma (<|channel>thought), Apertus' <|inner_prefix|>.
-_OPEN = (
-    rf"(?:<\|?(?:(?:start|begin)_(?:of_)?)?{_NAMES}(?:\s[^<>\n]*)?\|?>|\[(?-i:THINK(?:ING)?)\]|◁think▷|<\|inner_prefix\|>"
-    r"|(?:<\|start\|>assistant)?<\|channel\|>\s*(?:analysis|commentary)[^<\n]*(?:<\|message\|>)?|<\|channel>\w*)"
+INVISIBLE = "\ufeff\u200b\u200e\u2060\x00"
+"""Characters around a text that nobody sees and no action holds."""
+
+# A tag holds reasoning when its name speaks of it, whatever else the name says: <think>, <seed:think>, <|thinking|>,
+# <antThinking>, <chain_of_thought>, [THINK], [REASONING], Kimi's ◁think▷, Cohere's <|START_THINKING|>.
+_SPEAKS = re.compile(
+    r"think|thought|reason|rationale|reflect|scratch_?pad|monologue|analys[ie]s|deliberat|brainstorm|critique|(?:\A|[_:])(?:cot|plan(?:ning)?)\Z",
+    re.I,
 )
-_CLOSE = (
-    rf"(?:<(?:/\|?|\|/){_NAMES}\|?>|<\|end_(?:of_)?{_NAMES}\|>|\[/(?-i:THINK(?:ING)?)\]|◁/think▷|<\|inner_suffix\|>"
-    r"|<channel\|>)"
+_ENDS = re.compile(r"\A(?:end_?|end_of_)(?=\w)|_end\Z", re.IGNORECASE)
+_CHANNEL = r"(?:<\|start\|>assistant)?<\|channel\|>\s*+{}[^<\n]*+(?:<\|constrain\|>\s*+\w*+)?(?:<\|message\|>)?"
+_TAG = re.compile(
+    # gpt-oss' channels and what ends one; Gemma's channel and placeholders; Apertus' own.
+    rf"(?P<open>{_CHANNEL.format('(?:analysis|commentary)')}|<\|channel>\w*+|<unused94>(?:thought)?|<\|inner_prefix\|>"
+    r"|<details\s[^<>\n]*?(?:reason|think)[^<>\n]*+>)"
+    rf"|(?P<final>{_CHANNEL.format('final')})|(?P<end><\|end\|>)"
+    r"|(?P<close><channel\|>|<unused95>|<\|inner_suffix\|>)|(?P<details></details>)"
+    r"|<(?P<slash>\|?\\?/)?\|?(?P<name>[\w:▁-]++)(?P<within>\s[^<>\n]*?)?(?P<empty>/)?(?:\s*+\|?>|(?<=\w)(?=\s)(?(slash)|(?!)))"
+    r"|\[(?P<over>/)?(?P<word>[A-Za-z_ -]{2,30})\]|◁(?P<past>/)?think▷"
 )
-_FINAL = r"(?:<\|start\|>assistant)?<\|channel\|>\s*final[^<\n]*(?:<\|message\|>)?"  # gpt-oss' answer begins
-_CLOSED = rf"(?:{_CLOSE}|<\|end\|>|(?=(?:<\|start\|>assistant)?<\|channel\|>)|\Z)"
-_MARKS = ("<", "◁", "[THINK", "[/THINK")  # some of which any tag holds: most texts are done with at a glance
-# Reasoning begins a line, or goes over several; tags within one line are part of what the line says.
-_BLOCK = re.compile(
-    rf"^[ \t]*{_OPEN}(?P<head>.*?){_CLOSED}|{_OPEN}(?P<inner>[^\n]*\n.*?){_CLOSE}",
-    re.DOTALL | re.MULTILINE | re.IGNORECASE,
+# Some models announce it in words. Only where both ends are there can it be told from the answer.
+_ANNOUNCED = (
+    (r"Thinking\.\.\.\s*$", r"^\.\.\.\s*done thinking\.?\s*$"),
+    (
+        r"(?:#{1,6} +|\*\*)(?:Thinking|Reasoning)(?: process)?:?\**:?\s*$",
+        r"^(?:#{1,6} +|\*\*)(?:My |Final )?(?:Response|Answer):?\**:?",
+    ),
+    (r"Here is my (?:thought process|thinking|reasoning):", r"^Here is my (?:response|answer):"),
+    (r"`{3,}(?:think(?:ing)?|thoughts?|reasoning)[ \t]*$", r"^`{3,}[ \t]*$"),
 )
-_STRAY = re.compile(rf"\A(?P<before>(?:(?!{_OPEN}).)*?)(?:{_CLOSE}|{_FINAL})", re.DOTALL | re.IGNORECASE)
+_SPOKEN = [
+    re.compile(rf"\A\s*+{begins}(?P<thought>.*?){ends}", re.DOTALL | re.MULTILINE | re.IGNORECASE)
+    for begins, ends in _ANNOUNCED
+]
 # gpt-oss once its special tokens were left out: the names of its channels are all that remains of them.
-_BARE_CHANNELS = re.compile(r"\A\s*analysis(?=[A-Z])(?P<before>.*?)(?:assistant(?:commentary)?final|\Z)", re.DOTALL)
-# What the tokenizer should have kept: a role's head, and whatever ends a turn, behind which nothing counts.
-_ROLE = re.compile(r"\A\s*(?:<\|im_start\|>|<\|start_header_id\|>)assistant(?:<\|end_header_id\|>)?\s*")
-_END = re.compile(r"<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|return|end)\|>|</s>|<end_of_turn>|<eos>")
+_SPOKEN += [
+    re.compile(r"\A\s*+analysis(?=[A-Z])(?P<thought>.*?)(?:assistant(?:commentary)?final|\Z)", re.DOTALL),
+    re.compile(r"\A\s*+analysis[ \t]*+\n(?P<thought>.*?)assistant(?:commentary)?final", re.DOTALL),
+]
+# What the tokenizer should have kept: a role's head; what begins an answer; and whatever else, behind which nothing
+# counts, since it ends a turn.
+_HEAD = re.compile(r"\A\s*+(?:(?:<\|im_start\|>|<\|start_header_id\|>)assistant(?:<\|end_header_id\|>)?\s*+)?")
+_SPECIAL = re.compile(r"<(?:\|[^<>\s|]{1,40}\||｜[^<>\s｜]{1,40}｜)>|</s>|<end_of_turn>|<eos>|\[/?INST\]")
+_BEGINS = re.compile(r"\A<\W*(?:begin|start)", re.IGNORECASE)
 _ANSWER = re.compile(r"\A\s*<(answer|response|output)>\s*(.*?)\s*(?:</\1>\s*)?\Z", re.DOTALL | re.IGNORECASE)
+_LOOKED_BACK = 2_000  # characters
 
 
 def split_reasoning(text: str) -> tuple[str, str]:
@@ -40,7 +60,7 @@ def split_reasoning(text: str) -> tuple[str, str]:
     Reasoning is what tags such as ``<think>`` enclose, from the beginning of a line on or over several lines. Where
     the closing tag is missing the model ran out of tokens while it was thinking: all that follows is reasoning. Where
     the opening one is missing it stood in the prompt. Tokens that end a turn, and tags that enclose the whole answer,
-    are left out.
+    are left out. Tags within an action's brackets or within quotes are part of what it says.
 
     Returns:
         Text and reasoning. Without tags the text is returned as it is.
@@ -56,25 +76,110 @@ def split_reasoning(text: str) -> tuple[str, str]:
     >>> split_reasoning("Action 1: Search[Velmora]")
     ('Action 1: Search[Velmora]', '')
     """
-    if not any(mark in text for mark in _MARKS) and not text.lstrip().startswith("analysis"):
-        return text, ""
     thoughts: list[str] = []
-
-    def note(found: re.Match[str]) -> str:
-        thoughts.append(next(part for part in found.groupdict().values() if part is not None).strip())
-        return ""
-
-    answer = _ROLE.sub("", text)
-    answer = _BARE_CHANNELS.sub(note, answer)
-    left = 1
-    while left:  # what follows a block on its line may be another one
-        answer, left = _BLOCK.subn(note, answer)
-    while found := _STRAY.match(answer):
-        note(found)
-        answer = answer[found.end() :]
+    answer = text.lstrip(INVISIBLE)
+    head = _HEAD.match(answer)
+    answer = answer[head.end() :] if head and head[0].strip() else answer
+    for spoken in _SPOKEN:
+        found = spoken.match(answer)
+        if found:
+            thoughts.append(found["thought"])
+            answer = answer[found.end() :]
+            break
+    answer = _without_blocks(answer, thoughts)
     if thoughts:
         answer = answer.lstrip()
-    end = _END.search(answer)
-    answer = answer[: end.start()] if end else answer
+    answer = _without_tokens(answer)
     wrapped = _ANSWER.match(answer)
-    return (wrapped[2] if wrapped else answer), "\n".join(thought for thought in thoughts if thought)
+    return (wrapped[2] if wrapped else answer), "\n".join(filter(None, map(str.strip, thoughts)))
+
+
+def _without_blocks(text: str, thoughts: list[str]) -> str:
+    """What stands outside of tags of reasoning; what stands inside goes to the thoughts."""
+    kept: list[str] = []
+    done = 0  # up to where the text is told apart
+    opened: re.Match[str] | None = None
+    closes = [(tag, kind) for tag in _TAG.finditer(text) if (kind := _kind(tag))]
+    last = max((tag.start() for tag, kind in closes if kind != "open"), default=-1)
+    for tag, kind in closes:
+        if tag.start() < done:
+            continue
+        if opened is not None:
+            if _closes(opened, tag, kind):
+                leading = _leads(text, done, opened)
+                if leading or "\n" in text[opened.end() : tag.start()]:
+                    kept.append(text[done : opened.start()])
+                    kept[-1] = kept[-1].rstrip(" \t") if leading else kept[-1]
+                    thoughts.append(text[opened.end() : tag.start()])
+                    done = tag.start() if kind == "open" else tag.end()
+                opened = tag if kind == "open" else None
+        elif kind == "open":
+            if (_leads(text, done, tag) or last > tag.start()) and not _is_said(text, tag):
+                opened = tag
+        elif (
+            kind not in ("end", "details") and tag["empty"] is None and not _is_said(text, tag)
+        ):  # it was opened in the prompt
+            thoughts.append("".join(kept) + text[done : tag.start()])
+            kept, done = [], tag.end()
+    if (
+        opened is not None
+        and _leads(text, done, opened)
+        and (opened["word"] is None or opened["word"] in ("THINK", "THINKING"))
+    ):
+        thoughts.append(text[opened.end() :])
+        kept.append(text[done : opened.start()].rstrip(" \t"))
+        done = len(text)
+    return "".join(kept) + text[done:]
+
+
+def _kind(tag: re.Match[str]) -> str:
+    """What a tag does to reasoning: open, close, final (the answer begins), end (of a channel), details; or nothing."""
+    for kind in ("open", "final", "end", "close", "details"):
+        if tag[kind] is not None:
+            return kind
+    name = tag["name"] or tag["word"]
+    if name is None:
+        return "close" if tag["past"] else "open"
+    name = name.replace("▁", "_").replace(" ", "_")
+    if not _SPEAKS.search(name):
+        return ""
+    if tag["slash"] or tag["over"] or tag["empty"] or _ENDS.search(name):
+        return "close"
+    return "" if tag["word"] and re.match(r"\w", tag.string[tag.start() - 1 : tag.start()]) else "open"
+
+
+def _closes(opened: re.Match[str], tag: re.Match[str], kind: str) -> bool:
+    if opened[0].startswith("<details"):
+        return kind == "details"
+    return kind in ("close", "final", "end") or (kind == "open" and "<|channel|>" in tag[0])
+
+
+def _leads(text: str, done: int, tag: re.Match[str]) -> bool:
+    """Whether a tag begins its line, or what is left of it."""
+    return not text[max(text.rfind("\n", done, tag.start()) + 1, done) : tag.start()].strip(" \t")
+
+
+def _is_said(text: str, tag: re.Match[str]) -> bool:
+    """Whether a tag stands in quotes or in an action's brackets."""
+    before, behind = text[max(tag.start() - 1, 0) : tag.start()], text[tag.end() : tag.end() + 1]
+    if before and before == behind and before in "'\"`":
+        return True
+    floor = max(tag.start() - _LOOKED_BACK, 0)
+    line = text[max(text.rfind("\n", floor, tag.start()) + 1, floor) : tag.start()]
+    rest = re.search(r"[\[\]\n]", text[tag.end() : tag.end() + _LOOKED_BACK])
+    return line.count("[") > line.count("]") and rest is not None and rest[0] == "]"
+
+
+def _without_tokens(answer: str) -> str:
+    """An answer without what begins it, and without all behind a token that ends it."""
+    kept: list[str] = []
+    done = 0
+    for token in _SPECIAL.finditer(answer):
+        if _is_said(answer, token):
+            continue
+        before = answer[done : token.start()]
+        if not (_BEGINS.match(token[0]) or not "".join((*kept, before)).strip()):
+            return "".join((*kept, before))
+        kept.append(before)
+        done = token.end()
+    return "".join(kept) + answer[done:]

@@ -89,7 +89,7 @@ class Faults:
         if unknown:
             known = [fault.value for fault in Fault]
             raise ConfigError(f"fault {unknown[0]!r} is not one of {known}.{did_you_mean(unknown[0], known)}")
-        if min(self.shares.values(), default=0.0) < 0 or sum(self.shares.values()) > 1 + 1e-9:
+        if not all(share >= 0 for share in self.shares.values()) or not sum(self.shares.values()) <= 1 + 1e-9:
             raise ConfigError(f"shares of faults are {one_line(dict(self.shares))}; they are >= 0 and sum to <= 1.")
 
     @classmethod
@@ -124,7 +124,7 @@ class Latency:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.median >= 0 or (self.p99 is not None and not self.p99 >= self.median > 0):
+        if not 0 <= self.median < math.inf or (self.p99 is not None and not math.inf > self.p99 >= self.median > 0):
             raise ConfigError(f"latency is {self}; the rule is median >= 0 and, with p99, p99 >= median > 0.")
 
     def draw(self, rng: random.Random) -> float:

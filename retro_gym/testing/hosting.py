@@ -33,7 +33,7 @@ def hosted_prompt(request: Mapping[str, Any]) -> Prompt:
         request: the JSON of a request to ``/v1/chat/completions`` or ``/v1/completions``.
 
     Raises:
-        DataError: it has neither messages nor a prompt of the right type.
+        DataError: it has neither messages nor a prompt of the right type, or its stop texts are none.
 
     >>> messages = [{"role": "user", "content": "Say it."}, {"role": "assistant", "content": "Action 1: Say[red]"},
     ...             {"role": "user", "content": "Observation 1: Wrong."}]
@@ -59,9 +59,16 @@ def hosted_prompt(request: Mapping[str, Any]) -> Prompt:
         task="",
         turns=tuple(turns),
         seed=seed if isinstance(seed, int) else 0,
-        stop=tuple([stop] if isinstance(stop, str) else stop or ()),
+        stop=_stop_texts(stop),
         template="{instruction}",
     )
+
+
+def _stop_texts(stop: object) -> tuple[str, ...]:
+    given = [stop] if isinstance(stop, str) else [] if stop is None else stop
+    if not isinstance(given, list) or not all(isinstance(end, str) for end in given):
+        raise DataError(f"'stop' is {one_line(stop)}; it is a text or a list of texts.")
+    return tuple(filter(None, given))
 
 
 def _list_of_messages(messages: object) -> list[Mapping[str, Any]]:

@@ -29,7 +29,15 @@ from types import TracebackType
 from typing import Any
 
 from retro_gym.actors import Actor, Reply, reply_all
-from retro_gym.errors import ActorError, ConfigError, CutReplyError, DataError, PromptTooLongError
+from retro_gym.errors import (
+    ActorError,
+    ConfigError,
+    CutReplyError,
+    DataError,
+    PromptTooLongError,
+    RetroGymError,
+    one_line,
+)
 from retro_gym.task_env import as_task_env
 from retro_gym.testing.ending import end_by_signal, has_input, wait_for_the_end
 from retro_gym.testing.faults import PASSING_FAULTS, Fault, Faults, Latency, failed_body
@@ -45,8 +53,11 @@ from retro_gym.testing.hosting import (
 __all__ = ["ServerConfig", "ServerThread", "main", "serve"]
 
 _HOST = "127.0.0.1"
+_LAST_PORT = 65_535
+_LONGEST_STOP = 5.0  # seconds
 _WHO = "the test server"
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 411: "Length Required"}
+_PROGRAM = "python -m retro_gym.testing.server"
 _COMPLETIONS = ("/v1/chat/completions", "/v1/completions")
 
 
@@ -80,6 +91,8 @@ class ServerThread:
         model: str | None = None,
         port: int = 0,
     ) -> None:
+        if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= _LAST_PORT:
+            raise ConfigError(f"port is {one_line(port)}; it is a whole number from 0 to {_LAST_PORT}.")
         self.actor = actor
         self.latency = latency if isinstance(latency, Latency) else Latency(latency)
         self.faults = faults or Faults()
@@ -122,10 +135,13 @@ class ServerThread:
         return self
 
     def stop(self) -> None:
-        """Cuts all connections and listens no more. May be called again."""
+        """Cuts all connections and listens no more. May be called again.
+
+        An actor that does not come back within some seconds is left to itself: its thread ends with the process.
+        """
         if self._loop is not None and self._thread is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
+            self._thread.join(_LONGEST_STOP)
             self._loop = self._thread = None
 
     def __enter__(self) -> ServerThread:
@@ -196,7 +212,7 @@ class ServerThread:
             if not isinstance(request, dict):
                 raise DataError("it is not an object.")
             return self._reply(request, chat=chat)
-        except (ValueError, DataError) as error:
+        except (ValueError, RecursionError, DataError) as error:
             return 400, error_body(f"This request cannot be read: {error}", "invalid_request_error")
 
     def _reply(self, request: Mapping[str, Any], *, chat: bool) -> tuple[int, dict[str, Any]]:
@@ -370,7 +386,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; ``--help`` shows what it takes."""
     import tyro
 
-    serve(tyro.cli(ServerConfig, prog="python -m retro_gym.testing.server", args=arguments))
+    config = tyro.cli(ServerConfig, prog=_PROGRAM, args=arguments)
+    try:
+        serve(config)
+    except (RetroGymError, OSError) as error:  # a setting, or a port that is taken
+        raise SystemExit(f"{_PROGRAM}: {error}") from error
 
 
 if __name__ == "__main__":

@@ -144,5 +144,25 @@ ODD = {
         chat("", "error", choice={"error": {"code": 400, "message": "Prompt exceeds the maximum context length"}}),
         "PromptTooLongError", "maximum context length",
     ),
+    "an error in the message": (
+        chat(GOLD, message={"error": {"code": 502, "message": "upstream died"}}), "ActorError", "upstream died"
+    ),
+    "an engine that was interrupted": (chat(GOLD, "interrupted"), "ActorError", "finish_reason"),
+    "an error in another field": (chat(GOLD, choice={"native_finish_reason": "error"}), "ActorError", "native_finish"),
+    "cut, in SGLang's words": (chat("Action 1: Say[bl", {"type": "length"}), "CutReplyError", "before its action"),
+    "cut, though it says stop": (
+        chat("Action 1: Say[bl", usage={"completion_tokens": 64}), "CutReplyError", "before its action"
+    ),
+    "blocked without a message": (
+        (200, {"choices": [{"index": 0, "finish_reason": "content_filter"}]}), "ActorError", "content_filter"
+    ),
+    "a prompt that is blocked": (
+        (200, {"choices": [], "promptFeedback": {"blockReason": "SAFETY"}}), "ActorError", "refused to answer"
+    ),
+    "invisible": (chat("\u200b"), "ActorError", "no text"),
+    "null as a text": (chat("null"), "ActorError", "no text"),
+    "a call of tools beside prose": (
+        chat("I say blue.", message={"tool_calls": [{"id": "1"}]}), "ActorError", "call of tools"
+    ),
     "a body that is too large": ((413, "<h1>413 Request Entity Too Large</h1>"), "PromptTooLongError", "413"),
 }  # fmt: skip

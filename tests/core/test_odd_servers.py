@@ -12,7 +12,9 @@ WRONG = chat("Thought 1: Hm.\nAction 1: Say[red]")
 PASSING = (
     "Provider down",
     "finish_reason",
+    "native_finish",
     "upstream is away",
+    "upstream died",
     "half of it",
     "model is loading",
     "not JSON",
@@ -126,12 +128,26 @@ def stopped_in_tags(number, request):
     return chat(thought, usage={"prompt_tokens": 10, "completion_tokens": 5})
 
 
-@pytest.mark.parametrize("answer", [stopped, stopped_in_tags])
+def stopped_unseen(number, request):
+    """As a server that shows no reasoning."""
+    usage = {"prompt_tokens": 10, "completion_tokens": 5}
+    return chat("" if "stop" in request else GOLD, message={}, usage=usage)
+
+
+def stopped_in_a_fragment(number, request):
+    """As vLLM without a parser of reasoning, where the template has opened the tag."""
+    usage, thought = {"prompt_tokens": 10, "completion_tokens": 5}, "I saw:\nObservation 1: x"
+    if "stop" in request:
+        return chat("I saw:", choice={"stop_reason": "\nObservation"}, usage=usage)
+    return chat(f"{thought}</think>{GOLD}\nObservation 1: no", usage=usage)
+
+
+@pytest.mark.parametrize("answer", [stopped, stopped_in_tags, stopped_in_a_fragment, stopped_unseen])
 def test_a_stop_text_within_the_reasoning_is_left_out_from_then_on(answer, asked):
     with OddServer(answer) as server:
         actor = asked(server, patience=5.0)
         replies = [actor.reply([PROMPT])[0] for _ in range(2)]
-    assert replies == [Reply(GOLD, 10, 5, "I saw:\nObservation 1: x")] * 2
+    assert replies == [Reply(GOLD, 10, 5, "" if answer is stopped_unseen else "I saw:\nObservation 1: x")] * 2
     assert ["stop" in request for request in server.requests] == [True, False, False]
     assert {request["seed"] for request in server.requests} == {0}
     assert (actor.budget.spent.calls, actor.budget.spent.tokens) == (3, 45)

@@ -26,6 +26,8 @@ def endpoint(url, key=None):
         ("http://127.0.0.1:1/v1/", "http://127.0.0.1:1/v1/chat/completions"),
         ("http://host/a/b?api-version=3", "http://host/a/b/chat/completions?api-version=3"),
         ("http://me:secret@host/v1", "http://host/v1/chat/completions"),
+        ("HTTP://Host/v1", "http://host/v1/chat/completions"),
+        ("http://[::1]:1/v1", "http://[::1]:1/v1/chat/completions"),
     ],
 )
 def test_the_url_that_is_asked(base, asked):

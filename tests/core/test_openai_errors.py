@@ -71,6 +71,15 @@ CONTEXT_WORDS = [
     "too many tokens: size limit exceeded by 11326 tokens",
     "litellm.ContextWindowExceededError: the model said so",
     "Invalid 'messages[1].content': string too long. Expected a string with maximum length 1048576",
+    "Prompt exceeds max length",
+    "Prompt 超长",
+    "输入长度超过限制",
+    "Default max_tokens (-200) should be greater than 0, max_seq_len (4096) - prompt_len (4296)",
+    "Default max_tokens (-200) should be greater than 0",
+    "the input prompt token len 5000 is too long > 4096",
+    "Input is longer than the maximum (4096)",
+    "failed to decode, n_past 4096 > n_ctx",
+    "Total tokens of image and text exceed max message tokens.",
     "expected maxLength: 50000, actual: 52611, please reformat your input and try again.",
 ]
 OTHER_LIMITS = [
@@ -106,7 +115,7 @@ def test_context_errors_of_several_servers(status, body):
 
 @pytest.mark.parametrize("words", CONTEXT_WORDS)
 def test_context_errors_in_many_words(words):
-    for status in (400, 413, 422, 500):
+    for status in (400, 413, 417, 422, 500):
         for body in ({"error": {"message": words}}, {"detail": words}, words):
             encoded = body.encode() if isinstance(body, str) else json.dumps(body).encode()
             assert type(failed_status(status, {}, encoded, REQUEST, "KEY").final) is PromptTooLongError
@@ -169,6 +178,18 @@ def test_what_may_pass(status):
         (400, {"message": "no", "param": ["stop"]}, "extra_body"),
         (422, {"detail": "Unexpected fields in the request: {'seed'}"}, "send_seed=False"),
         (422, {"detail": [{"loc": ["body"], "msg": "odd"}]}, "shape='chat'"),
+        (400, {"message": "no", "code": "content_filter"}, "look into the task"),
+        (
+            400,
+            {"message": "The response was filtered due to the prompt triggering Azure's content management policy"},
+            "look into the task",
+        ),
+        (403, {"message": "Your input was flagged", "code": 403}, "look into the task"),
+        (400, {"message": "API key not valid. Please pass a valid API key.", "status": "INVALID_ARGUMENT"}, "MY_KEY"),
+        (400, {"message": "Incorrect API key provided"}, "environment variable MY_KEY"),
+        (403, {"message": "Your team has used all available credits"}, "no quota or credit"),
+        (403, {"message": "Key limit exceeded (total limit)"}, "no quota or credit"),
+        (429, {"message": "Credit limit exceeded", "type": "credit_limit"}, "no quota or credit"),
         (429, {"message": "no", "code": "insufficient_quota"}, "quota"),
         (402, {"message": "Insufficient credits."}, "no quota or credit"),
         (400, {"message": "Your credit balance is too low to access the API."}, "no quota or credit"),
@@ -176,9 +197,10 @@ def test_what_may_pass(status):
     ],
 )
 def test_what_does_not_pass_names_the_remedy(status, error, remedy):
-    failure = failed_status(status, {}, json.dumps({"error": error}).encode(), REQUEST, "MY_KEY")
-    assert type(failure.final) is ActorError
-    assert remedy in str(failure.final)
+    for body in ({"error": error}, [{"error": error}]):
+        failure = failed_status(status, {}, json.dumps(body).encode(), REQUEST, "MY_KEY")
+        assert type(failure.final) is ActorError
+        assert remedy in str(failure.final)
 
 
 def test_secrets_are_taken_out_after_the_meaning_was_read_and_before_the_message_is_cut():

@@ -32,6 +32,24 @@ def read(body, stop=()):
     return read_reply(body if isinstance(body, bytes) else json.dumps(body).encode(), REQUEST, stop)
 
 
+def choices(choice):
+    return {"choices": [{"index": 0, **choice}]}
+
+
+FULL = {"completion_tokens": 64}
+CUT = [
+    {"finish_reason": {"type": "length"}},
+    {"finish_details": {"type": "max_tokens"}},
+    {"finishReason": "MAX_TOKENS"},
+    {"stopReason": "maxTokens"},
+    *(
+        {"finish_reason": why}
+        for why in ("MaxTokens", "maxTokens", "token_limit_reached", "max_tokens_reached", "max_tokens_exceeded",
+                    "length_limit", "length_capped", "context_length_reached", "max_new_tokens", "LengthLimitReached")
+    ),
+]  # fmt: skip
+
+
 def request(**changes):
     fields = {name: getattr(REQUEST, name) for name in REQUEST.__dataclass_fields__}
     return Request(**{**fields, **changes})
@@ -105,7 +123,19 @@ def test_half_a_character_is_replaced_on_its_way():
         ),
         ({"content": [{"type": "reasoning", "text": "Easy."}, {"text": "Finish[yes]"}]}, "Finish[yes]", "Easy."),
         ({"content": "Finish[yes]\nObservation 2: Right."}, "Finish[yes]", ""),
-        ({"content": "\nObservation 2: Right."}, "", ""),  # the model's own doing: it is told that there is no action
+        ({"content": "Finish[yes]", "reasoning": {"content": "Easy."}}, "Finish[yes]", "Easy."),
+        ({"content": "Finish[yes]", "reasoning_text": "Easy."}, "Finish[yes]", "Easy."),
+        ({"content": "Finish[yes]", "thoughts": ["Ea", "sy."]}, "Finish[yes]", "Easy."),
+        ({"content": "Finish[yes]", "thought_signature": "q83n", "reasoning_effort": "low"}, "Finish[yes]", ""),
+        ({"content": [{"type": "reasoning_text", "text": "Easy."}, {"text": "Finish[yes]"}]}, "Finish[yes]", "Easy."),
+        ({"content": [{"type": "reasoning.text", "text": "Easy."}, {"text": "Finish[yes]"}]}, "Finish[yes]", "Easy."),
+        ({"content": [{"text": "Easy.", "thought": True}, {"text": "Finish[yes]"}]}, "Finish[yes]", "Easy."),
+        ({"content": "Finish[yes]", "refusal": " "}, "Finish[yes]", ""),
+        ({"content": "Finish[yes]", "refusal": "None"}, "Finish[yes]", ""),
+        ({"content": "Finish[yes]", "error": None}, "Finish[yes]", ""),
+        ({"content": "Finish[yes]", "error": {"code": 0, "message": "success"}}, "Finish[yes]", ""),
+        ({"content": "Finish[yes]", "error": "none"}, "Finish[yes]", ""),
+        ({"content": "Finish[None]"}, "Finish[None]", ""),
     ],
 )
 def test_messages_and_what_becomes_of_them(message, text, reasoning):
@@ -131,6 +161,7 @@ def test_the_cut_is_at_the_first_stop_text_whichever_it_is():
         ({"prompt_tokens": True, "completion_tokens": [3]}, (0, 0)),
         ({"prompt_tokens": 10**400, "completion_tokens": {"text": 3}}, (0, 0)),
         ({"input_tokens": 5, "output_tokens": 3}, (5, 3)),
+        ({"prompt_tokens": 5, "completion_tokens": 63}, (5, 63)),
         ({"prompt_tokens": 5, "completion_tokens": 3, "cost": "free", "completion_tokens_details": None}, (5, 3)),
     ],
 )
@@ -168,6 +199,28 @@ def test_usage_never_costs_a_reply(usage, tokens):
         (answer({"content": "Finish[y"}, {"finish_reason": "network_error"}), "finish_reason 'network_error'"),
         (answer({"content": "Finish[y"}, {"finish_reason": "abort"}), "finish_reason 'abort'"),
         (answer({"content": "Finish[yes]"}, error={"code": "502", "message": "gone"}), "502: gone"),
+        (answer({"content": "Finish[y]", "error": {"code": 502, "message": "gone"}}), "502: gone"),
+        (answer({"content": "", "error": {"code": 502, "message": "gone"}}), "502: gone"),
+        (answer({"content": "Finish[y]"}, {"native_finish_reason": "error"}), "native_finish_reason 'error'"),
+        (answer({"content": "Finish[y]"}, {"finish_reason": "stop", "stop_reason": "error"}), "stop_reason 'error'"),
+        (answer({"content": "Finish[y]", "finishReason": "ENGINE_ERROR"}), "finishReason 'ENGINE_ERROR'"),
+        ([{"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}}], "503: The model"),
+        *(
+            (answer({"content": "Finish[y]"}, {"finish_reason": why}), f"finish_reason '{why}'")
+            for why in (
+                "engine_overloaded",
+                "exception",
+                "interrupted",
+                "preempted",
+                "timed_out",
+                "time_out",
+                "time_limit",
+                "timeout",
+                "upstreamDisconnect",
+                "request_cancelled",
+                "rate_limit",
+            )
+        ),
     ],
 )
 def test_what_is_no_reply_says_why_and_may_pass(body, said):
@@ -215,6 +268,20 @@ def test_what_is_no_reply_says_why_and_may_pass(body, said):
         (answer({"content": "go"}, done_reason="length"), CutReplyError, "before its action"),
         (answer({"content": ""}, {"finish_reason": "model_context_window_exceeded"}), PromptTooLongError, "room"),
         (b'{"choices": [{"text": "Action 1: Fin", "finish_reason": "length"}]}', CutReplyError, "Action 1: Fin"),
+        *((answer({"content": "Action 1: Say[bl"}, choice), CutReplyError, "Say[bl") for choice in CUT),
+        (answer({"content": "Say[bl"}, details={"finish_reason": "length"}), CutReplyError, "Say[bl"),
+        (answer({"content": "Say[bl"}, incomplete_details={"reason": "max_output_tokens"}), CutReplyError, "Say[bl"),
+        (answer({"content": "Say[bl"}, status="incomplete"), CutReplyError, "Say[bl"),
+        (answer({"content": "Say[bl"}, truncated=True), CutReplyError, "Say[bl"),
+        (answer({"content": "Say[bl"}, {"finish_reason": "stop"}, usage=FULL), CutReplyError, "Say[bl"),
+        (answer({"content": "Thought: I"}, {"finish_reason": None}, usage=FULL), CutReplyError, "Thought: I"),
+        (choices({"finish_reason": "content_filter"}), ActorError, "content_filter"),
+        (choices({"message": None, "finish_reason": "SAFETY"}), ActorError, "safety"),
+        (choices({"message": None, "finish_reason": "length"}), CutReplyError, "max_tokens=64"),
+        (choices({"text": None, "finish_reason": "length"}), CutReplyError, "max_tokens=64"),
+        ({"choices": [], "promptFeedback": {"blockReason": "SAFETY"}}, ActorError, "refused to answer"),
+        (answer({"content": "I will look it up.", "tool_calls": [{"id": "1"}]}), ActorError, "tools"),
+        (answer({"content": "I look."}, {"finish_reason": "MALFORMED_FUNCTION_CALL"}), ActorError, "tools"),
     ],
 )
 def test_what_is_final_is_so_at_once(body, kind, said):
@@ -244,13 +311,51 @@ def test_a_reply_that_ran_on_behind_a_stop_text_is_whole():
     assert read(ran_on, PROMPT.stop) == Reply("Action 1: go")
 
 
-@pytest.mark.parametrize("message", [{"content": ""}, {"content": None}, {}, {"content": " \n"}, {"content": []}])
+NO_TEXT: list[object] = [
+    "",
+    None,
+    " \n",
+    [],
+    "\u200b",
+    "\ufeff\n",
+    "\x00",
+    "null",
+    "None",
+    "```\n```",
+    "**",
+    "\nObservation 1: x",
+]
+
+
+@pytest.mark.parametrize("message", [*({"content": content} for content in NO_TEXT), {}])
 @pytest.mark.parametrize("reasoning", ["", "Hm."])
 def test_a_reply_without_a_text_is_final_after_a_few(message, reasoning):
-    failure = read(answer({**message, "reasoning": reasoning}, {"finish_reason": "stop"}))
+    failure = read(answer({**message, "reasoning": reasoning}, {"finish_reason": "stop"}), PROMPT.stop)
     assert failure.final_after == 3
-    assert "no text" in str(failure.final)
-    assert failure.silenced == bool(reasoning)
+    assert ("no text beside 3 characters" if reasoning else "no text (") in str(failure.final)
+    assert failure.silenced
+
+
+def test_a_stop_text_ends_thoughts_that_no_tag_opens():
+    stopped = answer({"content": "Okay. The earlier"}, {"finish_reason": "stop", "stop_reason": "\nObservation"})
+    failure = read(stopped, PROMPT.stop)
+    assert failure.silenced
+    assert "send_stop=False" in str(failure.final)
+    assert read_reply(stopped, request(send_stop=False), PROMPT.stop) == Reply("Okay. The earlier")
+    whole = answer({"content": "Action 1: go"}, {"finish_reason": "stop", "stop_reason": "\nObservation"})
+    assert read(whole, PROMPT.stop) == Reply("Action 1: go")
+
+
+@pytest.mark.parametrize("text", ["Action 1: go to desk 1", "Finish[yes]", "Thought 1: x\nAction 1: Finish[yes]"])
+def test_a_reply_that_fills_its_limit_is_used_when_its_action_is_whole(text):
+    assert read(answer({"content": text}, {"finish_reason": "stop"}, usage=FULL)) == Reply(text, 0, 64)
+
+
+@pytest.mark.parametrize("digits", [5_000, 100])
+def test_a_number_of_any_length_costs_no_reply(digits):
+    number = "9" * digits
+    body = b'{"created": %s, "choices": [{"text": "x"}], "usage": {"prompt_tokens": %s}}'
+    assert read(body.replace(b"%s", number.encode())) == Reply("x")
 
 
 @given(ANYTHING, ANYTHING)

@@ -1,5 +1,7 @@
 """From what chat models write to thought and action."""
 
+import time
+
 import pytest
 
 from retro_gym.actors import parse_reply, split_reasoning
@@ -49,15 +51,69 @@ FENCE = "```"
         ("Action 1: b<|im_end|>\n<|im_start|>user", "", "Action 1: b"),
         ("Action 1: b</s>", "", "Action 1: b"),
         ("click[think]", "", "click[think]"),
+        ("click[think]\n[/think]", "click[think]", ""),
+        ("<think>a</think >b", "a", "b"),
+        ("<think>a<\\/think>b", "a", "b"),
+        ("<think>a</think\n>b", "a", "b"),
+        ("<think>a\n</think\nb", "a", "b"),
+        ("<think>a<think/>b", "a", "b"),
+        ("<think>Search[foo</think>b", "Search[foo", "b"),
+        ("[Thought 1]: a\n[Action 1]: b", "", "[Thought 1]: a\n[Action 1]: b"),
+        ("[THOUGHT] a\n[ACTION] b", "", "[THOUGHT] a\n[ACTION] b"),
+        ("Action 1: b<｜end▁of▁sentence｜>", "", "Action 1: b"),
+        ("Action 1: b<|eot|>", "", "Action 1: b"),
+        ("Action 1: b<|user|>Hm", "", "Action 1: b"),
+        ("Action 1: b<|END_OF_TURN_TOKEN|>", "", "Action 1: b"),
+        ("<|START_RESPONSE|>Action 1: b<|END_RESPONSE|>", "", "Action 1: b"),
+        ("<|begin_of_box|>Action 1: b<|end_of_box|>", "", "Action 1: b"),
+        ("Action 1: <|begin_of_box|>b<|end_of_box|>", "", "Action 1: b"),
+        ("[/INST]Action 1: b[/INST]", "", "Action 1: b"),
+        ("<|channel|>final <|constrain|>json<|message|>b<|call|>", "", "b"),
+        ("<｜end▁of▁sentence｜>", "", ""),
+        ("\ufeffAction 1: b", "", "Action 1: b"),
+        ("Action 1: execute[SELECT '</s>']", "", "Action 1: execute[SELECT '</s>']"),
+        ("Action 1: Finish[</think>]", "", "Action 1: Finish[</think>]"),
+        ("Action 1: Search[<Thought>]", "", "Action 1: Search[<Thought>]"),
+        ("a < think AND b > c", "", "a < think AND b > c"),
     ],
 )
 def test_thinking_is_split_off(text, reasoning, answer):
     assert split_reasoning(text) == (answer, reasoning)
 
 
-def test_an_action_that_was_only_thought_of_is_none():
-    answer, _ = split_reasoning("<think>\nAction 1: Finish[no]\n</think>\nThought 1: Yes.\nAction 1: Finish[yes]")
-    assert parse_reply(answer) == ("Yes.", "Finish[yes]")
+NAMES = ["think", "antThinking", "longcat_think", "mm:think", "thought_process", "thinking_process", "chain_of_thought"]
+NAMES += [
+    "inner_thoughts",
+    "internal_monologue",
+    "self_reflection",
+    "cot",
+    "planning",
+    "plan",
+    "scratch_pad",
+    "analysis",
+]
+NAMES += ["reasoning_content", "rationale"]
+ENCLOSED = [
+    *((f"<{name}>", f"</{name}>") for name in NAMES),
+    *((f"[{name}]", f"[/{name}]") for name in ("THOUGHT", "REASONING", "Thinking", "think")),
+    ("<unused94>thought\n", "<unused95>"),
+    ("<|think_start|>", "<|think_end|>"),
+    ("<|begin▁of▁thought|>", "<|end▁of▁thought|>"),
+    ('<details type="reasoning" done="true">\n<summary>Thought for 3 s</summary>\n', "\n</details>\n"),
+    (f"{FENCE}thinking\n", f"\n{FENCE}\n"),
+    ("Thinking...\n", "\n...done thinking.\n\n"),
+    ("## Thinking\n\n", "\n\n## Final Response\n\n"),
+    ("**Thinking Process:**\n", "\n**Final Answer:**\n"),
+    ("Here is my thought process:\n", "\nHere is my response:\n"),
+    ("analysis\n", "\nassistantfinal"),
+    ("Sure.\n<thinking>\n", "</thinking>\n"),
+]
+
+
+@pytest.mark.parametrize(("opening", "closing"), ENCLOSED)
+def test_an_action_that_was_only_thought_of_is_none(opening, closing):
+    reply = f"{opening}I see.\nAction 1: Finish[no]\nHm.{closing}Thought 1: Yes.\nAction 1: Finish[yes]"
+    assert parse_reply(split_reasoning(reply)[0])[1] == "Finish[yes]"
 
 
 ACTIONS = [
@@ -119,7 +175,84 @@ ACTIONS = [
     ("Action 1: Search[a [b] c]", "Search[a [b] c]"),
     ("Action 1: Search[never closed\nThought 2: more]", "Search[never closed"),
     ("Action 1: Search[never closed\nand on", "Search[never closed"),
-    ("Action 1: Search[a] and Search[b]", "Search[a] and Search[b]"),
+    ("Action 1: Search[a] and Search[b]", "Search[a]"),
+    ("Action 1: Search[a], Search[b]", "Search[a]"),
+    ("Action 1: Search[A] and then Lookup[b]", "Search[A]"),
+    ("Action 1: Finish[Gimuda Pamoza] as stated in [1]", "Finish[Gimuda Pamoza]"),
+    ("Action 1: Finish[X] (from\nthe page of [Y]", "Finish[X]"),
+    ("Action 1: execute[SHOW TABLES] and execute[DESC trains]", "execute[SHOW TABLES]"),
+    ("Action 1: execute[SELECT 1] -- rows of [x]", "execute[SELECT 1]"),
+    ("Action 1: execute[SELECT ']' FROM t] -- rows of [x]", "execute[SELECT ']' FROM t]"),
+    ("Action 1: execute[SELECT ']', '[' FROM t]", "execute[SELECT ']', '[' FROM t]"),
+    ("Action 1: Search[X] (to find the mayor)", "Search[X]"),
+    ("Action 1: Search[X] - this page names him", "Search[X]"),
+    ("Action 1: Search[X]  # find the page", "Search[X]"),
+    ("Action 1: Search[X] Thought 2: It's there", "Search[X]"),
+    ("Action 1: Finish[yes]Observation 1: Answer is CORRECT", "Finish[yes]"),
+    ("Action 1: Finish[the boys' club] or the girls' [x]", "Finish[the boys' club]"),
+    ("Action 1: Finish[O'Brien] as in 'x' of [1]", "Finish[O'Brien]"),
+    ("Action 1: Finish[a]b]", "Finish[a]b]"),
+    ("Action 1: Search[X]。", "Search[X]"),
+    ("Action 1: [Search[X]]", "Search[X]"),
+    ("Action 1: [Search[X]] of [1]", "Search[X]"),
+    ("Action 1: \\boxed{Finish[yes]}", "Finish[yes]"),
+    ("Finish[X] or Finish[no]", "Finish[X]"),
+    ("Action 1: Search [Velmora]", "Search[Velmora]"),
+    ("Action 1: **Search**[X]", "Search[X]"),
+    ("Action 1: `Search`[X]", "Search[X]"),
+    ("Action 1: **Search** [X]", "Search[X]"),
+    ("execute [SELECT 1]", "execute[SELECT 1]"),
+    ("**Action** 1: Finish[yes]", "Finish[yes]"),
+    ("**Action** 1: go to desk 1", "go to desk 1"),
+    ("Action 1 - go to desk 1", "go to desk 1"),
+    ("Action 1. Finish[yes]", "Finish[yes]"),
+    ("Action 1 Finish[yes]", "Finish[yes]"),
+    ("Action 1 was a mistake. Action 2: go", "go"),
+    ("Next Action: go to desk 1", "go to desk 1"),
+    ("🔍 Action 1: go to desk 1", "go to desk 1"),
+    ("[Action 1]: go to desk 1", "go to desk 1"),
+    ("I need a desk.\n<action>go to desk 1</action>", "go to desk 1"),
+    ("<action>Finish[yes]</action>", "Finish[yes]"),
+    ("Action 1: Action 1: go to desk 1", "go to desk 1"),
+    ("Action 1:\nAction: Search[X]", "Search[X]"),
+    ("Action 1:\n```\nAction 1: execute[SELECT a\nFROM b]\n```", "execute[SELECT a\nFROM b]"),
+    ("Action 1: go to desk 1 Observation 1: You arrive", "go to desk 1"),
+    ("Action 1: → Search[X]", "Search[X]"),
+    ("Action 1: «Search[X]»", "Search[X]"),
+    ("Action 1: {Search[X]}", "Search[X]"),
+    ('Action: Search\nAction Input: "Velmora"', "Search[Velmora]"),
+    ("Action: `Search`\nAction Input: `Velmora`", "Search[Velmora]"),
+    ("I look it up.\n\nSearch[X]\n\nThen I will know.", "Search[X]"),
+    ("I could use\nSearch[X]\nor\nSearch[Y]\nfor it.", "I could use\nSearch[X]\nor\nSearch[Y]\nfor it."),
+    ("Action 1:\n1. go to desk 1", "go to desk 1"),
+    ("Thought 1: I need Velmora, Action 1: Search[Velmora]", "Search[Velmora]"),
+    ("I need Velmora. Action: go to desk 1", "go to desk 1"),
+    ("Let me search: Search[X]", "Search[X]"),
+    (f"I list them:\n{FENCE}sql\nexecute[SHOW TABLES]\n{FENCE}\nThis lists them.", "execute[SHOW TABLES]"),
+    ("Action 1: submit;", "submit"),
+    ("Action 1: submit()", "submit"),
+    ("Action 1: go to desk 1;", "go to desk 1"),
+    ("Action 1: go to desk 1!", "go to desk 1"),
+    ("Action 1: click['Back to Search']", "click[Back to Search]"),
+    ("Action 1: go to `desk 1`", "go to desk 1"),
+    ("Action 1: go to **desk 1**", "go to desk 1"),
+    ("Action 1: say hello!", "say hello!"),
+    ("Action 1: execute[`SHOW TABLES`]", "execute[SHOW TABLES]"),
+    ('Action 1: execute["SHOW TABLES"]', "execute[SHOW TABLES]"),
+    ("Action 1: execute[sql\nSELECT a\nFROM b]", "execute[SELECT a\nFROM b]"),
+    ('Action 1: click["Back to Search"]', "click[Back to Search]"),
+    ("Action 1: click[**Back to Search**]", "click[Back to Search]"),
+    ('Action 1: Search["Heroes" and "Low"]', 'Search["Heroes" and "Low"]'),
+    ("Action 1: execute[SELECT \\* FROM cars\\_data]", "execute[SELECT * FROM cars_data]"),
+    (r"Action 1: execute[SELECT a FROM b WHERE c LIKE 'x\_y']", r"execute[SELECT a FROM b WHERE c LIKE 'x\_y']"),
+    ("Action\u202f1: Finish[yes]", "Finish[yes]"),
+    ("Action\xa01:\xa0go to desk 1", "go to desk 1"),
+    ("\u200bAction 1: \u200bFinish[yes]\u200b", "Finish[yes]"),
+    ("\ufeffgo to desk 1\u200b", "go to desk 1"),
+    (
+        "Action 1: execute[SELECT a\n# Explanation: joins\nFROM b]\nObservation 1: x",
+        "execute[SELECT a\n# Explanation: joins\nFROM b]",
+    ),
     ("Thought 3: I should read the page first.", ""),
     ("**Thought 3:** I should read the page first.", ""),
     ("Reasoning: hm", ""),
@@ -173,6 +306,33 @@ ACTIONS = [
 @pytest.mark.parametrize(("text", "action"), ACTIONS)
 def test_the_ordinary_formatting_of_chat_models(text, action):
     assert parse_reply(text)[1] == action
+
+
+RUNS = [
+    *"_*`~>#-+[](\"' \n\ta1:.!<{\\",
+    "Action ",
+    "Action 1: x[",
+    "Action 1: ",
+    "- ",
+    "```\n",
+    "[' ",
+    "x[a] ",
+    "a_",
+    "] ",
+]
+RUNS += ["<think>", "a <think>\n", "</think>", "Thought:", ". Action", "Action 1: `", "x[`", "1. ", "**a", "<action>"]
+
+
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize(
+    "around", ["{}", "Action 1: {}", "Action{}", "Action 1: x[{}", "Action 1: x[a]{}b", "Hm.\n{}x[a]"]
+)
+def test_no_run_of_anything_takes_long(run, around):
+    text = around.format(run * (100_000 // len(run)))
+    started = time.process_time()
+    parse_reply(text)
+    parse_reply(split_reasoning(text)[0])
+    assert time.process_time() - started < 1.0
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from urllib.parse import urlsplit
 
@@ -18,10 +19,11 @@ import pytest
 from retro_gym import Prompt, Reply
 from retro_gym.actors import CallableActor
 from retro_gym.errors import ActorError, ConfigError, DataError, PromptTooLongError
+from retro_gym.task_env import as_task_env
 from retro_gym.testing import EchoActor, IdentityActor, ScriptedActor
 from retro_gym.testing.faults import PASSING_FAULTS, Fault, Faults, Latency
 from retro_gym.testing.hosting import hosted_prompt
-from retro_gym.testing.server import ServerThread
+from retro_gym.testing.server import ServerThread, main
 from retro_gym.trajectory import Turn
 
 TURNS = (
@@ -96,6 +98,10 @@ def test_a_chat_and_a_completion():
         ("/v1/chat/completions", b"[]", 400),
         ("/v1/chat/completions", b"{}", 400),
         ("/v1/chat/completions", b"\xff", 400),
+        ("/v1/completions", b'{"prompt": "x", "stop": 5}', 400),
+        ("/v1/completions", b'{"prompt": "x", "stop": [5]}', 400),
+        ("/v1/completions", b'{"prompt": "x", "stop": [""]}', 200),
+        ("/v1/chat/completions", b'{"messages": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400),
         ("/v1/chat/completions", None, 404),
         ("/v2/chat", b"{}", 404),
     ],
@@ -224,7 +230,11 @@ def test_latencies_have_their_median_and_their_tail():
         (Faults, {"shares": {"rate_limits": 0.1}}, "Did you mean 'rate_limit'"),
         (Faults, {"shares": {Fault.CUT: 1.1}}, "sum to <= 1"),
         (Faults, {"shares": {Fault.CUT: -0.1}}, "sum to <= 1"),
+        (Faults, {"shares": {Fault.CUT: float("nan")}}, "sum to <= 1"),
         (Faults, {"first": ["cute"]}, "'cut'"),
+        (Latency, {"median": float("nan")}, "median >= 0"),
+        (Latency, {"median": float("inf")}, "median >= 0"),
+        (ServerThread, {"actor": EchoActor(), "port": 99_999}, "0 to 65535"),
         (Latency, {"median": -1}, "median >= 0"),
         (Latency, {"median": 0.2, "p99": 0.1}, "p99 >= median"),
         (Latency, {"median": 0, "p99": 1}, "p99 >= median"),
@@ -282,6 +292,47 @@ def is_asked(url):
     answer = json.loads(connection.getresponse().read())
     connection.close()
     assert answer["choices"][0]["text"] == IdentityActor().reply([reflected])[0].text == "Say[blue]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--env", "RetroIdentity-v0"], "scripted actor"),
+        (["--env", "Nope-v0"], "not registered"),
+        (["--env", "Identity-v0", "--port", "99999"], "port is 99999"),
+        (["--env", "Identity-v0", "--latency", "-1"], "median >= 0"),
+        (["--env", "Identity-v0", "--fault-share", "nan"], "sum to <= 1"),
+    ],
+)
+def test_a_command_that_cannot_be_served_says_why(arguments, said):
+    with pytest.raises(SystemExit, match=said):
+        main(arguments)
+
+
+def test_a_port_that_is_taken_is_named():
+    with ServerThread(EchoActor()) as server, pytest.raises(SystemExit, match=f"{server.port}"):
+        main(["--env", "Identity-v0", "--port", str(server.port)])
+
+
+def test_a_long_prompt_is_read_in_time():
+    actor = as_task_env("HotpotQA-v0").scripted_actor()
+    prompt = hosted_prompt({"prompt": "Question: x " * 40_000})
+    started = time.process_time()
+    assert actor.reply([prompt])[0].text
+    assert time.process_time() - started < 5.0
+
+
+def test_it_stops_though_its_actor_does_not_come_back(monkeypatch):
+    monkeypatch.setattr("retro_gym.testing.server._LONGEST_STOP", 0.1)
+    done = threading.Event()
+    actor = CallableActor(lambda prompts: [str(done.wait(30.0))])
+    with ServerThread(actor) as server, Client(server) as client:
+        client.connection.request("POST", "/v1/completions", b'{"prompt": "x"}')
+        thread = server._thread
+        server.stop()
+    assert thread.is_alive()
+    done.set()
+    thread.join()
 
 
 COMMAND = [sys.executable, "-W", "error", "-m", "retro_gym.testing.server", "--env", "Identity-v0"]

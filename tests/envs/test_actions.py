@@ -84,7 +84,33 @@ def test_what_is_no_action_stays_none(said):
     assert bracketed(said, NAMES) == ("", "")
 
 
-@given(st.text(min_size=1).filter(lambda text: "\n" not in text), st.sampled_from(NAMES), st.sampled_from(AROUND))
+@pytest.mark.parametrize(
+    ("said", "argument"),
+    [
+        ("Finish[X] or Finish[no]", "X"),
+        ("Finish[Sarn] as stated in [1]", "Sarn"),
+        ("Search[A], Search[B]", "A"),
+        ("Search[a [b] c]", "a [b] c"),
+        ("Search[a]b]", "a]b"),
+        ("Search[it's] as in [O'Brien's]", "it's"),
+        ("Search[']' and '['] as in [1]", "']' and '['"),
+    ],
+)
+def test_a_remark_with_brackets_is_no_part_of_an_argument(said, argument):
+    assert bracketed(said, NAMES)[1] == argument
+
+
+@pytest.mark.parametrize("said", ["execute[SELECT 1] -- rows of [x]", "execute[SELECT 1] and execute[SELECT 2]"])
+def test_a_remark_with_brackets_is_no_part_of_a_query(said):
+    env = InterCodeSQLEnv()
+    env.reset(seed=0)
+    assert env.step(said)[0] == "[(1,)]"
+
+
+ARGUMENTS = st.text(min_size=1).filter(lambda text: "\n" not in text and "[" not in text.partition("]")[2])
+
+
+@given(ARGUMENTS, st.sampled_from(NAMES), st.sampled_from(AROUND))
 def test_an_argument_is_never_changed(argument, name, around):
     assert bracketed(around.format(f"{name.lower()}[{argument}]"), NAMES) == (name, argument)
 

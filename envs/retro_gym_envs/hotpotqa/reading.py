@@ -46,16 +46,25 @@ def spans(text: str) -> list[str]:
     for match in _QUOTED.finditer(text):
         found.append((match.start(), next(group for group in match.groups() if group)))
     unquoted = _QUOTED.sub(lambda match: " " * len(match.group()), text)
+    counts: dict[str, int] = {}
     for match in _SPAN.finditer(unquoted):
         words = match.group().split(" ")
         while words and (words[0] in _FUNCTION_WORDS or words[0].islower() or words[0].isdecimal()):
             words.pop(0)
-        opens_sentence = match.group() == "".join(words[:1]) and re.search(
-            r"(?:^|[.!?:]\s+)$", unquoted[: match.start()]
-        )
-        if words and len(words[0]) > 1 and not (opens_sentence and text.count(words[0]) == 1):
+        opens_sentence = match.group() == "".join(words[:1]) and _opens_sentence(unquoted, match.start())
+        if opens_sentence and words[0] not in counts:
+            counts[words[0]] = text.count(words[0])
+        if words and len(words[0]) > 1 and not (opens_sentence and counts[words[0]] == 1):
             found.append((match.start(), " ".join(words)))
     return [name for _, name in sorted(found)]
+
+
+def _opens_sentence(text: str, start: int) -> bool:
+    """Whether a sentence begins there: at the beginning of the text, or after a stop and a space."""
+    end = start
+    while end and text[end - 1].isspace():
+        end -= 1
+    return not start or (0 < end < start and text[end - 1] in ".!?:")
 
 
 _COMPARES = re.compile(r"\b(?:or|both|same|are|were|do|which of)\b", re.IGNORECASE)

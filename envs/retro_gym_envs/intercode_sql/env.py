@@ -15,7 +15,7 @@ from retro_gym.errors import ActionError, ConfigError, EpisodeError, one_line
 from retro_gym.spaces import UnicodeText
 from retro_gym.task_env import ReflectionCheck, TaskEnv, checked_task_id
 from retro_gym.trajectory import Trajectory
-from retro_gym_envs.actions import bare
+from retro_gym_envs.actions import argument_end, bare
 from retro_gym_envs.intercode_sql.database import Database
 from retro_gym_envs.intercode_sql.engine import Result, execute
 from retro_gym_envs.intercode_sql.prompt import INTERCODE_SQL_PROMPT
@@ -188,7 +188,8 @@ class InterCodeSQLEnv(TaskEnv):
             reward = score(self._last, self._gold())
             success = reward == 1.0
             return f"STATUS: {'OK' if success else 'FAIL'}", reward, True, False, self._info(success)
-        start, end = _EXECUTE.search(action), action.rfind("]")
+        start = _EXECUTE.search(action)
+        end = argument_end(action, start.end()) if start else -1
         observation = self._execute(action[start.end() : end]) if start and start.end() <= end else _NO_CODE
         truncated = self._turns >= self.max_turns
         self._running = not truncated

@@ -1,0 +1,77 @@
+r"""Which bracket closes an action such as ``execute[SELECT a FROM b]``, whatever brackets and quotes stand in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+__all__ = ["closing_bracket"]
+
+# What may stand behind an action in brackets.
+_LINE_END = re.compile(r"[ \t.;,!*_`~)]*\r?$", re.MULTILINE)
+_TELLING = re.compile(r"[\[\]]")
+# An apostrophe within a word opens no quotation.
+_QUOTED_TELLING = re.compile(r"[\[\]\"`]|(?<![^\W_])'|'(?![^\W_])")
+
+
+def closing_bracket(text: str, start: int, after: re.Pattern[str] = _LINE_END, opened: int = 0) -> int | None:
+    """Where the bracket is closed that was opened before ``start``; None where it is not.
+
+    It is the one that balances it, brackets within quotes left out, so that a remark behind it is no part of it. Where
+    none does, or where what follows on its line closes more than it opens, it is the first that ``after`` can follow.
+
+    Args:
+        text: all of it.
+        start: behind the opening bracket.
+        after: what stands behind a bracket that surely closes the action.
+        opened: brackets that were opened before the action, and may be closed behind it.
+
+    >>> said = "Finish[Sarn [isle]] as stated in [1]"
+    >>> said[: closing_bracket(said, len("Finish[")) + 1]
+    'Finish[Sarn [isle]]'
+    >>> said = "Finish[a]b]"
+    >>> said[: closing_bracket(said, len("Finish[")) + 1]
+    'Finish[a]b]'
+    """
+    regarded, plain = (_balancing(text, start, telling) for telling in (_QUOTED_TELLING, _TELLING))
+    if plain is not None and (regarded is None or plain < regarded) and after.match(text, plain + 1):
+        return plain  # what looked like quotes were apostrophes
+    for end, telling in ((regarded, _QUOTED_TELLING), (plain, _TELLING)):
+        if end is not None and _is_balanced(text[end + 1 :].partition("\n")[0], telling, opened):
+            return end
+    ends = [end for telling in (_QUOTED_TELLING, _TELLING) if (end := _ending(text, start, telling, after)) is not None]
+    return min(ends, default=None)
+
+
+def _is_balanced(text: str, telling: re.Pattern[str], depth: int) -> bool:
+    """Whether a text closes no more brackets than are open at its beginning."""
+    return all(left >= 0 for _, left in _brackets(text, 0, telling, depth))
+
+
+def _balancing(text: str, start: int, telling: re.Pattern[str]) -> int | None:
+    return next((at for at, left in _brackets(text, start, telling, 1) if left == 0), None)
+
+
+def _ending(text: str, start: int, telling: re.Pattern[str], after: re.Pattern[str]) -> int | None:
+    """The first closing bracket outside others that ends its line."""
+    excess = 0  # brackets that closed nothing
+    for at, left in _brackets(text, start, telling, 1):
+        if text[at] == "]":
+            excess = min(excess, left)
+            if left == excess <= 0 and after.match(text, at + 1):
+                return at
+    return None
+
+
+def _brackets(text: str, start: int, telling: re.Pattern[str], depth: int) -> Iterator[tuple[int, int]]:
+    """Where brackets stand outside of quotes, and how many are open behind each."""
+    quote = ""
+    for each in telling.finditer(text, start):
+        char = each[0]
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "[]":
+            depth += 1 if char == "[" else -1
+            yield each.start(), depth
+        else:
+            quote = char

@@ -1,0 +1,82 @@
+"""Why a reply of an OpenAI-compatible server ended, in whatever field and spelling the server says it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from typing import Any, NamedTuple
+
+__all__ = ["Ending", "Way", "endings", "plain_name"]
+
+# Fields that say it, once their names are spelled plainly: finish_reason, nativeFinishReason, stop_type, done_reason,
+# OpenAI's finish_details and incomplete_details, the details of text-generation-inference, Gemini's promptFeedback.
+_FIELD = re.compile(
+    r"(?:\w+_)?(?:finish|stop|done|end|block)_?reason|stop_type|(?:\w+_)?details|prompt_feedback|status"
+)
+_PARTS = re.compile(r"(?:\w+_)?reason|type")
+_FLAG = re.compile(r"(?:is_|was_)?truncated|stopped_limit")
+
+
+class Way(Enum):
+    """A way to end that is no good end; the first whose words are there holds. The words are those of many servers."""
+
+    FAILED = (
+        r"error|fail|abort|cancel|time_?(?:d_)?out|(?:time|rate)_limit|deadline|expired|overload|exception|interrupt"
+        r"|preempt|insufficient|unavailable|disconnect|crash|(?:^|_)kill|shut_?down|evict"
+    )
+    BLOCKED = (
+        r"content_?filter|safety|recitation|refus|block|prohibited|(?:^|_)spii|sensitive|moderat|guardrail|polic(?:y|ies)"
+        r"|flagged"
+    )
+    TOOLS = r"(?:tool|function)_?(?:use|call)"
+    CONTEXT_FULL = r"context_?(?:window|length|limit|size)"
+    LIMIT = r"length|limit|(?:max|model)_?(?:\w+_)?token|incomplete|truncated|token_budget"
+
+
+class Ending(NamedTuple):
+    """What one field says."""
+
+    field: str
+    value: str
+    word: str
+    """The value, spelled plainly."""
+
+    @property
+    def way(self) -> Way | None:
+        """Of the ways to end badly the one that the word speaks of."""
+        return next((way for way in Way if re.search(way.value, self.word)), None)
+
+
+def endings(*parts: object) -> tuple[Ending, ...]:
+    """All that the parts of an answer (itself, a choice, a message) say about why the reply ended.
+
+    >>> said = endings({"finishReason": "MaxTokens"}, {"finish_details": {"type": "stop"}})
+    >>> [(each.word, each.way and each.way.name) for each in said]
+    [('max_tokens', 'LIMIT'), ('stop', None)]
+    """
+    return tuple(each for part in parts if isinstance(part, dict) for each in _in(part))
+
+
+def plain_name(value: object) -> str:
+    """A name as servers write it (``MAX_TOKENS``, ``FinishReason.SAFETY``, ``contentFilter``), spelled in one way.
+
+    >>> plain_name("FinishReason.MaxTokens")
+    'max_tokens'
+    """
+    if not isinstance(value, str):
+        return ""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", value.rpartition(".")[2])
+    return re.sub(r"[^a-z]+", "_", words.lower()).strip("_").removeprefix("finish_reason_")
+
+
+def _in(part: Mapping[str, Any]) -> Iterator[Ending]:
+    for field, value in part.items():
+        name = plain_name(field)
+        if value is True and _FLAG.fullmatch(name):
+            yield Ending(field, "true", "truncated")
+        elif _FIELD.fullmatch(name):
+            told = value.items() if isinstance(value, dict) else ((None, value),)
+            for inner, each in told:
+                if isinstance(each, str) and (inner is None or _PARTS.fullmatch(plain_name(inner))):
+                    yield Ending(field, each, plain_name(each))
