@@ -29,6 +29,7 @@ __all__ = [
     "check_template",
     "render_observation",
     "shorten",
+    "valid_text",
 ]
 
 END_OF_EXAMPLES = "(END OF EXAMPLES)"
@@ -304,3 +305,12 @@ def _told(trajectory: Trajectory, hidden: frozenset[int], passed_over: int) -> s
 def _single_line(text: str) -> str:
     """A reflection takes one line of a prompt, so that it cannot pass for another part of it."""
     return " ".join(text.split())
+
+
+def valid_text(text: str) -> str:
+    """The text without halves of surrogate pairs, which JSON can name and UTF-8 cannot hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from retro_gym.chat import render_chat
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ActionError, ConfigError, did_you_mean, one_line
-from retro_gym.prompts import Observation, shorten
+from retro_gym.prompts import Observation, shorten, valid_text
 
 __all__ = [
     "CHAT_TEMPLATE_OPTIONS",
@@ -91,6 +91,7 @@ def encode_prompt(tokenizer: Tokenizer, observation: str) -> list[int]:
         ConfigError: the chat template refuses the observation, or leaves it out.
     """
     ids: list[int]
+    observation = valid_text(observation)
     if tokenizer.chat_template:
         text = render_chat(
             tokenizer,

@@ -10,9 +10,10 @@ from typing import Any
 from retro_gym.actors.base import Reply, as_count, unless_cut
 from retro_gym.actors.openai_endings import Ending, Way, endings, plain_name
 from retro_gym.actors.openai_errors import SAID, failed_answer, one_of
-from retro_gym.actors.openai_wire import Failure, Request, read_json, valid_text
+from retro_gym.actors.openai_wire import Failure, Request, read_json
 from retro_gym.actors.parsing import cut_at, has_whole_action, split_reasoning
 from retro_gym.errors import ActorError, PromptTooLongError, one_line
+from retro_gym.prompts import valid_text
 
 __all__ = ["read_reply"]
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from retro_gym.errors import ActorError
-from retro_gym.prompts import Prompt, PromptShape
+from retro_gym.prompts import Prompt, PromptShape, valid_text
 
-__all__ = ["Failure", "Request", "read_json", "valid_text"]
+__all__ = ["Failure", "Request", "read_json"]
 
 _MAX_STOPS = 4  # the API's own limit
 _MOST_DIGITS = 400  # of a whole number
@@ -115,12 +115,3 @@ def read_json(text: str | bytes) -> Any:
 
 def _whole(digits: str) -> float:
     return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
-
-
-def valid_text(text: str) -> str:
-    """The text without halves of surrogate pairs, which JSON can name and UTF-8 cannot hold."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text

@@ -374,3 +374,8 @@ def test_what_does_not_fit(small_model, reflector, tmp_path):
         reflector.load_adapter_state(reflector.adapter_state(), other.adapter_state())
     with pytest.raises(ConfigError, match="no adapter to save"):
         Reflector.load(small_model, lora=None).save(tmp_path)
+
+
+def test_half_a_character_is_no_error(small_model):
+    reflector = Reflector.load(small_model)
+    assert reflector.encode("The word is \ud800 .") == reflector.encode("The word is \ufffd .")
