@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from numbers import Real
+from numbers import Integral, Real
 
 from retro_gym.errors import ConfigError, did_you_mean, one_line
 
@@ -50,5 +50,5 @@ def check_whole(least: int, **values: object) -> None:
         ConfigError: one of the values is such.
     """
     for name, value in values.items():
-        if not isinstance(value, int) or value < least:
+        if not isinstance(value, Integral) or int(value) < least:  # NumPy's are whole numbers too
             raise ConfigError(f"{name} is {one_line(value)}; it must be a whole number, at least {least}.")

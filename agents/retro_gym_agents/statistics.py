@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import operator
 from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retro_gym.checks import check_whole
 from retro_gym.errors import ConfigError, one_line
 from retro_gym.seeding import derive_seed
 
@@ -148,7 +148,8 @@ def sign_test(won: int, lost: int) -> float:
     >>> sign_test(6, 0)
     0.03125
     """
-    won, lost = _count("won", won), _count("lost", lost)  # NumPy's numbers would overflow
+    check_whole(0, won=won, lost=lost)
+    won, lost = int(won), int(lost)  # NumPy's numbers would overflow
     decided, fewer = won + lost, min(won, lost)
     tail = ways = 1  # of choosing 0 of them, then 1, 2 and so on
     for k in range(fewer):
@@ -215,21 +216,6 @@ def gain_share(score: float, *, none: float, oracle: float) -> float | None:
     if not oracle > none:
         return None
     return 100.0 * (score - none) / (oracle - none)
-
-
-def _count(name: str, value: object) -> int:
-    """A number of tasks as Python's own int.
-
-    Raises:
-        ConfigError: it is no whole number, or below 0.
-    """
-    try:
-        count = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        count = -1
-    if count < 0:
-        raise ConfigError(f"{name} is {one_line(value)}; it is a number of tasks, at least 0.")
-    return count
 
 
 def _ones(values: Sequence[float]) -> int:

@@ -118,7 +118,7 @@ def test_numpys_figures_are_figures():
 
 @pytest.mark.parametrize("count", [-1, 1.5, "2", None])
 def test_counts_that_are_none_are_refused(count):
-    with pytest.raises(ConfigError, match="it is a number of tasks, at least 0"):
+    with pytest.raises(ConfigError, match="must be a whole number, at least 0"):
         sign_test(count, 2)
 
 
