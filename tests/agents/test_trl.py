@@ -248,7 +248,17 @@ def test_the_tiny_reflector_is_read_alike():
 
 
 def test_a_prompt_that_trl_would_read_otherwise_is_refused(small_model):
+    reflector = Reflector.load(small_model, lora=None)
+    template = (
+        "{% for m in messages %}{{ m.content[0]['text'] }}{% endfor %} ? Reflection :"  # of parts: TRL gives text
+    )
+    reflector.tokenizer.chat_template = template
+    with pytest.raises(ConfigError, match="other tokens"):
+        prompt_of(reflector, "The word is red .")
+
+
+def test_a_prompt_of_which_nothing_fits_is_refused(small_model):
     reflector = Reflector.load(small_model, lora=None, max_new_tokens=126)  # of a context of 128
     reflector.tokenizer.chat_template = "Action {% for m in messages %}{{ m.content }}{% endfor %} ? Reflection :"
-    with pytest.raises(ConfigError, match="other tokens"):
+    with pytest.raises(ConfigError, match="not even the last word"):
         prompt_of(reflector, "The word is red .")
