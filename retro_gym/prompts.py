@@ -179,30 +179,39 @@ class Observation(str):
 
     def within(self, limit: int, *, whole_words: bool = True) -> str:
         """The same in at most ``limit`` characters; see :func:`render_observation`."""
+        if len(self._whole) <= limit:
+            return self._whole
         task, shortest = self._parts[0].task, self._forms[-1]
         front = shortest.find(task) + len(task) if task and task in shortest else None
         return _shortened(self._forms, limit, whole_words, front)
 
     @cached_property
+    def _whole(self) -> str:
+        return self._form(frozenset(), 0, 0)
+
+    @cached_property
     def _forms(self) -> list[str]:
         """From the whole text to the shortest that has no word cut out of it."""
-        trajectory, reflections, template = self._parts
+        trajectory, reflections, _ = self._parts
         turns = len(trajectory.turns)
         longest = sorted(range(turns), key=lambda i: -len(trajectory.turns[i].observation))
         elided = [i for i in longest if len(trajectory.turns[i].observation) > len(_ELIDED)]
-        cuts = [(elided[:count], 0, 0) for count in range(len(elided) + 1)]
+        cuts = [(elided[:count], 0, 0) for count in range(1, len(elided) + 1)]
         cuts += [(elided, count, 0) for count in range(1, turns)]
         cuts += [(elided, max(0, turns - 1), count) for count in range(1, len(reflections) + 1)]
-        return [
-            template.format(
-                reflections=_noted(reflections, forgotten),
-                trajectory=_told(trajectory, frozenset(hidden), passed_over),
-                score=trajectory.return_,
-                task_id=trajectory.task_id,
-                trial=trajectory.trial,
-            )
-            for hidden, passed_over, forgotten in cuts
-        ]
+        shorter = [self._form(frozenset(hidden), passed_over, forgotten) for hidden, passed_over, forgotten in cuts]
+        return [self._whole, *shorter]
+
+    def _form(self, hidden: frozenset[int], passed_over: int, forgotten: int) -> str:
+        """The text without some observations, the first turns and the oldest reflections."""
+        trajectory, reflections, template = self._parts
+        return template.format(
+            reflections=_noted(reflections, forgotten),
+            trajectory=_told(trajectory, hidden, passed_over),
+            score=trajectory.return_,
+            task_id=trajectory.task_id,
+            trial=trajectory.trial,
+        )
 
 
 def render_observation(

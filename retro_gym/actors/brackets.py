@@ -10,6 +10,7 @@ __all__ = ["closing_bracket"]
 # What may stand behind an action in brackets.
 _LINE_END = re.compile(r"[ \t.;,!*_`~)]*\r?$", re.MULTILINE)
 _TELLING = re.compile(r"[\[\]]")
+_QUOTE = re.compile(r"[\"`']")
 # An apostrophe within a word opens no quotation.
 _QUOTED_TELLING = re.compile(r"[\[\]\"`]|(?<![^\W_])'|'(?![^\W_])")
 
@@ -33,7 +34,10 @@ def closing_bracket(text: str, start: int, after: re.Pattern[str] = _LINE_END, o
     >>> said[: closing_bracket(said, len("Finish[")) + 1]
     'Finish[a]b]'
     """
-    regarded, plain = (_balancing(text, start, telling) for telling in (_QUOTED_TELLING, _TELLING))
+    plain = _balancing(text, start, _TELLING)
+    if plain is not None and after.match(text, plain + 1) and not _QUOTE.search(text, start):
+        return plain
+    regarded = _balancing(text, start, _QUOTED_TELLING)
     if plain is not None and (regarded is None or plain < regarded) and after.match(text, plain + 1):
         return plain  # what looked like quotes were apostrophes
     for end, telling in ((regarded, _QUOTED_TELLING), (plain, _TELLING)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 __all__ = ["Ending", "Way", "endings", "plain_name"]
@@ -45,7 +46,7 @@ class Ending(NamedTuple):
     @property
     def way(self) -> Way | None:
         """Of the ways to end badly the one that the word speaks of."""
-        return next((way for way in Way if re.search(way.value, self.word)), None)
+        return _way_of(self.word)
 
 
 def endings(*parts: object) -> tuple[Ending, ...]:
@@ -64,18 +65,32 @@ def plain_name(value: object) -> str:
     >>> plain_name("FinishReason.MaxTokens")
     'max_tokens'
     """
-    if not isinstance(value, str):
-        return ""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", value.rpartition(".")[2])
+    return _spelled(value) if isinstance(value, str) else ""
+
+
+@lru_cache(maxsize=1_024)  # a server's answers have the same names over and over
+def _spelled(name: str) -> str:
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.rpartition(".")[2])
     return re.sub(r"[^a-z]+", "_", words.lower()).strip("_").removeprefix("finish_reason_")
+
+
+@lru_cache(maxsize=1_024)
+def _says(field: str) -> re.Pattern[str] | None:
+    """Which kind of field it is that says why a reply ended; None for the others."""
+    return next((kind for kind in (_FLAG, _FIELD) if kind.fullmatch(plain_name(field))), None)
+
+
+@lru_cache(maxsize=1_024)
+def _way_of(word: str) -> Way | None:
+    return next((way for way in Way if re.search(way.value, word)), None)
 
 
 def _in(part: Mapping[str, Any]) -> Iterator[Ending]:
     for field, value in part.items():
-        name = plain_name(field)
-        if value is True and _FLAG.fullmatch(name):
+        says = _says(field)
+        if value is True and says is _FLAG:
             yield Ending(field, "true", "truncated")
-        elif _FIELD.fullmatch(name):
+        elif says is _FIELD:
             told = value.items() if isinstance(value, dict) else ((None, value),)
             for inner, each in told:
                 if isinstance(each, str) and (inner is None or _PARTS.fullmatch(plain_name(inner))):

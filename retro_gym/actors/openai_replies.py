@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from retro_gym.actors.base import Reply, as_count, unless_cut
@@ -212,7 +213,7 @@ def _is_visible(text: str) -> bool:
 
 def _message(message: dict[str, Any]) -> tuple[list[str], str]:
     """The reasoning that stands in fields of its own, and the text."""
-    noted = [_inner(value) for name, value in message.items() if _REASONING.fullmatch(plain_name(name))]
+    noted = [_inner(value) for name, value in message.items() if _is_of_reasoning(name)]
     content = message.get("content")
     if isinstance(content, list):  # parts: text, and some servers' thinking
         parts = [_of(part, dict, "a part") for part in content]
@@ -223,6 +224,11 @@ def _message(message: dict[str, Any]) -> tuple[list[str], str]:
         noted = [_inner(message.get(_DETAILS))]
     thoughts = [text.strip() for text in noted]
     return list(dict.fromkeys(thoughts)), _of("" if content is None else content, str, "the content")  # some send both
+
+
+@lru_cache(maxsize=1_024)
+def _is_of_reasoning(name: str) -> bool:
+    return _REASONING.fullmatch(plain_name(name)) is not None
 
 
 def _is_reasoning(part: dict[str, Any]) -> bool:
