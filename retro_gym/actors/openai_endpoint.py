@@ -59,7 +59,7 @@ class Endpoint:
             http_client=self._http,
         )
         given = self._client.default_headers.items()
-        self._headers = {name: value for name, value in given if isinstance(value, str)}
+        self._headers = httpx2.Headers({name: value for name, value in given if isinstance(value, str)})
         base = self._client.base_url
         self._url = base.copy_with(path=base.path.rstrip("/") + path)
         self._extensions = {"timeout": timeout.as_dict()}
