@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import Any, ClassVar
 
+from retro_gym.checks import check_whole
 from retro_gym.errors import ConfigError, one_line
 from retro_gym.typed_fields import settle_fields
 from retro_gym_agents.loading import DEFAULT_LORA, LoraSettings
@@ -120,12 +121,11 @@ class TrainConfig:
         settle_fields(self)
         if not isinstance(self.lora, LoraSettings):
             raise ConfigError(f"lora is {one_line(self.lora)}; give LoraSettings, such as LoraSettings(rank=8).")
-        for name in ("updates", "num_prompts", "group_size", "validation_tasks", "checkpoint_every", "log_every"):
-            self._check_count(name)
-        for name in ("micro_prompts", "micro_tokens", "validate_every", "max_new_tokens"):
-            if getattr(self, name) is not None:
-                self._check_count(name)
-        self._check_count("decay_updates", least=0)
+        needed = ("updates", "num_prompts", "group_size", "validation_tasks", "checkpoint_every", "log_every")
+        optional = ("micro_prompts", "micro_tokens", "validate_every", "max_new_tokens")
+        counts = {name: getattr(self, name) for name in (*needed, *optional)}
+        check_whole(1, **{name: count for name, count in counts.items() if name in needed or count is not None})
+        check_whole(0, decay_updates=self.decay_updates)
         for name in ("learning_rate", "max_grad_norm"):
             self._check_size(name)
         for name in ("max_minutes", "temperature"):
@@ -146,11 +146,6 @@ class TrainConfig:
                     f"{name} is {one_line(getattr(self, name))}: {error}. Values of JSON types are the rule, since the "
                     "config is saved with the run."
                 ) from error
-
-    def _check_count(self, name: str, least: int = 1) -> None:
-        value = getattr(self, name)
-        if not isinstance(value, int) or value < least:
-            raise ConfigError(f"{name} is {value}; it must be a whole number, at least {least}.")
 
     def _check_size(self, name: str) -> None:
         value = getattr(self, name)

@@ -31,6 +31,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from retro_gym.checks import check_whole
 from retro_gym.errors import ConfigError
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.advantages import gae, kl_estimate, whiten
@@ -81,8 +82,7 @@ class PPOConfig(TrainConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("epochs", "minibatches"):
-            self._check_count(name)
+        check_whole(1, epochs=self.epochs, minibatches=self.minibatches)
         for name in ("clip_ratio", "value_learning_rate"):
             self._check_size(name)
         for name in ("gamma", "gae_lambda"):
