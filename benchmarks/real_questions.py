@@ -16,10 +16,10 @@ import tyro
 from rich.console import Console
 
 import retro_gym  # noqa: F401 - registers the environments
-from retro_gym_agents.evaluation import Evaluation, EvaluationConfig, evaluate_all
-from retro_gym_agents.policies import make_policy
-from retro_gym_agents.reinforce import ReinforceConfig, train
-from retro_gym_agents.report import print_tables, write_json
+from retro_gym_agents.algorithms.reinforce import ReinforceConfig, train
+from retro_gym_agents.evaluation.evaluate import Evaluation, EvaluationConfig, evaluate_all
+from retro_gym_agents.evaluation.tables import print_tables, write_json
+from retro_gym_agents.play.policies import make_policy
 
 
 @dataclasses.dataclass(frozen=True)

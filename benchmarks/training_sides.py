@@ -18,13 +18,13 @@ import gymnasium as gym
 import torch
 
 from retro_gym import TokenEnv
-from retro_gym_agents.config import TrainConfig
-from retro_gym_agents.inference import frozen
-from retro_gym_agents.loading import LoraSettings
-from retro_gym_agents.reflector import Reflector
-from retro_gym_agents.reinforce import ReinforceConfig, improve
-from retro_gym_agents.rollout import Rollout, Round
-from retro_gym_agents.scoring import score
+from retro_gym_agents.algorithms.reinforce import ReinforceConfig, improve
+from retro_gym_agents.lm.adapters import frozen
+from retro_gym_agents.lm.pretrained import LoraSettings
+from retro_gym_agents.lm.reflector import Reflector
+from retro_gym_agents.lm.scoring import score
+from retro_gym_agents.play.rollout import Rollout, Round
+from retro_gym_agents.runs.config import TrainConfig
 
 Side = Literal["ours", "TRL GRPO", "TRL RLOO", "SB3 incremental", "SB3 naive"]
 """Whole steps."""
@@ -265,7 +265,7 @@ class Sb3Step:
         from stable_baselines3 import PPO
         from stable_baselines3.common.vec_env import DummyVecEnv
 
-        from retro_gym_agents.sb3 import LoraCausalPolicy
+        from retro_gym_agents.bridges.sb3.policy import LoraCausalPolicy
 
         reflector = make_reflector(setting)
         (text,) = make_texts(setting, 1)

@@ -20,8 +20,8 @@ import tyro
 from torch import Tensor, nn
 
 from retro_gym import TokenVectorEnv
-from retro_gym_agents.reflector import Reflector
-from retro_gym_agents.views import token_options
+from retro_gym_agents.bridges.token_options import token_options
+from retro_gym_agents.lm.reflector import Reflector
 
 
 @dataclasses.dataclass

@@ -11,7 +11,7 @@ import gymnasium as gym
 import torch
 
 import retro_gym
-from retro_gym_agents.reflector import Reflector
+from retro_gym_agents.lm.reflector import Reflector
 
 
 def train(args: argparse.Namespace) -> None:

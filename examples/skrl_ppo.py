@@ -20,10 +20,10 @@ from skrl.utils import set_seed
 from torch import Tensor, nn
 
 from retro_gym import TokenVectorEnv
-from retro_gym_agents.reading import Model as Reading
-from retro_gym_agents.reading import read_shared
-from retro_gym_agents.reflector import Reflector
-from retro_gym_agents.views import token_options
+from retro_gym_agents.bridges.token_options import token_options
+from retro_gym_agents.lm.prefixes import Model as Reading
+from retro_gym_agents.lm.prefixes import read_shared
+from retro_gym_agents.lm.reflector import Reflector
 
 
 class Agent(CategoricalMixin, DeterministicMixin, Model):  # type: ignore[misc]  # skrl is not typed here

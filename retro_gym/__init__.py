@@ -17,8 +17,8 @@ from retro_gym.records import FailureBank, RecordWriter, read_records
 from retro_gym.registration import register_all
 from retro_gym.spaces import UnicodeText
 from retro_gym.task_env import ReflectionCheck, TaskEnv, TextTask
-from retro_gym.token_env import ReflectionEnv, TokenEnv
-from retro_gym.token_vector import TokenVectorEnv
+from retro_gym.token_view.token_env import ReflectionEnv, TokenEnv
+from retro_gym.token_view.token_vector import TokenVectorEnv
 from retro_gym.trajectory import EndReason, Outcome, Trajectory, Turn
 
 __all__ = [

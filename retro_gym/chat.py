@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from retro_gym.errors import ConfigError, MissingExtraError, one_line
 
 if TYPE_CHECKING:
-    from retro_gym.tokens import Tokenizer
+    from retro_gym.token_view.tokens import Tokenizer
 
 __all__ = ["render_chat"]
 

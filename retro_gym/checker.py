@@ -14,8 +14,8 @@ from retro_gym.env import RetroEnv
 from retro_gym.errors import ConfigError, one_line
 from retro_gym.spaces import UnicodeText
 from retro_gym.task_env import TaskEnv
-from retro_gym.token_env import TokenEnv
-from retro_gym.tokens import Tokenizer, decode, encode_prompt
+from retro_gym.token_view.token_env import TokenEnv
+from retro_gym.token_view.tokens import Tokenizer, decode, encode_prompt
 
 __all__ = ["check_retro_env", "token_text_equivalence"]
 

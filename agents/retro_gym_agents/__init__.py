@@ -15,18 +15,15 @@ from typing import TYPE_CHECKING, Any
 from retro_gym.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from retro_gym_agents.collect import CollectConfig, Collection
-    from retro_gym_agents.comparison import compare, compare_returns
-    from retro_gym_agents.curves import draw_learning_curve, draw_success
-    from retro_gym_agents.evaluation import Evaluation, EvaluationConfig, evaluate, evaluate_all
-    from retro_gym_agents.policies import BaselinePolicy, Policy, ReflectorPolicy, make_policy
-    from retro_gym_agents.ppo import PPOConfig
-    from retro_gym_agents.reflector import LoraSettings, Reflector
-    from retro_gym_agents.reinforce import ReinforceConfig
-    from retro_gym_agents.report import print_tables, to_json, write_json
-    from retro_gym_agents.sb3 import LoraCausalPolicy
-    from retro_gym_agents.sb3_vec import TokenVecEnv
-    from retro_gym_agents.statistics import (
+    from retro_gym_agents.algorithms.ppo import PPOConfig
+    from retro_gym_agents.algorithms.reinforce import ReinforceConfig
+    from retro_gym_agents.bridges.sb3.policy import LoraCausalPolicy
+    from retro_gym_agents.bridges.sb3.vec_env import TokenVecEnv
+    from retro_gym_agents.bridges.token_options import token_options
+    from retro_gym_agents.evaluation.comparison import compare, compare_returns
+    from retro_gym_agents.evaluation.evaluate import Evaluation, EvaluationConfig, evaluate, evaluate_all
+    from retro_gym_agents.evaluation.plots import draw_learning_curve, draw_success
+    from retro_gym_agents.evaluation.statistics import (
         Estimate,
         PairedDifference,
         bootstrap_mean,
@@ -35,7 +32,10 @@ if TYPE_CHECKING:
         sign_test,
         success_rate,
     )
-    from retro_gym_agents.views import token_options
+    from retro_gym_agents.evaluation.tables import print_tables, to_json, write_json
+    from retro_gym_agents.lm.reflector import LoraSettings, Reflector
+    from retro_gym_agents.play.collection import CollectConfig, Collection
+    from retro_gym_agents.play.policies import BaselinePolicy, Policy, ReflectorPolicy, make_policy
 
 __all__ = [
     "BaselinePolicy",
@@ -74,18 +74,15 @@ __all__ = [
 _HOMES = {
     name: module
     for module, names in {
-        "collect": ("CollectConfig", "Collection"),
-        "curves": ("draw_learning_curve", "draw_success"),
-        "comparison": ("compare", "compare_returns"),
-        "evaluation": ("Evaluation", "EvaluationConfig", "evaluate", "evaluate_all"),
-        "policies": ("BaselinePolicy", "Policy", "ReflectorPolicy", "make_policy"),
-        "ppo": ("PPOConfig",),
-        "reflector": ("LoraSettings", "Reflector"),
-        "reinforce": ("ReinforceConfig",),
-        "report": ("print_tables", "to_json", "write_json"),
-        "sb3": ("LoraCausalPolicy",),
-        "sb3_vec": ("TokenVecEnv",),
-        "statistics": (
+        "algorithms.ppo": ("PPOConfig",),
+        "algorithms.reinforce": ("ReinforceConfig",),
+        "bridges.sb3.policy": ("LoraCausalPolicy",),
+        "bridges.sb3.vec_env": ("TokenVecEnv",),
+        "bridges.token_options": ("token_options",),
+        "evaluation.comparison": ("compare", "compare_returns"),
+        "evaluation.evaluate": ("Evaluation", "EvaluationConfig", "evaluate", "evaluate_all"),
+        "evaluation.plots": ("draw_learning_curve", "draw_success"),
+        "evaluation.statistics": (
             "Estimate",
             "PairedDifference",
             "bootstrap_mean",
@@ -94,7 +91,10 @@ _HOMES = {
             "sign_test",
             "success_rate",
         ),
-        "views": ("token_options",),
+        "evaluation.tables": ("print_tables", "to_json", "write_json"),
+        "lm.reflector": ("LoraSettings", "Reflector"),
+        "play.collection": ("CollectConfig", "Collection"),
+        "play.policies": ("BaselinePolicy", "Policy", "ReflectorPolicy", "make_policy"),
     }.items()
     for name in names
 }

@@ -15,12 +15,12 @@ from retro_gym.actors.base import (
 from retro_gym.actors.budget import Budget, BudgetedActor, Spent
 from retro_gym.actors.hf import HfActor
 from retro_gym.actors.parsing import parse_reply, split_reasoning
-from retro_gym.actors.replay import RecordingActor, ReplayActor
 from retro_gym.actors.specs import actor_name, make_actor
-from retro_gym.actors.tape import parameters_of
+from retro_gym.actors.tape.cassette import parameters_of
+from retro_gym.actors.tape.replay import RecordingActor, ReplayActor
 
 if TYPE_CHECKING:
-    from retro_gym.actors.openai import OpenAIActor
+    from retro_gym.actors.openai.actor import OpenAIActor
 
 __all__ = [
     "Actor",
@@ -48,7 +48,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name == "OpenAIActor":  # looked up late, since asyncio alone would double the time of `import retro_gym`
-        from retro_gym.actors.openai import OpenAIActor
+        from retro_gym.actors.openai.actor import OpenAIActor
 
         return OpenAIActor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

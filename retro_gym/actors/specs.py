@@ -12,7 +12,7 @@ from typing import Any
 from retro_gym.actors.base import Actor, ActorSpec, CallableActor
 from retro_gym.actors.budget import Budget, BudgetedActor
 from retro_gym.actors.hf import HfActor
-from retro_gym.actors.replay import RecordingActor, ReplayActor
+from retro_gym.actors.tape.replay import RecordingActor, ReplayActor
 from retro_gym.errors import ConfigError, RetroGymError, did_you_mean, one_line
 from retro_gym.task_env import TaskEnv
 
@@ -68,7 +68,9 @@ def _named(spec: ActorSpec, task_env: TaskEnv, options: Mapping[str, Any]) -> Ac
         return _given(spec, options, one_line(spec))
     kind, _, rest = spec.partition(":")
     if kind == "openai" and rest:
-        from retro_gym.actors.openai import OpenAIActor  # asyncio alone would double the time of `import retro_gym`
+        from retro_gym.actors.openai.actor import (
+            OpenAIActor,  # asyncio alone would double the time of `import retro_gym`
+        )
 
         return OpenAIActor(rest, **_known(OpenAIActor, options, f"actor {spec!r}"))
     if kind in _KINDS and rest:

@@ -4,7 +4,7 @@ import pytest
 
 from retro_gym.actors import HfActor
 from retro_gym.errors import ConfigError
-from retro_gym.tokens import encode_prompt
+from retro_gym.token_view.tokens import encode_prompt
 from tests.agents.hf_models import CHAT, TURNS, make_tokenizer, prompt, random_model
 
 ASKED = prompt(turns=TURNS)

@@ -15,8 +15,8 @@ from retro_gym.errors import ActorError, ConfigError, EpisodeError, UnknownTaskE
 from retro_gym.prompts import Prompt
 from retro_gym.testing import IdentityEnv
 from retro_gym.testing.server import ServerThread
-from retro_gym_agents.evaluation import evaluate
-from retro_gym_agents.policies import make_policy
+from retro_gym_agents.evaluation.evaluate import evaluate
+from retro_gym_agents.play.policies import make_policy
 from retro_gym_envs.hotpotqa import HotpotQAEnv
 from retro_gym_envs.mix import MixEnv
 from retro_gym_envs.mix.env import DEFAULT_ENVS, _MixedIds

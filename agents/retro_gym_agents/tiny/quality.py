@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from retro_gym.seeding import derive_seed
-from retro_gym_agents.episodes import make_retro_env
-from retro_gym_agents.reflector import Reflector
+from retro_gym_agents.lm.reflector import Reflector
+from retro_gym_agents.play.episodes import make_retro_env
 
 __all__ = ["Quality", "measure"]
 

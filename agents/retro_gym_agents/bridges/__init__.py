@@ -1,0 +1,1 @@
+"""Bridges to the trainers of other libraries."""

@@ -1,0 +1,5 @@
+"""The command ``retro-gym``, one file a command."""
+
+from retro_gym_agents.cli.program import main
+
+__all__ = ["main"]

@@ -1,0 +1,77 @@
+"""The settings of the learners as their source has them: for the help text, which is to load no torch."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib.util
+from itertools import pairwise
+from pathlib import Path
+
+__all__ = ["Field", "config_fields"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """A field of a config, in words."""
+
+    kind: str
+    """Its type."""
+    default: str
+    """As Python writes it; ``required`` where there is none."""
+    doc: str
+    """The text under it, in one line."""
+
+
+def config_fields(module: str, name: str) -> dict[str, Field]:
+    """The fields of a dataclass by name, those of its bases first; a field that is a dataclass itself is taken apart.
+
+    Args:
+        module: where the class is defined.
+        name: of the class.
+
+    >>> config_fields("retro_gym_agents.algorithms.ppo", "PPOConfig")["epochs"]
+    Field(kind='int', default='3', doc='How often each batch is gone through.')
+    >>> config_fields("retro_gym_agents.algorithms.ppo", "PPOConfig")["lora.rank"].kind
+    'int | None'
+    """
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    homes = {
+        alias.name: str(node.module)
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("retro_gym_agents.")
+        for alias in node.names
+    }
+    (body,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+    fields: dict[str, Field] = {}
+    for base in body.bases:
+        if ast.unparse(base) in homes:
+            fields |= config_fields(homes[ast.unparse(base)], ast.unparse(base))
+    for item, after in pairwise([*body.body, ast.Pass()]):
+        if not isinstance(item, ast.AnnAssign) or "ClassVar" in ast.unparse(item.annotation):
+            continue
+        own, kind = ast.unparse(item.target), ast.unparse(item.annotation)
+        part = kind.partition(" | ")[0]
+        if part in homes and isinstance(item.value, ast.Name):
+            inner = config_fields(homes[part], part)
+            fields |= {f"{own}.{each}": field for each, field in inner.items()}
+        else:
+            fields[own] = Field(kind, _default(item.value), _text(after))
+    return fields
+
+
+def _default(value: ast.expr | None) -> str:
+    if value is None:
+        return "required"
+    if isinstance(value, ast.Call):  # dataclasses.field(default_factory=…)
+        return f"{ast.unparse(value.keywords[0].value)}()"
+    return ast.unparse(value)
+
+
+def _text(node: ast.stmt) -> str:
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return " ".join(str(node.value.value).split())
+    return ""

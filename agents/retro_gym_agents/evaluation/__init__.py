@@ -1,0 +1,1 @@
+"""Evaluation: success by trial, its statistics, and how they are shown."""

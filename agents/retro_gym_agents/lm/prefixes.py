@@ -1,0 +1,272 @@
+"""Reading rows of tokens with a causal model: again and again while they grow, or many prefixes of one text at once.
+
+For agents that see one token at a time (:mod:`retro_gym_agents.bridges.sb3.policy`). :class:`Reader` keeps the keys and
+values of every row, so that a row which has grown by a token costs one token. :func:`read_shared` reads rows of which
+some are prefixes of others, as a rollout's observations are: each longest one is read once, and the prefixes are
+positions in it.
+
+Rows are NumPy arrays of token ids, without padding. In a batch they are padded on the left; positions are counted from
+the first token, whatever column it stands in.
+
+Axes: B rows, L columns, V vocabulary, D hidden size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+from retro_gym_agents.lm.samples import in_groups
+
+__all__ = ["Model", "Reader", "Reading", "Row", "read_plain", "read_shared", "share_prefixes"]
+
+Row: TypeAlias = NDArray[np.int64]
+
+_LOGIT_OPTIONS = ("final_logit_softcapping", "logit_scale", "logits_scaling")  # of Gemma, Cohere, Granite
+_MAX_BATCH_TOKENS = 16_384  # padded tokens in one differentiable forward pass; rows of like lengths share one
+
+
+class Reading(NamedTuple):
+    """What stands behind the last token of each row."""
+
+    logits_BV: Tensor
+    """Of the next token."""
+    hidden_BD: Tensor
+    """The last hidden state."""
+
+
+class Model:
+    """A causal LM of transformers, and whether its logits are just a linear map of its last hidden state.
+
+    Most models' are; then logits need not be computed where nobody asks for them. A few cap or scale them.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.head = model.get_output_embeddings()
+        self.plain_head = self._has_plain_head()
+
+    @property
+    def device(self) -> torch.device:
+        """Where input goes."""
+        device: torch.device = self.model.get_input_embeddings().weight.device
+        return device
+
+    def __call__(self, ids_BL: Tensor, mask_BL: Tensor, cache: Any = None, *, keep: int = 1) -> tuple[Tensor, Tensor]:
+        """Logits of the last ``keep`` columns (all for 0) and the hidden states of all.
+
+        ``mask_BL`` spans the cached columns too; positions follow from it.
+        """
+        positions_BL = (mask_BL.cumsum(-1) - 1).clamp(min=0)[:, -ids_BL.shape[1] :]
+        out = self.model(
+            input_ids=ids_BL,
+            attention_mask=mask_BL,
+            position_ids=positions_BL,
+            past_key_values=cache,
+            use_cache=cache is not None,
+            logits_to_keep=keep,
+            output_hidden_states=True,
+        )
+        return out.logits, out.hidden_states[-1]
+
+    @torch.no_grad()
+    def _has_plain_head(self) -> bool:
+        config = self.model.config.get_text_config()
+        if any(getattr(config, name, None) not in (None, 1, 1.0) for name in _LOGIT_OPTIONS):
+            return False  # a cap hardly shows on small logits, so trying it out would not do
+        ids_BL = torch.arange(1, 4, device=self.device)[None]
+        logits, hidden = self(ids_BL, torch.ones_like(ids_BL), keep=0)
+        try:
+            again = self.head(hidden)
+        except (RuntimeError, TypeError, ValueError, AttributeError):  # no linear layer over these states
+            return False
+        return again.shape == logits.shape and torch.allclose(again, logits, rtol=1e-4, atol=1e-5)
+
+
+def _padded(rows: Sequence[Row], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Rows as one batch, padded on the left: ids (B, L) and mask (B, L)."""
+    width = max(map(len, rows))
+    ids_BL = np.zeros((len(rows), width), dtype=np.int64)
+    mask_BL = np.zeros_like(ids_BL)
+    for i, row in enumerate(rows):
+        ids_BL[i, width - len(row) :] = row
+        mask_BL[i, width - len(row) :] = 1
+    return torch.from_numpy(ids_BL).to(device), torch.from_numpy(mask_BL).to(device)
+
+
+def read_plain(model: Model, rows: Sequence[Row]) -> Reading:
+    """Reads every row from its first token on; differentiable."""
+    logits, hidden = model(*_padded(rows, model.device))
+    return Reading(logits[:, -1], hidden[:, -1])
+
+
+# -- prefixes ----------------------------------------------------------------------------------------------------------
+
+
+def share_prefixes(rows: Sequence[Row]) -> tuple[list[Row], list[int]]:
+    """The rows of which none is a prefix of another, and which of them each row is a prefix of (or equal to).
+
+    >>> leaves, of = share_prefixes([np.array([1, 2]), np.array([1, 3]), np.array([1, 2, 5]), np.array([1])])
+    >>> [leaf.tolist() for leaf in leaves], of
+    ([[1, 3], [1, 2, 5]], [1, 0, 1, 1])
+    """
+    # In lexicographic order, whatever stands between a row and a longer one that starts with it starts with it too: so
+    # only neighbours need a look. Big-endian bytes sort as their ids do.
+    keys = [row.astype(">i8").tobytes() for row in rows]
+    leaves: list[Row] = []
+    leaf_of = [0] * len(rows)
+    after = b""
+    for i in sorted(range(len(rows)), key=keys.__getitem__, reverse=True):
+        if not leaves or not after.startswith(keys[i]):
+            leaves.append(rows[i])
+        leaf_of[i] = len(leaves) - 1
+        after = keys[i]
+    return leaves, leaf_of
+
+
+def read_shared(model: Model, rows: Sequence[Row]) -> Reading:
+    """Reads rows, those that are prefixes of others as a part of them; differentiable, and equal to ``read_plain``."""
+    leaves, leaf_of = share_prefixes(rows)
+    wanted: list[list[int]] = [[] for _ in leaves]
+    for i, leaf in enumerate(leaf_of):
+        wanted[leaf].append(i)
+    order: list[int] = []
+    logits, hiddens = [], []
+    for batch in in_groups(range(len(leaves)), [len(leaf) for leaf in leaves], None, _MAX_BATCH_TOKENS):
+        ids_BL, mask_BL = _padded([leaves[leaf] for leaf in batch], model.device)
+        width = ids_BL.shape[1]
+        picked = [(n, i) for n, leaf in enumerate(batch) for i in wanted[leaf]]
+        order += [i for _, i in picked]
+        lines = torch.tensor([n for n, _ in picked], device=model.device)
+        columns = torch.tensor(
+            [width - len(leaves[leaf_of[i]]) + len(rows[i]) - 1 for _, i in picked], device=model.device
+        )
+        logits_BLV, hidden_BLD = model(ids_BL, mask_BL, keep=1 if model.plain_head else 0)
+        hidden_BD = hidden_BLD[lines, columns]
+        hiddens.append(hidden_BD)
+        logits.append(model.head(hidden_BD) if model.plain_head else logits_BLV[lines, columns])
+    back = torch.tensor(np.argsort(order), device=model.device)
+    return Reading(torch.cat(logits)[back], torch.cat(hiddens)[back])
+
+
+# -- growing rows ------------------------------------------------------------------------------------------------------
+
+
+class Reader:
+    """Reads a fixed number of rows again and again, and keeps what it has read.
+
+    A row that has grown by one token costs one token; any other is read from its first token on. Which it is, is found
+    out by comparing the ids, so that nothing has to be announced. Keys and values stand flush right in a buffer: a step
+    appends a column to every row, and a row that starts anew is written over the columns before it.
+
+    Not differentiable. It must be dropped when the model's weights change.
+
+    Args:
+        model: what reads.
+        num_rows: B.
+        max_tokens: of the longest row.
+    """
+
+    def __init__(self, model: Model, num_rows: int, max_tokens: int) -> None:
+        self.model = model
+        self.tokens_read = 0
+        """Tokens that went through the model, without padding."""
+        self._width = max_tokens
+        self._rows: list[Row | None] = [None] * num_rows
+        self._layers: list[_Window] = []
+        self._last: Reading | None = None
+
+    @torch.no_grad()
+    def read(self, rows: Sequence[Row]) -> Reading:
+        """What stands behind the last token of each row."""
+        same = [old is not None and np.array_equal(old, row) for old, row in zip(self._rows, rows, strict=True)]
+        if self._last is not None and all(same):
+            return self._last
+        grown = [
+            old is not None and len(row) == len(old) + 1 and np.array_equal(old, row[:-1])
+            for old, row in zip(self._rows, rows, strict=True)
+        ]
+        anew = [i for i, has_grown in enumerate(grown) if not has_grown]
+        last = self._extend(rows) if any(grown) else None
+        if anew:
+            fresh = self._start(anew, [rows[i] for i in anew])
+            if last is None:
+                last = fresh
+            else:
+                last.logits_BV[anew] = fresh.logits_BV
+                last.hidden_BD[anew] = fresh.hidden_BD
+        assert last is not None
+        self.tokens_read += sum(grown) + sum(len(rows[i]) for i in anew)
+        self._rows = [row.copy() for row in rows]
+        self._last = last
+        return last
+
+    def _extend(self, rows: Sequence[Row]) -> Reading:
+        """One more column for every row; in rows that have not grown it holds nothing of use, and is written over."""
+        device = self.model.device
+        lengths_B = torch.tensor([len(row) for row in rows], device=device)
+        width = int(lengths_B.max())
+        for layer in self._layers:
+            layer.show(width - 1)
+        ids_BL = torch.tensor([[int(row[-1])] for row in rows], device=device)
+        mask_BL = (torch.arange(width, device=device) >= width - lengths_B[:, None]).long()
+        cache = DynamicCache()
+        cache.layers = list(self._layers)
+        logits, hidden = self.model(ids_BL, mask_BL, cache)
+        return Reading(logits[:, -1].clone(), hidden[:, -1].clone())
+
+    def _start(self, numbers: Sequence[int], rows: Sequence[Row]) -> Reading:
+        """Reads rows from their first tokens on."""
+        cache = DynamicCache()
+        logits, hidden = self.model(*_padded(rows, self.model.device), cache)
+        if not self._layers:
+            count = len(self._rows)
+            self._layers = [_Window(count, self._width, layer.keys, layer.values) for layer in cache.layers]
+        for window, layer in zip(self._layers, cache.layers, strict=True):
+            window.write(numbers, layer.keys, layer.values)
+        return Reading(logits[:, -1].clone(), hidden[:, -1].clone())
+
+
+class _Window(DynamicLayer):  # type: ignore[misc]  # transformers is not typed here
+    """One layer's keys and values, flush right in front of a column that moves on with every step.
+
+    Transformers' own layer copies everything whenever a column is added; here there is room behind the last one, and
+    once in ``width`` steps the columns in use are moved back to the front.
+    """
+
+    def __init__(self, rows: int, width: int, keys: Tensor, values: Tensor) -> None:
+        super().__init__()
+        self.is_initialized = True
+        self._width = self._end = width
+        self._buffers = [like.new_zeros(rows, like.shape[1], 2 * width, like.shape[3]) for like in (keys, values)]
+        self.show(0)
+
+    def show(self, columns: int) -> None:
+        """Lets the model see so many of the last columns."""
+        if self._end == 2 * self._width:
+            for buffer in self._buffers:
+                buffer[:, :, : self._width] = buffer[:, :, self._width :].clone()
+            self._end = self._width
+        self._first = self._end - columns
+        self.keys, self.values = (buffer[:, :, self._first : self._end] for buffer in self._buffers)
+
+    def write(self, numbers: Sequence[int], keys: Tensor, values: Tensor) -> None:
+        """Puts what was read of some rows in front of the present column."""
+        first = self._end - keys.shape[2]
+        for buffer, new in zip(self._buffers, (keys, values), strict=True):
+            buffer[list(numbers), :, first : self._end] = new
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Appends a column."""
+        for buffer, new in zip(self._buffers, (key_states, value_states), strict=True):
+            buffer[:, :, self._end : self._end + 1] = new
+        self._end += 1
+        self.keys, self.values = (buffer[:, :, self._first : self._end] for buffer in self._buffers)
+        return self.keys, self.values

@@ -1,0 +1,1 @@
+"""Playing: what writes reflections, and many episodes side by side."""

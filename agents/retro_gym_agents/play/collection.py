@@ -1,0 +1,148 @@
+"""Plays episodes for their records: a bank of failures, or the data that Retroformer and RetroAct start from."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from retro_gym.env import RetroEnv
+from retro_gym.errors import ConfigError
+from retro_gym.records import RecordWriter
+from retro_gym.seeding import derive_seed
+from retro_gym.typed_fields import settle_fields
+from retro_gym_agents.play.episodes import (
+    Episode,
+    Progress,
+    make_retro_env,
+    play_next_trial,
+    silent,
+    start_episodes,
+    total_stats,
+)
+from retro_gym_agents.play.policies import Policy
+from retro_gym_agents.play.watch import ActorWatch
+
+__all__ = ["CollectConfig", "Collection", "collect"]
+
+_SIDE_BY_SIDE = 64  # episodes: enough for a reflector's batch, few enough to lose little when a run is killed
+_MAX_ERRORS = 10  # in a row: then the actor is down, not unlucky
+
+
+@dataclasses.dataclass(frozen=True)
+class CollectConfig:
+    """What is played and where it is written."""
+
+    env_id: str
+    """A ``Retro…-v0`` id."""
+    output: str | os.PathLike[str]
+    """The records file. Rows are appended to what it holds."""
+    num_episodes: int = 100
+    """Episodes. Tasks come in a seeded order; when all were played they come again, with other seeds."""
+    split: str = "train"
+    """Which tasks of the environment."""
+    max_reflections: int = 3
+    """Reflections per episode."""
+    seed: int = 0
+    """Of the order of tasks, the episodes and the reflections."""
+    env_kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Further arguments of ``gym.make``."""
+
+    def __post_init__(self) -> None:
+        settle_fields(self)
+        for name, value in (("num_episodes", self.num_episodes), ("max_reflections", self.max_reflections)):
+            if value < 1:
+                raise ConfigError(f"{name} is {value}; it must be at least 1.")
+        for name in ("split", "max_reflections", "records"):
+            if name in self.env_kwargs:
+                raise ConfigError(f"env_kwargs sets {name!r}, which has an option of its own. Leave it out.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Collection:
+    """What was collected."""
+
+    episodes: int = 0
+    unaided: int = 0
+    """Episodes that the actor solved at trial 0: they hold no reflection."""
+    reflections: int = 0
+    """Reflections that were followed by a trial."""
+    helped: int = 0
+    """Reflections whose trial solved the task."""
+    errors: int = 0
+    """Episodes that an actor error ended."""
+    actor_calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def add(self, episodes: Sequence[Episode]) -> Collection:
+        """This and some more episodes."""
+        played = [one.success for one in episodes if one.success]
+        later = [one.success[1 : 1 + len(one.reflections)] for one in episodes]
+        stats = total_stats(episodes)
+        return Collection(
+            episodes=self.episodes + len(episodes),
+            unaided=self.unaided + sum(success[0] for success in played),
+            reflections=self.reflections + sum(map(len, later)),
+            helped=self.helped + sum(map(sum, later)),
+            errors=self.errors + sum(one.failed is not None for one in episodes),
+            actor_calls=self.actor_calls + stats.calls,
+            prompt_tokens=self.prompt_tokens + stats.prompt_tokens,
+            completion_tokens=self.completion_tokens + stats.completion_tokens,
+        )
+
+
+def collect(config: CollectConfig, policy: Policy, *, progress: Progress = silent) -> Collection:
+    """Plays episodes and appends every trial and reflection to the records file.
+
+    Args:
+        config: what is played and where it is written.
+        policy: what writes the reflections.
+        progress: told after each episode.
+
+    Raises:
+        ConfigError: the environment or the split is unknown.
+        ActorError: the actor failed in ten episodes in a row.
+    """
+    writer = RecordWriter(config.output)
+    settings = {"split": config.split, "max_reflections": config.max_reflections, "records": writer}
+    watch = ActorWatch(_MAX_ERRORS, "in {} episodes")
+    total = Collection()
+    with contextlib.closing(make_retro_env(config.env_id, **{**config.env_kwargs, **settings})) as first:
+        tasks = _order(first.task_env.task_ids(config.split), config)
+        for start in range(0, len(tasks), _SIDE_BY_SIDE):
+            episodes = _play(first, tasks[start : start + _SIDE_BY_SIDE], start, config, policy)
+            total = total.add(episodes)
+            progress("episodes", total.episodes, len(tasks))
+            watch.see(episode.failed for episode in episodes)
+    return total
+
+
+def _order(task_ids: Sequence[str], config: CollectConfig) -> list[str]:
+    """The task of each episode: all of the split in a random order, then all again."""
+    if not task_ids:
+        raise ConfigError(f"split {config.split!r} of {config.env_id} holds no task.")
+    rng = np.random.default_rng(derive_seed(config.seed, "tasks"))
+    order: list[str] = []
+    while len(order) < config.num_episodes:
+        order += [task_ids[i] for i in rng.permutation(len(task_ids))]
+    return order[: config.num_episodes]
+
+
+def _play(
+    first: RetroEnv, task_ids: Sequence[str], number: int, config: CollectConfig, policy: Policy
+) -> list[Episode]:
+    """Some episodes, side by side; ``number`` is the first one's place in the run."""
+    seeds = [derive_seed(config.seed, "episode", number + i) for i in range(len(task_ids))]
+    episodes = start_episodes(first, task_ids, seeds)
+    try:
+        for trial in range(1, config.max_reflections + 1):
+            play_next_trial(episodes, policy, seed=derive_seed(config.seed, "reflection", trial))
+    finally:
+        for episode in episodes:
+            episode.close()
+    return episodes

@@ -1,0 +1,203 @@
+"""Checkpoints: all that a run needs to go on as if nothing had happened, in one file that is replaced whole."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pickle
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from retro_gym.errors import CheckpointError, ConfigError
+from retro_gym_agents.lm.finite import not_finite
+
+__all__ = [
+    "Checkpoint",
+    "clear_folder",
+    "copied",
+    "find_checkpoint",
+    "load_checkpoint",
+    "read_checkpoint",
+    "replace_folder",
+    "save_checkpoint",
+]
+
+VERSION = 1
+FILE = "checkpoint.pt"
+
+_BEFORE_THE_FIRST_CHECKPOINT = {
+    "config.json",
+    "metrics.jsonl",
+    "tb",
+    "best",
+    ".best.new",
+    "records.jsonl",
+    f"{FILE}.new",
+}
+"""What a run may leave that is killed before it has written its first checkpoint."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """The state of a run between two updates.
+
+    There are no generators in it: every update draws from seeds that follow from the run's seed and the update's
+    number.
+    """
+
+    settings: Mapping[str, str]
+    """The config's fields that the result depends on, each as JSON."""
+    update: int
+    """How many updates were made."""
+    seconds: float
+    """Wall-clock time that they took."""
+    finished: bool
+    """Whether the run had come to its end and written its results."""
+    adapter: Mapping[str, Tensor]
+    reference: Mapping[str, Tensor]
+    """The adapter at the start of RL, which KL terms refer to."""
+    modules: Mapping[str, Mapping[str, Tensor]]
+    """Weights beside the adapter, such as PPO's value head."""
+    optimizer: Mapping[str, Any]
+    metrics: list[dict[str, float]]
+    """One row for each update so far."""
+    records_position: int
+    """Bytes of the records file that belong to these updates."""
+    best: Mapping[str, Tensor] | None = None
+    """The adapter that did best on the validation tasks."""
+    best_success: float = -1.0
+    """How well that was."""
+    stopped: bool = False
+    """Whether an error or an interruption has ended the run here."""
+
+
+def copied(value: Any) -> Any:
+    """Nested dicts and lists with their tensors copied to the CPU, so that later steps do not change them."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, Mapping):
+        return {name: copied(part) for name, part in value.items()}
+    return [copied(part) for part in value] if isinstance(value, list) else value
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Writes a checkpoint in place of the one before. A process that is killed on the way leaves the old one."""
+    fields = {field.name: getattr(checkpoint, field.name) for field in dataclasses.fields(checkpoint)}
+    new = path.with_name(path.name + ".new")
+    with new.open("wb") as file:
+        torch.save({"version": VERSION, **fields}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(new, path)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Reads a checkpoint.
+
+    Raises:
+        CheckpointError: the file is not a checkpoint, or holds numbers that are not finite.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        version = state.pop("version")
+        if version != VERSION:
+            raise CheckpointError(f"{path} is of version {version}, this is {VERSION}. Start a new run.")
+        checkpoint = Checkpoint(**state)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path} is not a checkpoint of a run: {error}. Start a new run elsewhere.") from error
+    where = not_finite(state)
+    if where is not None:
+        raise CheckpointError(
+            f"{path} holds numbers that are not finite, first in {where}: that run has diverged, and nothing can go on "
+            "from it. Start a new run elsewhere, with a lower learning rate."
+        )
+    return checkpoint
+
+
+def load_checkpoint(path: Path, settings: Mapping[str, str]) -> Checkpoint:
+    """Reads a checkpoint and compares it with the config that wants to go on from it.
+
+    Args:
+        path: the file.
+        settings: of the config, as in :class:`Checkpoint`.
+
+    Raises:
+        CheckpointError: the file is not a checkpoint, is damaged, or was made under other settings.
+    """
+    checkpoint = read_checkpoint(path)
+    for name in dict.fromkeys([*settings, *checkpoint.settings]):
+        stored, given = checkpoint.settings.get(name), settings.get(name)
+        if stored != given:
+            raise CheckpointError(
+                f"the run in {path.parent} was started with {name}={stored}, and now {name}={given} is asked for. "
+                f"Resume with {name}={stored}, or start a new run in another folder."
+            )
+    return checkpoint
+
+
+def find_checkpoint(folder: Path, settings: Mapping[str, str], *, resume: bool) -> Checkpoint | None:
+    """The checkpoint that a run has to go on from; None where it is to start in this folder.
+
+    Args:
+        folder: of the run; it need not exist.
+        settings: of the config, as in :class:`Checkpoint`.
+        resume: whether a run that stands there is to go on.
+
+    Raises:
+        ConfigError: the folder is none, or holds something: a run, unless ``resume`` is set, or something else. What a
+            run has left that ended before its first update is nothing.
+        CheckpointError: the run was started under other settings.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"output {str(folder)!r} is a file. Give the path of a folder.")
+    found = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    if not resume:
+        if found and not _came_to_nothing(folder, found):
+            raise ConfigError(
+                f"output {str(folder)!r} holds {found[:5]} already. Give an empty folder, or resume the run in it."
+            )
+        return None
+    if FILE in found:
+        return load_checkpoint(folder / FILE, settings)
+    if not set(found) <= _BEFORE_THE_FIRST_CHECKPOINT:
+        raise ConfigError(f"output {str(folder)!r} holds {found[:5]} but no {FILE}: there is no run in it.")
+    return None
+
+
+def _came_to_nothing(folder: Path, found: list[str]) -> bool:
+    """Whether all that stands in a folder is what a run has left that has ended and made no update."""
+    if FILE not in found or not set(found) <= {*_BEFORE_THE_FIRST_CHECKPOINT, FILE}:
+        return False
+    try:
+        checkpoint = read_checkpoint(folder / FILE)
+    except CheckpointError:
+        return False
+    return checkpoint.stopped and checkpoint.update == 0
+
+
+def clear_folder(folder: Path) -> None:
+    """Takes away what a run has left that made no update."""
+    for name in (*_BEFORE_THE_FIRST_CHECKPOINT, FILE):
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def replace_folder(path: Path, write: Callable[[Path], None]) -> None:
+    """Writes a folder in place of the one before; a reader never finds half of it."""
+    new, old = (path.with_name(f".{path.name}.{word}") for word in ("new", "old"))
+    for leftover in (new, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    new.mkdir(parents=True)
+    write(new)
+    if path.exists():
+        os.replace(path, old)
+    os.replace(new, path)
+    shutil.rmtree(old, ignore_errors=True)

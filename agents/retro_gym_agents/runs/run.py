@@ -1,0 +1,370 @@
+"""The frame that a run is made in, whatever its algorithm.
+
+A run's folder holds ``config.json``, ``checkpoint.pt``, ``records.jsonl`` (every trial and reflection),
+``metrics.jsonl`` (a row for each update), ``tb/`` (TensorBoard), and when it has ended ``adapter/`` (the last adapter,
+in peft's format), ``best/`` (the one that did best on the validation tasks, where there are some) and ``curve.png``.
+
+Whatever ends a run early (an error, Ctrl-C, SIGTERM, SIGHUP) leaves the checkpoint of its last whole update. Where no
+update was made there is nothing to go on from, and a new run may take the folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from retro_gym.errors import ActorError, ConfigError, DivergedError
+from retro_gym.records import RecordWriter
+from retro_gym.seeding import derive_seed
+from retro_gym_agents.runs.checkpoints import (
+    FILE,
+    Checkpoint,
+    clear_folder,
+    copied,
+    find_checkpoint,
+    replace_folder,
+    save_checkpoint,
+)
+from retro_gym_agents.runs.config import TrainConfig
+from retro_gym_agents.runs.log import RunLog, say
+from retro_gym_agents.lm.reflector import Reflector
+from retro_gym_agents.play.rollout import Rollout, Validation, collect, make_envs
+from retro_gym_agents.runs.splits import say_what_is_shared
+from retro_gym_agents.lm.finite import REMEDY, check_finite, not_finite
+
+__all__ = ["TrainResult", "TrainingRun"]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainResult:
+    """What a run has come to."""
+
+    output: Path
+    updates: int
+    """Updates made in all."""
+    metrics: Mapping[str, float]
+    """The last update's."""
+    seconds: float
+    """Wall-clock time of all updates, resumptions included."""
+    was_finished: bool
+    """Whether the run had been finished before, so that nothing was done."""
+
+
+class TrainingRun:
+    """The frame of a run: folder, checkpoints, validation, logs. An algorithm fills in what an update does.
+
+    ::
+
+        with TrainingRun(config) as run:
+            optimizer = torch.optim.AdamW(run.reflector.trainable.values())
+            for update in run.updates(optimizer):
+                rollout = run.collect()
+                ...
+                run.log({"loss": ...})
+            return run.result()
+
+    Args:
+        config: of the algorithm.
+
+    Raises:
+        ConfigError: the folder holds something and ``resume`` is not set, or what it holds is not a run.
+        CheckpointError: the folder's run was started under other settings.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        self._checkpoint = find_checkpoint(config.output, config.settings(), resume=config.resume)
+        self.reflector = Reflector.load(
+            config.reflector,
+            lora=config.lora,
+            device=config.device,
+            dtype=config.dtype,
+            temperature=config.temperature,
+            max_new_tokens=config.max_new_tokens,
+            autocast=config.autocast,
+            gradient_checkpointing=config.gradient_checkpointing,
+            seed=config.seed,
+        )
+        self.reflector.freeze_reference()
+        self._records = RecordWriter(config.output / "records.jsonl")
+        self._envs = make_envs(
+            config.env_id,
+            config.env_kwargs,
+            actor=config.actor,
+            actor_kwargs=config.actor_kwargs,
+            num=config.num_prompts,
+            records=self._records,
+        )
+        self._validation: Validation | None = None
+        self._modules: dict[str, nn.Module] = {}
+        self._optimizer: torch.optim.Optimizer
+        self._log: RunLog | None = None
+        self._update = 0
+        self._seconds = 0.0
+        self._metrics: list[dict[str, float]] = []
+        self._row: dict[str, float] | None = None
+        self._best: dict[str, Tensor] | None = None
+        self._best_success = -1.0
+        self._was_finished = False
+        self._settled: Checkpoint | None = None
+        """The state after the last update of which nothing is left to be done."""
+        self._before: Checkpoint | None = None
+        """The state one update earlier."""
+        self._terminated = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        self._terminated.enter_context(_exit_on_signals())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, DivergedError) and self._row is None and self._before is not None:
+            self._settled = self._before  # nothing can be sampled after the last step: that was the one too many
+        try:
+            if error is not None and self._settled is not None:
+                self._save(stopped=True)
+        finally:
+            self._close()
+        if isinstance(error, DivergedError) and self._settled is not None:
+            done = self._settled.update
+            raise DivergedError(
+                f"update {done + 1}: {error} The run in {self.config.output} can be resumed from update {done}; "
+                "learning_rate and max_grad_norm may be other ones then."
+            ) from error
+
+    # -- what an algorithm uses ----------------------------------------------------------------------------------------
+
+    def updates(self, optimizer: torch.optim.Optimizer, **modules: nn.Module) -> Iterator[int]:
+        """The numbers of the updates that are still to be made, counted from 1.
+
+        Between two of them the run is validated, logged and checkpointed.
+
+        Args:
+            optimizer: its state is kept in checkpoints; its learning rates are set here.
+            modules: what is trained beside the adapter, by name.
+        """
+        self._optimizer, self._modules = optimizer, modules
+        rates = [group["lr"] for group in optimizer.param_groups]
+        if not self._begin():
+            return
+        while not self._is_over():
+            start = time.perf_counter()
+            decay = min(1.0, (self.config.updates - self._update) / max(1, self.config.decay_updates))
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * decay
+            yield self._update + 1
+            self._update += 1
+            self._end_update(start)
+        self._write_results()
+
+    def collect(self, *, keep_hidden: bool = False) -> Rollout:
+        """Plays this update's episodes; see :func:`retro_gym_agents.play.rollout.collect`.
+
+        Raises:
+            ActorError: the actor failed on every reflection. The run can be resumed when it can be reached again.
+        """
+        config, update = self.config, self._update + 1
+        rollout = collect(
+            self._envs,
+            self.reflector,
+            seed=config.seed,
+            update=update,
+            num_samples=config.group_size,
+            keep_hidden=keep_hidden,
+        )
+        if not rollout.valid_N.any():
+            raise ActorError(
+                f"the actor failed on all {len(rollout.valid_N)} reflections of update {update}. When it can be "
+                "reached again, resume the run: it goes on from its last checkpoint."
+            )
+        self._row = {"update": float(update), "tokens": float(rollout.num_tokens), **rollout.metrics()}
+        if config.shuffle_rewards:
+            rollout = rollout.with_shuffled_rewards(derive_seed(config.seed, "shuffle", update))
+        return rollout
+
+    def log(self, metrics: Mapping[str, float]) -> None:
+        """Adds an algorithm's figures to those of this update."""
+        if self._row is None:
+            raise RuntimeError("collect() comes before log().")
+        self._row.update(metrics)
+
+    def result(self) -> TrainResult:
+        """What the run has come to; once the updates are made."""
+        metrics = self._metrics[-1] if self._metrics else {}
+        return TrainResult(self.config.output, self._update, metrics, self._seconds, self._was_finished)
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> bool:
+        """Takes over the checkpoint or makes the first one; returns False when there is nothing left to do."""
+        config, checkpoint = self.config, self._checkpoint
+        if checkpoint is not None:
+            self._update, self._seconds = checkpoint.update, checkpoint.seconds
+            self._metrics, self._best_success = list(checkpoint.metrics), checkpoint.best_success
+            self._best = None if checkpoint.best is None else dict(checkpoint.best)
+            self._was_finished = checkpoint.finished and self._is_over()
+            if self._was_finished:
+                say(f"The run in {config.output} is finished after {self._update} updates: nothing is left to do.")
+                return False
+            self._restore(checkpoint)
+        say_what_is_shared(self._envs[0])
+        if config.validate_every is not None:
+            self._validation = Validation(
+                config.env_id,
+                config.env_kwargs,
+                actor=self._envs[0].actor,
+                num_tasks=config.validation_tasks,
+                seed=config.seed,
+            )
+        self._open_folder(anew=checkpoint is None)
+        self._log = RunLog(config.output, config.updates, self._metrics, every=config.log_every)
+        if not self._metrics and self._validation is not None:
+            self._settle({"update": 0.0, **self._validate()})
+        self._save()
+        return True
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        self.reflector.load_adapter_state(checkpoint.adapter, checkpoint.reference)
+        for name, module in self._modules.items():
+            module.load_state_dict(dict(checkpoint.modules[name]))
+        self._optimizer.load_state_dict(dict(checkpoint.optimizer))
+        self._records.truncate(checkpoint.records_position)
+
+    def _open_folder(self, *, anew: bool) -> None:
+        folder = self.config.output
+        if anew:
+            clear_folder(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"output {str(folder)!r} cannot be made: {error.strerror}. Give another path.") from error
+        self._settled = self._state(self._metrics)
+        row = {**self.config.to_json(), "lora": dataclasses.asdict(self.reflector.lora or self.config.lora)}
+        text = json.dumps(row, indent=2, sort_keys=True)
+        (folder / "config.json").write_text(text + "\n", encoding="utf-8")
+
+    def _is_over(self) -> bool:
+        limit = self.config.max_minutes
+        return self._update >= self.config.updates or (limit is not None and self._seconds >= 60 * limit)
+
+    def _end_update(self, start: float) -> None:
+        if self._row is None:
+            raise RuntimeError("an update needs collect().")
+        row, self._row = self._row, None
+        before = self._seconds
+        self._seconds = before + time.perf_counter() - start
+        row["tokens_per_second"] = row.pop("tokens") / (self._seconds - before)
+        every = self.config.validate_every
+        if every is not None and (self._update % every == 0 or self._is_over()):
+            row.update(self._validate())
+            self._seconds = before + time.perf_counter() - start
+        self._settle({**row, "seconds": self._seconds})
+        if self._update % self.config.checkpoint_every == 0:
+            self._save()
+
+    def _settle(self, row: dict[str, float]) -> None:
+        """Takes an update, or the validation before the first one, as done."""
+        check_finite(row)
+        metrics = [*self._metrics, row]
+        state = self._state(metrics)
+        where = not_finite({"adapter": state.adapter, "modules": state.modules, "optimizer": state.optimizer})
+        if where is not None:
+            raise DivergedError(f"a step has led to weights that are not finite, first in {where}. {REMEDY}")
+        self._metrics, self._before, self._settled = metrics, self._settled, state
+        if self._log is not None:
+            self._log.add(row)
+
+    def _validate(self) -> dict[str, float]:
+        """Success on the validation tasks; keeps the adapter when it is the best so far."""
+        if self._validation is None:
+            return {}
+        success = self._validation.success(self.reflector)
+        if success >= self._best_success:
+            self._best_success, self._best = success, self.reflector.adapter_state()
+            replace_folder(self.config.output / "best", self.reflector.save)
+        return {"validation_success": success}
+
+    def _state(self, metrics: list[dict[str, float]]) -> Checkpoint:
+        """All that there is now, in copies where it will change."""
+        return Checkpoint(
+            settings=self.config.settings(),
+            update=self._update,
+            seconds=self._seconds,
+            finished=False,
+            adapter=copied(self.reflector.adapter_state()),
+            reference=self.reflector.reference_state or {},
+            modules={name: copied(module.state_dict()) for name, module in self._modules.items()},
+            optimizer=copied(self._optimizer.state_dict()),
+            metrics=metrics,
+            records_position=self._records.position,
+            best=self._best,
+            best_success=self._best_success,
+        )
+
+    def _save(self, *, finished: bool = False, stopped: bool = False) -> None:
+        """Writes the state after the last whole update."""
+        assert self._settled is not None
+        state = dataclasses.replace(self._settled, finished=finished, stopped=stopped)
+        save_checkpoint(state, self.config.output / FILE)
+
+    def _write_results(self) -> None:
+        """The adapters, the value head and the curve; the checkpoint is marked as finished when all of it stands."""
+        from retro_gym_agents.evaluation.plots import draw_learning_curve
+
+        last, output = self.reflector.adapter_state(), self.config.output
+        if self._best is not None:
+            self.reflector.load_adapter_state(self._best)
+            replace_folder(output / "best", self.reflector.save)
+            self.reflector.load_adapter_state(last)
+        replace_folder(output / "adapter", self._save_adapter)
+        title = f"{self.config.algorithm} on {self.config.env_id}"
+        draw_learning_curve(self._metrics, output / "curve.png", title)
+        self._save(finished=True)
+
+    def _close(self) -> None:
+        self._terminated.close()
+        if self._log is not None:
+            self._log.close()
+        if self._validation is not None:
+            self._validation.close()
+        for env in self._envs:
+            env.close()
+
+    def _save_adapter(self, folder: Path) -> None:
+        self.reflector.save(folder)
+        for name, module in self._modules.items():
+            torch.save(module.state_dict(), folder / f"{name}.pt")
+
+
+@contextlib.contextmanager
+def _exit_on_signals() -> Iterator[None]:
+    """Lets the signals by which schedulers and closed terminals end a job leave by ``SystemExit``.
+
+    One that somebody has other plans for is left alone.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    known = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    main = threading.current_thread() is threading.main_thread()
+    free = [number for number in known if main and signal.getsignal(number) is signal.SIG_DFL]
+    for number in free:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number in free:
+            signal.signal(number, signal.SIG_DFL)

@@ -1,0 +1,1 @@
+"""The same episodes one token at a time."""

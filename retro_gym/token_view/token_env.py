@@ -1,0 +1,219 @@
+"""RetroEnv seen one token at a time, or one whole reflection of tokens at a time."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, SupportsFloat
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from retro_gym.env import RetroEnv
+from retro_gym.errors import ActionError, ConfigError, EpisodeError, one_line
+from retro_gym.token_view.tokens import Codec, PaddingSide, Tokenizer, TokenObservation, TokenView, Writing
+
+__all__ = ["ReflectionEnv", "TokenEnv"]
+
+
+class _TokenWrapper(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructorArgs, ABC):
+    """What the two views share: the prompt, the spaces, copies that share the tokenizer."""
+
+    def __init__(
+        self,
+        env: gym.Env[str, str],
+        tokenizer: Tokenizer,
+        *,
+        max_prompt_tokens: int = 512,
+        max_new_tokens: int = 48,
+        padding_side: PaddingSide = "left",
+        observation: TokenView = "dict",
+        vocab_size: int | None = None,
+        end_ids: Sequence[int] | None = None,
+    ) -> None:
+        options: dict[str, Any] = {
+            "max_prompt_tokens": max_prompt_tokens,
+            "max_new_tokens": max_new_tokens,
+            "padding_side": padding_side,
+            "observation": observation,
+            "vocab_size": vocab_size,
+            "end_ids": None if end_ids is None else tuple(end_ids),
+        }
+        # The tokenizer is not changed by anything here, so that no copy of it is needed.
+        gym.utils.RecordConstructorArgs.__init__(self, tokenizer=tokenizer, **options, _disable_deepcopy=True)
+        gym.Wrapper.__init__(self, env)
+        retro = env.unwrapped
+        if not isinstance(retro, RetroEnv):
+            raise ConfigError(f"a token view is a view of a RetroEnv; received {one_line(retro)}.")
+        self.codec = Codec(tokenizer, **options)
+        self._room, self.action_space = self._spaces()
+        self.observation_space = self.codec.space(self._room)
+        self.tokenizer = tokenizer
+        self._retro = retro
+        self._writing: Writing | None = None
+
+    @abstractmethod
+    def _spaces(self) -> tuple[int, spaces.Space[Any]]:
+        """How many written tokens an observation can show, and what an action is."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        memo[id(self.tokenizer)] = self.tokenizer
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        for name, value in self.__dict__.items():
+            setattr(twin, name, copy.deepcopy(value, memo))
+        return twin
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[TokenObservation, dict[str, Any]]:
+        """Starts an episode; its first failure is the prompt. Arguments and errors are those of ``RetroEnv.reset``.
+
+        Raises:
+            ConfigError: the prompt does not fit at all.
+        """
+        self._writing = None
+        observation, info = self.env.reset(seed=seed, options=options)
+        return self._show(observation, info, reflection="", tokens=0)
+
+    def _finish(self, tokens: Sequence[int]) -> tuple[TokenObservation, float, bool, bool, dict[str, Any]]:
+        """Hands the reflection to the text environment and shows what follows."""
+        text = self.codec.decode(tokens)
+        observation, reward, terminated, truncated, info = self.env.step(text)
+        shown, info = self._show(observation, info, reflection=text, tokens=len(tokens))
+        if terminated or truncated:
+            self._writing = None
+        return shown, float(reward), terminated, truncated, info
+
+    def _show(
+        self, observation: str, info: dict[str, Any], *, reflection: str, tokens: int
+    ) -> tuple[TokenObservation, dict[str, Any]]:
+        prompt, cut = self.codec.fit(self._retro, observation)
+        self._writing = Writing(self.codec, prompt, self._room)
+        about = {"reflection": reflection, "reflection_tokens": tokens, "prompt_cut": cut, "prompt_tokens": len(prompt)}
+        return self._writing.observation(), {**info, **about}
+
+    def _running(self) -> Writing:
+        if self._writing is None:
+            raise EpisodeError("no episode is running. Call reset() to start one.")
+        return self._writing
+
+
+class TokenEnv(_TokenWrapper):
+    """A :class:`~retro_gym.RetroEnv` seen one token at a time, for any agent that chooses tokens.
+
+    ## Description
+    The same episodes: same task, same seed, same tokens give the same return in both views.
+
+    ## Observation space
+    The prompt (the failed trajectory, as the reflector would be given it) and the tokens written so far, in
+    ``max_prompt_tokens + max_new_tokens - 1`` columns; the last token of a reflection is followed by a new prompt and
+    is never shown. ``"dict"``: ``ids`` and a ``mask`` that is 1 where a token stands. ``"ids"``: the ids alone, −1
+    where none stands. Padding on the left sets the prompt flush right in its first ``max_prompt_tokens`` columns, and
+    written token t in column ``max_prompt_tokens + t``. Padding on the right starts in column 0, and the written tokens
+    follow the prompt directly. Either way all tokens stand side by side, without a gap.
+
+    A prompt that is too long is written again in as many characters as fit: the longest observations are replaced by
+    ``[...]`` first, then the oldest turns (see :func:`retro_gym.prompts.render_observation`). ``info["prompt_cut"]``
+    says so.
+
+    ## Action space
+    ``Discrete(vocab_size)``: the next token. An end token, or the last of ``max_new_tokens``, ends the reflection.
+
+    ## Rewards
+    What the text environment pays, on the token that ends the reflection; 0.0 on every other.
+
+    ## Starting state
+    That of the text environment, as a prompt.
+
+    ## Episode end
+    As in the text environment, on the token that ends a reflection. After a failed actor the step is ``truncated``,
+    ``info["actor_error"]`` says why, and the reward means nothing.
+
+    With ``max_reflections`` above 1 an episode goes on to the next failure, so that a learner which adds up the rewards
+    of an episode credits a reflection with later trials too. The papers do not: give ``max_reflections=1`` for that.
+
+    ## Info
+    At a reset and where a reflection ends: the text environment's ``info``, and ``reflection`` (its text, empty at a
+    reset), ``reflection_tokens`` (with the one that ended it), ``prompt_cut`` and ``prompt_tokens``. Between them:
+    nothing.
+
+    ## Arguments
+    Those below.
+
+    ## Version history
+    * v0: first release
+
+    Args:
+        env: a RetroEnv, wrapped or not.
+        tokenizer: of transformers, or anything with its interface (:class:`~retro_gym.token_view.tokens.Tokenizer`).
+        max_prompt_tokens: longer prompts are cut.
+        max_new_tokens: of a reflection, the end token included.
+        padding_side: ``"left"`` or ``"right"``.
+        observation: ``"dict"`` or ``"ids"``.
+        vocab_size: the model's, where it is larger than the tokenizer's; ids without a text say nothing.
+        end_ids: the tokens of which each ends a reflection; by default the tokenizer's end token.
+
+    Raises:
+        ConfigError: an argument is out of its rule.
+    """
+
+    def _spaces(self) -> tuple[int, spaces.Space[Any]]:
+        return self.codec.max_new_tokens - 1, spaces.Discrete(self.codec.actions)
+
+    def step(
+        self, action: int | np.integer[Any] | NDArray[Any]
+    ) -> tuple[TokenObservation, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Writes one more token; on the last one plays the next trial.
+
+        Raises:
+            ActionError: the action is no id of the vocabulary.
+            EpisodeError: no episode is running.
+        """
+        writing = self._running()
+        token = self.codec.checked(action)
+        if token in self.codec.ends or len(writing.tokens) + 1 == self.codec.max_new_tokens:
+            return self._finish([*writing.tokens, token])
+        writing.add(token)
+        return writing.observation(), 0.0, False, False, {}
+
+
+class ReflectionEnv(_TokenWrapper):
+    """A :class:`~retro_gym.RetroEnv` in which one action is one whole reflection, as tokens.
+
+    The coarse form of :class:`TokenEnv`: a step is a trial, so that an algorithm sees episodes of at most
+    ``max_reflections`` steps. Observations hold the prompt alone, in ``max_prompt_tokens`` columns.
+
+    ## Action space
+    ``MultiDiscrete([vocab_size] * max_new_tokens)``: what stands behind the first end token is ignored.
+
+    Arguments and the rest are those of :class:`TokenEnv`.
+
+    Raises:
+        ConfigError: an argument is out of its rule.
+    """
+
+    def _spaces(self) -> tuple[int, spaces.Space[Any]]:
+        return 0, spaces.MultiDiscrete([self.codec.actions] * self.codec.max_new_tokens)
+
+    def step(
+        self, action: Sequence[int] | NDArray[Any]
+    ) -> tuple[TokenObservation, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Writes a whole reflection and plays the next trial.
+
+        Raises:
+            ActionError: the action is not ``max_new_tokens`` ids of the vocabulary.
+            EpisodeError: no episode is running.
+        """
+        self._running()
+        if np.shape(action) != (self.codec.max_new_tokens,):
+            raise ActionError(f"an action is {self.codec.max_new_tokens} token ids; received {one_line(action)}.")
+        tokens: list[int] = []
+        for each in action:
+            tokens.append(self.codec.checked(each))
+            if tokens[-1] in self.codec.ends:
+                break
+        return self._finish(tokens)

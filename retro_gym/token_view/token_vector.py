@@ -1,0 +1,169 @@
+"""TokenVectorEnv: many episodes seen one token at a time, and their trials played side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space, concatenate, create_empty_array
+from numpy.typing import NDArray
+
+from retro_gym.errors import ActionError, ActorError, ConfigError, EpisodeError, one_line
+from retro_gym.scheduling import Plan
+from retro_gym.token_view.tokens import Codec, PaddingSide, Tokenizer, TokenObservation, TokenView, Writing
+from retro_gym.vector import RetroVectorEnv, run_plans
+
+__all__ = ["TokenVectorEnv"]
+
+_Step: TypeAlias = tuple[TokenObservation, float, bool, bool, dict[str, Any]]
+
+
+class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]]):
+    """n episodes seen one token at a time: n :class:`~retro_gym.TokenEnv`, advanced together.
+
+    Reflections that end in the same step are followed by trials side by side, as in :class:`RetroVectorEnv`: a local
+    model gets full batches, a server many calls at once. Every episode goes as in an environment of its own.
+
+    ``TokenVectorEnv(gym.make_vec("RetroHotpotQA-v0", num_envs=64), tokenizer)`` makes one. Its autoreset mode is that
+    of the vector environment inside: ``SAME_STEP``, or ``DISABLED``.
+
+    Args:
+        env: the vector environment inside; it is closed with this one.
+        tokenizer: of transformers, or anything with its interface.
+        max_prompt_tokens: as in ``TokenEnv``, and so the rest.
+        max_new_tokens: of a reflection, the end token included.
+        padding_side: ``"left"`` or ``"right"``.
+        observation: ``"dict"`` or ``"ids"``.
+        vocab_size: the model's, where it is larger than the tokenizer's.
+        end_ids: the tokens of which each ends a reflection.
+
+    Raises:
+        ConfigError: an argument is out of its rule.
+    """
+
+    def __init__(
+        self,
+        env: VectorEnv[Any, Any, Any],
+        tokenizer: Tokenizer,
+        *,
+        max_prompt_tokens: int = 512,
+        max_new_tokens: int = 48,
+        padding_side: PaddingSide = "left",
+        observation: TokenView = "dict",
+        vocab_size: int | None = None,
+        end_ids: Sequence[int] | None = None,
+    ) -> None:
+        if not isinstance(env, RetroVectorEnv):
+            raise ConfigError(
+                f"TokenVectorEnv is a view of a RetroVectorEnv, such as gym.make_vec(id, num_envs=n) makes; received "
+                f"{one_line(env)}. Any other vector environment can be made of TokenEnvs."
+            )
+        ends = None if end_ids is None else tuple(end_ids)
+        self.codec = Codec(tokenizer, max_prompt_tokens, max_new_tokens, padding_side, observation, vocab_size, ends)
+        self.env = env
+        self.num_envs = env.num_envs
+        self.metadata = env.metadata
+        self.render_mode = env.render_mode
+        self.single_observation_space = self.codec.space(max_new_tokens - 1)
+        self.single_action_space = spaces.Discrete(self.codec.actions)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self._writings: list[Writing | None] = [None] * self.num_envs
+        self._shown: list[Any] = [None] * self.num_envs  # observations, once there was a reset
+        self._reset_error: ActorError | None = None
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[TokenObservation, dict[str, Any]]:
+        """Resets the episodes; arguments and errors are those of ``RetroVectorEnv.reset``."""
+        mask = (options or {}).get("reset_mask", np.ones(self.num_envs, dtype=np.bool_))
+        observations, infos = self.env.reset(seed=seed, options=options)
+        self._reset_error = None
+        for i, observation in enumerate(observations):
+            if mask[i]:
+                infos = self._add_info(infos, self._start(i, observation), i)
+        return self._batched(), infos
+
+    def step(
+        self, actions: NDArray[np.int64]
+    ) -> tuple[TokenObservation, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """One more token for each episode.
+
+        Raises:
+            ActionError: another number of actions than n, or one that is no id of the vocabulary.
+            EpisodeError: an episode is over and was not reset (autoreset ``DISABLED``).
+            ActorError: the actor could not be reached when ended episodes were to start anew; the step before, which
+                ended them, had returned whole.
+        """
+        if np.shape(actions) != (self.num_envs,):
+            raise ActionError(f"{one_line(actions)}: one token id for each of {self.num_envs} environments.")
+        if self._reset_error is not None:
+            raise self._reset_error
+        tokens = [self.codec.checked(action) for action in actions]
+        ended: dict[int, list[int]] = {}
+        for i, token in enumerate(tokens):
+            written = self._running(i).tokens
+            if token in self.codec.ends or len(written) + 1 == self.codec.max_new_tokens:
+                ended[i] = [*written, token]
+        plans = [self._trial(i, written) for i, written in ended.items()]
+        results = dict(zip(ended, run_plans([self.env.envs[i] for i in ended], plans), strict=True))
+        rewards = np.zeros(self.num_envs)
+        terminations, truncations = np.zeros((2, self.num_envs), dtype=np.bool_)
+        infos: dict[str, Any] = {}
+        for i, token in enumerate(tokens):
+            if i not in ended:
+                self._running(i).add(token)
+                self._shown[i] = self._running(i).observation()
+                continue
+            (shown, rewards[i], terminations[i], truncations[i], info), start = results[i]
+            if start is not None:
+                infos = self._add_info(infos, {"final_obs": shown, "final_info": info}, i)
+                info = start
+            elif terminations[i] or truncations[i]:
+                self._writings[i] = None
+            infos = self._add_info(infos, info, i)
+        return self._batched(), rewards, terminations, truncations, infos
+
+    def render(self) -> tuple[Any, ...] | None:
+        """What each environment renders, in mode ``"ansi"``."""
+        return self.env.render()
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Closes the environment inside."""
+        self.env.close()
+
+    def _trial(self, i: int, tokens: Sequence[int]) -> Plan[tuple[_Step, dict[str, Any] | None]]:
+        """A reflection and what follows: the step, and ``info`` of the reset after it where there is one."""
+        env, text = self.env.envs[i], self.codec.decode(tokens)
+        observation, reward, terminated, truncated, info = yield from env.plan_step(text)
+        info = {**info, **self._start(i, observation, text, len(tokens))}  # before a reset: a cut looks at the failure
+        step = (self._shown[i], reward, terminated, truncated, info)
+        if self.env.autoreset_mode is AutoresetMode.DISABLED or not (terminated or truncated):
+            return step, None
+        try:
+            observation, info = yield from env.plan_reset()
+        except ActorError as error:  # what this step has earned is handed out first
+            self._reset_error = error
+            return step, None
+        return step, {**info, **self._start(i, observation)}
+
+    def _start(self, i: int, observation: str, reflection: str = "", tokens: int = 0) -> dict[str, Any]:
+        """Shows episode i's new prompt; returns what ``info`` says of it."""
+        prompt, cut = self.codec.fit(self.env.envs[i], observation)
+        writing = self._writings[i] = Writing(self.codec, prompt, self.codec.max_new_tokens - 1)
+        self._shown[i] = writing.observation()
+        return {"reflection": reflection, "reflection_tokens": tokens, "prompt_cut": cut, "prompt_tokens": len(prompt)}
+
+    def _running(self, i: int) -> Writing:
+        writing = self._writings[i]
+        if writing is None:
+            raise EpisodeError(f"episode {i} is not running. Call reset() to start it.")
+        return writing
+
+    def _batched(self) -> TokenObservation:
+        space = self.single_observation_space
+        empty: Any = create_empty_array(space, self.num_envs)
+        return cast(TokenObservation, concatenate(space, self._shown, empty))

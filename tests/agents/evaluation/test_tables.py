@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from retro_gym.errors import ConfigError
+from retro_gym.testing import FlakyActor, IdentityActor, IdentityEnv
+from retro_gym_agents.evaluation.evaluate import EvaluationConfig, evaluate_all
+from retro_gym_agents.evaluation.tables import check_output, gain_shares, print_tables, to_json, write_json
+from retro_gym_agents.play.policies import make_policy
+
+ENV = "RetroIdentity-v0"
+
+
+class Always:
+    """Names one word, whatever the task."""
+
+    def __init__(self, name: str, word: str) -> None:
+        self.name = name
+        self.word = word
+
+    def reflect(self, observations, envs, seeds):
+        return [self.word] * len(envs)
+
+
+def evaluations(*policies, **fields):
+    config = EvaluationConfig(ENV, **{"trials": 1, **fields})
+    return evaluate_all(config, [make_policy(one) if isinstance(one, str) else one for one in policies])
+
+
+def printed(results, width=100) -> str:
+    stream = io.StringIO()
+    print_tables(results, Console(file=stream, width=width))
+    return stream.getvalue()
+
+
+def test_one_policy_is_a_flat_object():
+    row = to_json(evaluations(Always("red", "red"), num_tasks=None, seed=5))
+    assert row["env_id"] == ENV
+    assert (row["reflector"], row["split"], row["seed"], row["num_tasks"], row["trials"]) == ("red", "test", 5, 64, 1)
+    assert row["success_at_trial"] == row["mean_return_at_trial"] == [0.0, 0.25]
+    assert row["ci95"][0] == [0.0, 0.056624]  # 0 of 64 says so much and no more
+    low, high = row["ci95"][1]
+    assert 0.1 < low < 0.25 < high < 0.4
+    assert (row["actor_calls"], row["actor_errors"]) == (128, 0)
+    assert (row["prompt_tokens"], row["completion_tokens"]) == (0, 0)
+    assert row["groups"] == {}
+    assert row["refused"] is None
+    assert len(row["tasks"]) == 64
+    assert row["tasks"][0] == {
+        "task_id": "test-0-red",
+        "group": "",
+        "success": (False, True),
+        "returns": (0.0, 1.0),
+        "ends": ("failed", "solved"),
+        "reflections": ("red",),
+        "actor_error": None,
+    }
+
+
+def test_several_policies_are_compared_with_the_first_and_with_tiny():
+    row = to_json(evaluations("none", Always("tiny", "?"), Always("runs/x", "red"), "oracle"))
+    assert [one["reflector"] for one in row["policies"]] == ["none", "tiny", "runs/x", "oracle"]
+    paired = {(one["reflector"], one["against"]): one for one in row["paired"]}
+    assert set(paired) == {("tiny", "none"), ("runs/x", "none"), ("oracle", "none"), ("runs/x", "tiny")}
+    assert paired["runs/x", "tiny"]["difference_at_trial"] == [0.0, 0.25]
+    low, high = paired["runs/x", "tiny"]["ci95"][1]
+    assert 0 < low < 0.25 < high
+    counts = {name: paired["runs/x", "tiny"][name] for name in ("won", "lost", "tied", "p_value")}
+    assert counts == {"won": [0, 16], "lost": [0, 0], "tied": [64, 48], "p_value": [1.0, 3.05176e-05]}
+    assert paired["oracle", "none"]["ci95"][1] == [0.886752, 1.0]  # all won, and yet no point
+    assert paired["tiny", "none"]["ci95"][1] == [-0.056624, 0.056624]
+    assert row["gain_share"] == {"tiny": [None, 0.0], "runs/x": [None, 25.0]}
+
+
+def test_tiny_in_front_is_compared_with_once():
+    row = to_json(evaluations(Always("tiny", "?"), Always("runs/x", "red")))
+    assert [(one["reflector"], one["against"]) for one in row["paired"]] == [("runs/x", "tiny")]
+    assert row["gain_share"] == {}
+
+
+def test_gain_shares_need_both_ends():
+    assert gain_shares(evaluations("none", "noisy")) == {}
+    shares = gain_shares(evaluations("none", Always("half", "red"), "oracle", trials=2))
+    assert shares == {"half": [None, 25.0, 25.0]}
+
+
+def test_same_seed_same_bytes_wherever_the_records_go(tmp_path):
+    for name in ("a", "b"):
+        results = evaluations("noisy", "oracle", seed=1, env_kwargs={"records": tmp_path / name / "records.jsonl"})
+        write_json(results, tmp_path / name / "result.json")
+    first, second = ((tmp_path / name / "result.json").read_bytes() for name in ("a", "b"))
+    assert first == second
+    assert str(tmp_path).encode() not in first
+    assert [path.name for path in (tmp_path / "a").iterdir() if path.name.startswith(".")] == []
+    write_json(evaluations("noisy", "oracle", seed=2), tmp_path / "c.json")
+    assert (tmp_path / "c.json").read_bytes() != first
+
+
+def test_arguments_of_the_environment_are_reported_where_they_are_plain():
+    kwargs = {"actor": IdentityActor(), "words": ("red", "blue"), "num_tasks": 4}
+    assert to_json(evaluations("none", env_kwargs=kwargs))["env_kwargs"] == {"num_tasks": 4, "words": ("red", "blue")}
+
+
+def test_groups_are_reported_apart(monkeypatch):
+    monkeypatch.setattr(IdentityEnv, "task_group", lambda self, task_id: "warm" if "red" in task_id else "[cold]")
+    results = evaluations(Always("red", "red"))
+    groups = to_json(results)["groups"]
+    assert {name: group["num_tasks"] for name, group in groups.items()} == {"[cold]": 48, "warm": 16}
+    assert groups["warm"]["success_at_trial"] == [0.0, 1.0]
+    assert groups["[cold]"]["success_at_trial"] == [0.0, 0.0]
+    paired = to_json(evaluations("none", Always("red", "red")))["paired"][0]["groups"]
+    assert paired["warm"]["difference_at_trial"] == [0.0, 1.0]
+    assert (paired["warm"]["won"], paired["[cold]"]["tied"]) == ([0, 16], [48, 48])
+    assert "[cold]" in printed(results)
+    assert "0.0 → 100.0" in printed(results)
+
+
+def test_tables_say_what_was_measured():
+    text = printed(evaluations("none", Always("runs/[x]", "red"), "oracle"))
+    assert "64 tasks of split 'test', seed 0" in text
+    assert "runs/[x]" in text
+    assert "+25.0" in text
+    assert "16 : 0, p < 0.001" in text
+    assert "25 %" in text
+    assert "trial 1" in text
+    assert "trial 2" not in text
+
+
+@pytest.mark.parametrize("trials", [0, 3])
+def test_tables_fit_into_a_terminal(trials):
+    text = printed(evaluations("none", "noisy", "oracle", trials=trials), width=80)
+    assert "…" not in text.replace(" … ", "")
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_refused_policy_has_no_figure_and_the_others_keep_theirs():
+    down = FlakyActor(IdentityActor(), lambda prompt: "red" in prompt.reflections)
+    results = evaluations("none", Always("down", "red"), "oracle", env_kwargs={"actor": down}, max_error_rate=0.4)
+    row = to_json(results)
+    flat = {one["reflector"]: one for one in row["policies"]}
+    assert flat["down"]["success_at_trial"] is flat["down"]["ci95"] is flat["down"]["mean_return_at_trial"] is None
+    assert "64 of 64 tasks" in flat["down"]["refused"]
+    assert (flat["down"]["actor_errors"], flat["oracle"]["actor_errors"]) == (64, 16)
+    assert flat["oracle"]["success_at_trial"] == [0.0, 1.0]
+    assert [(one["reflector"], one["against"]) for one in row["paired"]] == [("oracle", "none")]
+    json.dumps(row, allow_nan=False)
+    text = printed(results)
+    assert "oracle: 16 of 64 tasks were lost to actor errors" in text
+
+
+def test_a_refused_first_policy_is_compared_with_nothing():
+    down = FlakyActor(IdentityActor(), lambda prompt: "red" in prompt.reflections)
+    results = evaluations(Always("down", "red"), "none", "vague", env_kwargs={"actor": down})
+    assert to_json(results)["paired"] == []
+
+
+def test_nothing_and_other_configs_are_refused():
+    with pytest.raises(ConfigError, match="no evaluation"):
+        to_json([])
+    with pytest.raises(ConfigError, match="different configs"):
+        to_json([*evaluations("none", num_tasks=2), *evaluations("oracle", num_tasks=3)])
+
+
+def test_output_is_checked_at_the_door(tmp_path):
+    assert check_output(tmp_path / "new" / "file.json").parent.is_dir()
+    with pytest.raises(ConfigError, match="is a folder"):
+        check_output(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be created"):
+        check_output(tmp_path / "file" / "below.json")
