@@ -11,6 +11,7 @@ False
 from retro_gym.actors import Actor, CallableActor, Reply, make_actor
 from retro_gym.checker import check_retro_env, token_text_equivalence
 from retro_gym.env import RetroEnv
+from retro_gym.generation import Generation, Reflection
 from retro_gym.memory import Memory
 from retro_gym.prompts import Prompt, TaskPrompt
 from retro_gym.records import FailureBank, RecordWriter, read_records
@@ -26,10 +27,12 @@ __all__ = [
     "CallableActor",
     "EndReason",
     "FailureBank",
+    "Generation",
     "Memory",
     "Outcome",
     "Prompt",
     "RecordWriter",
+    "Reflection",
     "ReflectionCheck",
     "ReflectionEnv",
     "Reply",

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from retro_gym.errors import DataError, one_line
+from retro_gym.generation import Generation
 
 __all__ = ["EndReason", "Outcome", "Trajectory", "Turn", "render_turn", "render_turns"]
 
@@ -50,6 +51,26 @@ class Turn:
     """What the task environment paid for this turn."""
     reasoning: str = ""
     """What a reasoning model thought before it answered; in no prompt and no observation."""
+    generation: Generation | None = None
+    """The tokens of the reply, where the actor is a model of ours that learns."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A fresh dict of JSON types; without the generation where there is none."""
+        row = dict(vars(self))
+        generation = row.pop("generation")
+        return row if generation is None else {**row, "generation": generation.to_json()}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Turn:
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            TypeError: a field is missing, unknown or of the wrong type.
+            DataError: the generation is none.
+        """
+        generation = row.get("generation")
+        known = None if generation is None else Generation.from_json(generation)
+        return _checked(cls(**{**row, "generation": known}))
 
 
 def render_turn(number: int, turn: Turn) -> tuple[str, str]:
@@ -105,7 +126,7 @@ class Trajectory:
         row = dict(vars(self))  # not asdict, which copies every text and takes ten times as long: info holds one a step
         row["return"] = row.pop("return_")
         row["end"] = self.end.value
-        row["turns"] = [dict(vars(turn)) for turn in self.turns]
+        row["turns"] = [turn.to_json() for turn in self.turns]
         return row
 
     @classmethod
@@ -119,9 +140,9 @@ class Trajectory:
         try:
             fields["return_"] = float(fields.pop("return"))
             fields["end"] = EndReason(fields["end"])
-            fields["turns"] = tuple(_checked(Turn(**turn)) for turn in fields["turns"])
+            fields["turns"] = tuple(Turn.from_json(turn) for turn in fields["turns"])
             return _checked(cls(**fields))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
                 f"not a trajectory: {error} in {one_line(dict(row))}. "
                 f"Its fields are {[field.name for field in dataclasses.fields(cls)]} with 'return' for 'return_'."

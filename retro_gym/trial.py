@@ -98,7 +98,9 @@ def play_trial(
         played.completion_tokens += reply.completion_tokens
         thought, action = parse_reply(reply.text)
         if not action:
-            played.turns.append(Turn(thought, "", NO_ACTION.format(number=number + 2), 0.0, reply.reasoning))
+            played.turns.append(
+                Turn(thought, "", NO_ACTION.format(number=number + 2), 0.0, reply.reasoning, reply.generation)
+            )
             continue
         try:
             step = partial(env.step, action)
@@ -109,7 +111,7 @@ def play_trial(
         except OverdueError:
             return played.overdue(time_limit)
         repeats = repeats + 1 if played.turns and played.turns[-1].action == action else 1
-        played.turns.append(Turn(thought, action, observation, reward, reply.reasoning))
+        played.turns.append(Turn(thought, action, observation, reward, reply.reasoning, reply.generation))
         if info.get("success", False):
             return played.ended(EndReason.SOLVED)
         if terminated or truncated:

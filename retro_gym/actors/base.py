@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from retro_gym.actors.parsing import has_whole_action
 from retro_gym.errors import ActorError, ConfigError, CutReplyError, one_line
+from retro_gym.generation import Generation
 from retro_gym.prompts import Prompt
 
 __all__ = [
@@ -43,11 +44,13 @@ class Reply:
     cut: bool = False
     """Whether it ran into its limit of tokens, reasoning included, so that its end may be missing. Such a reply is
     used only when its action is all there, see :func:`unless_cut`."""
+    generation: Generation | None = None
+    """The tokens, where the actor is a model of ours that learns."""
 
 
 @runtime_checkable
 class Actor(Protocol):
-    """A frozen model. It sees text only and never touches the environment."""
+    """What plays. It sees text only and never touches the environment."""
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
         """One reply, or the error that took its place, for each prompt, in the same order."""

@@ -14,7 +14,6 @@ Nothing else of the actor is written.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -26,7 +25,8 @@ from typing import Any
 
 from retro_gym import errors
 from retro_gym.actors.base import Reply
-from retro_gym.errors import ActorError, RecordError, one_line
+from retro_gym.errors import ActorError, DataError, RecordError, one_line
+from retro_gym.generation import Generation
 from retro_gym.jsonl import JsonLines, read_json_lines
 from retro_gym.prompts import Prompt
 
@@ -117,7 +117,7 @@ def read_tape(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, Any
                 isinstance(row["key"], str) and isinstance(row["asked"], int) and {"stop", "seed"} <= {*row["prompt"]}
             )
             as_text(row["prompt"])
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, DataError) as error:
             raise _no_call(where, number, row) from error
         if not sound:
             raise _no_call(where, number, row)
@@ -163,7 +163,9 @@ def common_length(one: str, other: str) -> int:
 def row_of(reply: Reply | ActorError) -> dict[str, Any]:
     """A reply or an error as it stands on a tape."""
     if isinstance(reply, Reply):
-        return {"reply": dataclasses.asdict(reply)}
+        row = dict(vars(reply))
+        generation = row.pop("generation")
+        return {"reply": row if generation is None else {**row, "generation": generation.to_json()}}
     # A class of the user's own is replayed as the one of ours that it stems from: that decides what it does to a trial.
     kind = next(kind for kind in type(reply).__mro__ if kind.__module__ == errors.__name__)
     return {"error": {"class": kind.__name__, "message": str(reply)}}
@@ -176,9 +178,12 @@ def reply_of_row(row: Mapping[str, Any]) -> Reply | ActorError:
         KeyError: neither a reply nor an error stands there.
         TypeError: its fields are not those of one.
         AttributeError: an error class that there is not.
+        DataError: the reply's generation is none.
     """
     if "reply" in row:
-        return Reply(**row["reply"])
+        fields = dict(row["reply"])
+        generation = fields.pop("generation", None)
+        return Reply(**fields, generation=None if generation is None else Generation.from_json(generation))
     kind = getattr(errors, row["error"]["class"])
     if not (isinstance(kind, type) and issubclass(kind, ActorError)):
         raise TypeError(f"{row['error']['class']} is no ActorError")
