@@ -14,7 +14,7 @@ from retro_gym.env import RetroEnv
 from retro_gym.generation import Generation, Reflection
 from retro_gym.memory import Memory
 from retro_gym.prompts import Prompt, TaskPrompt
-from retro_gym.records import FailureBank, RecordWriter, read_records
+from retro_gym.records import FailureBank, RecordWriter, RunHeader, RunRecords, load_run, read_records
 from retro_gym.registration import register_all
 from retro_gym.spaces import UnicodeText
 from retro_gym.task_env import ReflectionCheck, TaskEnv, TextTask
@@ -37,6 +37,8 @@ __all__ = [
     "ReflectionEnv",
     "Reply",
     "RetroEnv",
+    "RunHeader",
+    "RunRecords",
     "TaskEnv",
     "TaskPrompt",
     "TextTask",
@@ -46,6 +48,7 @@ __all__ = [
     "Turn",
     "UnicodeText",
     "check_retro_env",
+    "load_run",
     "make_actor",
     "read_records",
     "token_text_equivalence",

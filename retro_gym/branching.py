@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
 from retro_gym.errors import ActionError, one_line
+from retro_gym.generation import Reflection
 from retro_gym.memory import Memory
 from retro_gym.rewards import RewardName, pay
 from retro_gym.stage import PlannedTrial
 from retro_gym.trajectory import Outcome, Trajectory
 
-__all__ = ["checked_reflections", "control_returns", "outcomes_of", "planned_trials"]
+__all__ = ["Control", "checked_reflections", "controls_of", "outcomes_of", "planned_trials"]
 
 _CONTROL = "control"
 
 
-def checked_reflections(reflections: Sequence[str], limit: int) -> list[str]:
-    """Reflections, cut to so many characters.
+@dataclasses.dataclass(frozen=True)
+class Control:
+    """A trial without the new reflection, which was played to its end."""
+
+    return_: float
+    record: str
+    """Its row in the records file; empty without one."""
+
+
+def checked_reflections(reflections: Sequence[str], limit: int) -> list[Reflection]:
+    """Reflections, cut to so many characters; each says who wrote it, as far as it did.
 
     Raises:
         ActionError: a single text in place of several, or something that is not text.
@@ -26,7 +37,7 @@ def checked_reflections(reflections: Sequence[str], limit: int) -> list[str]:
     for reflection in reflections:
         if not isinstance(reflection, str):
             raise ActionError(f"a reflection is text (str); received {type(reflection).__name__}.")
-    return [reflection[:limit] for reflection in reflections]
+    return [Reflection.of(reflection, limit) for reflection in reflections]
 
 
 def planned_trials(
@@ -46,7 +57,7 @@ def planned_trials(
         The trials of the first reflection, of the second and so on, then the controls that are not known yet.
     """
     tried = [
-        PlannedTrial(before.task_id, before.trial + 1, memory.add(text), replica, source)
+        PlannedTrial(before.task_id, before.trial + 1, memory.add(str(text)), replica, source)
         for text in reflections
         for replica in range(max(1, pairs))
     ]
@@ -58,11 +69,13 @@ def planned_trials(
     return tried + controls
 
 
-def control_returns(planned: Sequence[PlannedTrial], played: Sequence[Trajectory]) -> dict[int, float]:
-    """The returns of the controls by replica; one that the actor failed in is absent, so that it is asked for again."""
+def controls_of(
+    planned: Sequence[PlannedTrial], played: Sequence[Trajectory], records: Sequence[str]
+) -> dict[int, Control]:
+    """The controls by replica; one that the actor failed in is absent, so that it is asked for again."""
     return {
-        one.replica: trajectory.return_
-        for one, trajectory in zip(planned, played, strict=True)
+        one.replica: Control(trajectory.return_, record)
+        for one, trajectory, record in zip(planned, played, records, strict=True)
         if one.source == _CONTROL and not trajectory.end.void
     }
 
@@ -72,7 +85,8 @@ def outcomes_of(
     before: Trajectory,
     reflections: Sequence[str],
     played: Sequence[Trajectory],
-    controls: Mapping[int, float],
+    records: Sequence[str],
+    controls: Mapping[int, Control],
     *,
     pairs: int,
     c: float,
@@ -84,7 +98,8 @@ def outcomes_of(
         before: the failed trial.
         reflections: those that were tried.
         played: the trials of :func:`planned_trials`.
-        controls: see :func:`control_returns`.
+        records: their rows.
+        controls: see :func:`controls_of`.
         pairs: as there.
         c: of ``"retroact"``.
 
@@ -95,12 +110,13 @@ def outcomes_of(
     outcomes = []
     for start, reflection in zip(range(0, size * len(reflections), size), reflections, strict=True):
         trials = played[start : start + size]
-        after = next((trial for trial in trials if not trial.end.void), trials[0])
+        chosen = next((index for index, trial in enumerate(trials) if not trial.end.void), 0)
+        after = trials[chosen]
         whole = [
-            (trial.return_, controls[replica])
+            (trial.return_, controls[replica].return_)
             for replica, trial in enumerate(trials)
             if replica in controls and not trial.end.void
         ]
         paid = None if after.end.void else pay(reward, before.return_, after.return_, pairs=whole, c=c)
-        outcomes.append(Outcome(reflection, paid, after))
+        outcomes.append(Outcome(reflection, paid, after, trial_record=records[start + chosen]))
     return outcomes

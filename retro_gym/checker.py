@@ -16,12 +16,13 @@ from retro_gym.spaces import UnicodeText
 from retro_gym.task_env import TaskEnv
 from retro_gym.token_view.token_env import TokenEnv
 from retro_gym.token_view.tokens import Tokenizer, decode, encode_prompt
+from retro_gym.trajectory import Trajectory
 
 __all__ = ["check_retro_env", "token_text_equivalence"]
 
 OBSERVATIONS_ARE_TEXT = "an observation must be a member of the observation space."
 INFO_IS_COMPLETE = "info must hold task_id, trial, success, return and trajectory, of stable types."
-INFO_IS_FRESH = "info must hold fresh objects at every call."
+INFO_IS_FRESH = "info must be a fresh object at every call."
 INFO_TELLS_THE_TRIAL = "info['trajectory'] must be that of the trial just played."
 SAME_SEED_SAME_EPISODE = "the same seed must give the same episode."
 BRANCH_LEAVES_NO_TRACE = "branch must leave the state as it is."
@@ -31,7 +32,7 @@ BUDGET_TERMINATES = "an episode must terminate when its reflections are spent."
 TOKENS_EQUAL_TEXT = "the token view must give what the text view gives for the same seed and the same tokens."
 ERRORS_ARE_FLAGGED = "a truncated step must say why in info['actor_error']."
 
-_INFO_TYPES = {"task_id": str, "trial": int, "success": bool, "return": float, "trajectory": dict}
+_INFO_TYPES = {"task_id": str, "trial": int, "success": bool, "return": float, "trajectory": Trajectory}
 _REFLECTIONS = ("", "Look more carefully.", "反省 🙂 \u0301\n\t{braces} %s", "word " * 2_000)
 
 
@@ -146,7 +147,7 @@ def _check_episode(env: RetroEnv, seed: int) -> None:
         earlier = info
         observation, reward, terminated, truncated, info = env.step(reflection)
         _check_view(env, observation, info)
-        _expect(_objects(earlier).isdisjoint(_objects(info)), INFO_IS_FRESH, info)
+        _expect(earlier is not info, INFO_IS_FRESH, info)
         if truncated:
             _expect("actor_error" in info, ERRORS_ARE_FLAGGED, info)
             return
@@ -160,7 +161,7 @@ def _check_view(env: RetroEnv, observation: str, info: dict[str, Any]) -> None:
     _expect(observation in env.observation_space, OBSERVATIONS_ARE_TEXT, observation)
     for key, kind in _INFO_TYPES.items():
         _expect(type(info.get(key)) is kind, INFO_IS_COMPLETE, (key, info.get(key)))
-    _expect(info["trajectory"] == env.trajectory.to_json(), INFO_TELLS_THE_TRIAL, info["trajectory"])
+    _expect(info["trajectory"] == env.trajectory, INFO_TELLS_THE_TRIAL, info["trajectory"])
 
 
 def _play(env: RetroEnv, seed: int) -> list[Any]:
@@ -183,11 +184,6 @@ def _pickled(env: RetroEnv) -> RetroEnv:
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise ConfigError(f"{COPIES_GO_ON_ALIKE} It cannot be pickled: {error}.") from error
     return twin
-
-
-def _objects(info: dict[str, Any]) -> set[int]:
-    """The identities of what a caller could change in place."""
-    return {id(info), id(info["trajectory"]), id(info["trajectory"]["turns"])}
 
 
 def _expect(holds: bool, promise: str, received: object) -> None:

@@ -10,14 +10,9 @@ from typing import Any, Literal, TypeVar
 import gymnasium as gym
 
 from retro_gym.actors import Actor, ActorSpec, make_actor
-from retro_gym.branching import checked_reflections, control_returns, outcomes_of, planned_trials
+from retro_gym.branching import Control, checked_reflections, controls_of, outcomes_of, planned_trials
 from retro_gym.checks import check_choice, check_positive, check_type, check_whole
-from retro_gym.errors import (
-    ActorError,
-    BudgetError,
-    EpisodeError,
-    UnknownTaskError,
-)
+from retro_gym.errors import ActorError, BudgetError, EpisodeError, UnknownTaskError
 from retro_gym.first_trials import check_reachable, checked_first_trial, draw_failure, drawable_tasks
 from retro_gym.memory import Memory
 from retro_gym.prompts import (
@@ -28,7 +23,8 @@ from retro_gym.prompts import (
     check_template,
     render_observation,
 )
-from retro_gym.records import FailureBank, RecordWriter, reflection_row, trial_row
+from retro_gym.records import FailureBank, RecordWriter
+from retro_gym.records.recorder import Recorder
 from retro_gym.rewards import REWARD_NAMES, RewardName
 from retro_gym.scheduling import ActorStats, Job, Plan, run_jobs
 from retro_gym.seeding import checked_seed
@@ -99,7 +95,7 @@ class RetroEnv(gym.Env[str, str]):
         retroact_c: c of ``"retroact"``.
         success_threshold: for text environments that do not report success themselves.
         bank: a records file whose stored failures stand in for trial 0.
-        records: a file, or a writer, that every trial and reflection is appended to.
+        records: a file, or a writer, that every trial and reflection is appended to; see ``docs/records.md``.
         render_mode: ``"ansi"`` or None.
         task_kwargs: arguments of the task environment.
 
@@ -148,6 +144,7 @@ class RetroEnv(gym.Env[str, str]):
         check_type("bank", bank, str, os.PathLike, FailureBank)
         check_type("records", records, str, os.PathLike, RecordWriter)
         self.actor: Actor = make_actor(actor, env, **(actor_kwargs or {}))
+        self.actor_spec = actor if isinstance(actor, str) else ""  # what it was named by
         self.split = split
         self.reward: RewardName = reward
         self.max_reflections = max_reflections
@@ -166,8 +163,9 @@ class RetroEnv(gym.Env[str, str]):
         self.stats = ActorStats()
         self._memory = self._empty_memory = Memory(memory_window)
         self._reflections: tuple[str, ...] = ()
-        self._controls: dict[int, float] = {}  # returns of this state's control trials, by replica
+        self._controls: dict[int, Control] = {}  # of this state, by replica
         self._trajectory: Trajectory | None = None
+        self._recorder = Recorder(self._stage)
         self._episode_seed = 0
         self._running = False
         self._lost: list[str] = []  # the actor errors that ended the last episodes, in a row
@@ -184,7 +182,7 @@ class RetroEnv(gym.Env[str, str]):
 
         Returns:
             The failed trajectory as text, and ``info`` with ``task_id``, ``trial``, ``success``, ``return``,
-            ``trajectory`` and ``skipped``.
+            ``trajectory`` (the :class:`Trajectory`) and ``skipped``.
 
         Raises:
             NoFailureError: the actor solves every task of the split.
@@ -242,9 +240,10 @@ class RetroEnv(gym.Env[str, str]):
                 f"the outcome is trial {after.trial} of task {after.task_id!r} with reward {outcome.reward}; only one "
                 f"that was paid leads on from trial {before.trial} of task {before.task_id!r}."
             )
-        self._memory = self._memory.add(outcome.reflection)
-        self._reflections = (*self._reflections, outcome.reflection)
+        self._memory = self._memory.add(str(outcome.reflection))
+        self._reflections = (*self._reflections, str(outcome.reflection))
         self._trajectory = after
+        self._recorder.follow(outcome)
         self._controls, self._lost = {}, []
         self._running = not (outcome.success or len(self._reflections) >= self.max_reflections)
         return not self._running
@@ -268,6 +267,7 @@ class RetroEnv(gym.Env[str, str]):
         super().reset(seed=None if seed is None else checked_seed(seed))
         check_reachable(self._lost)
         self._episode_seed = int(self.np_random.integers(2**31))
+        self._recorder.begin(self._episode_seed)
         self._memory = self._empty_memory
         self._reflections = ()
         self._controls = {}
@@ -287,10 +287,8 @@ class RetroEnv(gym.Env[str, str]):
 
     def plan_step(self, action: str) -> Plan[tuple[str, float, bool, bool, dict[str, Any]]]:
         """:meth:`step`, for :func:`retro_gym.scheduling.run_jobs`."""
-        before = self.trajectory
         observation = self._observation()
-        (outcome,) = yield from self._play([action], source="step")
-        self._record_reflection(outcome, observation, before, source="step")
+        (outcome,) = yield from self._play([action], observation, source="step")
         flags = {"reflection_truncated": len(action) > self.max_reflection_chars}
         if outcome.reward is None:  # the state stays as it was; only the episode is over
             self._running = False
@@ -302,11 +300,7 @@ class RetroEnv(gym.Env[str, str]):
 
     def plan_branch(self, reflections: Sequence[str]) -> Plan[list[Outcome]]:
         """:meth:`branch`, for :func:`retro_gym.scheduling.run_jobs`."""
-        observation = self._observation()
-        outcomes = yield from self._play(reflections, source="branch")
-        for outcome in outcomes:
-            self._record_reflection(outcome, observation, self.trajectory, source="branch")
-        return outcomes
+        return (yield from self._play(reflections, self._observation(), source="branch"))
 
     def _run(self, plan: Plan[_T]) -> _T:
         return run_jobs([Job(plan, self.actor, self.stats)])[0]
@@ -352,12 +346,14 @@ class RetroEnv(gym.Env[str, str]):
             if not stored:
                 raise UnknownTaskError(f"{self.bank.path} holds no failure of task {task_id!r}.")
             return stored[int(self.np_random.integers(len(stored)))]
-        (trajectory,) = yield from self._played([PlannedTrial(task_id, 0, self._empty_memory, 0, "reset")])
+        planned = [PlannedTrial(task_id, 0, self._empty_memory, 0, "reset")]
+        (trajectory,) = played = yield self._stage.trials(planned, self._episode_seed)
+        self._recorder.trials(self, planned, played)
         if trajectory.end is EndReason.BUDGET:
             raise BudgetError(str(trajectory.error))
         return trajectory
 
-    def _play(self, reflections: Sequence[str], *, source: str) -> Plan[list[Outcome]]:
+    def _play(self, reflections: Sequence[str], observation: str, *, source: str) -> Plan[list[Outcome]]:
         """The trials that follow each reflection, and the controls where the reward wants them, in one batch."""
         before = self.trajectory
         if not self._running:
@@ -365,18 +361,13 @@ class RetroEnv(gym.Env[str, str]):
         texts = checked_reflections(reflections, self.max_reflection_chars)
         pairs = self.control_trials if self.reward == "over_control" else 0
         planned = planned_trials(before, self._memory, texts, source=source, pairs=pairs, known=self._controls)
-        played = yield from self._played(planned)
-        self._controls.update(control_returns(planned, played))
-        return outcomes_of(self.reward, before, texts, played, self._controls, pairs=pairs, c=self.retroact_c)
-
-    def _played(self, planned: Sequence[PlannedTrial]) -> Plan[list[Trajectory]]:
-        """Plays trials side by side and records them."""
         played = yield self._stage.trials(planned, self._episode_seed)
-        if self.records is not None:
-            for one, trajectory in zip(planned, played, strict=True):
-                row = trial_row(trajectory, one.memory.reflections, episode=self._episode_seed, source=one.source)
-                self.records.append("trial", row)
-        return played
+        ids = self._recorder.trials(self, planned, played)
+        controls = self._controls
+        controls.update(controls_of(planned, played, ids))
+        outcomes = outcomes_of(self.reward, before, texts, played, ids, controls, pairs=pairs, c=self.retroact_c)
+        about = {"observation": observation, "source": source}
+        return self._recorder.reflections(self, outcomes, ids, controls, pairs=pairs, **about)
 
     # -- what goes out -----------------------------------------------------------------------------------------------
 
@@ -390,10 +381,5 @@ class RetroEnv(gym.Env[str, str]):
             "trial": trajectory.trial,
             "success": trajectory.success,
             "return": trajectory.return_,
-            "trajectory": trajectory.to_json(),
+            "trajectory": trajectory,
         }
-
-    def _record_reflection(self, outcome: Outcome, observation: str, before: Trajectory, *, source: str) -> None:
-        if self.records is not None and outcome.reward is not None:
-            row = reflection_row(outcome, observation, before, episode=self._episode_seed, source=source)
-            self.records.append("reflection", row)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from retro_gym.errors import ActorError, ConfigError, NoFailureError, one_line
-from retro_gym.records import FailureBank
+from retro_gym.records.bank import FailureBank
 from retro_gym.scheduling import Plan
 from retro_gym.task_env import TaskEnv
 from retro_gym.trajectory import EndReason, Trajectory

@@ -20,7 +20,7 @@ class Generation:
     the trial's prompt, reflections and earlier turns.
 
     Raises:
-        DataError: another number of log-probabilities than of tokens.
+        DataError: another number of log-probabilities than of tokens, or one that is not finite.
     """
 
     model: str
@@ -38,6 +38,9 @@ class Generation:
                 f"a generation has {len(self.token_ids)} tokens and {len(self.logprobs)} log-probabilities; one for "
                 "each token is the rule."
             )
+        if not all(map(math.isfinite, self.logprobs)):
+            odd = next(each for each in self.logprobs if not math.isfinite(each))
+            raise DataError(f"a generation has the log-probability {odd}; that of a token that was drawn is finite.")
 
     def to_json(self) -> dict[str, Any]:
         """A fresh dict of JSON types."""

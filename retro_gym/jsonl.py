@@ -38,8 +38,9 @@ class JsonLines:
         Raises:
             RecordError: the file cannot be opened, or takes no more.
         """
-        line = json.dumps(row, ensure_ascii=True, allow_nan=False)
-        file = self._open()
+        self._write_line(self._open(), json.dumps(row, ensure_ascii=True, allow_nan=False))
+
+    def _write_line(self, file: IO[bytes], line: str) -> None:
         try:
             file.write(line.encode() + b"\n")
             file.flush()

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from retro_gym.env_threads import close_envs, hangs
 from retro_gym.errors import ConfigError
 from retro_gym.memory import Memory
+from retro_gym.prompts import TaskPrompt
 from retro_gym.seeding import derive_seed
 from retro_gym.task_env import TaskEnv
 from retro_gym.trial import Trial, play_trial
@@ -65,6 +66,10 @@ class Stage:
             )
             for env, one in zip([self.env, *self.copies], planned, strict=False)
         ]
+
+    def prompts(self, count: int) -> list[TaskPrompt]:
+        """What the environments told the actor in the trials that were played last, so many of them."""
+        return [env.prompt for env in [self.env, *self.copies][:count]]
 
     def close(self) -> None:
         """Closes the task environment and its copies."""

@@ -121,9 +121,15 @@ class Trajectory:
         """The trajectory as the reflector reads it, one line per thought, action and observation."""
         return render_turns(self.task, self.turns)
 
+    def __getitem__(self, column: str) -> Any:
+        """A column of :meth:`to_json`, for those who read ``info["trajectory"]`` as the JSON that it once was."""
+        if column == "turns":
+            return [turn.to_json() for turn in self.turns]
+        return self.end.value if column == "end" else vars(self)["return_" if column == "return" else column]
+
     def to_json(self) -> dict[str, Any]:
         """A fresh dict of JSON types. The field ``return_`` is called ``return`` there."""
-        row = dict(vars(self))  # not asdict, which copies every text and takes ten times as long: info holds one a step
+        row = dict(vars(self))  # not asdict, which copies every text and takes ten times as long
         row["return"] = row.pop("return_")
         row["end"] = self.end.value
         row["turns"] = [turn.to_json() for turn in self.turns]
@@ -159,6 +165,10 @@ class Outcome:
     """None when the actor failed: such a sample is to be dropped, it is not worth 0."""
     trajectory: Trajectory
     """The trial that followed."""
+    record: str = ""
+    """The reflection's row in the records file; empty without one."""
+    trial_record: str = ""
+    """The trial's row."""
 
     @property
     def success(self) -> bool:

@@ -84,14 +84,15 @@ class StaleTrajectory(Base):
         return {**super()._info(), "trajectory": self.first}
 
 
-class SharedTurns(Base):
-    turns: list[object] = []
+class SharedInfo(Base):
+    shared: dict[str, object] = {}
 
     def _info(self):
-        info = super()._info()
-        self.turns[:] = info["trajectory"]["turns"]
-        info["trajectory"]["turns"] = self.turns
-        return info
+        self.shared.update(super()._info())
+        return self.shared
+
+    def step(self, action):
+        return *super().step(action)[:4], self._info()
 
 
 class IgnoresItsSeed(Base):
@@ -149,7 +150,7 @@ class SilentError(Base):
         (NoTaskId, "info must hold task_id"),
         (IntAsReturn, "info must hold task_id"),
         (StaleTrajectory, "must be that of the trial just played"),
-        (SharedTurns, "fresh objects"),
+        (SharedInfo, "a fresh object"),
         (IgnoresItsSeed, "the same seed must give the same episode"),
         (BranchSpendsAReflection, "branch must leave the state"),
         (BranchPaysOtherwise, "branch must pay what step pays"),

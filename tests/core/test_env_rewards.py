@@ -1,11 +1,11 @@
-"""The four rewards through RetroEnv, against values worked out by hand; branch; records; the bank."""
+"""The four rewards through RetroEnv, against values worked out by hand; branch; the bank."""
 
 import copy
 
 import numpy as np
 import pytest
 
-from retro_gym import FailureBank, RecordWriter, RetroEnv, read_records
+from retro_gym import FailureBank, RetroEnv
 from retro_gym.actors import Reply
 from retro_gym.errors import ActionError, ActorError, EpisodeError, NoFailureError, UnknownTaskError
 from retro_gym.seeding import derive_seed
@@ -262,72 +262,6 @@ def test_branch_after_the_end(make):
     env.step("0.5")
     with pytest.raises(EpisodeError, match="is over"):
         env.branch(["0.5"])
-
-
-# -- records -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def recorded(make, tmp_path):
-    path = tmp_path / "records.jsonl"
-    env = make(reward="over_control", control_trials=2, records=path)
-    observation, _ = env.reset(seed=0)
-    env.branch(["0.5", "0.75"])
-    env.step("0.75")
-    env.close()
-    return env, observation, path
-
-
-def test_every_trial_is_recorded_with_where_it_came_from(recorded):
-    _, _, path = recorded
-    trials = [(row["source"], row["trial"], row["return"], row["reflections"]) for row in read_records(path, "trial")]
-    assert trials == [
-        ("reset", 0, 0.25, []),
-        ("branch", 1, 0.5, ["0.5"]),
-        ("branch", 1, 0.5, ["0.5"]),
-        ("branch", 1, 0.75, ["0.75"]),
-        ("branch", 1, 0.75, ["0.75"]),
-        ("control", 1, 0.25, []),
-        ("control", 1, 0.25, []),
-        ("step", 1, 0.75, ["0.75"]),
-        ("step", 1, 0.75, ["0.75"]),
-    ]
-
-
-def test_every_reflection_is_recorded_with_what_it_earned(recorded):
-    env, observation, path = recorded
-    rows = list(read_records(path, "reflection"))
-    assert [(row["source"], row["reflection"], row["reward"]) for row in rows] == [
-        ("branch", "0.5", 0.25),
-        ("branch", "0.75", 0.5),
-        ("step", "0.75", 0.5),
-    ]
-    assert rows[-1] == {
-        "schema": 1,
-        "kind": "reflection",
-        "episode": env._episode_seed,
-        "task_id": env.trajectory.task_id,
-        "trial": 0,
-        "source": "step",
-        "observation": observation,
-        "reflection": "0.75",
-        "reward": 0.5,
-        "return_before": 0.25,
-        "return": 0.75,
-        "success": False,
-    }
-
-
-def test_an_actor_error_is_recorded_as_a_trial_but_not_as_a_reflection(make, tmp_path):
-    path = tmp_path / "records.jsonl"
-    env = make(FlakyActor(EchoActor("0.25"), lambda prompt: bool(prompt.reflections)), records=RecordWriter(path))
-    env.reset(seed=0)
-    env.branch(["0.5"])
-    env.step("0.5")
-    env.close()
-    assert list(read_records(path, "reflection")) == []
-    errors = [row["error"] for row in read_records(path, "trial")]
-    assert errors == [None, "no connection (simulated)", "no connection (simulated)"]
 
 
 # -- the bank ------------------------------------------------------------------------------------------------------

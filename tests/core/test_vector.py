@@ -110,5 +110,5 @@ def test_info_of_a_vector_environment():
     _, infos = envs.reset(seed=0)
     assert infos["return"].dtype == np.float64
     assert infos["success"].dtype == bool
-    assert infos["trajectory"]["task_id"].tolist() == infos["task_id"].tolist()
+    assert [trajectory.task_id for trajectory in infos["trajectory"]] == infos["task_id"].tolist()
     envs.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
 from typing import Any, TypeAlias
 
@@ -14,7 +14,7 @@ from retro_gym.env import RetroEnv
 from retro_gym.errors import ActorError, BudgetError, ConfigError, did_you_mean, one_line
 from retro_gym.scheduling import ActorStats, Plan
 from retro_gym.seeding import derive_seed
-from retro_gym.trajectory import EndReason, Outcome
+from retro_gym.trajectory import EndReason, Outcome, Trajectory
 from retro_gym.vector import run_plans
 from retro_gym_agents.play.journal import Journal, StoredTrial
 from retro_gym_agents.play.policies import Policy, ReflectorPolicy
@@ -163,13 +163,13 @@ class Episode:
         trajectory = stored.trajectory
         self.env.follow(Outcome(reflection[: self.env.max_reflection_chars], trajectory.return_, trajectory))
         self.observation = self.env.observation_within(self.env.max_observation_chars)
-        self._note(trajectory.to_json())
+        self._note(trajectory)
         _add_to(self.env.stats, stored.stats)
 
-    def _note(self, trajectory: Mapping[str, Any]) -> None:
-        self.success.append(trajectory["success"])
-        self.returns.append(trajectory["return"])
-        self.ends.append(trajectory["end"])
+    def _note(self, trajectory: Trajectory) -> None:
+        self.success.append(trajectory.success)
+        self.returns.append(trajectory.return_)
+        self.ends.append(trajectory.end.value)
 
 
 def play_next_trial(

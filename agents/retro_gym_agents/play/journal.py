@@ -105,9 +105,15 @@ class Journal:
         """A trial that an earlier process has finished; the policy of trial 0 is None."""
         return self._trials.get((policy, task_id, trial))
 
-    def add(self, policy: str | None, trajectory: Mapping[str, Any], stats: ActorStats) -> None:
-        """Notes a finished trial: what :meth:`Trajectory.to_json` gives, and what it has cost."""
-        self._write({"kind": "trial", "policy": policy, "trajectory": trajectory, "stats": dataclasses.asdict(stats)})
+    def add(self, policy: str | None, trajectory: Trajectory, stats: ActorStats) -> None:
+        """Notes a finished trial and what it has cost."""
+        row = {
+            "kind": "trial",
+            "policy": policy,
+            "trajectory": trajectory.to_json(),
+            "stats": dataclasses.asdict(stats),
+        }
+        self._write(row)
         self._count += 1
 
     def reflections(self, policy: str, trial: int) -> Mapping[str, str]:

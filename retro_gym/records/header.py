@@ -1,0 +1,147 @@
+"""What an environment knows of the run that it is part of."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import inspect
+import json
+import os
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+
+from retro_gym.actors import actor_name, parameters_of
+from retro_gym.actors.secrets import mask, secrets_of
+from retro_gym.errors import UnknownTaskError
+from retro_gym.records.schema import RunHeader
+from retro_gym.registration import RETRO_IDS
+from retro_gym.stage import Stage
+from retro_gym.task_env import TaskEnv
+
+if TYPE_CHECKING:
+    from retro_gym.env import RetroEnv
+
+__all__ = ["header_of", "panel_of", "plain_json"]
+
+_OWN_COLUMNS = {
+    *("actor", "actor_kwargs", "actor_template", "control_trials", "max_reflections", "memory_window"),
+    *("observation_template", "records", "retroact_c", "reward", "split", "task_env"),
+}
+
+
+def header_of(env: RetroEnv, stage: Stage, known: RunHeader) -> RunHeader:
+    """The header of the rows that an environment writes.
+
+    Args:
+        env: the environment.
+        stage: where its trials are played.
+        known: what is known of its run beside it; it has the last word.
+    """
+    task_env = stage.env
+    panel, panel_size = panel_of(_task_ids(task_env, env.split))
+    return known.or_else(
+        RunHeader(
+            env_id=_env_id(env),
+            env_kwargs=plain_json(_arguments(env, stage)),
+            split=env.split,
+            world_seed=_world_seed(task_env),
+            panel=panel,
+            panel_size=panel_size,
+            reward_name=env.reward,
+            retroact_c=float(env.retroact_c),
+            control_trials=int(env.control_trials),
+            max_reflections=int(env.max_reflections),
+            memory_window=int(env.memory.window),
+            actor=actor_name(env.actor_spec or env.actor, env.actor),
+            actor_parameters=plain_json(parameters_of(env.actor)),
+            actor_template=stage.template,
+            observation_template=env.observation_template,
+            retro_gym_version=_version("retro-gym"),
+            gymnasium_version=_version("gymnasium"),
+            numpy_version=_version("numpy"),
+            torch_version=_version("torch"),
+            transformers_version=_version("transformers"),
+        )
+    ).identified()
+
+
+def panel_of(task_ids: Sequence[str]) -> tuple[str, int]:
+    """A digest of the ids of some tasks, and their number.
+
+    >>> panel_of(["train-0", "train-1"])
+    ('dfa99bc156caccef', 2)
+    """
+    return _digest(tuple(task_ids)), len(task_ids)
+
+
+@lru_cache(maxsize=16)
+def _digest(task_ids: tuple[str, ...]) -> str:
+    return hashlib.sha256(json.dumps(task_ids).encode()).hexdigest()[:16] if task_ids else ""
+
+
+@lru_cache
+def _version(package: str) -> str:
+    """Without an import of the package, which may be heavy."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def plain_json(values: Mapping[str, Any]) -> str:
+    """Those of some arguments that are of JSON types, as JSON text in the order of their names: no address, no secret.
+
+    >>> plain_json({"tasks": None, "num": 3, "actor": object()})
+    '{"num": 3, "tasks": null}'
+    """
+    kept = {}
+    for name, value in sorted(values.items()):
+        plain = os.fspath(value) if isinstance(value, os.PathLike) else value
+        if isinstance(plain, str) and "://" in plain:
+            continue
+        try:
+            kept[name] = json.loads(json.dumps(plain, allow_nan=False))
+        except (TypeError, ValueError):
+            continue
+    return json.dumps(mask(kept, secrets_of()))
+
+
+def _env_id(env: RetroEnv) -> str:
+    """The id that an environment was made by, or that would make it again."""
+    if env.spec is not None:
+        return str(env.spec.id)
+    inner = env.task_env.spec  # an environment within a vector environment has no id of its own
+    return next((retro_id for retro_id, task_id in RETRO_IDS.items() if inner is not None and task_id == inner.id), "")
+
+
+def _arguments(env: RetroEnv, stage: Stage) -> dict[str, Any]:
+    """What was given to the environment, or holds by default, and has no column of its own."""
+    given = {**_kwargs(stage.env), **_kwargs(env)}
+    return {name: value for name, value in given.items() if name not in _OWN_COLUMNS} | {
+        "bank": None if env.bank is None else env.bank.path,
+        "max_observation_chars": env.max_observation_chars,
+        "max_reflection_chars": env.max_reflection_chars,
+        "max_turns": stage.env.max_turns,
+        "repeat_limit": stage.repeat_limit,
+        "trial_time_limit": stage.time_limit,
+    }
+
+
+def _kwargs(env: gym.Env[Any, Any]) -> dict[str, Any]:
+    return {} if env.spec is None else dict(env.spec.kwargs)
+
+
+def _task_ids(task_env: TaskEnv, split: str) -> Sequence[str]:
+    try:
+        return task_env.task_ids(split)
+    except UnknownTaskError:  # episodes of tasks that are asked for by their ids need no split
+        return ()
+
+
+def _world_seed(task_env: TaskEnv) -> int:
+    parameter = inspect.signature(type(task_env)).parameters.get("world_seed")
+    seed = _kwargs(task_env).get("world_seed", None if parameter is None else parameter.default)
+    return seed if isinstance(seed, int) else -1

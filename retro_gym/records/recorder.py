@@ -1,0 +1,144 @@
+"""What an environment notes of its episodes in a records file, and the ids that tie the rows together."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from retro_gym.branching import Control
+from retro_gym.generation import Generation
+from retro_gym.records.header import header_of
+from retro_gym.records.schema import GenerationRecord, LostRecord, Record, ReflectionRecord, RunHeader, TrialRecord
+from retro_gym.stage import PlannedTrial, Stage
+from retro_gym.trajectory import Outcome, Trajectory
+
+if TYPE_CHECKING:
+    from retro_gym.env import RetroEnv
+
+__all__ = ["Recorder"]
+
+
+@dataclasses.dataclass
+class Recorder:
+    """Writes the rows of one environment, and knows which of them its present state comes from.
+
+    Without a records file nothing is written, and every id is empty.
+    """
+
+    stage: Stage
+    """Where the environment's trials are played."""
+    _episode: int = 0
+    _trial: str = ""
+    """The trial that the next reflection is about; empty while it stands in no row."""
+    _parent: str = ""
+    """The reflection that led to it."""
+    _run: RunHeader | None = None
+
+    def begin(self, episode: int) -> None:
+        """An episode begins.
+
+        Args:
+            episode: its seed.
+        """
+        self._episode, self._trial, self._parent = episode, "", ""
+
+    def follow(self, outcome: Outcome) -> None:
+        """The episode goes on to where an outcome leads."""
+        self._trial, self._parent = outcome.trial_record, outcome.record
+
+    def trials(self, env: RetroEnv, planned: Sequence[PlannedTrial], played: Sequence[Trajectory]) -> list[str]:
+        """Notes trials that were played side by side: the first trial of an episode, or those of reflections.
+
+        Returns:
+            The ids of their rows.
+        """
+        if env.records is None or not planned:
+            return [""] * len(planned)
+        is_first = planned[0].trial == 0
+        if not is_first and not self._trial:  # one that was stored before stands in for it
+            self._trial = self._add_trial(env, env.trajectory, env.memory.reflections)
+        run = self._header(env)
+        prompts = [env.records.append_prompt(prompt, run) for prompt in self.stage.prompts(len(planned))]
+        ids = [
+            self._add_trial(
+                env, trajectory, one.memory.reflections, replica=one.replica, source=one.source, prompt=prompt
+            )
+            for one, trajectory, prompt in zip(planned, played, prompts, strict=True)
+        ]
+        if is_first:
+            self._trial = ids[-1]
+        return ids
+
+    def reflections(
+        self,
+        env: RetroEnv,
+        outcomes: Sequence[Outcome],
+        trials: Sequence[str],
+        controls: Mapping[int, Control],
+        *,
+        pairs: int,
+        observation: str,
+        source: str,
+    ) -> list[Outcome]:
+        """Notes what reflections have earned.
+
+        Args:
+            env: in the state that they were tried on.
+            outcomes: one for each reflection.
+            trials: the rows of the trials that were played with them, reflection by reflection, then of others.
+            controls: those of the state, by replica.
+            pairs: trials with a control for each reflection; 0 for one trial without control.
+            observation: what they were written on.
+            source: ``"step"`` or ``"branch"``.
+
+        Returns:
+            The outcomes, each with its row.
+        """
+        if env.records is None:
+            return list(outcomes)
+        before, size = env.trajectory, max(1, pairs)
+        noted = []
+        for number, outcome in enumerate(outcomes):
+            tried: dict[str, Any] = {
+                "episode": self._episode,
+                "task_id": before.task_id,
+                "trial": before.trial,
+                "source": source,
+                "group": trials[0],
+                "parent": self._parent,
+                "before": self._trial,
+                "after": tuple(trials[number * size : (number + 1) * size]),
+                "controls": tuple(controls[i].record if i in controls else "" for i in range(pairs)),
+                "policy": getattr(outcome.reflection, "policy", "") or env.records.header.policy,
+                "observation": observation,
+                "reflection": outcome.reflection,
+            }
+            if outcome.reward is None:
+                record = self._add(env, LostRecord(**tried, error=outcome.actor_error or ""))
+            else:
+                tried |= {"reward": outcome.reward, "return_before": before.return_, "success": outcome.success}
+                record = self._add(env, ReflectionRecord(**tried, return_=outcome.trajectory.return_))
+            self._add_generation(env, record, -1, getattr(outcome.reflection, "generation", None))
+            noted.append(dataclasses.replace(outcome, record=record))
+        return noted
+
+    def _add_trial(self, env: RetroEnv, trajectory: Trajectory, reflections: tuple[str, ...], **about: Any) -> str:
+        record = self._add(env, TrialRecord.of(trajectory, reflections, episode=self._episode, **about))
+        for number, turn in enumerate(trajectory.turns):
+            self._add_generation(env, record, number, turn.generation)
+        return record
+
+    def _add_generation(self, env: RetroEnv, of: str, turn: int, generation: Generation | None) -> None:
+        if generation is not None:
+            self._add(env, GenerationRecord(of=of, turn=turn, **vars(generation)))
+
+    def _add(self, env: RetroEnv, record: Record) -> str:
+        assert env.records is not None
+        return env.records.append(record, self._header(env))
+
+    def _header(self, env: RetroEnv) -> RunHeader:
+        if self._run is None:
+            assert env.records is not None
+            self._run = header_of(env, self.stage, env.records.header)
+        return self._run

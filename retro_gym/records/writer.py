@@ -1,0 +1,152 @@
+"""Writes records files."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from retro_gym.errors import RecordError, one_line
+from retro_gym.jsonl import JsonLines
+from retro_gym.prompts import TaskPrompt, valid_text
+from retro_gym.records.schema import PromptRecord, Record, RunHeader, record_of, row_of
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where several processes need a file each
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["RecordWriter"]
+
+_TIED = (b'"kind": "header"', b'"kind": "prompt"')  # rows that later ones refer to, wherever they come from
+_START = 64  # bytes of a line in which its kind stands
+
+
+class RecordWriter(JsonLines):
+    """Appends rows to a records file. Opens it at the first row, creating folders where needed.
+
+    A row's id is its run's with the number of its line, so that ids stay apart when a file is appended to, cut by
+    :meth:`truncate`, or put together with files of other runs. Environments may share a writer; copies and unpickled
+    instances write to the same file.
+
+    Args:
+        path: the JSONL file.
+        header: what the environment that writes cannot know of its run: policy, seed, the tasks that are played.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], header: RunHeader | None = None) -> None:
+        super().__init__(path)
+        self.header = header or RunHeader()
+        self._forget()
+
+    def append(self, record: Record, run: RunHeader) -> str:
+        """Writes one row and hands it to the operating system; above it the run's header where the file has none.
+
+        Args:
+            record: what is written; its id is set here.
+            run: the header of its run, with its id.
+
+        Returns:
+            The id of the row.
+
+        Raises:
+            RecordError: a number is not finite, the file cannot be opened or takes no more, or it is no records file.
+        """
+        with self._file_alone() as file:
+            if run.id not in self._runs:
+                self._add(file, run)
+                self._runs.add(run.id)
+            return self._add(file, dataclasses.replace(record, id=f"{run.id}-{self._lines + 1}"))
+
+    def append_prompt(self, prompt: TaskPrompt, run: RunHeader) -> str:
+        """Writes a prompt, unless the file holds it; returns the id of its row."""
+        key = valid_text(prompt.instruction), tuple(map(valid_text, prompt.examples))
+        with self._file_alone():
+            known = self._prompts.get(key)
+        if known is None:
+            known = self._prompts[key] = self.append(PromptRecord.of(prompt), run)
+        return known
+
+    def truncate(self, position: int) -> None:
+        """Drops what was written after ``position``; see :meth:`JsonLines.truncate`."""
+        super().truncate(position)
+        self._forget()
+
+    def __getstate__(self) -> dict[str, Any]:
+        twin = RecordWriter(self.path, self.header)
+        return vars(twin)
+
+    def _encoded(self, row: Record) -> str:
+        try:
+            plain = row_of(row)
+            line = json.dumps(plain, allow_nan=False)
+        except ValueError as error:
+            raise RecordError(
+                f"{self.path}: a row of kind {row.kind!r} holds a number that is not finite ({error}). Returns and "
+                "rewards are finite numbers; mend the environment that gave it."
+            ) from error
+        if "\\ud" in line:  # a pair, or half a pair, which many readers of JSON refuse
+            line = json.dumps(json.loads(valid_text(json.dumps(plain, ensure_ascii=False))))
+        return line
+
+    def _add(self, file: IO[bytes], record: Record) -> str:
+        line = self._encoded(record)
+        self._write_line(file, line)
+        self._lines += 1
+        self._seen = file.tell()
+        return record.id
+
+    # -- what the file holds -------------------------------------------------------------------------------------------
+
+    def _forget(self) -> None:
+        self._seen = self._lines = 0
+        self._runs: set[str] = set()
+        self._prompts: dict[tuple[str, tuple[str, ...]], str] = {}
+
+    @contextlib.contextmanager
+    def _file_alone(self) -> Iterator[IO[bytes]]:
+        """The file, with all known that stands in it, and no other process that writes meanwhile."""
+        file = self._open()
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            self._catch_up(os.fstat(file.fileno()).st_size)
+            yield file
+        finally:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_UN)
+
+    def _catch_up(self, size: int) -> None:
+        """Reads what others have written: an earlier process, a copy of this writer."""
+        if size < self._seen:
+            self._forget()
+        if size == self._seen:
+            return
+        with self.path.open("rb") as reader:
+            reader.seek(self._seen)
+            for line in reader:
+                self._lines += 1
+                if self._lines == 1:
+                    _check_first(self.path, line)
+                if any(kind in line[:_START] for kind in _TIED):
+                    self._note(record_of(json.loads(line)))
+            self._seen = reader.tell()
+
+    def _note(self, record: Record) -> None:
+        if isinstance(record, RunHeader):
+            self._runs.add(record.id)
+        elif isinstance(record, PromptRecord):
+            self._prompts[record.instruction, record.examples] = record.id
+
+
+def _check_first(path: Path, line: bytes) -> None:
+    try:
+        sound = json.loads(line)["schema"] in (1, 2)
+    except (ValueError, LookupError, TypeError):
+        sound = False
+    if not sound:
+        raise RecordError(f"{path} is no records file: it begins {one_line(line)}. Give another path.")
