@@ -271,6 +271,6 @@ def train(config: PPOConfig) -> TrainResult:
         ]
         optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
         for update in run.updates(optimizer, value_head=value_head):
-            rollout = run.collect(keep_hidden=True)
+            rollout = run.roll_out(keep_hidden=True)
             run.log(improve(run.reflector, value_head, optimizer, rollout, config, update))
         return run.result()

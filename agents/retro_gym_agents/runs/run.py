@@ -37,10 +37,12 @@ from retro_gym_agents.runs.checkpoints import (
     save_checkpoint,
 )
 from retro_gym_agents.runs.config import TrainConfig
-from retro_gym_agents.runs.log import RunLog, say
+from retro_gym_agents.runs.log import RunLog, print_status
 from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.play.rollout import Rollout, Validation, collect, make_envs
-from retro_gym_agents.runs.splits import say_what_is_shared
+from retro_gym_agents.play.envs import make_envs
+from retro_gym_agents.play.rollout import Rollout, roll_out
+from retro_gym_agents.play.validation import Validation
+from retro_gym_agents.runs.splits import warn_of_shared_splits
 from retro_gym_agents.lm.finite import REMEDY, check_finite, not_finite
 
 __all__ = ["TrainResult", "TrainingRun"]
@@ -69,7 +71,7 @@ class TrainingRun:
         with TrainingRun(config) as run:
             optimizer = torch.optim.AdamW(run.reflector.trainable.values())
             for update in run.updates(optimizer):
-                rollout = run.collect()
+                rollout = run.roll_out()
                 ...
                 run.log({"loss": ...})
             return run.result()
@@ -169,14 +171,14 @@ class TrainingRun:
             self._end_update(start)
         self._write_results()
 
-    def collect(self, *, keep_hidden: bool = False) -> Rollout:
-        """Plays this update's episodes; see :func:`retro_gym_agents.play.rollout.collect`.
+    def roll_out(self, *, keep_hidden: bool = False) -> Rollout:
+        """Plays this update's episodes; see :func:`retro_gym_agents.play.rollout.roll_out`.
 
         Raises:
             ActorError: the actor failed on every reflection. The run can be resumed when it can be reached again.
         """
         config, update = self.config, self._update + 1
-        rollout = collect(
+        rollout = roll_out(
             self._envs,
             self.reflector,
             seed=config.seed,
@@ -197,7 +199,7 @@ class TrainingRun:
     def log(self, metrics: Mapping[str, float]) -> None:
         """Adds an algorithm's figures to those of this update."""
         if self._row is None:
-            raise RuntimeError("collect() comes before log().")
+            raise RuntimeError("roll_out() comes before log().")
         self._row.update(metrics)
 
     def result(self) -> TrainResult:
@@ -216,10 +218,10 @@ class TrainingRun:
             self._best = None if checkpoint.best is None else dict(checkpoint.best)
             self._was_finished = checkpoint.finished and self._is_over()
             if self._was_finished:
-                say(f"The run in {config.output} is finished after {self._update} updates: nothing is left to do.")
+                print_status(f"The run in {config.output} is finished after {self._update} updates: nothing is left to do.")
                 return False
             self._restore(checkpoint)
-        say_what_is_shared(self._envs[0])
+        warn_of_shared_splits(self._envs[0])
         if config.validate_every is not None:
             self._validation = Validation(
                 config.env_id,
@@ -261,7 +263,7 @@ class TrainingRun:
 
     def _end_update(self, start: float) -> None:
         if self._row is None:
-            raise RuntimeError("an update needs collect().")
+            raise RuntimeError("an update needs roll_out().")
         row, self._row = self._row, None
         before = self._seconds
         self._seconds = before + time.perf_counter() - start

@@ -84,7 +84,7 @@ def failures(
 
     def make() -> list[dict[str, Any]]:
         writer = policy or _Sampled(reflector)
-        return _collect(env, reflector, writer, num_tasks, seed, split or env.split, trials, progress)
+        return _find_failures(env, reflector, writer, num_tasks, seed, split or env.split, trials, progress)
 
     text = Value("string")
     conversational = bool(reflector.tokenizer.chat_template)
@@ -111,7 +111,7 @@ class _Sampled:
         return self._reflector.reflect(observations, greedy=False, seed=seeds)
 
 
-def _collect(
+def _find_failures(
     env: RetroEnv,
     reflector: Reflector,
     policy: Policy,
