@@ -70,8 +70,7 @@ class TrainingRun:
 
         with TrainingRun(config) as run:
             optimizer = torch.optim.AdamW(run.reflector.trainable.values())
-            for update in run.updates(optimizer):
-                rollout = run.roll_out()
+            for rollout in run.rollouts(optimizer):
                 ...
                 run.log({"loss": ...})
             return run.result()
@@ -166,10 +165,28 @@ class TrainingRun:
             decay = min(1.0, (self.config.updates - self._update) / max(1, self.config.decay_updates))
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * decay
-            yield self._update + 1
+            yield self.update
             self._update += 1
             self._end_update(start)
         self._write_results()
+
+    def rollouts(
+        self, optimizer: torch.optim.Optimizer, *, keep_hidden: bool = False, **modules: nn.Module
+    ) -> Iterator[Rollout]:
+        """One rollout for each of :meth:`updates`: the loop of an on-policy algorithm.
+
+        Args:
+            optimizer: as there.
+            keep_hidden: see :meth:`roll_out`.
+            modules: as there.
+        """
+        for _ in self.updates(optimizer, **modules):
+            yield self.roll_out(keep_hidden=keep_hidden)
+
+    @property
+    def update(self) -> int:
+        """The number of the update that is being made, counted from 1."""
+        return self._update + 1
 
     def roll_out(self, *, keep_hidden: bool = False) -> Rollout:
         """Plays this update's episodes; see :func:`retro_gym_agents.play.rollout.roll_out`.
@@ -177,7 +194,7 @@ class TrainingRun:
         Raises:
             ActorError: the actor failed on every reflection. The run can be resumed when it can be reached again.
         """
-        config, update = self.config, self._update + 1
+        config, update = self.config, self.update
         rollout = roll_out(
             self._envs,
             self.reflector,
