@@ -40,10 +40,11 @@ test: lint ## lint, types, tests, doctests: what CI runs
 test-slow: $(STAMP) ## the tests that train for minutes or build a wheel
 	@$(TEST_ENV) $(BIN)/python -m pytest -q -m slow -o timeout=3600
 
-lint: $(STAMP) ## ruff and mypy, changing nothing
+lint: $(STAMP) ## ruff, mypy and who imports whom, changing nothing
 	@$(BIN)/ruff check --quiet $(CODE)
 	@$(BIN)/ruff format --check --quiet $(CODE) || { echo "Not formatted. Run: make format" >&2; exit 1; }
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo --cache-dir $(VENV)/imports >$(VENV)/imports.log || { cat $(VENV)/imports.log >&2; exit 1; }
 
 format: $(STAMP) ## let ruff fix and format the code
 	@$(BIN)/ruff check --quiet --fix $(CODE)

@@ -17,8 +17,10 @@ from rich.console import Console
 
 import retro_gym  # noqa: F401 - registers the environments
 from retro_gym_agents.algorithms.reinforce import ReinforceConfig, train
-from retro_gym_agents.evaluation.evaluate import Evaluation, EvaluationConfig, evaluate_all
-from retro_gym_agents.evaluation.tables import print_tables, write_json
+from retro_gym_agents.evaluation.evaluate import evaluate_all
+from retro_gym_agents.evaluation.evaluation import Evaluation, EvaluationConfig
+from retro_gym_agents.evaluation.results import write_json
+from retro_gym_agents.evaluation.tables import print_tables
 from retro_gym_agents.play.policies import make_policy
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from accelerate import PartialState
 from trl import GRPOConfig, GRPOTrainer
 
-from retro_gym_agents.bridges.trl.reward import ReflectorRollout, RetroReward, failures, trl_settings
+from retro_gym_agents.bridges.trl import ReflectorRollout, RetroReward, failures, trl_settings
 from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.play.episodes import make_retro_env
+from retro_gym_agents.play.envs import make_retro_env
 
 
 def train(args: argparse.Namespace) -> None:

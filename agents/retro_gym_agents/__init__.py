@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from retro_gym_agents.bridges.sb3.vec_env import TokenVecEnv
     from retro_gym_agents.bridges.token_options import token_options
     from retro_gym_agents.evaluation.comparison import compare, compare_returns
-    from retro_gym_agents.evaluation.evaluate import Evaluation, EvaluationConfig, evaluate, evaluate_all
+    from retro_gym_agents.evaluation.evaluate import evaluate, evaluate_all
+    from retro_gym_agents.evaluation.evaluation import Evaluation, EvaluationConfig
     from retro_gym_agents.evaluation.plots import draw_learning_curve, draw_success
+    from retro_gym_agents.evaluation.results import to_json, write_json
     from retro_gym_agents.evaluation.statistics import (
         Estimate,
         PairedDifference,
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
         sign_test,
         success_rate,
     )
-    from retro_gym_agents.evaluation.tables import print_tables, to_json, write_json
+    from retro_gym_agents.evaluation.tables import print_tables
     from retro_gym_agents.lm.reflector import LoraSettings, Reflector
     from retro_gym_agents.play.collection import CollectConfig, Collection
     from retro_gym_agents.play.policies import BaselinePolicy, Policy, ReflectorPolicy, make_policy
@@ -80,7 +82,8 @@ _HOMES = {
         "bridges.sb3.vec_env": ("TokenVecEnv",),
         "bridges.token_options": ("token_options",),
         "evaluation.comparison": ("compare", "compare_returns"),
-        "evaluation.evaluate": ("Evaluation", "EvaluationConfig", "evaluate", "evaluate_all"),
+        "evaluation.evaluate": ("evaluate", "evaluate_all"),
+        "evaluation.evaluation": ("Evaluation", "EvaluationConfig"),
         "evaluation.plots": ("draw_learning_curve", "draw_success"),
         "evaluation.statistics": (
             "Estimate",
@@ -91,7 +94,8 @@ _HOMES = {
             "sign_test",
             "success_rate",
         ),
-        "evaluation.tables": ("print_tables", "to_json", "write_json"),
+        "evaluation.results": ("to_json", "write_json"),
+        "evaluation.tables": ("print_tables",),
         "lm.reflector": ("LoraSettings", "Reflector"),
         "play.collection": ("CollectConfig", "Collection"),
         "play.policies": ("BaselinePolicy", "Policy", "ReflectorPolicy", "make_policy"),

@@ -68,9 +68,7 @@ def _named(spec: ActorSpec, task_env: TaskEnv, options: Mapping[str, Any]) -> Ac
         return _given(spec, options, one_line(spec))
     kind, _, rest = spec.partition(":")
     if kind == "openai" and rest:
-        from retro_gym.actors.openai.actor import (
-            OpenAIActor,  # asyncio alone would double the time of `import retro_gym`
-        )
+        from retro_gym.actors.openai import OpenAIActor  # asyncio alone would double the time of `import retro_gym`
 
         return OpenAIActor(rest, **_known(OpenAIActor, options, f"actor {spec!r}"))
     if kind in _KINDS and rest:

@@ -270,7 +270,6 @@ def train(config: PPOConfig) -> TrainResult:
             {"params": list(value_head.parameters()), "lr": config.value_learning_rate},
         ]
         optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
-        for update in run.updates(optimizer, value_head=value_head):
-            rollout = run.collect(keep_hidden=True)
-            run.log(improve(run.reflector, value_head, optimizer, rollout, config, update))
+        for rollout in run.rollouts(optimizer, keep_hidden=True, value_head=value_head):
+            run.log(improve(run.reflector, value_head, optimizer, rollout, config, run.update))
         return run.result()

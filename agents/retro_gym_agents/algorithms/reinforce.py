@@ -117,7 +117,6 @@ def train(config: ReinforceConfig) -> TrainResult:
     """
     with TrainingRun(config) as run:
         optimizer = torch.optim.AdamW(run.reflector.trainable.values(), lr=config.learning_rate, weight_decay=0.0)
-        for _ in run.updates(optimizer):
-            rollout = run.collect()
+        for rollout in run.rollouts(optimizer):
             run.log(improve(run.reflector, optimizer, rollout, config))
         return run.result()

@@ -1,21 +1,18 @@
-"""What the commands of ``retro-gym`` share: their options, and where they write."""
+"""The options that the commands of ``retro-gym`` share."""
 
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
-import os
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import tyro
-from rich.console import Console
 
 from retro_gym.errors import ConfigError, one_line
+from retro_gym_agents.evaluation.outputs import check_output
 
 __all__ = [
     "EnvId",
@@ -29,13 +26,10 @@ __all__ = [
     "Text",
     "Words",
     "check_repeats",
-    "open_streams",
-    "say",
-    "stdout",
+    "new_records",
+    "reflector_names",
     "words_of",
 ]
-
-WIDTH = 140  # columns, where the output goes to a file and has no width of its own
 
 EnvId: TypeAlias = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ENV_ID")]
 Text: TypeAlias = Annotated[str, tyro.conf.arg(metavar="NAME")]
@@ -47,8 +41,6 @@ OptionalFigure: TypeAlias = Annotated[float | None, tyro.conf.arg(metavar="X", h
 Flag: TypeAlias = Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
 Words: TypeAlias = Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction]
 """Several words, after one flag or each after its own: see :func:`words_of`."""
-
-_BROKEN_PIPE = 141  # as a shell says of a program that SIGPIPE has ended
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -140,29 +132,19 @@ def _json_object(option: str, text: str | None) -> dict[str, Any]:
     return value
 
 
-class _Stdout(Console):
-    """Standard output that ends the program quietly when nobody reads it any more."""
-
-    def on_broken_pipe(self) -> None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered has to go somewhere
-        raise SystemExit(_BROKEN_PIPE)
-
-
-def open_streams() -> None:
-    """Makes standard output and error safe to write to: closed ones go nowhere, and no character is an error."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the rest of the process
-        elif isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
-            stream.reconfigure(errors="replace")  # Windows' code pages hold no minus sign and no beta
+def reflector_names(given: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """The names behind --reflector; commas part them where they are no part of a folder's name."""
+    words = words_of("--reflector", given)
+    parts = [[word] if Path(word).exists() else [part.strip() for part in word.split(",")] for word in words]
+    names = tuple(name for several in parts for name in several)
+    if not all(names):
+        raise ConfigError(f"--reflector {' '.join(words)!r}: a name is empty. Give names, such as: none oracle.")
+    return names
 
 
-def stdout() -> Console:
-    """Standard output; wide where it is no terminal, so that no table is squeezed in a file."""
-    return _Stdout(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH)
-
-
-def say(text: str) -> None:
-    """Prints lines as they are: no markup, no colours, no breaks."""
-    stdout().print(text, highlight=False, markup=False, soft_wrap=True)
+def new_records(path: Path, remedy: str) -> Path:
+    """The path of a records file that holds nothing yet."""
+    target = check_output(path)
+    if target.exists() and target.stat().st_size:
+        raise ConfigError(f"{path} holds records already; these would be mixed with them. {remedy}")
+    return target

@@ -16,17 +16,8 @@ from rich.table import Table
 
 from retro_gym.errors import ConfigError, MissingExtraError, did_you_mean, one_line
 from retro_gym_agents.cli.fields import config_fields
-from retro_gym_agents.cli.options import (
-    EnvOptions,
-    Flag,
-    OptionalFigure,
-    OptionalNumber,
-    Text,
-    Words,
-    say,
-    stdout,
-    words_of,
-)
+from retro_gym_agents.cli.options import EnvOptions, Flag, OptionalFigure, OptionalNumber, Text, Words, words_of
+from retro_gym_agents.cli.output import print_lines, stdout
 
 __all__ = ["Train", "print_settings"]
 
@@ -108,7 +99,7 @@ class Train(EnvOptions):
         result = module.train(config_class(**self.fields(config_class)))
         names = [name for name in ("reward", "success", "kl") if name in result.metrics]
         figures = ", ".join(f"{name} {result.metrics[name]:.3f}" for name in names)
-        say(
+        print_lines(
             f"{result.updates} updates in {result.seconds / 60:.1f} min; the last: {figures or 'no figures'}.\n"
             f"Next: retro-gym evaluate {self.env_id} --reflector none tiny {self.output} oracle"
         )
@@ -163,7 +154,7 @@ def print_settings() -> None:
         kind = next(iter(has.values())).kind
         row = f"{name}: {kind}\n  {_option_of(name) or f'--set {name}=…'}", default, docs
         table.add_row(*map(escape, row))
-    say("\nThe algorithms' settings:\n")
+    print_lines("\nThe algorithms' settings:\n")
     stdout().print(table, highlight=False)
 
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from retro_gym.errors import ActorError, ConfigError
 from retro_gym.seeding import derive_seed
-from retro_gym_agents.evaluation.evaluate import Evaluation, TaskResult
-from retro_gym_agents.evaluation.statistics import Estimate, PairedDifference, bootstrap_mean, paired_difference
+from retro_gym_agents.evaluation.evaluation import Evaluation, TaskResult
+from retro_gym_agents.evaluation.statistics import (
+    Estimate,
+    PairedDifference,
+    bootstrap_mean,
+    gain_share,
+    paired_difference,
+)
+from retro_gym_agents.play.policies import BASELINES, TINY
 
-__all__ = ["compare", "compare_returns"]
+__all__ = ["compare", "compare_returns", "compared_pairs", "gain_shares"]
 
 
 def compare(evaluation: Evaluation, against: Evaluation, group: str | None = None) -> list[PairedDifference]:
@@ -57,3 +66,35 @@ def _pairs(evaluation: Evaluation, against: Evaluation, group: str | None) -> li
         for one, other in zip(evaluation.tasks, against.tasks, strict=True)
         if one.actor_error is None and other.actor_error is None and group in (None, one.group)
     ]
+
+
+def compared_pairs(evaluations: Sequence[Evaluation]) -> Iterator[tuple[Evaluation, Evaluation]]:
+    """Each policy with the first, and each trained reflector with the tiny one that it came from."""
+    scored = [one for one in evaluations if one.refusal is None]
+    for one in scored[1:]:
+        if scored[0] is evaluations[0]:
+            yield one, scored[0]
+    tiny = next((one for one in scored if one.reflector == TINY), None)
+    if tiny is not None and tiny is not evaluations[0]:
+        for one in scored:
+            if one.reflector != TINY and one.reflector not in BASELINES and one is not evaluations[0]:
+                yield one, tiny
+
+
+def gain_shares(evaluations: Sequence[Evaluation]) -> dict[str, list[float | None]]:
+    """How far each policy has come from ``none`` to ``oracle``, in percent, by trial 0…T.
+
+    Empty unless both were evaluated and scored; an entry is None where the oracle gains nothing, as at trial 0.
+    """
+    scored = {one.reflector: one for one in evaluations if one.refusal is None}
+    if "none" not in scored or "oracle" not in scored:
+        return {}
+    rates = {name: [estimate.mean for estimate in one.success_at_trial()] for name, one in scored.items()}
+    return {
+        name: [
+            gain_share(score, none=none, oracle=oracle)
+            for score, none, oracle in zip(rates[name], rates["none"], rates["oracle"], strict=True)
+        ]
+        for name in rates
+        if name not in ("none", "oracle")
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from retro_gym.trajectory import EndReason
-from retro_gym_agents.evaluation.evaluate import Evaluation
+from retro_gym_agents.evaluation.evaluation import Evaluation
 
 __all__ = ["notes_on"]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retro_gym.errors import ConfigError, MissingExtraError
-from retro_gym_agents.evaluation.tables import check_output
+from retro_gym_agents.evaluation.outputs import check_output
 
 if TYPE_CHECKING:
-    from retro_gym_agents.evaluation.evaluate import Evaluation
+    from retro_gym_agents.evaluation.evaluation import Evaluation
 
 __all__ = ["draw_learning_curve", "draw_success"]
 

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from retro_gym.errors import MissingExtraError
 
-__all__ = ["RunLog", "say", "shown_progress"]
+__all__ = ["RunLog", "print_status", "shown_progress"]
 
 _INTERVAL = 30.0  # seconds between two lines where there is no terminal
 _QUIET = 1.0  # seconds from the start without a line: what is over by then needs none
@@ -31,7 +31,7 @@ _SHOWN = {
 """The metrics that stand beside the bar, and how."""
 
 
-def say(text: str) -> None:
+def print_status(text: str) -> None:
     """A line for the user, on standard error: standard output belongs to results."""
     print(text, file=sys.stderr, flush=True)
 
@@ -85,20 +85,20 @@ class _Lines:
             is_new = self._now is None or self._now[0] != stage
             self._now = stage, done, total
             if (is_new or done == total) and time.monotonic() - self._start >= self._quiet:
-                self._say()
+                self._print()
 
     def _repeat(self) -> None:
         wait = self._quiet
         while not self._over.wait(wait):
             wait = self._interval
             with self._lock:
-                self._say()
+                self._print()
 
-    def _say(self) -> None:
+    def _print(self) -> None:
         if self._now is not None:
             stage, done, total = self._now
             minutes, seconds = divmod(int(time.monotonic() - self._start), 60)
-            say(f"{stage}: {done} of {total}, {minutes}:{seconds:02} min")
+            print_status(f"{stage}: {done} of {total}, {minutes}:{seconds:02} min")
 
 
 class RunLog:
@@ -155,7 +155,7 @@ class RunLog:
         is_due = update % self._every == 0 or time.monotonic() - self._said >= _INTERVAL
         if self._bar.disable and (is_due or update == self._updates):
             self._said = time.monotonic()
-            say(f"update {update}/{self._updates}: {text}")
+            print_status(f"update {update}/{self._updates}: {text}")
 
     def close(self) -> None:
         """Ends the bar and closes the files."""

@@ -27,6 +27,11 @@ from torch import Tensor, nn
 from retro_gym.errors import ActorError, ConfigError, DivergedError
 from retro_gym.records import RecordWriter
 from retro_gym.seeding import derive_seed
+from retro_gym_agents.lm.finite import REMEDY, check_finite, not_finite
+from retro_gym_agents.lm.reflector import Reflector
+from retro_gym_agents.play.envs import make_envs
+from retro_gym_agents.play.rollout import Rollout, roll_out
+from retro_gym_agents.play.validation import Validation
 from retro_gym_agents.runs.checkpoints import (
     FILE,
     Checkpoint,
@@ -37,11 +42,8 @@ from retro_gym_agents.runs.checkpoints import (
     save_checkpoint,
 )
 from retro_gym_agents.runs.config import TrainConfig
-from retro_gym_agents.runs.log import RunLog, say
-from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.play.rollout import Rollout, Validation, collect, make_envs
-from retro_gym_agents.runs.splits import say_what_is_shared
-from retro_gym_agents.lm.finite import REMEDY, check_finite, not_finite
+from retro_gym_agents.runs.log import RunLog, print_status
+from retro_gym_agents.runs.splits import warn_of_shared_splits
 
 __all__ = ["TrainResult", "TrainingRun"]
 
@@ -68,8 +70,7 @@ class TrainingRun:
 
         with TrainingRun(config) as run:
             optimizer = torch.optim.AdamW(run.reflector.trainable.values())
-            for update in run.updates(optimizer):
-                rollout = run.collect()
+            for rollout in run.rollouts(optimizer):
                 ...
                 run.log({"loss": ...})
             return run.result()
@@ -164,19 +165,37 @@ class TrainingRun:
             decay = min(1.0, (self.config.updates - self._update) / max(1, self.config.decay_updates))
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * decay
-            yield self._update + 1
+            yield self.update
             self._update += 1
             self._end_update(start)
         self._write_results()
 
-    def collect(self, *, keep_hidden: bool = False) -> Rollout:
-        """Plays this update's episodes; see :func:`retro_gym_agents.play.rollout.collect`.
+    def rollouts(
+        self, optimizer: torch.optim.Optimizer, *, keep_hidden: bool = False, **modules: nn.Module
+    ) -> Iterator[Rollout]:
+        """One rollout for each of :meth:`updates`: the loop of an on-policy algorithm.
+
+        Args:
+            optimizer: as there.
+            keep_hidden: see :meth:`roll_out`.
+            modules: as there.
+        """
+        for _ in self.updates(optimizer, **modules):
+            yield self.roll_out(keep_hidden=keep_hidden)
+
+    @property
+    def update(self) -> int:
+        """The number of the update that is being made, counted from 1."""
+        return self._update + 1
+
+    def roll_out(self, *, keep_hidden: bool = False) -> Rollout:
+        """Plays this update's episodes; see :func:`retro_gym_agents.play.rollout.roll_out`.
 
         Raises:
             ActorError: the actor failed on every reflection. The run can be resumed when it can be reached again.
         """
-        config, update = self.config, self._update + 1
-        rollout = collect(
+        config, update = self.config, self.update
+        rollout = roll_out(
             self._envs,
             self.reflector,
             seed=config.seed,
@@ -197,7 +216,7 @@ class TrainingRun:
     def log(self, metrics: Mapping[str, float]) -> None:
         """Adds an algorithm's figures to those of this update."""
         if self._row is None:
-            raise RuntimeError("collect() comes before log().")
+            raise RuntimeError("roll_out() comes before log().")
         self._row.update(metrics)
 
     def result(self) -> TrainResult:
@@ -216,10 +235,11 @@ class TrainingRun:
             self._best = None if checkpoint.best is None else dict(checkpoint.best)
             self._was_finished = checkpoint.finished and self._is_over()
             if self._was_finished:
-                say(f"The run in {config.output} is finished after {self._update} updates: nothing is left to do.")
+                done = f"finished after {self._update} updates"
+                print_status(f"The run in {config.output} is {done}: nothing is left to do.")
                 return False
             self._restore(checkpoint)
-        say_what_is_shared(self._envs[0])
+        warn_of_shared_splits(self._envs[0])
         if config.validate_every is not None:
             self._validation = Validation(
                 config.env_id,
@@ -261,7 +281,7 @@ class TrainingRun:
 
     def _end_update(self, start: float) -> None:
         if self._row is None:
-            raise RuntimeError("an update needs collect().")
+            raise RuntimeError("an update needs roll_out().")
         row, self._row = self._row, None
         before = self._seconds
         self._seconds = before + time.perf_counter() - start

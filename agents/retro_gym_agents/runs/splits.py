@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from retro_gym.env import RetroEnv
 from retro_gym.errors import UnknownTaskError
-from retro_gym_agents.runs.log import say
+from retro_gym_agents.runs.log import print_status
 
-__all__ = ["say_what_is_shared", "shared_splits"]
+__all__ = ["shared_splits", "warn_of_shared_splits"]
 
 
 def shared_splits(env: RetroEnv) -> list[str]:
@@ -27,11 +27,11 @@ def shared_splits(env: RetroEnv) -> list[str]:
     return shared
 
 
-def say_what_is_shared(env: RetroEnv) -> None:
+def warn_of_shared_splits(env: RetroEnv) -> None:
     """A line for the user where training has seen the tasks of other splits; none where the splits are apart."""
     shared = shared_splits(env)
     if shared:
-        say(
+        print_status(
             f"Warning: {' and '.join(shared)} share tasks with {env.split}, which is trained on: what is measured on "
             "them is no success on unseen tasks. Give each split files of its own, or fold=(i, n) where that is known."
         )

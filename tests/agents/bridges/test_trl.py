@@ -8,9 +8,9 @@ from retro_gym.errors import ActorError, ConfigError, DataError, EpisodeError, N
 from retro_gym.records import RecordWriter
 from retro_gym.testing import EchoActor, FlakyActor, IdentityActor
 from retro_gym.trajectory import EndReason
-from retro_gym_agents.bridges.trl.reward import RetroReward, failures, prompt_of, trl_settings
+from retro_gym_agents.bridges.trl import RetroReward, failures, prompt_of, trl_settings
 from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.play.episodes import make_retro_env
+from retro_gym_agents.play.envs import make_retro_env
 from retro_gym_agents.play.policies import BaselinePolicy
 from tests.agents.hf_models import CHAT, make_tokenizer, random_model
 

@@ -12,8 +12,10 @@ from retro_gym.errors import ActorError, BudgetError, ConfigError, UnknownTaskEr
 from retro_gym.records import read_records
 from retro_gym.testing import FlakyActor, IdentityActor, IdentityEnv
 from retro_gym_agents.evaluation.comparison import compare, compare_returns
-from retro_gym_agents.evaluation.evaluate import EvaluationConfig, evaluate, evaluate_all
-from retro_gym_agents.play.episodes import make_retro_env, play_next_trial, start_episodes
+from retro_gym_agents.evaluation.evaluate import evaluate, evaluate_all
+from retro_gym_agents.evaluation.evaluation import EvaluationConfig
+from retro_gym_agents.play.envs import make_retro_env
+from retro_gym_agents.play.episodes import play_next_trial, start_episodes
 from retro_gym_agents.play.policies import make_policy
 
 ENV = "RetroIdentity-v0"

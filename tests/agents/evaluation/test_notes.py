@@ -12,9 +12,11 @@ from rich.console import Console
 from retro_gym.actors import Reply
 from retro_gym.errors import ActorError, CutReplyError, PromptTooLongError, TaskEnvError
 from retro_gym.testing import IdentityActor
-from retro_gym_agents.evaluation.evaluate import EvaluationConfig, evaluate_all
+from retro_gym_agents.evaluation.evaluate import evaluate_all
+from retro_gym_agents.evaluation.evaluation import EvaluationConfig
 from retro_gym_agents.evaluation.notes import notes_on
-from retro_gym_agents.evaluation.tables import print_tables, to_json
+from retro_gym_agents.evaluation.results import to_json
+from retro_gym_agents.evaluation.tables import print_tables
 from retro_gym_agents.lm.adapter_folder import adapter_folder, adapter_source
 from retro_gym_agents.play.policies import make_policy
 

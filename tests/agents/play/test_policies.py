@@ -8,7 +8,7 @@ import pytest
 
 from retro_gym.errors import ConfigError, MissingExtraError
 from retro_gym.seeding import derive_seed
-from retro_gym_agents.play.episodes import make_retro_env
+from retro_gym_agents.play.envs import make_retro_env
 from retro_gym_agents.play.policies import (
     BASELINES,
     VAGUE_REFLECTION,

@@ -39,9 +39,9 @@ def adapters(*folders):
     ]
 
 
-def interrupt(patch, update, act, where="collect"):
+def interrupt(patch, update, act, where="roll_out"):
     """Lets something happen in the middle of an update."""
-    original = getattr(training if where == "collect" else reinforce, where)
+    original = getattr(training if where == "roll_out" else reinforce, where)
     count = []
 
     def interrupted(*args, **kwargs):
@@ -51,14 +51,14 @@ def interrupt(patch, update, act, where="collect"):
             act()
         return result
 
-    patch.setattr(training if where == "collect" else reinforce, where, interrupted)
+    patch.setattr(training if where == "roll_out" else reinforce, where, interrupted)
 
 
 def ctrl_c():
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("where", ["collect", "step"])
+@pytest.mark.parametrize("where", ["roll_out", "step"])
 @pytest.mark.parametrize(
     ("act", "raised"),
     [

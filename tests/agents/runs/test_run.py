@@ -237,7 +237,7 @@ def test_records_that_were_deleted_are_missed(small_model, tmp_path):
 def test_a_run_that_broke_off_goes_on_as_if_nothing_had_happened(small_model, tmp_path, monkeypatch, kind, module):
     fields = {"kind": kind, "updates": 5, "validate_every": 2, "validation_tasks": 4}
     module.train(make(small_model, tmp_path / "whole", **fields))
-    collect = training.collect
+    collect = training.roll_out
 
     def collect_until_the_line_goes_down(envs, reflector, **kwargs):
         rollout = collect(envs, reflector, **kwargs)
@@ -246,7 +246,7 @@ def test_a_run_that_broke_off_goes_on_as_if_nothing_had_happened(small_model, tm
         return rollout
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "collect", collect_until_the_line_goes_down)
+        patch.setattr(training, "roll_out", collect_until_the_line_goes_down)
         with pytest.raises(ActorError, match="no connection"):
             module.train(make(small_model, tmp_path / "run", **fields))
     assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["update"] == 3  # none has to be made again

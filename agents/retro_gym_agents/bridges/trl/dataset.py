@@ -51,7 +51,7 @@ def failures(
     The columns are ``prompt`` (text, or messages where the tokenizer has a chat template; TRL makes the token ids of
     :meth:`Reflector.encode <retro_gym_agents.lm.reflector.Reflector.encode>` of it), ``task_id``, ``seed`` (of the
     episode), ``failure`` (trial 0 as JSON), ``reflections`` (those so far) and ``state`` (a digest of the observation,
-    by which :class:`~retro_gym_agents.bridges.trl.reward.RetroReward` sees that it has restored the same failure).
+    by which :class:`~retro_gym_agents.bridges.trl.RetroReward` sees that it has restored the same failure).
 
     Args:
         env: what is played; it is copied.
@@ -84,7 +84,7 @@ def failures(
 
     def make() -> list[dict[str, Any]]:
         writer = policy or _Sampled(reflector)
-        return _collect(env, reflector, writer, num_tasks, seed, split or env.split, trials, progress)
+        return _find_failures(env, reflector, writer, num_tasks, seed, split or env.split, trials, progress)
 
     text = Value("string")
     conversational = bool(reflector.tokenizer.chat_template)
@@ -111,7 +111,7 @@ class _Sampled:
         return self._reflector.reflect(observations, greedy=False, seed=seeds)
 
 
-def _collect(
+def _find_failures(
     env: RetroEnv,
     reflector: Reflector,
     policy: Policy,
