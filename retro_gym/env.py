@@ -23,7 +23,8 @@ from retro_gym.prompts import (
     check_template,
     render_observation,
 )
-from retro_gym.records import FailureBank, RecordWriter
+from retro_gym.records import FailureBank, RecordWriter, RunHeader
+from retro_gym.records.header import header_of
 from retro_gym.records.recorder import Recorder
 from retro_gym.rewards import REWARD_NAMES, RewardName
 from retro_gym.scheduling import ActorStats, Job, Plan, run_jobs
@@ -165,7 +166,7 @@ class RetroEnv(gym.Env[str, str]):
         self._reflections: tuple[str, ...] = ()
         self._controls: dict[int, Control] = {}  # of this state, by replica
         self._trajectory: Trajectory | None = None
-        self._recorder = Recorder(self._stage)
+        self.recorder = Recorder(self._stage)
         self._episode_seed = 0
         self._running = False
         self._lost: list[str] = []  # the actor errors that ended the last episodes, in a row
@@ -243,7 +244,7 @@ class RetroEnv(gym.Env[str, str]):
         self._memory = self._memory.add(str(outcome.reflection))
         self._reflections = (*self._reflections, str(outcome.reflection))
         self._trajectory = after
-        self._recorder.follow(outcome)
+        self.recorder.follow(outcome)
         self._controls, self._lost = {}, []
         self._running = not (outcome.success or len(self._reflections) >= self.max_reflections)
         return not self._running
@@ -267,7 +268,7 @@ class RetroEnv(gym.Env[str, str]):
         super().reset(seed=None if seed is None else checked_seed(seed))
         check_reachable(self._lost)
         self._episode_seed = int(self.np_random.integers(2**31))
-        self._recorder.begin(self._episode_seed)
+        self.recorder.begin(self._episode_seed)
         self._memory = self._empty_memory
         self._reflections = ()
         self._controls = {}
@@ -332,6 +333,10 @@ class RetroEnv(gym.Env[str, str]):
         """What the actor's prompt holds now."""
         return self._memory
 
+    def header(self, known: RunHeader | None = None) -> RunHeader:
+        """What the header of a records file says of this environment; ``known`` adds policy, seed and the like."""
+        return header_of(self, self._stage, known or RunHeader())
+
     def observation_within(self, limit: int, *, whole_words: bool = False) -> str:
         """The present failure in at most ``limit`` characters: see :func:`retro_gym.prompts.render_observation`."""
         return render_observation(
@@ -348,7 +353,7 @@ class RetroEnv(gym.Env[str, str]):
             return stored[int(self.np_random.integers(len(stored)))]
         planned = [PlannedTrial(task_id, 0, self._empty_memory, 0, "reset")]
         (trajectory,) = played = yield self._stage.trials(planned, self._episode_seed)
-        self._recorder.trials(self, planned, played)
+        self.recorder.trials(self, planned, played)
         if trajectory.end is EndReason.BUDGET:
             raise BudgetError(str(trajectory.error))
         return trajectory
@@ -362,12 +367,12 @@ class RetroEnv(gym.Env[str, str]):
         pairs = self.control_trials if self.reward == "over_control" else 0
         planned = planned_trials(before, self._memory, texts, source=source, pairs=pairs, known=self._controls)
         played = yield self._stage.trials(planned, self._episode_seed)
-        ids = self._recorder.trials(self, planned, played)
+        ids = self.recorder.trials(self, planned, played)
         controls = self._controls
         controls.update(controls_of(planned, played, ids))
         outcomes = outcomes_of(self.reward, before, texts, played, ids, controls, pairs=pairs, c=self.retroact_c)
         about = {"observation": observation, "source": source}
-        return self._recorder.reflections(self, outcomes, ids, controls, pairs=pairs, **about)
+        return self.recorder.reflections(self, outcomes, ids, controls, pairs=pairs, **about)
 
     # -- what goes out -----------------------------------------------------------------------------------------------
 

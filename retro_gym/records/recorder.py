@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from retro_gym.branching import Control
 from retro_gym.generation import Generation
-from retro_gym.records.header import header_of
 from retro_gym.records.schema import GenerationRecord, LostRecord, Record, ReflectionRecord, RunHeader, TrialRecord
 from retro_gym.stage import PlannedTrial, Stage
 from retro_gym.trajectory import Outcome, Trajectory
@@ -28,11 +27,11 @@ class Recorder:
 
     stage: Stage
     """Where the environment's trials are played."""
+    trial: str = ""
+    """Row of the trial that the next reflection is about; empty while it stands in none."""
+    parent: str = ""
+    """Row of the reflection that led to it."""
     _episode: int = 0
-    _trial: str = ""
-    """The trial that the next reflection is about; empty while it stands in no row."""
-    _parent: str = ""
-    """The reflection that led to it."""
     _run: RunHeader | None = None
 
     def begin(self, episode: int) -> None:
@@ -41,11 +40,11 @@ class Recorder:
         Args:
             episode: its seed.
         """
-        self._episode, self._trial, self._parent = episode, "", ""
+        self.trial, self.parent, self._episode = "", "", episode
 
     def follow(self, outcome: Outcome) -> None:
         """The episode goes on to where an outcome leads."""
-        self._trial, self._parent = outcome.trial_record, outcome.record
+        self.trial, self.parent = outcome.trial_record, outcome.record
 
     def trials(self, env: RetroEnv, planned: Sequence[PlannedTrial], played: Sequence[Trajectory]) -> list[str]:
         """Notes trials that were played side by side: the first trial of an episode, or those of reflections.
@@ -56,8 +55,8 @@ class Recorder:
         if env.records is None or not planned:
             return [""] * len(planned)
         is_first = planned[0].trial == 0
-        if not is_first and not self._trial:  # one that was stored before stands in for it
-            self._trial = self._add_trial(env, env.trajectory, env.memory.reflections)
+        if not is_first and not self.trial:  # one that was stored before stands in for it
+            self.trial = self._add_trial(env, env.trajectory, env.memory.reflections)
         run = self._header(env)
         prompts = [env.records.append_prompt(prompt, run) for prompt in self.stage.prompts(len(planned))]
         ids = [
@@ -67,7 +66,7 @@ class Recorder:
             for one, trajectory, prompt in zip(planned, played, prompts, strict=True)
         ]
         if is_first:
-            self._trial = ids[-1]
+            self.trial = ids[-1]
         return ids
 
     def reflections(
@@ -106,8 +105,8 @@ class Recorder:
                 "trial": before.trial,
                 "source": source,
                 "group": trials[0],
-                "parent": self._parent,
-                "before": self._trial,
+                "parent": self.parent,
+                "before": self.trial,
                 "after": tuple(trials[number * size : (number + 1) * size]),
                 "controls": tuple(controls[i].record if i in controls else "" for i in range(pairs)),
                 "policy": getattr(outcome.reflection, "policy", "") or env.records.header.policy,
@@ -140,5 +139,5 @@ class Recorder:
     def _header(self, env: RetroEnv) -> RunHeader:
         if self._run is None:
             assert env.records is not None
-            self._run = header_of(env, self.stage, env.records.header)
+            self._run = env.header(env.records.header)
         return self._run

@@ -95,9 +95,13 @@ class RunHeader:
     transformers_version: str = ""
     """Of transformers."""
 
+    def to_json(self) -> dict[str, Any]:
+        """Its own columns, in the types of JSON."""
+        return {"schema": SCHEMA, **vars(self)}
+
     def identified(self) -> Self:
         """The header with its id."""
-        content = json.dumps(dataclasses.asdict(self) | {"id": ""}, sort_keys=True)
+        content = json.dumps(self.to_json() | {"id": ""}, sort_keys=True)
         return dataclasses.replace(self, id=hashlib.sha256(content.encode()).hexdigest()[:12])
 
     def or_else(self, other: Self) -> Self:

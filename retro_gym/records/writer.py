@@ -71,6 +71,15 @@ class RecordWriter(JsonLines):
             known = self._prompts[key] = self.append(PromptRecord.of(prompt), run)
         return known
 
+    def found(self, record: str) -> bool:
+        """Whether a row of some id stood in the file when this writer opened it."""
+        if not self.path.is_file():
+            return False
+        with self._file_alone():
+            runs, lines = self._at_opening or (frozenset(), 0)
+        run, _, line = record.partition("-")
+        return run in runs and line.isdecimal() and int(line) <= lines
+
     def truncate(self, position: int) -> None:
         """Drops what was written after ``position``; see :meth:`JsonLines.truncate`."""
         super().truncate(position)
@@ -106,6 +115,7 @@ class RecordWriter(JsonLines):
         self._seen = self._lines = 0
         self._runs: set[str] = set()
         self._prompts: dict[tuple[str, tuple[str, ...]], str] = {}
+        self._at_opening: tuple[frozenset[str], int] | None = None  # runs and lines
 
     @contextlib.contextmanager
     def _file_alone(self) -> Iterator[IO[bytes]]:
@@ -115,6 +125,8 @@ class RecordWriter(JsonLines):
             fcntl.flock(file, fcntl.LOCK_EX)
         try:
             self._catch_up(os.fstat(file.fileno()).st_size)
+            if self._at_opening is None:
+                self._at_opening = frozenset(self._runs), self._lines
             yield file
         finally:
             if fcntl is not None:

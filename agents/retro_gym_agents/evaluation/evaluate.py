@@ -13,8 +13,7 @@ of a trial that was broken off, or that an actor error made void and that was pl
 
 from __future__ import annotations
 
-import hashlib
-import json
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -24,7 +23,10 @@ from typing import Any
 import numpy as np
 
 from retro_gym.actors import Actor, actor_name, parameters_of
+from retro_gym.env import RetroEnv
 from retro_gym.errors import ConfigError
+from retro_gym.records import RecordWriter, RunHeader
+from retro_gym.records.header import panel_of
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.evaluation.evaluation import Evaluation, EvaluationConfig, TaskResult
 from retro_gym_agents.lm.adapter_folder import adapter_source, files_digest, weights_digest
@@ -107,10 +109,11 @@ def evaluate_all(
         first = make_retro_env(config.env_id, **{**config.env_kwargs, **fixed})
         stack.enter_context(closing(first))
         task_ids = _chosen(first.task_env.task_ids(config.split), config)
+        run = _run(config, first, task_ids, names)
         notes = None
         if journal is not None:
-            settings, reflectors = _settings(config, first.actor, task_ids), _reflectors(policies)
-            notes = stack.enter_context(Journal(journal, settings, reflectors, resume=resume))
+            settings, reflectors = _settings(config, first.actor, run), _reflectors(policies)
+            notes = stack.enter_context(Journal(journal, settings, reflectors, run=run, resume=resume))
         for policy in policies:
             if isinstance(policy, ReflectorPolicy) and config.trials:
                 policy.load()  # what cannot be loaded is to be known before an actor is paid
@@ -122,18 +125,29 @@ def evaluate_all(
             stack.enter_context(closing(start))
         evaluations = []
         for policy in policies:
-            evaluations.append(_play_on(config, policy, starts, progress, notes))
+            own = dataclasses.replace(run, policy=policy.name).identified()
+            evaluations.append(_play_on(config, policy, starts, own, progress, notes))
             if isinstance(policy, ReflectorPolicy) and len(policies) > 1:
                 policy.unload()  # several large models need not be held at once
     return evaluations
 
 
-def _settings(config: EvaluationConfig, actor: Actor, task_ids: Sequence[str]) -> dict[str, Any]:
+def _run(config: EvaluationConfig, env: RetroEnv, task_ids: Sequence[str], names: Sequence[str]) -> RunHeader:
+    """The header of the evaluation, which its records get as well."""
+    panel, panel_size = panel_of(task_ids)
+    known = RunHeader(policy=", ".join(names), seed=config.seed, panel=panel, panel_size=panel_size)
+    if env.records is not None:
+        known = env.records.header.or_else(known)
+        env.records = RecordWriter(env.records.path, known)
+    return env.header(known)
+
+
+def _settings(config: EvaluationConfig, actor: Actor, run: RunHeader) -> dict[str, Any]:
     """What the trials of an evaluation depend on beside the reflectors, as far as it can be told."""
     return {
         "env_id": config.env_id,
         "split": config.split,
-        "tasks": f"{len(task_ids)}, {hashlib.sha256(json.dumps(task_ids).encode()).hexdigest()[:16]}",
+        "tasks": f"{run.panel_size}, {run.panel}",
         "trials": config.trials,
         "seed": config.seed,
         "env_kwargs": config.plain_kwargs,
@@ -166,7 +180,12 @@ def _chosen(task_ids: Sequence[str], config: EvaluationConfig) -> list[str]:
 
 
 def _play_on(
-    config: EvaluationConfig, policy: Policy, starts: Sequence[Episode], progress: Progress, journal: Journal | None
+    config: EvaluationConfig,
+    policy: Policy,
+    starts: Sequence[Episode],
+    run: RunHeader,
+    progress: Progress,
+    journal: Journal | None,
 ) -> Evaluation:
     """Plays trials 1…T of every task with one policy's reflections."""
     read, written = (0, 0) if journal is None else journal.tokens(policy.name)
@@ -187,6 +206,7 @@ def _play_on(
             total_stats(episodes),
             (read + after[0] - before[0], written + after[1] - before[1]) if is_model else None,
             _source(policy),
+            run,
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from retro_gym.errors import ActorError, ConfigError
+from retro_gym.records import RunHeader
 from retro_gym.scheduling import ActorStats
 from retro_gym.seeding import derive_seed
 from retro_gym.typed_fields import settle_fields
@@ -98,6 +99,8 @@ class Evaluation:
     """Tokens that the reflector read and wrote; None for policies that are no model."""
     reflector_source: str | None = None
     """Which adapter of a training run was taken; None for policies that are no run's folder."""
+    header: RunHeader = dataclasses.field(default_factory=RunHeader)
+    """What it depends on, as records have it."""
 
     @property
     def scored(self) -> tuple[TaskResult, ...]:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from retro_gym.errors import ConfigError
@@ -23,6 +23,10 @@ _DIGITS = 6  # of the figures in JSON: far below any interval, far above the noi
 def to_json(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     """One evaluation as a flat object; several as ``policies``, with their paired differences and gain shares.
 
+    Either way ``header`` says what they depend on, with the columns of a records file's header, and ``rows`` has a row
+    for each policy, task and trial: ``success`` and ``return`` by then (null where the actor failed), how the trial
+    ended (empty where the task was solved before) and the ``reflection`` that it was played with.
+
     Rates are in [0, 1], differences too (0.25 is 25 points), gain shares in percent; lists go by trial, trial 0
     first. What could not be scored is null. Differences come with the tasks won, lost and tied, and with the p-value
     of the exact sign test on those won and lost; beside their score interval stands the bootstrap's over tasks, and
@@ -33,8 +37,13 @@ def to_json(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     """
     if not evaluations:
         raise ConfigError("there is no evaluation to report.")
+    names = ", ".join(evaluation.reflector for evaluation in evaluations)
+    table = {
+        "header": dataclasses.replace(evaluations[0].header, policy=names).identified().to_json(),
+        "rows": [row for evaluation in evaluations for row in _rows(evaluation)],
+    }
     if len(evaluations) == 1:
-        return _flat(evaluations[0])
+        return {**_flat(evaluations[0]), **table}
     config = evaluations[0].config
     if any(evaluation.config != config for evaluation in evaluations):
         raise ConfigError("the evaluations are of different configs; evaluate all policies with one.")
@@ -57,6 +66,7 @@ def to_json(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
             name: [None if share is None else round(share, _DIGITS) for share in shares]
             for name, shares in gain_shares(evaluations).items()
         },
+        **table,
     }
 
 
@@ -101,6 +111,25 @@ def _flat(evaluation: Evaluation) -> dict[str, Any]:
         },
         "tasks": [dataclasses.asdict(task) for task in evaluation.tasks],
     }
+
+
+def _rows(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
+    """One for each task and trial, up to the one in which the actor failed."""
+    for task in evaluation.tasks:
+        known = len(task.success)
+        for trial in range(known + (task.actor_error is not None)):
+            yield {
+                "policy": evaluation.reflector,
+                "task_id": task.task_id,
+                "group": task.group,
+                "seed": evaluation.config.seed,
+                "trial": trial,
+                "success": task.success[trial] if trial < known else None,
+                "return": task.returns[trial] if trial < known else None,
+                "end": task.ends[trial] if trial < len(task.ends) else "",
+                "reflection": task.reflections[trial - 1] if 0 < trial <= len(task.reflections) else "",
+                "actor_error": task.actor_error if trial == known else "",
+            }
 
 
 def _scores(evaluation: Evaluation, group: str | None) -> dict[str, Any]:

@@ -12,7 +12,8 @@ import numpy as np
 
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ConfigError
-from retro_gym.records import RecordWriter
+from retro_gym.records import RecordWriter, RunHeader
+from retro_gym.records.header import panel_of
 from retro_gym.seeding import derive_seed
 from retro_gym.typed_fields import settle_fields
 from retro_gym_agents.play.envs import make_retro_env
@@ -101,12 +102,14 @@ def collect(config: CollectConfig, policy: Policy, *, progress: Progress = silen
         ConfigError: the environment or the split is unknown.
         ActorError: the actor failed in ten episodes in a row.
     """
-    writer = RecordWriter(config.output)
+    writer = RecordWriter(config.output, RunHeader(policy=policy.name, seed=config.seed))
     settings = {"split": config.split, "max_reflections": config.max_reflections, "records": writer}
     watch = ActorWatch(_MAX_ERRORS, "in {} episodes")
     total = Collection()
     with contextlib.closing(make_retro_env(config.env_id, **{**config.env_kwargs, **settings})) as first:
         tasks = _order(first.task_env.task_ids(config.split), config)
+        panel, panel_size = panel_of(list(dict.fromkeys(tasks)))
+        writer.header = dataclasses.replace(writer.header, panel=panel, panel_size=panel_size)
         for start in range(0, len(tasks), _SIDE_BY_SIDE):
             episodes = _play(first, tasks[start : start + _SIDE_BY_SIDE], start, config, policy)
             total = total.add(episodes)

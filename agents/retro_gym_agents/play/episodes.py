@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ActorError, BudgetError, ConfigError, one_line
+from retro_gym.generation import Reflection
 from retro_gym.scheduling import ActorStats, Plan
 from retro_gym.seeding import derive_seed
 from retro_gym.trajectory import EndReason, Outcome, Trajectory
@@ -84,13 +85,15 @@ class Episode:
             self.failed = error
             self.ends.append(EndReason.ACTOR_ERROR.value)
             return
+        if stored is not None:
+            self.env.recorder.trial = self._found(stored.record)
         self._note(info["trajectory"])
         if journal is not None and stored is None:
-            journal.add(None, info["trajectory"], _since(before, self.env.stats))
+            journal.add(None, self._played_since(before))
 
     def step(self, reflection: str, journal: Journal | None = None, policy: str = "") -> Plan[None]:
         """Plays the next trial with a policy's reflection, as a plan; with a journal as :meth:`start` does."""
-        self.reflections.append(reflection)
+        self.reflections.append(str(reflection))
         stored = None if journal is None else journal.find(policy, self.task_id, len(self.success))
         if stored is not None:
             self._follow(reflection, stored)
@@ -104,7 +107,7 @@ class Episode:
             return
         self._note(info["trajectory"])
         if journal is not None:
-            journal.add(policy, info["trajectory"], _since(before, self.env.stats))
+            journal.add(policy, self._played_since(before))
 
     def rest(self) -> None:
         """Passes over a trial: a solved task is not tried again and stays solved."""
@@ -118,10 +121,21 @@ class Episode:
     def _follow(self, reflection: str, stored: StoredTrial) -> None:
         """Goes on to where a stored trial leads; plays nothing."""
         trajectory = stored.trajectory
-        self.env.follow(Outcome(reflection[: self.env.max_reflection_chars], trajectory.return_, trajectory))
+        rows = {"record": self._found(stored.parent), "trial_record": self._found(stored.record)}
+        self.env.follow(Outcome(reflection[: self.env.max_reflection_chars], trajectory.return_, trajectory, **rows))
         self.observation = self.env.observation_within(self.env.max_observation_chars)
         self._note(trajectory)
         _add_to(self.env.stats, stored.stats)
+
+    def _found(self, record: str) -> str:
+        """A row that an earlier process has written; empty where the present records file does not hold it."""
+        records = self.env.records
+        return record if records is not None and records.found(record) else ""
+
+    def _played_since(self, before: ActorStats) -> StoredTrial:
+        """The trial at hand, for the journal."""
+        env = self.env
+        return StoredTrial(env.trajectory, _since(before, env.stats), env.recorder.trial, env.recorder.parent)
 
     def _note(self, trajectory: Trajectory) -> None:
         self.success.append(trajectory.success)
@@ -170,7 +184,10 @@ def play_next_trial(
         by_task = {episode.task_id: text for episode, text in zip(unheard, written, strict=True)}
         journal.add_reflections(policy.name, trial, by_task, (after[0] - before[0], after[1] - before[1]))
     rest = iter(written)
-    texts = [stored[one.task_id] if one.task_id in stored else next(rest) for one in waiting]
+    texts = [
+        Reflection.of(stored[one.task_id] if one.task_id in stored else next(rest), policy=policy.name)
+        for one in waiting
+    ]
     plans = [episode.step(text, journal, policy.name) for episode, text in zip(waiting, texts, strict=True)]
     _play(waiting, plans, what, progress)
 

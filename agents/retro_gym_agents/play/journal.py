@@ -1,9 +1,10 @@
 """The journal of an evaluation: a file of finished trials, from which an evaluation that was stopped goes on.
 
-One line is one JSON object: a ``header`` with the settings, a ``reflector`` with those of each policy, a ``trial`` for
-each that ended with a result, the ``reflections`` that a policy wrote on the failures of one trial, and ``end`` when
-the evaluation has ended. Trial 0 belongs to no policy. A trial that an actor error made void is not noted: it has yet
-to be played. Other policies may be evaluated when it goes on; they share trial 0. One process writes at a time.
+One line is one JSON object: a ``header`` with the settings and the header that records of the run have, a ``reflector``
+with those of each policy, a ``trial`` for each that ended with a result, the ``reflections`` that a policy wrote on the
+failures of one trial, and ``end`` when the evaluation has ended. Trial 0 belongs to no policy. A trial that an actor
+error made void is not noted: it has yet to be played. Other policies may be evaluated when it goes on; they share
+trial 0. One process writes at a time.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import IO, Any, Self
 
 from retro_gym.errors import ConfigError, DataError, RecordError, one_line
 from retro_gym.jsonl import JsonLines, read_json_lines
+from retro_gym.records import RunHeader
 from retro_gym.scheduling import ActorStats
 from retro_gym.trajectory import Trajectory
 
@@ -29,7 +31,8 @@ except ImportError:  # not on Windows, where nothing holds a second process off
 
 __all__ = ["Journal", "StoredTrial"]
 
-_SCHEMA = 2
+_SCHEMA = 3
+_READ = (2, _SCHEMA)  # 2 told nothing of the run beside the settings
 _MISSING = object()
 
 
@@ -39,6 +42,10 @@ class StoredTrial:
 
     trajectory: Trajectory
     stats: ActorStats
+    record: str = ""
+    """Its row in the records file; empty without one."""
+    parent: str = ""
+    """The row of the reflection that it was played with."""
 
 
 class Journal:
@@ -52,6 +59,7 @@ class Journal:
         reflectors: what the reflections of each policy depend on, by its name, of JSON types.
         resume: goes on with what the file holds. Without it the file of an evaluation that did not end is refused, and
             that of one that did is begun anew.
+        run: the header that records of it have; for those who read the file.
 
     Raises:
         ConfigError: the file is of an evaluation with other settings, of one that could go on, or of one that is
@@ -66,8 +74,10 @@ class Journal:
         reflectors: Mapping[str, Any],
         *,
         resume: bool,
+        run: RunHeader | None = None,
     ) -> None:
         self.path = Path(path)
+        self._run = (run or RunHeader()).to_json()
         self._settings: dict[str, Any] = json.loads(json.dumps(settings))
         self._reflectors: dict[str, Any] = json.loads(json.dumps(reflectors))
         self._known: dict[str, Any] = {}  # the reflectors that the file tells of
@@ -105,15 +115,11 @@ class Journal:
         """A trial that an earlier process has finished; the policy of trial 0 is None."""
         return self._trials.get((policy, task_id, trial))
 
-    def add(self, policy: str | None, trajectory: Trajectory, stats: ActorStats) -> None:
-        """Notes a finished trial and what it has cost."""
-        row = {
-            "kind": "trial",
-            "policy": policy,
-            "trajectory": trajectory.to_json(),
-            "stats": dataclasses.asdict(stats),
-        }
-        self._write(row)
+    def add(self, policy: str | None, trial: StoredTrial) -> None:
+        """Notes a finished trial."""
+        about = {"trajectory": trial.trajectory.to_json(), "stats": dataclasses.asdict(trial.stats)}
+        rows = {"record": trial.record, "parent": trial.parent}
+        self._write({"kind": "trial", "policy": policy, **about, **rows})
         self._count += 1
 
     def reflections(self, policy: str, trial: int) -> Mapping[str, str]:
@@ -135,7 +141,7 @@ class Journal:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._take_lock()
             self._lines.truncate(0)  # of an evaluation that has ended
-            self._lines.write({"kind": "header", "schema": _SCHEMA, "settings": self._settings})
+            self._lines.write({"kind": "header", "schema": _SCHEMA, "settings": self._settings, "run": self._run})
             self._has_header = True
         for name, settings in self._reflectors.items():
             if name not in self._known:
@@ -190,7 +196,7 @@ class Journal:
             raise ValueError("a header is the first line and no other")
         self._has_ended = kind == "end"
         if kind == "header":
-            if row["schema"] != _SCHEMA:
+            if row["schema"] not in _READ:
                 raise ValueError(f"schema {row['schema']}")
             self._found = dict(row["settings"])
             self._has_header = True
@@ -199,7 +205,8 @@ class Journal:
         elif kind == "trial":
             trajectory = Trajectory.from_json(row["trajectory"])
             stats = {name: _figure(value) for name, value in row["stats"].items()}
-            stored = StoredTrial(trajectory, ActorStats(**stats))
+            rows = {name: _text(row.get(name, "")) for name in ("record", "parent")}
+            stored = StoredTrial(trajectory, ActorStats(**stats), **rows)
             _figure(trajectory.return_)
             self._trials[row["policy"], trajectory.task_id, trajectory.trial] = stored
         elif kind == "reflections":

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from retro_gym.errors import ActorError, ConfigError, DivergedError
-from retro_gym.records import RecordWriter
+from retro_gym.records import RecordWriter, RunHeader
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.lm.finite import REMEDY, check_finite, not_finite
 from retro_gym_agents.lm.reflector import Reflector
@@ -98,7 +98,8 @@ class TrainingRun:
             seed=config.seed,
         )
         self.reflector.freeze_reference()
-        self._records = RecordWriter(config.output / "records.jsonl")
+        about = RunHeader(policy=f"{config.reflector} + {config.algorithm}", seed=config.seed)
+        self._records = RecordWriter(config.output / "records.jsonl", about)
         self._envs = make_envs(
             config.env_id,
             config.env_kwargs,

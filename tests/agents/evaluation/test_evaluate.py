@@ -9,7 +9,7 @@ import pytest
 from retro_gym.actors import Reply
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ActorError, BudgetError, ConfigError, UnknownTaskError
-from retro_gym.records import read_records
+from retro_gym.records import load_run, read_records
 from retro_gym.testing import FlakyActor, IdentityActor, IdentityEnv
 from retro_gym_agents.evaluation.comparison import compare, compare_returns
 from retro_gym_agents.evaluation.evaluate import evaluate, evaluate_all
@@ -202,7 +202,11 @@ def test_records_hold_every_trial_once(tmp_path):
     trials = list(read_records(path, "trial"))
     assert sum(row["trial"] == 0 for row in trials) == 6
     assert sum(row["trial"] == 1 for row in trials) == 12
-    assert len(list(read_records(path, "reflection"))) == 12
+    run = load_run(path)
+    assert [each.policy for each in run.reflections.values()] == 6 * ["none"] + 6 * ["oracle"]
+    assert {run.before(each).source for each in run.reflections.values()} == {"reset"}
+    (header,) = run.headers.values()
+    assert (header.policy, header.seed, header.split, header.panel_size) == ("none, oracle", 0, "test", 6)
 
 
 def test_progress_is_told_to_its_end():

@@ -15,6 +15,7 @@ from retro_gym.testing.server import ServerThread
 from retro_gym_agents.algorithms import reinforce
 from retro_gym_agents.algorithms.reinforce import ReinforceConfig
 from retro_gym_agents.cli import main
+from tests.core.untied import untied
 
 ENV = "RetroHotpotQA-v0"
 KEY = "sk-planted-9876543210"
@@ -46,14 +47,8 @@ def through(url, **options):
 def learned(folder):
     checkpoint = torch.load(folder / "checkpoint.pt", weights_only=True)
     weights = {name: weight.numpy().tobytes() for name, weight in checkpoint["adapter"].items()}
-    rows = sorted((folder / "records.jsonl").read_text().splitlines())
-    return checkpoint["update"], weights, [_without_tokens(row) for row in rows]
-
-
-def _without_tokens(line):
-    """A server counts its tokens in its own way."""
-    row = json.loads(line)
-    return json.dumps({name: value for name, value in row.items() if not name.endswith("_tokens")}, sort_keys=True)
+    own = ("prompt_tokens", "completion_tokens")  # a server counts its tokens in its own way
+    return checkpoint["update"], weights, untied(folder / "records.jsonl", without=own)
 
 
 @pytest.fixture(scope="module")

@@ -104,6 +104,34 @@ def test_same_seed_same_bytes_wherever_the_records_go(tmp_path):
     assert (tmp_path / "c.json").read_bytes() != first
 
 
+def test_the_header_and_a_row_for_each_task_and_trial():
+    config = {"num_tasks": 12, "trials": 2, "seed": 4, "max_error_rate": 0.9}
+    flaky = {"actor": FlakyActor(IdentityActor(), lambda prompt: "gold" in prompt.text and bool(prompt.reflections))}
+    result = to_json(evaluations(Always("red", "red"), "oracle", env_kwargs=flaky, **config))
+    header, rows = result["header"], result["rows"]
+    assert {"schema": 2, "env_id": ENV, "policy": "red, oracle", "seed": 4, "panel_size": 12}.items() <= header.items()
+    assert (header["reward_name"], header["actor"], len(header["id"])) == ("return", "FlakyActor", 12)
+    assert {tuple(row) for row in rows} == {
+        ("policy", "task_id", "group", "seed", "trial", "success", "return", "end", "reflection", "actor_error")
+    }
+    for policy in result["policies"]:
+        own = [row for row in rows if row["policy"] == policy["reflector"]]
+        assert {row["seed"] for row in own} == {4}
+        for task in policy["tasks"]:
+            mine = [row for row in own if row["task_id"] == task["task_id"]]
+            assert [row["trial"] for row in mine] == list(range(len(mine)))
+            assert [row["success"] for row in mine if row["success"] is not None] == list(task["success"])
+            assert [row["return"] for row in mine if row["return"] is not None] == list(task["returns"])
+            assert [row["end"] for row in mine if row["end"]] == list(task["ends"])
+            assert [row["reflection"] for row in mine if row["end"]][1:] == list(task["reflections"])
+            assert [row["actor_error"] for row in mine] == (len(mine) - 1) * [""] + [task["actor_error"] or ""]
+            assert (mine[-1]["success"] is None) == (task["actor_error"] is not None)
+    assert any(row["actor_error"] for row in rows)
+    (alone,) = evaluations("oracle", **config)
+    assert to_json([alone])["header"] == alone.header.to_json()
+    assert len(to_json([alone])["rows"]) == 36
+
+
 def test_arguments_of_the_environment_are_reported_where_they_are_plain():
     kwargs = {"actor": IdentityActor(), "words": ("red", "blue"), "num_tasks": 4}
     assert to_json(evaluations("none", env_kwargs=kwargs))["env_kwargs"] == {"num_tasks": 4, "words": ("red", "blue")}

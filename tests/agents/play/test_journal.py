@@ -14,7 +14,6 @@ import pytest
 
 from retro_gym.actors import Reply
 from retro_gym.errors import ActorError, ConfigError, RecordError
-from retro_gym.records import read_records
 from retro_gym.testing import FlakyActor, IdentityActor
 from retro_gym.trajectory import EndReason
 from retro_gym_agents.evaluation.evaluate import evaluate_all
@@ -334,16 +333,6 @@ def test_a_damaged_line_is_named(tmp_path, kind, damage):
     journal.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     with pytest.raises(RecordError, match=f"line {number}: .*Delete the file"):
         play(Stopping(), journal, resume=True)
-
-
-def test_records_hold_no_trial_twice(tmp_path):
-    journal, records = tmp_path / "journal.jsonl", tmp_path / "records.jsonl"
-    whole = tmp_path / "whole.jsonl"
-    play(Stopping(), env_kwargs={"records": whole})
-    with pytest.raises(KeyboardInterrupt):
-        play(Stopping(14), journal, env_kwargs={"records": records})
-    play(Stopping(), journal, resume=True, env_kwargs={"records": records})
-    assert sorted(map(str, read_records(records))) == sorted(map(str, read_records(whole)))
 
 
 def test_nothing_is_written_before_a_trial_has_ended(tmp_path):

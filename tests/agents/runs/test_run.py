@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from retro_gym import read_records
+from retro_gym import load_run
 from retro_gym.errors import ActorError, CheckpointError, ConfigError
 from retro_gym.testing import IdentityActor
 from retro_gym_agents.algorithms import ppo, reinforce
@@ -88,7 +88,11 @@ def test_what_a_run_leaves_behind(small_model, tmp_path, capsys):
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["algorithm"] == "reinforce"
     assert config["lora"]["rank"] == 8
-    assert list(read_records(tmp_path / "run" / "records.jsonl", "reflection"))
+    records = load_run(tmp_path / "run" / "records.jsonl")
+    (header,) = records.headers.values()
+    assert (header.seed, header.policy.rpartition(" + ")[2], header.env_id) == (0, "reinforce", "RetroIdentity-v0")
+    assert records.reflections
+    assert all(records.rate(each) == each.reward for each in records.reflections.values())
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(":")[0] for line in lines] == ["update 0/6", "update 2/6", "update 4/6", "update 6/6"]
     assert "tokens/s" in lines[-1]
