@@ -94,7 +94,7 @@ def _listed(replies: object) -> list[Any]:
     if inspect.iscoroutine(replies):
         replies.close()  # avoids Python's warning that it was never awaited
     raise ConfigError(
-        f"the actor gave {one_line(replies)} for all prompts together; a list with one reply for each is the rule."
+        f"the actor gave {one_line(replies)} for all prompts together; a list with one reply for each is required."
     )
 
 
@@ -112,7 +112,7 @@ def reply_all(actor: Actor, prompts: Sequence[Prompt]) -> list[Reply | ActorErro
     except ActorError as error:
         return [error] * len(prompts)
     if len(replies) != len(prompts):
-        raise ConfigError(f"the actor gave {len(replies)} replies to {len(prompts)} prompts; one for each is the rule.")
+        raise ConfigError(f"the actor gave {len(replies)} replies to {len(prompts)} prompts; one for each is required.")
     return [reply_of(reply) for reply in replies]
 
 
@@ -128,7 +128,7 @@ def reply_of(value: object) -> Reply | ActorError:
         return value
     if not isinstance(value, Reply) or not isinstance(value.text, str):
         raise ConfigError(
-            f"the actor replied {one_line(value)}; a Reply or an ActorError is the rule, of functions a text too."
+            f"the actor replied {one_line(value)}; a Reply or an ActorError is required, or a text from a function."
         )
     counts = as_count(value.prompt_tokens), as_count(value.completion_tokens)
     if counts != (value.prompt_tokens, value.completion_tokens):
