@@ -20,6 +20,7 @@ from retro_gym.errors import CheckpointError, ConfigError, DivergedError
 from retro_gym.token_view.tokens import decode, encode_prompt, fit_text, fitting_ids
 from retro_gym_agents.lm.adapter_folder import adapter_folder
 from retro_gym_agents.lm.adapters import frozen, trainable_weights
+from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.finite import REMEDY
 from retro_gym_agents.lm.pretrained import (
     DEFAULT_LORA,
@@ -34,7 +35,7 @@ from retro_gym_agents.lm.pretrained import (
     sampling_of,
 )
 from retro_gym_agents.lm.sampler import draw
-from retro_gym_agents.lm.samples import Prompts, Samples, check_asked, each_seed
+from retro_gym_agents.lm.samples import Samples, check_asked, each_seed
 from retro_gym_agents.lm.scoring import Scores, score, why_not_shared
 
 __all__ = ["TINY", "LoraSettings", "Reflector"]

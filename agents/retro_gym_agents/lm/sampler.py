@@ -23,11 +23,13 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from retro_gym.actors.token_rows import pick
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.lm.attention import additive_mask, attention_dtype
-from retro_gym_agents.lm.samples import Draws, Prompts, Sampling, each_seed
+from retro_gym_agents.lm.batching import Prompts
+from retro_gym_agents.lm.samples import Draws, Sampling, each_seed
 
-__all__ = ["draw", "pick", "read_prompts"]
+__all__ = ["draw", "read_prompts"]
 
 _CROWDED = 0.7  # the share of running samples below which the others are worth removing
 
@@ -130,16 +132,6 @@ def _truncated(weights_RV: Tensor, sampling: Sampling) -> Tensor:
         outside_RV = before_RV >= sampling.top_p * sorted_RV.sum(-1, keepdim=True)
         weights_RV = weights_RV.masked_fill(outside_RV.scatter(-1, order_RV, outside_RV), 0.0)
     return weights_RV
-
-
-def pick(weights_RV: Tensor, uniform_R: Tensor) -> Tensor:
-    """The token (R) at which the cumulative weights pass a uniform number: one draw per row, whatever the vocabulary.
-
-    Weights that differ in their last digits only give the same tokens, so that runs can be compared.
-    """
-    cumulative_RV = weights_RV.cumsum(-1, dtype=torch.float64)
-    threshold_R1 = uniform_R[:, None] * cumulative_RV[:, -1:]
-    return torch.searchsorted(cumulative_RV, threshold_R1, right=True)[:, 0].clamp(max=weights_RV.shape[-1] - 1)
 
 
 class _Continuation(Protocol):

@@ -1,4 +1,4 @@
-"""What goes into sampling and what comes out of it: prompts, settings, and samples with the tokens that were drawn.
+"""What goes into sampling and what comes out of it: settings, and samples with the tokens that were drawn.
 
 Axes: P prompts, K samples per prompt, N = P·K samples (prompt by prompt), S prompt tokens, T reflection tokens, D
 hidden size. Prompts are padded on the left, reflections on the right.
@@ -11,35 +11,13 @@ from collections.abc import Iterator, Sequence
 from numbers import Integral
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from retro_gym.errors import ConfigError, one_line
 from retro_gym.seeding import derive_seed
+from retro_gym_agents.lm.batching import Prompts, in_groups
 
-__all__ = ["Draws", "Prompts", "Samples", "Sampling", "check_asked", "each_seed", "in_groups"]
-
-
-def in_groups(rows: Sequence[int], lengths: Sequence[int], size: int | None, tokens: int | None) -> list[list[int]]:
-    """Rows in groups that fit into a forward pass; of like length, where tokens are limited.
-
-    Args:
-        rows: their numbers.
-        lengths: the tokens of each row, by its number.
-        size: how many rows there may be in a group; None for any number.
-        tokens: how many tokens there may be in a group, padding included; None for any number. A row that has more
-            alone is a group by itself.
-
-    >>> in_groups(range(4), [5, 2, 9, 2], size=None, tokens=10)
-    [[1, 3], [0], [2]]
-    """
-    groups: list[list[int]] = []
-    for row in rows if tokens is None else sorted(rows, key=lengths.__getitem__):
-        full = not groups or (size is not None and len(groups[-1]) >= size)
-        if full or (tokens is not None and (len(groups[-1]) + 1) * lengths[row] > tokens):
-            groups.append([])
-        groups[-1].append(row)
-    return groups
+__all__ = ["Draws", "Samples", "Sampling", "check_asked", "each_seed"]
 
 
 def check_asked(observations: Sequence[str], num_samples: int, top_k: int = 0, top_p: float = 1.0) -> None:
@@ -75,38 +53,6 @@ def each_seed(seed: int | Sequence[int], count: int) -> list[int]:
             f"seed is {one_line(seed)} for {count} prompts. Give a whole number for each, or a single one."
         )
     return seeds
-
-
-@dataclasses.dataclass(frozen=True)
-class Prompts:
-    """A batch of tokenised prompts, padded on the left."""
-
-    ids_PS: Tensor
-    mask_PS: Tensor
-    """True where a token stands, False where padding does."""
-
-    @classmethod
-    def from_rows(cls, rows: Sequence[Sequence[int]], pad_id: int, device: torch.device | str) -> Prompts:
-        """Pads token lists on the left to the length of the longest."""
-        width = max(map(len, rows))
-        ids = [[pad_id] * (width - len(row)) + list(row) for row in rows]
-        mask = [[False] * (width - len(row)) + [True] * len(row) for row in rows]
-        return cls(torch.tensor(ids, device=device), torch.tensor(mask, device=device))
-
-    @property
-    def lengths(self) -> Tensor:
-        """Tokens of each prompt (P), without padding."""
-        return self.mask_PS.sum(-1)
-
-    def select(self, rows: Sequence[int]) -> Prompts:
-        """Some of the prompts, without columns that only hold padding."""
-        ids, mask = self.ids_PS[list(rows)], self.mask_PS[list(rows)]
-        first = int(mask.any(0).int().argmax())
-        return Prompts(ids[:, first:], mask[:, first:])
-
-    def repeat(self, times: int) -> Prompts:
-        """Every prompt several times in a row."""
-        return Prompts(self.ids_PS.repeat_interleave(times, 0), self.mask_PS.repeat_interleave(times, 0))
 
 
 @dataclasses.dataclass(frozen=True)
