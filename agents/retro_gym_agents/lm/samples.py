@@ -11,13 +11,15 @@ from collections.abc import Iterator, Sequence
 from numbers import Integral
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from retro_gym.errors import ConfigError, one_line
+from retro_gym.generation import Generation
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.lm.batching import Prompts, in_groups
 
-__all__ = ["Draws", "Samples", "Sampling", "check_asked", "each_seed"]
+__all__ = ["Draws", "Samples", "Sampling", "check_asked", "each_seed", "recorded_draws"]
 
 
 def check_asked(observations: Sequence[str], num_samples: int, top_k: int = 0, top_p: float = 1.0) -> None:
@@ -83,14 +85,79 @@ class Draws:
     hidden_NTD: Tensor | None
     """The last hidden state that each token was predicted from, when it was asked for; 0 where no token stands."""
 
+    def rows(self) -> list[list[int]]:
+        """The sampled token ids of each row, without what only fills it."""
+        lengths_N = self.mask_NT.sum(-1).tolist()
+        return [row[:length] for row, length in zip(self.tokens_NT.tolist(), lengths_N, strict=True)]
+
+    def generations(self, model: str, temperature: float) -> list[Generation]:
+        """The rows as generations.
+
+        Args:
+            model: which weights sampled them.
+            temperature: of sampling; 0 says that the likeliest token was taken each time. That policy gives it a
+                probability of 1, whatever the model says, so that the log-probabilities are 0.
+        """
+        rows = self.rows()
+        logprobs = self.logprobs_NT.tolist() if temperature else [[0.0] * len(row) for row in rows]
+        return [
+            Generation(model, tuple(row), tuple(said[: len(row)]), temperature)
+            for row, said in zip(rows, logprobs, strict=True)
+        ]
+
+
+def recorded_draws(
+    generations: Sequence[Generation],
+    prompts: Prompts,
+    pad_id: int,
+    vocabulary: int,
+    temperature: float | None = None,
+) -> tuple[Draws, float]:
+    """Generations of a record as the draws that they were, and the temperature that they are scored at.
+
+    Args:
+        generations: K for each prompt.
+        prompts: P of them.
+        pad_id: what fills the rows.
+        vocabulary: how many ids the model knows.
+        temperature: to score at; by default that of sampling.
+
+    Raises:
+        ConfigError: not as many generations for each prompt, a token that the model does not know, or no single
+            temperature above 0.
+    """
+    if not generations or len(generations) % len(prompts.ids_PS):
+        raise ConfigError(
+            f"there are {len(generations)} generations for {len(prompts.ids_PS)} prompts; the same number for each, "
+            "one prompt's behind the other's, is the rule."
+        )
+    if (highest := max(max(one.token_ids, default=0) for one in generations)) >= vocabulary:
+        raise ConfigError(f"a generation holds the token {highest}, the model knows {vocabulary}. Give its own model.")
+    found = {one.temperature for one in generations} if temperature is None else {temperature}
+    if len(found) > 1 or min(found) <= 0:
+        raise ConfigError(
+            f"the generations have the temperatures {sorted(found)}, and are scored together at one above 0. Give "
+            "temperature=…, or those of each temperature by themselves; 0 is greedy decoding."
+        )
+    device = prompts.ids_PS.device
+    width = max(1, *(len(one.token_ids) for one in generations))
+    shape = (len(generations), width)
+    tokens_NT, mask_NT, logprobs_NT = np.full(shape, pad_id), np.zeros(shape, np.bool_), np.zeros(shape, np.float32)
+    for number, one in enumerate(generations):
+        length = len(one.token_ids)
+        tokens_NT[number, :length], mask_NT[number, :length] = one.token_ids, True
+        logprobs_NT[number, :length] = one.logprobs
+    tokens, mask, logprobs = (torch.from_numpy(array).to(device) for array in (tokens_NT, mask_NT, logprobs_NT))
+    return Draws(tokens, mask, logprobs, None), found.pop()
+
 
 @dataclasses.dataclass(frozen=True)
 class Samples(Draws):
-    """Reflections with the prompts that they answer. Nothing in here is ever tokenised again."""
+    """Sampled texts with the prompts that they answer. Nothing in here is ever tokenised again."""
 
     prompts: Prompts
     texts: tuple[str, ...]
-    """The N reflections as text, without special tokens."""
+    """The N rows as text, without special tokens; those of a reflector are :class:`retro_gym.Reflection`."""
     num_samples: int
     """K: rows ``i * K`` to ``(i + 1) * K - 1`` answer prompt i."""
     temperature: float

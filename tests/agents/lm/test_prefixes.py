@@ -5,8 +5,8 @@ import pytest
 import torch
 from transformers import Gemma2Config, Gemma2ForCausalLM, MistralConfig, MistralForCausalLM
 
+from retro_gym_agents.lm.adapters import DEFAULT_LORA, add_lora
 from retro_gym_agents.lm.prefixes import CausalModel, IncrementalReader, read_plain, read_shared, share_prefixes
-from retro_gym_agents.lm.pretrained import DEFAULT_LORA, add_lora
 from tests.agents.hf_models import random_model
 
 SIZES = {

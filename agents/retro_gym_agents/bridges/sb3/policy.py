@@ -40,9 +40,9 @@ from retro_gym.actors.loading import context_of
 from retro_gym.actors.token_rows import pick
 from retro_gym.errors import ConfigError, DivergedError, MissingExtraError, one_line
 from retro_gym_agents.algorithms.ppo import ValueHead
+from retro_gym_agents.lm.adapters import LoraSettings
 from retro_gym_agents.lm.finite import REMEDY
 from retro_gym_agents.lm.prefixes import CausalModel, IncrementalReader, NextToken, Row, read_plain, read_shared
-from retro_gym_agents.lm.pretrained import LoraSettings
 from retro_gym_agents.lm.reflector import Reflector
 
 try:
