@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         success_rate,
     )
     from retro_gym_agents.evaluation.tables import print_tables, to_json, write_json
+    from retro_gym_agents.lm.planner import Planner
     from retro_gym_agents.lm.reflector import LoraSettings, Reflector
     from retro_gym_agents.play.collection import CollectConfig, Collection
     from retro_gym_agents.play.policies import BaselinePolicy, Policy, ReflectorPolicy, make_policy
@@ -48,6 +49,7 @@ __all__ = [
     "LoraSettings",
     "PPOConfig",
     "PairedDifference",
+    "Planner",
     "Policy",
     "Reflector",
     "ReflectorPolicy",
@@ -92,6 +94,7 @@ _HOMES = {
             "success_rate",
         ),
         "evaluation.tables": ("print_tables", "to_json", "write_json"),
+        "lm.planner": ("Planner",),
         "lm.reflector": ("LoraSettings", "Reflector"),
         "play.collection": ("CollectConfig", "Collection"),
         "play.policies": ("BaselinePolicy", "Policy", "ReflectorPolicy", "make_policy"),

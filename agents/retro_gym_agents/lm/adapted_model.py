@@ -66,15 +66,14 @@ class AdaptedModel:
     ) -> None:
         self.name = name
         self.tokenizer = tokenizer
-        self.model = model.eval()
+        self.model = model
         if lora is not None and active_adapter(model) is None:
-            self.model = add_lora(self.model, lora, name, seed).eval()
+            self.model = add_lora(self.model, lora, name, seed)
         self.adapter = active_adapter(self.model)
         """Which of the model's adapters is this role's; None where there is none."""
         self.version = ""
-        self._autocast = autocast
-        if gradient_checkpointing:
-            checkpoint_activations(self.model)
+        self._autocast, self._checkpointing = autocast, gradient_checkpointing
+        self._settle()
         self.sampling = sampling_of(self.model, tokenizer, temperature, max_new_tokens)
         self._reference: dict[str, Tensor] | None = None
         context = context_of(model)
@@ -185,6 +184,7 @@ class AdaptedModel:
             "temperature": other.sampling.temperature,
             "max_new_tokens": other.sampling.max_new_tokens,
             "autocast": other._autocast,
+            "gradient_checkpointing": other._checkpointing,
             **({} if found is None else stored_sampling(found)),
             **options,
         }
@@ -197,6 +197,7 @@ class AdaptedModel:
             made.adapter, version = free_name(made.model, made.role), ""
             add_lora(made.model, lora, made.name, seed, made.adapter)
         made.version = version
+        made._settle()
         return made
 
     def save(self, folder: str | Path) -> None:
@@ -302,6 +303,12 @@ class AdaptedModel:
         self._version, self._changes_then = version, self._changes()
 
     # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """No dropout, in whatever was added to the model; layers that checkpoint are told so after that."""
+        self.model.eval()
+        if self._checkpointing:
+            checkpoint_activations(self.model)
 
     def _changes(self) -> list[int]:
         """How often each weight that learns was changed in place, as the optimiser does it."""
