@@ -1,4 +1,4 @@
-"""The frozen model that plays: the protocol of actors, and what they reply."""
+"""What plays: the protocol of actors, and what they reply."""
 
 from __future__ import annotations
 
