@@ -19,8 +19,7 @@ import torch
 
 from retro_gym import TokenEnv
 from retro_gym_agents.algorithms.reinforce import ReinforceConfig, improve
-from retro_gym_agents.lm.adapters import frozen
-from retro_gym_agents.lm.pretrained import LoraSettings
+from retro_gym_agents.lm.adapters import LoraSettings, frozen
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.lm.scoring import score
 from retro_gym_agents.play.rollout import Rollout, Round

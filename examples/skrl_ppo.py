@@ -21,8 +21,7 @@ from torch import Tensor, nn
 
 from retro_gym import TokenVectorEnv
 from retro_gym_agents.bridges.token_options import token_options
-from retro_gym_agents.lm.prefixes import Model as Reading
-from retro_gym_agents.lm.prefixes import read_shared
+from retro_gym_agents.lm.prefixes import CausalModel, read_shared
 from retro_gym_agents.lm.reflector import Reflector
 
 
@@ -37,7 +36,7 @@ class Agent(CategoricalMixin, DeterministicMixin, Model):  # type: ignore[misc] 
         self.head = nn.Linear(reflector.hidden_size, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-        self.reading = Reading(reflector.model)
+        self.causal = CausalModel(reflector.model)
         self.temperature = reflector.sampling.temperature
 
     def act(self, inputs: dict[str, Any], *, role: str = "") -> tuple[Tensor, dict[str, Any]]:
@@ -49,7 +48,7 @@ class Agent(CategoricalMixin, DeterministicMixin, Model):  # type: ignore[misc] 
     def compute(self, inputs: dict[str, Any], role: str) -> tuple[Tensor, dict[str, Any]]:
         """Returns logits (B, V) of the next token, or values (B, 1)."""
         ids_BW = inputs["observations"].long().numpy()
-        logits_BV, hidden_BD = read_shared(self.reading, [ids_W[ids_W >= 0] for ids_W in ids_BW])
+        logits_BV, hidden_BD = read_shared(self.causal, [ids_W[ids_W >= 0] for ids_W in ids_BW])
         return (logits_BV / self.temperature if role == "policy" else self.head(hidden_BD.detach().float())), {}
 
 

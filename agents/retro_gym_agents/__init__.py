@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         success_rate,
     )
     from retro_gym_agents.evaluation.tables import print_tables
+    from retro_gym_agents.lm.planner import Planner
     from retro_gym_agents.lm.reflector import LoraSettings, Reflector
     from retro_gym_agents.play.collection import CollectConfig, Collection
     from retro_gym_agents.play.policies import BaselinePolicy, Policy, ReflectorPolicy, make_policy
@@ -50,6 +51,7 @@ __all__ = [
     "LoraSettings",
     "PPOConfig",
     "PairedDifference",
+    "Planner",
     "Policy",
     "Reflector",
     "ReflectorPolicy",
@@ -96,6 +98,7 @@ _HOMES = {
         ),
         "evaluation.results": ("to_json", "write_json"),
         "evaluation.tables": ("print_tables",),
+        "lm.planner": ("Planner",),
         "lm.reflector": ("LoraSettings", "Reflector"),
         "play.collection": ("CollectConfig", "Collection"),
         "play.policies": ("BaselinePolicy", "Policy", "ReflectorPolicy", "make_policy"),

@@ -34,7 +34,8 @@ from retro_gym.checks import check_whole
 from retro_gym.errors import ConfigError
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.algorithms.advantages import gae, kl_estimate, whiten
-from retro_gym_agents.lm.finite import check_finite, step
+from retro_gym_agents.algorithms.optimizer_step import step
+from retro_gym_agents.lm.finite import check_finite
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.lm.samples import Samples
 from retro_gym_agents.play.rollout import Rollout

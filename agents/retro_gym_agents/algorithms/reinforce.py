@@ -33,7 +33,8 @@ import torch
 from torch import Tensor
 
 from retro_gym_agents.algorithms.advantages import Baseline, advantages, check_baseline, kl_estimate
-from retro_gym_agents.lm.finite import check_finite, step
+from retro_gym_agents.algorithms.optimizer_step import step
+from retro_gym_agents.lm.finite import check_finite
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.rollout import Rollout
 from retro_gym_agents.runs.config import TrainConfig

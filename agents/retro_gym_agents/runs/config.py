@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from retro_gym.checks import check_whole
 from retro_gym.errors import ConfigError, one_line
 from retro_gym.typed_fields import settle_fields
-from retro_gym_agents.lm.pretrained import DEFAULT_LORA, LoraSettings
+from retro_gym_agents.lm.adapters import DEFAULT_LORA, LoraSettings
 
 __all__ = ["TrainConfig"]
 

@@ -27,6 +27,11 @@ from torch import Tensor, nn
 from retro_gym.errors import ActorError, ConfigError, DivergedError
 from retro_gym.records import RecordWriter
 from retro_gym.seeding import derive_seed
+from retro_gym_agents.lm.finite import REMEDY, check_finite, not_finite
+from retro_gym_agents.lm.reflector import Reflector
+from retro_gym_agents.play.envs import make_envs
+from retro_gym_agents.play.rollout import Rollout, roll_out
+from retro_gym_agents.play.validation import Validation
 from retro_gym_agents.runs.checkpoints import (
     FILE,
     Checkpoint,
@@ -38,12 +43,7 @@ from retro_gym_agents.runs.checkpoints import (
 )
 from retro_gym_agents.runs.config import TrainConfig
 from retro_gym_agents.runs.log import RunLog, print_status
-from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.play.envs import make_envs
-from retro_gym_agents.play.rollout import Rollout, roll_out
-from retro_gym_agents.play.validation import Validation
 from retro_gym_agents.runs.splits import warn_of_shared_splits
-from retro_gym_agents.lm.finite import REMEDY, check_finite, not_finite
 
 __all__ = ["TrainResult", "TrainingRun"]
 

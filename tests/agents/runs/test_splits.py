@@ -8,7 +8,7 @@ from retro_gym import RetroEnv
 from retro_gym.errors import UnknownTaskError
 from retro_gym.testing import IdentityEnv
 from retro_gym_agents.algorithms.reinforce import ReinforceConfig, train
-from retro_gym_agents.runs.splits import warn_of_shared_splits, shared_splits
+from retro_gym_agents.runs.splits import shared_splits, warn_of_shared_splits
 
 QUESTION = {
     "question": "Where does Gull Tower stand?",
