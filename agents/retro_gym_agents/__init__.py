@@ -1,6 +1,6 @@
 """Agents for retro_gym: the LoRA reflector, its learners, baselines, evaluation and the command ``retro-gym``.
 
-Names are imported when they are first used, so that torch is loaded only where a model is.
+Names are imported at their first use, so that torch is loaded only when a model is needed.
 
 >>> import retro_gym_agents
 >>> retro_gym_agents.make_policy("oracle").name
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         success_rate,
     )
     from retro_gym_agents.evaluation.tables import print_tables
+    from retro_gym_agents.lm.planner import Planner
     from retro_gym_agents.lm.reflector import LoraSettings, Reflector
     from retro_gym_agents.play.collection import CollectConfig, Collection
     from retro_gym_agents.play.policies import BaselinePolicy, Policy, ReflectorPolicy, make_policy
@@ -50,6 +51,7 @@ __all__ = [
     "LoraSettings",
     "PPOConfig",
     "PairedDifference",
+    "Planner",
     "Policy",
     "Reflector",
     "ReflectorPolicy",
@@ -96,16 +98,17 @@ _HOMES = {
         ),
         "evaluation.results": ("to_json", "write_json"),
         "evaluation.tables": ("print_tables",),
+        "lm.planner": ("Planner",),
         "lm.reflector": ("LoraSettings", "Reflector"),
         "play.collection": ("CollectConfig", "Collection"),
         "play.policies": ("BaselinePolicy", "Policy", "ReflectorPolicy", "make_policy"),
     }.items()
     for name in names
 }
-_EXTRA = ("torch", "transformers", "peft")  # what [train] brings and the modules above import
+_EXTRA = ("torch", "transformers", "peft")  # libraries of the extra [train] that the modules above import
 
 
-def __getattr__(name: str) -> Any:  # PEP 562: only called for names that are not here yet
+def __getattr__(name: str) -> Any:  # PEP 562: only called for names that are not in the module yet
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

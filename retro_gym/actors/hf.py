@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from retro_gym.actors.base import Reply
-from retro_gym.actors.hf_decoding import Draws, Ends, Finite, Loaded, Row, frozen, opened_reasoning, reasoning_tags
-from retro_gym.actors.loading import check_dtype, context_of, end_ids_of, load_causal_lm
-from retro_gym.chat import render_chat
-from retro_gym.errors import ActorError, ConfigError, PromptTooLongError, RetroGymError, did_you_mean, one_line
-from retro_gym.prompts import PROMPT_SHAPES, Prompt, PromptShape
+from retro_gym.actors.hf_batches import reply_in_batches
+from retro_gym.actors.hf_decoding import Draws, Ends, Finite, bare_base
+from retro_gym.actors.hf_prompts import PromptLayout, Row, check_shape
+from retro_gym.actors.loading import check_dtype, load_causal_lm
+from retro_gym.actors.token_rows import left_padded
+from retro_gym.errors import ActorError, ConfigError, one_line
+from retro_gym.prompts import Prompt, PromptShape
 
 __all__ = ["HfActor"]
 
-_MAX_NEW_TOKENS = 1024  # enough for the reasoning of a turn
-# torch has a class of its own for the memory of CUDA alone. "Illegal memory access" is another matter.
-_NO_MEMORY = re.compile(r"out of memory|allocate memory|not enough memory|alloc_failed", re.IGNORECASE)
+
+class _Loaded(NamedTuple):
+    model: Any
+    layout: PromptLayout
 
 
 class HfActor:
@@ -80,8 +82,7 @@ class HfActor:
                 raise ConfigError(f"{name} is {one_line(value)}; it must be a whole number, at least 1.")
         if not 0.0 <= temperature < float("inf"):
             raise ConfigError(f"temperature is {temperature}; it must be 0 (greedy) or above.")
-        if shape is not None and shape not in PROMPT_SHAPES:
-            raise ConfigError(f"shape {shape!r} is not one of {PROMPT_SHAPES}.{did_you_mean(shape, PROMPT_SHAPES)}")
+        check_shape(shape)
         check_dtype(dtype)
         self._path = os.fspath(model) if isinstance(model, str | os.PathLike) else None
         if self._path is None and (tokenizer is None or not hasattr(model, "generate")):
@@ -98,7 +99,7 @@ class HfActor:
         self.max_new_tokens = max_new_tokens
         self.temperature = float(temperature)
         self.template_options = dict(template_options or {})
-        self._loaded: Loaded | None = None
+        self._loaded: _Loaded | None = None
 
     @property
     def name(self) -> str:
@@ -108,12 +109,12 @@ class HfActor:
     @property
     def parameters(self) -> dict[str, Any]:
         """What replies depend on beside the prompts. What is left to the model is None until it is loaded."""
-        loaded = self._loaded
+        layout = None if self._loaded is None else self._loaded.layout
         return {
             "model": self.name,
-            "shape": self._shape if loaded is None else loaded.shape,
+            "shape": self._shape if layout is None else layout.shape,
             "dtype": self.dtype,
-            "max_new_tokens": self.max_new_tokens if loaded is None else loaded.max_new_tokens,
+            "max_new_tokens": self.max_new_tokens if layout is None else layout.max_new_tokens,
             "temperature": self.temperature,
         }
 
@@ -125,24 +126,12 @@ class HfActor:
                 model's, or its chat template does not take the prompts in this shape.
             MissingExtraError: torch or transformers is not installed.
         """
-        loaded = self._load()
-        replies: dict[int, Reply | ActorError] = {}
-        rows = []
-        for index, prompt in enumerate(prompts):
-            try:
-                rows.append((index, self._encoded(loaded, prompt)))
-            except ActorError as error:
-                replies[index] = error
-        rows.sort(key=lambda pair: -len(pair[1].ids))  # alike in length, so that little is padded
-        for start in range(0, len(rows), self.batch_size):
-            batch = rows[start : start + self.batch_size]
-            answers = self._fitting(loaded, [row for _, row in batch])
-            replies.update(zip((index for index, _ in batch), answers, strict=True))
-        return [replies[index] for index in range(len(prompts))]
+        model, layout = self._load()
+        return reply_in_batches(layout, prompts, self.batch_size, lambda rows: self._generate(model, layout, rows))
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _load(self) -> Loaded:
+    def _load(self) -> _Loaded:
         if self._loaded is not None:
             return self._loaded
         model: Any = self._model
@@ -157,119 +146,38 @@ class HfActor:
             )
             tokenizer = own if tokenizer is None else tokenizer
             model.eval()
-        shape = self._shape or ("chat" if tokenizer.chat_template else "completion")
-        if shape != "completion" and not tokenizer.chat_template:
-            raise ConfigError(
-                f"shape is {shape!r}, but the tokenizer of {self.name} has no chat template. Use 'completion'."
-            )
-        if getattr(model.config, "is_encoder_decoder", False):
-            raise ConfigError(f"{self.name} is {type(model).__name__}, an encoder with a decoder. Give a causal LM.")
-        context = context_of(model)
-        limit = self.max_new_tokens
-        if limit is None:
-            limit = _MAX_NEW_TOKENS if context is None else max(1, min(_MAX_NEW_TOKENS, context // 4))
-        if context is not None and context <= limit:
-            raise ConfigError(
-                f"max_new_tokens is {limit}, but {self.name} has a context of {context} tokens: no room "
-                "is left for the prompt. Give a smaller max_new_tokens."
-            )
-        ends = end_ids_of(model, tokenizer)
-        vocabulary = model.get_input_embeddings().weight.shape[0]
-        pads = (token for token in (tokenizer.pad_token_id, *ends) if token is not None)
-        self._loaded = Loaded(
+        layout = PromptLayout.of(
             model,
             tokenizer,
-            shape,
-            ends,
-            pad=next((token for token in pads if token < vocabulary), 0),  # several tokenizers add one of their own
-            vocabulary=vocabulary,
-            max_new_tokens=limit,
-            room=None if context is None else context - limit,
-            tags=reasoning_tags(tokenizer),
+            name=self.name,
+            shape=self._shape,
+            max_new_tokens=self.max_new_tokens,
+            template_options=self.template_options,
         )
+        self._loaded = _Loaded(model, layout)
         return self._loaded
 
-    def _encoded(self, loaded: Loaded, prompt: Prompt) -> Row:
-        tokenizer, chat = loaded.tokenizer, loaded.shape != "completion"
-        text = prompt.text
-        if chat:
-            text = render_chat(
-                tokenizer,
-                prompt.messages(loaded.shape),
-                model=self.name,
-                remedy="Try shape='user', or 'completion'.",
-                options=self.template_options,
-            )
-        try:
-            # Templates write the special tokens themselves, BOS too.
-            ids = list(tokenizer(text, add_special_tokens=not chat, verbose=False)["input_ids"])
-        except Exception as error:  # half of a surrogate pair, or a character that it has no token for
-            raise ActorError(
-                f"the tokenizer of {self.name} cannot read the prompt: {one_line(str(error), 200)}. See which "
-                "characters the task environment's observations hold."
-            ) from error
-        while not chat and ids and ids[-1] == tokenizer.eos_token_id:  # some end every text, which is to go on here
-            ids.pop()
-        if max(ids, default=0) >= loaded.vocabulary:
-            raise ConfigError(
-                f"the tokenizer of {self.name} gives the id {max(ids)}, but the model has embeddings for "
-                f"{loaded.vocabulary} tokens. Give the tokenizer that belongs to the model."
-            )
-        if loaded.room is not None and len(ids) > loaded.room:
-            raise PromptTooLongError(
-                f"the prompt has {len(ids)} tokens; {self.name} has room for {loaded.room} beside a reply of "
-                f"{loaded.max_new_tokens}. Give a smaller max_new_tokens, fewer turns, or a model of longer context."
-            )
-        return Row(prompt, ids or [loaded.pad], opened_reasoning(text) if chat else "")
-
-    def _fitting(self, loaded: Loaded, rows: Sequence[Row]) -> list[Reply | ActorError]:
-        """The replies to a batch, in smaller batches where the model fails on it."""
-        import torch
-
-        try:
-            replies = self._generate(loaded, rows)
-        except RetroGymError:
-            raise
-        except Exception as error:  # a model is a program of others: it may fail in any way
-            memory = isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)) is not None
-            failed = _failed(error, rows[0], memory=memory)
-        else:
-            # Padding is a usual cause of NaN, so a row that was broken beside others gets a chance of its own.
-            return [
-                self._fitting(loaded, [row])[0] if isinstance(reply, ActorError) and len(rows) > 1 else reply
-                for row, reply in zip(rows, replies, strict=True)
-            ]
-        # Only here, behind the except clause, is the error gone that kept the batch's tensors alive.
-        if memory and torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        if len(rows) == 1:
-            return [failed]
-        half = len(rows) // 2
-        return self._fitting(loaded, rows[:half]) + self._fitting(loaded, rows[half:])
-
-    def _generate(self, loaded: Loaded, rows: Sequence[Row]) -> list[Reply | ActorError]:
+    def _generate(self, model: Any, layout: PromptLayout, rows: Sequence[Row]) -> list[Reply | ActorError]:
         import torch
         from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
-        width = max(len(row.ids) for row in rows)
-        padding = [width - len(row.ids) for row in rows]
-        ids = [[loaded.pad] * pad + row.ids for pad, row in zip(padding, rows, strict=True)]
-        mask = [[0] * pad + [1] * len(row.ids) for pad, row in zip(padding, rows, strict=True)]
+        ids_BL, mask_BL = left_padded([row.ids for row in rows], layout.pad)
+        width = ids_BL.shape[1]
         config = GenerationConfig(
             do_sample=False,
-            max_new_tokens=loaded.max_new_tokens,
-            eos_token_id=list(loaded.ends) or None,
-            pad_token_id=loaded.pad,
+            max_new_tokens=layout.max_new_tokens,
+            eos_token_id=list(layout.ends) or None,
+            pad_token_id=layout.pad,
             use_cache=True,
         )
         finite = Finite()
-        ends = Ends(loaded, rows, width, finite)
-        draws = [Draws(rows, width, self.temperature, loaded.max_new_tokens)] if self.temperature > 0 else []
-        with frozen(loaded.model) as model:
-            device = model.get_input_embeddings().weight.device
-            model.generate(
-                input_ids=torch.tensor(ids, device=device),
-                attention_mask=torch.tensor(mask, device=device),
+        ends = Ends(layout, rows, width, finite)
+        draws = [Draws(rows, width, self.temperature, layout.max_new_tokens)] if self.temperature > 0 else []
+        with bare_base(model) as base:
+            device = base.get_input_embeddings().weight.device
+            base.generate(
+                input_ids=torch.from_numpy(ids_BL).to(device),
+                attention_mask=torch.from_numpy(mask_BL.astype("int64")).to(device),
                 generation_config=config,
                 stopping_criteria=StoppingCriteriaList([ends]),
                 logits_processor=LogitsProcessorList([finite, *draws]),
@@ -284,18 +192,3 @@ class HfActor:
 
     def __repr__(self) -> str:
         return f"HfActor({self.name!r})"
-
-
-def _failed(error: Exception, row: Row, *, memory: bool) -> ActorError:
-    """What stands for the reply to a prompt that the model has failed on."""
-    said = one_line(str(error).partition(". ")[0], 200)
-    if memory:
-        return ActorError(
-            f"a prompt of {len(row.ids)} tokens does not fit into the memory of the device ({said}). Use a "
-            "smaller max_new_tokens, dtype='bfloat16', or another device."
-        )
-    return ActorError(
-        f"the model failed on a prompt of {len(row.ids)} tokens: {type(error).__name__} ({said}). See that model, "
-        "tokenizer and the versions of torch and transformers belong together. After an error of CUDA only a new "
-        "process can use the device again; device='cpu' says more of the cause."
-    )

@@ -175,7 +175,7 @@ def test_a_model_without_any_special_token_goes_to_its_limit():
 
 
 def shown(actor, asked):
-    ids = actor._encoded(actor._load(), asked).ids
+    ids = actor._load().layout.row(asked).ids
     return make_tokenizer().decode(ids)
 
 

@@ -8,7 +8,7 @@ import torch
 
 from retro_gym.actors import HfActor, RecordingActor, ReplayActor
 from retro_gym.errors import ConfigError, MissingExtraError
-from retro_gym_agents.lm.pretrained import load_adapter
+from retro_gym_agents.lm.adapters import load_adapter
 from retro_gym_agents.lm.reflector import Reflector
 from tests.agents.hf_models import CHAT, PROMPTS, chained, make_tokenizer, random_model
 

@@ -59,14 +59,14 @@ def test_the_limit_leaves_room_for_reasoning_and_for_the_prompt(context, limit):
     model.config.max_position_embeddings = context
     actor = HfActor(model, make_tokenizer())
     assert actor.parameters["max_new_tokens"] is None
-    assert actor._load().max_new_tokens == actor.parameters["max_new_tokens"] == limit
-    assert actor._load().room == context - limit
+    assert actor._load().layout.max_new_tokens == actor.parameters["max_new_tokens"] == limit
+    assert actor._load().layout.room == context - limit
 
 
 def test_a_model_without_a_limit_of_its_own_has_the_default(monkeypatch):
-    monkeypatch.setattr("retro_gym.actors.hf.context_of", lambda model: None)
+    monkeypatch.setattr("retro_gym.actors.hf_prompts.context_of", lambda model: None)
     actor = HfActor(random_model("llama"), make_tokenizer())
-    assert (actor._load().max_new_tokens, actor._load().room) == (1_024, None)
+    assert (actor._load().layout.max_new_tokens, actor._load().layout.room) == (1_024, None)
 
 
 def test_a_limit_of_none_is_one_and_of_nothing_is_not():

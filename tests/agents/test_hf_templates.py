@@ -21,7 +21,7 @@ NO_SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('System rol
 
 def shown(chat, asked=ASKED, **options):
     actor = HfActor(random_model("llama"), make_tokenizer(chat=chat), **options)
-    return make_tokenizer().decode(actor._encoded(actor._load(), asked).ids)
+    return make_tokenizer().decode(actor._load().layout.row(asked).ids)
 
 
 def squeezed(text):

@@ -21,34 +21,34 @@ __all__ = ["Collect"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Collect(EnvOptions):
-    """Play episodes for their records: a bank of failures, or offline data."""
+    """Play episodes and write their records: a bank of failures, or offline data."""
 
     output: File
     """The records file (JSONL)."""
     reflector: Annotated[Words, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: tiny)")] = ()
-    """What writes the reflections, as in 'evaluate'; one."""
+    """The policy that writes the reflections: one of the names that 'evaluate' takes."""
     num_episodes: Number = 100
-    """Episodes; each takes another task until all were played."""
+    """Number of episodes. No task repeats until all tasks of the split were played."""
     split: Text = "train"
-    """Which tasks: train, validation or test."""
+    """Split of the tasks: train, validation or test."""
     max_reflections: Number = 3
-    """Reflections per episode."""
+    """Maximum number of reflections per episode."""
     greedy: Flag = False
-    """Take the likeliest token each time, instead of sampling reflections."""
+    """Decode reflections greedily instead of sampling them."""
     device: Text = "cpu"
-    """Where the reflector runs: cpu, cuda, cuda:1."""
+    """Device of the reflector: cpu, cuda, cuda:1."""
     append: Flag = False
-    """Add to a file that holds records already. The same seed adds the same episodes again."""
+    """Append to an existing records file. The same seed adds the same episodes again."""
 
     def run(self) -> int:
-        """Collects; returns the exit code."""
+        """Collects records; returns the exit code."""
         names = reflector_names(self.reflector) or ("tiny",)
         if len(names) > 1:
-            raise ConfigError(f"--reflector names {', '.join(names)}; the records of a run are of one. Leave one.")
+            raise ConfigError(f"--reflector names {', '.join(names)}; collect takes one policy. Give one name.")
         policy = make_policy(names[0], greedy=self.greedy, device=self.device)
         output = check_output(self.output) if self.append else new_records(self.output, "Add to it with --append.")
         if self.append and output.exists():
-            next(read_records(output), None)  # what is no records file is refused
+            next(read_records(output), None)  # raises if the file is not a records file
         config = CollectConfig(
             self.env_id, output, self.num_episodes, self.split, self.max_reflections, self.seed, self.arguments()
         )
@@ -59,7 +59,7 @@ class Collect(EnvOptions):
             f"{got.episodes} episodes of {self.env_id}, split {self.split}: {got.unaided} solved without a reflection, "
             f"{got.errors} ended by an actor error.\n"
             f"{got.reflections} reflections, of which {got.helped} solved their task{share}.\n"
-            f"The actor replied {got.actor_calls:,} times, read {got.prompt_tokens:,} tokens and wrote "
-            f"{got.completion_tokens:,}.\nRecords: {self.output}"
+            f"Actor: {got.actor_calls:,} replies, {got.prompt_tokens:,} prompt tokens, "
+            f"{got.completion_tokens:,} completion tokens.\nRecords: {self.output}"
         )
         return 0

@@ -20,23 +20,23 @@ _SPLITS = ("train", "validation", "test")
 
 @dataclasses.dataclass(frozen=True)
 class Envs:
-    """List the environments."""
+    """List the registered environments and the sizes of their splits."""
 
     def run(self) -> int:
-        """Lists; returns the exit code."""
+        """Prints the table; returns the exit code."""
         table = Table(box=box.SIMPLE_HEAD, show_edge=False)
-        for header in ("id", "task environment", *_SPLITS, "what it is", "data"):
-            right, whole = header in _SPLITS, header == "id"  # an id is there to be copied
+        for header in ("id", "task environment", *_SPLITS, "description", "data"):
+            right, whole = header in _SPLITS, header == "id"  # no line break within an id, so that it can be copied
             table.add_column(header, justify="right" if right else "left", overflow="fold", no_wrap=whole)
         for env_id in retro_ids():
             table.add_row(env_id, *_described(str(gym.spec(env_id).kwargs["task_env"])))
         stdout().print(table)
-        print_lines("Under train, validation and test: the number of built-in tasks.")
+        print_lines("The columns train, validation and test give the number of built-in tasks.")
         return 0
 
 
 def _described(task_env_id: str) -> list[str]:
-    """The table row of a task environment: its id, the sizes of its splits, what it is, which data it plays."""
+    """Returns the table row of a task environment: id, sizes of its splits, summary, data."""
     try:
         env = as_task_env(task_env_id)
     except RetroGymError as error:

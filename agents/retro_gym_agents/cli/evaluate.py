@@ -32,48 +32,48 @@ from retro_gym_agents.runs.log import shown_progress
 
 __all__ = ["Evaluate"]
 
-_DEFAULT = ("none", "tiny", "oracle")  # the policies that are evaluated where none is named
+_DEFAULT = ("none", "tiny", "oracle")  # the policies that are evaluated by default
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluate(EnvOptions):
-    """Measure success by trial, for one policy or several on the same tasks."""
+    """Measure success by trial of one or several policies on the same tasks."""
 
     reflector: Annotated[
         Words, tyro.conf.arg(metavar="NAME", help_behavior_hint=f"(default: {' '.join(_DEFAULT)})")
     ] = ()
-    """none, vague, shuffled, noisy, oracle, tiny, the folder of a run or a model, or a hub name; one or several."""
+    """One or several of: none, vague, shuffled, noisy, oracle, tiny, the folder of a run or a model, a hub name."""
     split: Text = "test"
-    """Which tasks: train, validation or test."""
+    """Split of the tasks: train, validation or test."""
     num_tasks: OptionalNumber = None
-    """How many tasks, drawn by the seed; all by default."""
+    """Number of tasks, drawn with the seed; all by default."""
     trials: Number = 3
-    """Reflections, and trials after the first, that a task may take."""
+    """Maximum number of reflections per task, each followed by a new trial."""
     greedy: Flag = False
-    """Take the likeliest token each time, instead of sampling reflections."""
+    """Decode reflections greedily instead of sampling them."""
     device: Text = "cpu"
-    """Where the reflector runs: cpu, cuda, cuda:1."""
+    """Device of the reflector: cpu, cuda, cuda:1."""
     json: OptionalFile = None
-    """Write the result here; the same seed gives the same bytes. FILE.trials.jsonl takes each trial as it ends."""
+    """Write the results to FILE; the same seed gives the same bytes. FILE.trials.jsonl gets each trial as it ends."""
     resume: Flag = False
-    """Go on from FILE.trials.jsonl of --json; tasks that were lost to actor errors are tried again."""
+    """Resume from FILE.trials.jsonl of --json; tasks that were lost to actor errors are played again."""
     png: OptionalFile = None
-    """Draw success by trial here."""
+    """Write a plot of success by trial to FILE."""
     records: OptionalFile = None
-    """Write every trial and reflection here (JSONL); a new file."""
+    """Write every trial and reflection to FILE (JSONL), which must be new or empty unless --resume is given."""
     max_error_rate: Annotated[float, tyro.conf.arg(metavar="X")] = 0.05
-    """The share of tasks lost to actor errors above which no success rate is given."""
+    """Give no success rate if more than this share of tasks was lost to actor errors."""
 
     def run(self) -> int:
-        """Evaluates; returns the exit code."""
+        """Evaluates the policies; returns the exit code."""
         kwargs = self.arguments()
         names = reflector_names(self.reflector) or _DEFAULT
         policies = [make_policy(name, greedy=self.greedy, device=self.device) for name in names]
         if self.resume and self.json is None:
-            raise ConfigError("--resume goes on from the trials beside a result. Name the result with --json FILE.")
+            raise ConfigError("--resume needs --json FILE: it resumes from FILE.trials.jsonl. Give --json FILE.")
         result, picture = (None if path is None else check_output(path) for path in (self.json, self.png))
         if result is not None and result == picture:
-            raise ConfigError(f"--json and --png both name {self.json}; the picture would replace the result.")
+            raise ConfigError(f"--json and --png both name {self.json}. Give two different files.")
         if picture is not None and importlib.util.find_spec("matplotlib") is None:
             raise MissingExtraError("matplotlib", "report")
         if self.records is not None:
@@ -88,7 +88,7 @@ class Evaluate(EnvOptions):
                 evaluations = evaluate_all(config, policies, progress=progress, journal=journal, resume=self.resume)
         except (ActorError, KeyboardInterrupt) as error:
             if journal is None:
-                error.add_note("Nothing is kept of this evaluation; with --json FILE each trial is, as it ends.")
+                error.add_note("No trial was saved; with --json FILE each trial is saved as it ends.")
             raise
         refusals = [one.refusal for one in evaluations if one.refusal is not None]
         if result is not None:
@@ -97,5 +97,5 @@ class Evaluate(EnvOptions):
             draw_success(evaluations, picture)
         print_tables(evaluations, stdout())
         for refusal in refusals:
-            print_error(refusal if result is None else f"{refusal} --resume tries the lost tasks again.")
+            print_error(refusal if result is None else f"{refusal} --resume plays the lost tasks again.")
         return 1 if refusals else 0

@@ -1,7 +1,7 @@
 """The command ``retro-gym``: train, evaluate, collect, envs.
 
-Exit codes: 0 done · 1 the evaluation refuses to give a success rate · 2 an error, as the last line on stderr · 130
-stopped by Ctrl-C · 141 nobody reads the output any more.
+Exit codes: 0 success · 1 the evaluation lost too many tasks to give a success rate · 2 an error, printed as the last
+line on stderr · 130 stopped by Ctrl-C · 141 the reader of the output closed the pipe.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from retro_gym_agents.cli.train import Train, print_settings
 __all__ = ["main"]
 
 _DESCRIPTION = (
-    "Reflection writing as a Gymnasium environment: train a reflector, and see what its reflections are worth."
+    "Reflection writing as a Gymnasium environment: train a reflector, and measure how much its reflections help."
 )
 
 
@@ -34,10 +34,10 @@ def main(args: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Args:
-        args: what stands behind the program's name; taken from the process by default.
+        args: the arguments after the program's name; ``sys.argv[1:]`` by default.
 
     Returns:
-        The exit code, see the module's docstring. Help and wrong usage leave by ``SystemExit`` (0 and 2).
+        The exit code, see the module's docstring. Help and wrong usage raise ``SystemExit`` (0 and 2).
     """
     open_streams()
     words = list(sys.argv[1:] if args is None else args)
@@ -49,7 +49,7 @@ def main(args: Sequence[str] | None = None) -> int:
             _Program, prog="retro-gym", description=_DESCRIPTION, args=words, config=(tyro.conf.FlagCreatePairsOff,)
         ).command
     except SystemExit as stop:
-        if stop.code == 0 and words[:1] == ["train"]:  # its help
+        if stop.code == 0 and words[:1] == ["train"]:  # train --help
             print_settings()
         raise
     try:
@@ -75,9 +75,9 @@ class _Program:
         tyro.conf.arg(name=""),
     ]
     version: Flag = False
-    """Say which release this is; nothing else."""
+    """Print the version and exit."""
 
 
 def _told(message: str, error: BaseException) -> str:
-    """A message with the notes that were added to the error on its way."""
+    """Returns the message followed by the error's notes."""
     return " ".join([message, *getattr(error, "__notes__", ())])

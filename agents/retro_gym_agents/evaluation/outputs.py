@@ -1,4 +1,4 @@
-"""Files that results are written to."""
+"""Checks of the files that results are written to."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["check_output"]
 
 
 def check_output(path: str | os.PathLike[str]) -> Path:
-    """The path of a file that can be written; its folder is created. To be asked before hours of work, not after.
+    """Returns the path after checking that it can be written; creates its folder. Call it before long computations.
 
     Raises:
-        ConfigError: it is a folder, or its folder cannot be created or written to.
+        ConfigError: the path is a folder, or its folder cannot be created or written to.
     """
     target = Path(path).expanduser()
     try:

@@ -21,7 +21,7 @@ _NO_FIGURE = "-"
 
 
 def print_tables(evaluations: Sequence[Evaluation], console: Console) -> None:
-    """Prints what ``to_json`` holds, the rows of single tasks aside, in percent and percentage points."""
+    """Prints the results of ``to_json``, except the rows of single tasks, in percent and percentage points."""
     config = evaluations[0].config
     console.print(
         f"{config.env_id}: {len(evaluations[0].tasks)} tasks of split {config.split!r}, seed {config.seed}",
@@ -131,5 +131,5 @@ def _percent(estimate: Estimate, sign: str = "", to: str = "–") -> str:
 
 
 def _escaped(text: str) -> str:
-    """A name that may hold brackets, which rich would read as its markup."""
+    """Escapes brackets in a name, which rich would parse as markup."""
     return text.replace("[", r"\[")

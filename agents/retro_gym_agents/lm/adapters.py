@@ -1,22 +1,297 @@
-"""A model with an adapter while nothing is learned: no gradients, merged weights, another adapter for a while."""
+"""LoRA adapters: their settings, adding and loading them, and a model while nothing is learned.
+
+A model may have several adapters, one for each role that shares it; one of them is active at a time. The weights of
+all of them stay trainable, since a gradient may be on its way to an adapter that is not active any more.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
+import warnings
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from retro_gym.errors import DivergedError
+from retro_gym.errors import ConfigError, DivergedError, MissingExtraError
+from retro_gym.seeding import derive_seed
+from retro_gym_agents.lm.finite import not_finite
 
-__all__ = ["frozen", "trainable_weights"]
+__all__ = [
+    "DEFAULT_LORA",
+    "FIRST",
+    "LoraSettings",
+    "activated",
+    "active_adapter",
+    "add_lora",
+    "checkpoint_activations",
+    "free_name",
+    "frozen",
+    "load_adapter",
+    "lora_of",
+    "save_adapter",
+    "trainable_weights",
+]
+
+FIRST = "default"
+"""What peft calls a model's first adapter."""
 
 
-def trainable_weights(model: Any) -> dict[str, torch.nn.Parameter]:
-    """The weights that learn, by name: the adapter's, where there is one."""
-    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+@dataclasses.dataclass(frozen=True)
+class LoraSettings:
+    """The low-rank adapter (arXiv 2106.09685) that learns while the base model stays frozen.
+
+    What is left out is as in the adapter that is loaded, and otherwise as said below. There is no dropout: the update's
+    log-probabilities are to be those of the sampler.
+    """
+
+    rank: int | None = None
+    """r: the rank of each weight's update; 8 by default."""
+    alpha: int | None = None
+    """Updates are scaled by alpha / rank; 16 by default."""
+    target_modules: str | None = None
+    """``"all-linear"``, the default, or names of layers separated by commas: ``"q_proj,v_proj"``."""
+
+    def filled(self) -> LoraSettings:
+        """The settings of a fresh adapter, with the defaults in place of what was left out."""
+        given = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+        return LoraSettings(**{"rank": 8, "alpha": 16, "target_modules": _ALL_LINEAR, **given})
+
+
+_ALL_LINEAR = "all-linear"
+DEFAULT_LORA = LoraSettings()
+
+
+def active_adapter(model: Any) -> str | None:
+    """What the adapter is called that the model computes with; None where it has none."""
+    return str(model.active_adapter) if hasattr(model, "peft_config") else None
+
+
+def trainable_weights(model: Any, adapter: str | None = None) -> dict[str, torch.nn.Parameter]:
+    """The weights that learn, by name: an adapter's, where there is one.
+
+    Args:
+        model: a causal LM of transformers, or a ``PeftModel`` around one.
+        adapter: which of several adapters; None for all. The weights of a second adapter have the names that they
+            would have alone, so that its state can be loaded into a model of its own.
+    """
+    weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+    adapters = list(getattr(model, "peft_config", ()))
+    if adapter is None or len(adapters) < 2:
+        return weights
+    called = adapter if adapter == adapters[0] else FIRST
+    parts = {name: name.split(".") for name in weights}
+    return {
+        ".".join(called if part == adapter else part for part in parts[name]): weight
+        for name, weight in weights.items()
+        if adapter in parts[name]
+    }
+
+
+def _learning(model: Any, adapter: str) -> Any:
+    """The model with the weights of an adapter as ones that learn: peft freezes all but the active one's."""
+    for name, weight in model.named_parameters():
+        if adapter in name.split("."):
+            weight.requires_grad_(True)
+    return model
+
+
+@contextlib.contextmanager
+def activated(model: Any, adapter: str | None) -> Iterator[None]:
+    """Lets a model with several adapters compute with one of them; None leaves it as it is."""
+    before = active_adapter(model)
+    if before is None or adapter in (None, before):
+        yield
+        return
+    _activate(model, adapter)
+    try:
+        yield
+    finally:
+        _activate(model, before)
+
+
+def _activate(model: Any, adapter: str | None) -> None:
+    learns = [(weight, weight.requires_grad) for weight in model.parameters()]
+    model.set_adapter(adapter)
+    for weight, wanted in learns:  # peft freezes the other adapters, whose gradients may still be on their way
+        weight.requires_grad_(wanted)
+
+
+def add_lora(model: Any, lora: LoraSettings, name: str, seed: int, adapter: str = FIRST) -> Any:
+    """The model with a fresh adapter, whose initial weights are drawn from the seed.
+
+    Args:
+        model: a causal LM of transformers; a ``PeftModel`` keeps the adapters that it has, and the active one.
+        lora: the adapter's settings.
+        name: what the model is called in errors.
+        seed: of the initial weights.
+        adapter: what the adapter is called.
+
+    Raises:
+        ConfigError: settings that are out of their rule, or a model that takes no such adapter.
+    """
+    try:
+        from peft import LoraConfig, TaskType, get_peft_model
+        from transformers.pytorch_utils import Conv1D
+    except ImportError as error:
+        raise MissingExtraError(error.name or "peft", "train") from error
+    settings = dataclasses.asdict(lora.filled())
+    for setting in ("rank", "alpha"):
+        if settings[setting] < 1:
+            raise ConfigError(f"the LoRA {setting} is {settings[setting]}; it must be at least 1.")
+    names = settings["target_modules"]
+    config = LoraConfig(
+        task_type=TaskType.CAUSAL_LM,
+        r=settings["rank"],
+        lora_alpha=settings["alpha"],
+        target_modules=names if names == _ALL_LINEAR else sorted(_names(names)),
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),  # GPT-2 stores W transposed
+    )
+    with torch.random.fork_rng(devices=[]), _quiet():
+        torch.manual_seed(derive_seed(seed, "lora"))
+        try:
+            if active_adapter(model) is None:
+                return get_peft_model(model, config, adapter)
+            model.add_adapter(adapter, config)
+            return _learning(model, adapter)
+        except Exception as error:  # peft knows many kinds of layers, and refuses others in many ways
+            raise ConfigError(f"LoRA cannot be added to {name!r}: {error}") from error
+
+
+def load_adapter(
+    model: Any,
+    folder: Path,
+    device: str | torch.device,
+    lora: LoraSettings | None = DEFAULT_LORA,
+    adapter: str = FIRST,
+) -> Any:
+    """The model with the adapter that stands in a folder; with its first one it takes over the generation config too.
+
+    Args:
+        model: as in :func:`add_lora`.
+        folder: in peft's format.
+        device: where the adapter goes.
+        lora: what is known of its settings.
+        adapter: what the adapter is called.
+
+    Raises:
+        ConfigError: it is no adapter of this model, its weights are not finite, or its settings are others than those
+            that are given in ``lora``.
+    """
+    try:
+        from peft import PeftModel
+        from transformers import GenerationConfig
+    except ImportError as error:
+        raise MissingExtraError(error.name or "peft", "train") from error
+    with _quiet():
+        try:
+            if active_adapter(model) is None:
+                model = PeftModel.from_pretrained(
+                    model, str(folder), adapter, is_trainable=True, torch_device=str(device)
+                )
+                if (folder / "generation_config.json").is_file():
+                    model.get_base_model().generation_config = GenerationConfig.from_pretrained(str(folder))
+            else:
+                model.load_adapter(str(folder), adapter, is_trainable=True, torch_device=str(device))
+                _learning(model, adapter)
+        except Exception as error:  # files of others, such as the settings of a newer peft, may fail in any way
+            raise ConfigError(f"{folder} holds no adapter that fits its base model: {error}") from error
+    where = not_finite(trainable_weights(model, adapter))
+    if where is not None:
+        raise ConfigError(
+            f"the adapter in {folder} holds numbers that are not finite, first in {where}: the run that wrote it has "
+            "diverged. Take another adapter."
+        )
+    _check_lora(lora_of(model, adapter), folder, lora or DEFAULT_LORA)
+    return model
+
+
+def save_adapter(model: Any, adapter: str, folder: Path, base: str) -> None:
+    """Writes an adapter into a folder, in peft's format; it names the base model as is said here."""
+    model.peft_config[adapter].base_model_name_or_path = base
+    # The vocabulary is the base model's own; peft would ask the hub about it otherwise.
+    model.save_pretrained(str(folder), selected_adapters=[adapter], save_embedding_layers=False)
+    if adapter != FIRST:  # peft gives all but the first one a folder within the folder
+        inner = folder / adapter
+        for file in inner.iterdir():
+            file.replace(folder / file.name)
+        inner.rmdir()
+
+
+def free_name(model: Any, role: str) -> str:
+    """What a further adapter of a model may be called: as its role, with a number where that is taken."""
+    names = (role, *(f"{role}_{number}" for number in range(2, len(model.peft_config) + 2)))
+    return next(name for name in names if name not in model.peft_config)
+
+
+def lora_of(model: Any, adapter: str | None = None) -> LoraSettings | None:
+    """The settings of one of a model's adapters, by default the active one; None where it has none of this kind."""
+    adapter = adapter or active_adapter(model)
+    config = None if adapter is None else model.peft_config[adapter]
+    if config is None or not hasattr(config, "r"):
+        return None
+    names = config.target_modules
+    text = names if isinstance(names, str) else ",".join(sorted(names or ()))
+    return LoraSettings(config.r, config.lora_alpha, _ALL_LINEAR if _is_everywhere(model, adapter) else text)
+
+
+def _is_everywhere(model: Any, adapter: str | None) -> bool:
+    """Whether every linear layer has the adapter, but for the one that gives the logits."""
+    from transformers.pytorch_utils import Conv1D
+
+    head = model.get_output_embeddings()
+    layers = dict(model.named_modules())
+    return all(
+        module is head or "lora_" in name or adapter in getattr(layers[name.rpartition(".")[0]], "lora_A", ())
+        for name, module in layers.items()
+        if isinstance(module, torch.nn.Linear | Conv1D)
+    )
+
+
+def _names(text: str) -> set[str]:
+    return {part.strip() for part in text.split(",")}
+
+
+def _check_lora(own: LoraSettings | None, folder: Path, lora: LoraSettings) -> None:
+    """Refuses settings that are others than a loaded adapter's: it cannot be given another shape."""
+    for name, given in dataclasses.asdict(lora).items():
+        found = None if own is None else getattr(own, name)
+        same = found == given or (name == "target_modules" and given and _names(given) == _names(found or ""))
+        if given is not None and not same:
+            raise ConfigError(
+                f"LoRA's {name} is given as {given!r}, but the adapter in {folder} has {found!r}, and goes on with it. "
+                f"Leave {name} out, or start from the base model."
+            )
+
+
+def checkpoint_activations(model: Any) -> None:
+    """Lets every layer compute its activations again in the backward pass instead of keeping them.
+
+    transformers does so in training mode alone. Only the layers themselves are told that they train; what is inside
+    stays in evaluation mode, so that no dropout comes with it.
+
+    Raises:
+        ConfigError: the model has no layers that can do so.
+    """
+    with _quiet():
+        try:
+            model.gradient_checkpointing_enable(
+                {"use_reentrant": False, "context_fn": functools.partial(_same_adapter, model)}
+            )
+        except ValueError as error:
+            raise ConfigError(f"gradient_checkpointing is set, but {type(model).__name__} has none: {error}") from error
+    for module in model.modules():
+        if getattr(module, "gradient_checkpointing", False):
+            module.training = True
+
+
+def _same_adapter(model: Any) -> tuple[contextlib.AbstractContextManager[Any], contextlib.AbstractContextManager[Any]]:
+    """What surrounds a layer's forward pass, and the second one in the backward pass: the same adapter in both."""
+    return contextlib.nullcontext(), activated(model, active_adapter(model))
 
 
 def _merge(model: Any) -> None:
@@ -27,20 +302,21 @@ def _merge(model: Any) -> None:
 
 
 @contextlib.contextmanager
-def frozen(model: Any, adapter: Mapping[str, Tensor] | None = None) -> Iterator[None]:
+def frozen(model: Any, adapter: Mapping[str, Tensor] | None = None, name: str | None = None) -> Iterator[None]:
     """No gradients and no checkpointing; in float32 the adapter is merged into the base for speed.
 
     Merging happens in copies and the originals are put back, so that no rounding error is left behind.
 
     Args:
         model: a causal LM of transformers, or a ``PeftModel`` around one.
-        adapter: weights, by name, that stand in for the trainable ones as long as it lasts.
+        adapter: weights, by name, that stand in for trainable ones as long as it lasts.
+        name: the adapter that they belong to, where the model has several.
 
     Raises:
         DivergedError: the merged weights are not finite.
     """
-    trainable = trainable_weights(model)
-    present = {name: weight.data for name, weight in trainable.items()}
+    trainable = trainable_weights(model, name)
+    present = {key: weight.data for key, weight in trainable.items()}
     layers = [module for module in model.modules() if hasattr(module, "merged_adapters")]
     bases = [list(layer.get_base_layer().parameters(recurse=False)) for layer in layers]
     originals = [[weight.data for weight in base] for base in bases]
@@ -49,8 +325,8 @@ def frozen(model: Any, adapter: Mapping[str, Tensor] | None = None) -> Iterator[
     try:
         for module in training:
             module.training = False
-        for name, weight in trainable.items():
-            weight.data = weight.data if adapter is None else adapter[name]
+        for key, weight in trainable.items():
+            weight.data = weight.data if adapter is None else adapter[key]
         if merge:
             _merge(model)
         with torch.no_grad():
@@ -61,7 +337,15 @@ def frozen(model: Any, adapter: Mapping[str, Tensor] | None = None) -> Iterator[
                 layer.merged_adapters.clear()
                 for weight, data in zip(base, original, strict=True):
                     weight.data = data
-        for name, weight in trainable.items():
-            weight.data = present[name]
+        for key, weight in trainable.items():
+            weight.data = present[key]
         for module in training:
             module.training = True
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences warnings of names that transformers has renamed, in peft and here: no user could act on them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"`(is_)?gradient_checkpointing(_enable)?` is deprecated", FutureWarning)
+        yield

@@ -1,53 +1,21 @@
-"""An optimiser's step, taken only where all that it follows from is finite: one NaN would be in every weight."""
+"""Whether figures and weights are finite numbers: after a step with one NaN, every weight would be NaN."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from retro_gym.errors import DivergedError
 
-__all__ = ["REMEDY", "check_finite", "not_finite", "step"]
+__all__ = ["REMEDY", "check_finite", "not_finite"]
 
 REMEDY = (
     "Lower learning_rate or max_grad_norm, or compute with more digits: dtype 'float32', no autocast. Rewards of very "
     "different sizes, and a kl_coef of 0, lead there too."
 )
-
-
-def step(
-    optimizer: torch.optim.Optimizer, weights: Mapping[str, Iterable[nn.Parameter]], max_norm: float
-) -> dict[str, float]:
-    """Clips gradients and takes a step.
-
-    What has a gradient of its own is clipped by itself: were there one norm for adapter and value head together, the
-    size of the value loss, which is in no relation to the policy's, would decide how far the policy moves.
-
-    Args:
-        optimizer: of all the weights.
-        weights: by what they are called.
-        max_norm: of each gradient.
-
-    Returns:
-        The norm of each gradient, as it was before.
-
-    Raises:
-        DivergedError: a gradient is not finite. No weight was changed.
-    """
-    parts = {name: list(part) for name, part in weights.items()}
-    norms = {
-        name: nn.utils.get_total_norm([w.grad for w in part if w.grad is not None]) for name, part in parts.items()
-    }
-    figures = {name: norm.item() for name, norm in norms.items()}
-    check_finite({f"the norm of the gradient of the {name}": figure for name, figure in figures.items()})
-    for name, part in parts.items():
-        nn.utils.clip_grads_with_norm_(part, max_norm, norms[name])
-    optimizer.step()
-    return figures
 
 
 def check_finite(figures: Mapping[str, float]) -> None:
@@ -66,6 +34,7 @@ def check_finite(figures: Mapping[str, float]) -> None:
 def not_finite(value: Any) -> str | None:
     """Where in nested mappings and sequences the first number stands that is not finite; None where all are.
 
+    >>> import torch
     >>> not_finite({"adapter": {"a": torch.ones(2)}, "best": [torch.tensor([1.0, float("nan")])]})
     'best.0'
     """

@@ -1,20 +1,46 @@
-"""A key-value cache with room for what is to come, so that a new token does not copy what the cache holds already."""
+"""Key-value caches with room for what is to come, so that a new token does not copy what the cache holds already.
+
+Axes: B rows of the batch, H heads, C cached columns, D size of a head.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-__all__ = ["RoomyLayer", "roomy_cache"]
+__all__ = ["RoomyLayer", "WindowLayer", "roomy_cache"]
 
 
-class RoomyLayer(DynamicLayer):  # type: ignore[misc] # transformers has no types
-    """Keys and values of one layer at the front of buffers.
+class _BufferedLayer(DynamicLayer):  # type: ignore[misc] # transformers has no types
+    """Keys and values of one layer as some columns of larger buffers; new columns are written behind them."""
 
-    Axes: B rows of the batch, H heads, C cached columns, D size of a head.
+    def __init__(self) -> None:
+        super().__init__()
+        self._buffers: list[Tensor] = []
+        self._first = self._end = 0
+        self.keys: Tensor
+        self.values: Tensor
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Adds columns; returns all keys and values (B, H, C, D)."""
+        end = self._end + key_states.shape[2]
+        for buffer_BHCD, new_BHCD in zip(self._buffers, (key_states, value_states), strict=True):
+            buffer_BHCD[:, :, self._end : end] = new_BHCD
+        return self._show(self._first, end)
+
+    def _show(self, first: int, end: int) -> tuple[Tensor, Tensor]:
+        """Sets which of the buffers' columns are the keys and values."""
+        self._first, self._end = first, end
+        self.keys, self.values = (buffer_BHCD[:, :, first:end] for buffer_BHCD in self._buffers)
+        return self.keys, self.values
+
+
+class RoomyLayer(_BufferedLayer):
+    """Keys and values at the front of their buffers.
 
     Args:
         room: columns that will be added to the first ones.
@@ -23,23 +49,13 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc] # transformers has no type
     def __init__(self, room: int) -> None:
         super().__init__()
         self._room = room
-        self._buffers: list[Tensor] = []
-        self.keys: Tensor
-        self.values: Tensor
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """Adds columns; returns all keys and values (B, H, C, D)."""
-        states = (key_states, value_states)
-        if not self.is_initialized:
-            self.lazy_initialization(*states)
-            self._fill(states, self._room)
-            return self.keys, self.values
-        start = self.get_seq_length()
-        end = start + key_states.shape[2]
-        for buffer_BHCD, new_BHCD in zip(self._buffers, states, strict=True):
-            buffer_BHCD[:, :, start:end] = new_BHCD
-        self.keys, self.values = (buffer_BHCD[:, :, :end] for buffer_BHCD in self._buffers)
-        return self.keys, self.values
+        if self.is_initialized:
+            return super().update(key_states, value_states)
+        self.lazy_initialization(key_states, value_states)
+        return self._fill((key_states, value_states), self._room)
 
     def keep(self, rows_B: Tensor, columns_BC: Tensor, room: int) -> None:
         """Keeps some of the rows and, of each of them, some of the columns.
@@ -53,14 +69,49 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc] # transformers has no type
         index_BHCD = columns_BC[:, None, :, None].expand(-1, heads, -1, size)
         self._fill([states[rows_B].gather(2, index_BHCD) for states in (self.keys, self.values)], room)
 
-    def _fill(self, states: Any, room: int) -> None:
+    def _fill(self, states: Iterable[Tensor], room: int) -> tuple[Tensor, Tensor]:
         self._buffers = []
         for first_BHCD in states:
             rows, heads, columns, size = first_BHCD.shape
             buffer_BHCD = first_BHCD.new_empty(rows, heads, columns + room, size)
             buffer_BHCD[:, :, :columns] = first_BHCD
             self._buffers.append(buffer_BHCD)
-        self.keys, self.values = (buffer_BHCD[:, :, :columns] for buffer_BHCD in self._buffers)
+        return self._show(0, columns)
+
+
+class WindowLayer(_BufferedLayer):
+    """Keys and values flush right in front of a column that moves on with every step.
+
+    The buffers have twice the columns that are used at most; once in ``width`` steps those in use are moved back to
+    the front.
+
+    Args:
+        rows: B.
+        width: the most columns that are used.
+        keys: of any batch, for their shape and type.
+        values: the same.
+    """
+
+    def __init__(self, rows: int, width: int, keys: Tensor, values: Tensor) -> None:
+        super().__init__()
+        self.is_initialized = True
+        self._width = width
+        self._buffers = [like.new_zeros(rows, like.shape[1], 2 * width, like.shape[3]) for like in (keys, values)]
+        self._show(width, width)
+
+    def show(self, columns: int) -> None:
+        """Lets the model see so many of the last columns."""
+        if self._end == 2 * self._width:
+            for buffer_BHCD in self._buffers:
+                buffer_BHCD[:, :, : self._width] = buffer_BHCD[:, :, self._width :].clone()
+            self._end = self._width
+        self._show(self._end - columns, self._end)
+
+    def write(self, numbers: Sequence[int], keys: Tensor, values: Tensor) -> None:
+        """Puts what was read of some rows in front of the present column."""
+        first = self._end - keys.shape[2]
+        for buffer_BHCD, new_BHCD in zip(self._buffers, (keys, values), strict=True):
+            buffer_BHCD[list(numbers), :, first : self._end] = new_BHCD
 
 
 def roomy_cache(model: Any, room: int) -> DynamicCache:

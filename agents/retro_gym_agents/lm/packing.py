@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from retro_gym_agents.lm.attention import additive_mask
-from retro_gym_agents.lm.samples import Prompts
+from retro_gym_agents.lm.batching import Prompts
 
 __all__ = ["Packed", "pack"]
 

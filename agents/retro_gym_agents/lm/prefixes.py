@@ -1,9 +1,9 @@
-"""Reading rows of tokens with a causal model: again and again while they grow, or many prefixes of one text at once.
+"""The next token's distribution behind rows of tokens that grow, or of which many are prefixes of others.
 
-For agents that see one token at a time (:mod:`retro_gym_agents.bridges.sb3.policy`). :class:`Reader` keeps the keys and
-values of every row, so that a row which has grown by a token costs one token. :func:`read_shared` reads rows of which
-some are prefixes of others, as a rollout's observations are: each longest one is read once, and the prefixes are
-positions in it.
+For agents that see one token at a time (:mod:`retro_gym_agents.bridges.sb3.policy`). :class:`IncrementalReader` keeps
+the keys and values of every row, so that a row which has grown by a token costs one token. :func:`read_shared` reads
+rows of which some are prefixes of others, as a rollout's observations are: each longest one is read once, and the
+prefixes are positions in it.
 
 Rows are NumPy arrays of token ids, without padding. In a batch they are padded on the left; positions are counted from
 the first token, whatever column it stands in.
@@ -21,11 +21,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
 
-from retro_gym_agents.lm.samples import in_groups
+from retro_gym.actors.token_rows import left_padded
+from retro_gym_agents.lm.batching import in_groups
+from retro_gym_agents.lm.kv_cache import WindowLayer
 
-__all__ = ["Model", "Reader", "Reading", "Row", "read_plain", "read_shared", "share_prefixes"]
+__all__ = ["CausalModel", "IncrementalReader", "NextToken", "Row", "read_plain", "read_shared", "share_prefixes"]
 
 Row: TypeAlias = NDArray[np.int64]
 
@@ -33,16 +34,15 @@ _LOGIT_OPTIONS = ("final_logit_softcapping", "logit_scale", "logits_scaling")  #
 _MAX_BATCH_TOKENS = 16_384  # padded tokens in one differentiable forward pass; rows of like lengths share one
 
 
-class Reading(NamedTuple):
-    """What stands behind the last token of each row."""
+class NextToken(NamedTuple):
+    """What a model predicts behind the last token of each row."""
 
     logits_BV: Tensor
-    """Of the next token."""
     hidden_BD: Tensor
-    """The last hidden state."""
+    """The last hidden state, which the logits follow from."""
 
 
-class Model:
+class CausalModel:
     """A causal LM of transformers, and whether its logits are just a linear map of its last hidden state.
 
     Most models' are; then logits need not be computed where nobody asks for them. A few cap or scale them.
@@ -92,19 +92,14 @@ class Model:
 
 def _padded(rows: Sequence[Row], device: torch.device) -> tuple[Tensor, Tensor]:
     """Rows as one batch, padded on the left: ids (B, L) and mask (B, L)."""
-    width = max(map(len, rows))
-    ids_BL = np.zeros((len(rows), width), dtype=np.int64)
-    mask_BL = np.zeros_like(ids_BL)
-    for i, row in enumerate(rows):
-        ids_BL[i, width - len(row) :] = row
-        mask_BL[i, width - len(row) :] = 1
-    return torch.from_numpy(ids_BL).to(device), torch.from_numpy(mask_BL).to(device)
+    ids_BL, mask_BL = left_padded(rows)
+    return torch.from_numpy(ids_BL).to(device), torch.from_numpy(mask_BL.astype(np.int64)).to(device)
 
 
-def read_plain(model: Model, rows: Sequence[Row]) -> Reading:
+def read_plain(model: CausalModel, rows: Sequence[Row]) -> NextToken:
     """Reads every row from its first token on; differentiable."""
     logits, hidden = model(*_padded(rows, model.device))
-    return Reading(logits[:, -1], hidden[:, -1])
+    return NextToken(logits[:, -1], hidden[:, -1])
 
 
 # -- prefixes ----------------------------------------------------------------------------------------------------------
@@ -131,7 +126,7 @@ def share_prefixes(rows: Sequence[Row]) -> tuple[list[Row], list[int]]:
     return leaves, leaf_of
 
 
-def read_shared(model: Model, rows: Sequence[Row]) -> Reading:
+def read_shared(model: CausalModel, rows: Sequence[Row]) -> NextToken:
     """Reads rows, those that are prefixes of others as a part of them; differentiable, and equal to ``read_plain``."""
     leaves, leaf_of = share_prefixes(rows)
     wanted: list[list[int]] = [[] for _ in leaves]
@@ -153,13 +148,13 @@ def read_shared(model: Model, rows: Sequence[Row]) -> Reading:
         hiddens.append(hidden_BD)
         logits.append(model.head(hidden_BD) if model.plain_head else logits_BLV[lines, columns])
     back = torch.tensor(np.argsort(order), device=model.device)
-    return Reading(torch.cat(logits)[back], torch.cat(hiddens)[back])
+    return NextToken(torch.cat(logits)[back], torch.cat(hiddens)[back])
 
 
 # -- growing rows ------------------------------------------------------------------------------------------------------
 
 
-class Reader:
+class IncrementalReader:
     """Reads a fixed number of rows again and again, and keeps what it has read.
 
     A row that has grown by one token costs one token; any other is read from its first token on. Which it is, is found
@@ -174,18 +169,18 @@ class Reader:
         max_tokens: of the longest row.
     """
 
-    def __init__(self, model: Model, num_rows: int, max_tokens: int) -> None:
+    def __init__(self, model: CausalModel, num_rows: int, max_tokens: int) -> None:
         self.model = model
         self.tokens_read = 0
         """Tokens that went through the model, without padding."""
         self._width = max_tokens
         self._rows: list[Row | None] = [None] * num_rows
-        self._layers: list[_Window] = []
-        self._last: Reading | None = None
+        self._layers: list[WindowLayer] = []
+        self._last: NextToken | None = None
 
     @torch.no_grad()
-    def read(self, rows: Sequence[Row]) -> Reading:
-        """What stands behind the last token of each row."""
+    def read(self, rows: Sequence[Row]) -> NextToken:
+        """The next token behind each row."""
         same = [old is not None and np.array_equal(old, row) for old, row in zip(self._rows, rows, strict=True)]
         if self._last is not None and all(same):
             return self._last
@@ -208,7 +203,7 @@ class Reader:
         self._last = last
         return last
 
-    def _extend(self, rows: Sequence[Row]) -> Reading:
+    def _extend(self, rows: Sequence[Row]) -> NextToken:
         """One more column for every row; in rows that have not grown it holds nothing of use, and is written over."""
         device = self.model.device
         lengths_B = torch.tensor([len(row) for row in rows], device=device)
@@ -220,53 +215,15 @@ class Reader:
         cache = DynamicCache()
         cache.layers = list(self._layers)
         logits, hidden = self.model(ids_BL, mask_BL, cache)
-        return Reading(logits[:, -1].clone(), hidden[:, -1].clone())
+        return NextToken(logits[:, -1].clone(), hidden[:, -1].clone())
 
-    def _start(self, numbers: Sequence[int], rows: Sequence[Row]) -> Reading:
+    def _start(self, numbers: Sequence[int], rows: Sequence[Row]) -> NextToken:
         """Reads rows from their first tokens on."""
         cache = DynamicCache()
         logits, hidden = self.model(*_padded(rows, self.model.device), cache)
         if not self._layers:
             count = len(self._rows)
-            self._layers = [_Window(count, self._width, layer.keys, layer.values) for layer in cache.layers]
+            self._layers = [WindowLayer(count, self._width, layer.keys, layer.values) for layer in cache.layers]
         for window, layer in zip(self._layers, cache.layers, strict=True):
             window.write(numbers, layer.keys, layer.values)
-        return Reading(logits[:, -1].clone(), hidden[:, -1].clone())
-
-
-class _Window(DynamicLayer):  # type: ignore[misc]  # transformers is not typed here
-    """One layer's keys and values, flush right in front of a column that moves on with every step.
-
-    Transformers' own layer copies everything whenever a column is added; here there is room behind the last one, and
-    once in ``width`` steps the columns in use are moved back to the front.
-    """
-
-    def __init__(self, rows: int, width: int, keys: Tensor, values: Tensor) -> None:
-        super().__init__()
-        self.is_initialized = True
-        self._width = self._end = width
-        self._buffers = [like.new_zeros(rows, like.shape[1], 2 * width, like.shape[3]) for like in (keys, values)]
-        self.show(0)
-
-    def show(self, columns: int) -> None:
-        """Lets the model see so many of the last columns."""
-        if self._end == 2 * self._width:
-            for buffer in self._buffers:
-                buffer[:, :, : self._width] = buffer[:, :, self._width :].clone()
-            self._end = self._width
-        self._first = self._end - columns
-        self.keys, self.values = (buffer[:, :, self._first : self._end] for buffer in self._buffers)
-
-    def write(self, numbers: Sequence[int], keys: Tensor, values: Tensor) -> None:
-        """Puts what was read of some rows in front of the present column."""
-        first = self._end - keys.shape[2]
-        for buffer, new in zip(self._buffers, (keys, values), strict=True):
-            buffer[list(numbers), :, first : self._end] = new
-
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Appends a column."""
-        for buffer, new in zip(self._buffers, (key_states, value_states), strict=True):
-            buffer[:, :, self._end : self._end + 1] = new
-        self._end += 1
-        self.keys, self.values = (buffer[:, :, self._first : self._end] for buffer in self._buffers)
-        return self.keys, self.values
+        return NextToken(logits[:, -1].clone(), hidden[:, -1].clone())

@@ -1,4 +1,4 @@
-"""Sampling reflections: a prompt is read once, however many samples continue it.
+"""Sampling: a prompt is read once, however many samples continue it.
 
 The K samples of one prompt stand side by side in one row of the batch, behind the prompt's key-value cache. An
 attention mask lets each see the prompt and itself, and positions start after the prompt for each of them. The cache has
@@ -17,17 +17,22 @@ Axes: see :mod:`retro_gym_agents.lm.samples`; V vocabulary, R the samples that s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 
+from retro_gym.actors.token_rows import pick
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.lm.attention import additive_mask, attention_dtype
-from retro_gym_agents.lm.samples import Draws, Prompts, Sampling, each_seed
+from retro_gym_agents.lm.batching import Prompts
+from retro_gym_agents.lm.samples import Draws, Sampling, each_seed
 
-__all__ = ["draw", "pick", "read_prompts"]
+__all__ = ["Stop", "draw", "read_prompts"]
+
+Stop: TypeAlias = Callable[[int, list[int]], bool]
+"""From a row's number and its tokens up to now to whether the row has ended."""
 
 _CROWDED = 0.7  # the share of running samples below which the others are worth removing
 
@@ -43,8 +48,9 @@ def draw(
     seed: int | Sequence[int] = 0,
     share_prompt: bool = True,
     keep_hidden: bool = False,
+    stop: Stop | None = None,
 ) -> Draws:
-    """Samples K reflections for each prompt.
+    """Samples K texts for each prompt. A row ends at an end token, and where its log-probability is not finite.
 
     Args:
         model: a causal LM of transformers.
@@ -56,6 +62,7 @@ def draw(
             Numbers are drawn on the CPU, so that they are the same whatever device the model is on.
         share_prompt: see the module's docstring.
         keep_hidden: whether the hidden states are returned as well.
+        stop: tells whether a row ends for another reason.
     """
     total, limit = len(prompts.ids_PS) * num_samples, sampling.max_new_tokens
     device = prompts.ids_PS.device
@@ -80,7 +87,9 @@ def draw(
             if hidden_NTD is None:
                 hidden_NTD = hidden_RD.new_zeros(total, limit, hidden_RD.shape[-1])
             hidden_NTD[rows_R, step] = hidden_RD.where(running_R[:, None], 0.0)
-        running_R = running_R & ~torch.isin(token_R, end_ids)
+        running_R = running_R & ~torch.isin(token_R, end_ids) & logprob_R.isfinite()
+        if stop is not None:
+            running_R = _going_on(stop, rows_R, running_R, tokens_NT[rows_R, : step + 1])
         count = int(running_R.sum())
         if step + 1 == limit or not count:
             break
@@ -95,6 +104,12 @@ def draw(
         logprobs_NT[:, :width],
         None if hidden_NTD is None else hidden_NTD[:, :width],
     )
+
+
+def _going_on(stop: Stop, rows_R: Tensor, running_R: Tensor, tokens_RT: Tensor) -> Tensor:
+    """Which of the running rows (R) are not stopped."""
+    rows = zip(rows_R.tolist(), running_R.tolist(), tokens_RT.tolist(), strict=True)
+    return torch.tensor([runs and not stop(row, tokens) for row, runs, tokens in rows], device=running_R.device)
 
 
 def _uniform(seeds: Sequence[int], samples: int, limit: int) -> Tensor:
@@ -130,16 +145,6 @@ def _truncated(weights_RV: Tensor, sampling: Sampling) -> Tensor:
         outside_RV = before_RV >= sampling.top_p * sorted_RV.sum(-1, keepdim=True)
         weights_RV = weights_RV.masked_fill(outside_RV.scatter(-1, order_RV, outside_RV), 0.0)
     return weights_RV
-
-
-def pick(weights_RV: Tensor, uniform_R: Tensor) -> Tensor:
-    """The token (R) at which the cumulative weights pass a uniform number: one draw per row, whatever the vocabulary.
-
-    Weights that differ in their last digits only give the same tokens, so that runs can be compared.
-    """
-    cumulative_RV = weights_RV.cumsum(-1, dtype=torch.float64)
-    threshold_R1 = uniform_R[:, None] * cumulative_RV[:, -1:]
-    return torch.searchsorted(cumulative_RV, threshold_R1, right=True)[:, 0].clamp(max=weights_RV.shape[-1] - 1)
 
 
 class _Continuation(Protocol):

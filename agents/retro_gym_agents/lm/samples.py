@@ -1,4 +1,4 @@
-"""What goes into sampling and what comes out of it: prompts, settings, and samples with the tokens that were drawn.
+"""What goes into sampling and what comes out of it: settings, and samples with the tokens that were drawn.
 
 Axes: P prompts, K samples per prompt, N = P·K samples (prompt by prompt), S prompt tokens, T reflection tokens, D
 hidden size. Prompts are padded on the left, reflections on the right.
@@ -15,31 +15,11 @@ import torch
 from torch import Tensor
 
 from retro_gym.errors import ConfigError, one_line
+from retro_gym.generation import Generation
 from retro_gym.seeding import derive_seed
+from retro_gym_agents.lm.batching import Prompts, in_groups
 
-__all__ = ["Draws", "Prompts", "Samples", "Sampling", "check_asked", "each_seed", "in_groups"]
-
-
-def in_groups(rows: Sequence[int], lengths: Sequence[int], size: int | None, tokens: int | None) -> list[list[int]]:
-    """Rows in groups that fit into a forward pass; of like length, where tokens are limited.
-
-    Args:
-        rows: their numbers.
-        lengths: the tokens of each row, by its number.
-        size: how many rows there may be in a group; None for any number.
-        tokens: how many tokens there may be in a group, padding included; None for any number. A row that has more
-            alone is a group by itself.
-
-    >>> in_groups(range(4), [5, 2, 9, 2], size=None, tokens=10)
-    [[1, 3], [0], [2]]
-    """
-    groups: list[list[int]] = []
-    for row in rows if tokens is None else sorted(rows, key=lengths.__getitem__):
-        full = not groups or (size is not None and len(groups[-1]) >= size)
-        if full or (tokens is not None and (len(groups[-1]) + 1) * lengths[row] > tokens):
-            groups.append([])
-        groups[-1].append(row)
-    return groups
+__all__ = ["Draws", "Samples", "Sampling", "check_asked", "each_seed", "recorded_draws"]
 
 
 def check_asked(observations: Sequence[str], num_samples: int, top_k: int = 0, top_p: float = 1.0) -> None:
@@ -78,38 +58,6 @@ def each_seed(seed: int | Sequence[int], count: int) -> list[int]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Prompts:
-    """A batch of tokenised prompts, padded on the left."""
-
-    ids_PS: Tensor
-    mask_PS: Tensor
-    """True where a token stands, False where padding does."""
-
-    @classmethod
-    def from_rows(cls, rows: Sequence[Sequence[int]], pad_id: int, device: torch.device | str) -> Prompts:
-        """Pads token lists on the left to the length of the longest."""
-        width = max(map(len, rows))
-        ids = [[pad_id] * (width - len(row)) + list(row) for row in rows]
-        mask = [[False] * (width - len(row)) + [True] * len(row) for row in rows]
-        return cls(torch.tensor(ids, device=device), torch.tensor(mask, device=device))
-
-    @property
-    def lengths(self) -> Tensor:
-        """Tokens of each prompt (P), without padding."""
-        return self.mask_PS.sum(-1)
-
-    def select(self, rows: Sequence[int]) -> Prompts:
-        """Some of the prompts, without columns that only hold padding."""
-        ids, mask = self.ids_PS[list(rows)], self.mask_PS[list(rows)]
-        first = int(mask.any(0).int().argmax())
-        return Prompts(ids[:, first:], mask[:, first:])
-
-    def repeat(self, times: int) -> Prompts:
-        """Every prompt several times in a row."""
-        return Prompts(self.ids_PS.repeat_interleave(times, 0), self.mask_PS.repeat_interleave(times, 0))
-
-
-@dataclasses.dataclass(frozen=True)
 class Sampling:
     """How tokens are drawn."""
 
@@ -137,14 +85,79 @@ class Draws:
     hidden_NTD: Tensor | None
     """The last hidden state that each token was predicted from, when it was asked for; 0 where no token stands."""
 
+    def rows(self) -> list[list[int]]:
+        """The sampled token ids of each row, without what only fills it."""
+        lengths_N = self.mask_NT.sum(-1).tolist()
+        return [row[:length] for row, length in zip(self.tokens_NT.tolist(), lengths_N, strict=True)]
+
+    def generations(self, model: str, temperature: float) -> list[Generation]:
+        """The rows as generations.
+
+        Args:
+            model: which weights sampled them.
+            temperature: of sampling; 0 says that the likeliest token was taken each time. That policy gives it a
+                probability of 1, whatever the model says, so that the log-probabilities are 0.
+        """
+        rows = self.rows()
+        logprobs = self.logprobs_NT.tolist() if temperature else [[0.0] * len(row) for row in rows]
+        return [
+            Generation(model, tuple(row), tuple(said[: len(row)]), temperature)
+            for row, said in zip(rows, logprobs, strict=True)
+        ]
+
+
+def recorded_draws(
+    generations: Sequence[Generation],
+    prompts: Prompts,
+    pad_id: int,
+    vocabulary: int,
+    temperature: float | None = None,
+) -> tuple[Draws, float]:
+    """Generations of a record as the draws that they were, and the temperature that they are scored at.
+
+    Args:
+        generations: K for each prompt.
+        prompts: P of them.
+        pad_id: what fills the rows.
+        vocabulary: how many ids the model knows.
+        temperature: to score at; by default that of sampling.
+
+    Raises:
+        ConfigError: not as many generations for each prompt, a token that the model does not know, or no single
+            temperature above 0.
+    """
+    if not generations or len(generations) % len(prompts.ids_PS):
+        raise ConfigError(
+            f"there are {len(generations)} generations for {len(prompts.ids_PS)} prompts; the same number for each, "
+            "one prompt's behind the other's, is the rule."
+        )
+    if (highest := max(max(one.token_ids, default=0) for one in generations)) >= vocabulary:
+        raise ConfigError(f"a generation holds the token {highest}, the model knows {vocabulary}. Give its own model.")
+    found = {one.temperature for one in generations} if temperature is None else {temperature}
+    if len(found) > 1 or min(found) <= 0:
+        raise ConfigError(
+            f"the generations have the temperatures {sorted(found)}, and are scored together at one above 0. Give "
+            "temperature=…, or those of each temperature by themselves; 0 is greedy decoding."
+        )
+    device = prompts.ids_PS.device
+    width = max(1, *(len(one.token_ids) for one in generations))
+    shape = (len(generations), width)
+    tokens_NT, mask_NT, logprobs_NT = np.full(shape, pad_id), np.zeros(shape, np.bool_), np.zeros(shape, np.float32)
+    for number, one in enumerate(generations):
+        length = len(one.token_ids)
+        tokens_NT[number, :length], mask_NT[number, :length] = one.token_ids, True
+        logprobs_NT[number, :length] = one.logprobs
+    tokens, mask, logprobs = (torch.from_numpy(array).to(device) for array in (tokens_NT, mask_NT, logprobs_NT))
+    return Draws(tokens, mask, logprobs, None), found.pop()
+
 
 @dataclasses.dataclass(frozen=True)
 class Samples(Draws):
-    """Reflections with the prompts that they answer. Nothing in here is ever tokenised again."""
+    """Sampled texts with the prompts that they answer. Nothing in here is ever tokenised again."""
 
     prompts: Prompts
     texts: tuple[str, ...]
-    """The N reflections as text, without special tokens."""
+    """The N rows as text, without special tokens; those of a reflector are :class:`retro_gym.Reflection`."""
     num_samples: int
     """K: rows ``i * K`` to ``(i + 1) * K - 1`` answer prompt i."""
     temperature: float

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from retro_gym_agents.lm.attention import attention_dtype
+from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.logprobs import token_logprobs
 from retro_gym_agents.lm.packing import Packed, pack
 from retro_gym_agents.lm.sampler import read_prompts
-from retro_gym_agents.lm.samples import Prompts
 
 __all__ = ["Scores", "score", "why_not_shared"]
 

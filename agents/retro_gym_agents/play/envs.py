@@ -1,4 +1,4 @@
-"""Environments by id, one or several side by side, with errors that say what to do."""
+"""Creates one or several environments by id, with errors that name the remedy."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = ["make_envs", "make_retro_env", "retro_ids"]
 
 
 def retro_ids() -> list[str]:
-    """The ids of all registered meta-environments, sorted."""
+    """Returns the ids of all registered meta-environments, sorted."""
     return sorted(name for name, spec in gym.registry.items() if spec.entry_point == "retro_gym.env:RetroEnv")
 
 
 def make_retro_env(env_id: str, **kwargs: Any) -> RetroEnv:
-    """``gym.make``, without wrappers and with errors that say what to do.
+    """Calls ``gym.make`` without wrappers, with errors that name the remedy.
 
     Raises:
-        ConfigError: the id is unknown or not that of a ``RetroEnv``, or an argument is unknown to it.
+        ConfigError: the id is unknown or not that of a ``RetroEnv``, or the environment does not take an argument.
     """
     known = retro_ids()
     if env_id not in gym.registry and ":" not in env_id:
@@ -37,11 +37,11 @@ def make_retro_env(env_id: str, **kwargs: Any) -> RetroEnv:
         env = gym.make(env_id, disable_env_checker=True, **kwargs).unwrapped
     except gym.error.Error as error:
         raise ConfigError(f"environment {env_id!r} cannot be made: {error}") from error
-    except ModuleNotFoundError as error:  # of "module:id"; missing extras have an error of their own
+    except ModuleNotFoundError as error:  # from "module:id"; missing extras raise MissingExtraError
         if ":" not in env_id:
             raise
         raise ConfigError(f"environment {env_id!r} cannot be made: {error}.") from error
-    except TypeError as error:  # RetroEnv itself passes on what it does not know
+    except TypeError as error:  # not from RetroEnv itself, which passes unknown arguments on to the task environment
         unknown = re.search(r"unexpected keyword argument ('\w+')", str(error))
         if unknown is None:
             raise
@@ -64,13 +64,13 @@ def make_envs(
     records: RecordWriter | None,
     actor_kwargs: Mapping[str, Any] | None = None,
 ) -> list[RetroEnv]:
-    """Environments for episodes side by side. They share the actor, the tasks and the records file.
+    """Returns environments for parallel episodes. They share the actor, the tasks and the records file.
 
     Raises:
-        ConfigError: the environment cannot be made, or ``env_kwargs`` holds what has a field of its own.
+        ConfigError: the environment cannot be made, or ``env_kwargs`` holds an argument that has its own parameter.
     """
     for name in ("actor", "actor_kwargs", "records"):
         if name in env_kwargs:
-            raise ConfigError(f"env_kwargs holds {name!r}, which is set apart from them: leave it out there.")
+            raise ConfigError(f"env_kwargs holds {name!r}, which has its own parameter. Leave it out of env_kwargs.")
     first = make_retro_env(env_id, **env_kwargs, actor=actor, actor_kwargs=actor_kwargs, records=records)
     return [first, *(first.twin() for _ in range(num - 1))]

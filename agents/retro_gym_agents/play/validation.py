@@ -1,4 +1,4 @@
-"""Success on held-out tasks during training: what the best adapter is chosen by."""
+"""Success on validation tasks during training, which selects the best adapter."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = ["Validation"]
 
 
 class Validation:
-    """Success after one reflection on held-out tasks: what the best adapter is chosen by.
+    """Measures success after one reflection on validation tasks.
 
-    Reflections are sampled, as the evaluation samples them: the likeliest ones stop improving long before.
-    Trial 0 of each task is played once, here; every :meth:`success` branches off from the same failures.
+    Reflections are sampled as in the evaluation: greedy ones stop improving much earlier in training.
+    Trial 0 of each task is played once, in the constructor; every :meth:`success` branches from the same failures.
 
     Args:
         env_id: as for training.
-        env_kwargs: as for training, but of split ``"validation"`` and without a bank.
-        actor: the training environments' own, so that a budget or a tape is one for all.
-        num_tasks: the first so many tasks of the split.
-        seed: of the trials, and of the samples: the same ones at every validation.
+        env_kwargs: as for training; split and bank are replaced by split ``"validation"`` without a bank.
+        actor: the training environments' own actor, so that they share its budget or tape.
+        num_tasks: number of tasks, the first ones of the split.
+        seed: seed of the trials and the samples: the same ones at every validation.
 
     Raises:
         ConfigError: the environment cannot be made, or has no split of that name.
@@ -54,7 +54,7 @@ class Validation:
             env.close()
 
     def success(self, reflector: Reflector) -> float:
-        """The share of tasks that are solved at trial 1; those on which the actor fails are left out.
+        """Returns the share of tasks solved by trial 1; tasks on which the actor fails are left out.
 
         Raises:
             ActorError: the actor failed on every task.

@@ -31,9 +31,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import retro_gym  # noqa: F401 - registers the environments
 from retro_gym.env import RetroEnv
 from retro_gym.seeding import derive_seed
+from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.packing import pack
 from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.lm.samples import Prompts
 from retro_gym_agents.tiny.model import TinyShape, make_model
 from retro_gym_agents.tiny.quality import measure
 from retro_gym_agents.tiny.tokenizer import build_tokenizer

@@ -22,7 +22,7 @@ from retro_gym import ReflectionEnv, TokenEnv, token_text_equivalence
 from retro_gym.errors import ConfigError, DivergedError, MissingExtraError
 from retro_gym_agents.bridges.sb3.policy import LoraCausalPolicy
 from retro_gym_agents.bridges.token_options import token_options
-from retro_gym_agents.lm.pretrained import LoraSettings
+from retro_gym_agents.lm.adapters import LoraSettings
 from retro_gym_agents.lm.reflector import Reflector
 
 

@@ -39,20 +39,20 @@ ENV = "RetroIdentity-v0"
         (["evaluate", ENV, "--reflector", "none", "--seed", "1", "--seed=2"], "--seed is given 2 times"),
         (["evaluate", ENV, "--num-tasks", "1", "--num_tasks", "2"], "--num-tasks is given 2 times"),
         (["evaluate", ENV, "--env-kwargs", "{}", "--env-kwargs", "{}"], "--env-kwargs is given 2 times"),
-        (["evaluate", ENV, "--base-url", "--reflector", "none"], "--base-url names nothing"),
+        (["evaluate", ENV, "--base-url", "--reflector", "none"], "--base-url has no value"),
         (["evaluate", ENV, "--actor-kwargs", '{"budget": 5}'], "budget is 5, not an object"),
-        (["train", ENV, "--output", "OUT", "--set"], "--set names nothing"),
+        (["train", ENV, "--output", "OUT", "--set"], "--set has no value"),
         (
             ["train", ENV, "--output", "OUT", "--reflector", "tiny", "--reflector", "x"],
             "--reflector is given 2 times and takes one value",
         ),
-        (["collect", ENV, "--output", "OUT", "--reflector", "none", "oracle"], "names none, oracle; the records"),
-        (["collect", ENV, "--output", "OUT", "--reflector", "none,oracle"], "names none, oracle; the records"),
+        (["collect", ENV, "--output", "OUT", "--reflector", "none", "oracle"], "names none, oracle; collect takes one"),
+        (["collect", ENV, "--output", "OUT", "--reflector", "none,oracle"], "names none, oracle; collect takes one"),
         (["collect", "RetroIdentiy-v0", "--output", "OUT", "--reflector", "none"], "Did you mean"),
         (["evaluate", ENV, "--reflector", "nnoe"], "Did you mean 'none'"),
         (["evaluate", ENV, "--reflector", "./absent"], "no such folder"),
         (["evaluate", ENV, "--reflector", "none", "none"], "give each once"),
-        (["evaluate", ENV, "--reflector"], "--reflector names nothing"),
+        (["evaluate", ENV, "--reflector"], "--reflector has no value"),
         (["evaluate", ENV, "--reflector", "none", "--split", "tset"], "'tset'"),
         (["evaluate", ENV, "--reflector", "none", "--num-tasks", "0"], "num_tasks is 0"),
         (["evaluate", ENV, "--reflector", "none", "--json", "."], "is a folder"),
@@ -73,7 +73,7 @@ def test_ctrl_c_is_one_line_and_code_130(capsys, monkeypatch):
 
     monkeypatch.setattr("retro_gym_agents.cli.evaluate.evaluate_all", interrupted)
     line = refused(capsys, "evaluate", ENV, "--reflector", "none", code=130)
-    assert "stopped by Ctrl-C. Nothing is kept of this evaluation; with --json FILE each trial is" in line
+    assert "stopped by Ctrl-C. No trial was saved; with --json FILE each trial is saved" in line
 
 
 def test_ctrl_c_says_how_to_go_on(capsys, tmp_path, actors, monkeypatch):
@@ -101,7 +101,7 @@ def test_a_reader_that_goes_away_ends_it_quietly():
 def test_the_version_is_listed(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
-    assert re.search(r"--version +Say which release this is", capsys.readouterr().out)
+    assert re.search(r"--version +Print the version and exit", capsys.readouterr().out)
     assert run(capsys, "--version")[1].startswith("retro-gym 0.")
 
 

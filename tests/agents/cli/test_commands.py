@@ -118,7 +118,7 @@ def test_an_evaluation_that_ran_out_of_its_budget_goes_on(capsys, tmp_path):
     assert run(capsys, *words, "--resume", "--max-actor-calls", 1)[0] == 0
     assert file.read_bytes() == (tmp_path / "whole.json").read_bytes()
     assert sum(row["end"] != "budget" for row in read_records(records, "trial")) == calls
-    assert "Name the result with --json" in refused(capsys, "evaluate", ENV, "--reflector", "none", "--resume")
+    assert "--resume needs --json FILE" in refused(capsys, "evaluate", ENV, "--reflector", "none", "--resume")
 
 
 def test_a_refused_evaluation_tries_the_lost_tasks_again(capsys, tmp_path, actors, monkeypatch):
@@ -127,7 +127,7 @@ def test_a_refused_evaluation_tries_the_lost_tasks_again(capsys, tmp_path, actor
     words += ["--actor", "python:actors_of_test_cli:half_dead_actor"]
     line = refused(capsys, *words, code=1)
     assert "16 of 64 tasks" in line
-    assert line.endswith("--resume tries the lost tasks again.")
+    assert line.endswith("--resume plays the lost tasks again.")
     asked = []
 
     def alive_actor(prompts):

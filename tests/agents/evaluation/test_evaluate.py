@@ -171,7 +171,7 @@ def test_paired_difference_leaves_out_what_either_lost():
 
 def test_comparing_other_tasks_is_refused():
     one, other = (evaluate(ENV, make_policy("none"), num_tasks=5, trials=1, seed=seed) for seed in (0, 1))
-    with pytest.raises(ConfigError, match="played other tasks"):
+    with pytest.raises(ConfigError, match="played different tasks"):
         compare(one, other)
 
 

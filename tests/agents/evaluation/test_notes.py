@@ -85,9 +85,8 @@ def test_replies_that_were_cut_are_counted_with_the_remedy():
     row = to_json(found)
     assert row["cut_replies"] == 16 * 2 + 16
     assert row["actor_errors"] == 16
-    assert (
-        "Replies that ran into the actor's limit of tokens: none 48 of 112. Raise the actor's max_tokens, which "
-        in (printed(found))
+    assert "Replies that reached the actor's token limit: none 48 of 112. Raise the actor's max_tokens, which " in (
+        printed(found)
     )
     assert "includes its reasoning" in printed(found)
     (costs,) = (line.split() for line in printed(found).splitlines() if line.split()[:2] == ["none", "112"])
@@ -115,7 +114,7 @@ def test_actor_errors_are_told_by_kind_also_when_they_are_few():
     assert row["ends_at_trial"][0] == {"actor error": 16, "failed": 48}
     assert row["ends_at_trial"][1] == {"actor error": 16, "solved": 32}
     text = printed(found)
-    assert "oracle: 32 of 64 tasks were lost to actor errors; they are in no figure above." in text
+    assert "oracle: 32 of 64 tasks were lost to actor errors; no figure above includes them." in text
     assert "  16 × the actor failed on task " in text
     assert "  16 × the shop's server is gone" in text
     refused = results(answer, "none", "oracle")

@@ -106,7 +106,7 @@ def test_same_seed_same_bytes_wherever_the_records_go(tmp_path):
 
 def test_the_header_and_a_row_for_each_task_and_trial():
     config = {"num_tasks": 12, "trials": 2, "seed": 4, "max_error_rate": 0.9}
-    flaky = {"actor": FlakyActor(IdentityActor(), lambda prompt: "gold" in prompt.text and bool(prompt.reflections))}
+    flaky = {"actor": FlakyActor(IdentityActor(), lambda prompt: "green" in prompt.task and bool(prompt.reflections))}
     result = to_json(evaluations(Always("red", "red"), "oracle", env_kwargs=flaky, **config))
     header, rows = result["header"], result["rows"]
     assert {"schema": 2, "env_id": ENV, "policy": "red, oracle", "seed": 4, "panel_size": 12}.items() <= header.items()

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.packing import pack
-from retro_gym_agents.lm.samples import Prompts
 from tests.agents.hf_models import random_model
 
 SAMPLES, WIDTH = 3, 4

@@ -5,8 +5,8 @@ import pytest
 import torch
 from transformers import Gemma2Config, Gemma2ForCausalLM, MistralConfig, MistralForCausalLM
 
-from retro_gym_agents.lm.prefixes import Model, Reader, read_plain, read_shared, share_prefixes
-from retro_gym_agents.lm.pretrained import DEFAULT_LORA, add_lora
+from retro_gym_agents.lm.adapters import DEFAULT_LORA, add_lora
+from retro_gym_agents.lm.prefixes import CausalModel, IncrementalReader, read_plain, read_shared, share_prefixes
 from tests.agents.hf_models import random_model
 
 SIZES = {
@@ -38,7 +38,7 @@ FAMILIES = ["llama", "gpt2", "qwen3", "sliding window", "capped logits"]
 def model(request):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return Model(make(request.param))
+        return CausalModel(make(request.param))
 
 
 def assert_same(first, second, tolerance=1e-4):
@@ -49,7 +49,7 @@ def assert_same(first, second, tolerance=1e-4):
 def test_growing_rows(model):
     """Rows that grow, start anew, stay as they are and change in the middle, over several turns of the buffer."""
     rng = np.random.default_rng(0)
-    reader = Reader(model, 3, 16)
+    reader = IncrementalReader(model, 3, 16)
     rows = [rng.integers(3, 50, size=size) for size in (5, 9, 2)]
     grown = 0
     for _ in range(45):
@@ -68,8 +68,8 @@ def test_growing_rows(model):
 
 
 def test_a_row_that_grows_costs_one_token():
-    model = Model(random_model("llama"))
-    reader = Reader(model, 2, 20)
+    model = CausalModel(random_model("llama"))
+    reader = IncrementalReader(model, 2, 20)
     rows = [np.arange(3, 13), np.arange(20, 28)]
     reader.read(rows)
     assert reader.tokens_read == 18
@@ -82,8 +82,8 @@ def test_a_row_that_grows_costs_one_token():
 
 
 def test_capped_logits_are_no_plain_map_of_the_hidden_state():
-    assert not Model(make("capped logits")).plain_head
-    assert Model(make("llama")).plain_head
+    assert not CausalModel(make("capped logits")).plain_head
+    assert CausalModel(make("llama")).plain_head
 
 
 def prefixes():
@@ -103,7 +103,7 @@ def test_shared_prefixes_give_the_same(model):
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "qwen3"])
 def test_shared_prefixes_give_the_same_gradient(family):
-    model = Model(add_lora(random_model(family), DEFAULT_LORA, family, seed=0).eval())
+    model = CausalModel(add_lora(random_model(family), DEFAULT_LORA, family, seed=0).eval())
     trainable = [weight for weight in model.model.parameters() if weight.requires_grad]
     with torch.no_grad():
         for weight in trainable:  # LoRA's B is zero at first, and A would get no gradient

@@ -20,8 +20,9 @@ from transformers import (
 
 from retro_gym.errors import ConfigError
 from retro_gym_agents.lm import sampler
+from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.sampler import draw
-from retro_gym_agents.lm.samples import Prompts, Samples, Sampling, each_seed
+from retro_gym_agents.lm.samples import Samples, Sampling, each_seed
 from retro_gym_agents.lm.scoring import score, why_not_shared
 
 VOCABULARY = 50

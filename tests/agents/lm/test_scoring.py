@@ -7,10 +7,11 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForCausalLM
 
 from retro_gym.errors import ConfigError
-from retro_gym_agents.lm.pretrained import LoraSettings, add_lora
+from retro_gym_agents.lm.adapters import LoraSettings, add_lora
+from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.lm.sampler import draw
-from retro_gym_agents.lm.samples import Prompts, Sampling
+from retro_gym_agents.lm.samples import Sampling
 from retro_gym_agents.lm.scoring import score
 from tests.agents.hf_models import make_tokenizer, random_model
 

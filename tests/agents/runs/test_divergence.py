@@ -9,10 +9,11 @@ from torch import nn
 
 from retro_gym.errors import CheckpointError, ConfigError, DivergedError
 from retro_gym_agents.algorithms import ppo, reinforce
+from retro_gym_agents.algorithms.optimizer_step import step
 from retro_gym_agents.algorithms.ppo import PPOConfig, ValueHead
 from retro_gym_agents.algorithms.reinforce import ReinforceConfig
 from retro_gym_agents.cli import main
-from retro_gym_agents.lm.finite import check_finite, not_finite, step
+from retro_gym_agents.lm.finite import check_finite, not_finite
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.envs import make_envs
 from retro_gym_agents.play.rollout import Round, roll_out

@@ -125,9 +125,9 @@ def test_somebody_elses_plans_for_sigterm_are_left_alone(small_model, tmp_path, 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"group_size": 1}, "group_size of at least 2"),
+        ({"group_size": 1}, "Raise group_size"),
         ({"baseline": "leave_one_oout"}, "Did you mean 'leave_one_out'"),
-        ({"baseline": "batch_mean", "group_size": 1, "num_prompts": 1}, "there is just one"),
+        ({"baseline": "batch_mean", "group_size": 1, "num_prompts": 1}, "needs at least 2 samples, but there is 1"),
         ({"decay_updates": 7}, "decay_updates is 7, but there are 6 updates"),
         ({"decay_updates": -1}, "decay_updates is -1"),
         ({"temperature": 0.0}, "temperature is 0.0"),

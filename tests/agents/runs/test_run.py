@@ -212,7 +212,7 @@ def test_a_finished_run_is_left_alone(small_model, tmp_path, capsys):
     assert again.was_finished
     assert (again.updates, again.metrics, again.seconds) == (first.updates, first.metrics, first.seconds)
     assert contents(tmp_path / "run") == before
-    assert "is finished after 2 updates: nothing is left to do" in capsys.readouterr().err
+    assert "is complete after 2 updates: nothing to do" in capsys.readouterr().err
 
 
 def test_a_finished_run_can_be_made_longer(small_model, tmp_path):
@@ -224,7 +224,7 @@ def test_a_finished_run_can_be_made_longer(small_model, tmp_path):
 
 def test_other_settings_are_refused(small_model, tmp_path):
     reinforce.train(make(small_model, tmp_path / "run", updates=2))
-    with pytest.raises(CheckpointError, match="started with seed=0, and now seed=1"):
+    with pytest.raises(CheckpointError, match="started with seed=0, but seed=1 is given now"):
         reinforce.train(make(small_model, tmp_path / "run", seed=1, resume=True))
     with pytest.raises(CheckpointError, match='started with algorithm="reinforce"'):
         ppo.train(make(small_model, tmp_path / "run", kind=PPOConfig, resume=True))

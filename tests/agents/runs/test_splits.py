@@ -46,7 +46,7 @@ def test_one_file_is_every_split_unless_there_are_folds(file, capsys, options, s
     warn_of_shared_splits(env)
     said = capsys.readouterr().err
     assert said.count("\n") == bool(shared)
-    assert said.startswith(f"Warning: {' and '.join(shared)} share tasks with {split}") or not shared
+    assert said.startswith(f"Warning: {' and '.join(shared)} share tasks with the training split {split}") or not shared
 
 
 def test_files_by_split_share_what_they_share(file, tmp_path):
@@ -95,4 +95,4 @@ def test_training_says_so_once(small_model, tmp_path, capsys, monkeypatch, share
     )
     train(config)
     said = capsys.readouterr().err
-    assert said.count("Warning: validation and test share tasks with train") == shares
+    assert said.count("Warning: validation and test share tasks with the training split train") == shares

@@ -37,13 +37,13 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from retro_gym.actors.loading import context_of
+from retro_gym.actors.token_rows import pick
 from retro_gym.errors import ConfigError, DivergedError, MissingExtraError, one_line
 from retro_gym_agents.algorithms.ppo import ValueHead
+from retro_gym_agents.lm.adapters import LoraSettings
 from retro_gym_agents.lm.finite import REMEDY
-from retro_gym_agents.lm.prefixes import Model, Reader, Reading, Row, read_plain, read_shared
-from retro_gym_agents.lm.pretrained import LoraSettings
+from retro_gym_agents.lm.prefixes import CausalModel, IncrementalReader, NextToken, Row, read_plain, read_shared
 from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.lm.sampler import pick
 
 try:
     from stable_baselines3.common.distributions import CategoricalDistribution, Distribution
@@ -121,9 +121,9 @@ class LoraCausalPolicy(ActorCriticPolicy):
             {name.replace(".", "/"): weight for name, weight in self.reflector.trainable.items()}
         )
         self.value_head = ValueHead(self.reflector.hidden_size).to(self.reflector.device)
-        self._model = Model(self.reflector.model)
+        self._model = CausalModel(self.reflector.model)
         self._check_sizes()
-        self._readers: dict[int, Reader] = {}
+        self._readers: dict[int, IncrementalReader] = {}
         self._weights_read: tuple[int, ...] = ()
         self.optimizer = optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
 
@@ -134,19 +134,19 @@ class LoraCausalPolicy(ActorCriticPolicy):
         rows = self._rows(obs)
         if self.tokens_per_action is not None:
             return self._write(rows, self.tokens_per_action, deterministic)
-        reading = self._read(rows)
-        logprobs_BV = self._logprobs(reading)
+        next_token = self._read(rows)
+        logprobs_BV = self._logprobs(next_token)
         action_B = _choose(logprobs_BV, deterministic)
-        return action_B, self._values(reading), logprobs_BV.gather(-1, action_B[:, None])[:, 0]
+        return action_B, self._values(next_token), logprobs_BV.gather(-1, action_B[:, None])[:, 0]
 
     def evaluate_actions(self, obs: _Observation, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Values (B, 1), log-probabilities (B) and entropies (B, in nats; of a whole reflection their sum)."""
         rows = self._rows(obs)
         if self.tokens_per_action is None:
-            reading = self._reread(rows)
-            logprobs_BV = self._logprobs(reading)
+            next_token = self._reread(rows)
+            logprobs_BV = self._logprobs(next_token)
             logprob_B = logprobs_BV.gather(-1, actions.long().view(-1, 1))[:, 0]
-            return self._values(reading), logprob_B, _entropy(logprobs_BV)
+            return self._values(next_token), logprob_B, _entropy(logprobs_BV)
         return self._evaluate_reflections(rows, actions.long().view(len(rows), -1).cpu().numpy())
 
     def get_distribution(self, obs: _Observation) -> Distribution:
@@ -215,7 +215,7 @@ class LoraCausalPolicy(ActorCriticPolicy):
             ids_BW, mask_BW = obs["ids"].long().cpu().numpy(), obs["mask"].cpu().numpy() > 0
         return [ids_W[mask_W] for ids_W, mask_W in zip(ids_BW, mask_BW, strict=True)]
 
-    def _read(self, rows: list[Row]) -> Reading:
+    def _read(self, rows: list[Row]) -> NextToken:
         """Behind each row, in the cheapest way; differentiable where gradients are on."""
         if torch.is_grad_enabled() or not self.incremental:
             return read_plain(self._model, rows)
@@ -223,25 +223,25 @@ class LoraCausalPolicy(ActorCriticPolicy):
         if weights != self._weights_read:  # an optimiser's step, or weights that were loaded
             self._readers.clear()
             self._weights_read = weights
-        reader = self._readers.pop(len(rows), None) or Reader(self._model, len(rows), self._width)
+        reader = self._readers.pop(len(rows), None) or IncrementalReader(self._model, len(rows), self._width)
         self._readers[len(rows)] = reader
         if len(self._readers) > _MAX_READERS:
             del self._readers[next(iter(self._readers))]
         return reader.read(rows)
 
-    def _reread(self, rows: list[Row]) -> Reading:
+    def _reread(self, rows: list[Row]) -> NextToken:
         """Behind each row of a minibatch, differentiable."""
         return read_shared(self._model, rows) if self.incremental else read_plain(self._model, rows)
 
-    def _logprobs(self, reading: Reading) -> Tensor:
-        logits_BV = reading.logits_BV[..., : self.num_tokens].float()
+    def _logprobs(self, next_token: NextToken) -> Tensor:
+        logits_BV = next_token.logits_BV[..., : self.num_tokens].float()
         logprobs_BV = torch.log_softmax(logits_BV / self.reflector.sampling.temperature, -1)
         if logprobs_BV.detach()[:, 0].isnan().any():  # one logit that is no number makes the whole row so
             raise DivergedError(f"the policy's log-probabilities are not numbers, so no token is chosen. {REMEDY}")
         return logprobs_BV
 
-    def _values(self, reading: Reading) -> Tensor:
-        values_B1: Tensor = self.value_head(reading.hidden_BD)[:, None]
+    def _values(self, next_token: NextToken) -> Tensor:
+        values_B1: Tensor = self.value_head(next_token.hidden_BD)[:, None]
         return values_B1
 
     @property
@@ -271,15 +271,15 @@ class LoraCausalPolicy(ActorCriticPolicy):
     def _write(self, rows: list[Row], length: int, deterministic: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Writes a reflection behind each row."""
         device, ends = self._model.device, torch.tensor(self.reflector.sampling.end_ids, device=self._model.device)
-        reader = Reader(self._model, len(rows), self._width) if self.incremental else None
+        reader = IncrementalReader(self._model, len(rows), self._width) if self.incremental else None
         logprob_B = torch.zeros(len(rows), device=device)
         running_B = torch.ones(len(rows), dtype=torch.bool, device=device)
         tokens: list[Tensor] = []
         values_B1: Tensor | None = None
         for _ in range(length):
-            reading = read_plain(self._model, rows) if reader is None else reader.read(rows)
-            values_B1 = self._values(reading) if values_B1 is None else values_B1
-            logprobs_BV = self._logprobs(reading)
+            next_token = read_plain(self._model, rows) if reader is None else reader.read(rows)
+            values_B1 = self._values(next_token) if values_B1 is None else values_B1
+            logprobs_BV = self._logprobs(next_token)
             token_B = _choose(logprobs_BV, deterministic).where(running_B, self.reflector.sampling.pad_id)
             logprob_B = logprob_B + logprobs_BV.gather(-1, token_B[:, None])[:, 0].where(running_B, 0.0)
             tokens.append(token_B)
@@ -303,14 +303,14 @@ class LoraCausalPolicy(ActorCriticPolicy):
             rows += [np.concatenate([prompt, written[:t]]) for t in range(len(written))]
             tokens += written.tolist()
             owner += [number] * len(written)
-        reading = self._reread(rows)
-        logprobs_NV = self._logprobs(reading)
+        next_token = self._reread(rows)
+        logprobs_NV = self._logprobs(next_token)
         token_N = torch.tensor(tokens, device=logprobs_NV.device)
         owner_N = torch.tensor(owner, device=logprobs_NV.device)
         zeros_B = logprobs_NV.new_zeros(len(prompts))
         logprob_B = zeros_B.index_add(0, owner_N, logprobs_NV.gather(-1, token_N[:, None])[:, 0])
         first_B = torch.tensor([owner.index(number) for number in range(len(prompts))], device=owner_N.device)
-        values_B1 = self._values(Reading(reading.logits_BV[first_B], reading.hidden_BD[first_B]))
+        values_B1 = self._values(NextToken(next_token.logits_BV[first_B], next_token.hidden_BD[first_B]))
         return values_B1, logprob_B, zeros_B.index_add(0, owner_N, _entropy(logprobs_NV))
 
 

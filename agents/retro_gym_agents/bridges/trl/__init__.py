@@ -1,4 +1,4 @@
-"""TRL: a Retro environment as reward function and data set of ``GRPOTrainer`` and ``RLOOTrainer`` (TRL 1.16).
+"""TRL bridge: a Retro environment as reward function and data set of ``GRPOTrainer`` and ``RLOOTrainer`` (TRL 1.16).
 
 ::
 
@@ -14,19 +14,19 @@
     trainer.train()
     reflector.save("runs/trl/adapter")  # for `retro-gym evaluate`
 
-What stands on which side: TRL samples the reflections, makes advantages of the rewards and updates the weights, with
-all that it scales with (Accelerate, DeepSpeed, FSDP, vLLM). The environment gives the prompts and pays.
+TRL samples the reflections, computes advantages from the rewards and updates the weights, at any scale that it supports
+(Accelerate, DeepSpeed, FSDP, vLLM). The environment supplies the prompts and the rewards.
 
-The data set is a list of failures that are played beforehand; so TRL learns from a fixed distribution of first
-failures, where the learners of this package play new ones for each update. A row holds all that its state follows
-from, the failed trial included: any process restores it without an actor call, and pays through ``branch``.
+The data set is a list of failures that are played in advance, so TRL learns from a fixed distribution of first
+failures, while the learners of this package play new ones for each update. A row holds its complete state, including
+the failed trial: any process restores it without an actor call and computes the rewards through ``branch``.
 
-A failed actor is no reward of 0: such a sample gets None, which TRL leaves out of the group's mean and gives an
-advantage of 0. (With GRPO's ``beta`` above 0 its tokens still take part in the KL term, which is no matter of rewards.)
+A failed actor does not give a reward of 0: such a sample gets None, which TRL leaves out of the group's mean; its
+advantage is 0. (With GRPO's ``beta`` above 0 its tokens still count in the KL term, which does not depend on rewards.)
 
-TRL's ``environment_factory`` is not served. There the completion reaches an environment through tool calls only, one
-rollout after the other; a reflection is the completion itself, reflectors need know no tools, and trials are to run
-side by side. In ``rollout_func``, which GRPO alone has, :class:`ReflectorRollout` fits.
+TRL's ``environment_factory`` is not supported: there a completion reaches an environment only through tool calls, and
+rollouts run sequentially. Here the reflection is the completion itself, reflectors need no tool use, and trials run in
+parallel. :class:`ReflectorRollout` serves as ``rollout_func``, which only GRPO has.
 """
 
 from retro_gym_agents.bridges.trl.dataset import failures, prompt_of

@@ -1,4 +1,4 @@
-"""TRL's reward function: what a reflection earns in the next trial."""
+"""TRL's reward function: the environment's reward of a reflection."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from retro_gym_agents.bridges.trl.dataset import Messages, digest_of
 
 __all__ = ["RetroReward"]
 
-_MAX_VOID_CALLS = 10  # in a row: then the actor is down, not unlucky
+_MAX_VOID_CALLS = 10  # consecutive calls without a reward after which the actor counts as down
 
 
 @dataclasses.dataclass(frozen=True)
 class _State:
-    """What a row says of the state that its prompt shows. Rows of one state are one group."""
+    """The columns of a row that determine its episode's state. Rows with the same state form a group."""
 
     task_id: str
     seed: int
@@ -32,22 +32,21 @@ class _State:
 
 
 class RetroReward:
-    """A Retro environment as TRL's reward function: what a reflection earns in the next trial.
+    """A Retro environment as TRL's reward function: the reward of a reflection from the trial that follows it.
 
-    The completions of one prompt are paid by one ``branch``, and all groups of a call are played side by side, so that
-    the actor's calls are in flight together. Rewards follow from the row and the completion alone: with an actor that
-    draws from the prompt's seed they are the same in every process and at every call.
+    The completions of one prompt are played by one ``branch``, and all groups of a call in parallel, so that the
+    actor's calls are concurrent. Rewards depend only on the row and the completion: with an actor that draws from the
+    prompt's seed they are the same in every process and at every call.
 
-    TRL logs ``rewards/retro_reward/mean``, and what this adds: ``retro/success``, ``retro/actor_errors`` (the shares of
-    the samples whose next trial solved the task, and that have no reward).
+    TRL logs ``rewards/retro_reward/mean``. This function adds ``retro/success`` (the share of rewarded samples whose
+    next trial solved the task) and ``retro/actor_errors`` (the share of samples without a reward).
 
     Args:
-        env: as :func:`failures` was given; it is copied. A ``records`` file is not meant for several processes: give
-            each its own.
+        env: the environment that :func:`failures` was given; it is copied. Give each process its own ``records`` file.
     """
 
     def __init__(self, env: RetroEnv) -> None:
-        self.__name__ = "retro_reward"  # what TRL calls it in its logs
+        self.__name__ = "retro_reward"  # the name in TRL's logs
         self._prototype = env.twin()
         self._envs: list[RetroEnv] = []
         self._void_calls = 0  # in a row
@@ -65,33 +64,33 @@ class RetroReward:
         log_metric: Callable[[str, float], None] | None = None,
         **_: object,
     ) -> list[float | None]:
-        """Pays reflections.
+        """Returns the rewards of reflections.
 
         Args:
-            prompts: N of them, with repetitions.
+            prompts: N prompts, with repetitions.
             completions: N reflections, as text or messages.
             task_id: the rows' tasks.
-            seed: of the rows' episodes.
-            failure: the rows' trials 0 as JSON; where there is none, trial 0 is played again or drawn from the bank.
+            seed: the seeds of the rows' episodes.
+            failure: the rows' trials 0 as JSON; if None, trial 0 is played again or drawn from the bank.
             reflections: the rows' reflections so far; none by default. Their trials are played again.
-            state: the rows' digests; where there is none, the restored state is taken as it is.
-            log_metric: TRL's.
+            state: the rows' digests; if None, the restored state is not checked.
+            log_metric: TRL's logging function.
 
         Returns:
             N rewards; None where the actor failed.
 
         Raises:
-            ConfigError: the columns are absent, the task is unknown, the restored failure is another one, or a
+            ConfigError: a column is missing, the task is unknown, the restored failure is a different one, or a
                 completion is neither text nor messages.
             DataError: ``failure`` is not a failed trial 0 of the task.
-            EpisodeError: the row's episode is over, so that no reflection is asked for.
+            EpisodeError: the row's episode has ended, so it takes no reflection.
             BudgetError: the actor's budget is spent.
             ActorError: the actor failed on every sample of ten calls in a row.
         """
         if task_id is None or seed is None:
             raise ConfigError(
-                f"the data set has no column {'task_id' if task_id is None else 'seed'!r}, or TRL was told to drop it. "
-                "Make it with failures(env, reflector, …) and leave remove_unused_columns at False."
+                f"the data set has no column {'task_id' if task_id is None else 'seed'!r}, or TRL has removed it. "
+                "Make it with failures(env, reflector, …) and set remove_unused_columns=False."
             )
         count = len(completions)
         columns = (task_id, seed, failure or [None] * count, reflections or [None] * count, state or [None] * count)
@@ -121,7 +120,7 @@ class RetroReward:
             env.close()
 
     def _play(self, groups: Mapping[_State, Sequence[int]], texts: Sequence[str]) -> list[list[Outcome] | None]:
-        """The outcomes of each group, in the order of the groups; None where its state could not be restored."""
+        """Returns the outcomes of each group, in order; None if the actor failed while its state was restored."""
         while len(self._envs) < len(groups):
             self._envs.append(self._prototype.twin())
         envs = self._envs[: len(groups)]
@@ -137,7 +136,7 @@ class RetroReward:
 
 
 def _branch(env: RetroEnv, state: _State, texts: Sequence[str]) -> Plan[list[Outcome] | None]:
-    """Restores a state and tries reflections on it, as a plan; None when the actor fails on the way there."""
+    """Plans to restore a state and branch on reflections; None if the actor fails while the state is restored."""
     try:
         observation, info = yield from env.plan_reset(seed=state.seed, options={"task_id": state.task_id})
     except BudgetError:
@@ -155,14 +154,14 @@ def _branch(env: RetroEnv, state: _State, texts: Sequence[str]) -> Plan[list[Out
             over = f"it ends with reflection {number} of {len(state.reflections)}" if terminated else ""
     if over:
         raise EpisodeError(
-            f"the episode of task {state.task_id!r} with seed {state.seed} is over ({over}): no reflection is asked "
-            f"for. Leave the row out, or raise max_reflections ({env.max_reflections})."
+            f"the episode of task {state.task_id!r} with seed {state.seed} is over ({over}) and takes no reflection. "
+            f"Leave the row out, or raise max_reflections ({env.max_reflections})."
         )
     if state.digest not in (None, digest_of(observation)):
         raise ConfigError(
-            f"the row of task {state.task_id!r} with seed {state.seed} was made from another failure than the one that "
-            "is restored. Give RetroReward the environment and the settings that failures(…) had, and an actor that "
-            "replies to the same prompt alike."
+            f"the row of task {state.task_id!r} with seed {state.seed} was made from a different failure than the "
+            "restored one. Give RetroReward the environment and settings that failures(…) had, and an actor that gives "
+            "the same reply to the same prompt."
         )
     return (yield from env.plan_branch(texts))
 
@@ -171,20 +170,20 @@ def _failure_of(state: _State) -> Trajectory:
     try:
         failure = Trajectory.from_json(json.loads(state.failure or ""))
     except (ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"column 'failure' of task {state.task_id!r} holds no trial as JSON: {error}") from error
+        raise DataError(f"column 'failure' of task {state.task_id!r} is not a trial as JSON: {error}") from error
     if failure.task_id != state.task_id:
         raise RecordError(f"column 'failure' holds a trial of task {failure.task_id!r} in a row of {state.task_id!r}.")
     return failure
 
 
 def _text_of(completion: str | Messages) -> str:
-    """The reflection in a completion: TRL gives text for text prompts and messages for messages."""
+    """Returns the reflection in a completion: TRL gives text for text prompts and messages for messages."""
     content: Any = completion
     if not isinstance(completion, str):
         content = completion[-1].get("content") if completion and isinstance(completion[-1], Mapping) else None
-    if isinstance(content, list):  # blocks, of which some may be text
+    if isinstance(content, list):  # content blocks, some of which may be text
         content = "".join(str(block.get("text", "")) for block in content if isinstance(block, Mapping))
-    if content is None:  # nothing behind the reasoning: a reflection that says nothing
+    if content is None:  # no content after the reasoning: an empty reflection
         content = ""
     if not isinstance(content, str):
         raise ConfigError(f"completion {one_line(completion)} is neither text nor chat messages.")

@@ -1,4 +1,4 @@
-"""Sampling under TRL as the reflector samples: by settings, or by its own sampler."""
+"""Makes TRL sample like the reflector: by settings of TRL, or by the reflector's own sampler."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ __all__ = ["ReflectorRollout", "trl_settings"]
 
 
 class ReflectorRollout:
-    """The reflector's own sampler as TRL's ``rollout_func`` (``GRPOTrainer`` alone has one, and calls it experimental).
+    """The reflector's own sampler as TRL's ``rollout_func`` (experimental in TRL, and only in ``GRPOTrainer``).
 
-    It reads a prompt once for all samples of a group. And what it draws follows from the seed, the step and the
-    group's place in the global batch: not from the number of processes that share the batch, as with TRL, whose
-    processes each have a random state of their own.
+    It processes a prompt once for all samples of a group. Samples depend on the seed, the step and the group's position
+    in the global batch, but not on the number of processes; in TRL's own sampling each process has its random state.
 
-    For weights that each process holds whole: one device, or data-parallel ones. Not for DeepSpeed's ZeRO-3 or FSDP.
+    Each process must hold all weights: one device, or data parallelism. Not for DeepSpeed's ZeRO-3 or FSDP.
 
     Args:
-        reflector: whose ``model`` and ``tokenizer`` the trainer has.
-        seed: of the draws.
+        reflector: the reflector whose ``model`` and ``tokenizer`` the trainer has.
+        seed: seed of the samples.
     """
 
     def __init__(self, reflector: Reflector, *, seed: int = 0) -> None:
@@ -37,11 +36,11 @@ class ReflectorRollout:
         """Samples a reflection for each prompt.
 
         Args:
-            prompts: this process's part of the batch, K times each.
+            prompts: this process's part of the batch; each prompt occurs K times.
             trainer: a ``GRPOTrainer``.
 
         Returns:
-            ``prompt_ids``, ``completion_ids`` and ``logprobs`` (of the sampled tokens), a list for each prompt.
+            ``prompt_ids``, ``completion_ids`` and ``logprobs`` (of the sampled tokens), each with a list per prompt.
         """
         model = self.reflector.model
         training = model.training
@@ -62,7 +61,7 @@ class ReflectorRollout:
     def _sample(
         self, out: dict[str, list[list[Any]]], prompt: str | Messages, places: range, group_size: int, step: int
     ) -> None:
-        """The samples of one group at some places of the global batch. The whole group is drawn, wherever it is cut."""
+        """Appends a group's samples at ``places`` of the global batch; always draws the whole group."""
         observation = self._observation_of(prompt)
         seed = derive_seed(self.seed, "rollout", step, places.start // group_size, observation)
         samples = self.reflector.sample([observation], num_samples=group_size, seed=seed)
@@ -75,17 +74,17 @@ class ReflectorRollout:
             out["logprobs"].append(samples.logprobs_NT[row, :length].tolist())
 
     def _observation_of(self, prompt: str | Messages) -> str:
-        """What :func:`prompt_of` was given, cut as it was."""
+        """Returns the observation that :func:`prompt_of` made the prompt from, as shortened there."""
         if isinstance(prompt, str):
             return prompt.removeprefix(self.reflector.tokenizer.bos_token or "")
         return str(prompt[-1]["content"])
 
 
 def trl_settings(reflector: Reflector) -> dict[str, Any]:
-    """The fields of ``GRPOConfig`` and ``RLOOConfig`` by which TRL samples as the reflector does.
+    """Returns the fields of ``GRPOConfig`` and ``RLOOConfig`` with which TRL samples like the reflector.
 
-    Temperature and length limit are the reflector's, nothing cuts the distribution, prompts are rendered alike, and
-    weights of float32 are computed with in float32 (TRL would choose bfloat16).
+    Temperature and token limit are the reflector's, top-k and top-p are off, prompts are rendered in the same way, and
+    float32 weights are used in float32 (TRL's default is bfloat16).
     """
     import torch
 

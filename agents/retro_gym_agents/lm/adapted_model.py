@@ -1,0 +1,315 @@
+"""A causal LM with a LoRA adapter as weights: loading, saving, roles on one base model, the adapter's state."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from retro_gym.actors.loading import context_of
+from retro_gym.errors import CheckpointError, ConfigError
+from retro_gym_agents.lm.adapter_folder import adapter_folder, weights_digest
+from retro_gym_agents.lm.adapters import (
+    DEFAULT_LORA,
+    LoraSettings,
+    active_adapter,
+    add_lora,
+    checkpoint_activations,
+    free_name,
+    load_adapter,
+    lora_of,
+    save_adapter,
+    trainable_weights,
+)
+from retro_gym_agents.lm.pretrained import TINY, base_name, load_base, sampling_of, stored_sampling
+
+__all__ = ["AdaptedModel"]
+
+
+class AdaptedModel:
+    """A causal LM with a LoRA adapter: its weights and settings.
+
+    Two roles may be apart, or stand on one base model with an adapter each, or share the adapter too: see
+    :meth:`beside`.
+
+    Args:
+        model: a causal LM of transformers, or a ``PeftModel`` around one.
+        tokenizer: the model's tokenizer.
+        name: what the base model is called in saved adapters: a path, a name on the hub, or ``"tiny"``.
+        lora: the adapter to add; None adds none. A ``PeftModel`` keeps the adapter that it has.
+        temperature: overrides the generation config.
+        max_new_tokens: overrides the generation config; tokens.
+        autocast: computes matrix products in bfloat16, whatever type the weights have.
+        gradient_checkpointing: computes activations again in the backward pass instead of keeping them.
+        seed: of the adapter's initial weights.
+
+    Raises:
+        ConfigError: a temperature that is not above 0, or a length limit that leaves no room for the prompt.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        name: str,
+        lora: LoraSettings | None = DEFAULT_LORA,
+        temperature: float | None = None,
+        max_new_tokens: int | None = None,
+        autocast: bool = False,
+        gradient_checkpointing: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.name = name
+        self.tokenizer = tokenizer
+        self.model = model
+        if lora is not None and active_adapter(model) is None:
+            self.model = add_lora(self.model, lora, name, seed)
+        self.adapter = active_adapter(self.model)
+        """Which of the model's adapters is this role's; None where there is none."""
+        self.version = ""
+        self._autocast, self._checkpointing = autocast, gradient_checkpointing
+        self._settle()
+        self.sampling = sampling_of(self.model, tokenizer, temperature, max_new_tokens)
+        self._reference: dict[str, Tensor] | None = None
+        context = context_of(model)
+        self.max_prompt_tokens = None if context is None else context - self.sampling.max_new_tokens
+        """What the context has room for beside the longest text; None for no limit."""
+        if context is not None and context <= self.sampling.max_new_tokens:
+            raise ConfigError(
+                f"max_new_tokens is {self.sampling.max_new_tokens}, but {name!r} has a context of {context} tokens: "
+                "no room is left for the prompt. Give a smaller max_new_tokens."
+            )
+
+    # -- loading and saving ----------------------------------------------------------------------------------------
+
+    @classmethod
+    def load(
+        cls,
+        name_or_path: str | Path,
+        *,
+        lora: LoraSettings | None = DEFAULT_LORA,
+        device: str | torch.device = "cpu",
+        dtype: str | None = None,
+        temperature: float | None = None,
+        max_new_tokens: int | None = None,
+        autocast: bool = False,
+        gradient_checkpointing: bool = False,
+        seed: int = 0,
+        **options: Any,
+    ) -> Self:
+        """Loads a model for this role.
+
+        Args:
+            name_or_path: ``"tiny"`` (the model in this package), a folder or a name on the hub, a folder that
+                :meth:`save` wrote, or the output folder of a training run (its ``best`` adapter, or else the last).
+            lora: the adapter to add where none is loaded; None for the base model alone. Of an adapter that is loaded,
+                what is given here must be its own.
+            device: where the model runs.
+            dtype: ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"auto"`` (as stored); by default ``"float32"`` on
+                the CPU and ``"auto"`` elsewhere.
+            temperature: as in the class, and so the rest.
+            max_new_tokens: of a text.
+            autocast: computes matrix products in bfloat16.
+            gradient_checkpointing: saves memory.
+            seed: of a new adapter's initial weights.
+            options: further arguments of the role.
+
+        Raises:
+            ConfigError: there is no such model, or an argument is out of its rule.
+            MissingExtraError: transformers or peft is not installed.
+        """
+        folder = adapter_folder(Path(name_or_path))
+        name = str(name_or_path) if folder is None else base_name(folder)
+        model, tokenizer = load_base(name, device, dtype, cls.__name__.lower())
+        if folder is not None:
+            model = load_adapter(model, folder, device, lora)
+        elif name != TINY and Path(name).is_dir():
+            name = str(Path(name).resolve())  # a saved adapter is to find its base from any working directory
+        made = cls(
+            model,
+            tokenizer,
+            name=name,
+            lora=lora,
+            temperature=temperature,
+            max_new_tokens=max_new_tokens,
+            autocast=autocast,
+            gradient_checkpointing=gradient_checkpointing,
+            seed=seed,
+            **options,
+        )
+        if folder is not None:
+            made.version = weights_digest(folder) or ""
+        return made
+
+    @classmethod
+    def beside(
+        cls,
+        other: AdaptedModel,
+        *,
+        lora: LoraSettings | None = None,
+        folder: str | Path | None = None,
+        seed: int = 0,
+        **options: Any,
+    ) -> Self:
+        """Another role on the base model of a first one, so that its weights are held once.
+
+        With ``lora`` or ``folder`` the role has an adapter of its own, and neither learns from the other's updates.
+        With neither the two share all weights, and an update of one is an update of both.
+
+        Args:
+            other: whose base model it is. Where the role gets an adapter of its own, the other must have one too.
+            lora: a fresh adapter's settings.
+            folder: an adapter that :meth:`save` wrote, or a run's output folder.
+            seed: of a fresh adapter's initial weights.
+            options: further arguments of the role; temperature, length limit and autocast are otherwise the other's,
+                or those that were saved.
+
+        Raises:
+            ConfigError: the other has no adapter, or there is none in the folder that fits the model.
+        """
+        found = None if folder is None else adapter_folder(Path(folder))
+        if folder is not None and found is None:
+            raise ConfigError(f"{folder} holds no adapter. Give a folder that save() wrote, or a run's output.")
+        if other.adapter is None and not (lora is None and found is None):
+            raise ConfigError(
+                f"{other.name!r} has no adapter, and would compute with that of the role beside it. Load it with "
+                "lora=LoraSettings(), which changes nothing until it learns."
+            )
+        given = {
+            "temperature": other.sampling.temperature,
+            "max_new_tokens": other.sampling.max_new_tokens,
+            "autocast": other._autocast,
+            "gradient_checkpointing": other._checkpointing,
+            **({} if found is None else stored_sampling(found)),
+            **options,
+        }
+        made = cls(other.model, other.tokenizer, name=other.name, lora=None, **given)
+        made.adapter, version = other.adapter, other.version
+        if found is not None:
+            made.adapter, version = free_name(made.model, made.role), weights_digest(found) or ""
+            load_adapter(made.model, found, made.device, lora, made.adapter)
+        elif lora is not None:
+            made.adapter, version = free_name(made.model, made.role), ""
+            add_lora(made.model, lora, made.name, seed, made.adapter)
+        made.version = version
+        made._settle()
+        return made
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the adapter in peft's format, with the generation config; it names its base model by ``name``.
+
+        Raises:
+            ConfigError: there is no adapter.
+        """
+        if self.adapter is None:
+            raise ConfigError(f"this {self.role} has no adapter to save. Load it with lora=LoraSettings(…).")
+        save_adapter(self.model, self.adapter, Path(folder), self.name)
+        generation = self.model.generation_config
+        row = {
+            **generation.to_diff_dict(),
+            "do_sample": True,
+            "temperature": self.sampling.temperature,
+            "max_new_tokens": self.sampling.max_new_tokens,
+        }
+        type(generation).from_dict(row).save_pretrained(str(folder))
+
+    # -- weights ---------------------------------------------------------------------------------------------------
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's input goes."""
+        device: torch.device = self.model.get_input_embeddings().weight.device
+        return device
+
+    @property
+    def hidden_size(self) -> int:
+        """D: the width of the hidden states."""
+        return int(self.model.config.get_text_config().hidden_size)
+
+    def precision(self) -> contextlib.AbstractContextManager[Any]:
+        """Autocast, where it is on."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast)
+
+    @property
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """The adapter's weights by name; none where there is no adapter."""
+        return {} if self.adapter is None else trainable_weights(self.model, self.adapter)
+
+    @property
+    def lora(self) -> LoraSettings | None:
+        """The adapter's settings; None where there is none."""
+        return lora_of(self.model, self.adapter)
+
+    def freeze_reference(self) -> None:
+        """Keeps the present adapter as the policy that KL terms refer to: the one at the start of RL."""
+        self._reference = self.adapter_state()
+
+    @property
+    def reference_state(self) -> dict[str, Tensor] | None:
+        """The reference policy's adapter, as :meth:`adapter_state` gives it."""
+        return None if self._reference is None else dict(self._reference)
+
+    def adapter_state(self) -> dict[str, Tensor]:
+        """A copy of the adapter's weights."""
+        return {name: weight.detach().clone() for name, weight in self.trainable.items()}
+
+    @torch.no_grad()
+    def load_adapter_state(self, state: Mapping[str, Tensor], reference: Mapping[str, Tensor] | None = None) -> None:
+        """Sets the adapter's weights, and the reference policy's if they are given.
+
+        Raises:
+            CheckpointError: the state is of another adapter.
+        """
+        trainable = self.trainable
+        shapes = {name: tuple(weight.shape) for name, weight in trainable.items()}
+        for given in (state, reference or state):
+            if {name: tuple(weight.shape) for name, weight in given.items()} != shapes:
+                raise CheckpointError(
+                    f"the stored adapter has {len(given)} weights that do not fit this one's {len(shapes)}. "
+                    "Use the base model and the LoRA settings that it was made with."
+                )
+        for name, weight in trainable.items():
+            weight.copy_(state[name])
+        if reference is not None:
+            self._reference = {name: weight.to(self.device, copy=True) for name, weight in reference.items()}
+
+    # -- what it is called -----------------------------------------------------------------------------------------
+
+    @property
+    def role(self) -> str:
+        """What the model is for, in a word: for errors, and the name of a further adapter."""
+        return type(self).__name__.lower()
+
+    @property
+    def model_id(self) -> str:
+        """Which weights write, for generations: the name, and the version where one is known."""
+        return f"{self.name}@{self.version}" if self.version else self.name
+
+    @property
+    def version(self) -> str:
+        """What tells these weights apart from others of the name; empty once they have changed since it was set.
+
+        A loaded adapter has a digest of its files; whoever trains it gives every update a version of its own.
+        """
+        return self._version if self._changes() == self._changes_then else ""
+
+    @version.setter
+    def version(self, version: str) -> None:
+        self._version, self._changes_then = version, self._changes()
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """No dropout, in whatever was added to the model; layers that checkpoint are told so after that."""
+        self.model.eval()
+        if self._checkpointing:
+            checkpoint_activations(self.model)
+
+    def _changes(self) -> list[int]:
+        """How often each weight that learns was changed in place, as the optimiser does it."""
+        return [weight._version for weight in self.trainable.values()]

@@ -1,0 +1,68 @@
+"""Batches: tokenised prompts padded on the left, and rows in groups that fit into a forward pass.
+
+Axes: P prompts, S prompt tokens.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from retro_gym.actors.token_rows import left_padded
+
+__all__ = ["Prompts", "in_groups"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Prompts:
+    """A batch of tokenised prompts, padded on the left."""
+
+    ids_PS: Tensor
+    mask_PS: Tensor
+    """True where a token stands, False where padding does."""
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[Sequence[int]], pad_id: int, device: torch.device | str) -> Prompts:
+        """Pads token lists on the left to the length of the longest."""
+        ids_PS, mask_PS = left_padded(rows, pad_id)
+        return cls(torch.from_numpy(ids_PS).to(device), torch.from_numpy(mask_PS).to(device))
+
+    @property
+    def lengths(self) -> Tensor:
+        """Tokens of each prompt (P), without padding."""
+        return self.mask_PS.sum(-1)
+
+    def select(self, rows: Sequence[int]) -> Prompts:
+        """Some of the prompts, without columns that only hold padding."""
+        ids, mask = self.ids_PS[list(rows)], self.mask_PS[list(rows)]
+        first = int(mask.any(0).int().argmax())
+        return Prompts(ids[:, first:], mask[:, first:])
+
+    def repeat(self, times: int) -> Prompts:
+        """Every prompt several times in a row."""
+        return Prompts(self.ids_PS.repeat_interleave(times, 0), self.mask_PS.repeat_interleave(times, 0))
+
+
+def in_groups(rows: Sequence[int], lengths: Sequence[int], size: int | None, tokens: int | None) -> list[list[int]]:
+    """Rows in groups that fit into a forward pass; of like length, where tokens are limited.
+
+    Args:
+        rows: their numbers.
+        lengths: the tokens of each row, by its number.
+        size: how many rows there may be in a group; None for any number.
+        tokens: how many tokens there may be in a group, padding included; None for any number. A row that has more
+            alone is a group by itself.
+
+    >>> in_groups(range(4), [5, 2, 9, 2], size=None, tokens=10)
+    [[1, 3], [0], [2]]
+    """
+    groups: list[list[int]] = []
+    for row in rows if tokens is None else sorted(rows, key=lengths.__getitem__):
+        full = not groups or (size is not None and len(groups[-1]) >= size)
+        if full or (tokens is not None and (len(groups[-1]) + 1) * lengths[row] > tokens):
+            groups.append([])
+        groups[-1].append(row)
+    return groups
