@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,6 +22,7 @@ except ImportError:  # not on Windows, where several processes need a file each
 __all__ = ["RecordWriter"]
 
 _TIED = (b'"kind": "header"', b'"kind": "prompt"')  # rows that later ones refer to, wherever they come from
+_ENCODER = json.JSONEncoder(allow_nan=False)
 _START = 64  # bytes of a line in which its kind stands
 
 
@@ -56,20 +56,23 @@ class RecordWriter(JsonLines):
         Raises:
             RecordError: a number is not finite, the file cannot be opened or takes no more, or it is no records file.
         """
+        row = row_of(record)
         with self._file_alone() as file:
             if run.id not in self._runs:
-                self._add(file, run)
+                self._add(file, row_of(run))
                 self._runs.add(run.id)
-            return self._add(file, dataclasses.replace(record, id=f"{run.id}-{self._lines + 1}"))
+            row["id"] = f"{run.id}-{self._lines + 1}"
+            self._add(file, row)
+        return str(row["id"])
 
     def append_prompt(self, prompt: TaskPrompt, run: RunHeader) -> str:
         """Writes a prompt, unless the file holds it; returns the id of its row."""
-        key = valid_text(prompt.instruction), tuple(map(valid_text, prompt.examples))
-        with self._file_alone():
-            known = self._prompts.get(key)
-        if known is None:
-            known = self._prompts[key] = self.append(PromptRecord.of(prompt), run)
-        return known
+        if prompt not in self._told:
+            key = valid_text(prompt.instruction), tuple(map(valid_text, prompt.examples))
+            with self._file_alone():
+                known = self._prompts.get(key)
+            self._told[prompt] = known or self.append(PromptRecord.of(prompt), run)
+        return self._told[prompt]
 
     def found(self, record: str) -> bool:
         """Whether a row of some id stood in the file when this writer opened it."""
@@ -89,25 +92,22 @@ class RecordWriter(JsonLines):
         twin = RecordWriter(self.path, self.header)
         return vars(twin)
 
-    def _encoded(self, row: Record) -> str:
+    def _encoded(self, row: Mapping[str, Any]) -> str:
         try:
-            plain = row_of(row)
-            line = json.dumps(plain, allow_nan=False)
+            line = _ENCODER.encode(row)
         except ValueError as error:
             raise RecordError(
-                f"{self.path}: a row of kind {row.kind!r} holds a number that is not finite ({error}). Returns and "
+                f"{self.path}: a row of kind {row['kind']!r} holds a number that is not finite ({error}). Returns and "
                 "rewards are finite numbers; mend the environment that gave it."
             ) from error
         if "\\ud" in line:  # a pair, or half a pair, which many readers of JSON refuse
-            line = json.dumps(json.loads(valid_text(json.dumps(plain, ensure_ascii=False))))
+            line = json.dumps(json.loads(valid_text(json.dumps(row, ensure_ascii=False))))
         return line
 
-    def _add(self, file: IO[bytes], record: Record) -> str:
-        line = self._encoded(record)
-        self._write_line(file, line)
+    def _add(self, file: IO[bytes], row: Mapping[str, Any]) -> None:
+        self._write_line(file, self._encoded(row))
         self._lines += 1
         self._seen = file.tell()
-        return record.id
 
     # -- what the file holds -------------------------------------------------------------------------------------------
 
@@ -115,22 +115,21 @@ class RecordWriter(JsonLines):
         self._seen = self._lines = 0
         self._runs: set[str] = set()
         self._prompts: dict[tuple[str, tuple[str, ...]], str] = {}
+        self._told: dict[TaskPrompt, str] = {}  # the same by what environments have
         self._at_opening: tuple[frozenset[str], int] | None = None  # runs and lines
 
     @contextlib.contextmanager
     def _file_alone(self) -> Iterator[IO[bytes]]:
         """The file, with all known that stands in it, and no other process that writes meanwhile."""
         file = self._open()
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        _lock(file, "LOCK_EX")
         try:
             self._catch_up(os.fstat(file.fileno()).st_size)
             if self._at_opening is None:
                 self._at_opening = frozenset(self._runs), self._lines
             yield file
         finally:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_UN)
+            _lock(file, "LOCK_UN")
 
     def _catch_up(self, size: int) -> None:
         """Reads what others have written: an earlier process, a copy of this writer."""
@@ -153,6 +152,14 @@ class RecordWriter(JsonLines):
             self._runs.add(record.id)
         elif isinstance(record, PromptRecord):
             self._prompts[record.instruction, record.examples] = record.id
+
+
+def _lock(file: IO[bytes], operation: str) -> None:
+    if fcntl is not None:
+        with contextlib.suppress(
+            OSError
+        ):  # of a file system without locks, on which several processes need a file each
+            fcntl.flock(file, getattr(fcntl, operation))
 
 
 def _check_first(path: Path, line: bytes) -> None:
