@@ -155,10 +155,9 @@ class RecordWriter(JsonLines):
 
 
 def _lock(file: IO[bytes], operation: str) -> None:
+    """Takes the file's lock or lets it go; on a file system without locks several processes need a file each."""
     if fcntl is not None:
-        with contextlib.suppress(
-            OSError
-        ):  # of a file system without locks, on which several processes need a file each
+        with contextlib.suppress(OSError):
             fcntl.flock(file, getattr(fcntl, operation))
 
 
