@@ -11,7 +11,7 @@ import numpy as np
 
 from retro_gym.errors import ConfigError, UnknownTaskError, did_you_mean, one_line
 from retro_gym.seeding import derive_seed
-from retro_gym_envs.names import SPLITS
+from retro_gym_envs.coined_names import SPLITS
 
 __all__ = [
     "FileKey",

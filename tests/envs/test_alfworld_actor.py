@@ -11,8 +11,9 @@ from retro_gym.prompts import Prompt
 from retro_gym.testing.hosting import hosted_prompt
 from retro_gym.trajectory import Turn
 from retro_gym_envs.alfworld.actor import ScriptedAlfworldActor
-from retro_gym_envs.alfworld.reading import read_goal, read_reflection
-from retro_gym_envs.alfworld.reflections import check_reflection, noisy_reflection
+from retro_gym_envs.alfworld.advice import read_reflection
+from retro_gym_envs.alfworld.observations import read_goal
+from retro_gym_envs.alfworld.teacher import check_reflection, noisy_reflection
 
 TASKS = 150
 VAGUE = (

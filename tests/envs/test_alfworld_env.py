@@ -17,9 +17,9 @@ from retro_gym.errors import ActionError, ConfigError, EpisodeError, MissingExtr
 from retro_gym.trajectory import Turn, render_turns
 from retro_gym_envs.alfworld import ALFWorldEnv, engine
 from retro_gym_envs.alfworld.household import Household, HouseholdGame
+from retro_gym_envs.alfworld.objects import APPLIANCES
+from retro_gym_envs.alfworld.observations import names_in, read_goal, room_of
 from retro_gym_envs.alfworld.prompt import ALFWORLD_PROMPT
-from retro_gym_envs.alfworld.reading import names_in, read_goal, room_of
-from retro_gym_envs.alfworld.things import APPLIANCES
 from retro_gym_envs.alfworld.world import TASK_TYPES
 
 

@@ -7,8 +7,8 @@ import pytest
 from retro_gym.errors import UnknownTaskError
 from retro_gym_envs.alfworld import ALFWorldEnv
 from retro_gym_envs.alfworld.household import HouseholdGame, kind_of
-from retro_gym_envs.alfworld.reading import read_goal, room_of
-from retro_gym_envs.alfworld.things import APPLIANCES, LAMP, OPENABLE, RECEPTACLES, ROOMS, TARGETS, THINGS
+from retro_gym_envs.alfworld.objects import APPLIANCES, LAMP, OPENABLE, RECEPTACLES, ROOMS, TARGETS, THINGS
+from retro_gym_envs.alfworld.observations import read_goal, room_of
 from retro_gym_envs.alfworld.world import SIZES, SPLITS, TASK_TYPES, BuiltinTasks, split_of_room
 
 

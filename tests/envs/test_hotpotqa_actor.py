@@ -7,8 +7,9 @@ import pytest
 import retro_gym  # noqa: F401 - registers the environments
 from retro_gym.prompts import Prompt
 from retro_gym_envs.hotpotqa.actor import ScriptedHotpotActor
-from retro_gym_envs.hotpotqa.reading import answer_sort, candidates, read_reflection, spans
-from retro_gym_envs.hotpotqa.reflections import check_reflection, noisy_reflection, oracle_reflection
+from retro_gym_envs.hotpotqa.advice import read_reflection
+from retro_gym_envs.hotpotqa.observations import answer_sort, candidates, spans
+from retro_gym_envs.hotpotqa.teacher import check_reflection, noisy_reflection, oracle_reflection
 
 TASKS = 300
 

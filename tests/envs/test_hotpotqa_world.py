@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from retro_gym.errors import UnknownTaskError
-from retro_gym_envs.hotpotqa.reading import asked_attribute, asked_role, candidates, roles_on, spans, value_of
+from retro_gym_envs.coined_names import HEADS, SPLITS, TAILS, NameMaker
+from retro_gym_envs.hotpotqa.observations import asked_attribute, asked_role, candidates, roles_on, spans, value_of
 from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, KINDS, ROLES
 from retro_gym_envs.hotpotqa.tasks import HotpotTask
 from retro_gym_envs.hotpotqa.world import SIZES, BuiltinTasks
-from retro_gym_envs.names import HEADS, SPLITS, TAILS, NameMaker
 
 COINED = re.compile(rf"\b(?:{'|'.join(HEADS)})(?:{'|'.join(TAILS)})\b")
 

@@ -8,11 +8,12 @@ import retro_gym  # noqa: F401 - registers the environments
 from retro_gym.prompts import Prompt
 from retro_gym.testing.hosting import hosted_prompt
 from retro_gym.trajectory import EndReason, Trajectory, Turn
-from retro_gym_envs import teaching
-from retro_gym_envs.intercode_sql import reflections
+from retro_gym_envs import draws
+from retro_gym_envs.intercode_sql import teacher
 from retro_gym_envs.intercode_sql.actor import ScriptedSQLActor
-from retro_gym_envs.intercode_sql.reading import Advice, Schema, mentions, read_reflection, words_of
-from retro_gym_envs.intercode_sql.reflections import check_reflection, noisy_reflection
+from retro_gym_envs.intercode_sql.advice import Advice, read_reflection
+from retro_gym_envs.intercode_sql.observations import Schema, mentions, words_of
+from retro_gym_envs.intercode_sql.teacher import check_reflection, noisy_reflection
 
 TASKS = 200
 VAGUE = (
@@ -121,9 +122,9 @@ def test_the_teacher_is_well_formed_grounded_and_usually_wrong(env):
 def test_what_is_needed_stands_in_the_trajectory(env, solved, monkeypatch):
     """A teacher that guesses nothing and reads everything is always right: so a learner can be."""
     for module, name, value in (
-        (reflections, "_RIGHT_KIND", 1.0),
-        (teaching, "_UNDERSTOOD", 1.0),
-        (reflections, "_HASTY", 0.0),
+        (teacher, "_RIGHT_KIND", 1.0),
+        (draws, "_UNDERSTOOD", 1.0),
+        (teacher, "_HASTY", 0.0),
     ):
         monkeypatch.setattr(module, name, value)
     rng = np.random.default_rng(0)

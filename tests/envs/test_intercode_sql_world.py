@@ -5,12 +5,12 @@ import re
 import pytest
 
 from retro_gym.errors import UnknownTaskError
+from retro_gym_envs.intercode_sql.advice import read_reflection
 from retro_gym_envs.intercode_sql.domains import ATTRIBUTES, DOMAINS
-from retro_gym_envs.intercode_sql.engine import execute
+from retro_gym_envs.intercode_sql.mysql.engine import execute
 from retro_gym_envs.intercode_sql.questions import KINDS
-from retro_gym_envs.intercode_sql.reading import read_reflection
-from retro_gym_envs.intercode_sql.reflections import asked_column, asked_kind
 from retro_gym_envs.intercode_sql.tasks import SQLTask
+from retro_gym_envs.intercode_sql.teacher import asked_column, asked_kind
 from retro_gym_envs.intercode_sql.world import SIZES, BuiltinTasks
 
 TASKS = BuiltinTasks(0)

@@ -13,9 +13,10 @@ from retro_gym.prompts import Prompt
 from retro_gym.testing.hosting import hosted_prompt
 from retro_gym.trajectory import Turn
 from retro_gym_envs.webshop.actor import ScriptedShopActor
+from retro_gym_envs.webshop.advice import advised_values, read_reflection
+from retro_gym_envs.webshop.observations import asked, hits_on, item_on, query_of
 from retro_gym_envs.webshop.prompt import WEBSHOP_PROMPT
-from retro_gym_envs.webshop.reading import advised_values, asked, hits_on, item_on, query_of, read_reflection
-from retro_gym_envs.webshop.reflections import check_reflection, noisy_reflection
+from retro_gym_envs.webshop.teacher import check_reflection, noisy_reflection
 
 TASKS = 200
 VAGUE = (

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 import retro_gym  # noqa: F401 - registers the environments
 from retro_gym.errors import ActionError, ConfigError, DataError, EpisodeError, UnknownTaskError
 from retro_gym_envs.webshop import WebShopEnv
+from retro_gym_envs.webshop.observations import hits_on, item_on
 from retro_gym_envs.webshop.prompt import WEBSHOP_PROMPT
-from retro_gym_envs.webshop.reading import hits_on, item_on
 
 TASK = next(t for t in WebShopEnv().task_ids("test") if WebShopEnv().task_group(t) == "options")
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from retro_gym.errors import UnknownTaskError
 from retro_gym_envs.webshop.catalog import Catalog
+from retro_gym_envs.webshop.departments import DEPARTMENTS, OPTIONS
 from retro_gym_envs.webshop.reward import score
-from retro_gym_envs.webshop.wares import DEPARTMENTS, OPTIONS
 from retro_gym_envs.webshop.world import GROUPS, SIZES, BuiltinShops, _shop
 
 SHOPS = BuiltinShops(0)

@@ -15,10 +15,11 @@ import re
 from collections.abc import Sequence
 
 from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER
+from retro_gym_envs.alfworld.advice import Advice, read_reflection
 from retro_gym_envs.alfworld.household import NOTHING_HAPPENS, kind_of
-from retro_gym_envs.alfworld.reading import Advice, Goal, contents, read_goal, read_reflection, room_of
-from retro_gym_envs.alfworld.things import APPLIANCES, LAMP
-from retro_gym_envs.scripted import TURN, ScriptedTextActor
+from retro_gym_envs.alfworld.objects import APPLIANCES, LAMP
+from retro_gym_envs.alfworld.observations import Goal, contents, read_goal, room_of
+from retro_gym_envs.scripted_actor import TURN, ScriptedTextActor
 
 __all__ = ["ScriptedAlfworldActor"]
 

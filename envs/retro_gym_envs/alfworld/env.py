@@ -235,19 +235,19 @@ class ALFWorldEnv(TaskEnv):
 
     def oracle_reflection(self, task_id: str) -> str:
         """Names where the things of a task are, and what is to be done with them."""
-        from retro_gym_envs.alfworld.reflections import oracle_reflection
+        from retro_gym_envs.alfworld.teacher import oracle_reflection
 
         return oracle_reflection(self.task(task_id))
 
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
         """A well-formed reflection about what stands in the trajectory, right only now and then."""
-        from retro_gym_envs.alfworld.reflections import noisy_reflection
+        from retro_gym_envs.alfworld.teacher import noisy_reflection
 
         return noisy_reflection(trajectory, rng)
 
     def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
         """Whether it is well-formed as the noisy teacher's are, and names only what stands in the trajectory."""
-        from retro_gym_envs.alfworld.reflections import check_reflection
+        from retro_gym_envs.alfworld.teacher import check_reflection
 
         return check_reflection(reflection, trajectory)
 

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from retro_gym_envs.alfworld.things import APPLIANCES, LAMP, OPENABLE
+from retro_gym_envs.alfworld.objects import APPLIANCES, LAMP, OPENABLE
 
 __all__ = ["HELP", "NOTHING_HAPPENS", "TREATED", "Household", "HouseholdGame", "kind_of", "listed", "preposition"]
 

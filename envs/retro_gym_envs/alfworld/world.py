@@ -16,8 +16,8 @@ import numpy as np
 from retro_gym.errors import UnknownTaskError, one_line
 from retro_gym.seeding import derive_seed
 from retro_gym_envs.alfworld.household import TREATED, Household, kind_of
-from retro_gym_envs.alfworld.things import APPLIANCES, LAMP, RECEPTACLES, ROOMS, TARGETS, THINGS, Thing
-from retro_gym_envs.names import SPLITS
+from retro_gym_envs.alfworld.objects import APPLIANCES, LAMP, RECEPTACLES, ROOMS, TARGETS, THINGS, Thing
+from retro_gym_envs.coined_names import SPLITS
 
 __all__ = ["SIZES", "SPLITS", "TASK_TYPES", "BuiltinTasks", "split_of_room"]
 

@@ -13,16 +13,9 @@ import re
 from collections.abc import Sequence
 
 from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER
-from retro_gym_envs.hotpotqa.reading import (
-    Advice,
-    answer_sort,
-    candidates,
-    first_value,
-    read_reflection,
-    spans,
-    value_of,
-)
-from retro_gym_envs.scripted import ScriptedTextActor, turns_in
+from retro_gym_envs.hotpotqa.advice import Advice, read_reflection
+from retro_gym_envs.hotpotqa.observations import answer_sort, candidates, first_value, spans, value_of
+from retro_gym_envs.scripted_actor import ScriptedTextActor, turns_in
 
 __all__ = ["ScriptedHotpotActor"]
 

@@ -8,10 +8,10 @@ from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
 from retro_gym.errors import DataError, UnknownTaskError, did_you_mean, one_line
+from retro_gym_envs.coined_names import SPLITS
 from retro_gym_envs.hotpotqa.docstore import DocStore
 from retro_gym_envs.hotpotqa.metrics import normalize_answer
 from retro_gym_envs.json_rows import read_rows
-from retro_gym_envs.names import SPLITS
 from retro_gym_envs.task_files import FileKey, Fold, TaskFiles, by_fold, checked_fold, file_key, paths_by_split
 
 __all__ = ["SPLITS", "HotpotTask", "TaskFiles", "TaskSet", "TaskSource", "load_tasks"]

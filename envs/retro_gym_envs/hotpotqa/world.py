@@ -1,7 +1,7 @@
 """The built-in world: HotpotQA-style tasks without end, in the public data set's own schema.
 
 Task i of a split is generated from (world seed, split, i) when it is first asked for. Each has its own ten
-paragraphs about things with fresh names; names of different splits never meet (see :mod:`.names`).
+paragraphs about things with fresh names; names of different splits never meet (see :mod:`retro_gym_envs.coined_names`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 
 from retro_gym.errors import UnknownTaskError, one_line
 from retro_gym.seeding import derive_seed
+from retro_gym_envs.coined_names import SPLITS, NameMaker
 from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, KINDS, ROLES, Attribute
 from retro_gym_envs.hotpotqa.tasks import HotpotTask
-from retro_gym_envs.names import SPLITS, NameMaker
 
 __all__ = ["SIZES", "BuiltinTasks"]
 

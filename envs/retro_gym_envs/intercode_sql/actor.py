@@ -13,9 +13,10 @@ import dataclasses
 import re
 
 from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER
+from retro_gym_envs.intercode_sql.advice import Advice, read_reflection
 from retro_gym_envs.intercode_sql.domains import AGGREGATES
-from retro_gym_envs.intercode_sql.reading import Advice, Schema, mentions, read_reflection, read_schema, words_of
-from retro_gym_envs.scripted import ScriptedTextActor, turns_in
+from retro_gym_envs.intercode_sql.observations import Schema, mentions, read_schema, words_of
+from retro_gym_envs.scripted_actor import ScriptedTextActor, turns_in
 
 __all__ = ["ScriptedSQLActor"]
 

@@ -16,8 +16,8 @@ from retro_gym.spaces import UnicodeText
 from retro_gym.task_env import ReflectionCheck, TaskEnv, checked_task_id
 from retro_gym.trajectory import Trajectory
 from retro_gym_envs.actions import argument_end, bare
-from retro_gym_envs.intercode_sql.database import Database
-from retro_gym_envs.intercode_sql.engine import Result, execute
+from retro_gym_envs.intercode_sql.mysql.database import Database
+from retro_gym_envs.intercode_sql.mysql.engine import Result, execute
 from retro_gym_envs.intercode_sql.prompt import INTERCODE_SQL_PROMPT
 from retro_gym_envs.intercode_sql.reward import score
 from retro_gym_envs.intercode_sql.tasks import SQLTask, TaskFiles, TaskSource, load_tasks
@@ -250,13 +250,13 @@ class InterCodeSQLEnv(TaskEnv):
 
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
         """A well-formed reflection about what stands in the trajectory, right only now and then."""
-        from retro_gym_envs.intercode_sql.reflections import noisy_reflection
+        from retro_gym_envs.intercode_sql.teacher import noisy_reflection
 
         return noisy_reflection(trajectory, rng)
 
     def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
         """Whether it is well-formed as the noisy teacher's are, and names only what stands in the trajectory."""
-        from retro_gym_envs.intercode_sql.reflections import check_reflection
+        from retro_gym_envs.intercode_sql.teacher import check_reflection
 
         return check_reflection(reflection, trajectory)
 

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from retro_gym_envs.intercode_sql.database import Column, Database, Table
+from retro_gym_envs.coined_names import NameMaker
 from retro_gym_envs.intercode_sql.domains import ATTRIBUTES, DOMAINS, PERSON_CATEGORIES, PERSON_NUMBERS, Domain
-from retro_gym_envs.names import NameMaker
+from retro_gym_envs.intercode_sql.mysql.database import Column, Database, Table
 
 __all__ = ["Sheet", "World"]
 

@@ -9,11 +9,11 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from retro_gym.errors import ConfigError, DataError, UnknownTaskError, did_you_mean, one_line
-from retro_gym_envs.intercode_sql.database import Database
-from retro_gym_envs.intercode_sql.dump import load_databases
-from retro_gym_envs.intercode_sql.engine import execute
+from retro_gym_envs.coined_names import SPLITS
+from retro_gym_envs.intercode_sql.mysql.database import Database
+from retro_gym_envs.intercode_sql.mysql.dump import load_databases
+from retro_gym_envs.intercode_sql.mysql.engine import execute
 from retro_gym_envs.json_rows import read_rows
-from retro_gym_envs.names import SPLITS
 from retro_gym_envs.task_files import FileKey, Fold, TaskFiles, by_fold, checked_fold, file_key, paths_by_split
 
 __all__ = ["SPLITS", "SQLTask", "TaskFiles", "TaskSet", "TaskSource", "load_tasks"]

@@ -14,11 +14,11 @@ import numpy as np
 
 from retro_gym.errors import UnknownTaskError, one_line
 from retro_gym.seeding import derive_seed
-from retro_gym_envs.intercode_sql.database import Database
+from retro_gym_envs.coined_names import NameMaker
+from retro_gym_envs.intercode_sql.mysql.database import Database
 from retro_gym_envs.intercode_sql.questions import KINDS
 from retro_gym_envs.intercode_sql.sheets import World
 from retro_gym_envs.intercode_sql.tasks import SPLITS, SQLTask
-from retro_gym_envs.names import NameMaker
 
 __all__ = ["SIZES", "BuiltinTasks"]
 

@@ -12,19 +12,11 @@ import dataclasses
 import re
 
 from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER
-from retro_gym_envs.scripted import ScriptedTextActor, turns_in
+from retro_gym_envs.scripted_actor import ScriptedTextActor, turns_in
+from retro_gym_envs.webshop.advice import Advice, advised_values, read_reflection
+from retro_gym_envs.webshop.departments import OPTIONS
+from retro_gym_envs.webshop.observations import Hit, hits_on, instruction_of, item_on, query_of
 from retro_gym_envs.webshop.pages import BUY, NEXT
-from retro_gym_envs.webshop.reading import (
-    Advice,
-    Hit,
-    advised_values,
-    hits_on,
-    instruction_of,
-    item_on,
-    query_of,
-    read_reflection,
-)
-from retro_gym_envs.webshop.wares import OPTIONS
 
 __all__ = ["ScriptedShopActor"]
 

@@ -274,7 +274,7 @@ class WebShopEnv(TaskEnv):
             UnknownTaskError: no such task.
             ConfigError: the goals are a server's, which keeps them to itself.
         """
-        from retro_gym_envs.webshop.reflections import oracle_reflection
+        from retro_gym_envs.webshop.teacher import oracle_reflection
 
         goal = self.goal(task_id)
         product = self.catalog(task_id).get(goal.asin)
@@ -283,13 +283,13 @@ class WebShopEnv(TaskEnv):
 
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
         """A well-formed reflection about what stands in the trajectory, right only now and then."""
-        from retro_gym_envs.webshop.reflections import noisy_reflection
+        from retro_gym_envs.webshop.teacher import noisy_reflection
 
         return noisy_reflection(trajectory, rng)
 
     def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
         """Whether it is well-formed as the noisy teacher's are, and names only what stands in the trajectory."""
-        from retro_gym_envs.webshop.reflections import check_reflection
+        from retro_gym_envs.webshop.teacher import check_reflection
 
         return check_reflection(reflection, trajectory)
 

@@ -14,10 +14,10 @@ from typing import Any, TypeAlias
 
 from retro_gym.errors import ConfigError, DataError, UnknownTaskError, did_you_mean, one_line
 from retro_gym.seeding import derive_seed
+from retro_gym_envs.coined_names import SPLITS
 from retro_gym_envs.json_rows import read_rows
-from retro_gym_envs.names import SPLITS
 from retro_gym_envs.task_files import FileKey, file_key
-from retro_gym_envs.webshop import rows
+from retro_gym_envs.webshop import schema
 from retro_gym_envs.webshop.catalog import Catalog, Goal, Product
 from retro_gym_envs.webshop.json_entries import read_entries
 
@@ -165,17 +165,17 @@ def _in_folder(folder: Path) -> dict[str, str | os.PathLike[str]]:
 @lru_cache(maxsize=2)
 def _load(keys: tuple[tuple[str, FileKey], ...]) -> ShopFiles:
     paths = {name: key[0] for name, key in keys}
-    notes = {key: rows.notes(value, where) for where, key, value in read_entries(paths["attributes"])}
+    notes = {key: schema.notes(value, where) for where, key, value in read_entries(paths["attributes"])}
     said = {}
     if "reviews" in paths:
-        said = dict(rows.reviews(row, where) for where, row in read_rows(paths["reviews"]))
+        said = dict(schema.reviews(row, where) for where, row in read_rows(paths["reviews"]))
     products: dict[str, Product] = {}
     for where, row in read_rows(paths["products"]):
-        product = rows.product(row, where, notes, said)
+        product = schema.product(row, where, notes, said)
         if product is not None:
             products.setdefault(product.asin, product)  # of several with one id WebShop takes the first
     if "human_goals" in paths:
-        written = {key: rows.human_goals(value, where) for where, key, value in read_entries(paths["human_goals"])}
+        written = {key: schema.human_goals(value, where) for where, key, value in read_entries(paths["human_goals"])}
         goals = list(_human_goals(products, written))
     else:
         goals = list(_synthetic_goals(products, notes, paths["products"]))
@@ -187,13 +187,15 @@ def _load(keys: tuple[tuple[str, FileKey], ...]) -> ShopFiles:
     return ShopFiles(dict(keys), Catalog(products.values()), numbered)
 
 
-def _human_goals(products: Mapping[str, Product], written: Mapping[str, tuple[rows.HumanGoal, ...]]) -> Iterator[Goal]:
+def _human_goals(
+    products: Mapping[str, Product], written: Mapping[str, tuple[schema.HumanGoal, ...]]
+) -> Iterator[Goal]:
     for asin, product in products.items():
         for number, goal in enumerate(written.get(asin, ())):
             yield _goal(product, goal.instruction.strip("."), goal.attributes, goal.options, f"{asin} {number}")
 
 
-def _synthetic_goals(products: Mapping[str, Product], notes: Mapping[str, rows.Notes], source: str) -> Iterator[Goal]:
+def _synthetic_goals(products: Mapping[str, Product], notes: Mapping[str, schema.Notes], source: str) -> Iterator[Goal]:
     for asin, product in products.items():
         noted = notes.get(asin)
         if noted is None or noted.instruction is None or not noted.instruction_attributes:

@@ -17,9 +17,9 @@ import numpy as np
 
 from retro_gym.errors import UnknownTaskError, one_line
 from retro_gym.seeding import derive_seed
-from retro_gym_envs.names import SPLITS, NameMaker
+from retro_gym_envs.coined_names import SPLITS, NameMaker
 from retro_gym_envs.webshop.catalog import Catalog, Goal, Product
-from retro_gym_envs.webshop.wares import ATTRIBUTES, DEPARTMENTS, OPTIONS, Department
+from retro_gym_envs.webshop.departments import ATTRIBUTES, DEPARTMENTS, OPTIONS, Department
 
 __all__ = ["GROUPS", "SIZES", "BuiltinShops"]
 
