@@ -12,10 +12,9 @@ import itertools
 import numpy as np
 
 from retro_gym.errors import UnknownTaskError
+from retro_gym_envs.task_sources import SPLITS, split_of_number
 
-__all__ = ["HEADS", "SPLITS", "TAILS", "NameMaker", "split_of"]
-
-SPLITS = ("train", "validation", "test")
+__all__ = ["HEADS", "TAILS", "NameMaker", "split_of"]
 
 _ONSETS = (*"BDFGHKLMNPRSTVWZ", "Br", "Dr", "Fl", "Gr", "Kl", "Pr", "Sk", "St", "Tr")
 _HEAD_VOWELS = "aeiou"
@@ -29,9 +28,6 @@ HEADS: tuple[str, ...] = tuple(map("".join, itertools.product(_ONSETS, _HEAD_VOW
 TAILS: tuple[str, ...] = tuple(map("".join, itertools.product(_TAIL_VOWELS, _TAIL_MIDDLES, _TAIL_ENDS)))
 """Second halves, 350 of them."""
 
-_CLASSES = 10  # of which train has 8, validation and test 1 each
-_SPLIT_OF_CLASS = ("train",) * 8 + ("validation", "test")
-
 
 def split_of(head: int, tail: int) -> str:
     """The one split in which the word made of these halves may appear.
@@ -39,7 +35,7 @@ def split_of(head: int, tail: int) -> str:
     >>> split_of(0, 0), split_of(0, 8), split_of(4, 5)
     ('train', 'validation', 'test')
     """
-    return _SPLIT_OF_CLASS[(head + tail) % _CLASSES]
+    return split_of_number(head + tail)
 
 
 class NameMaker:

@@ -97,7 +97,7 @@ class TaskResult:
 
     task_id: str
     group: str
-    """The kind of task, see :meth:`retro_gym.TaskEnv.task_group`."""
+    """The kind of task, see :meth:`retro_gym.Teacher.task_group`."""
     success: tuple[bool, ...]
     """Whether it is solved by trial 0…T. Shorter when the actor failed on the way."""
     returns: tuple[float, ...]
@@ -369,7 +369,7 @@ def _source(policy: Policy) -> str | None:
 def _result(episode: Episode) -> TaskResult:
     return TaskResult(
         episode.task_id,
-        episode.env.task_env.task_group(episode.task_id),
+        episode.env.task_env.teacher.task_group(episode.task_id),
         tuple(episode.success),
         tuple(episode.returns),
         tuple(episode.ends),

@@ -1,4 +1,4 @@
-"""Two writers of reflections: the oracle, who knows the solution, and the noisy teacher, who is often wrong."""
+"""Who writes reflections on ALFWorld's tasks: the oracle, who knows the solution, and a teacher who is often wrong."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from retro_gym.task_env import ReflectionCheck
+from retro_gym.teacher import ReflectionCheck
 from retro_gym.trajectory import Trajectory
 from retro_gym_envs.alfworld.games import GameFile
 from retro_gym_envs.alfworld.household import Household, kind_of, preposition
 from retro_gym_envs.alfworld.objects import LAMP
 from retro_gym_envs.alfworld.observations import contents, listed_places, read_goal, room_of
-from retro_gym_envs.draws import guess, pick
+from retro_gym_envs.alfworld.world import TASK_TYPES
+from retro_gym_envs.draws import pick
+from retro_gym_envs.teaching import TaskTeacher, check_forms, guess
 
-__all__ = ["check_reflection", "noisy_reflection", "oracle_reflection", "write_reflection"]
+__all__ = ["AlfworldTeacher", "write_reflection"]
+
+_GROUPS = dict(zip(TASK_TYPES, ("put", "examine", "clean", "heat", "cool", "puttwo"), strict=True))
 
 _Found = tuple[str, str]
 """A thing and its place."""
@@ -65,20 +69,58 @@ def write_reflection(found: Sequence[_Found], treatment: str, form: int = 0) -> 
     return _TWO_FORMS[form].format(first=told[0], second=told[1], what=_WHAT[treatment])
 
 
-def oracle_reflection(task: Household | GameFile) -> str:
-    """The best that can be said on a task: where its things are, and what to do with them.
+class AlfworldTeacher(TaskTeacher[Household | GameFile]):
+    """Knows where the things of a task are, and what is to be done with them."""
 
-    Of a real game it says what the game's own walkthrough does.
-    """
-    goal = read_goal(task.goal)
-    treatment = goal.treatment if goal else ""
-    if isinstance(task, Household):
-        places = [(thing, place) for place, things in task.contents for thing in things]
-        kinds = (task.thing, task.target) if task.target == LAMP else (task.thing,)
-        found = [each for kind in kinds for each in places if kind_of(each[0]) == kind]
-    else:
-        found = _walked(task.walkthrough)
-    return write_reflection(found[:2], treatment) if found else f"Look for the {goal.thing if goal else 'thing'}."
+    def task_group(self, task_id: str) -> str:
+        """The type of task in a word, as the published experiments call it: put, examine, clean, heat, cool, puttwo."""
+        return _GROUPS[self.task(task_id).type]
+
+    def oracle_reflection(self, task_id: str) -> str:
+        """The best that can be said on a task: where its things are, and what to do with them.
+
+        Of a real game it says what the game's own walkthrough does.
+        """
+        task = self.task(task_id)
+        goal = read_goal(task.goal)
+        treatment = goal.treatment if goal else ""
+        if isinstance(task, Household):
+            places = [(thing, place) for place, things in task.contents for thing in things]
+            kinds = (task.thing, task.target) if task.target == LAMP else (task.thing,)
+            found = [each for kind in kinds for each in places if kind_of(each[0]) == kind]
+        else:
+            found = _walked(task.walkthrough)
+        return write_reflection(found[:2], treatment) if found else f"Look for the {goal.thing if goal else 'thing'}."
+
+    def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
+        """A well-formed reflection about things that stand in the trajectory, right only now and then.
+
+        The teacher reads the list on the wall, names a thing of it with its place, and something to do with it. Which
+        ones, it mostly guesses: either is understood a quarter of the time, and habit (the first thing on the list, to
+        be put away as it is) decides more often than that. Where there is no list, in real games, it names the thing of
+        the task and a receptacle by chance.
+        """
+        goal = read_goal(trajectory.task)
+        thing, treatment = (goal.thing, goal.treatment) if goal else ("", "")
+        listed = listed_places(trajectory.task)
+        what = guess(tuple(_WHAT), [treatment], rng, hasty=_HASTY)
+        form = int(rng.integers(len(_ONE_FORMS)))
+        if not listed:
+            things = [thing or "thing"]
+            if goal and what in _OF_TWO:
+                things.append(goal.target if goal.treatment == "light" else thing)
+            return write_reflection(_guessed(trajectory, things, rng), what, form)
+        first = guess(listed, [entry for entry in listed if kind_of(entry[0]) == thing], rng, hasty=_HASTY)
+        if what not in _OF_TWO:
+            return write_reflection([first], what, form)
+        others = [entry for entry in listed if entry != first]
+        kind = LAMP if what == "light" else kind_of(first[0])
+        like = [entry for entry in others if kind_of(entry[0]) == kind]
+        return write_reflection([first, guess(others, like, rng, hasty=_HASTY)], what, form)
+
+    def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
+        """Whether a reflection has one of the teacher's forms, and names only what stands in the trajectory."""
+        return check_forms(_WELL_FORMED, reflection, trajectory)
 
 
 def _walked(commands: Sequence[str]) -> list[_Found]:
@@ -94,44 +136,6 @@ def _walked(commands: Sequence[str]) -> list[_Found]:
         elif command.startswith("use "):
             lamps.append((command.removeprefix("use "), place))
     return taken + lamps
-
-
-def check_reflection(reflection: str, trajectory: Trajectory) -> ReflectionCheck:
-    """Whether a reflection has one of the teacher's forms, and names only what stands in the trajectory."""
-    text = trajectory.render()
-    for form in _WELL_FORMED:
-        match = form.fullmatch(reflection.strip())
-        if match:
-            names = match.groupdict().values()
-            return ReflectionCheck(True, all(re.search(rf"\b{re.escape(name)}\b", text) for name in names))
-    return ReflectionCheck(False, False)
-
-
-def noisy_reflection(trajectory: Trajectory, rng: np.random.Generator) -> str:
-    """A well-formed reflection about things that stand in the trajectory, right only now and then.
-
-    The teacher reads the list on the wall, names a thing of it with its place, and something to do with it. Which ones,
-    it mostly guesses: either is understood a quarter of the time, and habit (the first thing on the list, to be put
-    away as it is) decides more often than that. Where there is no list, in real games, it names the thing of the task
-    and a receptacle by chance.
-    """
-    goal = read_goal(trajectory.task)
-    thing, treatment = (goal.thing, goal.treatment) if goal else ("", "")
-    listed = listed_places(trajectory.task)
-    what = guess(tuple(_WHAT), [treatment], rng, hasty=_HASTY)
-    form = int(rng.integers(len(_ONE_FORMS)))
-    if not listed:
-        things = [thing or "thing"]
-        if goal and what in _OF_TWO:
-            things.append(goal.target if goal.treatment == "light" else thing)
-        return write_reflection(_guessed(trajectory, things, rng), what, form)
-    first = guess(listed, [entry for entry in listed if kind_of(entry[0]) == thing], rng, hasty=_HASTY)
-    if what not in _OF_TWO:
-        return write_reflection([first], what, form)
-    others = [entry for entry in listed if entry != first]
-    kind = LAMP if what == "light" else kind_of(first[0])
-    like = [entry for entry in others if kind_of(entry[0]) == kind]
-    return write_reflection([first, guess(others, like, rng, hasty=_HASTY)], what, form)
 
 
 def _guessed(trajectory: Trajectory, things: Sequence[str], rng: np.random.Generator) -> list[_Found]:

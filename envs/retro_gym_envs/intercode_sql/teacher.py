@@ -1,4 +1,4 @@
-"""The noisy teacher of reflections, who is often wrong, and the check of a reflection's form and content.
+"""Who writes reflections on InterCode-SQL's tasks: the oracle, who knows the query, and a teacher who is often wrong.
 
 The oracle's reflections come with the tasks: the built-in world knows what each question asks for beyond a plain look
 at one table, and on public tasks the gold query itself is stated.
@@ -11,14 +11,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from retro_gym.task_env import ReflectionCheck
+from retro_gym.task_env import checked_task_id
+from retro_gym.teacher import ReflectionCheck
 from retro_gym.trajectory import Trajectory
-from retro_gym_envs.draws import guess, pick
+from retro_gym_envs.draws import pick
 from retro_gym_envs.intercode_sql.advice import sentence
 from retro_gym_envs.intercode_sql.domains import AGGREGATES, ATTRIBUTES
 from retro_gym_envs.intercode_sql.observations import Schema, mentions, read_schema, words_of
+from retro_gym_envs.intercode_sql.tasks import SQLTask, SQLTasks
+from retro_gym_envs.teaching import TaskTeacher, guess
 
-__all__ = ["asked_column", "asked_kind", "check_reflection", "noisy_reflection"]
+__all__ = ["SQLTeacher", "asked_column", "asked_kind"]
 
 KINDS = ("select", "join", "aggregate", "equals", "order", "group", "average", "absent", "joined equals")
 """What a reflection can be about."""
@@ -89,45 +92,57 @@ def asked_column(question: str, columns: Sequence[str]) -> str | None:
     return named[0] if named else None
 
 
-def check_reflection(reflection: str, trajectory: Trajectory) -> ReflectionCheck:
-    """Whether a reflection is made of the teacher's clauses, and names only what stands in the trajectory."""
-    text = reflection.strip()
-    if not text.endswith(".") or not text[:1].isupper():
-        return ReflectionCheck(False, False)
-    rest = text[:1].lower() + text[1:-1]
-    while True:
-        clause = _CLAUSE.match(rest)
-        if clause is None:
+class SQLTeacher(TaskTeacher[SQLTask]):
+    """Knows what a question asks for beyond a plain look at one table."""
+
+    _tasks: SQLTasks
+
+    def task_group(self, task_id: str) -> str:
+        """The hardness: ``easy``, ``medium``, ``hard`` or ``extra``."""
+        return self.task(task_id).hardness
+
+    def oracle_reflection(self, task_id: str) -> str:
+        """Says what the first query lacked: a join, a condition, an aggregate. On public tasks it states the query."""
+        return self._tasks.advice(checked_task_id(task_id))
+
+    def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
+        """A well-formed reflection about things that stand in the trajectory, right only now and then.
+
+        The teacher picks what kind of thing was missing and a column or a table of those that were described. Both it
+        mostly guesses, and habit (the first column) decides more often than what the question says.
+        """
+        question = trajectory.task.removeprefix("Question: ").strip()
+        schema = read_schema((turn.action, turn.observation) for turn in trajectory.turns)
+        described = [table for table, columns in schema.columns.items() if columns]
+        if not described:
+            words = [word for word in words_of(question) if word not in _FIXED]
+            return sentence(select=pick(words or ["rows"], rng))
+        kind = asked_kind(question) if rng.random() < _RIGHT_KIND else pick(KINDS, rng)
+        return _Lesson(question, schema, described, trajectory.render(), rng).say(kind)
+
+    def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
+        """Whether a reflection is made of the teacher's clauses, and names only what stands in the trajectory."""
+        text = reflection.strip()
+        if not text.endswith(".") or not text[:1].isupper():
             return ReflectionCheck(False, False)
-        rest = rest[clause.end() :]
-        if not rest:
-            break
-        if not rest.startswith(" and "):
-            return ReflectionCheck(False, False)
-        rest = rest.removeprefix(" and ")
-    seen = set(re.findall(r"\w+", trajectory.render().lower()))
-    said = re.findall(r"\w+", text.lower())
-    return ReflectionCheck(True, all(word in seen or word in _FIXED for word in said))
+        rest = text[:1].lower() + text[1:-1]
+        while True:
+            clause = _CLAUSE.match(rest)
+            if clause is None:
+                return ReflectionCheck(False, False)
+            rest = rest[clause.end() :]
+            if not rest:
+                break
+            if not rest.startswith(" and "):
+                return ReflectionCheck(False, False)
+            rest = rest.removeprefix(" and ")
+        seen = set(re.findall(r"\w+", trajectory.render().lower()))
+        said = re.findall(r"\w+", text.lower())
+        return ReflectionCheck(True, all(word in seen or word in _FIXED for word in said))
 
 
-def noisy_reflection(trajectory: Trajectory, rng: np.random.Generator) -> str:
-    """A well-formed reflection about things that stand in the trajectory, right only now and then.
-
-    The teacher picks what kind of thing was missing and a column or a table of those that were described. Both it
-    mostly guesses, and habit (the first column) decides more often than what the question says.
-    """
-    question = trajectory.task.removeprefix("Question: ").strip()
-    schema = read_schema((turn.action, turn.observation) for turn in trajectory.turns)
-    described = [table for table, columns in schema.columns.items() if columns]
-    if not described:
-        words = [word for word in words_of(question) if word not in _FIXED]
-        return sentence(select=pick(words or ["rows"], rng))
-    kind = asked_kind(question) if rng.random() < _RIGHT_KIND else pick(KINDS, rng)
-    return _Teacher(question, schema, described, trajectory.render(), rng).say(kind)
-
-
-class _Teacher:
-    """What the teacher has read, and its draws."""
+class _Lesson:
+    """What the noisy teacher has read, and its draws."""
 
     def __init__(
         self, question: str, schema: Schema, described: list[str], text: str, rng: np.random.Generator

@@ -8,8 +8,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from retro_gym.errors import DataError, one_line
+from retro_gym.errors import one_line
 from retro_gym.seeding import derive_seed
+from retro_gym_envs.row_checks import check_keys, wrong
 from retro_gym_envs.webshop.catalog import Product
 
 __all__ = ["HumanGoal", "Notes", "human_goals", "notes", "product", "reviews"]
@@ -52,20 +53,16 @@ def product(row: object, where: str, notes_of: dict[str, Notes], reviews_of: dic
         DataError: a key is missing, or a value is not what the schema says.
     """
     if not isinstance(row, dict):
-        raise _wrong(where, "the record", row, "a JSON object, one product", _SCHEMA)
-    missing = [key for key in _KEYS if key not in row]
-    if missing:
-        raise DataError(
-            f"{where}: {', '.join(map(repr, missing))} missing; its keys are {one_line(sorted(row), 120)}. {_SCHEMA}"
-        )
+        raise wrong(where, "the record", row, "a JSON object, one product", _SCHEMA)
+    check_keys(row, where, _KEYS, _SCHEMA)
     for key in _KEYS:
         if not isinstance(row[key], str):
-            raise _wrong(where, key, row[key], "text", _SCHEMA)
+            raise wrong(where, key, row[key], "text", _SCHEMA)
     asin = row["asin"]
     if asin == "nan" or len(asin) > _MAX_ID:
         return None
     if not asin.strip() or not row["name"].strip():
-        raise _wrong(where, "asin or name", (asin, row["name"]), "text that is not blank", "Delete the record.")
+        raise wrong(where, "asin or name", (asin, row["name"]), "text that is not blank", "Delete the record.")
     prices = _prices(row.get("pricing"), where)
     rating, said = reviews_of.get(asin, ("N.A.", ()))
     noted = notes_of.get(asin)
@@ -93,10 +90,10 @@ def notes(value: object, where: str) -> Notes:
         DataError: a value is not what the schema says.
     """
     if not isinstance(value, dict):
-        raise _wrong(where, "the entry", value, "an object with the key 'attributes'", _NOTES)
+        raise wrong(where, "the entry", value, "an object with the key 'attributes'", _NOTES)
     instruction = value.get("instruction")
     if instruction is not None and not isinstance(instruction, str):
-        raise _wrong(where, "instruction", instruction, "text or null", _NOTES)
+        raise wrong(where, "instruction", instruction, "text or null", _NOTES)
     return Notes(
         _texts(value["attributes"], where, "attributes", _NOTES) if "attributes" in value else ("DUMMY_ATTR",),
         instruction,
@@ -115,7 +112,7 @@ def human_goals(value: object, where: str) -> tuple[HumanGoal, ...]:
         DataError: a value is not what the schema says.
     """
     if not isinstance(value, list):
-        raise _wrong(where, "the entry", value, "a list of instructions", _HUMAN)
+        raise wrong(where, "the entry", value, "a list of instructions", _HUMAN)
     goals = []
     for number, each in enumerate(value):
         field = f"[{number}]"
@@ -125,7 +122,7 @@ def human_goals(value: object, where: str) -> tuple[HumanGoal, ...]:
                 options = _texts(rest.get("instruction_options") or [], where, f"{field}.instruction_options", _HUMAN)
                 options = tuple(map(_plain, options))
             case _:
-                raise _wrong(where, field, each, "an object with 'instruction' and 'instruction_attributes'", _HUMAN)
+                raise wrong(where, field, each, "an object with 'instruction' and 'instruction_attributes'", _HUMAN)
         if attributes:
             goals.append(HumanGoal(" ".join(text.split()), attributes, options))
     return tuple(goals)
@@ -148,11 +145,7 @@ def reviews(row: object, where: str) -> tuple[str, tuple[str, tuple[tuple[str, s
                 for each in said
             )
             return asin, (str(rest.get("average_rating", "N.A.")), tuple(told))
-    raise _wrong(where, "the record", row, "an object with 'asin' and a list 'reviews'", "Leave reviews.json out.")
-
-
-def _wrong(where: str, field: str, value: object, rule: str, remedy: str) -> DataError:
-    return DataError(f"{where}: {field} is {one_line(value)} ({type(value).__name__}); it must be {rule}. {remedy}")
+    raise wrong(where, "the record", row, "an object with 'asin' and a list 'reviews'", "Leave reviews.json out.")
 
 
 def _plain(text: str) -> str:
@@ -163,13 +156,13 @@ def _text(value: object, where: str, field: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise _wrong(where, field, value, "text or null", _SCHEMA)
+        raise wrong(where, field, value, "text or null", _SCHEMA)
     return value
 
 
 def _texts(value: object, where: str, field: str, remedy: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise _wrong(where, field, value, "a list of texts", remedy)
+        raise wrong(where, field, value, "a list of texts", remedy)
     return tuple(value)
 
 
@@ -184,13 +177,13 @@ def _prices(value: object, where: str) -> tuple[float, ...]:
     if not value:
         return (_DEFAULT_PRICE,)
     if not isinstance(value, str):
-        raise _wrong(where, "pricing", value, 'text such as "$12.99", or null', _SCHEMA)
+        raise wrong(where, "pricing", value, 'text such as "$12.99", or null', _SCHEMA)
     try:
         prices = tuple(float(re.sub(r"[^\d.]", "", part)) for part in value.split("$")[1:][:2])
     except ValueError:
         prices = ()
     if not prices:
-        raise _wrong(where, "pricing", value, 'prices in dollars, such as "$12.99"', "Correct it, or set it to null.")
+        raise wrong(where, "pricing", value, 'prices in dollars, such as "$12.99"', "Correct it, or set it to null.")
     return prices
 
 
@@ -203,14 +196,14 @@ def _options(value: object, where: str) -> tuple[tuple[str, tuple[str, ...]], ..
     if not value:
         return ()
     if not isinstance(value, dict):
-        raise _wrong(where, "customization_options", value, "an object of options by name, or null", _SCHEMA)
+        raise wrong(where, "customization_options", value, "an object of options by name, or null", _SCHEMA)
     options = {}
     for name, contents in value.items():
         if contents is None:
             continue
         field = f"customization_options[{one_line(name)}]"
         if not isinstance(contents, list):
-            raise _wrong(where, field, contents, 'a list of {"value": …}, or null', _SCHEMA)
+            raise wrong(where, field, contents, 'a list of {"value": …}, or null', _SCHEMA)
         options[name.lower()] = _values(contents, where, field)  # of names that differ by case WebShop keeps the last
     return tuple(options.items())
 
@@ -222,5 +215,5 @@ def _values(contents: Sequence[object], where: str, field: str) -> tuple[str, ..
             case {"value": str(value)}:
                 values.append(_plain(value.replace("/", " | ").lower()))
             case _:
-                raise _wrong(where, field, each, 'an object with the text "value"', _SCHEMA)
+                raise wrong(where, field, each, 'an object with the text "value"', _SCHEMA)
     return tuple(value for value in values if value)
