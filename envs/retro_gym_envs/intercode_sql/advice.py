@@ -1,7 +1,7 @@
 """The language of reflections: what one tells the scripted actor to do, and how to say it.
 
-A reflection is a sentence of clauses, each of which changes one thing about the
-next query; other wordings of the same are understood as far as they keep the words in between.
+A reflection is a sentence of clauses, each of which changes one thing about the next query; other wordings of the same
+are understood as far as they keep the words in between.
 """
 
 from __future__ import annotations
