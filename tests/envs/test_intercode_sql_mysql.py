@@ -8,10 +8,11 @@ import time
 
 import pytest
 
-from retro_gym_envs.intercode_sql import patterns, translate
-from retro_gym_envs.intercode_sql.database import Column, Database, Table
-from retro_gym_envs.intercode_sql.dump import load_databases
-from retro_gym_envs.intercode_sql.engine import execute
+from retro_gym_envs.intercode_sql.mysql.database import Column, Database, Table
+from retro_gym_envs.intercode_sql.mysql.dump import load_databases
+from retro_gym_envs.intercode_sql.mysql.engine import execute
+from retro_gym_envs.intercode_sql.mysql.functions import patterns
+from retro_gym_envs.intercode_sql.mysql.translation import translate
 
 # hp is text: 95, 150, 18, 0 as numbers.
 CARS = """
