@@ -1,12 +1,12 @@
-# Everything that a user or a CI job runs. `make` alone lists the targets.
-# Needs Python 3.11 or newer and make; each target sets up what it needs in .venv.
+# Commands for users and CI. `make` alone lists the targets.
+# Needs Python 3.11 or newer and make; each target installs what it needs in .venv.
 
 PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-# The demo: trains a reflector on built-in training tasks, then compares it with others on held-out test tasks.
+# The demo trains a reflector on built-in training tasks, then compares it with others on test tasks.
 DEMO_ENV := RetroHotpotQA-v0
 DEMO_OUTPUT := runs/demo
 DEMO_TRAIN := --algo reinforce --reflector tiny --seed 0 --updates 100 --max-minutes 5.5 --max-reflections 1 \
@@ -14,7 +14,7 @@ DEMO_TRAIN := --algo reinforce --reflector tiny --seed 0 --updates 100 --max-min
 DEMO_REFLECTORS := none vague tiny $(DEMO_OUTPUT) oracle
 DEMO_EVALUATE := --split test --num-tasks 200 --trials 1 --seed 0
 
-# Tests never reach for the network or a display, and fork without a warning.
+# Tests use neither the network nor a display, and tokenizers must not warn about forks.
 TEST_ENV := HF_HUB_OFFLINE=1 MPLBACKEND=Agg TOKENIZERS_PARALLELISM=false
 CODE := .
 
@@ -23,8 +23,8 @@ CODE := .
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-# The stamp is written last, so an interrupted set-up is done again. constraints.txt pins torch to one release:
-# pip then keeps a CPU build of it where one is offered.
+# The stamp is written last, so an interrupted set-up is repeated. constraints.txt pins torch to one release, so pip
+# chooses its CPU build if an index offers one.
 $(STAMP): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (a few minutes the first time)"
 	@$(PYTHON) -m venv $(VENV)
@@ -33,23 +33,24 @@ $(STAMP): pyproject.toml constraints.txt
 
 setup: $(STAMP) ## make .venv and install everything in it
 
-# One thread: the models of the quick tests are too small to share, and threads that wait for each other cost more.
+# One thread: for the small models of the quick tests, synchronising threads costs more than it saves.
 test: lint ## lint, types, tests, doctests: what CI runs
 	@$(TEST_ENV) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 
 test-slow: $(STAMP) ## the tests that train for minutes or build a wheel
 	@$(TEST_ENV) $(BIN)/python -m pytest -q -m slow -o timeout=3600
 
-lint: $(STAMP) ## ruff and mypy, changing nothing
+lint: $(STAMP) ## ruff, mypy and who imports whom, changing nothing
 	@$(BIN)/ruff check --quiet $(CODE)
 	@$(BIN)/ruff format --check --quiet $(CODE) || { echo "Not formatted. Run: make format" >&2; exit 1; }
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo --cache-dir $(VENV)/imports >$(VENV)/imports.log || { cat $(VENV)/imports.log >&2; exit 1; }
 
 format: $(STAMP) ## let ruff fix and format the code
 	@$(BIN)/ruff check --quiet --fix $(CODE)
 	@$(BIN)/ruff format $(CODE)
 
-# --resume starts a run where there is none yet, and goes on with one that was interrupted.
+# --resume starts a new run, or resumes an interrupted one.
 demo: $(STAMP) ## train a reflector and compare it with others (about four minutes on two cores)
 	@$(BIN)/retro-gym train $(DEMO_ENV) $(DEMO_TRAIN) --output $(DEMO_OUTPUT) --resume
 	@$(BIN)/retro-gym evaluate $(DEMO_ENV) --reflector $(DEMO_REFLECTORS) $(DEMO_EVALUATE) \

@@ -1,4 +1,4 @@
-"""ALFWorld's own games: do their walkthroughs win here, how does the scripted actor fare, and how fast do they run?
+"""ALFWorld's own games: whether their walkthroughs win here, the scripted actor's success, and the speed.
 
 ::
 
@@ -22,7 +22,7 @@ from retro_gym_envs.alfworld.games import GameFile
 
 
 def walkthroughs(games: str) -> None:
-    """Plays every game's own solution, moves in the older grammar."""
+    """Plays every game's own solution, with ``move`` commands translated to the older grammar."""
     env = ALFWorldEnv(games=games)
     start, won, played = time.perf_counter(), 0, 0
     for split in ("train", "valid_seen"):
@@ -42,7 +42,7 @@ def walkthroughs(games: str) -> None:
 
 
 def scripted(games: str, split: str) -> None:
-    """The scripted actor's success at trial 0, and at trial 1 with the oracle's reflection."""
+    """Prints the scripted actor's success at trial 0, and at trial 1 with the oracle's reflection."""
     env = RetroEnv("ALFWorld-v0", games=games, split=split)
     rows: Counter[tuple[str, str]] = Counter()
     start = time.perf_counter()
@@ -67,7 +67,7 @@ def scripted(games: str, split: str) -> None:
 
 
 def _timed(games: str, share: int, shares: int) -> tuple[int, float, int, float]:
-    """Resets, their seconds, steps, and theirs, of one process's share of the games."""
+    """Returns the number of resets, their seconds, the number of steps and their seconds for one process's games."""
     env = ALFWorldEnv(games=games)
     resets = steps = 0
     reset_time = step_time = 0.0
@@ -89,7 +89,7 @@ def _timed(games: str, share: int, shares: int) -> tuple[int, float, int, float]
 
 
 def speed(games: str, processes: list[int]) -> None:
-    """Resets and steps per second; each process has a worker process with the games."""
+    """Prints resets and steps per second; each process has a worker process with the games."""
     for count in processes:
         with ProcessPoolExecutor(count) as pool:
             done = list(pool.map(_timed, [games] * count, range(count), [count] * count))

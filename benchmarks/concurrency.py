@@ -1,20 +1,20 @@
-"""How busy is a model server kept? Many episodes at once, against Gymnasium's lock step and a single environment.
+"""Utilisation of a model server by parallel episodes, by Gymnasium's lock step and by a single environment.
 
     python benchmarks/concurrency.py
 
-The server runs in a process of its own and takes 200 ms for a reply, at first always, then with a log-normal spread
-(median 200 ms, p99 2 s). Each side plays RetroHotpotQA with the scripted actor behind it, for the same time, in a
-process of its own:
+The server runs in a separate process. Its latency is first a constant 200 ms, then log-normal (median 200 ms, p99 2 s).
+Each side plays RetroHotpotQA against this server, which serves the scripted actor, for the same time and in a separate
+process:
 
 - side by side: `--envs` episodes at once, none of which waits for another one (`retro_gym.scheduling`);
 - RetroVectorEnv: the same through Gymnasium's vector interface, where a step ends with the last of its trials;
-- lock step: a Gymnasium `SyncVectorEnv` of `--envs` task environments; the replies to all of them are asked for at
-  once, and waited for, before every step;
+- lock step: a Gymnasium `SyncVectorEnv` of `--envs` task environments; before every step it requests the replies for
+  all of them at once and waits for the last;
 - single: one environment.
 
-A side's calls count from its first one, which connects and is not counted, until the time is over. The ideal is one
-call at a time for each environment and no time between two calls. "Busy" is the processor time of all threads of the
-side's process, as a share of one core.
+Calls are counted after a first, uncounted call, which opens the connection, until the time is over. The ideal is one
+pending call per environment at all times. "Busy" is the CPU time of all threads of the side's process, as a share of
+one core.
 """
 
 from __future__ import annotations
@@ -50,41 +50,41 @@ from retro_gym.task_env import TaskEnv, as_task_env
 from retro_gym.trajectory import Turn
 from retro_gym.vector import RetroVectorEnv
 
-REFLECTION = "Look more carefully."  # gains nothing, so that every episode lasts for all of its trials
+REFLECTION = "Look more carefully."  # does not help, so that every episode lasts for all of its trials
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """What is measured."""
+    """Settings of the benchmark."""
 
     envs: int = 64
-    """Episodes at once."""
+    """Number of parallel episodes."""
     seconds: float = 20.0
-    """For which each side plays."""
+    """Playing time of each side."""
     latency: float = 0.2
-    """Seconds for a reply; the median of the log-normal spread."""
+    """Latency in seconds; the median of the log-normal distribution."""
     p99: float = 2.0
-    """Seconds within which 99 of 100 replies come under the log-normal spread."""
+    """99th percentile of the log-normal latency, in seconds."""
     seed: int = 0
-    """Of episodes and latencies."""
+    """Seed of episodes and latencies."""
     json: Path | None = None
-    """Where the figures go."""
+    """File for the results."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """What one side has done."""
+    """Results of one side."""
 
     latency: str
     side: str
     calls: int
     seconds: float
     ideal: float
-    """Calls per second of as many environments as it has, if no time passed between two calls."""
+    """Calls per second if every environment always had a pending call."""
     busy: float
-    """Processor time of all threads per second."""
+    """CPU time of all threads per second."""
     memory: float
-    """Peak of the process, MiB."""
+    """Peak memory of the process, MiB."""
 
     @property
     def rate(self) -> float:
@@ -114,7 +114,7 @@ def main(config: Config) -> None:
 
 
 def side_by_side(config: Config, actor: Counted) -> None:
-    """Retro environments whose calls are all in flight at once."""
+    """Plays Retro environments with concurrent calls."""
     first = RetroEnv("HotpotQA-v0", actor=actor)
     envs = [first, *(RetroEnv("HotpotQA-v0", actor=actor) for _ in range(config.envs - 1))]
     actor.begin(first_prompt(first.task_env))
@@ -122,7 +122,7 @@ def side_by_side(config: Config, actor: Counted) -> None:
 
 
 def vector_env(config: Config, actor: Counted) -> None:
-    """A RetroVectorEnv: no trial waits for another one's turn, only for the end of the step."""
+    """Plays a RetroVectorEnv: trials run independently until the end of the step."""
     envs = RetroVectorEnv(config.envs, task_env="HotpotQA-v0", actor=actor)
     actor.begin(first_prompt(envs.envs[0].task_env))
     envs.reset(seed=config.seed)
@@ -131,14 +131,14 @@ def vector_env(config: Config, actor: Counted) -> None:
 
 
 def single(config: Config, actor: Counted) -> None:
-    """One environment."""
+    """Plays one environment."""
     env = RetroEnv("HotpotQA-v0", actor=actor)
     actor.begin(first_prompt(env.task_env))
     run_jobs([Job(episodes(env, config.seed, actor), actor, env.stats)])
 
 
 def lock_step(config: Config, actor: Counted) -> None:
-    """Gymnasium's own vector environment, over the task environments: one batch of calls for every step."""
+    """Plays Gymnasium's own vector environment over the task environments: one batch of calls per step."""
     made = [as_task_env("HotpotQA-v0") for _ in range(config.envs)]
     vector = gym.vector.SyncVectorEnv(
         [partial(identity, env) for env in made], autoreset_mode=gym.vector.AutoresetMode.SAME_STEP
@@ -168,7 +168,7 @@ SIDES: dict[str, Callable[[Config, Counted], None]] = {
 
 
 def episodes(env: RetroEnv, seed: int, actor: Counted) -> Plan[None]:
-    """One episode after the other until the time is over."""
+    """Plays episodes sequentially until the time is over."""
     _ = yield from env.plan_reset(seed=seed)
     while not actor.over:
         _, _, ended, cut, _ = yield from env.plan_step(REFLECTION)
@@ -188,11 +188,11 @@ def first_prompt(env: TaskEnv) -> Prompt:
     return prompt_of(env, env.reset(seed=0)[0], ())
 
 
-# -- how they are measured ---------------------------------------------------------------------------------------------
+# -- measurement -------------------------------------------------------------------------------------------------------
 
 
 class Counted:
-    """An actor whose calls are counted for a time."""
+    """An actor that counts its calls within a time limit."""
 
     def __init__(self, actor: OpenAIActor, seconds: float) -> None:
         self.actor, self.seconds = actor, seconds
@@ -201,7 +201,7 @@ class Counted:
         self.over = False
 
     def begin(self, prompt: Prompt) -> None:
-        """Makes one call that does not count; the time runs from here on."""
+        """Makes one uncounted call, then starts the clock."""
         self.actor.reply([prompt])
         self._start = time.process_time()
         timer = threading.Timer(self.seconds, self._end)
@@ -209,13 +209,13 @@ class Counted:
         timer.start()
 
     def submit(self, prompt: Prompt) -> Future[Reply | ActorError]:
-        """As the actor does."""
+        """Submits a prompt to the actor."""
         future = self.actor.submit(prompt)
         future.add_done_callback(self._note)
         return future
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
-        """As the actor does."""
+        """Submits prompts to the actor and waits for all replies."""
         return [future.result() for future in [self.submit(prompt) for prompt in prompts]]
 
     def _note(self, future: Future[Reply | ActorError]) -> None:
@@ -229,7 +229,7 @@ class Counted:
 
 
 def measure(config: Config, side: str, url: str) -> tuple[int, float, float]:
-    """Calls, processor time per second, and peak memory in MiB."""
+    """Returns the number of calls, CPU time per second, and peak memory in MiB."""
     model = OpenAIActor("scripted", base_url=url, max_in_flight=config.envs)
     actor = Counted(model, config.seconds)
     SIDES[side](config, actor)
@@ -246,7 +246,7 @@ def in_own_process(
 
 @contextlib.contextmanager
 def served(config: Config, arguments: Sequence[str]) -> Iterator[str]:
-    """A server in a process of its own; gives its URL."""
+    """Runs a server in a separate process; yields its URL."""
     command = [sys.executable, "-m", "retro_gym.testing.server", "--env", "HotpotQA-v0"]
     command += ["--latency", str(config.latency), "--seed", str(config.seed), *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

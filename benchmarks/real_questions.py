@@ -1,9 +1,9 @@
-"""Public HotpotQA questions: how far do reflectors get that learned on built-in tasks, and ones that learned on these?
+"""Public HotpotQA questions: success of reflectors trained on built-in tasks and of ones trained on the questions.
 
     python benchmarks/real_questions.py --tasks hotpot_dev_distractor_v1.json --trained runs/demo --folds 5
 
-Every reflector is judged on every question of the file. The cross-validated one is trained once for each fold, on the
-other folds' questions, and judged on its own fold only, so it never saw a question that it is judged on.
+Every reflector is evaluated on every question of the file. The cross-validated one is trained once per fold, on the
+questions of the other folds, and evaluated on that fold only, so it is never evaluated on a training question.
 """
 
 from __future__ import annotations
@@ -17,29 +17,31 @@ from rich.console import Console
 
 import retro_gym  # noqa: F401 - registers the environments
 from retro_gym_agents.algorithms.reinforce import ReinforceConfig, train
-from retro_gym_agents.evaluation.evaluate import Evaluation, EvaluationConfig, evaluate_all
-from retro_gym_agents.evaluation.tables import print_tables, write_json
+from retro_gym_agents.evaluation.evaluate import evaluate_all
+from retro_gym_agents.evaluation.evaluation import Evaluation, EvaluationConfig
+from retro_gym_agents.evaluation.results import write_json
+from retro_gym_agents.evaluation.tables import print_tables
 from retro_gym_agents.play.policies import make_policy
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """What is compared."""
+    """Settings of the benchmark."""
 
     tasks: Path
-    """HotpotQA's JSON or JSONL."""
+    """HotpotQA's JSON or JSONL file."""
     trained: Path | None = None
-    """A run of `retro-gym train` on built-in tasks."""
+    """Folder of a `retro-gym train` run on built-in tasks."""
     folds: int = 5
-    """Parts of the file for cross-validation."""
+    """Number of folds for cross-validation."""
     updates: int = 40
-    """Of each fold's run."""
+    """Updates of each fold's run."""
     trials: int = 1
-    """Reflections on each failure."""
+    """Maximum number of reflections per task."""
     seed: int = 0
-    """Of runs and evaluations."""
+    """Seed of runs and evaluations."""
     json: Path | None = None
-    """Where the figures go."""
+    """File for the results."""
 
 
 def main(config: Config) -> None:
@@ -56,7 +58,7 @@ def main(config: Config) -> None:
 
 
 def cross_validated(config: Config, judged: EvaluationConfig, order: list[str]) -> Evaluation:
-    """One evaluation put together from all folds' test questions, in the order of the other evaluations."""
+    """Returns one evaluation with the test questions of all folds, in the order of the other evaluations."""
     parts = []
     with tempfile.TemporaryDirectory() as folder:
         for fold in range(config.folds):

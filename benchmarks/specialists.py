@@ -1,10 +1,10 @@
-"""Four environments: a reflector trained on each, and one trained on all of them.
+"""Compares reflectors trained on one of four environments with a reflector trained on all of them.
 
     python benchmarks/specialists.py --output runs/specialists
 
-Trains five reflectors (a few minutes each, on training tasks), judges them on held-out test tasks of all four
-environments beside the baselines, and prints a table for each. The last table sets the gain of the reflector that was
-trained on RetroMix-v0 against that of each specialist.
+Trains five reflectors (a few minutes each, on training tasks), evaluates them and the baselines on test tasks of all
+four environments, and prints a table for each. The last table compares the gain of the generalist, which is trained on
+RetroMix-v0, with that of each specialist.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from rich.table import Table
 import retro_gym  # noqa: F401 - registers the environments
 from retro_gym_agents.algorithms.reinforce import ReinforceConfig, train
 from retro_gym_agents.evaluation.comparison import compare
-from retro_gym_agents.evaluation.evaluate import Evaluation, EvaluationConfig, evaluate_all
-from retro_gym_agents.evaluation.tables import print_tables, write_json
+from retro_gym_agents.evaluation.evaluate import evaluate_all
+from retro_gym_agents.evaluation.evaluation import Evaluation, EvaluationConfig
+from retro_gym_agents.evaluation.results import write_json
+from retro_gym_agents.evaluation.tables import print_tables
 from retro_gym_agents.play.policies import make_policy
 
 ENVS = ("RetroHotpotQA-v0", "RetroALFWorld-v0", "RetroWebShop-v0", "RetroInterCodeSQL-v0")
@@ -39,30 +41,30 @@ UPDATES = {
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """How long is trained and what is judged."""
+    """Settings of training and evaluation."""
 
     output: Path = Path("runs/specialists")
-    """Folder of the runs and of the figures. What is there already is not made again."""
+    """Folder of the runs and the results. Complete runs in it are not repeated."""
     envs: tuple[str, ...] = ENVS
-    """Environments with a specialist each."""
+    """Environments, each with a specialist."""
     updates: dict[str, int] = dataclasses.field(default_factory=lambda: dict(UPDATES))
-    """Of each run, unless its minutes are over before; over the last two thirds the learning rate falls."""
+    """Updates of each run within its time limit; the learning rate decays over the last two thirds."""
     minutes: float = 5.8
-    """Of each specialist's run. The one on all environments may take as long as they take together."""
+    """Time limit of each specialist's run. The generalist's is the sum over all environments."""
     only: tuple[str, ...] = ()
-    """Just trains on these environments; judges nothing."""
+    """Trains on these environments only, without an evaluation."""
     num_tasks: int = 200
     """Test tasks of each environment."""
     seed: int = 0
-    """Of runs and evaluations."""
+    """Seed of runs and evaluations."""
     threads: int = 2
-    """Of torch."""
+    """Threads of torch."""
     reflector: str = "tiny"
-    """What is trained: ``tiny``, a folder or a hub name."""
+    """The model to train: ``tiny``, a folder or a hub name."""
 
 
 def main(config: Config) -> None:
-    """Trains, judges and prints."""
+    """Trains, evaluates and prints the tables."""
     torch.set_num_threads(config.threads)
     console = Console()
     for env_id in config.only or (*config.envs, MIX):
@@ -76,7 +78,7 @@ def main(config: Config) -> None:
 
 
 def learn(env_id: str, config: Config, console: Console) -> None:
-    """A run of REINFORCE on an environment's training tasks."""
+    """Runs REINFORCE on an environment's training tasks."""
     started, updates = time.perf_counter(), config.updates[env_id]
     result = train(
         ReinforceConfig(
@@ -98,7 +100,7 @@ def learn(env_id: str, config: Config, console: Console) -> None:
 
 
 def judge(env_id: str, config: Config, console: Console) -> list[Evaluation]:
-    """All reflectors on an environment's test tasks; the specialist and the generalist stand before the oracle."""
+    """Evaluates all reflectors on an environment's test tasks; returns specialist and generalist before the oracle."""
     setting = EvaluationConfig(env_id, split="test", num_tasks=config.num_tasks, trials=1, seed=config.seed)
     learned = [str(config.output / env_id), str(config.output / MIX)]
     names = ["none", "vague", config.reflector, *learned, "oracle"]
@@ -109,7 +111,7 @@ def judge(env_id: str, config: Config, console: Console) -> list[Evaluation]:
 
 
 def compared(judged: dict[str, list[Evaluation]]) -> dict[str, dict[str, float]]:
-    """The figures at trial 1, in percent, and the generalist's share of the specialist's gain."""
+    """Returns success at trial 1, in percent, and the generalist's share of the specialist's gain."""
     rows = {}
     for env_id, (none, vague, untrained, specialist, generalist, oracle) in judged.items():
         row = {
@@ -131,7 +133,7 @@ def compared(judged: dict[str, list[Evaluation]]) -> dict[str, dict[str, float]]
 
 
 def summary_table(summary: dict[str, dict[str, float]]) -> Table:
-    """The figures side by side."""
+    """Returns the table of the summary."""
     columns = ("none", "vague", "untrained", "specialist", "generalist", "oracle")
     table = Table("", *columns, "gains", "share", title="success at trial 1, %")
     table.columns[0].no_wrap = True

@@ -1,8 +1,8 @@
-"""What :mod:`benchmarks.training_speed` compares: the same work, done by this package and by others.
+"""The implementations that :mod:`benchmarks.training_speed` compares: the same work by this package and by others.
 
-Every side is a function that takes turns: after each it asks whether another one is wanted. All have the same model
-with random weights, the same adapter, and the same prompts of random words. With random weights the end token is as
-rare as any other, so that nearly all samples have the full length, on all sides.
+Every side is a function that takes turns: after each turn it asks whether to take another. All use the same model with
+random weights, the same adapter, and the same prompts of random words. With random weights the end token is as rare as
+any other, so that nearly all samples have the full length on all sides.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from retro_gym_agents.play.rollout import Rollout, Round
 from retro_gym_agents.runs.config import TrainConfig
 
 Side = Literal["ours", "TRL GRPO", "TRL RLOO", "SB3 incremental", "SB3 naive"]
-"""Whole steps."""
+"""Implementations of a whole training step."""
 Part = Literal["sampling", "generate", "update", "update of plain rows"]
-"""Halves of a step by themselves."""
+"""Implementations of sampling only, or of the update only."""
 TakeTurns: TypeAlias = Callable[[Callable[[], bool]], None]
-"""Makes a turn, asks whether to make another one, and so on until the answer is no."""
+"""Takes turns until its argument, which it calls after each turn, returns False."""
 
 _LORA = LoraSettings()
 
@@ -41,29 +41,29 @@ class Setting:
     """The size of the work."""
 
     prompt: int = 512
-    """Tokens of a prompt."""
+    """Tokens per prompt."""
     samples: int = 8
-    """K: samples of each prompt."""
+    """K: samples per prompt."""
     tokens: int = 48
-    """New tokens of each sample."""
+    """New tokens per sample."""
     prompts: int = 2
-    """Prompts of a step."""
+    """Prompts per step."""
     envs: int = 4
-    """Environments side by side in Stable-Baselines3; each writes one sample in a step."""
+    """Parallel environments in Stable-Baselines3; each writes one sample per step."""
     layers: int = 2
-    """Of the model."""
+    """Layers of the model."""
     hidden: int = 128
-    """Its width; there are heads of 32."""
+    """Hidden size of the model, with heads of size 32."""
     vocabulary: int = 2_000
-    """Its tokens."""
+    """Vocabulary size of the model."""
     device: str = "cpu"
-    """Where everything runs."""
+    """Device of all computations."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Of the model's weights."""
+    """Dtype of the model's weights."""
 
 
 def make_model(setting: Setting) -> Any:
-    """A Qwen-style model with random weights."""
+    """Returns a Qwen-style model with random weights."""
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     torch.manual_seed(0)
@@ -86,7 +86,7 @@ def make_model(setting: Setting) -> Any:
 
 
 def make_tokenizer(setting: Setting) -> Any:
-    """A word for each token: ``w17`` is token 17."""
+    """Returns a tokenizer with a word for each token: ``w17`` is token 17."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -97,7 +97,7 @@ def make_tokenizer(setting: Setting) -> Any:
 
 
 def make_reflector(setting: Setting) -> Reflector:
-    """The model as a reflector."""
+    """Returns the model as a reflector."""
     reflector = Reflector(
         make_model(setting), make_tokenizer(setting), name="speed", lora=_LORA, max_new_tokens=setting.tokens
     )
@@ -106,14 +106,14 @@ def make_reflector(setting: Setting) -> Reflector:
 
 
 def make_texts(setting: Setting, count: int) -> list[str]:
-    """Prompts of random words."""
+    """Returns prompts of random words."""
     generator = torch.Generator().manual_seed(1)
     ids = torch.randint(3, setting.vocabulary, (count, setting.prompt), generator=generator)
     return [" ".join(f"w{i}" for i in row) for row in ids.tolist()]
 
 
 def make_side(name: Side | Part, setting: Setting) -> TakeTurns:
-    """A side that is ready to take its first turn."""
+    """Returns a side that is ready to take its first turn."""
     match name:
         case "TRL GRPO" | "TRL RLOO":
             return _trl_trainer(setting, name)
@@ -131,11 +131,11 @@ def _repeat(turn: Callable[[], object], goes_on: Callable[[], bool]) -> None:
         turn()
 
 
-# -- sampling and update by themselves -------------------------------------------------------------------------------
+# -- sampling only, update only --------------------------------------------------------------------------------------
 
 
 def _part(name: Part, setting: Setting) -> Callable[[], object]:
-    """Our sampler or ``generate``, both with merged weights; our update or one over plain rows."""
+    """Returns our sampler or ``generate``, both with merged weights, or our update or one over unpacked rows."""
     reflector, texts = make_reflector(setting), make_texts(setting, setting.prompts)
     samples = reflector.sample(texts, num_samples=setting.samples, seed=0)
     repeated = samples.prompts.repeat(setting.samples)
@@ -168,7 +168,7 @@ def _part(name: Part, setting: Setting) -> Callable[[], object]:
 
 
 class OurStep:
-    """Sampling, rewards that cost nothing, and an update of REINFORCE with its KL term."""
+    """A step of REINFORCE: sampling, rewards without an environment, and the update with its KL term."""
 
     def __init__(self, setting: Setting) -> None:
         self._samples = setting.samples
@@ -193,7 +193,7 @@ class OurStep:
 
 
 def _trl_trainer(setting: Setting, name: Literal["TRL GRPO", "TRL RLOO"]) -> TakeTurns:
-    """Steps of TRL's trainer, which runs its own loop."""
+    """Returns steps of TRL's trainer, which runs its own loop."""
     import datasets
     import trl
     from peft import LoraConfig
@@ -208,7 +208,7 @@ def _trl_trainer(setting: Setting, name: Literal["TRL GRPO", "TRL RLOO"]) -> Tak
     between = Between()
     kinds = {"TRL GRPO": (trl.GRPOTrainer, trl.GRPOConfig), "TRL RLOO": (trl.RLOOTrainer, trl.RLOOConfig)}
     settings = kinds[name][1](
-        output_dir=tempfile.mkdtemp(),  # where nothing is written
+        output_dir=tempfile.mkdtemp(),  # required, but nothing is written
         max_steps=1_000_000,
         per_device_train_batch_size=setting.prompts * setting.samples,
         num_generations=setting.samples,
@@ -247,19 +247,19 @@ def _trl_trainer(setting: Setting, name: Literal["TRL GRPO", "TRL RLOO"]) -> Tak
 
 
 class Words(gym.ObservationWrapper[str, str, str]):
-    """Failures as always the same words."""
+    """Replaces every observation by the same text."""
 
     def __init__(self, env: gym.Env[str, str], text: str) -> None:
         super().__init__(env)
         self._text = text
 
     def observation(self, observation: str) -> str:
-        """The words."""
+        """Returns the text."""
         return self._text
 
 
 class Sb3Step:
-    """A rollout of Stable-Baselines3's PPO on tokens, one sample in each environment, and one epoch on it."""
+    """A step of Stable-Baselines3's PPO on tokens: a rollout with one sample per environment, and one epoch on it."""
 
     def __init__(self, setting: Setting, *, incremental: bool) -> None:
         from stable_baselines3 import PPO

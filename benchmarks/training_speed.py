@@ -1,12 +1,12 @@
-"""How fast a reflector samples and learns, beside the libraries that one would take otherwise.
+"""Compares the speed of sampling and training a reflector with TRL, Stable-Baselines3 and plain transformers.
 
     python -m benchmarks.training_speed                                   # prompt 512, 8 samples of 48 new tokens
     python -m benchmarks.training_speed --envs 1 --sweep prompt samples hidden      # and over each of these sizes
 
-The sides of :mod:`benchmarks.training_sides` take turns within one run, each in a process of its own, so that none
-disturbs the others' threads and memory; the first turn is for warming up. What is printed are medians, tokens written
-(or learned from) per second, ratios of these, and the peak memory of each side's process beyond what it held before its
-first turn. A sweep also says how cost grows: the exponent p of a fit of seconds ~ size^p.
+The sides of :mod:`benchmarks.training_sides` take turns within one run. Each has a separate process, so that none
+affects the others' threads and memory; the first turn is a warm-up. The tables show median seconds, tokens sampled (or
+trained on) per second, their ratios, and the peak memory of each side's process minus its memory before the first turn.
+A sweep also shows how cost scales: the exponent p of a fit of seconds ~ size^p.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from rich.table import Table
 
 from benchmarks.training_sides import Part, Setting, Side, make_side
 
-_PEERS = {  # what each is to be compared with
+_PEERS = {  # each side's reference in the tables
     "generate": "sampling",
     "update of plain rows": "update",
     "TRL GRPO": "ours",
@@ -42,44 +42,44 @@ _AXES: dict[Axis, tuple[int, ...]] = {
     "samples": (1, 2, 4, 8, 16),
     "hidden": (128, 256, 384),
 }
-_LAYERS = {128: 2, 256: 4, 384: 6}  # models grow in both directions
+_LAYERS = {128: 2, 256: 4, 384: 6}  # number of layers by hidden size
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """What is measured."""
+    """Settings of the benchmark."""
 
     setting: Annotated[Setting, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Setting)
     """The size of the work."""
     sides: tuple[Side | Part, ...] = (*get_args(Part), *get_args(Side))
-    """Who takes part."""
+    """The sides to compare."""
     repeats: int = 7
-    """Turns of each side."""
+    """Turns of each side, besides the warm-up."""
     threads: int = 2
-    """Of torch, on the CPU."""
+    """CPU threads of torch."""
     sweep: tuple[Axis, ...] = ()
     """Measures prompts of 128 to 2048 tokens, 1 to 16 samples, or three sizes of the model."""
     json: Path | None = None
-    """Where the figures go."""
+    """File for the results."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Figures:
-    """What one side has needed."""
+    """Time and memory of one side."""
 
     seconds: list[float]
-    """Of each turn."""
+    """Seconds of each turn."""
     peak_mib: float
-    """Memory at the peak, beyond what was held before the first turn."""
+    """Peak memory minus the memory before the first turn, MiB."""
 
     @property
     def median(self) -> float:
-        """Of the seconds."""
+        """Median of the seconds."""
         return statistics.median(self.seconds)
 
 
 def main(config: Config) -> None:
-    """Measures and prints."""
+    """Measures all sides and prints the tables."""
     console = Console()
     measured: dict[Setting, dict[str, Figures]] = {}
     for axis in config.sweep or (None,):
@@ -96,7 +96,7 @@ def main(config: Config) -> None:
 
 
 def as_json(measured: dict[Setting, dict[str, Figures]]) -> str:
-    """All figures."""
+    """Returns all results as JSON."""
     rows = [
         {
             "setting": dataclasses.asdict(setting),
@@ -108,7 +108,7 @@ def as_json(measured: dict[Setting, dict[str, Figures]]) -> str:
 
 
 def settings_along(setting: Setting, axis: Axis) -> list[Setting]:
-    """The setting with one size changed at a time."""
+    """Returns the setting with each size of an axis."""
     sizes: list[dict[str, Any]] = [{axis: size} for size in _AXES[axis]]
     if axis == "hidden":
         sizes = [{**size, "layers": _LAYERS[size["hidden"]]} for size in sizes]
@@ -119,22 +119,22 @@ def settings_along(setting: Setting, axis: Axis) -> list[Setting]:
 
 
 def take_turns(config: Config, setting: Setting) -> dict[str, Figures]:
-    """What each side needs for its turns."""
+    """Measures the sides in alternating turns; returns the figures of each."""
     context = multiprocessing.get_context("spawn")
     lines: dict[Side | Part, Connection] = {}
     processes = []
     for name in config.sides:
         if name.startswith("TRL") and setting.samples < 2:
-            continue  # its algorithms compare the samples of a prompt
+            continue  # TRL's baselines need several samples per prompt
         lines[name], theirs = context.Pipe()
         processes.append(context.Process(target=serve, args=(theirs, name, setting, config.threads), daemon=True))
         processes[-1].start()
-        theirs.close()  # so that a side which dies is noticed
-        lines[name].recv()  # it is ready
+        theirs.close()  # so that recv() raises EOFError if the process dies
+        lines[name].recv()  # "ready"
     seconds: dict[Side | Part, list[float]] = {name: [] for name in lines}
     peaks: dict[Side | Part, float] = {}
     for turn in range(config.repeats + 1):
-        for name in list(lines)[:: -1 if turn % 2 else 1]:  # to and fro, so that none always follows the same one
+        for name in list(lines)[:: -1 if turn % 2 else 1]:  # alternate the order, so that order effects cancel
             lines[name].send(True)
             elapsed, peaks[name] = lines[name].recv()
             if turn:
@@ -146,7 +146,7 @@ def take_turns(config: Config, setting: Setting) -> dict[str, Figures]:
 
 
 def serve(line: Connection, name: Side | Part, setting: Setting, threads: int) -> None:
-    """Takes a turn whenever True comes along the line, and answers with its seconds and the peak memory until then."""
+    """Takes a turn for each True received, and answers with its seconds and the peak memory so far."""
     torch.set_num_threads(threads)
     side = make_side(name, setting)
     before = memory_held(setting)
@@ -168,30 +168,30 @@ def serve(line: Connection, name: Side | Part, setting: Setting, threads: int) -
 
 
 def memory_held(setting: Setting, *, peak: bool = False) -> float:
-    """MiB that this process holds, or has held at the peak."""
+    """Returns the current or the peak memory of this process, in MiB."""
     if setting.device == "cpu":
         return resident("VmHWM" if peak else "VmRSS")
     return (torch.cuda.max_memory_allocated() if peak else torch.cuda.memory_allocated()) / 2**20
 
 
 def tokens_of(name: str, setting: Setting) -> int:
-    """Tokens that a side writes, or learns from, in one turn."""
+    """Returns the number of tokens that a side samples, or trains on, in one turn."""
     return setting.tokens * (setting.envs if name.startswith("SB3") else setting.prompts * setting.samples)
 
 
 def resident(field: str) -> float:
-    """MiB of this process's memory, by a field of Linux's process status."""
+    """Returns a memory field of Linux's process status, in MiB."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(field):
             return int(line.split()[1]) / 1024
-    raise RuntimeError(f"this system does not tell {field}.")
+    raise RuntimeError(f"/proc/self/status has no field {field}. Run this benchmark on Linux.")
 
 
 # -- tables ------------------------------------------------------------------------------------------------------------
 
 
 def table(setting: Setting, sides: dict[str, Figures]) -> Table:
-    """Medians, and how many times as many tokens per second a side's peer makes."""
+    """Returns the table of medians, with the ratio of the reference's tokens per second to each side's."""
     title = f"prompt {setting.prompt}, K {setting.samples}, {setting.layers} layers of {setting.hidden}"
     rows = Table("", "seconds", "tokens/s", "peak, MiB", "beside", "x", title=f"{title}, {setting.device}")
     speeds = {name: tokens_of(name, setting) / one.median for name, one in sides.items()}
@@ -203,7 +203,7 @@ def table(setting: Setting, sides: dict[str, Figures]) -> Table:
 
 
 def growth(axis: Axis, settings: Sequence[Setting], measured: Sequence[dict[str, Figures]]) -> Table:
-    """Seconds along an axis, and the exponent p of seconds ~ size^p; K says nothing of Stable-Baselines3."""
+    """Returns the table of seconds along an axis, with the exponent p of seconds ~ size^p; SB3 does not depend on K."""
     sizes = [getattr(setting, axis) for setting in settings]
     rows = Table("seconds", *map(str, sizes), "exponent", title=f"how cost grows with {axis}")
     for name in measured[-1]:

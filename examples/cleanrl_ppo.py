@@ -1,11 +1,11 @@
-"""PPO on tokens in one file, after CleanRL: arguments, agent, update and loop, top to bottom.
+"""PPO on tokens in one file, in the style of CleanRL: arguments, agent, update and training loop.
 
     python examples/cleanrl_ppo.py --env-id RetroHotpotQA-v0 --reflector tiny --output runs/cleanrl
 
-Nothing of retro_gym_agents is used but the reflector: a model of transformers with a LoRA adapter, its tokenizer, its
-limits. Of retro_gym only TokenVectorEnv: Gymnasium's vector interface, with a token as action. Every step reads the
-whole prompt again, so that an update takes some two minutes on two cores; what it takes to read each token once is in
-``retro_gym_agents/reading.py``.
+From retro_gym_agents it uses only the reflector: a transformers model with a LoRA adapter, its tokenizer and limits.
+From retro_gym it uses only TokenVectorEnv: Gymnasium's vector interface, with a token as action. Every step processes
+the whole prompt again, so an update takes about two minutes on two cores; ``retro_gym_agents/lm/prefixes.py`` avoids
+this with a key-value cache.
 
 Axes: T steps of a rollout, B environments (in the update: rows of a minibatch), W columns of an observation,
 V vocabulary, D hidden size.
@@ -26,7 +26,7 @@ from retro_gym_agents.lm.reflector import Reflector
 
 @dataclasses.dataclass
 class Args:
-    """PPO (arXiv 1707.06347) with a choice of settings that suits reflections."""
+    """PPO (arXiv 1707.06347) with settings chosen for reflections."""
 
     env_id: str = "RetroHotpotQA-v0"
     """id of the environment"""
@@ -35,31 +35,31 @@ class Args:
     output: str = ""
     """folder for the trained adapter; none by default"""
     seed: int = 0
-    """of the tasks, the samples and the weights"""
+    """seed of the tasks, the samples and the weights"""
     total_timesteps: int = 100_000
-    """tokens written in all"""
+    """total number of sampled tokens"""
     learning_rate: float = 3e-4
-    """of Adam, for adapter and value head"""
+    """learning rate of Adam, for adapter and value head"""
     num_envs: int = 16
-    """episodes side by side"""
+    """number of parallel environments"""
     num_steps: int = 96
-    """tokens of each episode between two updates"""
+    """tokens per environment and rollout"""
     gamma: float = 1.0
-    """discount per token: a reflection is worth no less for being long"""
+    """discount per token; 1, so that long reflections are not worth less"""
     gae_lambda: float = 1.0
-    """of the generalised advantage estimate; 1 trusts what was paid, not the value head"""
+    """λ of generalised advantage estimation; at 1 returns are not bootstrapped within an episode"""
     num_minibatches: int = 4
-    """per epoch"""
+    """minibatches per epoch"""
     update_epochs: int = 2
     """passes over a rollout"""
     clip_coef: float = 0.2
-    """how far the probability of a token may move in one update"""
+    """clip range of the probability ratio"""
     vf_coef: float = 0.5
-    """weight of the value loss"""
+    """coefficient of the value loss"""
     ent_coef: float = 0.0
-    """weight of the entropy bonus; a language model brings its own variety"""
+    """coefficient of the entropy bonus; a language model explores enough without it"""
     max_grad_norm: float = 0.5
-    """of the clipped gradient"""
+    """maximum norm of the gradient"""
 
 
 class Agent(nn.Module):
@@ -75,11 +75,11 @@ class Agent(nn.Module):
         self.trained = [weight for weight in self.parameters() if weight.requires_grad]
 
     def read(self, ids_BW: Tensor, mask_BW: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (B, V) and values (B) behind the last token of each row.
+        """Returns logits (B, V) and values (B) after the last token of each row.
 
-        Padding stands on both sides of the tokens: positions are counted by the mask, and the last token is looked up.
+        Rows are padded on both sides: positions and the last token follow from the mask.
         """
-        used_W = mask_BW.bool().any(0)  # the columns in which any row has a token
+        used_W = mask_BW.bool().any(0)  # the columns in which some row has a token
         ids_BW, mask_BW = ids_BW[:, used_W], mask_BW[:, used_W]
         positions_BW = (mask_BW.cumsum(-1) - 1).clamp(min=0)
         out = self.model(
@@ -94,13 +94,13 @@ class Agent(nn.Module):
         return self.model.get_output_embeddings()(hidden_BD), self.critic(hidden_BD.detach())[:, 0]
 
     def get_value(self, ids_BW: Tensor, mask_BW: Tensor) -> Tensor:
-        """Values (B)."""
+        """Returns values (B)."""
         return self.read(ids_BW, mask_BW)[1]
 
     def get_action_and_value(
         self, ids_BW: Tensor, mask_BW: Tensor, action_B: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Actions, log-probabilities, entropies and values, each (B)."""
+        """Returns actions, log-probabilities, entropies and values, each (B)."""
         logits_BV, value_B = self.read(ids_BW, mask_BW)
         logprobs_BV = torch.log_softmax(logits_BV.float() / self.temperature, -1)
         if action_B is None:
@@ -110,14 +110,14 @@ class Agent(nn.Module):
 
 
 def tensors(observation: dict[str, np.ndarray]) -> tuple[Tensor, Tensor]:
-    """Ids and mask, both (B, W) of whole numbers."""
+    """Returns ids and mask, both (B, W) of integers."""
     return torch.as_tensor(observation["ids"]), torch.as_tensor(observation["mask"]).long()
 
 
 def estimate_advantages(
     rewards_TB: Tensor, values_TB: Tensor, dones_TB: Tensor, next_value_B: Tensor, next_done_B: Tensor, args: Args
 ) -> Tensor:
-    """The generalised advantage estimate (arXiv 1506.02438), (T, B)."""
+    """Returns generalised advantage estimates (arXiv 1506.02438), (T, B)."""
     advantages_TB = torch.zeros_like(rewards_TB)
     last_B = torch.zeros_like(next_value_B)
     for t in reversed(range(len(rewards_TB))):
@@ -130,7 +130,7 @@ def estimate_advantages(
 
 
 def improve(agent: Agent, optimizer: torch.optim.Optimizer, batch: tuple[Tensor, ...], args: Args) -> None:
-    """All epochs on a rollout of N = T·B steps: ids, mask, actions, log-probabilities, advantages and returns."""
+    """Runs all epochs on a rollout of N = T·B steps: ids, mask, actions, log-probabilities, advantages and returns."""
     total = len(batch[0])
     for _ in range(args.update_epochs):
         for rows in torch.split(torch.randperm(total), total // args.num_minibatches):
@@ -152,7 +152,7 @@ def train(args: Args) -> list[float]:
     """Trains; returns the mean reward of each rollout's reflections."""
     torch.manual_seed(args.seed)
     reflector = Reflector.load(args.reflector, seed=args.seed)
-    # With one reflection per episode each is paid by the trial that follows it, and by no later one.
+    # With one reflection per episode, its reward comes from the next trial only.
     envs = TokenVectorEnv(
         gym.make_vec(args.env_id, args.num_envs, max_reflections=1),
         reflector.tokenizer,
@@ -183,8 +183,8 @@ def train(args: Args) -> list[float]:
             rewards_TB[step] = torch.as_tensor(reward_B)
             done_B = torch.as_tensor(terminated_B | truncated_B).float()
             paid += reward_B[terminated_B].tolist()
-            # After a failed actor the reward means nothing: what was expected of the failure stands in for it, so that
-            # the reflection is neither praised nor blamed.
+            # If the actor failed there is no reward: bootstrap from the value function instead, so that the advantage
+            # of the reflection is about 0.
             for i in np.flatnonzero(truncated_B):
                 final = {name: values[None] for name, values in infos["final_obs"][i].items()}
                 with torch.no_grad():

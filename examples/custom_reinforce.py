@@ -1,8 +1,8 @@
-"""A learner of one's own: REINFORCE with the leave-one-out baseline, on any RetroEnv, in forty lines.
+"""A custom learner: REINFORCE with the leave-one-out baseline, on any RetroEnv, in forty lines.
 
     python examples/custom_reinforce.py --env RetroHotpotQA-v0 --reflector tiny --output runs/custom
 
-Of retro_gym_agents only the reflector is used; the rest is Gymnasium, ``env.branch`` and torch.
+From retro_gym_agents it uses only the reflector; the rest is Gymnasium, ``env.branch`` and torch.
 """
 
 import argparse
@@ -28,11 +28,11 @@ def train(args: argparse.Namespace) -> None:
             assert isinstance(env, retro_gym.RetroEnv)
             reflections = samples.texts[number * args.samples : (number + 1) * args.samples]
             groups.append([outcome.reward for outcome in env.branch(reflections)])
-        # P prompts, K samples of each, N = P·K. A reward is None when the actor failed: the scripted ones never do.
+        # P prompts, K samples of each, N = P·K. A reward is None if the actor failed; scripted actors never fail.
         rewards_PK = torch.tensor(groups)
         others_PK = (rewards_PK.sum(1, keepdim=True) - rewards_PK) / (args.samples - 1)
         advantages_N = (rewards_PK - others_PK).flatten()
-        logprobs_NT = reflector.logprobs(samples)  # 0 behind a reflection's end
+        logprobs_NT = reflector.logprobs(samples)  # 0 after a reflection's end
         loss = -(advantages_N[:, None] * logprobs_NT).sum() / len(advantages_N)
         optimizer.zero_grad()
         torch.autograd.backward(loss)

@@ -1,10 +1,10 @@
-"""Another library's PPO on tokens: skrl (https://skrl.readthedocs.io), tried with release 2.1.1.
+"""PPO on tokens with another library: skrl (https://skrl.readthedocs.io), tested with release 2.1.1.
 
     pip install skrl
     python examples/skrl_ppo.py --env RetroHotpotQA-v0 --reflector tiny --output runs/skrl
 
-skrl wraps a Gymnasium vector environment and flattens observations into floats, so the environment shows ids alone
-(``observation="ids"``, −1 where no token stands): they stay exact up to 2²⁴.
+skrl wraps a Gymnasium vector environment and flattens observations into floats, so the environment returns ids only
+(``observation="ids"``, −1 as padding): floats represent them exactly up to 2²⁴.
 """
 
 import argparse
@@ -41,34 +41,34 @@ class Agent(CategoricalMixin, DeterministicMixin, Model):  # type: ignore[misc] 
         self.temperature = reflector.sampling.temperature
 
     def act(self, inputs: dict[str, Any], *, role: str = "") -> tuple[Tensor, dict[str, Any]]:
-        """Draws tokens as a policy, gives values as a value function."""
+        """Samples tokens in the role of the policy, returns values in the role of the value function."""
         mixin: Any = CategoricalMixin if role == "policy" else DeterministicMixin
         result: tuple[Tensor, dict[str, Any]] = mixin.act(self, inputs, role=role)
         return result
 
     def compute(self, inputs: dict[str, Any], role: str) -> tuple[Tensor, dict[str, Any]]:
-        """Logits (B, V) of the next token, or values (B, 1)."""
+        """Returns logits (B, V) of the next token, or values (B, 1)."""
         ids_BW = inputs["observations"].long().numpy()
         logits_BV, hidden_BD = read_shared(self.reading, [ids_W[ids_W >= 0] for ids_W in ids_BW])
         return (logits_BV / self.temperature if role == "policy" else self.head(hidden_BD.detach().float())), {}
 
 
 class Meter(gym.vector.VectorWrapper[Any, Any, Any]):
-    """Notes what reflections earn."""
+    """Collects the rewards of reflections."""
 
     def __init__(self, env: Any) -> None:
         super().__init__(env)
         self.earned: list[float] = []
 
     def step(self, actions: Any) -> Any:
-        """Notes the rewards of episodes that the actor has not failed."""
+        """Collects the rewards of terminated episodes; episodes with a failed actor are truncated."""
         step = self.env.step(actions)
         self.earned += step[1][step[2]].tolist()
         return step
 
 
 def train(args: argparse.Namespace) -> list[float]:
-    """Trains; returns what each reflection has earned, in order."""
+    """Trains; returns the reward of each reflection, in order."""
     set_seed(args.seed)
     reflector = Reflector.load(args.reflector, seed=args.seed)
     meter = Meter(
@@ -94,7 +94,7 @@ def train(args: argparse.Namespace) -> list[float]:
             "discount_factor": 1.0,
             "gae_lambda": 1.0,
             "learning_rate": args.learning_rate,
-            "time_limit_bootstrap": True,  # after a failed actor the expected value stands in for the reward
+            "time_limit_bootstrap": True,  # if the actor failed, bootstrap from the value instead of the reward
             "experiment": {"write_interval": 0, "checkpoint_interval": 0},
         },
     )
@@ -113,7 +113,7 @@ if __name__ == "__main__":
     parser.add_argument("--output", help="folder for the adapter")
     parser.add_argument("--updates", type=int, default=60)
     parser.add_argument("--num-envs", type=int, default=16)
-    parser.add_argument("--num-steps", type=int, default=96, help="tokens of each episode between two updates")
+    parser.add_argument("--num-steps", type=int, default=96, help="tokens per environment and rollout")
     parser.add_argument("--learning-rate", type=float, default=3e-4)
     parser.add_argument("--seed", type=int, default=0)
     earned = train(parser.parse_args())

@@ -1,4 +1,4 @@
-"""What task environments answer, held to the form that Gymnasium prescribes."""
+"""Validates the return values of task environments against Gymnasium's API."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from retro_gym.errors import ConfigError, TaskEnvError, one_line
 
 __all__ = ["checked_reset", "checked_step"]
 
-_LARGEST = 1e100  # of a reward: sums, differences and products of a trial's stay finite
-_REMEDY = "Correct the environment, or bring it to that form with a gymnasium.Wrapper where it is no TaskEnv."
+_LARGEST = 1e100  # bound of a reward, so that sums, differences and products of a trial's rewards are finite
+_REMEDY = "Correct the environment, or, if it is not a TaskEnv, convert its values in a gymnasium.Wrapper."
 
 
 def checked_reset(env: gym.Env[Any, Any], answer: object) -> tuple[str, dict[str, Any]]:
-    """What ``reset`` has returned.
+    """Validates the return value of ``reset``.
 
     Raises:
-        ConfigError: it has another form.
+        ConfigError: it has the wrong form.
     """
     if not isinstance(answer, tuple) or len(answer) != 2:
         raise _misshapen(env, "reset", "(observation, info)", answer)
@@ -27,11 +27,11 @@ def checked_reset(env: gym.Env[Any, Any], answer: object) -> tuple[str, dict[str
 
 
 def checked_step(env: gym.Env[Any, Any], answer: object) -> tuple[str, float, bool, bool, dict[str, Any]]:
-    """What ``step`` has returned, with the numbers and truth values as Python's own.
+    """Validates the return value of ``step`` and converts its numbers and booleans to Python types.
 
     Raises:
-        ConfigError: it has another form.
-        TaskEnvError: the reward is not finite (or beyond 1e100), so that the trial is worth nothing.
+        ConfigError: it has the wrong form.
+        TaskEnvError: the reward is not finite (or its absolute value is 1e100 or more), so that the trial is void.
     """
     if not isinstance(answer, tuple) or len(answer) != 5:
         raise _misshapen(env, "step", "(observation, reward, terminated, truncated, info)", answer)
@@ -47,16 +47,16 @@ def checked_step(env: gym.Env[Any, Any], answer: object) -> tuple[str, float, bo
     except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
         raise ConfigError(
             f"{_name_of(env)}: step returned reward {one_line(reward)}, terminated {one_line(terminated)}, truncated "
-            f"{one_line(truncated)} and success {one_line(info.get('success'))}; a number and truth values are the "
-            f"rule. {_REMEDY}"
+            f"{one_line(truncated)} and success {one_line(info.get('success'))}; a number and booleans are required. "
+            f"{_REMEDY}"
         ) from error
     if not abs(paid) < _LARGEST:
-        raise TaskEnvError(f"{_name_of(env)}: step paid a reward of {paid}; a finite number is the rule.")
+        raise TaskEnvError(f"{_name_of(env)}: step returned a reward of {paid}; a finite number is required.")
     return _observed(env, "step", observation), paid, ended, cut, {**info, "success": solved}
 
 
 def _number(value: Any) -> float:
-    """A number of any library; what is beyond floats is infinite."""
+    """Converts a number of any library; one beyond the range of floats becomes infinity."""
     if isinstance(value, str | bytes | complex) or getattr(getattr(value, "dtype", None), "kind", "") == "c":
         raise TypeError("no real number")
     try:
@@ -66,7 +66,7 @@ def _number(value: Any) -> float:
 
 
 def _truth(value: Any) -> bool:
-    """A truth value of any library, or 0 or 1. A text, a list or a share is none, although Python takes it for one."""
+    """Converts a boolean of any library, 0 or 1; refuses texts, lists and fractions, which ``bool`` would accept."""
     truth = bool(value)
     if isinstance(value, str | bytes) or not bool(value == truth):
         raise TypeError("no truth value")
@@ -77,7 +77,7 @@ def _observed(env: gym.Env[Any, Any], method: str, observation: object) -> str:
     if not isinstance(observation, str):
         raise ConfigError(
             f"{_name_of(env)}: {method} returned the observation {one_line(observation)} of type "
-            f"{type(observation).__name__}; text (str) is the rule. {_REMEDY}"
+            f"{type(observation).__name__}; text (str) is required. {_REMEDY}"
         )
     return observation
 
@@ -85,14 +85,14 @@ def _observed(env: gym.Env[Any, Any], method: str, observation: object) -> str:
 def _informed(env: gym.Env[Any, Any], method: str, info: object) -> dict[str, Any]:
     if not isinstance(info, dict):
         raise ConfigError(
-            f"{_name_of(env)}: {method} returned the info {one_line(info)}; a dict is the rule. {_REMEDY}"
+            f"{_name_of(env)}: {method} returned the info {one_line(info)}; a dict is required. {_REMEDY}"
         )
     return info
 
 
 def _misshapen(env: gym.Env[Any, Any], method: str, rule: str, answer: object) -> ConfigError:
     count = f"{len(answer)} values" if isinstance(answer, tuple | list) else type(answer).__name__
-    return ConfigError(f"{_name_of(env)}: {method} returned {count}, {one_line(answer)}; {rule} is the rule. {_REMEDY}")
+    return ConfigError(f"{_name_of(env)}: {method} returned {count}, {one_line(answer)}; {rule} is required. {_REMEDY}")
 
 
 def _name_of(env: gym.Env[Any, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Messages as one text, through the chat template of a tokenizer."""
+"""Renders messages as one text by a tokenizer's chat template."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 __all__ = ["render_chat"]
 
-# Whose content is given as parts, in the order in which it is tried. Templates of models that see pictures read parts,
-# some of them from the user alone.
+# The roles whose content is given as parts, in the order of the attempts. Templates of vision-language models read
+# parts, some of them for the user only.
 _FORMS: tuple[tuple[str, ...], ...] = ((), ("user", "assistant"), ("user",))
-_LIST_WRITTEN_OUT = ("{'type':'text',", '{"type":"text",')  # by a template that wanted text
+_LIST_WRITTEN_OUT = ("{'type':'text',", '{"type":"text",')  # the output of a template that expects text
 
 
 def render_chat(
@@ -26,17 +26,17 @@ def render_chat(
     remedy: str,
     options: Mapping[str, Any],
 ) -> str:
-    """The prompt that a chat template makes of messages; it ends where the assistant's answer begins.
+    """Renders messages by a chat template; the prompt ends where the assistant's answer begins.
 
-    A template that wants a message's content as parts (``[{"type": "text", "text": …}]``) renders a text to nothing,
-    and the other way round, mostly without an error. So the prompt is searched for what the messages say, and the other
-    form is tried where something is missing.
+    A template that expects a message's content as parts (``[{"type": "text", "text": …}]``) drops a plain text, and
+    vice versa, usually without an error. Therefore the prompt is checked for the content of every message, and the
+    other form is tried if some is missing.
 
     Args:
-        tokenizer: it has a chat template.
+        tokenizer: a tokenizer with a chat template.
         messages: each with ``role`` (``"user"`` or ``"assistant"``) and ``content``.
-        model: whose template it is, for messages.
-        remedy: what else may be done, for messages.
+        model: the model's name, for error messages.
+        remedy: advice for error messages.
         options: further variables of the template.
 
     Raises:
@@ -72,10 +72,10 @@ def _in_parts(message: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _lost(text: str, messages: Sequence[Mapping[str, str]], *, as_lists: bool) -> Mapping[str, str] | None:
-    """The first message that a prompt does not hold, in the messages' order.
+    """Returns the first message, in order, whose content a prompt lacks; None if it holds all of them.
 
-    White space does not count, since templates trim; of the assistant's messages the last line does, since templates
-    leave out what it thought earlier. A prompt in which a list was written out with its brackets holds nothing.
+    White space is ignored, since templates trim it. For the assistant's messages only the last line is checked, since
+    templates drop earlier reasoning. A prompt that shows a list of parts literally holds none of them.
     """
     shown, at = _squeezed(text), 0
     if as_lists and any(part in shown for part in _LIST_WRITTEN_OUT):

@@ -1,4 +1,4 @@
-"""Rules that arguments are held to, each with an error that says what was received and what the rule is."""
+"""Checks of arguments; each error says what was received and what is required."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["check_choice", "check_positive", "check_type", "check_whole"]
 
 
 def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
-    """Refuses what is not one of some names.
+    """Checks that a value is one of some names.
 
     Raises:
-        ConfigError: it is not; the error proposes the nearest one.
+        ConfigError: it is not; the error suggests the nearest one.
     """
     known = tuple(choices)
     if value not in known:
@@ -23,10 +23,10 @@ def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
 
 
 def check_positive(**values: object) -> None:
-    """Refuses what is no number above 0, or not finite.
+    """Checks that values are finite numbers above 0.
 
     Raises:
-        ConfigError: one of the values is such.
+        ConfigError: one of them is not.
     """
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
@@ -34,7 +34,7 @@ def check_positive(**values: object) -> None:
 
 
 def check_type(name: str, value: object, *kinds: type) -> None:
-    """Refuses what is neither None nor of one of some types.
+    """Checks that a value is None or of one of some types.
 
     Raises:
         ConfigError: it is not.
@@ -44,10 +44,10 @@ def check_type(name: str, value: object, *kinds: type) -> None:
 
 
 def check_whole(least: int, **values: object) -> None:
-    """Refuses what is no whole number, or too small a one.
+    """Checks that values are whole numbers of at least ``least``.
 
     Raises:
-        ConfigError: one of the values is such.
+        ConfigError: one of them is not.
     """
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:  # NumPy's are Integral too

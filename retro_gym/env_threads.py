@@ -1,6 +1,6 @@
-"""A thread for each task environment that may have to wait, so that nobody else waits for it.
+"""A thread for each blocking task environment, so that other trials need not wait for it.
 
-Every call of one instance runs in the same thread, since some libraries (browsers, databases) insist on that.
+All calls of one instance run in the same thread, since some libraries (browsers, databases) require that.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["close_envs", "give_up", "hangs", "run_in_thread"]
 
 _T = TypeVar("_T")
-_CLOSING = 10.0  # seconds that closing may take: what hangs cannot be closed, and must not hold up the end of a run
+_CLOSING = 10.0  # seconds that closing may take, so that an environment that hangs does not delay the end of a run
 _HINT = (
     "The environment was called in a thread of its own, since blocking is True. If it can only be called in the thread "
     "that made it, set blocking = False on it, or give TextTask(env, blocking=False)."
@@ -34,24 +34,24 @@ class _EnvThread:
     def __init__(self) -> None:
         self.calls: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
         self.given_up: Future[Any] | None = None
-        """A call that took too long."""
-        # A daemon, so that a call that never comes back does not keep the program from ending.
+        """A call that timed out."""
+        # A daemon, so that a call that never returns does not prevent the program from exiting.
         threading.Thread(target=_serve, args=(self.calls,), name="task environment", daemon=True).start()
 
 
 _threads: dict[tuple[int, int], _EnvThread] = {}
-"""By process and identity of the instance: a forked process has none of the threads."""
+"""Keyed by process and identity of the instance, since a forked process inherits no threads."""
 
 
 def run_in_thread(env: TaskEnv, call: Callable[[], _T]) -> Future[_T]:
-    """Makes a call of a task environment in the thread of that instance, behind the calls made before.
+    """Runs a call of a task environment in that instance's thread, after all earlier calls.
 
     Args:
-        env: whose thread it is; it ends with the instance.
-        call: what is called there.
+        env: the instance; its thread ends when it is garbage-collected.
+        call: the call to run.
 
     Returns:
-        Gives what the call returns, or raises what it raises.
+        A future with the result or the exception of the call.
     """
     key = os.getpid(), id(env)
     thread = _threads.get(key)
@@ -64,22 +64,22 @@ def run_in_thread(env: TaskEnv, call: Callable[[], _T]) -> Future[_T]:
 
 
 def give_up(env: TaskEnv, future: Future[Any]) -> None:
-    """Notes that nobody waits for a call any more."""
+    """Cancels a call, or marks it as abandoned if it is already running."""
     if not future.cancel() and not hangs(env):
         _threads[os.getpid(), id(env)].given_up = future
 
 
 def hangs(env: TaskEnv) -> bool:
-    """Whether a call that was given up is still under way, so that the instance cannot be used."""
+    """Whether an abandoned call is still running, so that the instance cannot be used."""
     thread = _threads.get((os.getpid(), id(env)))
     return thread is not None and thread.given_up is not None and not thread.given_up.done()
 
 
 def close_envs(envs: Iterable[TaskEnv]) -> None:
-    """Closes task environments, each in its thread where it has one. What hangs is not waited for.
+    """Closes task environments, each in its thread if it has one. Does not wait for those that hang.
 
     Raises:
-        Exception: what closing one of them raised; the others have been closed.
+        Exception: the first exception that closing raised; all others have been closed.
     """
     closing = []
     errors: list[BaseException] = []
@@ -110,7 +110,7 @@ def _serve(calls: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None
                 future.set_exception(error)
             else:
                 future.set_result(result)
-        del job, call, future  # which would keep the instance alive while the thread waits
+        del job, call, future  # these references would keep the instance alive while the thread waits
 
 
 def _end(key: tuple[int, int]) -> None:

@@ -1,28 +1,28 @@
-"""Every error that retro_gym raises on purpose.
+"""The exceptions of retro_gym.
 
 ::
 
     RetroGymError
-    ├── ConfigError (ValueError)          an argument is out of its rule
+    ├── ConfigError (ValueError)          an argument is invalid
     │   ├── TemplateError                 a template names a field that does not exist
     │   └── UnknownTaskError (LookupError)  a task id or a split that the environment does not have
     ├── ActionError (TypeError)           an action that is not text
     ├── DataError (ValueError)            a data file that cannot be used: file, record, field, remedy
     │   └── RecordError                   a records file of another schema, or damaged before its last line
-    ├── NoFailureError (RuntimeError)     nothing to reflect on: the actor solves every task of the split
+    ├── NoFailureError (RuntimeError)     no failed trial: the actor solves every task of the split
     ├── EpisodeError (RuntimeError)       step or branch without a running episode
     ├── ActorError (RuntimeError)         the actor gave no usable reply: never a reward of 0
-    │   ├── PromptTooLongError            the prompt does not fit into the actor's context: ends the trial as a failure
-    │   ├── CutReplyError                 the reply ran into its limit of tokens before its action was whole
+    │   ├── PromptTooLongError            the prompt exceeds the actor's context window: ends the trial as a failure
+    │   ├── CutReplyError                 the reply was truncated at its token limit before its action was complete
     │   ├── BudgetError                   the budget of calls, tokens or money is spent: stops a run, resumably
-    │   └── TaskEnvError                  a task environment's own server or engine failed: as void as an actor's error
-    ├── CassetteError (LookupError)       a prompt that is not on the tape: stops the run, which is not the recorded one
-    ├── DivergedError (ArithmeticError)   a number that learning or sampling needs is not finite: stops a run, resumably
-    ├── MissingExtraError (ImportError)   an optional library is absent; names the extra that brings it
-    └── CheckpointError (ValueError)      a checkpoint that does not fit the run that wants to resume from it
+    │   └── TaskEnvError                  a task environment's own server or engine failed: the trial is void
+    ├── CassetteError (LookupError)       a prompt is not on the tape: stops the run, since it is not the recorded one
+    ├── DivergedError (ArithmeticError)   a number in training or sampling is not finite: stops a run, resumably
+    ├── MissingExtraError (ImportError)   an optional library is not installed; names the extra that contains it
+    └── CheckpointError (ValueError)      a checkpoint that does not match the run that resumes from it
 
-Each also inherits the built-in error that a caller would expect, and each pickles, so that it crosses the
-process border of an ``AsyncVectorEnv`` whole. Messages say what was received, the rule, and the remedy.
+Each also inherits from the built-in exception that a caller would expect, and can be pickled, so that it passes from
+the worker processes of an ``AsyncVectorEnv``. Messages say what was received, the rule, and the remedy.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ __all__ = [
 
 
 class RetroGymError(Exception):
-    """Base of every error that retro_gym raises on purpose."""
+    """Base class of all exceptions of retro_gym."""
 
 
 class ConfigError(RetroGymError, ValueError):
-    """An argument is out of its rule."""
+    """An argument is invalid."""
 
 
 class TemplateError(ConfigError):
@@ -83,7 +83,7 @@ class RecordError(DataError):
 
 
 class NoFailureError(RetroGymError, RuntimeError):
-    """Nothing to reflect on: the actor solves every task of the split unaided."""
+    """There is no failed trial to reflect on: the actor solves every task of the split without reflections."""
 
 
 class EpisodeError(RetroGymError, RuntimeError):
@@ -95,15 +95,15 @@ class ActorError(RetroGymError, RuntimeError):
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    """What the call cost all the same, as in a :class:`~retro_gym.Reply`: that of a reply that cannot be used."""
+    """The cost of the unusable reply, as in :class:`~retro_gym.Reply`."""
 
 
 class PromptTooLongError(ActorError):
-    """The prompt does not fit into the actor's context. Retrying is of no use; the trial ends as a failure."""
+    """The prompt exceeds the actor's context window. A retry is of no use; the trial ends as a failure."""
 
 
 class CutReplyError(ActorError):
-    """The reply ran into its limit of tokens, reasoning included, before its action was whole. The trial is void."""
+    """The reply was truncated at its token limit (reasoning included) before its action was complete: a void trial."""
 
 
 class BudgetError(ActorError):
@@ -111,23 +111,23 @@ class BudgetError(ActorError):
 
 
 class TaskEnvError(ActorError):
-    """A task environment's own server or engine failed. The trial is void: no reward follows from it."""
+    """A task environment's own server or engine failed. The trial is void and yields no reward."""
 
 
 class CassetteError(RetroGymError, LookupError):
-    """A tape has no reply to a prompt: this is not the run that was recorded.
+    """A tape has no reply to a prompt: the run deviates from the recorded one.
 
-    Not an :class:`ActorError`: no actor has failed, and a run that went on without the sample would pass for the
-    recorded one. So it is raised through environments, learners and evaluations alike.
+    It is not an :class:`ActorError`, since a run that drops the sample and continues could be mistaken for the recorded
+    one. It propagates through environments, learners and evaluations.
     """
 
 
 class DivergedError(RetroGymError, ArithmeticError):
-    """A number that learning or sampling needs is not finite. It is raised before anything is made of that number."""
+    """A number in training or sampling is not finite. Raised before the number is used."""
 
 
 class MissingExtraError(RetroGymError, ImportError):
-    """An optional library is absent.
+    """An optional library is not installed.
 
     >>> print(MissingExtraError("torch", "train"))
     torch is not installed. It comes with the extra [train]: pip install "retro-gym[train]"
@@ -146,11 +146,11 @@ class MissingExtraError(RetroGymError, ImportError):
 
 
 class CheckpointError(RetroGymError, ValueError):
-    """A checkpoint does not fit the run that wants to resume from it."""
+    """A checkpoint does not match the run that resumes from it."""
 
 
 def did_you_mean(received: object, known: Iterable[str]) -> str:
-    """A hint with the nearest known name, or an empty string.
+    """Returns a hint with the nearest known name, or an empty string.
 
     >>> did_you_mean("retrun", ["return", "improvement"])
     " Did you mean 'return'?"
@@ -160,13 +160,13 @@ def did_you_mean(received: object, known: Iterable[str]) -> str:
 
 
 def one_line(value: object, limit: int = 80) -> str:
-    """``repr`` of a received value, short enough to stand in a message.
+    """Returns the ``repr`` of a value, shortened for a message.
 
     >>> one_line("x" * 200, limit=12)
     "'xxxxxxxx..."
     """
     try:
         text = repr(value)
-    except Exception as error:  # of a class of the user's, which is no reason to hide what was to be said
+    except Exception as error:  # a user's class may have a faulty repr, which must not hide the actual message
         text = f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -1,4 +1,4 @@
-"""What a model of ours wrote: the tokens themselves, beside the text that they make."""
+"""The tokens that a local model sampled, with their log-probabilities, and reflections that carry them."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ __all__ = ["Generation", "Reflection"]
 
 @dataclasses.dataclass(frozen=True)
 class Generation:
-    """The tokens that a model sampled, as an off-policy learner needs them. A text is never tokenised again.
+    """The tokens that a model sampled, for off-policy learning; the text is never tokenised again.
 
-    The prompt is not kept: that of a reflection is rendered again from the observation, that of an actor's turn from
+    The prompt is not stored: that of a reflection can be rendered from the observation, that of an actor's turn from
     the trial's prompt, reflections and earlier turns.
 
     Raises:
-        DataError: another number of log-probabilities than of tokens.
+        DataError: the numbers of log-probabilities and of tokens differ.
     """
 
     model: str
-    """Which weights wrote it: a name, and what tells an adapter or an update apart from others."""
+    """The weights that generated it: the model's name, and what identifies the adapter or the update."""
     token_ids: tuple[int, ...]
-    """The T tokens, the ending one included."""
+    """The T tokens, including the end token."""
     logprobs: tuple[float, ...]
     """Log-probability of each of the T tokens under the behaviour policy, at its temperature, in nats."""
     temperature: float = 1.0
-    """Of sampling."""
+    """Sampling temperature."""
 
     def __post_init__(self) -> None:
         if len(self.token_ids) != len(self.logprobs):
             raise DataError(
-                f"a generation has {len(self.token_ids)} tokens and {len(self.logprobs)} log-probabilities; one for "
-                "each token is the rule."
+                f"a generation has {len(self.token_ids)} tokens and {len(self.logprobs)} log-probabilities; one per "
+                "token is required."
             )
 
     def to_json(self) -> dict[str, Any]:
-        """A fresh dict of JSON types."""
+        """Returns a new dict of JSON types."""
         return {**vars(self), "token_ids": list(self.token_ids), "logprobs": list(self.logprobs)}
 
     @classmethod
@@ -67,12 +67,12 @@ class Generation:
 
 
 class Reflection(str):
-    """A reflection that says who wrote it. It is an ordinary text to all who do not ask.
+    """A reflection with its origin; a ``str`` with two more attributes.
 
     Args:
         text: the reflection.
-        policy: what the policy that wrote it is called.
-        generation: its tokens, where a model of ours wrote it.
+        policy: name of the policy that wrote it.
+        generation: its tokens, if a local model wrote it.
 
     >>> text = Reflection("Search for Velmora.", policy="oracle")
     >>> text.upper(), text.policy
@@ -83,14 +83,14 @@ class Reflection(str):
     generation: Generation | None
 
     def __new__(cls, text: str, *, policy: str = "", generation: Generation | None = None) -> Self:
-        """The text with its origin."""
+        """Creates the text with its origin."""
         made = super().__new__(cls, text)
         made.policy, made.generation = policy, generation
         return made
 
     @classmethod
     def of(cls, text: str, limit: int | None = None, *, policy: str = "") -> Self:
-        """A text, cut to so many characters, with the origin that it has; ``policy`` where it has none."""
+        """Returns a text cut to ``limit`` characters, with its origin, or with ``policy`` if it has none."""
         known = getattr(text, "policy", "") or policy
         return cls(text[:limit], policy=known, generation=getattr(text, "generation", None))
 

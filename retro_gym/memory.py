@@ -11,9 +11,9 @@ __all__ = ["Memory"]
 
 @dataclasses.dataclass(frozen=True)
 class Memory:
-    """A window of reflections: when it is full, the oldest leaves first.
+    """A window of the latest reflections: when it is full, the oldest is dropped first.
 
-    Immutable, so that branches of one state cannot disturb each other.
+    Immutable, so that branches of one state cannot affect each other.
 
     >>> memory = Memory(window=2).add("first").add("second").add("third")
     >>> memory.reflections
@@ -29,7 +29,7 @@ class Memory:
             raise ConfigError(f"memory window is {self.window}; it must be at least 1.")
 
     def add(self, reflection: str) -> Memory:
-        """The memory with one more reflection. One that says nothing (blank text) takes no place."""
+        """Returns the memory with one more reflection; a blank one is ignored."""
         if not reflection.strip():
             return self
         return Memory(self.window, (*self.reflections, reflection)[-self.window :])

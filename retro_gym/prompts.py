@@ -1,6 +1,6 @@
-"""The two texts that leave the environment: the actor's prompt and the reflector's observation.
+"""The actor's prompt and the reflector's observation.
 
-Both are templates in the ``str.format`` language that a user can replace by an argument, without subclassing.
+Both are rendered from ``str.format`` templates, which a user can replace by an argument, without subclassing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ END_OF_EXAMPLES = "(END OF EXAMPLES)"
 REFLECTIONS_HEADER = "You have tried this task before and failed. What you noted then, to be followed now:"
 
 ACTOR_TEMPLATE = "{instruction}\n\n{examples}{reflections}{history}\n"
-"""Fields: ``instruction``, ``examples``, ``reflections``, ``history``. Empty ones leave no gap."""
+"""Fields: ``instruction``, ``examples``, ``reflections``, ``history``. Empty fields leave no blank lines."""
 
 OBSERVATION_TEMPLATE = (
     "This attempt failed. Reflect: what should be done differently next time?\n\n"
@@ -45,28 +45,28 @@ OBSERVATION_TEMPLATE = (
 """Fields: ``reflections``, ``trajectory``, ``score`` (the failed trial's return, a float), ``task_id``, ``trial``."""
 
 PromptShape = Literal["completion", "chat", "user"]
-"""How a prompt is laid out for a model: ``completion`` one text to be continued, ``chat`` the history as messages of
-alternating roles, ``user`` the whole text as a single message."""
+"""How a prompt is given to a model: ``completion``: one text to be continued; ``chat``: the history as messages of
+alternating roles; ``user``: the whole text as a single message."""
 PROMPT_SHAPES: tuple[PromptShape, ...] = get_args(PromptShape)
 
-# The fields of each template, with a value of the type that it is given.
+# The fields of each template, each with a value of its type.
 ACTOR_FIELDS = {"instruction": "", "examples": "", "reflections": "", "history": ""}
 OBSERVATION_FIELDS = {"reflections": "", "trajectory": "", "score": 0.0, "task_id": "", "trial": 0}
 
 _ELIDED = "[...]"
-_WORD = re.compile(r"\S{1,40}\s*")  # what has no spaces is cut all the same
+_WORD = re.compile(r"\S{1,40}\s*")  # a text without spaces is cut into pieces of 40 characters
 
 
 def check_template(name: str, template: str, fields: Mapping[str, object]) -> str:
-    """Returns the template when it can be filled.
+    """Returns the template if it is valid.
 
     Args:
         name: the argument's name, for the message.
-        template: text in the ``str.format`` language.
-        fields: the names that it may use, each with a value of its type.
+        template: a ``str.format`` template.
+        fields: the fields that it may use, each with a value of its type.
 
     Raises:
-        TemplateError: an unknown field, braces that do not match, or a format that does not suit the field's type.
+        TemplateError: an unknown field, unbalanced braces, or a format that does not suit the field's type.
     """
     if not isinstance(template, str):
         raise TemplateError(f"{name} is {one_line(template)}; a template is text.")
@@ -88,19 +88,19 @@ def check_template(name: str, template: str, fields: Mapping[str, object]) -> st
 
 @dataclasses.dataclass(frozen=True)
 class TaskPrompt:
-    """What a task environment tells its actor."""
+    """The part of an actor's prompt that is the same for all tasks of an environment."""
 
     instruction: str
-    """What the actor is to do, and the grammar of its actions."""
+    """The instruction to the actor, with the grammar of actions."""
     examples: tuple[str, ...] = ()
     """Worked examples, each a whole trajectory."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Prompt:
-    """All that an actor sees of a trial before it replies.
+    """Everything that an actor sees before it replies.
 
-    ``text`` is the whole prompt; the parts are there for actors that want messages instead of one text.
+    ``text`` is the whole prompt; the parts are for actors that need messages instead of one text.
     """
 
     instruction: str
@@ -109,7 +109,7 @@ class Prompt:
     task: str
     turns: tuple[Turn, ...]
     seed: int
-    """What a stochastic actor draws from: fixed by episode, task, trial, replica and turn."""
+    """Seed of a stochastic actor: determined by episode, task, trial, replica and turn."""
     stop: tuple[str, ...] = ("\nObservation",)
     """Texts at which a reply ends."""
     template: str = ACTOR_TEMPLATE
@@ -120,12 +120,12 @@ class Prompt:
         return self._filled(self.history)
 
     def messages(self, shape: PromptShape) -> list[dict[str, str]]:
-        r"""The prompt as chat messages, each a dict of ``role`` and ``content``; the last one is the user's.
+        r"""Returns the prompt as chat messages, dicts of ``role`` and ``content``; the last one is the user's.
 
         Args:
-            shape: ``"user"`` puts the whole text into one message. ``"chat"`` lets the first message end with the task;
-                then every thought and action is the assistant's message and every observation the user's. There is no
-                system message, since not every chat template knows that role.
+            shape: ``"user"`` puts the whole text into one message. With ``"chat"`` the first message ends with the
+                task; after it, every thought and action is an assistant message and every observation a user message.
+                There is no system message, since not every chat template supports that role.
 
         Raises:
             ConfigError: ``"completion"``, which has no messages, or an unknown shape.
@@ -169,16 +169,16 @@ class Prompt:
 
 
 class Observation(str):
-    """A failed trajectory as the reflector reads it: a text, of which shorter forms can be had.
+    """A failed trajectory as the reflector reads it: a text that can be shortened further.
 
-    Whoever has less room than the environment, such as a model with a short context, shortens it by the rule of
-    :func:`render_observation`. What a wrapper makes of it is a plain text.
+    A model with a shorter context window than the environment allows can shorten it by the rule of
+    :func:`render_observation`. The text that a wrapper derives from it is a plain ``str``.
     """
 
     _parts: tuple[Trajectory, tuple[str, ...], str]
 
     def within(self, limit: int, *, whole_words: bool = True) -> str:
-        """The same in at most ``limit`` characters; see :func:`render_observation`."""
+        """Returns it shortened to at most ``limit`` characters; see :func:`render_observation`."""
         if len(self._whole) <= limit:
             return self._whole
         task, shortest = self._parts[0].task, self._forms[-1]
@@ -191,7 +191,7 @@ class Observation(str):
 
     @cached_property
     def _forms(self) -> list[str]:
-        """From the whole text to the shortest that has no word cut out of it."""
+        """All forms, from the whole text to the shortest from which no single words are removed."""
         trajectory, reflections, _ = self._parts
         turns = len(trajectory.turns)
         longest = sorted(range(turns), key=lambda i: -len(trajectory.turns[i].observation))
@@ -203,7 +203,7 @@ class Observation(str):
         return [self._whole, *shorter]
 
     def _form(self, hidden: frozenset[int], passed_over: int, forgotten: int) -> str:
-        """The text without some observations, the first turns and the oldest reflections."""
+        """Renders the text without some observations, the first turns and the oldest reflections."""
         trajectory, reflections, template = self._parts
         return template.format(
             reflections=_noted(reflections, forgotten),
@@ -217,19 +217,19 @@ class Observation(str):
 def render_observation(
     trajectory: Trajectory, reflections: Sequence[str], template: str, limit: int, *, whole_words: bool = False
 ) -> Observation:
-    """The failed trajectory as the reflector reads it, in at most ``limit`` characters.
+    """Renders the failed trajectory as the reflector reads it, in at most ``limit`` characters.
 
-    What is too long loses, until it fits: the longest observations, longest first; whole turns, oldest first; earlier
-    reflections, oldest first; at last words behind the task, where it takes less than two thirds of the room, and else
-    out of the middle. ``[...]`` stands wherever something was left out. So the request and the task at the front are
-    kept, and the last turn and the return at the end.
+    If the text is too long, parts are removed until it fits, in this order: observations, longest first; whole turns,
+    oldest first; earlier reflections, oldest first; finally words after the task, if the text up to its end takes less
+    than two thirds of the limit, else words in the middle. ``[...]`` marks every removed part. This keeps the request
+    and the task at the front, and the last turn and the return at the end.
 
     Args:
         trajectory: the failed trial.
-        reflections: those written so far.
+        reflections: the reflections written so far.
         template: see :data:`OBSERVATION_TEMPLATE`.
         limit: characters, at least 1.
-        whole_words: whether nothing is left where not even the last word fits, in place of that word's end.
+        whole_words: if not even the last word fits, returns an empty text instead of the end of that word.
     """
     whole = Observation()
     whole._parts = trajectory, tuple(reflections), template
@@ -239,9 +239,9 @@ def render_observation(
 
 
 def shorten(text: str, limit: int) -> str:
-    """A text that is no trajectory in at most ``limit`` characters: words are left out in its middle.
+    """Shortens a text that is not a trajectory to at most ``limit`` characters by removing words in the middle.
 
-    Its start gets twice the room of its end.
+    The start keeps twice as many characters as the end.
 
     >>> shorten("one two three four five six", 20)
     'one two [...] six'
@@ -252,13 +252,13 @@ def shorten(text: str, limit: int) -> str:
 
 
 def _shortened(forms: Sequence[str], limit: int, whole_words: bool, front: int | None = None) -> str:
-    """The first form that fits, or what is left of the last one when words leave its middle.
+    """Returns the first form that fits, or the last one with words removed from its middle.
 
     Args:
-        forms: ever shorter ones.
+        forms: the forms of the text, longest first.
         limit: characters.
-        whole_words: what to do where not even the last word fits.
-        front: characters at the start of the last form behind which words are left out first.
+        whole_words: see :func:`render_observation`.
+        front: characters at the start of the last form after which words are removed first.
     """
     text = next((form for form in forms if len(form) <= limit), None)
     if text is not None:
@@ -277,9 +277,9 @@ def _shortened(forms: Sequence[str], limit: int, whole_words: bool, front: int |
 
 
 def _order_of_keeping(lengths: Sequence[int], front: int) -> list[tuple[int, int]]:
-    """How many words are kept at the start and at the end, more and more of them.
+    """Returns how many words to keep at the start and at the end, in increasing order.
 
-    The last word comes first; then the start gets twice the characters of the end until it is whole.
+    The last word is kept first; then the start gets twice the characters of the end until ``front`` is complete.
     """
     head = tail = head_size = tail_size = 0
     kept = [(head, tail)]
@@ -293,7 +293,7 @@ def _order_of_keeping(lengths: Sequence[int], front: int) -> list[tuple[int, int
 
 
 def _noted(reflections: Sequence[str], forgotten: int) -> str:
-    """The earlier reflections as a part of the observation, without the oldest ones."""
+    """Renders the earlier reflections for the observation, without the oldest ones."""
     if forgotten >= len(reflections):
         return ""
     numbered = [f"Reflection {i}: {_single_line(text)}" for i, text in enumerate(reflections, start=1)][forgotten:]
@@ -302,7 +302,7 @@ def _noted(reflections: Sequence[str], forgotten: int) -> str:
 
 
 def _told(trajectory: Trajectory, hidden: frozenset[int], passed_over: int) -> str:
-    """The trajectory without some of the observations and without the first turns."""
+    """Renders the trajectory without some of the observations and without the first turns."""
     lines = [trajectory.task, _ELIDED] if passed_over else [trajectory.task]
     for i, turn in enumerate(trajectory.turns):
         if i >= passed_over:
@@ -312,12 +312,12 @@ def _told(trajectory: Trajectory, hidden: frozenset[int], passed_over: int) -> s
 
 
 def _single_line(text: str) -> str:
-    """A reflection takes one line of a prompt, so that it cannot pass for another part of it."""
+    """Puts a reflection on one line, so that it cannot be mistaken for another part of the prompt."""
     return " ".join(text.split())
 
 
 def valid_text(text: str) -> str:
-    """The text without halves of surrogate pairs, which JSON can name and UTF-8 cannot hold."""
+    """Replaces lone surrogates, which JSON can represent but UTF-8 cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

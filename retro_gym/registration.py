@@ -1,4 +1,4 @@
-"""The environment ids, as strings: nothing is imported before ``gym.make``."""
+"""Registers the environment ids with entry points as strings, so that nothing is imported before ``gym.make``."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ TASK_IDS: dict[str, str] = {
     "Mix-v0": "retro_gym_envs.mix:MixEnv",
     "Identity-v0": "retro_gym.testing:IdentityEnv",
 }
-"""Task environments: id and entry point."""
+"""Task environments: id to entry point."""
 
 RETRO_IDS: dict[str, str] = {f"Retro{task_id}": task_id for task_id in TASK_IDS}
-"""Meta-environments: id and the task environment inside."""
+"""Meta-environments: id to the id of the wrapped task environment."""
 
 
 def register_all() -> None:
-    """Registers every id; called when ``retro_gym`` is imported. A second call changes nothing."""
+    """Registers every id; called when ``retro_gym`` is imported. Idempotent."""
     for task_id, entry_point in TASK_IDS.items():
         if task_id not in gym.registry:
             gym.register(id=task_id, entry_point=entry_point)

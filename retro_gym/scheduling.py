@@ -1,11 +1,11 @@
-"""Trials side by side: no trial ever waits for the turn of another one.
+"""Concurrent trials: no trial ever waits for the turn of another one.
 
-A *plan* is a generator that asks for trials and goes on when they have all been played: an episode's reset, step or
-branch. Any number of plans run at once. What all their trials want to know is gathered: an actor that answers in
-batches gets a full batch as soon as the last one is done, refilled as trials end; an actor that can have many calls in
-flight (:class:`retro_gym.actors.ConcurrentActor`) is asked at once, and a trial goes on as soon as its own call is
-answered. A task environment that may have to wait is called in a thread of its own, one that only computes at once.
-Which answer comes first changes no result, since plans and trials share nothing.
+A *plan* is a generator that yields trials and resumes when all of them have been played: an episode's reset, step or
+branch. Any number of plans run concurrently. The prompts of all their trials are pooled: an actor that replies in
+batches gets the next full batch as soon as the last one is done; an actor that can have many calls in flight
+(:class:`retro_gym.actors.ConcurrentActor`) is called at once, and a trial resumes as soon as its own call is answered.
+A blocking task environment is called in a thread of its own, any other one directly. The order of the answers does not
+affect the results, since plans and trials share no state.
 """
 
 from __future__ import annotations
@@ -29,31 +29,31 @@ from retro_gym.trial import EnvCall, OverdueError, Trial
 
 __all__ = ["ActorStats", "Job", "Plan", "run_jobs", "run_trials"]
 
-_GATHERING = 0.005  # seconds: little beside a model's batch, and enough for environments that step together
+_GATHERING = 0.005  # seconds: short compared with a model's batch, and enough for environments that step together
 
 _T = TypeVar("_T")
 Plan: TypeAlias = Generator[Sequence[Trial], list[Trajectory], _T]
-"""Yields trials, receives their trajectories in the same order, and returns its result at its end."""
+"""Yields trials, receives their trajectories in the same order, and finally returns its result."""
 
 
 @dataclasses.dataclass
 class ActorStats:
-    """What an actor has cost so far. Kept apart from ``info``, which must not differ between runs of one seed."""
+    """The actor's cost so far. Not part of ``info``, which must be identical in all runs with one seed."""
 
     trials: int = 0
     calls: int = 0
     errors: int = 0
     cut: int = 0
-    """Replies that ran into their limit of tokens, those of which nothing could be used included."""
+    """Replies that were truncated at their token limit, including unusable ones."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
-    """Wall-clock time spent waiting for replies; that of a batch is shared among its calls."""
+    """Wall-clock time spent waiting for replies; the time of a batch is divided among its calls."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Job(Generic[_T]):
-    """A plan, who plays its trials, and where the costs are noted."""
+    """A plan, the actor that plays its trials, and the statistics that its costs are added to."""
 
     plan: Plan[_T]
     actor: Actor
@@ -61,7 +61,7 @@ class Job(Generic[_T]):
 
 
 def run_trials(trials: Sequence[Trial], actor: Actor, stats: ActorStats) -> list[Trajectory]:
-    """Plays trials to their ends.
+    """Plays trials concurrently to their ends.
 
     Returns:
         The trajectories, in the order of the trials.
@@ -74,14 +74,14 @@ def run_trials(trials: Sequence[Trial], actor: Actor, stats: ActorStats) -> list
 
 
 def run_jobs(jobs: Sequence[Job[_T]]) -> list[_T]:
-    """Runs plans side by side, each to its end.
+    """Runs plans concurrently, each to its end.
 
     Returns:
         Their results, in the order of the jobs.
 
     Raises:
-        Exception: whatever a plan, a task environment or an actor raises that is not an ``ActorError`` of one call;
-            calls that are in flight then are given up.
+        Exception: any exception of a plan, a task environment or an actor except an ``ActorError`` of one call; calls
+            that are in flight at that time are cancelled.
     """
     desk = _Desk()
     running = [_Running(job, desk) for job in jobs]
@@ -96,7 +96,7 @@ def run_jobs(jobs: Sequence[Job[_T]]) -> list[_T]:
 
 
 class _Running(Generic[_T]):
-    """A job under way."""
+    """The state of a running job."""
 
     result: _T
 
@@ -107,7 +107,7 @@ class _Running(Generic[_T]):
         self._played: dict[int, Trajectory] = {}
 
     def go_on(self, played: list[Trajectory] | None) -> None:
-        """Sends trajectories to the plan (None starts it) and starts the trials that it asks for next."""
+        """Sends trajectories to the plan (None starts it) and starts the trials that it yields next."""
         while True:
             try:
                 self._trials = next(self._plan) if played is None else self._plan.send(played)
@@ -123,7 +123,7 @@ class _Running(Generic[_T]):
             played = self._in_order()
 
     def receive(self, call: _Call, answer: Any) -> None:
-        """Takes the answer to one of its calls; that of a task environment may be the exception that it raised."""
+        """Handles the answer to one of its calls; for a task environment it may be an exception."""
         trial = self._trials[call.trial]
         if isinstance(call.request, Prompt):
             self._note(call, answer)
@@ -160,30 +160,30 @@ class _Running(Generic[_T]):
 
 @dataclasses.dataclass(eq=False)
 class _Call:
-    """One prompt on its way to an actor, or one call of a task environment."""
+    """One prompt for an actor, or one call of a task environment."""
 
     job: _Running[Any]
     trial: int
     request: Prompt | EnvCall
     seconds: float = 0.0
-    """Time spent waiting for a reply, once it is there."""
+    """Time spent waiting for the reply; set when it arrives."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Raised:
-    """What a task environment raised in its thread."""
+    """An exception that a task environment raised in its thread."""
 
     error: BaseException
 
 
 class _Desk:
-    """Hands calls to their actors and task environments, and brings back the answers in whatever order they come."""
+    """Dispatches calls to actors and task environments, and yields the answers in the order of arrival."""
 
     def __init__(self) -> None:
-        self._submits: dict[int, bool] = {}  # whether an actor is concurrent, since looking takes a while
+        self._submits: dict[int, bool] = {}  # whether an actor is concurrent; cached because the check is slow
         self._waiting: dict[int, tuple[Actor, deque[_Call]]] = {}
         self._in_flight: dict[Future[Any], _Call] = {}
-        self._limited: dict[Future[Any], float] = {}  # the deadlines of those in flight that have one
+        self._limited: dict[Future[Any], float] = {}  # the deadlines of calls in flight, if they have one
         self._done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
 
     def ask(self, actor: Actor, call: _Call) -> None:
@@ -202,7 +202,7 @@ class _Desk:
             self._waiting.setdefault(id(actor), (actor, deque()))[1].append(call)
 
     def answers(self) -> Iterator[tuple[_Call, Any]]:
-        """Until nothing is asked any more."""
+        """Yields answers until no call is waiting or in flight."""
         while True:
             batch = next((waiting for waiting in self._waiting.values() if waiting[1]), None)
             if batch is None and not self._in_flight:
@@ -211,13 +211,13 @@ class _Desk:
             yield from found if found or batch is None else self._next_batch(*batch)
 
     def _gathering(self, actor: Actor, waiting: Sequence[_Call]) -> float:
-        """Seconds for which a batch is held back: task environments may be about to fill it."""
+        """Returns the seconds for which a batch is held back, since running task environments may fill it."""
         full = len(waiting) >= (getattr(actor, "batch_size", None) or math.inf)
         coming = not full and any(isinstance(call.request, EnvCall) for call in self._in_flight.values())
         return _GATHERING if coming else 0.0
 
     def close(self) -> None:
-        """Gives up what is still in flight."""
+        """Cancels the calls in flight."""
         for future in self._in_flight:
             future.cancel()
 
@@ -226,7 +226,7 @@ class _Desk:
         future.add_done_callback(self._done.put)
 
     def _arrived(self, patience: float | None) -> Iterator[tuple[_Call, Any]]:
-        """The next answer within some seconds, or at all; or what has waited too long for one."""
+        """Yields the next answer within ``patience`` seconds (None: no limit), or the calls that are overdue."""
         if not self._in_flight:
             return
         start = time.perf_counter()
@@ -260,7 +260,7 @@ class _Desk:
 
 
 def _outcome_of(future: Future[Any], call: _Call) -> Any:
-    """A reply or the error in its place; or what a task environment returned or raised."""
+    """Returns a reply or an ``ActorError``; or what a task environment returned or raised."""
     if isinstance(call.request, EnvCall):
         error = future.exception()
         return future.result() if error is None else _Raised(error)

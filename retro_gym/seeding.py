@@ -1,4 +1,4 @@
-"""Seeds that follow from names: the same parts give the same seed, on every machine and in every process."""
+"""Derives seeds from names and numbers: the same parts give the same seed on every machine and in every process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["checked_seed", "derive_seed"]
 
 
 def derive_seed(*parts: int | str) -> int:
-    """A seed in [0, 2**31) that is fixed by its parts and looks unrelated for any other ones.
+    """Returns a seed in [0, 2**31) that is a hash of its parts; different parts give unrelated seeds.
 
     >>> derive_seed(7, "task-3", 1) == derive_seed(7, "task-3", 1)
     True
@@ -24,10 +24,10 @@ def derive_seed(*parts: int | str) -> int:
 
 
 def checked_seed(seed: object) -> int:
-    """A seed as Python's own int; NumPy's integers are seeds too.
+    """Returns a seed as a Python int; NumPy integers are accepted.
 
     Raises:
-        ConfigError: it is no whole number, or below 0.
+        ConfigError: it is not a whole number, or below 0.
 
     >>> import numpy as np
     >>> checked_seed(np.int64(7))

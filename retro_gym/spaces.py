@@ -1,4 +1,4 @@
-"""A text space that any Unicode string belongs to."""
+"""A text space for arbitrary Unicode strings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from retro_gym.errors import ConfigError
 
 __all__ = ["UnicodeText"]
 
-_SAMPLE_LENGTH = 64  # characters; a sample exercises an environment, it need not fill the space
+_SAMPLE_LENGTH = 64  # characters; enough for samples to test an environment
 _SAMPLE_RANGES = (  # ASCII, Latin and combining marks, Cyrillic, Arabic, CJK, symbols, emoji; no surrogates
     (0x20, 0x7F),
     (0xA0, 0x370),
@@ -30,7 +30,7 @@ _SAMPLE_RANGES = (  # ASCII, Latin and combining marks, Cyrillic, Arabic, CJK, s
 
 
 class _AllCharacters(Sequence[str]):
-    """Every code point, without holding one: what Gymnasium's flattening asks of a charset."""
+    """A lazy sequence of all code points, as Gymnasium's flattening needs a charset."""
 
     def __len__(self) -> int:
         return sys.maxunicode + 1
@@ -61,15 +61,15 @@ _ALL_CHARACTERS = _AllCharacters()
 
 
 class UnicodeText(spaces.Text):
-    """Any Unicode text of at most ``max_length`` characters, the empty one included.
+    """The space of Unicode texts of at most ``max_length`` characters, including the empty text.
 
-    Gymnasium's own ``Text`` is alphanumeric by default, looks at every character in ``contains``, prints its
-    charset in ``repr`` and breaks in the shared memory of an ``AsyncVectorEnv`` on a character that it does not
-    list. Here ``contains`` looks at the length only, and a character's index is its code point.
+    Gymnasium's own ``Text`` is alphanumeric by default, checks every character in ``contains``, prints its charset in
+    ``repr`` and fails in the shared memory of an ``AsyncVectorEnv`` on characters outside of its charset. Here
+    ``contains`` checks the length only, and a character's index is its code point.
 
     Args:
-        max_length: the longest text that belongs to the space, in characters (code points).
-        seed: for ``sample``.
+        max_length: maximum length of a text in characters (code points).
+        seed: seed of ``sample``.
 
     Raises:
         ConfigError: ``max_length`` is below 1.
@@ -87,7 +87,7 @@ class UnicodeText(spaces.Text):
         super().__init__(max_length, min_length=0, charset=" ", seed=seed)
 
     def contains(self, x: Any) -> bool:
-        """Whether ``x`` is a string that is not too long. Does not look at the characters."""
+        """Whether ``x`` is a string of at most ``max_length`` characters."""
         return isinstance(x, str) and len(x) <= self.max_length
 
     def sample(
@@ -95,7 +95,7 @@ class UnicodeText(spaces.Text):
         mask: tuple[int | None, NDArray[np.int8] | None] | None = None,
         probability: tuple[int | None, NDArray[np.float64] | None] | None = None,
     ) -> str:
-        """A short random text of mixed scripts (at most 64 characters, whatever ``max_length`` is).
+        """Draws a short random text of mixed scripts, of at most 64 characters (and at most ``max_length``).
 
         Args:
             mask: ``(length, None)`` fixes the length; a charset mask is refused.
@@ -117,16 +117,16 @@ class UnicodeText(spaces.Text):
 
     @property
     def character_set(self) -> frozenset[str]:
-        """All code points (a lazy sequence with ``len`` and ``in``)."""
+        """All code points, as a lazy sequence with ``len`` and ``in``."""
         return cast("frozenset[str]", _ALL_CHARACTERS)
 
     @property
     def character_list(self) -> tuple[str, ...]:
-        """All code points (a lazy sequence that can be indexed)."""
+        """All code points, as a lazy sequence with indexing."""
         return cast("tuple[str, ...]", _ALL_CHARACTERS)
 
     def character_index(self, char: str) -> np.int32:
-        """The character's code point."""
+        """Returns the character's code point."""
         return np.int32(ord(char))
 
     def __eq__(self, other: object) -> bool:
@@ -140,10 +140,10 @@ class UnicodeText(spaces.Text):
 
 
 class _SharedTexts(Sequence[str]):
-    """Texts that live in shared memory: a view, as a Box's array is one.
+    """A view of texts in shared memory, as the array of a Box is one.
 
-    Gymnasium reads shared memory once and keeps the result; for its own ``Text`` that is a tuple of strings that
-    never changes again. A view that turns into a tuple when it is copied gives every step its own texts.
+    Gymnasium reads shared memory once and keeps the result; for its own ``Text`` that is a constant tuple of strings.
+    This view becomes a tuple when it is deep-copied, so that every step gets its current texts.
     """
 
     def __init__(self, memory: Any, count: int, max_length: int) -> None:
@@ -168,12 +168,12 @@ class _SharedTexts(Sequence[str]):
         return tuple(self)
 
 
-_CODEC = f"utf-32-{'le' if sys.byteorder == 'little' else 'be'}"  # four bytes a character: an int32 of any text
+_CODEC = f"utf-32-{'le' if sys.byteorder == 'little' else 'be'}"  # four bytes per character, read as int32
 
 
 @create_shared_memory.register(UnicodeText)
 def _create(space: UnicodeText, n: int = 1, ctx: ModuleType = multiprocessing) -> Any:
-    """Per text: its length, then its code points."""
+    """Allocates, for each text, its length and its code points."""
     return ctx.Array(np.dtype(np.int32).char, n * (1 + space.max_length))
 
 

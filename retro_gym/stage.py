@@ -1,4 +1,4 @@
-"""Where trials are played: a task environment, and copies of it for trials side by side."""
+"""A task environment, and copies of it for concurrent trials."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ __all__ = ["PlannedTrial", "Stage"]
 
 @dataclasses.dataclass(frozen=True)
 class PlannedTrial:
-    """What fixes a trial, within its episode."""
+    """Everything that determines a trial within its episode."""
 
     task_id: str
     trial: int
-    """Its number: 0 comes before any reflection."""
+    """Its number; trial 0 precedes any reflection."""
     memory: Memory
-    """What the actor's prompt holds."""
+    """The reflections in the actor's prompt."""
     replica: int
-    """Trials that differ by this number alone have luck of their own; those that share it have the same."""
+    """Part of the seed: trials that differ only in this number have independent random outcomes."""
     source: str
-    """What it is played for, as records name it."""
+    """The purpose of the trial, as named in records."""
 
 
 @dataclasses.dataclass
 class Stage:
-    """A task environment, and how trials of it are played; see :class:`retro_gym.RetroEnv` for the limits."""
+    """A task environment and the settings of its trials; see :class:`retro_gym.RetroEnv` for the limits."""
 
     env: TaskEnv
     template: str
-    """Of the actor's prompt."""
+    """Template of the actor's prompt."""
     repeat_limit: int | None
     time_limit: float | None
     copies: list[TaskEnv] = dataclasses.field(default_factory=list)
-    """Made when they are needed, and kept."""
+    """Made when they are first needed, and reused."""
 
     def trials(self, planned: Sequence[PlannedTrial], episode_seed: int) -> list[Trial]:
-        """The trials, to be played side by side; one alone plays in the task environment itself.
+        """Returns the trials, each with an instance of its own; the first one uses the task environment itself.
 
         Raises:
             ConfigError: copies are needed, and the task environment cannot be copied.
@@ -71,15 +71,15 @@ class Stage:
         close_envs((self.env, *self.copies))
 
     def _usable(self, env: TaskEnv) -> TaskEnv:
-        """The instance, or another one in place of one that hangs, which is left to itself."""
+        """Returns the instance, or a new copy if it hangs."""
         return self._copy() if hangs(env) else env
 
     def _copy(self) -> TaskEnv:
         original = next((env for env in (self.env, *self.copies) if not hangs(env)), self.env)
         try:
             return copy.deepcopy(original)
-        except Exception as error:  # whatever the parts of a user's environment raise
+        except Exception as error:  # parts of a user's environment may raise anything
             raise ConfigError(
-                f"{type(original.unwrapped).__name__} cannot be copied ({type(error).__name__}: {error}), which trials "
-                "side by side need. Give it a __deepcopy__ that makes anew what cannot be copied: locks, connections."
+                f"{type(original.unwrapped).__name__} cannot be copied ({type(error).__name__}: {error}), which "
+                "concurrent trials need. Give it a __deepcopy__ that recreates what cannot be copied (locks, sockets)."
             ) from error

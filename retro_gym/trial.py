@@ -1,4 +1,4 @@
-"""How a trial is played: a generator that yields what it wants to know. It knows neither actor nor batch nor thread."""
+"""Plays a trial as a generator that yields prompts and blocking calls; independent of actors, batches and threads."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ __all__ = ["NO_ACTION", "EnvCall", "OverdueError", "Trial", "play_trial"]
 
 @dataclasses.dataclass(frozen=True)
 class EnvCall:
-    """A call of a task environment that may have to wait, to be made where nobody else waits for it."""
+    """A call of a blocking task environment, to be made in a thread of its own."""
 
     env: TaskEnv
     call: Callable[[], Any]
     deadline: float | None
-    """When it is given up, by ``time.monotonic()``; never when None."""
+    """Time at which it is abandoned, by ``time.monotonic()``; None for never."""
 
 
 class OverdueError(Exception):
-    """Thrown into a trial in place of the answer to an :class:`EnvCall`: its deadline is over."""
+    """Thrown into a trial in place of the answer to an :class:`EnvCall` whose deadline has passed."""
 
 
 Trial: TypeAlias = Generator["Prompt | EnvCall", Any, Trajectory]
-"""Yields a prompt and receives the reply or the ``ActorError`` in its place; or yields a call and receives its result,
-or has its exception thrown in. Returns the trajectory at its end."""
+"""Yields a prompt and receives the reply or an ``ActorError``; or yields a call and receives its result, or has its
+exception thrown in. Finally returns the trajectory."""
 
 NO_ACTION = "There is no action in that reply. End it with one line that begins: Action {number}:"
-"""What the actor reads after a reply without an action, which has cost it a turn; ``number`` is the next turn's."""
+"""The observation after a reply without an action, which counts as a turn; ``number`` is that of the next turn."""
 
 
 def play_trial(
@@ -52,23 +52,23 @@ def play_trial(
     repeat_limit: int | None = None,
     time_limit: float | None = None,
 ) -> Trial:
-    """One trial of a task, as a generator.
+    """Plays one trial of a task, as a generator.
 
     Args:
-        env: is reset here and belongs to this trial until it ends.
+        env: the task environment; it is reset here and must not be used by others until the trial ends.
         task_id: the task.
         trial: its number within the episode, for the record.
-        seed: of the environment and, turn by turn, of the actor.
-        reflections: what the actor's prompt holds from earlier trials.
-        template: of the actor's prompt.
-        repeat_limit: the same action so many times in a row ends the trial; never by default.
-        time_limit: seconds after which no further turn begins, and no blocking environment is waited for: an actor
-            error. A call of the actor that is under way then is left to its own limit.
+        seed: the seeds of the environment and of the actor's turns are derived from it.
+        reflections: reflections in the actor's prompt.
+        template: template of the actor's prompt.
+        repeat_limit: ends the trial after this many consecutive identical actions; None for no limit.
+        time_limit: seconds after which no further turn begins and no blocking environment is waited for; the trial then
+            ends with an actor error. A call of the actor in flight is limited by its own timeout only.
 
-    An ``ActorError`` of the environment, whose own server cannot be reached, ends the trial like one of the actor.
+    An ``ActorError`` raised by the environment (its own server cannot be reached) ends the trial like one of the actor.
 
     Raises:
-        ConfigError: the environment answers in another form than Gymnasium's.
+        ConfigError: the environment's return values do not follow Gymnasium's API.
     """
     deadline = None if time_limit is None else time.monotonic() + time_limit
     played = _Played(task_id, trial)
@@ -123,7 +123,7 @@ def play_trial(
 
 @dataclasses.dataclass
 class _Played:
-    """A trial so far."""
+    """The state of a trial."""
 
     task_id: str
     trial: int
@@ -133,7 +133,7 @@ class _Played:
     completion_tokens: int = 0
 
     def ended(self, end: EndReason, error: ActorError | str | None = None) -> Trajectory:
-        """The trajectory, once the trial is over."""
+        """Returns the trajectory of the trial, which has ended."""
         return Trajectory(
             self.task_id,
             self.trial,
@@ -148,7 +148,7 @@ class _Played:
         )
 
     def overdue(self, limit: float | None) -> Trajectory:
-        """The trajectory of a trial that has run out of time."""
+        """Returns the trajectory of a trial that has exceeded its time limit."""
         return self.ended(EndReason.ACTOR_ERROR, f"the trial took longer than its limit of {limit} s")
 
 

@@ -1,4 +1,4 @@
-"""Holds the fields of a config to the plain types that they are declared with."""
+"""Checks the fields of a config against their declared types."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 def settle_fields(config: Any) -> None:
-    """Checks the plain fields of a frozen dataclass, in its ``__post_init__``.
+    """Checks and converts the simple fields of a frozen dataclass, in its ``__post_init__``.
 
-    NumPy's numbers become Python's, since configs are written as JSON, and a text becomes a path where one is declared.
-    Fields of other types are left alone.
+    NumPy numbers become Python numbers, since configs are written as JSON, and texts become paths or paths texts, as
+    declared. Fields of other types are not checked.
 
     Raises:
         ConfigError: a value is of another type.

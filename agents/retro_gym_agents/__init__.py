@@ -1,6 +1,6 @@
 """Agents for retro_gym: the LoRA reflector, its learners, baselines, evaluation and the command ``retro-gym``.
 
-Names are imported when they are first used, so that torch is loaded only where a model is.
+Names are imported at their first use, so that torch is loaded only when a model is needed.
 
 >>> import retro_gym_agents
 >>> retro_gym_agents.make_policy("oracle").name
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from retro_gym_agents.bridges.sb3.vec_env import TokenVecEnv
     from retro_gym_agents.bridges.token_options import token_options
     from retro_gym_agents.evaluation.comparison import compare, compare_returns
-    from retro_gym_agents.evaluation.evaluate import Evaluation, EvaluationConfig, evaluate, evaluate_all
+    from retro_gym_agents.evaluation.evaluate import evaluate, evaluate_all
+    from retro_gym_agents.evaluation.evaluation import Evaluation, EvaluationConfig
     from retro_gym_agents.evaluation.plots import draw_learning_curve, draw_success
+    from retro_gym_agents.evaluation.results import to_json, write_json
     from retro_gym_agents.evaluation.statistics import (
         Estimate,
         PairedDifference,
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
         sign_test,
         success_rate,
     )
-    from retro_gym_agents.evaluation.tables import print_tables, to_json, write_json
+    from retro_gym_agents.evaluation.tables import print_tables
     from retro_gym_agents.lm.reflector import LoraSettings, Reflector
     from retro_gym_agents.play.collection import CollectConfig, Collection
     from retro_gym_agents.play.policies import BaselinePolicy, Policy, ReflectorPolicy, make_policy
@@ -80,7 +82,8 @@ _HOMES = {
         "bridges.sb3.vec_env": ("TokenVecEnv",),
         "bridges.token_options": ("token_options",),
         "evaluation.comparison": ("compare", "compare_returns"),
-        "evaluation.evaluate": ("Evaluation", "EvaluationConfig", "evaluate", "evaluate_all"),
+        "evaluation.evaluate": ("evaluate", "evaluate_all"),
+        "evaluation.evaluation": ("Evaluation", "EvaluationConfig"),
         "evaluation.plots": ("draw_learning_curve", "draw_success"),
         "evaluation.statistics": (
             "Estimate",
@@ -91,17 +94,18 @@ _HOMES = {
             "sign_test",
             "success_rate",
         ),
-        "evaluation.tables": ("print_tables", "to_json", "write_json"),
+        "evaluation.results": ("to_json", "write_json"),
+        "evaluation.tables": ("print_tables",),
         "lm.reflector": ("LoraSettings", "Reflector"),
         "play.collection": ("CollectConfig", "Collection"),
         "play.policies": ("BaselinePolicy", "Policy", "ReflectorPolicy", "make_policy"),
     }.items()
     for name in names
 }
-_EXTRA = ("torch", "transformers", "peft")  # what [train] brings and the modules above import
+_EXTRA = ("torch", "transformers", "peft")  # libraries of the extra [train] that the modules above import
 
 
-def __getattr__(name: str) -> Any:  # PEP 562: only called for names that are not here yet
+def __getattr__(name: str) -> Any:  # PEP 562: only called for names that are not in the module yet
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

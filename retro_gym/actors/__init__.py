@@ -1,4 +1,4 @@
-"""The frozen model that plays."""
+"""Actors: the models that play trials."""
 
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name == "OpenAIActor":  # looked up late, since asyncio alone would double the time of `import retro_gym`
+    if name == "OpenAIActor":  # imported lazily, since asyncio alone would double the time of `import retro_gym`
         from retro_gym.actors.openai.actor import OpenAIActor
 
         return OpenAIActor

@@ -1,4 +1,4 @@
-"""The frozen model that plays: the protocol of actors, and what they reply."""
+"""The protocol of actors, their replies, and checks of both."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ __all__ = [
     "unless_cut",
 ]
 
-_MOST_TOKENS = 10**12  # what goes beyond is no count
-_SHOWN = 80  # characters of a cut reply's end that its error shows
+_MOST_TOKENS = 10**12  # larger values are not valid counts
+_SHOWN = 80  # characters of a truncated reply's end that its error shows
 
 
 @dataclasses.dataclass(frozen=True)
 class Reply:
-    """What an actor says in one turn."""
+    """An actor's output in one turn."""
 
     text: str
-    """Thought and action. Reasoning that the model keeps apart from its answer is not part of it."""
+    """Thought and action. Excludes the separate reasoning of a reasoning model."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     reasoning: str = ""
-    """What a reasoning model thought before it answered; recorded, and never read as an action."""
+    """The reasoning before the answer; recorded, but never parsed for an action."""
     cut: bool = False
-    """Whether it ran into its limit of tokens, reasoning included, so that its end may be missing. Such a reply is
-    used only when its action is all there, see :func:`unless_cut`."""
+    """Whether it was truncated at its token limit, reasoning included. Such a reply is used only if its action is
+    complete, see :func:`unless_cut`."""
     generation: Generation | None = None
-    """The tokens, where the actor is a model of ours that learns."""
+    """The tokens and log-probabilities, if the actor is a local model that learns."""
 
 
 @runtime_checkable
 class Actor(Protocol):
-    """What plays. It sees text only and never touches the environment."""
+    """Plays trials. It sees text only and never accesses the environment."""
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
-        """One reply, or the error that took its place, for each prompt, in the same order."""
+        """Returns a reply or an ``ActorError`` for each prompt, in the same order."""
         ...
 
 
@@ -62,7 +62,7 @@ class ConcurrentActor(Actor, Protocol):
     """An actor that can have many calls in flight, such as a server."""
 
     def submit(self, prompt: Prompt) -> Future[Reply | ActorError]:
-        """Sends one prompt and returns at once. The future gives the reply, or gives or raises an ``ActorError``."""
+        """Sends one prompt and returns at once. The future gives the reply, or returns or raises an ``ActorError``."""
         ...
 
 
@@ -71,7 +71,7 @@ ActorSpec: TypeAlias = "str | Actor | ActorFunction"
 
 
 class CallableActor:
-    """Any function from prompts to texts, as an actor.
+    """Wraps a function from prompts to texts as an actor.
 
     >>> actor = CallableActor(lambda prompts: ["Finish[yes]" for _ in prompts])
     >>> prompt = Prompt("Answer.", (), (), "Question: Is it so?", (), seed=0)
@@ -88,38 +88,38 @@ class CallableActor:
 
 
 def _listed(replies: object) -> list[Any]:
-    """What an actor gave for its prompts, one by one; a single text would fall into its letters."""
+    """Returns an actor's replies as a list; refuses a single text, which would be split into characters."""
     if isinstance(replies, Iterable) and not isinstance(replies, str | bytes | Mapping | Set):
         return list(replies)
     if inspect.iscoroutine(replies):
-        replies.close()  # or Python would warn that nobody awaits it
+        replies.close()  # avoids Python's warning that it was never awaited
     raise ConfigError(
-        f"the actor gave {one_line(replies)} for all prompts together; a list with one reply for each is the rule."
+        f"the actor gave {one_line(replies)} for all prompts together; a list with one reply for each is required."
     )
 
 
 def reply_all(actor: Actor, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
-    """Asks the actor and holds it to the protocol.
+    """Calls the actor on a batch of prompts and validates its replies.
 
-    An ``ActorError`` that is raised instead of returned stands for every prompt of the batch. Any other exception
-    is a bug and passes through.
+    An ``ActorError`` that is raised instead of returned applies to every prompt of the batch. Any other exception is a
+    bug and propagates.
 
     Raises:
-        ConfigError: another number of replies than of prompts, or something that is not a reply.
+        ConfigError: the number of replies differs from that of prompts, or an item is not a reply.
     """
     try:
         replies = _listed(actor.reply(prompts))
     except ActorError as error:
         return [error] * len(prompts)
     if len(replies) != len(prompts):
-        raise ConfigError(f"the actor gave {len(replies)} replies to {len(prompts)} prompts; one for each is the rule.")
+        raise ConfigError(f"the actor gave {len(replies)} replies to {len(prompts)} prompts; one for each is required.")
     return [reply_of(reply) for reply in replies]
 
 
 def reply_of(value: object) -> Reply | ActorError:
-    """What an actor gave for one prompt, held to the protocol.
+    """Validates what an actor returned for one prompt.
 
-    A reply that was cut before its action was whole becomes the error that it is; counts of tokens that are none are 0.
+    A reply that was truncated before its action was complete becomes a ``CutReplyError``; invalid token counts are 0.
 
     Raises:
         ConfigError: it is neither a reply nor an error.
@@ -128,7 +128,7 @@ def reply_of(value: object) -> Reply | ActorError:
         return value
     if not isinstance(value, Reply) or not isinstance(value.text, str):
         raise ConfigError(
-            f"the actor replied {one_line(value)}; a Reply or an ActorError is the rule, of functions a text too."
+            f"the actor replied {one_line(value)}; a Reply or an ActorError is required, or a text from a function."
         )
     counts = as_count(value.prompt_tokens), as_count(value.completion_tokens)
     if counts != (value.prompt_tokens, value.completion_tokens):
@@ -136,14 +136,14 @@ def reply_of(value: object) -> Reply | ActorError:
     return unless_cut(value)
 
 
-def unless_cut(reply: Reply, limit: str = "its limit of tokens") -> Reply | CutReplyError:
-    r"""The reply, or, where it was cut before its action was whole, the error that takes its place.
+def unless_cut(reply: Reply, limit: str = "its token limit") -> Reply | CutReplyError:
+    r"""Returns the reply, or an error if it was truncated before its action was complete.
 
-    Asking again would be of no use: the same prompt, seed and limit lead to the same end.
+    A retry would be of no use: the same prompt, seed and limit give the same result.
 
     Args:
         reply: any reply.
-        limit: what it ran into, for the message: ``"max_tokens=512"``.
+        limit: the token limit, for the message: ``"max_tokens=512"``.
 
     >>> str(unless_cut(Reply("Thought 1: I need the year.\nAction 1: Sea", cut=True), "max_tokens=16"))[:60]
     'the reply ran into max_tokens=16 before its action was whole'
@@ -155,17 +155,17 @@ def unless_cut(reply: Reply, limit: str = "its limit of tokens") -> Reply | CutR
     text = reply.text.strip()
     part, wrote = ("text", text) if text else ("reasoning", reply.reasoning)
     end = repr(f"...{wrote[-_SHOWN:]}" if len(wrote) > _SHOWN else wrote)
-    told = f"its {part} ends {end}" if wrote else "nothing of it came"
+    told = f"its {part} ends {end}" if wrote else "it is empty"
     error = CutReplyError(
         f"the reply ran into {limit} before its action was whole; {told}. "
-        "Raise max_tokens (max_new_tokens of an actor in the process), which has to hold the reasoning as well."
+        "Raise max_tokens (max_new_tokens of a local actor), which must leave room for the reasoning as well."
     )
     error.prompt_tokens, error.completion_tokens = reply.prompt_tokens, reply.completion_tokens
     return error
 
 
 def as_count(value: object) -> int:
-    """A number of tokens, however it was written; 0 where it is no such number. Costs are worth less than replies.
+    """Returns a number of tokens as an int; 0 if it is invalid, since a reply is worth more than its exact cost.
 
     >>> [as_count(value) for value in (12, 12.0, "12", -1, float("nan"), "a lot", True, None)]
     [12, 12, 12, 0, 0, 0, 0, 0]

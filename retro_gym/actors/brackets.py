@@ -1,4 +1,4 @@
-r"""Which bracket closes an action such as ``execute[SELECT a FROM b]``, whatever brackets and quotes stand in it."""
+r"""Finds the closing bracket of an action such as ``execute[SELECT a FROM b]``, which may hold brackets and quotes."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Iterator
 
 __all__ = ["closing_bracket"]
 
-# What may stand behind an action in brackets.
+# What may follow an action in brackets.
 _LINE_END = re.compile(r"[ \t.;,!*_`~)]*\r?$", re.MULTILINE)
 _TELLING = re.compile(r"[\[\]]")
 _QUOTE = re.compile(r"[\"`']")
-# An apostrophe within a word opens no quotation.
+# An apostrophe within a word is not a quote.
 _QUOTED_TELLING = re.compile(r"[\[\]\"`]|(?<![^\W_])'|'(?![^\W_])")
 
 
 def closing_bracket(text: str, start: int, after: re.Pattern[str] = _LINE_END, opened: int = 0) -> int | None:
-    """Where the bracket is closed that was opened before ``start``; None where it is not.
+    """Returns the position of the bracket that closes the one before ``start``; None if it is never closed.
 
-    It is the one that balances it, brackets within quotes left out, so that a remark behind it is no part of it. Where
-    none does, or where what follows on its line closes more than it opens, it is the first that ``after`` can follow.
+    It is the balancing bracket (brackets within quotes are ignored); a remark after it is not part of the action. If
+    none balances, or the rest of its line closes more brackets than it opens, it is the first before ``after``.
 
     Args:
-        text: all of it.
-        start: behind the opening bracket.
-        after: what stands behind a bracket that surely closes the action.
-        opened: brackets that were opened before the action, and may be closed behind it.
+        text: the whole text.
+        start: position after the opening bracket.
+        after: pattern of what follows a bracket that certainly closes the action.
+        opened: number of brackets that were opened before the action and may be closed after it.
 
     >>> said = "Finish[Sarn [isle]] as stated in [1]"
     >>> said[: closing_bracket(said, len("Finish[")) + 1]
@@ -48,7 +48,7 @@ def closing_bracket(text: str, start: int, after: re.Pattern[str] = _LINE_END, o
 
 
 def _is_balanced(text: str, telling: re.Pattern[str], depth: int) -> bool:
-    """Whether a text closes no more brackets than are open at its beginning."""
+    """Whether a text never closes more brackets than are open; ``depth`` are open at its start."""
     return all(left >= 0 for _, left in _brackets(text, 0, telling, depth))
 
 
@@ -57,7 +57,7 @@ def _balancing(text: str, start: int, telling: re.Pattern[str]) -> int | None:
 
 
 def _ending(text: str, start: int, telling: re.Pattern[str], after: re.Pattern[str]) -> int | None:
-    """The first closing bracket outside others that ends its line."""
+    """Returns the first unnested closing bracket that ends its line."""
     excess = 0  # brackets that closed nothing
     for at, left in _brackets(text, start, telling, 1):
         if text[at] == "]":
@@ -68,7 +68,7 @@ def _ending(text: str, start: int, telling: re.Pattern[str], after: re.Pattern[s
 
 
 def _brackets(text: str, start: int, telling: re.Pattern[str], depth: int) -> Iterator[tuple[int, int]]:
-    """Where brackets stand outside of quotes, and how many are open behind each."""
+    """Yields the position of each bracket outside of quotes, and how many are open after it."""
     quote = ""
     for each in telling.finditer(text, start):
         char = each[0]

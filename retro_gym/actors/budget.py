@@ -1,4 +1,4 @@
-"""What an actor may cost: a limit on calls, tokens and money that many calls at once share."""
+"""Budgets: limits on an actor's calls, tokens and money, shared by concurrent calls."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["Budget", "BudgetedActor", "Spent"]
 
 @dataclasses.dataclass(frozen=True)
 class Spent:
-    """What calls have cost so far."""
+    """The cost of all calls so far."""
 
     calls: int = 0
-    """Requests that were sent, those that are still under way and those that were sent again included."""
+    """Requests that were sent, including those in flight and retries."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     money: float = 0.0
@@ -28,23 +28,23 @@ class Spent:
 
     @property
     def tokens(self) -> int:
-        """Of prompts and completions together."""
+        """The tokens of prompts and completions together."""
         return self.prompt_tokens + self.completion_tokens
 
 
 class Budget:
-    """A limit on what an actor costs. A call that would go beyond it is not sent: it gives a ``BudgetError``.
+    """A limit on the cost of an actor. A call that would exceed it is not sent and returns a ``BudgetError``.
 
-    Copies within a process are the same budget; each further process counts for itself, from what was spent when it
-    received its copy. What calls under way will cost is not known yet: each is taken for the mean of those that are
-    done, so that tokens and money can end slightly beyond their limits, and calls never.
+    All copies within a process are one budget; every other process counts separately, starting from what was spent when
+    it received its copy. The cost of calls in flight is estimated by the mean of the finished calls, so that tokens and
+    money can slightly exceed their limits; the number of calls never does.
 
     Args:
-        calls: requests that may be sent.
-        tokens: tokens of prompts and completions together.
-        money: in the currency of the prices.
-        price_per_million: of a million tokens of prompts, and of a million tokens of completions.
-        spent: what an earlier run has spent already.
+        calls: maximum number of requests.
+        tokens: maximum number of tokens, prompts and completions together.
+        money: maximum cost, in the currency of the prices.
+        price_per_million: price of a million prompt tokens, and of a million completion tokens.
+        spent: what an earlier run has already spent.
 
     Raises:
         ConfigError: a limit below 0, or money without prices.
@@ -88,10 +88,10 @@ class Budget:
         return self._spent
 
     def reserve(self) -> None:
-        """Before a request is sent: takes one call, for :meth:`settle` or :meth:`release` to close.
+        """Reserves one call before its request is sent; :meth:`settle` or :meth:`release` must follow.
 
         Raises:
-            BudgetError: the budget is spent. The message says what was spent and how to go on.
+            BudgetError: the budget is spent. The message says what was spent and how to resume.
         """
         with self._guard():
             self._check()
@@ -99,7 +99,7 @@ class Budget:
             self._in_flight += 1
 
     def settle(self, prompt_tokens: int = 0, completion_tokens: int = 0) -> None:
-        """After a request was answered: what it cost in tokens."""
+        """Books the tokens of a request that was answered."""
         with self._guard():
             self._in_flight -= 1
             prompts = self._spent.prompt_tokens + prompt_tokens
@@ -109,14 +109,14 @@ class Budget:
             self._spent = Spent(self._spent.calls, prompts, completions, money)
 
     def release(self) -> None:
-        """After a request that never reached anyone: gives its call back."""
+        """Returns the reserved call of a request that reached no server."""
         with self._guard():
             self._in_flight -= 1
             self._spent = dataclasses.replace(self._spent, calls=self._spent.calls - 1)
 
     def _check(self) -> None:
         done = self._spent.calls - self._start.calls - self._in_flight
-        ahead = self._in_flight / done if done else 0.0  # calls under way, as a share of those that are done
+        ahead = self._in_flight / done if done else 0.0  # ratio of calls in flight to finished ones
         for name, limit in (("calls", self.calls), ("tokens", self.tokens), ("money", self.money)):
             if limit is None:
                 continue
@@ -125,12 +125,12 @@ class Budget:
             if expected >= limit:
                 raise BudgetError(
                     f"the budget of {name} is spent: {now:,.6g} of {limit:,.6g} ({self._spent.calls:,} calls, "
-                    f"{self._in_flight} of them under way, {self._spent.tokens:,} tokens). "
+                    f"{self._in_flight} of them in flight, {self._spent.tokens:,} tokens). "
                     f"Raise the limit on {name} and resume the run."
                 )
 
     def _guard(self) -> threading.Lock:
-        # A process that was forked off may have inherited the lock in its locked state.
+        # A forked process may have inherited the lock while it was locked.
         if self._process != os.getpid():
             self._lock, self._process = threading.Lock(), os.getpid()
             self._in_flight = 0
@@ -157,7 +157,7 @@ class Budget:
 
 
 class BudgetedActor:
-    """Any actor that answers in batches, within a budget. Every prompt is one call.
+    """Wraps an actor that replies in batches and limits its cost by a budget. Every prompt counts as one call.
 
     >>> from retro_gym.actors import CallableActor
     >>> actor = BudgetedActor(CallableActor(lambda prompts: ["Finish[yes]"] * len(prompts)), Budget(calls=1))
@@ -172,16 +172,16 @@ class BudgetedActor:
 
     @property
     def batch_size(self) -> int | None:
-        """The wrapped actor's, if it has one."""
+        """The wrapped actor's batch size, if it has one."""
         return getattr(self.actor, "batch_size", None)
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The wrapped actor's, if it has any."""
+        """The wrapped actor's parameters, if it has any."""
         return dict(getattr(self.actor, "parameters", {}))
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
-        """The actor's replies to as many prompts as the budget allows, and errors for the rest."""
+        """Returns replies to as many prompts as the budget allows, and a ``BudgetError`` for each of the rest."""
         over: BudgetError | None = None
         allowed = 0
         for _ in prompts:

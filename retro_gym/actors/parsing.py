@@ -1,4 +1,4 @@
-"""From what a model writes to its thought and its action."""
+"""Parses a model's output into thought and action."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from retro_gym.actors.reasoning import INVISIBLE, split_reasoning
 
 __all__ = ["cut_at", "has_whole_action", "parse_reply", "split_reasoning"]
 
-# What chat models put around a label: the marks of lists, headings and quotes before it, emphasis on both sides. No
-# quantifier gives back what it took where another could take it, so that long runs take no longer than they must.
+# Markup that chat models put around a label: list, heading and quote marks before it, emphasis on both sides. The
+# quantifiers are possessive, so that long runs cause no catastrophic backtracking.
 _GAP = r"[^\S\r\n]"  # any space within a line, no-break ones included
 _MARKS = rf"{_GAP}*+(?:(?:[-*+•>]|#{{1,6}}|\d{{1,3}}[.)]){_GAP}++)*(?:[^\x00-\x7f\w\s]++{_GAP}*+)?"  # and an emoji
 _EMPHASIS = r"[*_`~]*+"
@@ -25,7 +25,7 @@ _ACTIONS = rf"(?:(?:next|final|chosen|selected|my){_GAP})?action"
 
 
 def _labels(names: str, *others: str) -> re.Pattern[str]:
-    """Lines that begin with one of some labels: with a colon, or alone on the line as a heading or with a number."""
+    """Returns a pattern of lines that begin with a label: with a colon, or alone as a heading or with a number."""
     with_colon = (
         rf"{_MARKS}(?P<open>[*_`~]*+\[?)(?:{names})(?P<early>{_EMPHASIS}){_NUMBER}"
         rf"(?P<close>\]?{_EMPHASIS}{_GAP}*+[:：]{_EMPHASIS})"
@@ -35,7 +35,7 @@ def _labels(names: str, *others: str) -> re.Pattern[str]:
     return re.compile(rf"^(?:{'|'.join((with_colon, heading, numbered, *others))})", re.MULTILINE | re.IGNORECASE)
 
 
-# With another mark than a colon, or with none where an action in brackets follows.
+# Also with another mark than a colon, or with none if an action in brackets follows.
 _ACTION = _labels(_ACTIONS, rf"{_GAP}*+action{_GAP}++\d++(?:{_GAP}*+[-–—.)]{_GAP}++|{_GAP}++(?=\w++ ?\[))")
 _THOUGHT = _labels(_THOUGHTS)
 _OBSERVATION = _labels("observation")
@@ -55,22 +55,22 @@ _BLANK = re.compile(rf"(?:[ \t]*+\r?\n|{_FENCE.pattern.removeprefix('^')})*")
 _FENCE_MARK = re.compile(r"[`~]{3}")
 _OPENED_FENCE = re.compile(r"[`~]{3,}+(?:[\w+-]*+[ \t]*+\r?\n|(?:sql|mysql|sqlite)\s++)?", re.IGNORECASE)
 _QUOTES = "\"'“”‘’"
-# Of an action in brackets, with what may enclose it, and marks or a space between name and bracket.
+# The head of an action in brackets: enclosing markup, the name, and marks or a space before the bracket.
 _HEAD = re.compile(
     rf"(?P<before>(?:[ \t]*+\\boxed\{{)?[ \t>*_`~(\[{{<=$→«{_QUOTES}{INVISIBLE}-]*+)(?P<name>\w*[^\W_])[*_`~]*+ ?\["
 )
-_LED_TO = re.compile(r"(?<=:)[ \t]++(?=\w++\[)")  # what a last sentence leads to
+_LED_TO = re.compile(r"(?<=:)[ \t]++(?=\w++\[)")  # an action that follows a colon in the last line
 _MARK = re.compile(r"`++|\*{1,3}+|_{1,3}+|~~")
 _LANGUAGE = re.compile(r"\s*+(?:my)?sql(?:ite)?[ \t]*+\r?\n", re.IGNORECASE)
 _ENCLOSING = re.compile(r"\*\*|[\"'`]")
 _ESCAPED = re.compile(r"'[^']*+'|\"[^\"]*+\"|\\([_*])")  # outside of quotes, where SQL has escapes of its own
 _MARKED_END = re.compile(r"([a-z][a-z ]*+)(`|\*\*)([^`*\n]++)\2")  # go to `desk 1`
-_COMMAND = re.compile(r"([a-z]++)(?:[.!]|\(\))|([a-z][a-z0-9 ]*+)(?:;|(?<=\d)!)")  # and what is not of it
+_COMMAND = re.compile(r"([a-z]++)(?:[.!]|\(\))|([a-z][a-z0-9 ]*+)(?:;|(?<=\d)!)")  # with punctuation to be removed
 _LIST_MARKS = re.compile(r"(?:(?:[-*•>]|\d{1,2}[.)])[ \t]++)+")
 
 
 class _Action(NamedTuple):
-    """An action, and whether its end is there."""
+    """An action, and whether it is complete."""
 
     text: str
     whole: bool
@@ -84,15 +84,15 @@ class _Parts(NamedTuple):
 def parse_reply(text: str) -> tuple[str, str]:
     r"""Splits a ReAct reply into thought and action.
 
-    The action is what follows the first label ``Action``, to the end of its line. Where a bracket opens there, as in
-    ``execute[…``, it goes on to the one that closes it, on whatever line; a remark behind that is no part of it. The
-    label may be written as chat models like to: in any case, emphasised, as a heading, in a list, with the action on
-    the next line. What encloses an action or all of its argument (emphasis, quotes, back-ticks, code fences, a full
-    stop behind it) is left out, as are Markdown's escapes; all else between the brackets stays as it is.
+    The action follows the first label ``Action`` and extends to the end of the line. If a bracket opens there, as in
+    ``execute[…``, the action extends to its closing bracket, also over several lines; remarks after it are ignored.
+    The label may be in upper or lower case, emphasised, a heading, a list item, or on the line before the action.
+    Markup around an action or its whole argument (emphasis, quotes, back-ticks, code fences, a final full stop) and
+    Markdown escapes are removed; all other text between the brackets is kept as it is.
 
-    Without a label the whole reply is the action, or else the action in brackets that it begins or ends with, or that
-    has a line to itself. A reply whose only label is that of a thought holds no action, unless it has one in brackets
-    in one of these places.
+    Without a label, an action in brackets at the beginning, at the end or on a line of its own is the action, otherwise
+    the whole reply. If the reply labels a thought but no action, only an action in brackets in one of these places
+    counts.
 
     >>> parse_reply("Thought 2: I know it.\nAction 2: Finish[1934]")
     ('I know it.', 'Finish[1934]')
@@ -108,9 +108,9 @@ def parse_reply(text: str) -> tuple[str, str]:
 
 
 def has_whole_action(text: str) -> bool:
-    r"""Whether the action of a reply is all there, even if the reply was cut at its end.
+    r"""Whether a reply holds a complete action, even if the reply was truncated.
 
-    It is when the action's bracket is closed, or, for a labelled action without brackets, when its line has ended.
+    An action is complete when its bracket is closed, or, if labelled and without brackets, when its line has ended.
 
     >>> has_whole_action("Action 1: Finish[yes]"), has_whole_action("Action 1: Finish[ye")
     (True, False)
@@ -122,7 +122,7 @@ def has_whole_action(text: str) -> bool:
 
 
 def cut_at(text: str, stop: Sequence[str]) -> str:
-    """The text up to where the first of the stop texts begins.
+    """Returns the text before the first occurrence of a stop text.
 
     >>> cut_at("Finish[yes] and so on", ("so", " and"))
     'Finish[yes]'
@@ -144,11 +144,11 @@ def _parts(text: str) -> _Parts:
 
 
 def _labelled(text: str, label: re.Match[str]) -> _Action:
-    """The action behind a label."""
+    """Returns the action after a label."""
     opened, closed = "" if label["early"] else (label["open"] or "").rstrip("["), (label["close"] or "").lstrip("]")
     colon = closed.rstrip("*_`~")
     behind = closed[len(colon) :]
-    start = label.end() if behind == opened else label.end() - len(behind)  # else it is the action's own emphasis
+    start = label.end() if behind == opened else label.end() - len(behind)  # else the emphasis is the action's own
     unclosed = opened if len(colon.strip()) == 1 and behind != opened else ""
     start = _behind_blanks(text, start)
     if again := _ACTION.match(text[start:]):
@@ -172,7 +172,7 @@ def _behind_blanks(text: str, start: int) -> int:
 
 
 def _unlabelled(body: str) -> _Parts:
-    """A reply that labels no action: all of it is one, unless it holds one in brackets or says that it is a thought."""
+    """Parses a reply without an action label: all of it is the action, unless it has one in brackets or a thought."""
     bare = _FENCE.sub("", body).strip()
     first = _bracketed(bare)
     if first is not None:
@@ -181,7 +181,7 @@ def _unlabelled(body: str) -> _Parts:
     if len(fenced) > 1 and (only := _bracketed(fenced[0], to_the_end=True)) and not any(fenced[2::2]):
         return _Parts(_thought(before), only)
     lines = bare.splitlines(keepends=True)
-    for number in range(len(lines) - 1, 0, -1):  # the last line, or the last few where brackets go over lines
+    for number in range(len(lines) - 1, 0, -1):  # the last line, or the last few if the brackets span lines
         if _HEAD.match(lines[number]):
             last = _bracketed("".join(lines[number:]), to_the_end=True)
             if last is not None:
@@ -200,9 +200,9 @@ def _unlabelled(body: str) -> _Parts:
 
 
 def _bracketed(block: str, *, to_the_end: bool = False) -> _Action | None:
-    """The action in brackets that a block begins with; None where there is none, or its bracket is never closed.
+    """Returns the action in brackets at the start of a block; None if there is none or its bracket is never closed.
 
-    It is whole for sure where its bracket ends its line. To the end, it must end the text.
+    It counts as complete if its bracket ends the line. With ``to_the_end`` it must end the text.
     """
     head = _HEAD.match(block)
     if head is None:
@@ -223,7 +223,7 @@ def _bracketed(block: str, *, to_the_end: bool = False) -> _Action | None:
 
 
 def _argument(inside: str) -> str:
-    """What stands between an action's brackets, freed of what encloses all of it, and of Markdown's escapes."""
+    """Returns an action's argument without enclosing markup and Markdown escapes."""
     inside = _unfenced(inside) if _FENCE_MARK.search(inside) else inside
     named = _LANGUAGE.match(inside)
     inside = inside[named.end() :] if named else inside
@@ -235,13 +235,13 @@ def _argument(inside: str) -> str:
 
 @cache
 def _after(closers: str, *, to_the_end: bool) -> re.Pattern[str]:
-    """What may stand behind an action in brackets: up to the line's end, or the text's."""
+    """Returns a pattern of what may follow an action in brackets, up to the end of the line or of the text."""
     end = r"\s*\Z" if to_the_end else r"\r?$"
     return re.compile(rf"[ \t.;,!*_`~){re.escape(closers)}]*+{end}", re.MULTILINE)
 
 
 def _plain(action: str) -> str:
-    """An action without brackets, freed of what encloses it."""
+    """Returns an action without brackets, with enclosing markup removed."""
     while True:
         bare = action.strip().strip(INVISIBLE)
         marks = _LIST_MARKS.match(bare)
@@ -256,7 +256,7 @@ def _plain(action: str) -> str:
 
 
 def _unwrapped(line: str) -> str:
-    """A line without the emphasis or the back-ticks around all of it, and a stop behind them."""
+    """Removes emphasis or back-ticks around a whole line, and punctuation after them."""
     mark = _MARK.match(line)
     if mark is None:
         return line
@@ -272,7 +272,7 @@ def _unfenced(text: str) -> str:
 
 
 def _thought(text: str) -> str:
-    """A thought in one line, without its label."""
+    """Returns a thought on one line, without its label."""
     emphasised = _THOUGHT.match(text.lstrip())
     thought = " ".join(_FENCE.sub("", _THOUGHT.sub("", text)).split())
     if emphasised and emphasised["open"] and thought.endswith(emphasised["open"]) and thought.count("**") % 2:

@@ -1,4 +1,4 @@
-"""What reasoning models write before they answer, told from the answer by its tags."""
+"""Separates the reasoning of reasoning models from their answers by its tags."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 __all__ = ["INVISIBLE", "split_reasoning"]
 
 INVISIBLE = "\ufeff\u200b\u200e\u2060\x00"
-"""Characters around a text that nobody sees and no action holds."""
+"""Invisible characters that may surround a text and are never part of an action."""
 
-# A tag holds reasoning when its name speaks of it, whatever else the name says: <think>, <seed:think>, <|thinking|>,
-# <antThinking>, <chain_of_thought>, [THINK], [REASONING], Kimi's ◁think▷, Cohere's <|START_THINKING|>.
+# A tag encloses reasoning if its name contains one of these words: <think>, <seed:think>, <|thinking|>, <antThinking>,
+# <chain_of_thought>, [THINK], [REASONING], Kimi's ◁think▷, Cohere's <|START_THINKING|>.
 _SPEAKS = re.compile(
     r"think|thought|reason|rationale|reflect|scratch_?pad|monologue|analys[ie]s|deliberat|brainstorm|critique|(?:\A|[_:])(?:cot|plan(?:ning)?)\Z",
     re.I,
@@ -18,7 +18,7 @@ _SPEAKS = re.compile(
 _ENDS = re.compile(r"\A(?:end_?|end_of_)(?=\w)|_end\Z", re.IGNORECASE)
 _CHANNEL = r"(?:<\|start\|>assistant)?<\|channel\|>\s*+{}[^<\n]*+(?:<\|constrain\|>\s*+\w*+)?(?:<\|message\|>)?"
 _TAG = re.compile(
-    # gpt-oss' channels and what ends one; Gemma's channel and placeholders; Apertus' own.
+    # gpt-oss' channels and their end; Gemma's channel and placeholders; Apertus' tags.
     rf"(?P<open>{_CHANNEL.format('(?:analysis|commentary)')}|<\|channel>\w*+|<unused94>(?:thought)?|<\|inner_prefix\|>"
     r"|<details\s[^<>\n]*?(?:reason|think)[^<>\n]*+>)"
     rf"|(?P<final>{_CHANNEL.format('final')})|(?P<end><\|end\|>)"
@@ -26,7 +26,7 @@ _TAG = re.compile(
     r"|<(?P<slash>\|?\\?/)?\|?(?P<name>[\w:▁-]++)(?P<within>\s[^<>\n]*?)?(?P<empty>/)?(?:\s*+\|?>|(?<=\w)(?=\s)(?(slash)|(?!)))"
     r"|\[(?P<over>/)?(?P<word>[A-Za-z_ -]{2,30})\]|◁(?P<past>/)?think▷"
 )
-# Some models announce it in words. Only where both ends are there can it be told from the answer.
+# Some models announce reasoning in words. It is separated from the answer only if both its start and its end are there.
 _ANNOUNCED = (
     (r"Thinking\.\.\.\s*$", r"^\.\.\.\s*done thinking\.?\s*$"),
     (
@@ -40,13 +40,13 @@ _SPOKEN = [
     re.compile(rf"\A\s*+{begins}(?P<thought>.*?){ends}", re.DOTALL | re.MULTILINE | re.IGNORECASE)
     for begins, ends in _ANNOUNCED
 ]
-# gpt-oss once its special tokens were left out: the names of its channels are all that remains of them.
+# gpt-oss decoded without special tokens: only the names of its channels remain.
 _SPOKEN += [
     re.compile(r"\A\s*+analysis(?=[A-Z])(?P<thought>.*?)(?:assistant(?:commentary)?final|\Z)", re.DOTALL),
     re.compile(r"\A\s*+analysis[ \t]*+\n(?P<thought>.*?)assistant(?:commentary)?final", re.DOTALL),
 ]
-# What the tokenizer should have kept: a role's head; what begins an answer; and whatever else, behind which nothing
-# counts, since it ends a turn.
+# Special tokens that the tokenizer should have removed: a role's header, the start of an answer, and all others, which
+# end a turn, so that the text after them is ignored.
 _HEAD = re.compile(r"\A\s*+(?:(?:<\|im_start\|>|<\|start_header_id\|>)assistant(?:<\|end_header_id\|>)?\s*+)?")
 _SPECIAL = re.compile(r"<(?:\|[^<>\s|]{1,40}\||｜[^<>\s｜]{1,40}｜)>|</s>|<end_of_turn>|<eos>|\[/?INST\]")
 _BEGINS = re.compile(r"\A<\W*(?:begin|start)", re.IGNORECASE)
@@ -57,13 +57,13 @@ _LOOKED_BACK = 2_000  # characters
 def split_reasoning(text: str) -> tuple[str, str]:
     r"""Splits the output of a reasoning model into its answer and the reasoning before it.
 
-    Reasoning is what tags such as ``<think>`` enclose, from the beginning of a line on or over several lines. Where
-    the closing tag is missing the model ran out of tokens while it was thinking: all that follows is reasoning. Where
-    the opening one is missing it stood in the prompt. Tokens that end a turn, and tags that enclose the whole answer,
-    are left out. Tags within an action's brackets or within quotes are part of what it says.
+    Reasoning is text within tags such as ``<think>`` that start a line or span several lines. If the closing tag is
+    missing, the model was truncated during its reasoning: everything after the opening tag is reasoning. If the opening
+    tag is missing, it was part of the prompt. Tokens that end a turn and tags around the whole answer are removed. Tags
+    in quotes or in an action's brackets are ordinary text.
 
     Returns:
-        Text and reasoning. Without tags the text is returned as it is.
+        Answer and reasoning. A text without tags is returned unchanged.
 
     >>> split_reasoning("<think>\nVelmora, then.\n</think>\n\nAction 1: Search[Velmora]")
     ('Action 1: Search[Velmora]', 'Velmora, then.')
@@ -95,9 +95,9 @@ def split_reasoning(text: str) -> tuple[str, str]:
 
 
 def _without_blocks(text: str, thoughts: list[str]) -> str:
-    """What stands outside of tags of reasoning; what stands inside goes to the thoughts."""
+    """Returns the text outside of reasoning tags; appends the text inside to ``thoughts``."""
     kept: list[str] = []
-    done = 0  # up to where the text is told apart
+    done = 0  # how far the text has been processed
     opened: re.Match[str] | None = None
     closes = [(tag, kind) for tag in _TAG.finditer(text) if (kind := _kind(tag))]
     last = max((tag.start() for tag, kind in closes if kind != "open"), default=-1)
@@ -133,7 +133,7 @@ def _without_blocks(text: str, thoughts: list[str]) -> str:
 
 
 def _kind(tag: re.Match[str]) -> str:
-    """What a tag does to reasoning: open, close, final (the answer begins), end (of a channel), details; or nothing."""
+    """Returns a tag's role: open, close, final (the answer begins), end (of a channel), details; empty for none."""
     for kind in ("open", "final", "end", "close", "details"):
         if tag[kind] is not None:
             return kind
@@ -155,12 +155,12 @@ def _closes(opened: re.Match[str], tag: re.Match[str], kind: str) -> bool:
 
 
 def _leads(text: str, done: int, tag: re.Match[str]) -> bool:
-    """Whether a tag begins its line, or what is left of it."""
+    """Whether a tag begins its line, or the unprocessed rest of it."""
     return not text[max(text.rfind("\n", done, tag.start()) + 1, done) : tag.start()].strip(" \t")
 
 
 def _is_said(text: str, tag: re.Match[str]) -> bool:
-    """Whether a tag stands in quotes or in an action's brackets."""
+    """Whether a tag is in quotes or in an action's brackets, and so is ordinary text."""
     before, behind = text[max(tag.start() - 1, 0) : tag.start()], text[tag.end() : tag.end() + 1]
     if before and before == behind and before in "'\"`":
         return True
@@ -171,7 +171,7 @@ def _is_said(text: str, tag: re.Match[str]) -> bool:
 
 
 def _without_tokens(answer: str) -> str:
-    """An answer without what begins it, and without all behind a token that ends it."""
+    """Removes special tokens at the start of an answer, and everything from a token that ends it."""
     kept: list[str] = []
     done = 0
     for token in _SPECIAL.finditer(answer):

@@ -1,4 +1,4 @@
-"""Keeps secrets out of what is written: nobody who is given a tape or a message may find a key in it."""
+"""Masks secrets in everything that is written, so that tapes and messages can be shared."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["MASK", "hidden", "is_secret", "mask", "secrets_of"]
 MASK = "[masked]"
 
 _NAMES = ("KEY", "TOKEN", "SECRET", "PASSWORD")
-_SHORTEST = 6  # characters; below are stand-ins such as "EMPTY" and "none"
+_SHORTEST = 6  # characters; shorter values are placeholders such as "EMPTY" and "none"
 _STAND_INS = ("dummy-key", "lm-studio", "no-key", "not-needed", "ollama", "placeholder", "sk-no-key-required")
-_UNMISTAKABLE = 20  # characters; a shorter secret of letters alone, or of digits, may be part of a text by chance
-_PIECE = 10  # characters of a key that tell it, where a text was cut in its middle
+_UNMISTAKABLE = 20  # characters; a shorter secret of only letters or only digits may occur in a text by chance
+_PIECE = 10  # characters of a key that identify it in a text that was truncated within the key
 
 
 def is_secret(value: str) -> bool:
-    """Whether a key is one, and no stand-in for servers that ask for none, which would tear holes into any text.
+    """Whether a key is secret, not a placeholder for servers without keys, whose masking would damage other texts.
 
     >>> is_secret("sk-0123456789"), is_secret("none"), is_secret("sk-no-key-required")
     (True, False, False)
@@ -29,10 +29,10 @@ def is_secret(value: str) -> bool:
 
 
 def secrets_of(actor: object = None) -> list[str]:
-    """The texts that must not be written, longest first.
+    """Returns the texts that must not be written, longest first.
 
-    They are the values of environment variables, and of attributes of the actor and of the actors that it wraps
-    (its ``actor``, and so on), whose names end in KEY, TOKEN, SECRET or PASSWORD, in capitals or not. Stand-ins are
+    These are the values of environment variables and of attributes of the actor and of the actors that it wraps (its
+    ``actor``, recursively) whose names end in KEY, TOKEN, SECRET or PASSWORD, in upper or lower case. Placeholders are
     left out, see :func:`is_secret`.
     """
     named = dict(os.environ)
@@ -48,9 +48,9 @@ def secrets_of(actor: object = None) -> list[str]:
 
 
 def mask(value: Any, secrets: Sequence[str]) -> Any:
-    """The value, in the types of JSON, with ``[masked]`` wherever a secret stands in one of its texts.
+    """Returns a JSON value with every secret in its texts replaced by ``[masked]``.
 
-    A secret that might be a word is masked where it stands alone, and not within other words.
+    A secret that might be an ordinary word is masked as a whole word only.
 
     >>> mask({"said": ["wrong key sk-12345"], "code": 401}, ["sk-12345"])
     {'said': ['wrong key [masked]'], 'code': 401}
@@ -69,7 +69,7 @@ def mask(value: Any, secrets: Sequence[str]) -> Any:
 
 
 def hidden(said: str, secrets: Sequence[str]) -> str:
-    """A message with ``[key]`` wherever a secret stands in it, or as long a piece of one as tells it.
+    """Returns a message with every secret, or a piece that identifies one, replaced by ``[key]``.
 
     >>> hidden("no such key: sk-planted-0123... (a maximum of 3)", ["sk-planted-0123456789", "x"])
     'no such key: [key]... (a maximum of 3)'
@@ -82,14 +82,14 @@ def hidden(said: str, secrets: Sequence[str]) -> str:
 
 
 def _is_unmistakable(secret: str) -> bool:
-    """Whether it cannot be part of a text by chance."""
+    """Whether a secret cannot occur in a text by chance."""
     mixed = any(map(str.isdigit, secret)) and any(map(str.isalpha, secret))
     return len(secret) >= (_SHORTEST if mixed else _UNMISTAKABLE)
 
 
 @lru_cache(maxsize=256)
 def _found(secret: str) -> re.Pattern[str]:
-    """What finds a secret in a text."""
+    """Returns the pattern that finds a secret in a text."""
     plain = re.escape(secret)
     return re.compile(plain if _is_unmistakable(secret) else rf"(?<![^\W_]){plain}(?![^\W_])")
 

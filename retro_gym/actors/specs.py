@@ -1,4 +1,4 @@
-"""The ways to name an actor."""
+"""Actor specs: the ways to name an actor."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ def make_actor(
     budget: Budget | Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Actor:
-    """The actor that a spec names.
+    """Returns the actor that a spec names.
 
     Args:
         spec: ``"scripted"`` (the task environment's own), ``"openai:MODEL"`` (``OpenAIActor``), ``"hf:PATH"``
-            (``HfActor``), ``"replay:FILE"`` (``ReplayActor``), ``"python:MODULE:NAME"`` (any of the following, found by
-            import: a name that stays JSON-able), an :class:`Actor`, a class of actors, or a function on prompts.
-        task_env: where ``"scripted"`` is asked for its actor.
-        record: a tape that gets every reply, for ``"replay:FILE"``.
-        budget: what the actor may cost: a :class:`~retro_gym.actors.Budget`, or its arguments.
-        options: of the class that the spec names or is, such as ``base_url`` or ``batch_size``.
+            (``HfActor``), ``"replay:FILE"`` (``ReplayActor``), ``"python:MODULE:NAME"`` (imports one of the following;
+            such a spec can be saved as JSON), an :class:`Actor`, a class of actors, or a function on prompts.
+        task_env: provides the actor for ``"scripted"``.
+        record: path of a tape on which every reply is recorded, for ``"replay:FILE"``.
+        budget: limits on the actor's cost: a :class:`~retro_gym.actors.Budget`, or its arguments.
+        options: arguments of the actor's class, such as ``base_url`` or ``batch_size``.
 
     Raises:
-        ConfigError: a spec of another form, one that leads to nothing that can be asked, or an option that is unknown.
+        ConfigError: the spec has an unknown form or does not name an actor, or an option is unknown.
     """
     if isinstance(budget, Mapping):
         budget = Budget(**_known(Budget, budget, "budget"))
     elif budget is not None and not isinstance(budget, Budget):
         raise ConfigError(f"budget is {one_line(budget)}; give a retro_gym.actors.Budget, or a dict of its arguments.")
     actor = _named(spec, task_env, {**options, "budget": budget} if _is_openai(spec) else options)
-    if budget is not None and not _is_openai(spec):  # which counts its repeated calls as well
+    if budget is not None and not _is_openai(spec):  # OpenAIActor counts its retries itself
         actor = BudgetedActor(actor, budget)
     return actor if record is None else RecordingActor(actor, record, name=spec if isinstance(spec, str) else None)
 
 
 def actor_name(spec: ActorSpec, actor: Actor) -> str:
-    """What reports call an actor. A tape's is that of the actor that was recorded, so that both report the same."""
+    """Returns an actor's name for reports. A replay has the name of the recorded actor, so that reports agree."""
     recorded = actor.parameters.get("actor") if isinstance(actor, ReplayActor) else None
     return recorded or (spec if isinstance(spec, str) else type(actor).__name__)
 
@@ -68,9 +68,7 @@ def _named(spec: ActorSpec, task_env: TaskEnv, options: Mapping[str, Any]) -> Ac
         return _given(spec, options, one_line(spec))
     kind, _, rest = spec.partition(":")
     if kind == "openai" and rest:
-        from retro_gym.actors.openai.actor import (
-            OpenAIActor,  # asyncio alone would double the time of `import retro_gym`
-        )
+        from retro_gym.actors.openai import OpenAIActor  # asyncio alone would double the time of `import retro_gym`
 
         return OpenAIActor(rest, **_known(OpenAIActor, options, f"actor {spec!r}"))
     if kind in _KINDS and rest:
@@ -87,7 +85,7 @@ def _named(spec: ActorSpec, task_env: TaskEnv, options: Mapping[str, Any]) -> Ac
 
 
 def _given(found: object, options: Mapping[str, Any], what: str) -> Actor:
-    """The actor that an object is, or makes."""
+    """Returns an object as an actor: itself, an instance of a class, or a wrapped function."""
     if inspect.isclass(found):
         found = _made(found, options, what)
     else:
@@ -109,7 +107,7 @@ def _without_options(options: Mapping[str, Any], what: str) -> None:
 
 
 def _made(kind: type, options: Mapping[str, Any], what: str) -> object:
-    """An object of a class that was given in place of an actor."""
+    """Instantiates a class that was given in place of an actor."""
     given = f"the options {', '.join(sorted(options))}" if options else "no options"
     failed = f"actor {what} is the class {kind.__name__}, which cannot be made of {given}"
     if (reason := _mismatch(kind, **options)) is not None:
@@ -123,21 +121,21 @@ def _made(kind: type, options: Mapping[str, Any], what: str) -> object:
 
 
 def _check_called(found: object, what: str) -> None:
-    """Refuses what cannot be called with prompts, and what gives no replies but a coroutine that is to be awaited."""
+    """Refuses objects that cannot be called with prompts, and async functions, which return no replies."""
     if not callable(found):
         raise ConfigError(f"{what} is {one_line(found)}, which cannot be called.")
     for each in (found, type(found).__call__):  # a function, or an object that is called like one
         if inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each):
-            raise ConfigError(f"{what} is async; it must return its replies. Let it call asyncio.run, for one.")
+            raise ConfigError(f"{what} is async; it must return its replies. Call asyncio.run in it, for example.")
     if (reason := _mismatch(found, ())) is not None:
         raise ConfigError(f"{what} cannot be called with one argument, the prompts: {reason}.")
 
 
 def _mismatch(called: Callable[..., object], /, *args: object, **kwargs: object) -> str | None:
-    """What is wrong with arguments, before anything is called with them; None when they fit."""
+    """Checks arguments against a signature without a call; returns the problem, or None if they fit."""
     try:
         signature = inspect.signature(called)
-    except ValueError:  # what was written in C need not tell its arguments
+    except ValueError:  # functions written in C may have no signature
         return None
     try:
         signature.bind(*args, **kwargs)
@@ -147,7 +145,7 @@ def _mismatch(called: Callable[..., object], /, *args: object, **kwargs: object)
 
 
 def _known(kind: Callable[..., object], options: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """The options, when all of them are keyword arguments of a class."""
+    """Returns the options after a check that all of them are keyword arguments of a class."""
     parameters = inspect.signature(kind).parameters.values()
     names = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY or one.default is not one.empty]
     for name in options:
@@ -171,5 +169,5 @@ def _imported(spec: str, path: str) -> object:
             f"actor {spec!r} cannot be imported: {type(error).__name__} ({one_line(str(error), 200)})."
         ) from error
     if isinstance(found, str):
-        raise ConfigError(f"actor {spec!r} leads to the text {one_line(found)}, not to an actor.")
+        raise ConfigError(f"actor {spec!r} names the text {one_line(found)}, not an actor.")
     return found

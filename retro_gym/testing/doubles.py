@@ -1,4 +1,4 @@
-"""Doubles of actors: what they say is known beforehand."""
+"""Test doubles of actors with predetermined replies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["EchoActor", "FlakyActor", "LuckyActor", "ScriptedActor"]
 
 
 class ScriptedActor:
-    """Replies from a list, turn by turn, the same in every trial; stays at the last reply when it is used up.
+    """Replies from a list, turn by turn, the same in every trial; repeats the last reply at the end of the list.
 
     >>> actor = ScriptedActor(["Search[Velmora]", "Finish[1934]"])
     >>> prompt = Prompt("Answer.", (), (), "Question: When?", (), seed=0)
@@ -26,29 +26,29 @@ class ScriptedActor:
         self.replies = tuple(replies)
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
-        """The reply that belongs to each prompt's turn."""
+        """Returns the reply for each prompt's turn."""
         return [Reply(self.replies[min(len(prompt.turns), len(self.replies) - 1)]) for prompt in prompts]
 
 
 class EchoActor:
-    """Replies with the last reflection, or with ``default`` where there is none; notes every prompt it was given."""
+    """Replies with the last reflection, or with ``default`` if there is none; stores every prompt in ``prompts``."""
 
     def __init__(self, default: str = "") -> None:
         self.default = default
         self.prompts: list[Prompt] = []
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
-        """One echo for each prompt; counts characters as tokens."""
+        """Returns one echo for each prompt; counts characters as tokens."""
         self.prompts.extend(prompts)
         texts = [prompt.reflections[-1] if prompt.reflections else self.default for prompt in prompts]
         return [Reply(text, len(prompt.text), len(text)) for text, prompt in zip(texts, prompts, strict=True)]
 
 
 class FlakyActor:
-    """Another actor that now and then cannot be reached.
+    """Wraps an actor and simulates connection failures on some prompts.
 
     Args:
-        actor: the actor behind the bad line.
+        actor: the wrapped actor.
         fails: whether a prompt fails, for example ``lambda prompt: prompt.seed % 3 == 0``.
     """
 
@@ -57,7 +57,7 @@ class FlakyActor:
         self.fails = fails
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
-        """The actor's replies, with an error in place of some."""
+        """Returns the actor's replies, with an ``ActorError`` in place of some."""
         replies = self.actor.reply(prompts)
         return [
             ActorError("no connection (simulated)") if self.fails(prompt) else reply
@@ -66,10 +66,10 @@ class FlakyActor:
 
 
 class LuckyActor:
-    """An actor that succeeds by luck alone, drawn from the seed in its prompt.
+    """Replies with a random text, drawn from the prompt's seed, regardless of the prompt's content.
 
     Args:
-        replies: text and probability; they sum to 1.
+        replies: texts and their probabilities, which sum to 1.
     """
 
     def __init__(self, replies: Mapping[str, float]) -> None:
@@ -77,7 +77,7 @@ class LuckyActor:
         self.probabilities = tuple(replies.values())
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
-        """A draw for each prompt; the same prompt seed gives the same draw."""
+        """Draws a reply for each prompt; the same prompt seed gives the same reply."""
         return [
             Reply(str(np.random.default_rng(prompt.seed).choice(self.texts, p=self.probabilities)))
             for prompt in prompts

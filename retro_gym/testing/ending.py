@@ -1,4 +1,4 @@
-"""When a process that serves others ends: with its standard input, or by a signal."""
+"""Ends a server process at the end of its standard input, or by a signal."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _CHUNK = 65_536  # bytes
 
 
 def has_input() -> bool:
-    """Whether standard input is open and can end: a pipe, a socket or a terminal. To be asked before others are served.
+    """Whether standard input is open and can end: a pipe, a socket or a terminal. Must be called before serving.
 
-    A process that was started without an input (by nohup, as a service, in a container) has one that is closed from the
-    beginning, or a device such as ``/dev/null``, whose end says nothing.
+    The standard input of a process that was started without one (by nohup, as a service, in a container) is closed from
+    the start, or a device such as ``/dev/null``, whose end is meaningless.
     """
     try:
         number = sys.stdin.fileno()
@@ -26,15 +26,15 @@ def has_input() -> bool:
         if not (terminal or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)) or _in_background(number):
             return False
         return not select.select([number], [], [], 0)[0] or bool(os.read(number, _CHUNK))
-    except (AttributeError, OSError, ValueError):  # it is None, closed, or cannot be read
+    except (AttributeError, OSError, ValueError):  # stdin is None, closed or unreadable
         return False
 
 
 def end_by_signal(who: str) -> None:
-    """Lets SIGTERM and SIGINT end the process without an error, and say so. Must be called in the main thread.
+    """Makes SIGTERM and SIGINT end the process with a message and exit status 0. Must be called in the main thread.
 
     Args:
-        who: what ends, for the message.
+        who: name of the process, for the message.
     """
 
     def end(number: int, _: object) -> None:
@@ -46,29 +46,29 @@ def end_by_signal(who: str) -> None:
 
 
 def wait_for_the_end(who: str, *, of_input: bool) -> None:
-    """Returns at the end of standard input, and says so; without one it waits for a signal.
+    """Returns at the end of standard input, with a message; if there is none, waits for a signal.
 
     Args:
-        who: what ends, for the message.
-        of_input: what :func:`has_input` said.
+        who: name of the process, for the message.
+        of_input: the result of :func:`has_input`.
     """
     if of_input:
         number = sys.stdin.fileno()
-        signal.signal(signal.SIGTTIN, signal.SIG_IGN)  # in a terminal's background a read is to fail, not to stop us
+        signal.signal(signal.SIGTTIN, signal.SIG_IGN)  # a read by a background job then fails instead of stopping it
         try:
             while os.read(number, _CHUNK):
                 pass
-        except OSError:  # the terminal is gone, or belongs to others now
+        except OSError:  # the terminal is gone, or another job is in the foreground
             of_input = not _in_background(number)
     if of_input:
         _say(f"{who} ends: its standard input has ended")
     else:
-        _say(f"{who} has no standard input to end with: SIGTERM or SIGINT ends it")
+        _say(f"{who} has no standard input: SIGTERM or SIGINT ends it")
         threading.Event().wait()
 
 
 def _in_background(number: int) -> bool:
-    """Whether a file is the terminal of this process and another job is the one that reads from it."""
+    """Whether a file is the terminal of this process and another job is in the foreground."""
     try:
         return os.tcgetpgrp(number) != os.getpgrp()
     except OSError:  # no terminal, or not ours

@@ -1,4 +1,4 @@
-"""How a test server misbehaves: how long it takes, and which of its answers go wrong in which way."""
+"""Fault injection of the test server: its latency, and the faults in its answers."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from retro_gym.errors import ConfigError, did_you_mean, one_line
 
 __all__ = ["PASSING_FAULTS", "Fault", "Faults", "Latency", "failed_body"]
 
-_Z99 = NormalDist().inv_cdf(0.99)  # how many sigmas lie between the median and the 99th percentile
+_Z99 = NormalDist().inv_cdf(0.99)  # standard deviations between the median and the 99th percentile
 
 
 class Fault(StrEnum):
-    """One way in which an answer goes wrong."""
+    """A kind of fault in an answer."""
 
     RATE_LIMIT = "rate_limit"
     """429, with a Retry-After header."""
     RATE_LIMIT_BARE = "rate_limit_bare"
-    """429 that does not say when to come back."""
+    """429 without a Retry-After header."""
     SERVER_ERROR = "server_error"
     """500."""
     UNAVAILABLE = "unavailable"
@@ -31,7 +31,7 @@ class Fault(StrEnum):
     SLOW_BODY = "slow_body"
     """The headers at once, the body after ``slow_seconds``."""
     CUT = "cut"
-    """The connection ends in the middle of the body."""
+    """The connection closes in the middle of the body."""
     INVALID_JSON = "invalid_json"
     """200 with half a JSON document."""
     EMPTY_CHOICES = "empty_choices"
@@ -39,13 +39,13 @@ class Fault(StrEnum):
     WRONG_TYPES = "wrong_types"
     """200 with a number for the text, or a text for the choices."""
     CHOICE_ERROR = "choice_error"
-    """200 with an error in the choice, as gateways report that the model behind them has failed."""
+    """200 with an error in the choice, as gateways report a failure of the model behind them."""
     REFUSAL = "refusal"
     """200 with ``refusal`` in place of the content, or blocked by a filter."""
     LENGTH = "length"
-    """200 with half of the text, which ran into its limit of tokens."""
+    """200 with half of the text, truncated at the token limit."""
     CONTEXT_LENGTH = "context_length"
-    """400: the prompt is said not to fit into the context."""
+    """400: the prompt exceeds the context window."""
 
 
 PASSING_FAULTS: tuple[Fault, ...] = (
@@ -60,12 +60,12 @@ PASSING_FAULTS: tuple[Fault, ...] = (
     Fault.WRONG_TYPES,
     Fault.CHOICE_ERROR,
 )
-"""Those that another attempt may cure. With the others, asking again is of no use."""
+"""The transient faults, after which a retry may succeed; after the others a retry is of no use."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Faults:
-    """Which answers go wrong.
+    """The faults to inject.
 
     >>> faults = Faults.mixed(0.3, seed=7)
     >>> round(sum(faults.shares.values()), 3)
@@ -75,14 +75,14 @@ class Faults:
     shares: Mapping[Fault, float] = dataclasses.field(default_factory=dict)
     """The probability of each fault; they sum to at most 1."""
     first: Sequence[Fault | None] = ()
-    """What happens to the first requests, in order; the shares hold for those after them."""
+    """The faults of the first requests, in order (None for no fault); ``shares`` applies to the requests after them."""
     seed: int = 0
     slow_seconds: float = 0.5
-    """Until a slow body goes on."""
+    """Seconds between the headers and the body of a slow answer."""
     retry_after: float = 0.0
-    """Seconds that a 429 asks to wait."""
+    """Seconds in the Retry-After header of a 429."""
     retry_after_date: bool = False
-    """Whether it names the date instead, which is precise to one second."""
+    """Whether the header gives a date instead, with a resolution of one second."""
 
     def __post_init__(self) -> None:
         unknown = [kind for kind in (*self.shares, *self.first) if kind is not None and kind not in tuple(Fault)]
@@ -94,11 +94,11 @@ class Faults:
 
     @classmethod
     def mixed(cls, share: float, kinds: Sequence[Fault] = tuple(Fault), *, seed: int = 0) -> Faults:
-        """A share of all answers goes wrong, in all of these ways alike."""
+        """Returns faults in a share of all answers, divided equally among the kinds."""
         return cls({kind: share / len(kinds) for kind in kinds}, seed=seed)
 
     def draw(self, number: int, rng: random.Random) -> Fault | None:
-        """What happens to a request, given how many came before it."""
+        """Draws the fault of a request, given how many came before it; None for no fault."""
         if number < len(self.first):
             return self.first[number]
         left = rng.random()
@@ -111,7 +111,7 @@ class Faults:
 
 @dataclasses.dataclass(frozen=True)
 class Latency:
-    """How long an answer takes: always the same, or log-normal.
+    """The latency of answers: constant or log-normal.
 
     >>> Latency(0.2).draw(random.Random(0))
     0.2
@@ -120,27 +120,27 @@ class Latency:
     median: float = 0.0
     """Seconds."""
     p99: float | None = None
-    """Seconds within which 99 of 100 answers come; None makes them all take the median."""
+    """99th percentile in seconds; None makes the latency constant."""
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.median < math.inf or (self.p99 is not None and not math.inf > self.p99 >= self.median > 0):
-            raise ConfigError(f"latency is {self}; the rule is median >= 0 and, with p99, p99 >= median > 0.")
+            raise ConfigError(f"latency is {self}; it needs median >= 0 and, with p99, p99 >= median > 0.")
 
     def draw(self, rng: random.Random) -> float:
-        """Seconds."""
+        """Draws a latency in seconds."""
         if self.p99 is None:
             return self.median
         return self.median * math.exp(math.log(self.p99 / self.median) / _Z99 * rng.gauss())
 
 
 def failed_body(answer: dict[str, Any], fault: Fault, draw: float) -> dict[str, Any]:
-    """An answer with status 200 in which something has gone wrong.
+    """Returns an answer with status 200 and a fault.
 
     Args:
-        answer: a good one; it is changed.
-        fault: one of those that come with status 200.
-        draw: a random number below 1, for faults of more than one kind.
+        answer: a correct answer; it is modified.
+        fault: a fault with status 200.
+        draw: a random number in [0, 1), which picks the variant of a fault with several.
     """
     choice = answer["choices"][0]
     said = choice.get("message", choice)

@@ -1,4 +1,4 @@
-"""What a test server says: from the JSON of a request to a prompt, and from a reply to the JSON of an answer."""
+"""Converts the JSON of a request to a prompt, and a reply to the JSON of an answer, for the test server."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _TURN = re.compile(
 
 
 def hosted_prompt(request: Mapping[str, Any]) -> Prompt:
-    r"""The prompt that a request was made from.
+    r"""Reconstructs the prompt that a request was made from.
 
-    Its ``text`` is what the request says, to the byte; messages are joined by line breaks. Its ``reflections`` and
-    ``turns`` are read back from that text, as far as they stand there in the form of the default template.
+    Its ``text`` is exactly the request's text; messages are joined by line breaks. Its ``reflections`` and ``turns``
+    are parsed from that text, as far as it has the form of the default template.
 
     Args:
         request: the JSON of a request to ``/v1/chat/completions`` or ``/v1/completions``.
 
     Raises:
-        DataError: it has neither messages nor a prompt of the right type, or its stop texts are none.
+        DataError: it has neither messages nor a prompt of the right type, or its stop texts are not texts.
 
     >>> messages = [{"role": "user", "content": "Say it."}, {"role": "assistant", "content": "Action 1: Say[red]"},
     ...             {"role": "user", "content": "Observation 1: Wrong."}]
@@ -79,7 +79,7 @@ def _list_of_messages(messages: object) -> list[Mapping[str, Any]]:
 
 def _message_text(message: Mapping[str, Any]) -> str:
     content = message.get("content")
-    if isinstance(content, list):  # the form that can hold pictures too
+    if isinstance(content, list):  # the multimodal form
         content = "".join(part.get("text", "") for part in content if isinstance(part, dict))
     if not isinstance(content, str):
         raise DataError(f"the content of a message is {one_line(content)}; it is a text or a list of parts.")
@@ -87,13 +87,13 @@ def _message_text(message: Mapping[str, Any]) -> str:
 
 
 def reply_body(reply: Reply, *, model: str, chat: bool, style: ReasoningStyle, stop: tuple[str, ...]) -> dict[str, Any]:
-    """The answer of an OpenAI-compatible server.
+    """Returns the answer of an OpenAI-compatible server.
 
     Args:
-        reply: what the actor said.
-        model: the name to answer under.
-        chat: whether ``/v1/chat/completions`` was asked.
-        style: what becomes of the reasoning; one that says nothing is made up where the actor gave none.
+        reply: the actor's reply.
+        model: the model's name in the answer.
+        chat: whether the request was to ``/v1/chat/completions``.
+        style: where the reasoning goes; a placeholder is used if the actor gave none.
         stop: texts at which the reply ends.
     """
     text = reply.text
@@ -124,12 +124,12 @@ def reply_body(reply: Reply, *, model: str, chat: bool, style: ReasoningStyle, s
 
 
 def error_body(message: str, kind: str, code: str | int | None = None, param: str | None = None) -> dict[str, Any]:
-    """The body of an error, as OpenAI and vLLM give it."""
+    """Returns the body of an error in the form of OpenAI and vLLM."""
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 def context_error(words: int, limit: int, *, vllm: bool, asked: int = 512) -> dict[str, Any]:
-    """What a server says of a prompt that is too long beside the reply that was asked for: OpenAI has a code for it."""
+    """Returns the error for a prompt and reply that exceed the context window, in the form of vLLM or of OpenAI."""
     said = f"This model's maximum context length is {limit} tokens. However, "
     if vllm:
         said += f"you requested {words + asked} tokens ({words} in the messages, {asked} in the completion). "
@@ -139,7 +139,7 @@ def context_error(words: int, limit: int, *, vllm: bool, asked: int = 512) -> di
 
 
 def parameter_error(name: str) -> dict[str, Any]:
-    """What OpenAI's reasoning models say of a parameter that they do not take."""
+    """Returns the error of OpenAI's reasoning models for an unsupported parameter."""
     hint = " Use 'max_completion_tokens' instead." if name == "max_tokens" else ""
     said = f"Unsupported parameter: {name!r} is not supported with this model.{hint}"
     return error_body(said, "invalid_request_error", "unsupported_parameter", name)

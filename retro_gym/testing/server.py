@@ -1,16 +1,16 @@
-"""A local OpenAI-compatible server that hosts any actor, with the latency and the faults of a real one.
+"""A local OpenAI-compatible server that hosts any actor and simulates the latency and the faults of a real one.
 
 In a test::
 
     with ServerThread(ScriptedActor(["Finish[yes]"]), latency=0.2) as server:
         actor = OpenAIActor("any", base_url=server.base_url)
 
-As a process of its own, which prints its URL when it listens, and ends with its standard input if it has any::
+As a process of its own, which prints its URL when it is ready, and exits when its standard input (if any) ends::
 
     python -m retro_gym.testing.server --env HotpotQA-v0 --latency 0.2 --fault-share 0.3
 
-It answers ``/v1/chat/completions``, ``/v1/completions``, ``/v1/models``, and ``/counts`` with what it has served. It
-listens on the loopback interface only.
+It serves ``/v1/chat/completions``, ``/v1/completions``, ``/v1/models``, and ``/counts`` (its statistics), and listens
+on the loopback interface only.
 """
 
 from __future__ import annotations
@@ -64,18 +64,18 @@ _COMPLETIONS = ("/v1/chat/completions", "/v1/completions")
 class ServerThread:
     """The server in a thread of this process.
 
-    The actor is called in that thread, for one request after the other.
+    The actor is called in that thread, sequentially for each request.
 
     Args:
-        actor: who answers.
-        latency: seconds, or a distribution of them.
-        faults: which answers go wrong; none by default.
+        actor: the actor that replies.
+        latency: seconds, or a distribution.
+        faults: the faults that are injected; none by default.
         reasoning: where the reasoning of replies goes.
-        api_key: what requests must carry; none by default.
-        rejects: parameters of a request that this model is said not to take, such as ``"stop"``.
-        context_words: prompts of more words are too long.
-        model: the name that it answers to; any name will do where this is None.
-        port: to listen on; 0 takes a free one.
+        api_key: the key that requests must carry; none by default.
+        rejects: request parameters that the server reports as unsupported, such as ``"stop"``.
+        context_words: context window in words; longer prompts are refused.
+        model: the model's name in requests; None accepts any name.
+        port: the port; 0 takes a free one.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class ServerThread:
         self.model = model
         self.port = port
         self.counts: Counter[str] = Counter()
-        """Requests, replies, faults by name, and ``peak``: the most requests that were waiting at once."""
+        """Requests, replies, faults by name, and ``peak``: the maximum number of concurrent requests."""
         self._api_key = api_key
         self._latencies = random.Random(self.latency.seed)
         self._draws = random.Random(self.faults.seed)
@@ -113,11 +113,11 @@ class ServerThread:
 
     @property
     def base_url(self) -> str:
-        """What clients are given; known once it has started."""
+        """The base URL for clients; known after :meth:`start`."""
         return f"http://{_HOST}:{self.port}/v1"
 
     def start(self) -> ServerThread:
-        """Listens from here on.
+        """Starts to listen.
 
         Raises:
             OSError: the port is taken.
@@ -135,9 +135,9 @@ class ServerThread:
         return self
 
     def stop(self) -> None:
-        """Cuts all connections and listens no more. May be called again.
+        """Closes all connections and stops listening. Idempotent.
 
-        An actor that does not come back within some seconds is left to itself: its thread ends with the process.
+        An actor that does not return within some seconds is abandoned: its thread ends with the process.
         """
         if self._loop is not None and self._thread is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
@@ -166,14 +166,14 @@ class ServerThread:
             await asyncio.wait(accepting)
         for connection in tuple(self._connections):
             connection.abort()
-        await asyncio.sleep(0)  # lets the transports note that they are closed
+        await asyncio.sleep(0)  # lets the transports process that they are closed
         self._connections.clear()
         self._waiting = 0
 
-    # -- what is answered, in the server's thread ------------------------------------------------------------------
+    # -- request handling, in the server's thread ------------------------------------------------------------------
 
     def _handle(self, connection: _Connection, method: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
-        """Answers one request, now or later."""
+        """Answers one request, immediately or after the latency."""
         path = path.partition("?")[0]
         if path == "/counts":
             connection.send(200, dict(self.counts))
@@ -193,7 +193,7 @@ class ServerThread:
         self._waiting += 1
         self.counts["peak"] = max(self.counts["peak"], self._waiting)
         due = asyncio.get_running_loop().time() + self.latency.draw(self._latencies)
-        status, answer = self._completion(body, chat=chat)  # the time that this takes is part of the latency
+        status, answer = self._completion(body, chat=chat)  # its duration is part of the latency
         asyncio.get_running_loop().call_at(due, self._answer, connection, status, answer, fault)
 
     def _answer(self, connection: _Connection, status: int, answer: dict[str, Any], fault: Fault | None) -> None:
@@ -258,7 +258,7 @@ class ServerThread:
 
 
 class _Connection(asyncio.Protocol):
-    """One client, kept alive; requests are answered one after the other. No task and no thread for a request."""
+    """One keep-alive connection; requests are answered sequentially, without a task or a thread for each."""
 
     def __init__(self, server: ServerThread) -> None:
         self._server = server
@@ -294,7 +294,7 @@ class _Connection(asyncio.Protocol):
         }
         length = headers.get("content-length", "0")
         if "transfer-encoding" in headers or not length.isdecimal():
-            self.send(411, error_body("Say the length of the body.", "invalid_request_error"))
+            self.send(411, error_body("A Content-Length header is required.", "invalid_request_error"))
             self._transport.close()
         elif len(rest) >= int(length):
             self._busy = True
@@ -311,7 +311,7 @@ class _Connection(asyncio.Protocol):
         cut: bool = False,
         broken: bool = False,
     ) -> None:
-        """Sends an answer: its body after a pause of some seconds, half of it (cut), or as half a document (broken)."""
+        """Sends an answer; pauses before its body (seconds), truncates it (cut) or sends half of the JSON (broken)."""
         if self._transport is None or self._transport.is_closing():
             return
         body = json.dumps(answer).encode()
@@ -338,30 +338,30 @@ class _Connection(asyncio.Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class ServerConfig:
-    """A local OpenAI-compatible server that hosts a scripted actor. It ends with its standard input, if it has any."""
+    """A local OpenAI-compatible server that hosts a scripted actor. It exits when its standard input (if any) ends."""
 
     env: str
     """Task environment whose scripted actor is hosted."""
     latency: float = 0.0
-    """Seconds until an answer; the median where p99 is given."""
+    """Seconds until an answer; the median if p99 is given."""
     p99: float | None = None
-    """Seconds within which 99 of 100 answers come: the latency is log-normal then."""
+    """99th percentile of the latency in seconds; the latency is then log-normal."""
     fault_share: float = 0.0
-    """Share of the answers that go wrong."""
+    """Share of the answers with a fault."""
     faults: tuple[Fault, ...] = PASSING_FAULTS
-    """In which ways, all alike."""
+    """The faults, all equally likely."""
     reasoning: ReasoningStyle = "none"
     """Where the reasoning of replies goes."""
     api_key_env: str | None = None
     """Environment variable with the key that requests must carry."""
     port: int = 0
-    """To listen on; 0 takes a free one."""
+    """The port; 0 takes a free one."""
     seed: int = 0
-    """Of latencies and faults."""
+    """Seed of latencies and faults."""
 
 
 def serve(config: ServerConfig) -> None:
-    """Serves until SIGTERM, SIGINT or the end of standard input, where that is open; says on standard error which."""
+    """Serves until SIGTERM, SIGINT or the end of standard input, if that is open; reports which on standard error."""
     of_input, api_key = has_input(), None
     if config.api_key_env is not None:
         api_key = os.environ.get(config.api_key_env)
@@ -383,13 +383,13 @@ def serve(config: ServerConfig) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; ``--help`` shows what it takes."""
+    """Runs the command line; ``--help`` shows its options."""
     import tyro
 
     config = tyro.cli(ServerConfig, prog=_PROGRAM, args=arguments)
     try:
         serve(config)
-    except (RetroGymError, OSError) as error:  # a setting, or a port that is taken
+    except (RetroGymError, OSError) as error:  # an invalid setting, or a port that is taken
         raise SystemExit(f"{_PROGRAM}: {error}") from error
 
 

@@ -1,1 +1,1 @@
-"""The same episodes one token at a time."""
+"""Token-level views of RetroEnv."""

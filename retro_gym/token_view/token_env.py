@@ -1,4 +1,4 @@
-"""RetroEnv seen one token at a time, or one whole reflection of tokens at a time."""
+"""RetroEnv with tokens as actions: one token per step, or one whole reflection per step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["ReflectionEnv", "TokenEnv"]
 
 
 class _TokenWrapper(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructorArgs, ABC):
-    """What the two views share: the prompt, the spaces, copies that share the tokenizer."""
+    """The common base of the two views: the prompt, the spaces, copies that share the tokenizer."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class _TokenWrapper(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructor
             "vocab_size": vocab_size,
             "end_ids": None if end_ids is None else tuple(end_ids),
         }
-        # The tokenizer is not changed by anything here, so that no copy of it is needed.
+        # The tokenizer is never modified here, so it need not be copied.
         gym.utils.RecordConstructorArgs.__init__(self, tokenizer=tokenizer, **options, _disable_deepcopy=True)
         gym.Wrapper.__init__(self, env)
         retro = env.unwrapped
@@ -57,7 +57,7 @@ class _TokenWrapper(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructor
 
     @abstractmethod
     def _spaces(self) -> tuple[int, spaces.Space[Any]]:
-        """How many written tokens an observation can show, and what an action is."""
+        """Returns how many written tokens an observation can show, and the action space."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         memo[id(self.tokenizer)] = self.tokenizer
@@ -73,14 +73,14 @@ class _TokenWrapper(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructor
         """Starts an episode; its first failure is the prompt. Arguments and errors are those of ``RetroEnv.reset``.
 
         Raises:
-            ConfigError: the prompt does not fit at all.
+            ConfigError: the prompt does not fit even when shortened.
         """
         self._writing = None
         observation, info = self.env.reset(seed=seed, options=options)
         return self._show(observation, info, reflection="", tokens=0)
 
     def _finish(self, tokens: Sequence[int]) -> tuple[TokenObservation, float, bool, bool, dict[str, Any]]:
-        """Hands the reflection to the text environment and shows what follows."""
+        """Passes the reflection to the text environment and shows the next observation."""
         text = self.codec.decode(tokens)
         observation, reward, terminated, truncated, info = self.env.step(text)
         shown, info = self._show(observation, info, reflection=text, tokens=len(tokens))
@@ -103,43 +103,43 @@ class _TokenWrapper(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructor
 
 
 class TokenEnv(_TokenWrapper):
-    """A :class:`~retro_gym.RetroEnv` seen one token at a time, for any agent that chooses tokens.
+    """A token-level view of :class:`~retro_gym.RetroEnv`: one token per step, for any agent that chooses tokens.
 
     ## Description
-    The same episodes: same task, same seed, same tokens give the same return in both views.
+    The episodes are those of RetroEnv: same task, same seed and same tokens give the same return in both views.
 
     ## Observation space
-    The prompt (the failed trajectory, as the reflector would be given it) and the tokens written so far, in
-    ``max_prompt_tokens + max_new_tokens - 1`` columns; the last token of a reflection is followed by a new prompt and
-    is never shown. ``"dict"``: ``ids`` and a ``mask`` that is 1 where a token stands. ``"ids"``: the ids alone, −1
-    where none stands. Padding on the left sets the prompt flush right in its first ``max_prompt_tokens`` columns, and
-    written token t in column ``max_prompt_tokens + t``. Padding on the right starts in column 0, and the written tokens
-    follow the prompt directly. Either way all tokens stand side by side, without a gap.
+    The prompt (the failed trajectory, tokenised as for the reflector) and the tokens written so far, in
+    ``max_prompt_tokens + max_new_tokens - 1`` columns; the last token of a reflection is never shown, since a new
+    prompt follows it. ``"dict"``: ``ids``, and a ``mask`` that is 1 for tokens and 0 for padding. ``"ids"``: the ids
+    alone, with −1 as padding. With padding on the left the prompt is right-aligned in the first ``max_prompt_tokens``
+    columns, and written token t is in column ``max_prompt_tokens + t``. With padding on the right the prompt starts in
+    column 0 and the written tokens follow it directly. In both cases the tokens are contiguous.
 
-    A prompt that is too long is written again in as many characters as fit: the longest observations are replaced by
-    ``[...]`` first, then the oldest turns (see :func:`retro_gym.prompts.render_observation`). ``info["prompt_cut"]``
-    says so.
+    A prompt that is too long is rendered again in fewer characters: first the longest observations are replaced by
+    ``[...]``, then the oldest turns (see :func:`retro_gym.prompts.render_observation`). ``info["prompt_cut"]`` is then
+    True.
 
     ## Action space
-    ``Discrete(vocab_size)``: the next token. An end token, or the last of ``max_new_tokens``, ends the reflection.
+    ``Discrete(vocab_size)``: the next token. An end token, or token number ``max_new_tokens``, ends the reflection.
 
     ## Rewards
-    What the text environment pays, on the token that ends the reflection; 0.0 on every other.
+    The reward of the text environment on the token that ends the reflection; 0.0 on every other token.
 
     ## Starting state
     That of the text environment, as a prompt.
 
     ## Episode end
-    As in the text environment, on the token that ends a reflection. After a failed actor the step is ``truncated``,
-    ``info["actor_error"]`` says why, and the reward means nothing.
+    As in the text environment, on the token that ends a reflection. After an actor error the step is ``truncated``,
+    ``info["actor_error"]`` says why, and the reward is meaningless.
 
-    With ``max_reflections`` above 1 an episode goes on to the next failure, so that a learner which adds up the rewards
-    of an episode credits a reflection with later trials too. The papers do not: give ``max_reflections=1`` for that.
+    With ``max_reflections`` above 1 an episode continues with the next failure, so that a learner that sums the rewards
+    of an episode credits a reflection with later trials too. The papers do not; ``max_reflections=1`` avoids it.
 
     ## Info
-    At a reset and where a reflection ends: the text environment's ``info``, and ``reflection`` (its text, empty at a
-    reset), ``reflection_tokens`` (with the one that ended it), ``prompt_cut`` and ``prompt_tokens``. Between them:
-    nothing.
+    At a reset and at the end of a reflection: the text environment's ``info``, ``reflection`` (its text, empty at a
+    reset), ``reflection_tokens`` (their number, the last one included), ``prompt_cut`` and ``prompt_tokens``. In
+    between: empty.
 
     ## Arguments
     Those below.
@@ -149,16 +149,17 @@ class TokenEnv(_TokenWrapper):
 
     Args:
         env: a RetroEnv, wrapped or not.
-        tokenizer: of transformers, or anything with its interface (:class:`~retro_gym.token_view.tokens.Tokenizer`).
-        max_prompt_tokens: longer prompts are cut.
-        max_new_tokens: of a reflection, the end token included.
+        tokenizer: a tokenizer of transformers, or one with its interface
+            (:class:`~retro_gym.token_view.tokens.Tokenizer`).
+        max_prompt_tokens: longer prompts are shortened.
+        max_new_tokens: maximum length of a reflection, the end token included.
         padding_side: ``"left"`` or ``"right"``.
         observation: ``"dict"`` or ``"ids"``.
-        vocab_size: the model's, where it is larger than the tokenizer's; ids without a text say nothing.
-        end_ids: the tokens of which each ends a reflection; by default the tokenizer's end token.
+        vocab_size: the model's vocabulary size, if larger than the tokenizer's; the additional ids decode to nothing.
+        end_ids: the end tokens, each of which ends a reflection; by default the tokenizer's end token.
 
     Raises:
-        ConfigError: an argument is out of its rule.
+        ConfigError: an argument is invalid.
     """
 
     def _spaces(self) -> tuple[int, spaces.Space[Any]]:
@@ -167,10 +168,10 @@ class TokenEnv(_TokenWrapper):
     def step(
         self, action: int | np.integer[Any] | NDArray[Any]
     ) -> tuple[TokenObservation, SupportsFloat, bool, bool, dict[str, Any]]:
-        """Writes one more token; on the last one plays the next trial.
+        """Appends one token; after the last token of a reflection plays the next trial.
 
         Raises:
-            ActionError: the action is no id of the vocabulary.
+            ActionError: the action is not an id of the vocabulary.
             EpisodeError: no episode is running.
         """
         writing = self._running()
@@ -182,18 +183,18 @@ class TokenEnv(_TokenWrapper):
 
 
 class ReflectionEnv(_TokenWrapper):
-    """A :class:`~retro_gym.RetroEnv` in which one action is one whole reflection, as tokens.
+    """A view of :class:`~retro_gym.RetroEnv` in which one action is one whole reflection, as tokens.
 
-    The coarse form of :class:`TokenEnv`: a step is a trial, so that an algorithm sees episodes of at most
-    ``max_reflections`` steps. Observations hold the prompt alone, in ``max_prompt_tokens`` columns.
+    In contrast to :class:`TokenEnv` a step is a whole trial, so that episodes have at most ``max_reflections`` steps.
+    Observations hold the prompt only, in ``max_prompt_tokens`` columns.
 
     ## Action space
-    ``MultiDiscrete([vocab_size] * max_new_tokens)``: what stands behind the first end token is ignored.
+    ``MultiDiscrete([vocab_size] * max_new_tokens)``: tokens after the first end token are ignored.
 
-    Arguments and the rest are those of :class:`TokenEnv`.
+    Everything else, arguments included, is as in :class:`TokenEnv`.
 
     Raises:
-        ConfigError: an argument is out of its rule.
+        ConfigError: an argument is invalid.
     """
 
     def _spaces(self) -> tuple[int, spaces.Space[Any]]:

@@ -1,4 +1,4 @@
-"""TokenVectorEnv: many episodes seen one token at a time, and their trials played side by side."""
+"""TokenVectorEnv: a token-level view of many episodes, whose trials run concurrently."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ _Step: TypeAlias = tuple[TokenObservation, float, bool, bool, dict[str, Any]]
 
 
 class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]]):
-    """n episodes seen one token at a time: n :class:`~retro_gym.TokenEnv`, advanced together.
+    """A vector of n :class:`~retro_gym.TokenEnv`, one token per step and episode.
 
-    Reflections that end in the same step are followed by trials side by side, as in :class:`RetroVectorEnv`: a local
-    model gets full batches, a server many calls at once. Every episode goes as in an environment of its own.
+    After reflections that end in the same step, the trials run concurrently, as in :class:`RetroVectorEnv`: a local
+    model gets full batches, a server many concurrent calls. Every episode is the same as in a single environment.
 
     ``TokenVectorEnv(gym.make_vec("RetroHotpotQA-v0", num_envs=64), tokenizer)`` makes one. Its autoreset mode is that
-    of the vector environment inside: ``SAME_STEP``, or ``DISABLED``.
+    of the wrapped vector environment: ``SAME_STEP`` or ``DISABLED``.
 
     Args:
-        env: the vector environment inside; it is closed with this one.
-        tokenizer: of transformers, or anything with its interface.
-        max_prompt_tokens: as in ``TokenEnv``, and so the rest.
-        max_new_tokens: of a reflection, the end token included.
+        env: the wrapped vector environment; it is closed with this one.
+        tokenizer: a tokenizer of transformers, or one with its interface.
+        max_prompt_tokens: longer prompts are shortened.
+        max_new_tokens: maximum length of a reflection, the end token included.
         padding_side: ``"left"`` or ``"right"``.
         observation: ``"dict"`` or ``"ids"``.
-        vocab_size: the model's, where it is larger than the tokenizer's.
-        end_ids: the tokens of which each ends a reflection.
+        vocab_size: the model's vocabulary size, if larger than the tokenizer's.
+        end_ids: the end tokens, each of which ends a reflection.
 
     Raises:
-        ConfigError: an argument is out of its rule.
+        ConfigError: an argument is invalid.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._writings: list[Writing | None] = [None] * self.num_envs
-        self._shown: list[Any] = [None] * self.num_envs  # observations, once there was a reset
+        self._shown: list[Any] = [None] * self.num_envs  # observations, after the first reset
         self._reset_error: ActorError | None = None
 
     def reset(
@@ -90,13 +90,13 @@ class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]
     def step(
         self, actions: NDArray[np.int64]
     ) -> tuple[TokenObservation, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
-        """One more token for each episode.
+        """Appends one token to each episode's reflection.
 
         Raises:
-            ActionError: another number of actions than n, or one that is no id of the vocabulary.
-            EpisodeError: an episode is over and was not reset (autoreset ``DISABLED``).
-            ActorError: the actor could not be reached when ended episodes were to start anew; the step before, which
-                ended them, had returned whole.
+            ActionError: the number of actions is not n, or one is not an id of the vocabulary.
+            EpisodeError: an episode has ended and was not reset (autoreset ``DISABLED``).
+            ActorError: the actor failed in the automatic reset of ended episodes; it is raised by the step after the
+                one that ended them, whose results were returned in full.
         """
         if np.shape(actions) != (self.num_envs,):
             raise ActionError(f"{one_line(actions)}: one token id for each of {self.num_envs} environments.")
@@ -128,30 +128,30 @@ class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]
         return self._batched(), rewards, terminations, truncations, infos
 
     def render(self) -> tuple[Any, ...] | None:
-        """What each environment renders, in mode ``"ansi"``."""
+        """Returns what each environment renders, in mode ``"ansi"``."""
         return self.env.render()
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Closes the environment inside."""
+        """Closes the wrapped environment."""
         self.env.close()
 
     def _trial(self, i: int, tokens: Sequence[int]) -> Plan[tuple[_Step, dict[str, Any] | None]]:
-        """A reflection and what follows: the step, and ``info`` of the reset after it where there is one."""
+        """Plays the trial after a reflection; returns the step, and the ``info`` of an automatic reset or None."""
         env, text = self.env.envs[i], self.codec.decode(tokens)
         observation, reward, terminated, truncated, info = yield from env.plan_step(text)
-        info = {**info, **self._start(i, observation, text, len(tokens))}  # before a reset: a cut looks at the failure
+        info = {**info, **self._start(i, observation, text, len(tokens))}  # before a reset, as a cut needs the failure
         step = (self._shown[i], reward, terminated, truncated, info)
         if self.env.autoreset_mode is AutoresetMode.DISABLED or not (terminated or truncated):
             return step, None
         try:
             observation, info = yield from env.plan_reset()
-        except ActorError as error:  # what this step has earned is handed out first
+        except ActorError as error:  # raised by the next step, so that this step's rewards are returned first
             self._reset_error = error
             return step, None
         return step, {**info, **self._start(i, observation)}
 
     def _start(self, i: int, observation: str, reflection: str = "", tokens: int = 0) -> dict[str, Any]:
-        """Shows episode i's new prompt; returns what ``info`` says of it."""
+        """Sets episode i's new prompt; returns its entries in ``info``."""
         prompt, cut = self.codec.fit(self.env.envs[i], observation)
         writing = self._writings[i] = Writing(self.codec, prompt, self.codec.max_new_tokens - 1)
         self._shown[i] = writing.observation()

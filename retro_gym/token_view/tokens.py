@@ -1,6 +1,6 @@
-"""Texts as tokens: how an observation becomes a prompt, how tokens become a reflection, and what an agent sees of both.
+"""Tokenises observations into prompts, decodes tokens into reflections, and lays out token observations.
 
-Everything here needs a tokenizer's interface only; no model, and no library beyond numpy.
+Needs only a tokenizer's interface: no model, and no library beyond numpy.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 CHAT_TEMPLATE_OPTIONS = {"enable_thinking": False}
-"""What prompts are rendered with, for templates that know it: a reflection is what comes after the thinking."""
+"""Template variables for prompts. Reasoning is switched off, if the template supports that."""
 
 PaddingSide = Literal["left", "right"]
 TokenView = Literal["dict", "ids"]
@@ -43,11 +43,11 @@ TokenObservation: TypeAlias = NDArray[np.int64] | dict[str, NDArray[Any]]
 """Ids alone, or ``{"ids": …, "mask": …}``."""
 
 NOTHING = -1
-"""In an observation of ids alone: no token stands here. Every other number may be a token, the padding token too."""
+"""Padding in an observation of ids alone. Every other number may be a token, even the tokenizer's padding token."""
 
 
 class Tokenizer(Protocol):
-    """What is asked of a tokenizer: the part of transformers' interface that turns texts into ids and back."""
+    """The required part of a transformers tokenizer's interface: encoding and decoding."""
 
     chat_template: Any
     """None where the model is not a chat model."""
@@ -58,37 +58,37 @@ class Tokenizer(Protocol):
 
     @property
     def eos_token_id(self) -> int | None:
-        """The token that ends one."""
+        """The token that ends a text."""
 
     @property
     def pad_token_id(self) -> int | None:
-        """The token that fills rows up."""
+        """The padding token."""
 
     def __len__(self) -> int:
-        """How many ids have a text."""
+        """Returns the size of the vocabulary, added tokens included."""
 
     def __call__(self, text: str, **options: Any) -> Any:
-        """A mapping with ``input_ids``."""
+        """Encodes a text; returns a mapping with ``input_ids``."""
 
     def decode(self, token_ids: list[int], **options: Any) -> Any:
-        """The text of ids."""
+        """Returns the text of ids."""
 
     def apply_chat_template(self, conversation: Any, **options: Any) -> Any:
-        """The text of messages."""
+        """Returns messages as one text."""
 
 
 def encode_prompt(tokenizer: Tokenizer, observation: str) -> list[int]:
-    """The ids of an observation as a prompt: by the chat template where there is one, else plainly behind BOS.
+    """Encodes an observation as a prompt: by the chat template if there is one, else as plain text after BOS.
 
     Args:
-        tokenizer: the reflector's.
-        observation: as the environment gives it.
+        tokenizer: the reflector's tokenizer.
+        observation: the environment's observation.
 
     Returns:
-        Token ids; none for an empty text of a tokenizer without BOS.
+        Token ids; empty for an empty text if the tokenizer has no BOS.
 
     Raises:
-        ConfigError: the chat template refuses the observation, or leaves it out.
+        ConfigError: the chat template fails on the observation, or leaves it out.
     """
     ids: list[int]
     observation = valid_text(observation)
@@ -110,13 +110,13 @@ def encode_prompt(tokenizer: Tokenizer, observation: str) -> list[int]:
 
 
 def fit_text(encode: Callable[[str], Sequence[int]], text: str, limit: int) -> str:
-    """The longest form of a text whose prompt has at most ``limit`` tokens; empty where there is none.
+    """Returns the longest form of a text whose prompt has at most ``limit`` tokens; empty if there is none.
 
     An :class:`~retro_gym.prompts.Observation` is shortened by its own rule, any other text in its middle.
 
     Args:
-        encode: what makes a prompt of a text.
-        text: an observation, as a rule.
+        encode: encodes a text as a prompt.
+        text: usually an observation.
         limit: tokens.
     """
     if len(encode(text)) <= limit:
@@ -133,13 +133,13 @@ def fit_text(encode: Callable[[str], Sequence[int]], text: str, limit: int) -> s
 
 
 def fitting_ids(encode: Callable[[str], list[int]], text: str, limit: int, room: str) -> list[int]:
-    """The prompt of the longest form of a text that has at most ``limit`` tokens, see :func:`fit_text`.
+    """Returns the prompt's ids of the longest form of a text that has at most ``limit`` tokens, see :func:`fit_text`.
 
     Args:
-        encode: what makes a prompt of a text.
-        text: an observation, as a rule.
+        encode: encodes a text as a prompt.
+        text: usually an observation.
         limit: tokens.
-        room: why there are not more of them, for the message.
+        room: the reason for the limit, for the message.
 
     Raises:
         ConfigError: not even its last word fits.
@@ -148,16 +148,16 @@ def fitting_ids(encode: Callable[[str], list[int]], text: str, limit: int, room:
     ids = encode(kept)
     if len(ids) > limit or (text.strip() and not kept.strip()):
         raise ConfigError(
-            f"{room}: not even the last word of an observation fits beside what the tokenizer puts around it. Give the "
-            "prompt more room: some hundred tokens."
+            f"{room}: not even the last word of an observation fits beside the tokens that the tokenizer adds. Allow "
+            "prompts of a few hundred tokens."
         )
     return ids
 
 
 def decode(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:
-    """The text of sampled tokens, without special tokens and the white space around it.
+    """Decodes sampled tokens, without special tokens and surrounding white space.
 
-    Ids beyond the tokenizer's own, which the vocabulary of a padded model may hold, stand for no text.
+    Ids beyond the tokenizer's vocabulary, which a model with padded embeddings may sample, are skipped.
     """
     known = len(tokenizer)
     text: str = tokenizer.decode([token for token in tokens if token < known], skip_special_tokens=True)
@@ -166,10 +166,10 @@ def decode(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Codec:
-    """How one agent sees prompts and tokens; the arguments of :class:`~retro_gym.token_view.token_env.TokenEnv`.
+    """Encodes prompts and decodes actions; has the arguments of :class:`~retro_gym.token_view.token_env.TokenEnv`.
 
     Raises:
-        ConfigError: an argument is out of its rule.
+        ConfigError: an argument is invalid.
     """
 
     tokenizer: Tokenizer
@@ -201,12 +201,12 @@ class Codec:
 
     @cached_property
     def actions(self) -> int:
-        """The number of ids that may be chosen."""
+        """The number of token ids that are valid actions."""
         return len(self.tokenizer) if self.vocab_size is None else self.vocab_size
 
     @cached_property
     def ends(self) -> frozenset[int]:
-        """The ids that end a reflection; none where the tokenizer has no such token and none was given."""
+        """The ids that end a reflection; empty if the tokenizer has no end token and none was given."""
         if self.end_ids is not None:
             return frozenset(int(end) for end in self.end_ids)
         end = self.tokenizer.eos_token_id
@@ -214,12 +214,12 @@ class Codec:
 
     @cached_property
     def pad_id(self) -> int:
-        """What fills the ids where the mask is 0: the tokenizer's padding token, or one that ends a text, or 0."""
+        """The id where the mask is 0: the tokenizer's padding token, else an end token, else 0."""
         pad = self.tokenizer.pad_token_id
         return int(pad) if pad is not None else min(self.ends, default=0)
 
     def space(self, tokens: int) -> spaces.Space[Any]:
-        """The space of observations that hold a prompt and so many tokens behind it."""
+        """Returns the space of observations with a prompt and up to ``tokens`` written tokens."""
         width = self.max_prompt_tokens + tokens
         if self.observation == "ids":
             return spaces.Box(NOTHING, self._highest, (width,), np.int64)
@@ -228,20 +228,20 @@ class Codec:
 
     @cached_property
     def _highest(self) -> int:
-        """The largest id in an observation: a prompt may hold tokens that were added behind the model's own."""
+        """The largest id in an observation; a prompt may contain added tokens beyond the model's vocabulary."""
         return max(self.actions, len(self.tokenizer)) - 1
 
     def fit(self, env: RetroEnv, observation: str) -> tuple[list[int], bool]:
-        """The ids of an observation's prompt, and whether it had to be cut.
+        """Returns the ids of an observation's prompt, and whether it had to be shortened.
 
-        A long one is written again in fewer characters, by the rule of :func:`retro_gym.prompts.render_observation`.
+        A long one is rendered again in fewer characters, by the rule of :func:`retro_gym.prompts.render_observation`.
 
         Args:
-            env: the environment whose failure it shows.
-            observation: as it came out of all wrappers.
+            env: the environment that produced the observation.
+            observation: the observation after all wrappers.
 
         Raises:
-            ConfigError: nothing of it fits, or a wrapper has rewritten it so that it cannot be shortened.
+            ConfigError: no part of it fits, or a wrapper has changed it so that it cannot be shortened.
         """
         ids = self._encode(observation)
         if len(ids) <= self.max_prompt_tokens:
@@ -250,21 +250,21 @@ class Codec:
         if observation != own:
             raise ConfigError(
                 f"a prompt has {len(ids)} tokens, max_prompt_tokens is {self.max_prompt_tokens}, and a wrapper has "
-                "rewritten the observation, so it cannot be cut by the trajectory's rule. Give more room, or put the "
+                "rewritten the observation, so it cannot be shortened by turns. Raise max_prompt_tokens, or put the "
                 "wrapper around the token view."
             )
         room = f"max_prompt_tokens is {self.max_prompt_tokens}"
         return fitting_ids(self._encode, own, self.max_prompt_tokens, room), True
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The reflection that tokens stand for."""
+        """Returns the reflection that the tokens encode."""
         return decode(self.tokenizer, tokens)
 
     def checked(self, action: object) -> int:
-        """An action as a token id.
+        """Returns an action as a token id.
 
         Raises:
-            ActionError: it is no whole number, or no id of the vocabulary.
+            ActionError: it is not a whole number, or not an id of the vocabulary.
         """
         try:
             token = operator.index(action.item() if isinstance(action, np.ndarray) else action)  # type: ignore[arg-type]
@@ -279,12 +279,12 @@ class Codec:
 
 
 class Writing:
-    """A prompt and the tokens that an agent has written behind it so far.
+    """A prompt and the tokens that an agent has written after it so far.
 
     Args:
-        codec: how it is shown.
-        prompt: its ids, at most ``codec.max_prompt_tokens``.
-        room: how many of the tokens can be shown.
+        codec: determines the layout of observations.
+        prompt: the prompt's ids, at most ``codec.max_prompt_tokens``.
+        room: maximum number of written tokens in an observation.
     """
 
     def __init__(self, codec: Codec, prompt: Sequence[int], room: int) -> None:
@@ -305,7 +305,7 @@ class Writing:
         self._next += 1
 
     def observation(self) -> TokenObservation:
-        """What the agent sees: arrays of its own."""
+        """Returns the observation, as copies of the internal arrays."""
         ids = self._ids.copy()
         return ids if self._mask is None else {"ids": ids, "mask": self._mask.copy()}
 

@@ -88,9 +88,9 @@ ODD = {
     "blank": (chat(" \n\n"), "ActorError", "no text"),
     "no content at all": ((200, {"choices": [{"message": {}, "finish_reason": "stop"}]}), "ActorError", "no text"),
     "all of it reasoning": (chat("", message={"reasoning_content": GOLD}), "ActorError", "reasoning"),
-    "a call of tools": (
+    "a tool call": (
         chat(None, "tool_calls", message={"tool_calls": [{"function": {"name": "Say", "arguments": "blue"}}]}),
-        "ActorError", "call of tools",
+        "ActorError", "the reply is a tool call",
     ),
     "an error in the choice": (
         chat("", "error", choice={"error": {"code": 502, "message": "Provider down"}}), "ActorError", "Provider down"
@@ -161,8 +161,8 @@ ODD = {
     ),
     "invisible": (chat("\u200b"), "ActorError", "no text"),
     "null as a text": (chat("null"), "ActorError", "no text"),
-    "a call of tools beside prose": (
-        chat("I say blue.", message={"tool_calls": [{"id": "1"}]}), "ActorError", "call of tools"
+    "a tool call beside prose": (
+        chat("I say blue.", message={"tool_calls": [{"id": "1"}]}), "ActorError", "the reply is a tool call"
     ),
     "a body that is too large": ((413, "<h1>413 Request Entity Too Large</h1>"), "PromptTooLongError", "413"),
 }  # fmt: skip

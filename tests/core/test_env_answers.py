@@ -39,7 +39,7 @@ def with_(position, value):
 @pytest.mark.parametrize(
     ("reset", "said"),
     [
-        ("Begin.", r"Answers: reset returned str, 'Begin.'; \(observation, info\) is the rule"),
+        ("Begin.", r"Answers: reset returned str, 'Begin.'; \(observation, info\) is required"),
         (None, "reset returned NoneType"),
         (("Begin.",), "reset returned 1 values"),
         (["Begin.", {}], "reset returned 2 values"),
@@ -105,8 +105,8 @@ def test_a_reward_that_is_not_finite_voids_the_trial(reward):
     env.task_env.env.answers = RESET, with_(1, reward)
     _, paid, terminated, truncated, info = env.step("again")
     assert (paid, terminated, truncated) == (0.0, False, True)
-    assert "a finite number is the rule" in info["actor_error"]
-    with pytest.raises(ActorError, match="10 tasks in a row; the last time: Answers: step paid a reward of"):
+    assert "a finite number is required" in info["actor_error"]
+    with pytest.raises(ActorError, match="10 tasks in a row; the last time: Answers: step returned a reward of"):
         env.reset(seed=0)
 
 

@@ -1,1 +1,1 @@
-"""The learning algorithms, each in a file of its own that reads like its paper."""
+"""The learning algorithms, one per file, in the order and notation of their papers."""

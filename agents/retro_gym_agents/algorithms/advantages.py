@@ -1,6 +1,6 @@
-"""Advantages: how much better a reflection was than expected. Pure functions of rewards.
+"""Advantages and KL estimates: pure functions of rewards, values and log-probabilities.
 
-Axes: N samples, P prompts, K samples per prompt, T tokens. Masks are boolean; what they exclude comes back as 0.
+Axes: N samples, P prompts, K samples per prompt, T tokens. Masks are boolean; masked entries of results are 0.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Baseline = Literal["none", "batch_mean", "leave_one_out"]
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """The mean over what the mask includes; 0 when it includes nothing.
+    """Returns the mean over the mask's True entries, or 0 if there are none.
 
     >>> masked_mean(torch.tensor([1.0, 2.0, 9.0]), torch.tensor([True, True, False]))
     tensor(1.5000)
@@ -37,7 +37,7 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def whiten(values: Tensor, mask: Tensor) -> Tensor:
-    """Values shifted and scaled to mean 0 and standard deviation 1 over the mask.
+    """Shifts and scales values to mean 0 and standard deviation 1 over the mask.
 
     >>> whiten(torch.tensor([1.0, 3.0, 9.0]), torch.tensor([True, True, False]))
     tensor([-1.,  1.,  0.])
@@ -47,7 +47,7 @@ def whiten(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def batch_mean(rewards_N: Tensor, valid_N: Tensor) -> Tensor:
-    """Reward minus the mean reward of the batch.
+    """Returns the reward minus the mean reward of the batch.
 
     >>> batch_mean(torch.tensor([1.0, 0.0, 5.0]), torch.tensor([True, True, False]))
     tensor([ 0.5000, -0.5000,  0.0000])
@@ -56,10 +56,10 @@ def batch_mean(rewards_N: Tensor, valid_N: Tensor) -> Tensor:
 
 
 def leave_one_out(rewards_PK: Tensor, valid_PK: Tensor) -> Tensor:
-    """Reward minus the mean reward of the other samples of the same prompt (RLOO, arXiv 2402.14740).
+    """Returns the reward minus the mean reward of the other samples of the same prompt (RLOO, arXiv 2402.14740).
 
-    The baseline of a sample does not depend on that sample, so the gradient stays unbiased. A sample without a valid
-    neighbour has nothing to be compared with: its advantage is 0.
+    The baseline of a sample does not depend on that sample, so the gradient stays unbiased. The advantage is 0 if the
+    prompt has no other valid sample.
 
     >>> leave_one_out(torch.tensor([[1.0, 0.0, 0.5]]), torch.ones(1, 3, dtype=torch.bool))
     tensor([[ 0.7500, -0.7500,  0.0000]])
@@ -71,7 +71,7 @@ def leave_one_out(rewards_PK: Tensor, valid_PK: Tensor) -> Tensor:
 
 
 def check_baseline(baseline: str, num_samples: int, total: int) -> None:
-    """Refuses a baseline that is unknown, or that leaves nothing to compare a reflection with.
+    """Refuses a baseline that is unknown, or that needs more samples than there are.
 
     Args:
         baseline: ``"none"``, ``"batch_mean"`` or ``"leave_one_out"``.
@@ -79,27 +79,27 @@ def check_baseline(baseline: str, num_samples: int, total: int) -> None:
         total: N, the samples of all prompts.
 
     Raises:
-        ConfigError: it is one of these.
+        ConfigError: the baseline is refused.
     """
     known = get_args(Baseline)
     if baseline not in known:
         raise ConfigError(f"baseline {baseline!r} is not one of {known}.{did_you_mean(baseline, known)}")
     if baseline == "leave_one_out" and num_samples < 2:
         raise ConfigError(
-            f"baseline 'leave_one_out' compares samples of one prompt, but there is {num_samples} of each. "
-            "Take a group_size of at least 2, or the baseline 'batch_mean'."
+            f"baseline 'leave_one_out' needs at least 2 samples per prompt, but group_size is {num_samples}. "
+            "Raise group_size, or use the baseline 'batch_mean'."
         )
     if baseline == "batch_mean" and total < 2:
-        raise ConfigError("baseline 'batch_mean' compares samples, but there is just one. Take more, or 'none'.")
+        raise ConfigError("baseline 'batch_mean' needs at least 2 samples, but there is 1. Take more, or use 'none'.")
 
 
 def advantages(baseline: Baseline, rewards_N: Tensor, valid_N: Tensor, num_samples: int) -> Tensor:
-    """Advantages of N = P·K rewards under a baseline.
+    """Returns the advantages of N = P·K rewards under a baseline.
 
     Args:
         baseline: ``"none"``, ``"batch_mean"`` or ``"leave_one_out"``.
-        rewards_N: prompt by prompt.
-        valid_N: False where the actor failed; such a sample takes no part.
+        rewards_N: grouped by prompt.
+        valid_N: False where the actor failed; such a sample is left out of the baseline.
         num_samples: K.
 
     Raises:
@@ -116,17 +116,17 @@ def advantages(baseline: Baseline, rewards_N: Tensor, valid_N: Tensor, num_sampl
 def gae(rewards_NT: Tensor, values_NT: Tensor, mask_NT: Tensor, *, gamma: float, lam: float) -> tuple[Tensor, Tensor]:
     """Generalised advantage estimation over the tokens of a reflection (arXiv 1506.02438).
 
-    δ_t = r_t + γ V_{t+1} − V_t and A_t = δ_t + γ λ A_{t+1}; behind the last token of a row everything is 0.
+    δ_t = r_t + γ V_{t+1} − V_t and A_t = δ_t + γ λ A_{t+1}; V and A are 0 after the last token of a row.
 
     Args:
         rewards_NT: reward of each token.
-        values_NT: value of the state that each token was written in.
+        values_NT: value of the state before each token.
         mask_NT: which tokens were sampled; a row's True entries come first.
-        gamma: discount from token to token.
-        lam: λ; 0 trusts the values, 1 the rewards.
+        gamma: discount per token.
+        lam: λ; 0 gives one-step temporal differences, 1 Monte Carlo returns.
 
     Returns:
-        Advantages, and the returns A + V that the values are to be fitted to.
+        Advantages, and the returns A + V, which are the targets of the value function.
     """
     values_NT = values_NT.where(mask_NT, 0.0)
     rewards_NT = rewards_NT.where(mask_NT, 0.0)
@@ -142,10 +142,10 @@ def gae(rewards_NT: Tensor, values_NT: Tensor, mask_NT: Tensor, *, gamma: float,
 
 
 def kl_estimate(logprobs_NT: Tensor, reference_NT: Tensor, mask_NT: Tensor) -> Tensor:
-    """KL(π‖π_ref) of the tokens sampled from π, summed, in nats: Schulman's k3, which is never negative.
+    """Estimates KL(π‖π_ref) from tokens sampled from π, summed, in nats: Schulman's k3, which is never negative.
 
-    r − 1 − log r with r = π_ref/π; see http://joschu.net/blog/kl-approx.html. Its mean over what π writes is,
-    summed over a reflection's tokens, the KL divergence between the distributions of whole reflections.
+    k3 = r − 1 − log r with r = π_ref/π; see http://joschu.net/blog/kl-approx.html. The expectation under π of its sum
+    over a reflection's tokens is the KL divergence between the distributions of whole reflections.
     """
     logratio_NT = (reference_NT - logprobs_NT).where(mask_NT, 0.0)
     return (logratio_NT.exp() - 1 - logratio_NT).sum()

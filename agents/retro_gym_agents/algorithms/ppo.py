@@ -1,19 +1,18 @@
-"""PPO: several cautious steps from one batch, token by token.
+"""PPO: several clipped gradient steps per batch, with tokens as actions.
 
 Schulman et al. 2017 (arXiv 1707.06347), as used on language models since InstructGPT: a state is the prompt and the
-tokens so far, an action is a token. The reward of a token is what it costs in KL divergence from the policy at the
-start of RL, −β (log π_old − log π_ref); the last token of a reflection also gets what the environment pays for it. The
-mean of the sum over a reflection's tokens is the mean reward less β times the KL divergence of whole reflections, and
-with γ = λ = 1 the first step of a batch follows the gradient of just that, whatever the values are.
+tokens so far, an action is a token. Each token has a KL penalty relative to the policy at the start of RL as its
+reward, −β (log π_old − log π_ref); the last token of a reflection also gets the environment's reward. The expected sum
+over a reflection's tokens is the mean reward minus β times the KL divergence of whole reflections. With γ = λ = 1 the
+first step of a batch follows the gradient of exactly this objective, whatever the values are.
 
 Kept from the paper: the clipped ratio per token, generalised advantage estimation with a learned value function,
 several epochs of minibatches, clipped gradients.
 
-Different: the value head reads the policy's last hidden state but sends no gradient into it, so that the value loss
-cannot disturb the few weights that the policy has; it is its own network with its own learning rate, and the loss
-needs no weight between the two. Advantages are not normalised unless asked for. No entropy bonus and no value clipping:
-neither is needed here. The log-probabilities and hidden states of the old policy are those of sampling: no pass is made
-for them.
+Different: the value head reads the policy's last hidden state without a gradient into it, so that the value loss cannot
+disturb the adapter's few weights. It has its own learning rate, so the loss needs no coefficient between the two terms.
+Advantages are not normalised by default. There is no entropy bonus and no value clipping: neither is needed here. The
+old policy's log-probabilities and hidden states are kept from sampling, without another forward pass.
 
 How to run it::
 
@@ -63,22 +62,22 @@ class PPOConfig(TrainConfig):
 
     algorithm: ClassVar[str] = "ppo"
     learning_rate: float = 4e-4
-    """Of AdamW for the adapter, without weight decay. Lower than in REINFORCE: each batch is used several times."""
+    """Learning rate of AdamW for the adapter, without weight decay; lower than REINFORCE's, as batches are reused."""
     value_learning_rate: float = 3e-3
-    """Of AdamW for the value head."""
+    """Learning rate of AdamW for the value head."""
     epochs: int = 3
-    """How often each batch is gone through."""
+    """Passes over each batch."""
     minibatches: int = 2
-    """Parts of a batch, each with a gradient step; the reflections on one failure stay together."""
+    """Minibatches per pass, each with a gradient step; the reflections on one failure stay together."""
     clip_ratio: float = 0.2
-    """ε: how far the ratio π/π_old of a token may move from 1 before its gradient is cut."""
+    """ε: how far the ratio π/π_old of a token may move from 1 before its gradient is clipped to 0."""
     gamma: float = 1.0
-    """γ: discount from token to token."""
+    """γ: discount per token."""
     gae_lambda: float = 0.95
     """λ of generalised advantage estimation."""
     whiten_advantages: bool = False
-    """Whether advantages are normalised within the batch, as many implementations do. Where almost all reflections
-    earn the same it blows up what is left, which is noise: on RetroIdentity-v0 one run in six fell back from 0.95."""
+    """Whether advantages are normalised within the batch, as in many implementations. This amplifies noise when almost
+    all rewards are equal: on RetroIdentity-v0 one run in six fell back from 0.95."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,11 +90,11 @@ class PPOConfig(TrainConfig):
 
 
 class ValueHead(nn.Module):
-    """The return to be expected from a state, read off the policy's last hidden state. It starts at 0 everywhere.
+    """Predicts the return of a state from the policy's last hidden state. Its initial output is 0.
 
     Args:
         hidden_size: D.
-        seed: of the initial weights.
+        seed: seed of the initial weights.
     """
 
     def __init__(self, hidden_size: int, seed: int = 0) -> None:
@@ -108,7 +107,7 @@ class ValueHead(nn.Module):
         nn.init.zeros_(self.outer.bias)
 
     def forward(self, hidden_NTD: Tensor) -> Tensor:
-        """Values (N, T), float32, without a gradient to the hidden states."""
+        """Returns values (N, T), float32, without a gradient to the hidden states."""
         inner_NTD = torch.tanh(self.inner(hidden_NTD.detach().float()))
         values_NT: Tensor = self.outer(inner_NTD)[..., 0]
         return values_NT
@@ -116,16 +115,16 @@ class ValueHead(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class Targets:
-    """Samples of one round with all that stays fixed through the epochs."""
+    """Samples of one round with the quantities that stay fixed during all epochs."""
 
     samples: Samples
     mask_NT: Tensor
-    """Sampled tokens of samples that the actor was able to play."""
+    """Sampled tokens of valid samples: those on which the actor did not fail."""
     advantages_NT: Tensor
     returns_NT: Tensor
 
     def select(self, prompts: Sequence[int]) -> Targets:
-        """Those of some of the prompts."""
+        """Returns the targets of some of the prompts."""
         rows, samples = self.samples.rows_of(prompts), self.samples.select(prompts)
         width = samples.mask_NT.shape[1]
         parts = (part[rows, :width] for part in (self.mask_NT, self.advantages_NT, self.returns_NT))
@@ -135,7 +134,7 @@ class Targets:
 def token_rewards(
     rewards_N: Tensor, logprobs_NT: Tensor, reference_NT: Tensor, mask_NT: Tensor, *, kl_coef: float
 ) -> Tensor:
-    """Rewards of tokens: −β (log π_old − log π_ref) each, and the reflection's reward on its last token."""
+    """Returns token rewards: −β (log π_old − log π_ref) each, plus the reflection's reward on its last token."""
     rewards_NT = (-kl_coef * (logprobs_NT - reference_NT)).where(mask_NT, 0.0)
     last_N = mask_NT.sum(-1) - 1
     return rewards_NT.scatter_add(1, last_N[:, None], rewards_N[:, None])
@@ -144,10 +143,10 @@ def token_rewards(
 def ppo_loss(
     logprobs_NT: Tensor, old_NT: Tensor, advantages_NT: Tensor, mask_NT: Tensor, *, clip_ratio: float
 ) -> tuple[Tensor, Tensor]:
-    """The clipped surrogate −min(ρ A, clip(ρ, 1 − ε, 1 + ε) A) with ρ = π/π_old, summed over the tokens.
+    """Returns the clipped surrogate −min(ρ A, clip(ρ, 1 − ε, 1 + ε) A) with ρ = π/π_old, summed over the tokens.
 
     Returns:
-        The loss, and the number of tokens whose gradient was cut.
+        The loss, and the number of clipped tokens, which have no gradient.
     """
     ratio_NT = (logprobs_NT - old_NT).where(mask_NT, 0.0).exp()
     free_NT = ratio_NT * advantages_NT
@@ -157,7 +156,7 @@ def ppo_loss(
 
 
 def value_loss(values_NT: Tensor, returns_NT: Tensor, mask_NT: Tensor) -> Tensor:
-    """Half the squared error of the values, summed over the tokens."""
+    """Returns half the squared error of the values, summed over the tokens."""
     return 0.5 * (values_NT - returns_NT).where(mask_NT, 0.0).square().sum()
 
 
@@ -165,7 +164,7 @@ def value_loss(values_NT: Tensor, returns_NT: Tensor, mask_NT: Tensor) -> Tensor
 def prepare(
     reflector: Reflector, value_head: ValueHead, rollout: Rollout, config: PPOConfig
 ) -> tuple[list[Targets], float]:
-    """Advantages and returns of a rollout, from values and log-probabilities as they were at sampling.
+    """Computes advantages and returns of a rollout, with the log-probabilities and hidden states kept from sampling.
 
     Returns:
         The targets of each round, and the KL in nats per reflection.
@@ -174,7 +173,7 @@ def prepare(
     for one in rollout.rounds:
         samples = one.samples
         if samples.hidden_NTD is None:
-            raise RuntimeError("PPO needs a rollout that was collected with keep_hidden=True.")
+            raise RuntimeError("PPO needs hidden states. Collect the rollout with keep_hidden=True.")
         reference_NT = torch.zeros_like(samples.logprobs_NT)
         for rows, part in samples.parts(config.micro_prompts, config.micro_tokens):
             reference_NT[rows, : part.mask_NT.shape[1]] = reflector.reference_logprobs(part)
@@ -192,7 +191,7 @@ def prepare(
 
 
 def whitened(targets: Sequence[Targets]) -> list[Targets]:
-    """The targets with their advantages shifted and scaled to mean 0 and deviation 1 over all rounds."""
+    """Returns the targets with advantages of mean 0 and standard deviation 1 over all rounds."""
     flat = [torch.cat([getattr(one, name).flatten() for one in targets]) for name in ("advantages_NT", "mask_NT")]
     parts = torch.split(whiten(*flat), [one.mask_NT.numel() for one in targets])
     return [
@@ -202,7 +201,7 @@ def whitened(targets: Sequence[Targets]) -> list[Targets]:
 
 
 def minibatches(targets: Sequence[Targets], config: PPOConfig, seed: int) -> Iterator[list[Targets]]:
-    """Parts of the batch in a drawn order, each a list of what is to go through the model together."""
+    """Yields minibatches in random order, each a list of the parts that share a forward pass."""
     prompts = [(number, prompt) for number, one in enumerate(targets) for prompt in range(one.samples.num_prompts)]
     order = torch.randperm(len(prompts), generator=torch.Generator().manual_seed(seed))
     for part in order.tensor_split(min(config.minibatches, len(prompts))):
@@ -223,10 +222,10 @@ def improve(
     config: PPOConfig,
     update: int,
 ) -> dict[str, float]:
-    """All epochs on one rollout; returns mean losses, the KL in nats per reflection, the norm of the last gradient.
+    """Runs all epochs on one rollout; returns mean losses, KL in nats per reflection, norm of the last gradient.
 
     Raises:
-        DivergedError: one of them is not finite. No step was taken with it.
+        DivergedError: one of these is not finite. No step was taken with it.
     """
     targets, kl = prepare(reflector, value_head, rollout, config)
     check_finite({"the KL": kl})
@@ -258,9 +257,9 @@ def train(config: PPOConfig) -> TrainResult:
     """Trains a reflector by PPO.
 
     Raises:
-        ConfigError: a field is out of its rule, or the folder is not empty.
+        ConfigError: a field has an invalid value, or the folder is not empty.
         CheckpointError: the run to resume was made with other settings.
-        ActorError: the actor cannot be reached; what was learned until then can be resumed.
+        ActorError: the actor cannot be reached; the run can be resumed.
         DivergedError: a number is not finite; the run can be resumed from before it, with a lower learning rate.
     """
     with TrainingRun(config) as run:
@@ -270,7 +269,6 @@ def train(config: PPOConfig) -> TrainResult:
             {"params": list(value_head.parameters()), "lr": config.value_learning_rate},
         ]
         optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
-        for update in run.updates(optimizer, value_head=value_head):
-            rollout = run.collect(keep_hidden=True)
-            run.log(improve(run.reflector, value_head, optimizer, rollout, config, update))
+        for rollout in run.rollouts(optimizer, keep_hidden=True, value_head=value_head):
+            run.log(improve(run.reflector, value_head, optimizer, rollout, config, run.update))
         return run.result()

@@ -1,21 +1,21 @@
-"""REINFORCE: push up what earned more than expected, push down what earned less.
+"""REINFORCE with a leave-one-out baseline: policy gradient on whole reflections.
 
-Williams 1992, with the baseline of RLOO (arXiv 2402.14740): K reflections are tried on each failure, and each is
-compared with the mean of the K - 1 others. The objective is Retroformer's (arXiv 2308.02151),
+Williams 1992, with the baseline of RLOO (arXiv 2402.14740): K reflections are sampled on each failure, and the baseline
+of each is the mean reward of the K - 1 others. The objective is Retroformer's (arXiv 2308.02151),
 
     E[ R(x, y) - β log(π(y|x) / π_ref(y|x)) ],
 
-with R what the environment pays for reflection y on failure x, and π_ref the policy at the start of RL.
+where R is the environment's reward for reflection y on failure x, and π_ref the policy at the start of RL.
 
-Kept from the papers: whole reflections as actions (no discount within one), rewards as the environment pays them,
-one gradient step for each batch, no value network, no clipping, no replay.
+Kept from the papers: whole reflections as actions (no discount within one), unscaled rewards, one gradient step for
+each batch, no value network, no clipping, no replay.
 
-Different: the KL term is differentiated as a loss of its own instead of being subtracted from the reward. It is half
-the squared log-ratio of a whole reflection, ½ ℓ² with ℓ = Σ_t log(π_t/π_ref,t): in expectation over what π writes, its
-gradient ℓ ∇log π(y) is exactly that of the KL divergence between the distributions of whole reflections, whatever their
-lengths. A square for each token ("k2" of http://joschu.net/blog/kl-approx.html, token by token) would leave out what a
-token does to the later ones' ratios. The loss's value is not the KL: what is logged is "k3", summed over the tokens,
-which has the KL as its mean and never falls below 0.
+Different: the KL term is a loss of its own instead of being subtracted from the reward. It is half the squared
+log-ratio of a whole reflection, ½ ℓ² with ℓ = Σ_t log(π_t/π_ref,t): the expectation of its gradient ℓ ∇log π(y) under π
+is exactly the gradient of the KL divergence between the distributions of whole reflections, whatever their lengths. A
+square for each token ("k2" of http://joschu.net/blog/kl-approx.html, per token) would leave out a token's effect on the
+ratios of later tokens. The value of the loss is not the KL; the logged KL is "k3", summed over the tokens, whose mean
+is the KL and which is never negative.
 
 How to run it::
 
@@ -48,8 +48,8 @@ class ReinforceConfig(TrainConfig):
 
     algorithm: ClassVar[str] = "reinforce"
     baseline: Baseline = "leave_one_out"
-    """What is expected of a reflection: ``none`` (nothing), ``batch_mean``, or ``leave_one_out`` (what the other
-    reflections on the same failure earned)."""
+    """Subtracted from the reward: ``none`` (0), ``batch_mean``, or ``leave_one_out`` (mean reward of the other
+    reflections on the same failure)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -59,15 +59,15 @@ class ReinforceConfig(TrainConfig):
 def reinforce_loss(
     logprobs_NT: Tensor, reference_NT: Tensor, mask_NT: Tensor, advantages_N: Tensor, *, kl_coef: float
 ) -> Tensor:
-    """The loss, summed over the samples: −A log π(y) + β ½ (Σ_t log π_t − log π_ref,t)².
+    """Returns the loss, summed over the samples: −A log π(y) + β ½ (Σ_t log π_t − log π_ref,t)².
 
-    Its gradient, in expectation over reflections that π writes, is that of −E[A] + β KL(π‖π_ref), A held fixed.
+    The expectation of its gradient under π is the gradient of −E[A] + β KL(π‖π_ref) with A held fixed.
 
     Args:
-        logprobs_NT: of the sampled tokens under the policy, with a gradient.
-        reference_NT: of the same tokens under the reference policy.
+        logprobs_NT: log-probabilities of the sampled tokens under the policy, with a gradient.
+        reference_NT: log-probabilities of the same tokens under the reference policy.
         mask_NT: which tokens were sampled.
-        advantages_N: of each reflection.
+        advantages_N: advantage of each reflection.
         kl_coef: β.
     """
     policy_N = -advantages_N * logprobs_NT.where(mask_NT, 0.0).sum(-1)
@@ -78,10 +78,10 @@ def reinforce_loss(
 def improve(
     reflector: Reflector, optimizer: torch.optim.Optimizer, rollout: Rollout, config: ReinforceConfig
 ) -> dict[str, float]:
-    """One update from one rollout; returns the loss, the KL in nats per reflection, and the gradient's norm.
+    """Makes one update from one rollout; returns the loss, the KL in nats per reflection, and the gradient's norm.
 
     Raises:
-        DivergedError: one of them is not finite. No step was taken.
+        DivergedError: one of these is not finite. No step was taken.
     """
     sizes = [len(one.valid_N) for one in rollout.rounds]
     advantages_N = advantages(config.baseline, rollout.rewards_N, rollout.valid_N, config.group_size)
@@ -110,14 +110,13 @@ def train(config: ReinforceConfig) -> TrainResult:
     """Trains a reflector by REINFORCE.
 
     Raises:
-        ConfigError: a field is out of its rule, or the folder is not empty.
+        ConfigError: a field has an invalid value, or the folder is not empty.
         CheckpointError: the run to resume was made with other settings.
-        ActorError: the actor cannot be reached; what was learned until then can be resumed.
+        ActorError: the actor cannot be reached; the run can be resumed.
         DivergedError: a number is not finite; the run can be resumed from before it, with a lower learning rate.
     """
     with TrainingRun(config) as run:
         optimizer = torch.optim.AdamW(run.reflector.trainable.values(), lr=config.learning_rate, weight_decay=0.0)
-        for _ in run.updates(optimizer):
-            rollout = run.collect()
+        for rollout in run.rollouts(optimizer):
             run.log(improve(run.reflector, optimizer, rollout, config))
         return run.result()

@@ -1,4 +1,4 @@
-"""The command ``retro-gym``, one file a command."""
+"""The command ``retro-gym``, with one file per subcommand."""
 
 from retro_gym_agents.cli.program import main
 

@@ -1,4 +1,4 @@
-"""The settings of the learners as their source has them: for the help text, which is to load no torch."""
+"""Reads the learners' settings from their source, so that the help text needs no import of torch."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ __all__ = ["Field", "config_fields"]
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """A field of a config, in words."""
+    """The description of a config field."""
 
     kind: str
-    """Its type."""
+    """The type annotation."""
     default: str
-    """As Python writes it; ``required`` where there is none."""
+    """The default as a Python expression, or ``required``."""
     doc: str
-    """The text under it, in one line."""
+    """The docstring under the field, in one line."""
 
 
 def config_fields(module: str, name: str) -> dict[str, Field]:
-    """The fields of a dataclass by name, those of its bases first; a field that is a dataclass itself is taken apart.
+    """Returns the fields of a dataclass by name, base classes first; a nested dataclass gives ``field.subfield`` names.
 
     Args:
-        module: where the class is defined.
-        name: of the class.
+        module: the module that defines the class.
+        name: name of the class.
 
     >>> config_fields("retro_gym_agents.algorithms.ppo", "PPOConfig")["epochs"]
-    Field(kind='int', default='3', doc='How often each batch is gone through.')
+    Field(kind='int', default='3', doc='Passes over each batch.')
     >>> config_fields("retro_gym_agents.algorithms.ppo", "PPOConfig")["lora.rank"].kind
     'int | None'
     """

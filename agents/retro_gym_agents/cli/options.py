@@ -1,21 +1,18 @@
-"""What the commands of ``retro-gym`` share: their options, and where they write."""
+"""The options that the commands of ``retro-gym`` share."""
 
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
-import os
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import tyro
-from rich.console import Console
 
 from retro_gym.errors import ConfigError, one_line
+from retro_gym_agents.evaluation.outputs import check_output
 
 __all__ = [
     "EnvId",
@@ -29,13 +26,10 @@ __all__ = [
     "Text",
     "Words",
     "check_repeats",
-    "open_streams",
-    "say",
-    "stdout",
+    "new_records",
+    "reflector_names",
     "words_of",
 ]
-
-WIDTH = 140  # columns, where the output goes to a file and has no width of its own
 
 EnvId: TypeAlias = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ENV_ID")]
 Text: TypeAlias = Annotated[str, tyro.conf.arg(metavar="NAME")]
@@ -46,39 +40,37 @@ OptionalNumber: TypeAlias = Annotated[int | None, tyro.conf.arg(metavar="N", hel
 OptionalFigure: TypeAlias = Annotated[float | None, tyro.conf.arg(metavar="X", help_behavior_hint="")]
 Flag: TypeAlias = Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
 Words: TypeAlias = Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction]
-"""Several words, after one flag or each after its own: see :func:`words_of`."""
-
-_BROKEN_PIPE = 141  # as a shell says of a program that SIGPIPE has ended
+"""Several words, after one flag or with the flag repeated: see :func:`words_of`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EnvOptions:
-    """What is played: the options of all commands that play."""
+    """Options of the environment and the actor, shared by all commands that play episodes."""
 
     env_id: EnvId
-    """Id of the environment, such as RetroHotpotQA-v0; 'retro-gym envs' lists them."""
+    """Id of the environment, such as RetroHotpotQA-v0; 'retro-gym envs' lists all ids."""
     tasks: Annotated[str | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
-    """A task file in place of the built-in tasks. It knows no splits: without --fold every split is the whole file."""
+    """Task file to use instead of the built-in tasks. Without --fold, every split is the whole file."""
     fold: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="I N", help_behavior_hint="")] = None
-    """Divides the task file into N folds: I is the test split, the next one validation, the others train."""
+    """Divide the task file into N folds: fold I is the test split, the next one validation, the others train."""
     actor: Annotated[str | None, tyro.conf.arg(metavar="SPEC", help_behavior_hint="")] = None
-    """The frozen model that plays: 'scripted' (the default), 'openai:MODEL' (any server that speaks that protocol),
-    'hf:PATH' (transformers, in this process), 'replay:FILE' or 'python:MODULE:NAME'."""
+    """The frozen model that plays: 'scripted' (the default), 'replay:FILE', 'python:MODULE:NAME',
+    'openai:MODEL' (any server with an OpenAI-compatible API) or 'hf:PATH' (transformers, in this process)."""
     base_url: Annotated[Words, tyro.conf.arg(metavar="URL", help_behavior_hint="")] = ()
-    """Where the actor's server is, such as http://localhost:8000/v1; several share the calls."""
+    """URL of the actor's server, such as http://localhost:8000/v1; calls are spread over several URLs."""
     actor_kwargs: Annotated[str | None, tyro.conf.arg(metavar="JSON", help_behavior_hint="")] = None
     """Further options of the actor, such as '{"temperature": 0.7, "shape": "chat"}'."""
     record_actor: OptionalFile = None
-    """Write the actor's replies to this tape; '--actor replay:FILE' plays them again without the actor."""
+    """Record the actor's replies in FILE (a tape); '--actor replay:FILE' replays them without the actor."""
     max_actor_calls: OptionalNumber = None
-    """Stop when the actor has been called so often; training and evaluation can be resumed."""
+    """Stop after N actor calls; training and evaluation can be resumed."""
     env_kwargs: Annotated[str | None, tyro.conf.arg(metavar="JSON", help_behavior_hint="")] = None
     """Further arguments of the environment, such as '{"max_turns": 5}'."""
     seed: Number = 0
-    """The same seed gives the same result."""
+    """Random seed. The same seed gives the same result."""
 
     def arguments(self) -> dict[str, Any]:
-        """The environment's arguments, those aside that a command sets itself."""
+        """Returns the environment's arguments, except those that a command sets itself."""
         kwargs = _json_object("--env-kwargs", self.env_kwargs)
         given = {"tasks": self.tasks, "fold": self.fold, "actor": self.actor, "actor_kwargs": self._of_the_actor()}
         return {**kwargs, **{name: value for name, value in given.items() if value is not None}}
@@ -98,25 +90,25 @@ class EnvOptions:
 
 
 def words_of(option: str, given: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """The words of an option that may be repeated, in their order.
+    """Returns the words of a repeatable option, in order.
 
     Raises:
-        ConfigError: the option stands there without a word.
+        ConfigError: the option was given without a value.
     """
     if not all(given):
-        raise ConfigError(f"{option} names nothing. Give one or several, or leave the option out.")
+        raise ConfigError(f"{option} has no value. Give one or several values, or leave the option out.")
     return tuple(word for words in given for word in words)
 
 
 def check_repeats(words: Sequence[str], command: Any) -> None:
-    """Refuses an option that takes one value and is given several times: only the last would count.
+    """Refuses a repeated option that takes one value, since only its last value would count.
 
     Args:
         words: the command line.
-        command: what it was read as, a dataclass; its fields of type :data:`Words` may be repeated.
+        command: the dataclass it was parsed into; fields of type :data:`Words` may be repeated.
 
     Raises:
-        ConfigError: there is one.
+        ConfigError: such an option is repeated.
     """
     several = {field.name for field in dataclasses.fields(command) if "Words" in str(field.type)}
     given = Counter(word[2:].partition("=")[0].replace("-", "_") for word in words if word.startswith("--"))
@@ -125,7 +117,7 @@ def check_repeats(words: Sequence[str], command: Any) -> None:
     for name, count in given.items():
         if count > 1 and name not in several:
             option = f"--{name.replace('_', '-')}"
-            raise ConfigError(f"{option} is given {count} times and takes one value. Leave the others out.")
+            raise ConfigError(f"{option} is given {count} times and takes one value. Give it once.")
 
 
 def _json_object(option: str, text: str | None) -> dict[str, Any]:
@@ -140,29 +132,19 @@ def _json_object(option: str, text: str | None) -> dict[str, Any]:
     return value
 
 
-class _Stdout(Console):
-    """Standard output that ends the program quietly when nobody reads it any more."""
-
-    def on_broken_pipe(self) -> None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered has to go somewhere
-        raise SystemExit(_BROKEN_PIPE)
-
-
-def open_streams() -> None:
-    """Makes standard output and error safe to write to: closed ones go nowhere, and no character is an error."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the rest of the process
-        elif isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
-            stream.reconfigure(errors="replace")  # Windows' code pages hold no minus sign and no beta
+def reflector_names(given: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Returns the names after --reflector. Commas separate names, unless the whole word is an existing path."""
+    words = words_of("--reflector", given)
+    parts = [[word] if Path(word).exists() else [part.strip() for part in word.split(",")] for word in words]
+    names = tuple(name for several in parts for name in several)
+    if not all(names):
+        raise ConfigError(f"--reflector {' '.join(words)!r}: a name is empty. Give names, such as: none oracle.")
+    return names
 
 
-def stdout() -> Console:
-    """Standard output; wide where it is no terminal, so that no table is squeezed in a file."""
-    return _Stdout(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH)
-
-
-def say(text: str) -> None:
-    """Prints lines as they are: no markup, no colours, no breaks."""
-    stdout().print(text, highlight=False, markup=False, soft_wrap=True)
+def new_records(path: Path, remedy: str) -> Path:
+    """Returns the path of a records file after checking that it is new or empty."""
+    target = check_output(path)
+    if target.exists() and target.stat().st_size:
+        raise ConfigError(f"{path} holds records already; new ones would be mixed with them. {remedy}")
+    return target

@@ -16,22 +16,13 @@ from rich.table import Table
 
 from retro_gym.errors import ConfigError, MissingExtraError, did_you_mean, one_line
 from retro_gym_agents.cli.fields import config_fields
-from retro_gym_agents.cli.options import (
-    EnvOptions,
-    Flag,
-    OptionalFigure,
-    OptionalNumber,
-    Text,
-    Words,
-    say,
-    stdout,
-    words_of,
-)
+from retro_gym_agents.cli.options import EnvOptions, Flag, OptionalFigure, OptionalNumber, Text, Words, words_of
+from retro_gym_agents.cli.output import print_lines, stdout
 
 __all__ = ["Train", "print_settings"]
 
 _CONFIGS = {"reinforce": "ReinforceConfig", "ppo": "PPOConfig"}
-"""The algorithms, each in a module of its name, and their configs."""
+"""The algorithms, each in a module of the same name, and their config classes."""
 
 _OPTIONS = (
     "env_id",
@@ -51,74 +42,74 @@ _OPTIONS = (
     "shuffle_rewards",
     "device",
 )
-"""Options that go to the field of the same name."""
+"""Options that set the config field of the same name."""
 _NAMED_OTHERWISE = {"learning_rate": "--lr", "lora": "--lora-rank", "lora.rank": "--lora-rank"}
-"""Fields whose option has another name."""
+"""Config fields whose option has another name."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Train(EnvOptions):
-    """Train a reflector. Where no default is shown, the algorithm has its own: see the settings at the end."""
+    """Train a reflector. An option without a default here takes the algorithm's: see the table of settings below."""
 
     output: Annotated[Path, tyro.conf.arg(metavar="DIR")]
-    """The run's folder: checkpoints, records, curves and the adapter. 'evaluate --reflector DIR' takes it."""
+    """The run's folder: checkpoints, records, curves and the adapter. 'evaluate --reflector DIR' evaluates it."""
     algo: Literal["reinforce", "ppo"] = "reinforce"
     """The algorithm."""
     reflector: Text = "tiny"
-    """What is trained: 'tiny', a folder, or a hub name."""
+    """The model to train: 'tiny', a folder, or a hub name."""
     updates: OptionalNumber = None
-    """How many updates to make."""
+    """Number of updates."""
     max_minutes: OptionalFigure = None
-    """Stop after so many minutes, at the latest."""
+    """Stop training after X minutes, even if updates remain."""
     resume: Flag = False
-    """Go on from the last checkpoint in --output."""
+    """Resume from the last checkpoint in --output."""
     num_prompts: OptionalNumber = None
     """Episodes per update."""
     group_size: OptionalNumber = None
-    """Reflections tried on each failure."""
+    """Reflections sampled on each failure."""
     max_reflections: OptionalNumber = None
-    """Reflections per episode."""
+    """Maximum number of reflections per episode."""
     reward: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
-    """'return', 'improvement', 'retroact' or 'over_control'."""
+    """Reward of a reflection: 'return', 'improvement', 'retroact' or 'over_control'."""
     lr: Annotated[OptionalFigure, tyro.conf.arg(aliases=["--learning-rate"])] = None
     """Learning rate."""
     kl_coef: OptionalFigure = None
-    """The price of a nat of KL divergence from the policy at the start."""
+    """Coefficient of the KL divergence from the initial policy, in units of reward per nat."""
     temperature: OptionalFigure = None
-    """Of sampling."""
+    """Sampling temperature of the reflector."""
     max_new_tokens: OptionalNumber = None
-    """Longest reflection, in tokens."""
+    """Token limit of a reflection."""
     validate_every: OptionalNumber = None
-    """Updates between validations; they choose the adapter that is kept as best."""
+    """Updates between validations, which select the best adapter."""
     checkpoint_every: OptionalNumber = None
     """Updates between checkpoints."""
     shuffle_rewards: Flag = False
-    """Pay every reflection with another one's reward: a control that must not learn."""
+    """Permute the rewards within each batch: a control that must not learn."""
     lora_rank: OptionalNumber = None
-    """Rank of the adapter."""
+    """Rank of the LoRA adapter."""
     device: Text = "cpu"
-    """Where the reflector runs: cpu, cuda, cuda:1."""
+    """Device of the reflector: cpu, cuda, cuda:1."""
     set: Annotated[Words, tyro.conf.arg(metavar="FIELD=VALUE", help_behavior_hint="")] = ()
-    """Any other of the algorithm's settings, such as decay_updates=50; one or several."""
+    """One or several other settings of the algorithm, such as decay_updates=50."""
 
     def run(self) -> int:
-        """Trains; returns the exit code."""
+        """Trains the reflector; returns the exit code."""
         module = _import_with_extra(f"retro_gym_agents.algorithms.{self.algo}")
         config_class = getattr(module, _CONFIGS[self.algo])
         result = module.train(config_class(**self.fields(config_class)))
         names = [name for name in ("reward", "success", "kl") if name in result.metrics]
         figures = ", ".join(f"{name} {result.metrics[name]:.3f}" for name in names)
-        say(
-            f"{result.updates} updates in {result.seconds / 60:.1f} min; the last: {figures or 'no figures'}.\n"
+        print_lines(
+            f"{result.updates} updates in {result.seconds / 60:.1f} min; last update: {figures or 'no metrics'}.\n"
             f"Next: retro-gym evaluate {self.env_id} --reflector none tiny {self.output} oracle"
         )
         return 0
 
     def fields(self, config_class: type[Any]) -> dict[str, Any]:
-        """The arguments of an algorithm's config.
+        """Returns the arguments of an algorithm's config.
 
         Raises:
-            ConfigError: ``set`` names a field that is not there or has an option of its own, or gives it another type.
+            ConfigError: ``set`` names an unknown field or one with an option of its own, or a value has the wrong type.
         """
         env_kwargs = self.arguments()
         env_kwargs |= _given({"max_reflections": self.max_reflections, "reward": self.reward})
@@ -135,7 +126,7 @@ class Train(EnvOptions):
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that were given; the config's own default stands for the others."""
+    """Returns the options that were given; the others keep the config's default."""
     return {name: value for name, value in options.items() if value is not None}
 
 
@@ -149,10 +140,10 @@ def _import_with_extra(module: str) -> Any:
 
 
 def print_settings() -> None:
-    """Prints the settings of all algorithms: what there is, their defaults, and how they are set."""
+    """Prints the settings of all algorithms with types, defaults, options and descriptions."""
     settings = {algo: config_fields(f"retro_gym_agents.algorithms.{algo}", name) for algo, name in _CONFIGS.items()}
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)
-    for header in ("setting: type,\n  how it is set", "default", "what it is"):
+    for header in ("setting: type\n  option", "default", "description"):
         table.add_column(header, overflow="fold")
     for name in dict.fromkeys(name for fields in settings.values() for name in fields):
         has = {algo: fields[name] for algo, fields in settings.items() if name in fields}
@@ -163,12 +154,12 @@ def print_settings() -> None:
         kind = next(iter(has.values())).kind
         row = f"{name}: {kind}\n  {_option_of(name) or f'--set {name}=…'}", default, docs
         table.add_row(*map(escape, row))
-    say("\nThe algorithms' settings:\n")
+    print_lines("\nThe algorithms' settings:\n")
     stdout().print(table, highlight=False)
 
 
 def _option_of(name: str) -> str | None:
-    """The option that a setting has of its own."""
+    """Returns the option that sets a field, or None if only --set does."""
     if name == "env_id":
         return "ENV_ID"
     if name in _NAMED_OTHERWISE:
@@ -180,7 +171,7 @@ def _option_of(name: str) -> str | None:
 
 
 def _settings(texts: Sequence[str], config_class: type[Any], reserved: Collection[str]) -> dict[str, Any]:
-    """``name=value`` texts as fields of a config; values are JSON, or else text."""
+    """Parses ``name=value`` texts into fields of a config; values are JSON, or else plain text."""
     fields = {field.name: field for field in dataclasses.fields(config_class) if field.name not in reserved}
     found: dict[str, Any] = {}
     for text in texts:
@@ -191,16 +182,16 @@ def _settings(texts: Sequence[str], config_class: type[Any], reserved: Collectio
         if not equals or name not in fields:
             raise ConfigError(
                 f"--set {text!r}: give FIELD=VALUE with one of {', '.join(fields)}.{did_you_mean(name, fields)} "
-                "'retro-gym train --help' says what they are."
+                "'retro-gym train --help' describes them."
             )
         if name in found:
-            raise ConfigError(f"--set {text!r}: {name} is set already. Leave one of the two out.")
+            raise ConfigError(f"--set {text!r}: {name} is set twice. Leave one of the two out.")
         found[name] = _typed(text, value, _kind(fields[name]))
     return found
 
 
 def _kind(field: dataclasses.Field[Any]) -> type[Any]:
-    """The type of a field's values: as annotated where that is one of the plain types, else its default's."""
+    """Returns the type of a field's values: the annotated one if it is a plain type, else that of its default."""
     plain: dict[str, type[Any]] = {"int": int, "float": float, "str": str, "bool": bool}
     return plain.get(str(field.type).partition(" ")[0], type(field.default))
 

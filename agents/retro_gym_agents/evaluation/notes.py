@@ -1,11 +1,11 @@
-"""What figures alone do not say: trials that were cut off, replies that were cut, and which adapter was taken."""
+"""Notes below the tables: prompts that were too long, truncated replies, lost tasks, and the loaded adapter."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from retro_gym.trajectory import EndReason
-from retro_gym_agents.evaluation.evaluate import Evaluation
+from retro_gym_agents.evaluation.evaluation import Evaluation
 
 __all__ = ["notes_on"]
 
@@ -14,7 +14,7 @@ _LONGER = "Raise the actor's max_tokens, which includes its reasoning (--actor-k
 
 
 def notes_on(evaluations: Sequence[Evaluation]) -> list[str]:
-    """The lines that stand below the tables, each a sentence or two; none when there is nothing to say."""
+    """Returns the notes to print below the tables, each of a sentence or two; empty if there are none."""
     notes = [*_first_trials(evaluations[0]), *_cut_replies(evaluations)]
     for evaluation in evaluations:
         notes += [*_lost(evaluation), *_later_trials(evaluation), *_source(evaluation)]
@@ -39,14 +39,14 @@ def _first_trials(evaluation: Evaluation) -> Iterator[str]:
 def _cut_replies(evaluations: Sequence[Evaluation]) -> Iterator[str]:
     counts = [f"{one.reflector} {one.stats.cut} of {one.stats.calls}" for one in evaluations if one.stats.cut]
     if counts:
-        yield f"Replies that ran into the actor's limit of tokens: {', '.join(counts)}. {_LONGER}"
+        yield f"Replies that reached the actor's token limit: {', '.join(counts)}. {_LONGER}"
 
 
 def _lost(evaluation: Evaluation) -> Iterator[str]:
     if not evaluation.errors:
         return
     lost = f"{evaluation.errors} of {len(evaluation.tasks)} tasks were lost to actor errors"
-    yield f"{evaluation.reflector}: {lost}{'' if evaluation.refusal else '; they are in no figure above'}."
+    yield f"{evaluation.reflector}: {lost}{'' if evaluation.refusal else '; no figure above includes them'}."
     for count, message in evaluation.error_kinds:
         yield f"  {count} × {' '.join(message.split())}"
 
@@ -67,6 +67,6 @@ def _source(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _too_long(evaluation: Evaluation, trial: int) -> tuple[int, int]:
-    """How many trials of that number were played, and how many were too long for the actor."""
+    """Returns how many trials of that number were played, and how many prompts exceeded the actor's context."""
     ends = evaluation.ends_at_trial[trial]
     return sum(ends.values()), ends.get(EndReason.PROMPT_TOO_LONG, 0)

@@ -1,4 +1,4 @@
-"""Pictures: how a reflector learned, and what each policy achieved. PNG files, drawn without pyplot's global state."""
+"""Plots of learning curves and of success by trial, as PNG files, drawn without pyplot's global state."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retro_gym.errors import ConfigError, MissingExtraError
-from retro_gym_agents.evaluation.tables import check_output
+from retro_gym_agents.evaluation.outputs import check_output
 
 if TYPE_CHECKING:
-    from retro_gym_agents.evaluation.evaluate import Evaluation
+    from retro_gym_agents.evaluation.evaluation import Evaluation
 
 __all__ = ["draw_learning_curve", "draw_success"]
 
-# Okabe and Ito's palette: its colours stay apart for colour-blind readers and in grey. Yellow is too faint on white.
+# Okabe and Ito's palette: distinguishable for colour-blind readers and in grey. Its yellow is too faint on white.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _MARKERS = ("o", "s", "^", "D", "v", "P")
-_BOUNDS = {"none": ("#7F7F7F", "x"), "oracle": ("#000000", "*")}  # drawn dashed: they frame the others
+_BOUNDS = {"none": ("#7F7F7F", "x"), "oracle": ("#000000", "*")}  # drawn dashed: lower and upper reference
 _GREY = "#7F7F7F"
 _PANELS = (
     ("reward", "mean reward", ("reward",)),
     ("success", "success", ("success", "validation_success")),
     ("KL", "nats per reflection", ("kl",)),
 )
-"""Panel title, axis label with its unit, and the metrics that are drawn in it where they are present."""
+"""Panel title, axis label with its unit, and the metrics to draw if present."""
 _LABELS = {"reward": "train", "success": "train", "validation_success": "validation", "kl": "train"}
-_SMOOTHED_FROM = 20  # updates from which on single values are drawn faint under a running mean
+_SMOOTHED_FROM = 20  # from this number of updates on, single values are drawn faint under a running mean
 
 
 def draw_learning_curve(metrics: Sequence[Mapping[str, float]], path: str | os.PathLike[str], title: str) -> None:
     """Draws reward, success (train and validation) and KL over the updates.
 
     Args:
-        metrics: one row for each update, as a run logs them: ``update``, and of ``reward``, ``success`` (in [0, 1]),
-            ``validation_success`` and ``kl`` those that the row has. A panel without a value is left out.
-        path: of the PNG file; its folder is created.
-        title: stands above the panels.
+        metrics: one row for each update, as a run logs them: ``update``, any of ``reward``, ``success`` (in [0, 1]),
+            ``validation_success`` and ``kl``. A panel without values is left out.
+        path: the PNG file; its folder is created.
+        title: title above the panels.
 
     Raises:
-        ConfigError: there is nothing to draw, or nothing can be written there.
+        ConfigError: there is nothing to draw, or the file cannot be written.
         MissingExtraError: matplotlib is absent.
     """
     panels = [panel for panel in _PANELS if any(_points(metrics, key)[0] for key in panel[2])]
@@ -72,7 +72,7 @@ def draw_success(evaluations: Sequence[Evaluation], path: str | os.PathLike[str]
     Policies without a success rate are left out.
 
     Raises:
-        ConfigError: none has a success rate, or nothing can be written there.
+        ConfigError: no policy has a success rate, or the file cannot be written.
         MissingExtraError: matplotlib is absent.
     """
     scored = [one for one in evaluations if one.refusal is None]
@@ -101,10 +101,10 @@ def draw_success(evaluations: Sequence[Evaluation], path: str | os.PathLike[str]
 
 
 def _draw_policy(axes: Any, evaluation: Evaluation, number: int | None) -> None:
-    """One line with its band. ``number`` chooses the look; None is for the policies that frame the others."""
+    """Draws a line with its band. ``number`` selects the style; None is for ``none`` and ``oracle``."""
     line: object
     if number is None:
-        (colour, marker), line, above = _BOUNDS[evaluation.reflector], (0, (5, 2)), 4  # dashes show on a solid line
+        (colour, marker), line, above = _BOUNDS[evaluation.reflector], (0, (5, 2)), 4  # dashes above solid lines
     else:
         colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
         line, above = "solid" if number < len(_COLOURS) else "dotted", 3
@@ -119,7 +119,7 @@ def _draw_policy(axes: Any, evaluation: Evaluation, number: int | None) -> None:
 
 @contextmanager
 def _figure(path: str | os.PathLike[str], size: tuple[float, float]) -> Iterator[Any]:
-    """A figure of that size in inches, written to the path at the end."""
+    """Yields a figure of the given size in inches, and writes it to the path at the end."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -133,7 +133,7 @@ def _figure(path: str | os.PathLike[str], size: tuple[float, float]) -> Iterator
 
 
 def _points(metrics: Sequence[Mapping[str, float]], key: str) -> tuple[list[float], list[float]]:
-    """Updates and values of a metric, where it was logged as a finite number."""
+    """Returns updates and values of a metric, leaving out missing and non-finite values."""
     rows = [
         (float(row.get("update", number)), float(row[key]))
         for number, row in enumerate(metrics, start=1)
@@ -151,14 +151,14 @@ def _draw_metric(axes: Any, xs: Sequence[float], ys: Sequence[float], label: str
 
 
 def _running_mean(ys: Sequence[float]) -> list[float]:
-    """The mean of each value and those before it, over a twentieth of the run, at least five."""
+    """Returns the trailing mean over a twentieth of the run, at least five values."""
     window = max(5, len(ys) // 20)
     parts = [ys[max(0, i - window + 1) : i + 1] for i in range(len(ys))]
     return [sum(part) / len(part) for part in parts]
 
 
 def _by_height(evaluations: Sequence[Evaluation], handles: list[Any], labels: list[str]) -> tuple[list[Any], list[str]]:
-    """Legend entries in the order in which the lines end, the highest first."""
+    """Sorts legend entries by the last value of their lines, highest first."""
     ends = [one.success_at_trial()[-1].mean for one in evaluations]
     order = sorted(range(len(ends)), key=lambda i: -ends[i])
     return [handles[i] for i in order], [labels[i] for i in order]
@@ -176,7 +176,7 @@ def _plain(axes: Any) -> None:
 
 
 def _short(name: str, limit: int = 24) -> str:
-    """A name that fits beside the picture: a long path keeps its last folders."""
+    """Shortens a name to fit beside the plot: a long path keeps its last folders."""
     if len(name) <= limit:
         return name
     folders = name.rstrip("/").split("/")

@@ -1,7 +1,7 @@
-"""How sure a figure is: intervals of rates, means and paired differences, an exact test, and the share of the gain.
+"""Confidence intervals of rates, means and paired differences, an exact sign test, and the share of the oracle's gain.
 
-A rate has a score interval, which is never of no width: 200 of 200 tasks solved do not show that the next one will be.
-Other figures have a percentile bootstrap interval, which cannot see what did not occur in the sample.
+Rates have a score interval, whose width is never 0: 200 of 200 tasks solved do not show that the true rate is 1. Other
+figures have a percentile bootstrap interval, which cannot account for values that are absent from the sample.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ __all__ = [
 ]
 
 RESAMPLES = 10_000
-_CHUNK = 2_000_000  # drawn indices held at once: bounds the memory for a split of thousands of tasks
-_HALVINGS = 60  # of an interval of length 2: far below what a float can tell
+_CHUNK = 2_000_000  # bootstrap indices in memory at once: bounds the memory for a split of thousands of tasks
+_HALVINGS = 60  # bisection steps on an interval of length 2: below the precision of a float
 
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """A mean over tasks with its interval. All three are nan when there was no task."""
+    """A mean over tasks with its confidence interval. All three are nan if there are no tasks."""
 
     mean: float
     low: float
@@ -48,38 +48,38 @@ class Estimate:
 
     @property
     def clear_of_zero(self) -> bool:
-        """Whether the interval leaves 0 out."""
+        """Whether the interval excludes 0."""
         return self.low > 0 or self.high < 0
 
 
 @dataclasses.dataclass(frozen=True)
 class PairedDifference(Estimate):
-    """The difference of two success rates on the same tasks, with what it is made of."""
+    """The difference of two success rates on the same tasks, with counts and p-value."""
 
     won: int
-    """Tasks that the first one solved and the other did not."""
+    """Tasks that only the first policy solved."""
     lost: int
-    """Tasks that the other one solved and the first did not."""
+    """Tasks that only the second policy solved."""
     tied: int
     """Tasks that both solved, or neither."""
     p_value: float
-    """Of :func:`sign_test`; nan when there was no task."""
+    """The p-value of :func:`sign_test`; nan if there are no tasks."""
     bootstrap: tuple[float, float]
-    """The percentile bootstrap interval over tasks, for comparison; nan where all differences are alike."""
+    """The percentile bootstrap interval over tasks, for comparison; nan if all differences are equal."""
 
 
 def success_rate(values: Sequence[float], *, level: float = 0.95) -> Estimate:
-    """The share of ones and its score interval (Wilson, J. Am. Stat. Assoc. 22, 1927).
+    """Returns the share of ones and its score interval (Wilson, J. Am. Stat. Assoc. 22, 1927).
 
-    It holds the true rate about as often as it says, on the average over rates; by its discreteness it is a few points
-    off at single ones (92 % at a rate of 0.995 with 200 tasks, where a percentile bootstrap's holds 63 %).
+    Averaged over true rates, its coverage is close to ``level``; since counts are discrete, it is a few points off at
+    some rates (92 % at a rate of 0.995 with 200 tasks, where a percentile bootstrap covers 63 %).
 
     Args:
         values: 1 or 0 (or True, False) for each task.
-        level: how often the interval is to hold the true rate, in (0, 1).
+        level: nominal coverage of the interval, in (0, 1).
 
     Raises:
-        ConfigError: a value is neither 0 nor 1, or ``level`` is out of its rule.
+        ConfigError: a value is neither 0 nor 1, or ``level`` is out of range.
 
     >>> rate = success_rate([1] * 200)
     >>> rate.mean, round(rate.low, 3), rate.high
@@ -91,27 +91,27 @@ def success_rate(values: Sequence[float], *, level: float = 0.95) -> Estimate:
     rate = ones / n
     centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    # What the formula gives in exact arithmetic at its ends.
+    # The exact values of the formula's bounds at 0 and n, without rounding errors.
     return Estimate(rate, 0.0 if ones == 0 else centre - half, 1.0 if ones == n else centre + half)
 
 
 def paired_difference(
     values: Sequence[float], against: Sequence[float], *, seed: int = 0, level: float = 0.95
 ) -> PairedDifference:
-    """The difference of two success rates on the same tasks, ``values`` minus ``against``, and its score interval.
+    """Returns the difference of two success rates on the same tasks, ``values`` minus ``against``, with its interval.
 
     The interval is Tango's (Stat. Med. 17, 1998): all differences that a score test of the paired tasks does not
-    reject. What is hard or easy for both drops out of it, and it is never of no width. A bootstrap over tasks gives
-    almost the same where some tasks were won and some were lost, and a point where all differences are alike.
+    reject. Pairing removes the variance of task difficulty, and the width is never 0. A bootstrap over tasks gives
+    almost the same interval if some tasks were won and some lost, but a single point if all differences are equal.
 
     Args:
         values: 1 or 0 for each task.
-        against: those of the other policy, task by task in the same order.
-        seed: of the bootstrap.
-        level: how often the interval is to hold the true difference, in (0, 1).
+        against: the same for the other policy, with the tasks in the same order.
+        seed: seed of the bootstrap.
+        level: nominal coverage of the interval, in (0, 1).
 
     Raises:
-        ConfigError: the two are not of the same length, or a value is neither 0 nor 1.
+        ConfigError: the two differ in length, or a value is neither 0 nor 1.
 
     >>> difference = paired_difference([1, 1, 1, 0], [0, 0, 1, 0])
     >>> difference.mean, difference.won, difference.lost, difference.tied, difference.p_value
@@ -119,7 +119,7 @@ def paired_difference(
     """
     if len(values) != len(against):
         raise ConfigError(
-            f"paired figures belong to the same tasks; received {len(values)} and {len(against)} of them."
+            f"paired values must belong to the same tasks; received {len(values)} and {len(against)} of them."
         )
     n, z = len(values), _z(level)
     _ones([*values, *against])
@@ -134,13 +134,13 @@ def paired_difference(
 
 
 def sign_test(won: int, lost: int) -> float:
-    """How likely a split at least as uneven would be if each decided task were a fair coin: two-sided and exact.
+    """Returns the p-value of the exact two-sided sign test: won and lost are equally likely under the null hypothesis.
 
     On paired successes this is McNemar's exact test.
 
     Args:
         won: tasks decided one way.
-        lost: tasks decided the other way. Ties say nothing.
+        lost: tasks decided the other way. Ties are ignored.
 
     Returns:
         The p-value, in (0, 1]; 1 when no task was decided.
@@ -151,7 +151,7 @@ def sign_test(won: int, lost: int) -> float:
     check_whole(0, won=won, lost=lost)
     won, lost = int(won), int(lost)  # NumPy's numbers would overflow
     decided, fewer = won + lost, min(won, lost)
-    tail = ways = 1  # of choosing 0 of them, then 1, 2 and so on
+    tail = ways = 1  # ways is the binomial coefficient of decided over 0, then 1, 2 and so on; tail is their sum
     for k in range(fewer):
         ways = ways * (decided - k) // (k + 1)
         tail += ways
@@ -161,22 +161,22 @@ def sign_test(won: int, lost: int) -> float:
 def bootstrap_mean(
     values: Sequence[float] | NDArray[np.float64], *, seed: int, resamples: int = RESAMPLES, level: float = 0.95
 ) -> Estimate:
-    """The mean of figures that are no mere successes, and its percentile bootstrap interval.
+    """Returns the mean of values and its percentile bootstrap interval. For rates use :func:`success_rate`.
 
-    Tasks are resampled with replacement. Where all values are alike a bootstrap has nothing to go by: the interval is
-    then nan, not of no width. For rates there is :func:`success_rate`.
+    Tasks are resampled with replacement. If all values are equal, a bootstrap cannot estimate the uncertainty: the
+    interval is then nan, not of width 0.
 
     Args:
-        values: one figure for each task, in the figure's own unit.
-        seed: of the resampling; the same seed gives the same interval.
-        resamples: how many means are drawn.
-        level: the share of the drawn means that the interval holds, in (0, 1).
+        values: one value for each task, in any unit.
+        seed: seed of the resampling; the same seed gives the same interval.
+        resamples: number of bootstrap samples.
+        level: the share of the resampled means within the interval, in (0, 1).
 
     Returns:
-        The estimate in the unit of the values; nan throughout for no values.
+        The estimate in the unit of the values; all nan if there are no values.
 
     Raises:
-        ConfigError: ``resamples`` or ``level`` is out of its rule.
+        ConfigError: ``resamples`` or ``level`` is out of range.
 
     >>> bootstrap_mean([0.5, 0.5, 0.5], seed=0)
     Estimate(mean=0.5, low=nan, high=nan)
@@ -189,7 +189,7 @@ def bootstrap_mean(
         return Estimate(math.nan, math.nan, math.nan)
     if (sample == sample[0]).all():
         return Estimate(float(sample[0]), math.nan, math.nan)
-    rng = np.random.default_rng(derive_seed(seed, "bootstrap"))  # which takes any whole number
+    rng = np.random.default_rng(derive_seed(seed, "bootstrap"))  # derive_seed takes any whole number
     means = np.empty(resamples)
     rows = max(1, _CHUNK // sample.size)
     for start in range(0, resamples, rows):
@@ -200,15 +200,15 @@ def bootstrap_mean(
 
 
 def gain_share(score: float, *, none: float, oracle: float) -> float | None:
-    """How far a score has come on the way from no reflection to the oracle's, in percent.
+    """Returns a policy's gain over no reflection as a percentage of the oracle's gain.
 
     Args:
-        score: the success rate of the policy in question.
-        none: that of the policy without reflections.
-        oracle: that of the oracle.
+        score: success rate of the policy.
+        none: success rate without reflections.
+        oracle: success rate of the oracle.
 
     Returns:
-        0 for the first, 100 for the second; below 0 or above 100 beyond them. None when the oracle gains nothing.
+        0 at ``none``, 100 at ``oracle``; it may lie outside [0, 100]. None if the oracle gains nothing.
 
     >>> gain_share(0.75, none=0.5, oracle=1.0)
     50.0
@@ -221,25 +221,25 @@ def gain_share(score: float, *, none: float, oracle: float) -> float | None:
 def _ones(values: Sequence[float]) -> int:
     wrong = next((value for value in values if value not in (0, 1)), None)
     if wrong is not None:
-        raise ConfigError(f"{one_line(wrong)} is no success: 0 or 1 is the rule. For other figures: bootstrap_mean.")
+        raise ConfigError(f"success {one_line(wrong)} is neither 0 nor 1. Use bootstrap_mean for other values.")
     return sum(map(int, values))
 
 
 def _z(level: float) -> float:
-    """The quantile of the normal distribution that belongs to a two-sided level."""
+    """Returns the quantile of the standard normal distribution for a two-sided level."""
     if not 0.0 < level < 1.0:
         raise ConfigError(f"level is {level}; it must lie between 0 and 1, such as 0.95.")
     return NormalDist().inv_cdf((1 + level) / 2)
 
 
 def _highest(won: int, lost: int, n: int, z: float) -> float:
-    """The greatest difference that Tango's score test does not reject, by bisection; its statistic falls with it."""
+    """Returns the greatest difference that Tango's score test does not reject, by bisection (it is monotone)."""
     if won == n:
         return 1.0
     low, high = (won - lost) / n, 1.0
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        # The likeliest share of tasks lost, were the difference of the rates the one in question.
+        # The maximum-likelihood share of tasks lost, given that the difference of the rates is middle.
         b = (2 * n - won + lost) * middle - won - lost
         share = (math.sqrt(b * b + 8 * n * lost * middle * (1 - middle)) - b) / (4 * n)
         deviation = math.sqrt(n * (2 * share + middle * (1 - middle)))

@@ -15,15 +15,8 @@ from retro_gym.errors import ConfigError
 from retro_gym.records import RecordWriter
 from retro_gym.seeding import derive_seed
 from retro_gym.typed_fields import settle_fields
-from retro_gym_agents.play.episodes import (
-    Episode,
-    Progress,
-    make_retro_env,
-    play_next_trial,
-    silent,
-    start_episodes,
-    total_stats,
-)
+from retro_gym_agents.play.envs import make_retro_env
+from retro_gym_agents.play.episodes import Episode, Progress, play_next_trial, silent, start_episodes, total_stats
 from retro_gym_agents.play.policies import Policy
 from retro_gym_agents.play.watch import ActorWatch
 

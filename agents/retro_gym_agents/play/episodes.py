@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import Any, TypeAlias
 
-import gymnasium as gym
-
 from retro_gym.env import RetroEnv
-from retro_gym.errors import ActorError, BudgetError, ConfigError, did_you_mean, one_line
+from retro_gym.errors import ActorError, BudgetError, ConfigError, one_line
 from retro_gym.scheduling import ActorStats, Plan
 from retro_gym.seeding import derive_seed
 from retro_gym.trajectory import EndReason, Outcome
@@ -22,9 +19,8 @@ from retro_gym_agents.play.policies import Policy, ReflectorPolicy
 __all__ = [
     "Episode",
     "Progress",
-    "make_retro_env",
+    "check_budget",
     "play_next_trial",
-    "retro_ids",
     "silent",
     "start_episodes",
     "tokens_of",
@@ -37,45 +33,6 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 
 def silent(what: str, done: int, total: int) -> None:
     """Shows no progress."""
-
-
-def retro_ids() -> list[str]:
-    """The ids of all registered meta-environments, sorted."""
-    return sorted(name for name, spec in gym.registry.items() if spec.entry_point == "retro_gym.env:RetroEnv")
-
-
-def make_retro_env(env_id: str, **kwargs: Any) -> RetroEnv:
-    """``gym.make``, without wrappers and with errors that say what to do.
-
-    Raises:
-        ConfigError: the id is unknown or not that of a ``RetroEnv``, or an argument is unknown to it.
-    """
-    known = retro_ids()
-    if env_id not in gym.registry and ":" not in env_id:
-        hint = did_you_mean(env_id, known)
-        raise ConfigError(f"environment {env_id!r} is not registered.{hint} Known are {', '.join(known)}.")
-    if f"Retro{env_id}" in known:
-        raise ConfigError(f"{env_id!r} is a task environment, not a RetroEnv. Did you mean 'Retro{env_id}'?")
-    try:
-        env = gym.make(env_id, disable_env_checker=True, **kwargs).unwrapped
-    except gym.error.Error as error:
-        raise ConfigError(f"environment {env_id!r} cannot be made: {error}") from error
-    except ModuleNotFoundError as error:  # of "module:id"; missing extras have an error of their own
-        if ":" not in env_id:
-            raise
-        raise ConfigError(f"environment {env_id!r} cannot be made: {error}.") from error
-    except TypeError as error:  # RetroEnv itself passes on what it does not know
-        unknown = re.search(r"unexpected keyword argument ('\w+')", str(error))
-        if unknown is None:
-            raise
-        raise ConfigError(
-            f"environment {env_id!r} takes no argument {unknown[1]}, as a RetroEnv does. Give one of "
-            f"{', '.join(known)}, or wrap it: retro_gym.RetroEnv(task_env)."
-        ) from error
-    if not isinstance(env, RetroEnv):
-        env.close()
-        raise ConfigError(f"environment {env_id!r} is {one_line(env)}, not a RetroEnv. Give one of {', '.join(known)}.")
-    return env
 
 
 @dataclasses.dataclass
@@ -302,3 +259,14 @@ def _add_to(stats: ActorStats, more: ActorStats) -> None:
 def _since(before: ActorStats, now: ActorStats) -> ActorStats:
     names = [field.name for field in dataclasses.fields(ActorStats)]
     return ActorStats(**{name: getattr(now, name) - getattr(before, name) for name in names})
+
+
+def check_budget(outcomes: Iterable[Outcome]) -> None:
+    """Refuses outcomes of which one has found the actor's budget spent.
+
+    Raises:
+        BudgetError: there is one.
+    """
+    for outcome in outcomes:
+        if outcome.trajectory.end is EndReason.BUDGET:
+            raise BudgetError(str(outcome.trajectory.error))

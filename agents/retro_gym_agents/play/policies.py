@@ -1,11 +1,11 @@
-"""What writes reflections: the baselines, the oracle, and the reflector, behind one small protocol.
+"""Policies, which write reflections: the baselines, the oracle, and reflectors, behind one protocol.
 
 ======================  ================================================================================
-``none``                says nothing; the actor simply tries again (ReAct)
-``vague``               one sentence that asks for more care, and names nothing
-``shuffled``            the oracle's reflection on another task: the right form, the wrong content
-``noisy``               the teacher of the tiny reflector, right only now and then
-``oracle``              the best that can be said, by someone who knows the solution
+``none``                an empty reflection; the actor just tries again (ReAct)
+``vague``               one generic sentence that asks for more care
+``shuffled``            the oracle's reflection on another task: right form, wrong content
+``noisy``               the teacher of the tiny reflector, which is often wrong
+``oracle``              the best possible reflection, from the task's solution
 ``tiny``, PATH, a hub   a reflector: the shipped one, a run of ``retro-gym train``, or any causal language
 name                    model, frozen (Reflexion) or trained
 ======================  ================================================================================
@@ -37,20 +37,20 @@ _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
 
 @runtime_checkable
 class Policy(Protocol):
-    """Whatever writes reflections. An evaluation asks it for all the failures of one trial at once."""
+    """Writes reflections. An evaluation passes it all failures of one trial as a batch."""
 
     @property
     def name(self) -> str:
-        """What tables and files call it."""
+        """Name in tables and files."""
         ...
 
     def reflect(self, observations: Sequence[str], envs: Sequence[RetroEnv], seeds: Sequence[int]) -> list[str]:
         """Writes one reflection for each failure.
 
         Args:
-            observations: what the environments have returned last.
-            envs: the environments, in the state to reflect on; they are to be left as they are.
-            seeds: one for each, of whatever is drawn.
+            observations: the environments' last observations.
+            envs: the environments, in the state to reflect on; the policy must not change them.
+            seeds: random seed of each reflection.
         """
         ...
 
@@ -66,7 +66,7 @@ def _vague(env: RetroEnv, seed: int) -> str:
 def _shuffled(env: RetroEnv, seed: int) -> str:
     others = [task_id for task_id in env.task_env.task_ids(env.split) if task_id != env.trajectory.task_id]
     if not others:
-        raise ConfigError(f"'shuffled' needs another task; split {env.split!r} holds just one. Use a larger split.")
+        raise ConfigError(f"'shuffled' needs another task; split {env.split!r} has only one. Use a larger split.")
     return env.task_env.teacher.oracle_reflection(others[int(np.random.default_rng(seed).integers(len(others)))])
 
 
@@ -85,17 +85,17 @@ BASELINES: dict[str, Callable[[RetroEnv, int], str]] = {
     "noisy": _noisy,
     "oracle": _oracle,
 }
-"""The policies that need no model: name and what writes one reflection from an environment and a seed."""
+"""The policies without a model, by name: functions that write one reflection from an environment and a seed."""
 
 
 class BaselinePolicy:
     """One of :data:`BASELINES`.
 
     Args:
-        name: its key there.
+        name: a key of :data:`BASELINES`.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: the name is unknown.
     """
 
     def __init__(self, name: str) -> None:
@@ -104,20 +104,20 @@ class BaselinePolicy:
         self.name = name
 
     def reflect(self, observations: Sequence[str], envs: Sequence[RetroEnv], seeds: Sequence[int]) -> list[str]:
-        """One reflection for each environment; the observations are not looked at."""
+        """Returns one reflection for each environment; the observations are not used."""
         write = BASELINES[self.name]
         return [write(env, seed) for env, seed in zip(envs, seeds, strict=True)]
 
 
 class ReflectorPolicy:
-    """A language model, loaded when it is first asked.
+    """A language model as a policy, loaded at its first use.
 
     Args:
-        source: what :meth:`Reflector.load` takes: ``"tiny"``, the folder of a run or of a model, or a hub name. It is
-            the policy's name as well.
-        greedy: the likeliest token each time; by default sampled at the temperature of its generation config.
-        device: where the model runs.
-        batch_size: how many observations it reads at once.
+        source: as in :meth:`Reflector.load`: ``"tiny"``, the folder of a run or of a model, or a hub name; also the
+            policy's name.
+        greedy: greedy decoding; by default tokens are sampled at the temperature of the model's generation config.
+        device: device of the model.
+        batch_size: maximum number of observations per batch.
 
     Raises:
         ConfigError: there is no such folder.
@@ -136,7 +136,7 @@ class ReflectorPolicy:
         self._reflector: Reflector | None = None
 
     def reflect(self, observations: Sequence[str], envs: Sequence[RetroEnv], seeds: Sequence[int]) -> list[str]:
-        """One reflection for each observation.
+        """Returns one reflection for each observation.
 
         Raises:
             ConfigError: the model cannot be loaded.
@@ -153,7 +153,7 @@ class ReflectorPolicy:
         return texts
 
     def load(self) -> Reflector:
-        """The model; it is loaded where it was not yet.
+        """Returns the model, loading it if necessary.
 
         Raises:
             ConfigError: the model cannot be loaded.
@@ -164,7 +164,7 @@ class ReflectorPolicy:
         return self._reflector
 
     def unload(self) -> None:
-        """Lets go of the model; the next ``reflect`` loads it again."""
+        """Releases the model; the next ``reflect`` loads it again."""
         self._reflector = None
 
     def _load(self) -> Reflector:
@@ -176,7 +176,7 @@ class ReflectorPolicy:
 
 
 def make_policy(spec: str, *, greedy: bool = False, device: str = "cpu", batch_size: int = 64) -> Policy:
-    """The policy that a spec names. What can be checked without loading a model is checked here.
+    """Returns the policy that a spec names. Checks everything that can be checked without loading a model.
 
     Args:
         spec: a key of :data:`BASELINES`, ``"tiny"``, the folder of a run or of a model, or a hub name.
@@ -185,7 +185,7 @@ def make_policy(spec: str, *, greedy: bool = False, device: str = "cpu", batch_s
         batch_size: for reflectors.
 
     Raises:
-        ConfigError: it is none of these.
+        ConfigError: the spec is none of these.
 
     >>> make_policy("oracle").name
     'oracle'
@@ -200,7 +200,7 @@ def make_policy(spec: str, *, greedy: bool = False, device: str = "cpu", batch_s
 
 
 def _check_source(spec: str) -> None:
-    """Finds what can be wrong with a reflector's name without asking the hub."""
+    """Checks a reflector's name without contacting the hub."""
     if spec == TINY:
         return
     path = Path(spec)
@@ -211,7 +211,7 @@ def _check_source(spec: str) -> None:
         raise ConfigError(f"reflector {spec!r} is a file. Give the folder of a run or of a model.")
     names = [*BASELINES, TINY]
     hint = did_you_mean(spec, [name for name in names if abs(len(name) - len(spec)) <= 1])
-    if hint and "/" not in spec:  # nearly as long and nearly the same; whatever has an owner is a name on the hub
+    if hint and "/" not in spec:  # a misspelt name of similar length; OWNER/NAME is always a hub name
         raise ConfigError(f"reflector {spec!r} is neither a baseline nor a folder.{hint}")
     in_folder = path.parent != Path() and path.parent.is_dir()
     if not _HUB_NAME.fullmatch(spec) or in_folder:

@@ -1,27 +1,23 @@
-"""Collecting: episodes side by side, K reflections on each failure, and what each of them earns."""
+"""Rollouts: episodes side by side, K reflections on each failure, and what each of them earns."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from retro_gym.actors import ActorSpec
 from retro_gym.env import RetroEnv
-from retro_gym.errors import ActorError, BudgetError, ConfigError, DivergedError
-from retro_gym.records import RecordWriter
+from retro_gym.errors import DivergedError
 from retro_gym.seeding import derive_seed
-from retro_gym.trajectory import EndReason, Outcome
+from retro_gym.trajectory import Outcome
 from retro_gym.vector import run_plans
-from retro_gym_agents.algorithms.advantages import masked_mean
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.lm.samples import Samples
-from retro_gym_agents.play.episodes import Episode, make_retro_env, start_episodes
+from retro_gym_agents.play.episodes import check_budget
 
-__all__ = ["Rollout", "Round", "Validation", "collect", "make_envs"]
+__all__ = ["Rollout", "Round", "roll_out"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +71,8 @@ class Rollout:
         success_N = torch.cat([one.success_N for one in self.rounds])
         surprise = -sum(float(one.samples.logprobs_NT.sum()) for one in self.rounds)
         return {
-            "reward": float(masked_mean(self.rewards_N, self.valid_N)),
-            "success": float(masked_mean(success_N.float(), self.valid_N)),
+            "reward": _mean(self.rewards_N, self.valid_N),
+            "success": _mean(success_N.float(), self.valid_N),
             "actor_errors": float((~self.valid_N).sum()),
             "tokens_per_reflection": self.num_tokens / len(self.valid_N),
             "entropy": surprise / max(1, self.num_tokens),
@@ -94,28 +90,7 @@ class Rollout:
         )
 
 
-def make_envs(
-    env_id: str,
-    env_kwargs: Mapping[str, Any],
-    *,
-    actor: ActorSpec,
-    num: int,
-    records: RecordWriter | None,
-    actor_kwargs: Mapping[str, Any] | None = None,
-) -> list[RetroEnv]:
-    """Environments for episodes side by side. They share the actor, the tasks and the records file.
-
-    Raises:
-        ConfigError: the environment cannot be made, or ``env_kwargs`` holds what has a field of its own.
-    """
-    for name in ("actor", "actor_kwargs", "records"):
-        if name in env_kwargs:
-            raise ConfigError(f"env_kwargs holds {name!r}, which is set apart from them: leave it out there.")
-    first = make_retro_env(env_id, **env_kwargs, actor=actor, actor_kwargs=actor_kwargs, records=records)
-    return [first, *(first.twin() for _ in range(num - 1))]
-
-
-def collect(
+def roll_out(
     envs: Sequence[RetroEnv],
     reflector: Reflector,
     *,
@@ -165,11 +140,16 @@ def collect(
     return Rollout(tuple(rounds))
 
 
+def _mean(values_N: Tensor, valid_N: Tensor) -> float:
+    """The mean over the valid samples; 0 where there is none."""
+    return float(values_N.where(valid_N, 0.0).sum() / valid_N.sum().clamp(min=1))
+
+
 def _branch(envs: Sequence[RetroEnv], samples: Samples) -> list[list[Outcome]]:
     size = samples.num_samples
     texts = [samples.texts[start : start + size] for start in range(0, len(samples.texts), size)]
     groups = run_plans(envs, [env.plan_branch(group) for env, group in zip(envs, texts, strict=True)])
-    _check_budget(outcome for group in groups for outcome in group)
+    check_budget(outcome for group in groups for outcome in group)
     return groups
 
 
@@ -186,69 +166,3 @@ def _paid(samples: Samples, outcomes: Sequence[Outcome]) -> Round:
         torch.tensor([outcome.reward is not None for outcome in outcomes]),
         torch.tensor([outcome.success for outcome in outcomes]),
     )
-
-
-def _check_budget(outcomes: Iterable[Outcome]) -> None:
-    for outcome in outcomes:
-        if outcome.trajectory.end is EndReason.BUDGET:
-            raise BudgetError(str(outcome.trajectory.error))
-
-
-class Validation:
-    """Success after one reflection on held-out tasks: what the best adapter is chosen by.
-
-    Reflections are sampled, as the evaluation samples them: the likeliest ones stop improving long before.
-    Trial 0 of each task is played once, here; every :meth:`success` branches off from the same failures.
-
-    Args:
-        env_id: as for training.
-        env_kwargs: as for training, but of split ``"validation"`` and without a bank.
-        actor: the training environments' own, so that a budget or a tape is one for all.
-        num_tasks: the first so many tasks of the split.
-        seed: of the trials, and of the samples: the same ones at every validation.
-
-    Raises:
-        ConfigError: the environment cannot be made, or has no split of that name.
-    """
-
-    def __init__(
-        self, env_id: str, env_kwargs: Mapping[str, Any], *, actor: ActorSpec, num_tasks: int, seed: int
-    ) -> None:
-        kwargs = {name: value for name, value in env_kwargs.items() if name != "bank"}
-        (env,) = make_envs(env_id, {**kwargs, "split": "validation"}, actor=actor, num=1, records=None)
-        task_ids = env.task_env.task_ids("validation")[:num_tasks]
-        self._env = env
-        self._episodes: list[Episode] = []
-        try:
-            seeds = [derive_seed(seed, "validation", task_id) for task_id in task_ids]
-            self._episodes = start_episodes(env, task_ids, seeds)
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Closes the environments. May be called again."""
-        for env in (self._env, *(episode.env for episode in self._episodes)):
-            env.close()
-
-    def success(self, reflector: Reflector) -> float:
-        """The share of tasks that are solved at trial 1; those on which the actor fails are left out.
-
-        Raises:
-            ActorError: the actor failed on every task.
-            BudgetError: its budget is spent.
-        """
-        waiting = [episode for episode in self._episodes if episode.waits]
-        solved = sum(episode.failed is None and episode.success[-1] for episode in self._episodes)
-        played = solved
-        seeds = [derive_seed(episode.seed, "reflection") for episode in waiting]
-        texts = reflector.reflect([one.observation for one in waiting], greedy=False, seed=seeds)
-        plans = [episode.env.plan_branch([text]) for episode, text in zip(waiting, texts, strict=True)]
-        outcomes = [outcome for (outcome,) in run_plans([episode.env for episode in waiting], plans)]
-        _check_budget(outcomes)
-        for outcome in outcomes:
-            played += outcome.reward is not None
-            solved += outcome.reward is not None and outcome.success
-        if not played:
-            raise ActorError(f"the actor failed on all {len(self._episodes)} validation tasks.")
-        return solved / played

@@ -1,4 +1,4 @@
-"""Whether an actor is down or just unlucky, whatever the batches that it is asked in."""
+"""Detects that an actor is down by counting consecutive failures across batches."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ __all__ = ["ActorWatch"]
 
 
 class ActorWatch:
-    """Counts an actor's failures in a row, from batch to batch.
+    """Counts an actor's consecutive failures across batches.
 
     Args:
-        limit: so many of them mean that it is down.
-        what: what it failed at: ``"on {} tasks"``.
+        limit: consecutive failures at which the actor counts as down.
+        what: what it failed at, for the error message: ``"on {} tasks"``.
     """
 
     def __init__(self, limit: int, what: str) -> None:
         self.total = 0
         """Failures so far."""
         self.last: ActorError | None = None
-        """The last one."""
+        """The last failure."""
         self._limit, self._what = limit, what
         self._in_a_row = 0
 
     def see(self, failures: Iterable[ActorError | None]) -> None:
-        """Takes in how some episodes ended: with a failure, or None.
+        """Counts the actor failures of some episodes; None for an episode without one.
 
         Raises:
-            ActorError: the actor is down.
+            ActorError: the limit is reached.
         """
         for failure in failures:
             self._in_a_row = 0 if failure is None else self._in_a_row + 1

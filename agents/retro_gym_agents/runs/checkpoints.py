@@ -1,4 +1,4 @@
-"""Checkpoints: all that a run needs to go on as if nothing had happened, in one file that is replaced whole."""
+"""Checkpoints: the whole state of a training run in one file, which is replaced atomically."""
 
 from __future__ import annotations
 
@@ -39,45 +39,44 @@ _BEFORE_THE_FIRST_CHECKPOINT = {
     "records.jsonl",
     f"{FILE}.new",
 }
-"""What a run may leave that is killed before it has written its first checkpoint."""
+"""Files that a run may leave when it is killed before its first checkpoint."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
     """The state of a run between two updates.
 
-    There are no generators in it: every update draws from seeds that follow from the run's seed and the update's
-    number.
+    It holds no random states: every update derives its seeds from the run's seed and the update's number.
     """
 
     settings: Mapping[str, str]
     """The config's fields that the result depends on, each as JSON."""
     update: int
-    """How many updates were made."""
+    """Number of updates made."""
     seconds: float
-    """Wall-clock time that they took."""
+    """Wall-clock time of these updates."""
     finished: bool
-    """Whether the run had come to its end and written its results."""
+    """Whether the run was complete and had written its results."""
     adapter: Mapping[str, Tensor]
     reference: Mapping[str, Tensor]
-    """The adapter at the start of RL, which KL terms refer to."""
+    """The adapter at the start of RL: the reference policy of the KL terms."""
     modules: Mapping[str, Mapping[str, Tensor]]
-    """Weights beside the adapter, such as PPO's value head."""
+    """State dicts of modules trained beside the adapter, such as PPO's value head."""
     optimizer: Mapping[str, Any]
     metrics: list[dict[str, float]]
     """One row for each update so far."""
     records_position: int
-    """Bytes of the records file that belong to these updates."""
+    """Size of the records file after these updates, in bytes."""
     best: Mapping[str, Tensor] | None = None
-    """The adapter that did best on the validation tasks."""
+    """The adapter with the highest validation success so far."""
     best_success: float = -1.0
-    """How well that was."""
+    """Validation success of ``best``."""
     stopped: bool = False
-    """Whether an error or an interruption has ended the run here."""
+    """Whether an error or an interruption ended the run here."""
 
 
 def copied(value: Any) -> Any:
-    """Nested dicts and lists with their tensors copied to the CPU, so that later steps do not change them."""
+    """Copies nested dicts and lists with all tensors on the CPU, so that later steps do not change them."""
     if isinstance(value, Tensor):
         return value.detach().to("cpu", copy=True)
     if isinstance(value, Mapping):
@@ -86,7 +85,7 @@ def copied(value: Any) -> Any:
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Writes a checkpoint in place of the one before. A process that is killed on the way leaves the old one."""
+    """Replaces the checkpoint file atomically: a process that is killed while writing leaves the old one intact."""
     fields = {field.name: getattr(checkpoint, field.name) for field in dataclasses.fields(checkpoint)}
     new = path.with_name(path.name + ".new")
     with new.open("wb") as file:
@@ -106,52 +105,52 @@ def read_checkpoint(path: Path) -> Checkpoint:
         state = torch.load(path, map_location="cpu", weights_only=True)
         version = state.pop("version")
         if version != VERSION:
-            raise CheckpointError(f"{path} is of version {version}, this is {VERSION}. Start a new run.")
+            raise CheckpointError(f"{path} has version {version}; this release reads {VERSION}. Start a new run.")
         checkpoint = Checkpoint(**state)
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is not a checkpoint of a run: {error}. Start a new run elsewhere.") from error
     where = not_finite(state)
     if where is not None:
         raise CheckpointError(
-            f"{path} holds numbers that are not finite, first in {where}: that run has diverged, and nothing can go on "
-            "from it. Start a new run elsewhere, with a lower learning rate."
+            f"{path} holds numbers that are not finite, first in {where}: that run has diverged and cannot be resumed. "
+            "Start a new run elsewhere, with a lower learning rate."
         )
     return checkpoint
 
 
 def load_checkpoint(path: Path, settings: Mapping[str, str]) -> Checkpoint:
-    """Reads a checkpoint and compares it with the config that wants to go on from it.
+    """Reads a checkpoint and checks that the config which resumes it has the same settings.
 
     Args:
         path: the file.
-        settings: of the config, as in :class:`Checkpoint`.
+        settings: the config's, as in :class:`Checkpoint`.
 
     Raises:
-        CheckpointError: the file is not a checkpoint, is damaged, or was made under other settings.
+        CheckpointError: the file is not a checkpoint, is damaged, or was made with other settings.
     """
     checkpoint = read_checkpoint(path)
     for name in dict.fromkeys([*settings, *checkpoint.settings]):
         stored, given = checkpoint.settings.get(name), settings.get(name)
         if stored != given:
             raise CheckpointError(
-                f"the run in {path.parent} was started with {name}={stored}, and now {name}={given} is asked for. "
+                f"the run in {path.parent} was started with {name}={stored}, but {name}={given} is given now. "
                 f"Resume with {name}={stored}, or start a new run in another folder."
             )
     return checkpoint
 
 
 def find_checkpoint(folder: Path, settings: Mapping[str, str], *, resume: bool) -> Checkpoint | None:
-    """The checkpoint that a run has to go on from; None where it is to start in this folder.
+    """Returns the checkpoint to resume from, or None to start a new run in the folder.
 
     Args:
-        folder: of the run; it need not exist.
-        settings: of the config, as in :class:`Checkpoint`.
-        resume: whether a run that stands there is to go on.
+        folder: the run's folder; it need not exist.
+        settings: the config's, as in :class:`Checkpoint`.
+        resume: whether to resume a run that the folder holds.
 
     Raises:
-        ConfigError: the folder is none, or holds something: a run, unless ``resume`` is set, or something else. What a
-            run has left that ended before its first update is nothing.
-        CheckpointError: the run was started under other settings.
+        ConfigError: the path is a file, or the folder is not empty and holds no run to resume. A run that ended before
+            its first update counts as empty.
+        CheckpointError: the run was started with other settings.
     """
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"output {str(folder)!r} is a file. Give the path of a folder.")
@@ -165,12 +164,14 @@ def find_checkpoint(folder: Path, settings: Mapping[str, str], *, resume: bool) 
     if FILE in found:
         return load_checkpoint(folder / FILE, settings)
     if not set(found) <= _BEFORE_THE_FIRST_CHECKPOINT:
-        raise ConfigError(f"output {str(folder)!r} holds {found[:5]} but no {FILE}: there is no run in it.")
+        raise ConfigError(
+            f"output {str(folder)!r} holds {found[:5]} but no {FILE}: there is no run to resume. Give another folder."
+        )
     return None
 
 
 def _came_to_nothing(folder: Path, found: list[str]) -> bool:
-    """Whether all that stands in a folder is what a run has left that has ended and made no update."""
+    """Whether the folder holds only the files of a run that ended before its first update."""
     if FILE not in found or not set(found) <= {*_BEFORE_THE_FIRST_CHECKPOINT, FILE}:
         return False
     try:
@@ -181,7 +182,7 @@ def _came_to_nothing(folder: Path, found: list[str]) -> bool:
 
 
 def clear_folder(folder: Path) -> None:
-    """Takes away what a run has left that made no update."""
+    """Removes the files of a run that made no update."""
     for name in (*_BEFORE_THE_FIRST_CHECKPOINT, FILE):
         path = folder / name
         if path.is_dir():
@@ -191,7 +192,7 @@ def clear_folder(folder: Path) -> None:
 
 
 def replace_folder(path: Path, write: Callable[[Path], None]) -> None:
-    """Writes a folder in place of the one before; a reader never finds half of it."""
+    """Replaces a folder by a new one that ``write`` fills; a reader never sees a partly written folder."""
     new, old = (path.with_name(f".{path.name}.{word}") for word in ("new", "old"))
     for leftover in (new, old):
         shutil.rmtree(leftover, ignore_errors=True)

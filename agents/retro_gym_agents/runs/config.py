@@ -1,4 +1,4 @@
-"""The fields that the learners' configs have in common."""
+"""The config fields that all learners share."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from retro_gym_agents.lm.pretrained import DEFAULT_LORA, LoraSettings
 
 __all__ = ["TrainConfig"]
 
-# What may differ between a run and its resumption: where it goes, how long it lasts, how often it is looked at, where
-# its actor is found and what that may cost, and how far its steps go, since a run that diverged needs shorter ones.
+# Settings that may differ when a run is resumed: output, length, logging and checkpoint intervals, the actor's address
+# and limits, memory settings, and step sizes (a run that diverged needs a lower learning rate).
 _FREE = (
     "output",
     "resume",
@@ -49,10 +49,10 @@ _FREE_OF_THE_ACTOR = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """The fields that all learners have."""
+    """The fields that all learners share."""
 
     algorithm: ClassVar[str]
-    """What the learner is called."""
+    """Name of the learner."""
     output: Path
     """The run's folder; empty or absent unless ``resume`` is set."""
     env_id: str = "RetroHotpotQA-v0"
@@ -62,60 +62,59 @@ class TrainConfig:
     actor: str = "scripted"
     """The frozen model that plays, as a spec: see ``retro_gym.make_actor``."""
     actor_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """Its options, of JSON types: base_url, temperature, budget and so on. A resumed run may find it elsewhere and give
-    it other limits and another budget."""
+    """Options of the actor, of JSON types: base_url, temperature, budget and so on. A resumed run may change the
+    actor's address, limits and budget."""
     reflector: str = "tiny"
-    """The model that learns: ``tiny``, a folder (also one with an adapter, to go on from), or a name on the hub."""
+    """The model to train: ``tiny``, a folder (an adapter in it is trained further), or a hub name."""
     lora: LoraSettings = DEFAULT_LORA
-    """The adapter that is trained. One that is loaded has its own settings; others that are given are refused."""
+    """Settings of a new adapter. A loaded adapter keeps its own; different ones are refused."""
     temperature: float | None = None
-    """Of sampling; by default what the model's generation config says."""
+    """Sampling temperature; by default that of the model's generation config."""
     max_new_tokens: int | None = None
-    """Longest reflection in tokens; by default what the model's generation config says."""
+    """Token limit of a reflection; by default that of the model's generation config."""
     seed: int = 0
-    """Of tasks, samples and initial weights. The same seed gives the same run, on the CPU bit for bit."""
+    """Seed of tasks, samples and initial weights. The same seed gives the same run, on the CPU bit for bit."""
     updates: int = 300
-    """How many updates to make."""
+    """Number of updates."""
     max_minutes: float | None = None
-    """Wall-clock limit, resumptions included. What fits in depends on the machine, and so does the result."""
+    """Wall-clock limit, resumptions included. The number of updates, and so the result, then depends on the machine."""
     num_prompts: int = 16
     """P: episodes per update."""
     group_size: int = 8
-    """K: reflections tried on each failure."""
+    """K: reflections sampled on each failure."""
     micro_prompts: int | None = None
-    """Prompts in one forward pass; fewer need less memory and give the same gradient. All at once by default."""
+    """Prompts per forward pass; fewer need less memory and give the same gradient. All at once by default."""
     micro_tokens: int | None = None
-    """Tokens in one forward pass, padding included: failures of like length go together until this many are reached,
-    but at least one. Without a limit by default."""
+    """Tokens per forward pass, padding included: failures of similar length are batched up to this limit, at least one
+    per batch. No limit by default."""
     gradient_checkpointing: bool = False
-    """Computes activations again in the backward pass instead of keeping them: less memory, the same gradient."""
+    """Recomputes activations in the backward pass instead of keeping them: less memory, the same gradient."""
     autocast: bool = False
-    """Matrix products in bfloat16, for sampling and for the update; weights stay as they were loaded."""
+    """Matrix products in bfloat16, for sampling and for the update; weights keep their dtype."""
     learning_rate: float = 6e-4
-    """Of AdamW, without weight decay."""
+    """Learning rate of AdamW, without weight decay."""
     decay_updates: int = 0
-    """Over the last so many updates the learning rate falls linearly towards 0."""
+    """Number of updates at the end over which the learning rate falls linearly towards 0."""
     kl_coef: float = 0.02
-    """β: the price of a nat of KL divergence from the policy at the start of RL, in units of reward."""
+    """β: coefficient of the KL divergence from the policy at the start of RL, in units of reward per nat."""
     max_grad_norm: float = 1.0
     """Gradients are clipped to this norm."""
     shuffle_rewards: bool = False
     """Permutes the rewards within the batch: a control that must not learn."""
     validate_every: int | None = None
-    """Updates between validations (success on held-out tasks); they choose the adapter that is kept as best: of equals
-    the last."""
+    """Updates between validations (success on held-out tasks), which select the best adapter; ties go to the latest."""
     validation_tasks: int = 100
-    """The first so many tasks of split ``validation``."""
+    """Number of validation tasks: the first ones of split ``validation``."""
     checkpoint_every: int = 10
-    """Updates between checkpoints: what a killed run has to make again at most."""
+    """Updates between checkpoints: at most this many are lost when a run is killed."""
     resume: bool = False
-    """Goes on from the folder's checkpoint."""
+    """Resumes from the folder's checkpoint."""
     device: str = "cpu"
-    """Where the reflector runs: ``cpu``, ``cuda``, ``cuda:1``."""
+    """Device of the reflector: ``cpu``, ``cuda``, ``cuda:1``."""
     dtype: str | None = None
-    """Of the base model: see ``Reflector.load``."""
+    """Dtype of the base model: see ``Reflector.load``."""
     log_every: int = 10
-    """Updates between lines of progress where there is no terminal to draw a bar on."""
+    """Updates between progress lines when standard error is not a terminal."""
 
     def __post_init__(self) -> None:
         settle_fields(self)
@@ -132,19 +131,19 @@ class TrainConfig:
             if getattr(self, name) is not None:
                 self._check_size(name)
         if not 0 <= self.kl_coef < math.inf:
-            raise ConfigError(f"kl_coef is {self.kl_coef}; it must be a finite number that is not below 0.")
+            raise ConfigError(f"kl_coef is {self.kl_coef}; it must be a finite number of at least 0.")
         if self.decay_updates > self.updates:
             raise ConfigError(
-                f"decay_updates is {self.decay_updates}, but there are {self.updates} updates: the learning rate would "
-                "never be what learning_rate says. Give at most as many."
+                f"decay_updates is {self.decay_updates}, but there are {self.updates} updates: no update would have "
+                "the full learning rate. Give at most the number of updates."
             )
         for name in ("env_kwargs", "actor_kwargs"):
             try:
                 json.dumps(getattr(self, name), allow_nan=False)
             except (TypeError, ValueError) as error:
                 raise ConfigError(
-                    f"{name} is {one_line(getattr(self, name))}: {error}. Values of JSON types are the rule, since the "
-                    "config is saved with the run."
+                    f"{name} is {one_line(getattr(self, name))}: {error}. Give values of JSON types, since the config "
+                    "is saved with the run."
                 ) from error
 
     def _check_size(self, name: str) -> None:
@@ -153,11 +152,11 @@ class TrainConfig:
             raise ConfigError(f"{name} is {value}; it must be a finite number above 0.")
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as JSON types."""
+        """Returns the fields as JSON types."""
         return {"algorithm": self.algorithm, **dataclasses.asdict(self), "output": str(self.output)}
 
     def settings(self) -> dict[str, str]:
-        """The fields that a run's result depends on, each as JSON text."""
+        """Returns the fields that a run's result depends on, each as JSON text."""
         fields = self.to_json() | {"lora": dataclasses.asdict(self.lora.filled())}
         fields["actor_kwargs"] = {
             name: value for name, value in self.actor_kwargs.items() if name not in _FREE_OF_THE_ACTOR

@@ -1,4 +1,4 @@
-"""What a run shows while it goes on: a bar, lines where there is no terminal, TensorBoard, and a file of metrics."""
+"""Progress and metrics of a run: a progress bar or lines on standard error, TensorBoard, and ``metrics.jsonl``."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from retro_gym.errors import MissingExtraError
 
-__all__ = ["RunLog", "say", "shown_progress"]
+__all__ = ["RunLog", "print_status", "shown_progress"]
 
-_INTERVAL = 30.0  # seconds between two lines where there is no terminal
-_QUIET = 1.0  # seconds from the start without a line: what is over by then needs none
+_INTERVAL = 30.0  # seconds between two lines when standard error is not a terminal
+_QUIET = 1.0  # seconds from the start without a line: a stage that ends sooner prints none
 
 _SHOWN = {
     "reward": "reward {:.3f}",
@@ -28,26 +28,26 @@ _SHOWN = {
     "tokens_per_second": "{:,.0f} tokens/s",
     "actor_errors": "{:.0f} actor errors",
 }
-"""The metrics that stand beside the bar, and how."""
+"""The metrics shown beside the bar, with their formats."""
 
 
-def say(text: str) -> None:
-    """A line for the user, on standard error: standard output belongs to results."""
+def print_status(text: str) -> None:
+    """Prints a status line on standard error; standard output is kept for results."""
     print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def shown_progress(*, interval: float = _INTERVAL) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on standard error, gone at the end; lines where that is no terminal.
+    """Shows a transient progress bar on standard error, or lines where that is not a terminal.
 
-    There is a line at the start and at the end of each stage, and one every now and then, whether anything has ended
-    since the last one or not. What is over within a second has none.
+    A line is printed at the start and the end of each stage, and every ``interval`` seconds in between, even without
+    progress. Nothing is printed within the first second.
 
     Args:
         interval: seconds between two lines.
 
     Yields:
-        What is to be told the name of the stage, how much of it is done, and how much there is.
+        A callback that takes the stage's name, the number of items done, and their total.
     """
     if not sys.stderr.isatty():
         with _Lines(interval) as lines:
@@ -60,7 +60,7 @@ def shown_progress(*, interval: float = _INTERVAL) -> Iterator[Callable[[str, in
 
 
 class _Lines:
-    """Says where a stage stands: at its start, at its end, and by a thread of its own in between."""
+    """Prints the progress of a stage: at its start, at its end, and from a background thread in between."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
@@ -80,35 +80,35 @@ class _Lines:
         self._thread.join()
 
     def show(self, stage: str, done: int, total: int) -> None:
-        """Takes in where the stage stands."""
+        """Records the stage's progress, and prints it at the start and the end of a stage."""
         with self._lock:
             is_new = self._now is None or self._now[0] != stage
             self._now = stage, done, total
             if (is_new or done == total) and time.monotonic() - self._start >= self._quiet:
-                self._say()
+                self._print()
 
     def _repeat(self) -> None:
         wait = self._quiet
         while not self._over.wait(wait):
             wait = self._interval
             with self._lock:
-                self._say()
+                self._print()
 
-    def _say(self) -> None:
+    def _print(self) -> None:
         if self._now is not None:
             stage, done, total = self._now
             minutes, seconds = divmod(int(time.monotonic() - self._start), 60)
-            say(f"{stage}: {done} of {total}, {minutes}:{seconds:02} min")
+            print_status(f"{stage}: {done} of {total}, {minutes}:{seconds:02} min")
 
 
 class RunLog:
-    """Writes a run's metrics wherever they are looked at.
+    """Writes a run's metrics to ``metrics.jsonl``, to TensorBoard and to standard error.
 
     Args:
-        folder: of the run; gets ``metrics.jsonl`` and ``tb/``.
-        updates: how many there will be.
-        metrics: the rows so far, of a run that is resumed; what the files hold beyond them is dropped.
-        every: updates between two lines where standard error is no terminal, fewer where they take long.
+        folder: the run's folder; gets ``metrics.jsonl`` and ``tb/``.
+        updates: total number of updates.
+        metrics: the rows so far, when a run is resumed; later rows in the files are dropped.
+        every: updates between two lines when standard error is not a terminal; a line also follows after 30 seconds.
 
     Raises:
         MissingExtraError: TensorBoard is not installed.
@@ -141,13 +141,13 @@ class RunLog:
         self._bar.start()
 
     def add(self, row: Mapping[str, float]) -> None:
-        """Takes in one update's figures, which are finite: JSON knows no others."""
+        """Logs the metrics of one update, which must be finite: JSON has no other numbers."""
         self._write(row)
         update = int(row["update"])
         for name, value in row.items():
             if name != "update":
                 self._board.add_scalar(name, value, update)
-        self._shown.update(row)  # a validation stays in sight until the next one
+        self._shown.update(row)  # keeps the last validation on display until the next one
         if not row.get("actor_errors"):
             self._shown.pop("actor_errors", None)
         text = ", ".join(form.format(self._shown[name]) for name, form in _SHOWN.items() if name in self._shown)
@@ -155,10 +155,10 @@ class RunLog:
         is_due = update % self._every == 0 or time.monotonic() - self._said >= _INTERVAL
         if self._bar.disable and (is_due or update == self._updates):
             self._said = time.monotonic()
-            say(f"update {update}/{self._updates}: {text}")
+            print_status(f"update {update}/{self._updates}: {text}")
 
     def close(self) -> None:
-        """Ends the bar and closes the files."""
+        """Stops the bar and closes the files."""
         self._bar.stop()
         self._board.close()
         self._file.close()

@@ -1,11 +1,11 @@
-"""The frame that a run is made in, whatever its algorithm.
+"""A training run: folder, checkpoints, validation and logs, shared by all algorithms.
 
 A run's folder holds ``config.json``, ``checkpoint.pt``, ``records.jsonl`` (every trial and reflection),
 ``metrics.jsonl`` (a row for each update), ``tb/`` (TensorBoard), and when it has ended ``adapter/`` (the last adapter,
-in peft's format), ``best/`` (the one that did best on the validation tasks, where there are some) and ``curve.png``.
+in peft's format), ``best/`` (the adapter with the highest validation success, if any) and ``curve.png``.
 
-Whatever ends a run early (an error, Ctrl-C, SIGTERM, SIGHUP) leaves the checkpoint of its last whole update. Where no
-update was made there is nothing to go on from, and a new run may take the folder.
+When an error, Ctrl-C, SIGTERM or SIGHUP ends a run early, the checkpoint of its last complete update remains. If no
+update was made, a new run may use the folder.
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ from torch import Tensor, nn
 from retro_gym.errors import ActorError, ConfigError, DivergedError
 from retro_gym.records import RecordWriter
 from retro_gym.seeding import derive_seed
+from retro_gym_agents.lm.finite import REMEDY, check_finite, not_finite
+from retro_gym_agents.lm.reflector import Reflector
+from retro_gym_agents.play.envs import make_envs
+from retro_gym_agents.play.rollout import Rollout, roll_out
+from retro_gym_agents.play.validation import Validation
 from retro_gym_agents.runs.checkpoints import (
     FILE,
     Checkpoint,
@@ -37,49 +42,45 @@ from retro_gym_agents.runs.checkpoints import (
     save_checkpoint,
 )
 from retro_gym_agents.runs.config import TrainConfig
-from retro_gym_agents.runs.log import RunLog, say
-from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.play.rollout import Rollout, Validation, collect, make_envs
-from retro_gym_agents.runs.splits import say_what_is_shared
-from retro_gym_agents.lm.finite import REMEDY, check_finite, not_finite
+from retro_gym_agents.runs.log import RunLog, print_status
+from retro_gym_agents.runs.splits import warn_of_shared_splits
 
 __all__ = ["TrainResult", "TrainingRun"]
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainResult:
-    """What a run has come to."""
+    """Outcome of a training run."""
 
     output: Path
     updates: int
-    """Updates made in all."""
+    """Total number of updates."""
     metrics: Mapping[str, float]
-    """The last update's."""
+    """Metrics of the last update."""
     seconds: float
     """Wall-clock time of all updates, resumptions included."""
     was_finished: bool
-    """Whether the run had been finished before, so that nothing was done."""
+    """Whether the run was complete before, so that nothing was done."""
 
 
 class TrainingRun:
-    """The frame of a run: folder, checkpoints, validation, logs. An algorithm fills in what an update does.
+    """Manages a run's folder, checkpoints, validation and logs; the algorithm supplies the update.
 
     ::
 
         with TrainingRun(config) as run:
             optimizer = torch.optim.AdamW(run.reflector.trainable.values())
-            for update in run.updates(optimizer):
-                rollout = run.collect()
+            for rollout in run.rollouts(optimizer):
                 ...
                 run.log({"loss": ...})
             return run.result()
 
     Args:
-        config: of the algorithm.
+        config: the algorithm's config.
 
     Raises:
-        ConfigError: the folder holds something and ``resume`` is not set, or what it holds is not a run.
-        CheckpointError: the folder's run was started under other settings.
+        ConfigError: the folder is not empty and ``resume`` is not set, or it holds no run to resume.
+        CheckpointError: the folder's run was started with other settings.
     """
 
     def __init__(self, config: TrainConfig) -> None:
@@ -118,7 +119,7 @@ class TrainingRun:
         self._best_success = -1.0
         self._was_finished = False
         self._settled: Checkpoint | None = None
-        """The state after the last update of which nothing is left to be done."""
+        """The state after the last complete update."""
         self._before: Checkpoint | None = None
         """The state one update earlier."""
         self._terminated = contextlib.ExitStack()
@@ -131,7 +132,7 @@ class TrainingRun:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if isinstance(error, DivergedError) and self._row is None and self._before is not None:
-            self._settled = self._before  # nothing can be sampled after the last step: that was the one too many
+            self._settled = self._before  # sampling failed after the last step, so that step made the policy diverge
         try:
             if error is not None and self._settled is not None:
                 self._save(stopped=True)
@@ -140,20 +141,20 @@ class TrainingRun:
         if isinstance(error, DivergedError) and self._settled is not None:
             done = self._settled.update
             raise DivergedError(
-                f"update {done + 1}: {error} The run in {self.config.output} can be resumed from update {done}; "
-                "learning_rate and max_grad_norm may be other ones then."
+                f"update {done + 1}: {error} The run in {self.config.output} can be resumed from update {done}, "
+                "with another learning_rate and max_grad_norm."
             ) from error
 
-    # -- what an algorithm uses ----------------------------------------------------------------------------------------
+    # -- for algorithms ------------------------------------------------------------------------------------------------
 
     def updates(self, optimizer: torch.optim.Optimizer, **modules: nn.Module) -> Iterator[int]:
-        """The numbers of the updates that are still to be made, counted from 1.
+        """Yields the numbers of the remaining updates, counted from 1.
 
-        Between two of them the run is validated, logged and checkpointed.
+        Between two updates the run is validated, logged and checkpointed.
 
         Args:
-            optimizer: its state is kept in checkpoints; its learning rates are set here.
-            modules: what is trained beside the adapter, by name.
+            optimizer: its state is saved in checkpoints; its learning rates are set here.
+            modules: modules trained beside the adapter, by name.
         """
         self._optimizer, self._modules = optimizer, modules
         rates = [group["lr"] for group in optimizer.param_groups]
@@ -164,19 +165,37 @@ class TrainingRun:
             decay = min(1.0, (self.config.updates - self._update) / max(1, self.config.decay_updates))
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * decay
-            yield self._update + 1
+            yield self.update
             self._update += 1
             self._end_update(start)
         self._write_results()
 
-    def collect(self, *, keep_hidden: bool = False) -> Rollout:
-        """Plays this update's episodes; see :func:`retro_gym_agents.play.rollout.collect`.
+    def rollouts(
+        self, optimizer: torch.optim.Optimizer, *, keep_hidden: bool = False, **modules: nn.Module
+    ) -> Iterator[Rollout]:
+        """Yields one rollout for each of :meth:`updates`: the loop of an on-policy algorithm.
+
+        Args:
+            optimizer: as in :meth:`updates`.
+            keep_hidden: see :meth:`roll_out`.
+            modules: as in :meth:`updates`.
+        """
+        for _ in self.updates(optimizer, **modules):
+            yield self.roll_out(keep_hidden=keep_hidden)
+
+    @property
+    def update(self) -> int:
+        """Number of the current update, counted from 1."""
+        return self._update + 1
+
+    def roll_out(self, *, keep_hidden: bool = False) -> Rollout:
+        """Plays this update's episodes; see :func:`retro_gym_agents.play.rollout.roll_out`.
 
         Raises:
-            ActorError: the actor failed on every reflection. The run can be resumed when it can be reached again.
+            ActorError: the actor failed on every reflection. Resume the run when the actor can be reached again.
         """
-        config, update = self.config, self._update + 1
-        rollout = collect(
+        config, update = self.config, self.update
+        rollout = roll_out(
             self._envs,
             self.reflector,
             seed=config.seed,
@@ -186,8 +205,8 @@ class TrainingRun:
         )
         if not rollout.valid_N.any():
             raise ActorError(
-                f"the actor failed on all {len(rollout.valid_N)} reflections of update {update}. When it can be "
-                "reached again, resume the run: it goes on from its last checkpoint."
+                f"the actor failed on all {len(rollout.valid_N)} reflections of update {update}. Resume the run from "
+                "its last checkpoint when the actor can be reached again."
             )
         self._row = {"update": float(update), "tokens": float(rollout.num_tokens), **rollout.metrics()}
         if config.shuffle_rewards:
@@ -195,20 +214,20 @@ class TrainingRun:
         return rollout
 
     def log(self, metrics: Mapping[str, float]) -> None:
-        """Adds an algorithm's figures to those of this update."""
+        """Adds the algorithm's metrics to those of the current update."""
         if self._row is None:
-            raise RuntimeError("collect() comes before log().")
+            raise RuntimeError("log() was called before roll_out(). Call roll_out() first.")
         self._row.update(metrics)
 
     def result(self) -> TrainResult:
-        """What the run has come to; once the updates are made."""
+        """Returns the outcome of the run; call it after the last update."""
         metrics = self._metrics[-1] if self._metrics else {}
         return TrainResult(self.config.output, self._update, metrics, self._seconds, self._was_finished)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
     def _begin(self) -> bool:
-        """Takes over the checkpoint or makes the first one; returns False when there is nothing left to do."""
+        """Restores the checkpoint or writes the first one; returns False when the run is already complete."""
         config, checkpoint = self.config, self._checkpoint
         if checkpoint is not None:
             self._update, self._seconds = checkpoint.update, checkpoint.seconds
@@ -216,10 +235,10 @@ class TrainingRun:
             self._best = None if checkpoint.best is None else dict(checkpoint.best)
             self._was_finished = checkpoint.finished and self._is_over()
             if self._was_finished:
-                say(f"The run in {config.output} is finished after {self._update} updates: nothing is left to do.")
+                print_status(f"The run in {config.output} is complete after {self._update} updates: nothing to do.")
                 return False
             self._restore(checkpoint)
-        say_what_is_shared(self._envs[0])
+        warn_of_shared_splits(self._envs[0])
         if config.validate_every is not None:
             self._validation = Validation(
                 config.env_id,
@@ -249,7 +268,9 @@ class TrainingRun:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError(f"output {str(folder)!r} cannot be made: {error.strerror}. Give another path.") from error
+            raise ConfigError(
+                f"output {str(folder)!r} cannot be created: {error.strerror}. Give another path."
+            ) from error
         self._settled = self._state(self._metrics)
         row = {**self.config.to_json(), "lora": dataclasses.asdict(self.reflector.lora or self.config.lora)}
         text = json.dumps(row, indent=2, sort_keys=True)
@@ -261,7 +282,7 @@ class TrainingRun:
 
     def _end_update(self, start: float) -> None:
         if self._row is None:
-            raise RuntimeError("an update needs collect().")
+            raise RuntimeError("the update ended without roll_out(). Call it in every update.")
         row, self._row = self._row, None
         before = self._seconds
         self._seconds = before + time.perf_counter() - start
@@ -275,19 +296,19 @@ class TrainingRun:
             self._save()
 
     def _settle(self, row: dict[str, float]) -> None:
-        """Takes an update, or the validation before the first one, as done."""
+        """Completes an update, or the validation before the first one: checks, keeps and logs its state."""
         check_finite(row)
         metrics = [*self._metrics, row]
         state = self._state(metrics)
         where = not_finite({"adapter": state.adapter, "modules": state.modules, "optimizer": state.optimizer})
         if where is not None:
-            raise DivergedError(f"a step has led to weights that are not finite, first in {where}. {REMEDY}")
+            raise DivergedError(f"a step gave weights that are not finite, first in {where}. {REMEDY}")
         self._metrics, self._before, self._settled = metrics, self._settled, state
         if self._log is not None:
             self._log.add(row)
 
     def _validate(self) -> dict[str, float]:
-        """Success on the validation tasks; keeps the adapter when it is the best so far."""
+        """Measures success on the validation tasks; keeps the adapter if it is the best so far."""
         if self._validation is None:
             return {}
         success = self._validation.success(self.reflector)
@@ -297,7 +318,7 @@ class TrainingRun:
         return {"validation_success": success}
 
     def _state(self, metrics: list[dict[str, float]]) -> Checkpoint:
-        """All that there is now, in copies where it will change."""
+        """Returns the current state, with copies of everything that later steps change."""
         return Checkpoint(
             settings=self.config.settings(),
             update=self._update,
@@ -314,13 +335,13 @@ class TrainingRun:
         )
 
     def _save(self, *, finished: bool = False, stopped: bool = False) -> None:
-        """Writes the state after the last whole update."""
+        """Writes the state after the last complete update."""
         assert self._settled is not None
         state = dataclasses.replace(self._settled, finished=finished, stopped=stopped)
         save_checkpoint(state, self.config.output / FILE)
 
     def _write_results(self) -> None:
-        """The adapters, the value head and the curve; the checkpoint is marked as finished when all of it stands."""
+        """Writes the adapters, the value head and the curve, then marks the checkpoint as finished."""
         from retro_gym_agents.evaluation.plots import draw_learning_curve
 
         last, output = self.reflector.adapter_state(), self.config.output
@@ -350,9 +371,9 @@ class TrainingRun:
 
 @contextlib.contextmanager
 def _exit_on_signals() -> Iterator[None]:
-    """Lets the signals by which schedulers and closed terminals end a job leave by ``SystemExit``.
+    """Turns SIGTERM and SIGHUP, which schedulers and closing terminals send, into ``SystemExit``.
 
-    One that somebody has other plans for is left alone.
+    A signal that has a handler already keeps it.
     """
 
     def leave(number: int, frame: FrameType | None) -> None:

@@ -1,19 +1,19 @@
-"""Which splits are no test of what was trained on: one task file without folds is every split."""
+"""Finds splits that share tasks with the training split: a task file without folds is every split."""
 
 from __future__ import annotations
 
 from retro_gym.env import RetroEnv
 from retro_gym.errors import UnknownTaskError
-from retro_gym_agents.runs.log import say
+from retro_gym_agents.runs.log import print_status
 
-__all__ = ["say_what_is_shared", "shared_splits"]
+__all__ = ["shared_splits", "warn_of_shared_splits"]
 
 
 def shared_splits(env: RetroEnv) -> list[str]:
-    """Which of validation and test have a task in common with the split that is trained on.
+    """Returns which of validation and test share a task with the training split.
 
     Args:
-        env: as training plays it. A split that its task environment does not have shares nothing.
+        env: the training environment. A split that its task environment lacks shares nothing.
     """
     task_ids = env.task_env.task_ids
     trained = set(task_ids(env.split))
@@ -27,11 +27,11 @@ def shared_splits(env: RetroEnv) -> list[str]:
     return shared
 
 
-def say_what_is_shared(env: RetroEnv) -> None:
-    """A line for the user where training has seen the tasks of other splits; none where the splits are apart."""
+def warn_of_shared_splits(env: RetroEnv) -> None:
+    """Prints a warning if other splits share tasks with the training split."""
     shared = shared_splits(env)
     if shared:
-        say(
-            f"Warning: {' and '.join(shared)} share tasks with {env.split}, which is trained on: what is measured on "
-            "them is no success on unseen tasks. Give each split files of its own, or fold=(i, n) where that is known."
+        print_status(
+            f"Warning: {' and '.join(shared)} share tasks with the training split {env.split}: their success rates are "
+            "not on unseen tasks. Give each split files of its own, or fold=(i, n) if the environment takes it."
         )

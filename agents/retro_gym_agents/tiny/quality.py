@@ -6,7 +6,7 @@ import dataclasses
 
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.play.episodes import make_retro_env
+from retro_gym_agents.play.envs import make_retro_env
 
 __all__ = ["Quality", "measure"]
 

@@ -1,4 +1,4 @@
-"""An actor behind any server that speaks OpenAI's protocol."""
+"""An actor that calls any OpenAI-compatible server."""
 
 from retro_gym.actors.openai.actor import OpenAIActor
 

@@ -22,48 +22,47 @@ from retro_gym.prompts import PROMPT_SHAPES, Prompt, PromptShape
 
 __all__ = ["OpenAIActor"]
 
-# Connections of a parent process. A forked copy of one has no thread and shares its sockets with the parent; it is left
-# alone, and kept, since collecting it as garbage would warn of what was not closed.
+# Connections of a parent process. A forked copy has no thread and shares its sockets with the parent, so it is not
+# closed; it is kept here because garbage collection would warn of unclosed resources.
 _INHERITED: list[Connection | None] = []
 
 
 class OpenAIActor:
     """A model behind one or several OpenAI-compatible servers, with many calls in flight.
 
-    Nothing is opened before the first call, so that it can be copied, pickled and sent to worker processes; every copy
-    opens connections of its own. Passing failures (no connection, timeouts, 408, 409, 429, 5xx, answers that are no
-    replies) are tried again with growing waits, or when Retry-After says, until ``patience`` is over; then the call
-    gives an ``ActorError``. Once a call has waited in vain for all of its patience while no other got through, calls
-    make one attempt each until one gets through again.
+    Connections are opened at the first call, so the actor can be copied, pickled and sent to worker processes; every
+    copy opens its own connections. Transient failures (no connection, timeouts, 408, 409, 429, 5xx, malformed answers)
+    are retried with exponential back-off, or after the time in Retry-After, until ``patience`` is used up; then the
+    call returns an ``ActorError``. After a call has used up its patience while no other call succeeded, each call makes
+    one attempt per endpoint until one succeeds.
 
-    An error that comes within an answer counts as the status that it names. A reply that the model or its server
-    refused or blocked, a call of tools, and one that was cut before its action was whole are an ``ActorError`` at once,
-    an empty one after three attempts: none is played.
+    An error inside an answer with status 200 is treated as the status that it names. A reply that was refused or
+    blocked, a tool call, and a reply that was truncated before its action was complete become an ``ActorError`` at
+    once, an empty reply after three attempts: none of them is played.
 
     Args:
-        model: the name that the server knows it by.
-        base_url: one or several, in a list or separated by commas; each call goes to the one with the least in flight.
-            By default the environment variable ``OPENAI_BASE_URL``, else OpenAI's own.
+        model: the model's name on the server.
+        base_url: one or several URLs, in a list or separated by commas; each call goes to the one with the fewest calls
+            in flight. Default: the environment variable ``OPENAI_BASE_URL``, else the OpenAI API.
         shape: ``"chat"`` (the history as messages), ``"user"`` (all in one message), or ``"completion"`` (one text,
             continued through ``/completions``).
-        temperature: None leaves it to the server.
-        max_tokens: of a reply, reasoning included, so that the default leaves room for models that reason; None leaves
-            it to the server. A reply that is cut before its action is whole is a ``CutReplyError``.
-        max_tokens_field: newer OpenAI models want it under the name ``"max_completion_tokens"``.
-        send_stop: whether the prompt's stop texts are sent; the reply is cut at them in any case. A server that lets
-            them end the reasoning, so that no action is left, is asked again without them, and no more with them.
+        temperature: sampling temperature; None uses the server's default.
+        max_tokens: token limit of a reply, reasoning included (the default leaves room for reasoning models); None uses
+            the server's limit. A reply that is truncated before its action is complete is a ``CutReplyError``.
+        max_tokens_field: the parameter's name in the request; newer OpenAI models need ``"max_completion_tokens"``.
+        send_stop: whether the prompt's stop texts are sent; the reply is cut at them in any case. If a server applies
+            them to the reasoning, so that no action is left, this and all later requests to it omit them.
         send_seed: whether the prompt's seed is sent.
         extra_body: further parameters of the request, such as ``{"top_k": 20}``.
         timeout: seconds for one attempt.
-        patience: seconds for one call in all, from its first attempt on.
-        retry_wait: seconds before the second attempt, doubled up to 16 times this for further ones.
-        max_in_flight: calls at once; further ones wait for their turn.
-        api_key_env: environment variable with the key, read at the first call. Servers that need none are asked
-            without one.
-        budget: what the calls may cost.
+        patience: seconds for one call, all attempts included.
+        retry_wait: seconds before the second attempt; doubled for each further one, up to 16 times this.
+        max_in_flight: maximum number of concurrent calls; further calls are queued.
+        api_key_env: environment variable with the key, read at the first call; may be unset if the server needs none.
+        budget: limits on what the calls may cost.
 
     Raises:
-        ConfigError: an argument is out of its rule.
+        ConfigError: an argument is invalid.
     """
 
     _connection: Connection | None
@@ -124,18 +123,18 @@ class OpenAIActor:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """All that shapes a reply besides the prompt, as a dict of JSON types. It names neither URLs nor keys."""
+        """Everything except the prompt that influences a reply, as JSON types. Holds neither URLs nor keys."""
         return dataclasses.asdict(self._request)
 
     def submit(self, prompt: Prompt) -> Future[Reply | ActorError]:
-        """Sends one prompt and returns at once. The future gives the reply, or the ``ActorError`` in its place.
+        """Sends one prompt and returns at once. The future's result is the reply or an ``ActorError``.
 
         Raises:
             MissingExtraError: the extra [openai] is not installed.
             ConfigError: the key in the environment is absent where one is needed, or cannot be sent.
         """
         future = self._open().submit(prompt)
-        future.add_done_callback(self._answered)  # which keeps the actor, and so its loop, until then
+        future.add_done_callback(self._answered)  # a bound method: keeps the actor and its loop alive until then
         return future
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
@@ -144,7 +143,7 @@ class OpenAIActor:
         return [future.result() for future in futures]
 
     def close(self) -> None:
-        """Gives up what is in flight and closes the connections. A later call opens new ones."""
+        """Cancels the calls in flight and closes the connections. A later call opens new ones."""
         self._start_afresh_if_forked()
         closing = self._closing
         self._forget()
@@ -163,7 +162,7 @@ class OpenAIActor:
             return self._connection
 
     def _answered(self, future: Future[Reply | ActorError]) -> None:
-        """Nothing is left to do."""
+        """Does nothing; its reference to the actor is what matters, see :meth:`submit`."""
 
     def _start_afresh_if_forked(self) -> None:
         if self._process != os.getpid():
@@ -237,7 +236,7 @@ def _urls_of(base_url: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _key_in(variable: str, *, needed: bool) -> str | None:
-    """The key in the environment."""
+    """Returns the key from the environment."""
     key = os.environ.get(variable, "").strip()
     if not key:
         if needed:

@@ -1,4 +1,4 @@
-"""Calls in flight to OpenAI-compatible servers: an event loop in a thread, several endpoints, retries with patience."""
+"""Concurrent calls to OpenAI-compatible servers: an event loop in a thread, several endpoints, retries."""
 
 from __future__ import annotations
 
@@ -27,34 +27,34 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection", "Limits"]
 
-_AVOIDED = 5.0  # seconds for which an endpoint that could not be connected to is left alone
+_AVOIDED = 5.0  # seconds for which an endpoint is not used after a failed connection
 _DOUBLINGS = 4  # of the wait between attempts
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """How long calls may take, and how many are in flight. Times are in seconds."""
+    """Limits on the duration and the number of concurrent calls. Times are in seconds."""
 
     timeout: float
     """For one attempt."""
     patience: float
-    """For one call in all, from its first attempt on."""
+    """For one call, all attempts included."""
     retry_wait: float
-    """Before the second attempt; twice as long before each further one."""
+    """Before the second attempt; doubled before each further one."""
     max_in_flight: int
-    """Further calls wait for their turn."""
+    """Further calls are queued."""
 
 
 class Connection:
-    """What an actor opens at its first call. Must be closed; no copy and no forked process can use it.
+    """The event loop, thread and HTTP clients of an actor. Must be closed; cannot be copied or used after a fork.
 
     Args:
-        request: the parameters that all requests have in common.
-        limits: of time and of calls in flight.
-        urls: of the endpoints; None is OpenAI's own.
+        request: the parameters that all requests share.
+        limits: limits of time and of calls in flight.
+        urls: base URLs of the endpoints; None is the OpenAI API.
         key: sent as bearer token; None where the endpoints need none.
-        key_env: where the key came from, for messages.
-        budget: asked before every request.
+        key_env: environment variable that holds the key, for messages.
+        budget: reserved from before every request.
 
     Raises:
         MissingExtraError: openai, aiohttp or tenacity is not installed.
@@ -80,15 +80,15 @@ class Connection:
         self._request, self._limits, self._budget = request, limits, budget
         self._key_env = key_env
         self._unreachable = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-        trusted = httpx2.create_ssl_context()  # one for all, since it takes tens of milliseconds to make
+        trusted = httpx2.create_ssl_context()  # shared by all endpoints: creating one takes tens of milliseconds
         self._endpoints = [Endpoint(url, request.path, key, trusted, limits.max_in_flight) for url in urls]
         self._secrets = [secret for endpoint in self._endpoints for secret in endpoint.secrets]
         self._asked: deque[tuple[Prompt, Future[Reply | ActorError]]] = deque()
         self._woken = False
         self._room = asyncio.Semaphore(limits.max_in_flight)
-        self._jitter = random.Random()  # its own: what users seed stays as they left it
+        self._jitter = random.Random()  # a generator of its own, so that the global one that users seed is not advanced
         self._last_answer = 0.0
-        self._dead = False  # whether a call has waited its whole patience while nobody's call got through
+        self._dead = False  # whether a call has used up its patience while no other call succeeded
         self._closing = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="openai actor", daemon=True)
@@ -98,13 +98,13 @@ class Connection:
         """Sends one prompt and returns at once."""
         future: Future[Reply | ActorError] = Future()
         self._asked.append((prompt, future))
-        if not self._woken:  # one wake-up for all that is asked before the loop looks: each costs both threads a switch
+        if not self._woken:  # one wake-up for all prompts queued before the loop runs: each costs a thread switch
             self._woken = True
             self._loop.call_soon_threadsafe(self._begin)
         return future
 
     def close(self) -> None:
-        """Gives up what is in flight and closes everything. May be called again, and from any thread."""
+        """Cancels the calls in flight and closes all connections. Can be called repeatedly and from any thread."""
         if not self._closing:
             self._closing = True
             self._loop.call_soon_threadsafe(self._loop.stop)
@@ -121,7 +121,7 @@ class Connection:
 
     async def _shut(self) -> None:
         self._begin()
-        await asyncio.sleep(0)  # what has just been submitted begins, and can say how it ended
+        await asyncio.sleep(0)  # starts the tasks that were just submitted, so that cancelling them yields a result
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
@@ -134,7 +134,7 @@ class Connection:
     # -- one call, in the loop's thread ----------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        """Starts what was asked. The flag falls first, so that nothing asked meanwhile is left behind."""
+        """Starts all queued calls. The flag is cleared first, so that no prompt queued meanwhile is missed."""
         self._woken = False
         while self._asked:
             prompt, future = self._asked.popleft()
@@ -143,7 +143,7 @@ class Connection:
             future.add_done_callback(functools.partial(self._give_up, task))
 
     def _give_up(self, task: asyncio.Task[Reply | ActorError], future: Future[Reply | ActorError]) -> None:
-        """Ends the work for a future that was cancelled, from whatever thread."""
+        """Cancels the task of a future that was cancelled; may run in any thread."""
         if future.cancelled() and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(task.cancel)
 
@@ -160,19 +160,19 @@ class Connection:
     async def _call(self, call: _Call) -> Reply | ActorError:
         try:
             try:
-                return await self._attempt(call)  # nearly all calls end here; getting ready to try again takes 0.1 ms
+                return await self._attempt(call)  # nearly all calls end here; setting up tenacity takes 0.1 ms
             except _AttemptError as error:
                 call.first = error
             return await self._retried(call)
         except _AttemptError as error:
             failure = call.failure or error.failure
         except ActorError as error:
-            return error.with_traceback(None)  # frames would keep all that was sent alive
+            return error.with_traceback(None)  # the frames would keep the request alive
         return self._given_up(call, failure)
 
     async def _retried(self, call: _Call) -> Reply:
-        """Further attempts, as if the first one was made here."""
-        # One object for each call: tenacity keeps the state of an attempt in it.
+        """Makes further attempts; the failure of the first one is replayed to tenacity."""
+        # One object per call, since tenacity stores the state of an attempt in it.
         retrying = self._tenacity.AsyncRetrying(
             retry=self._tenacity.retry_if_exception_type(_AttemptError),
             wait=self._wait,
@@ -192,7 +192,7 @@ class Connection:
         bare = self._request.without_stop(call.body)
         result = await self._ask(endpoint, call, bare if bare and not endpoint.takes_stop else call.body)
         if isinstance(result, Failure) and result.silenced and bare and endpoint.takes_stop and not call.alike:
-            # The stop texts may have ended the reasoning, seen or not: some servers apply them to it as well.
+            # The stop texts may have ended the reasoning, visible or not: some servers apply them to it as well.
             result = await self._ask(endpoint, call, bare)
             if isinstance(result, Reply):
                 endpoint.takes_stop = False
@@ -209,7 +209,7 @@ class Connection:
         raise _AttemptError(result)
 
     async def _ask(self, endpoint: Endpoint, call: _Call, body: dict[str, Any]) -> Reply | Failure:
-        """One request, within the budget."""
+        """Sends one request, within the budget."""
         left = call.started + self._limits.patience - self._loop.time()
         self._budget.reserve()
         try:
@@ -226,7 +226,7 @@ class Connection:
     async def _send(
         self, endpoint: Endpoint, body: dict[str, Any], stop: tuple[str, ...], seconds: float
     ) -> Reply | Failure:
-        """One request. What went wrong comes back as a value, so that no exception carries the request's headers."""
+        """Sends one request. Returns failures as values, so that no exception carries the request's headers."""
         endpoint.in_flight += 1
         endpoint.served += 1
         try:
@@ -253,7 +253,7 @@ class Connection:
         return failed_status(response.status_code, headers, content, self._request, key, self._clean)
 
     def _choose(self) -> Endpoint:
-        """The endpoint with the least in flight; those that are down are tried one call at a time, now and then."""
+        """Returns the endpoint with the fewest calls in flight; one that is down is probed by one call at times."""
         now = self._loop.time()
         for endpoint in self._endpoints:
             if 0 < endpoint.down_until <= now:
@@ -267,18 +267,18 @@ class Connection:
     # -- retries ---------------------------------------------------------------------------------------------------
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
-        """Seconds before the next attempt: exponential with jitter, and at least what the server asks for."""
+        """Returns the back-off in seconds: exponential with jitter, and at least what the server asks for."""
         error = state.outcome.exception() if state.outcome else None
         failure = error.failure if isinstance(error, _AttemptError) else Failure("")
         call: _Call = state.args[0]
         if call.single or (failure.unreachable and any(not endpoint.down_until for endpoint in self._endpoints)):
-            return 0.0  # on to the next endpoint
+            return 0.0  # the next endpoint is tried at once
         growth = 1 << min(state.attempt_number - 1, _DOUBLINGS)
         wait = self._limits.retry_wait * growth * self._jitter.uniform(0.5, 1.0)
         return wait if failure.after is None else max(wait, failure.after)
 
     def _enough(self, state: tenacity.RetryCallState) -> bool:
-        """Whether there is no further attempt: one for each endpoint was allowed, or too little time would be left."""
+        """Whether to stop retrying: only one attempt per endpoint is allowed, or too little time would be left."""
         call: _Call = state.args[0]
         if call.single and call.attempts >= len(self._endpoints):
             return True
@@ -290,18 +290,18 @@ class Connection:
             self._dead = True
         tried = f"{call.attempts} attempt{'s' if call.attempts > 1 else ''} within {self._limits.patience:.4g} s"
         if call.single:
-            tried = "one attempt at each (no second one until a call gets through: earlier ones waited in vain)"
+            tried = "one attempt at each (no retries until a call succeeds, since an earlier one used up its patience)"
         if failure.after is not None and failure.after > self._limits.patience:
-            remedy = f"The server asks to wait {failure.after:.4g} s: raise patience beyond that, or come back later."
+            remedy = f"The server asks to wait {failure.after:.4g} s: raise patience beyond that, or resume later."
         elif failure.unreachable:
             remedy = "Start the server, or correct base_url; patience is how long a call waits for it."
         else:
-            remedy = "Look into the server's log; raise timeout or patience, or lower max_in_flight, if it is busy."
+            remedy = "Check the server's log; raise timeout or patience, or lower max_in_flight, if it is overloaded."
         urls = ", ".join(endpoint.shown for endpoint in self._endpoints)
         return ActorError(f"no reply from {urls} in {tried}. The last one: {failure.said}. {remedy}")
 
     def _clean(self, said: str) -> str:
-        """A server's text without the key and the login, should it repeat them."""
+        """Returns a server's text with the key and the login masked, in case it repeats them."""
         return hidden(said, self._secrets)
 
 
@@ -319,24 +319,24 @@ def _hand_over(future: Future[Reply | ActorError], task: asyncio.Task[Reply | Ac
 
 @dataclasses.dataclass(eq=False)
 class _Call:
-    """One prompt, until it is answered or given up."""
+    """The state of one call, until it is answered or given up."""
 
     body: dict[str, Any]
     stop: tuple[str, ...]
     started: float
     single: bool
-    """Whether there is only one attempt at each endpoint."""
+    """Whether only one attempt per endpoint is made."""
     attempts: int = 0
     alike: int = 0
-    """Attempts in a row that gave a reply of no use."""
+    """Consecutive attempts that gave an unusable reply."""
     failure: Failure | None = None
-    """The last one that says something about the server."""
+    """The last failure that says something about the server."""
     first: _AttemptError | None = None
-    """How the first attempt failed, until that is told to what tries again."""
+    """The failure of the first attempt, until it has been replayed to tenacity."""
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, what it was raised from, and so on to the first one."""
+    """Yields the error and its chain of causes."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause
@@ -344,7 +344,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 class _AttemptError(Exception):
-    """An attempt failed, and another one may succeed."""
+    """An attempt failed; a retry may succeed."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.said)

@@ -1,4 +1,4 @@
-"""Why a reply of an OpenAI-compatible server ended, in whatever field and spelling the server says it."""
+"""Reads the finish reason of a reply, whose field and spelling differ between OpenAI-compatible servers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 __all__ = ["Ending", "Way", "endings", "plain_name"]
 
-# Fields that say it, once their names are spelled plainly: finish_reason, nativeFinishReason, stop_type, done_reason,
-# OpenAI's finish_details and incomplete_details, the details of text-generation-inference, Gemini's promptFeedback.
+# Normalised names of fields with a finish reason: finish_reason, nativeFinishReason, stop_type, done_reason, OpenAI's
+# finish_details and incomplete_details, the details of text-generation-inference, Gemini's promptFeedback.
 _FIELD = re.compile(
     r"(?:\w+_)?(?:finish|stop|done|end|block)_?reason|stop_type|(?:\w+_)?details|prompt_feedback|status"
 )
@@ -20,7 +20,7 @@ _FLAG = re.compile(r"(?:is_|was_)?truncated|stopped_limit")
 
 
 class Way(Enum):
-    """A way to end that is no good end; the first whose words are there holds. The words are those of many servers."""
+    """A kind of abnormal ending; the first whose pattern matches applies. The patterns cover many servers' words."""
 
     FAILED = (
         r"error|fail|abort|cancel|time_?(?:d_)?out|(?:time|rate)_limit|deadline|expired|overload|exception|interrupt"
@@ -36,21 +36,21 @@ class Way(Enum):
 
 
 class Ending(NamedTuple):
-    """What one field says."""
+    """The finish reason in one field."""
 
     field: str
     value: str
     word: str
-    """The value, spelled plainly."""
+    """The value, normalised by :func:`plain_name`."""
 
     @property
     def way(self) -> Way | None:
-        """Of the ways to end badly the one that the word speaks of."""
+        """The kind of abnormal ending that the word names; None for a normal one."""
         return _way_of(self.word)
 
 
 def endings(*parts: object) -> tuple[Ending, ...]:
-    """All that the parts of an answer (itself, a choice, a message) say about why the reply ended.
+    """Returns all finish reasons in the parts of an answer (itself, a choice, a message).
 
     >>> said = endings({"finishReason": "MaxTokens"}, {"finish_details": {"type": "stop"}})
     >>> [(each.word, each.way and each.way.name) for each in said]
@@ -60,7 +60,7 @@ def endings(*parts: object) -> tuple[Ending, ...]:
 
 
 def plain_name(value: object) -> str:
-    """A name as servers write it (``MAX_TOKENS``, ``FinishReason.SAFETY``, ``contentFilter``), spelled in one way.
+    """Returns a name (``MAX_TOKENS``, ``FinishReason.SAFETY``, ``contentFilter``) normalised to snake case.
 
     >>> plain_name("FinishReason.MaxTokens")
     'max_tokens'
@@ -68,7 +68,7 @@ def plain_name(value: object) -> str:
     return _spelled(value) if isinstance(value, str) else ""
 
 
-@lru_cache(maxsize=1_024)  # a server's answers have the same names over and over
+@lru_cache(maxsize=1_024)  # the same names recur in all answers of a server
 def _spelled(name: str) -> str:
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.rpartition(".")[2])
     return re.sub(r"[^a-z]+", "_", words.lower()).strip("_").removeprefix("finish_reason_")
@@ -76,7 +76,7 @@ def _spelled(name: str) -> str:
 
 @lru_cache(maxsize=1_024)
 def _says(field: str) -> re.Pattern[str] | None:
-    """Which kind of field it is that says why a reply ended; None for the others."""
+    """Returns the pattern of finish-reason fields that a field name matches; None for other fields."""
     return next((kind for kind in (_FLAG, _FIELD) if kind.fullmatch(plain_name(field))), None)
 
 

@@ -1,4 +1,4 @@
-"""One OpenAI-compatible server: where it is, how it is asked, and how busy it is."""
+"""One OpenAI-compatible endpoint: its URL, its HTTP client and its load."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Endpoint", "is_url", "shown_url"]
 
-_NO_KEY = "none"  # what local servers, which ask for no key, are sent: the client insists on one
+_NO_KEY = "none"  # sent to local servers that need no key, since the client requires one
 
 
 class Endpoint:
-    """One base URL, and the client whose connections lead there.
+    """One base URL and its HTTP client.
 
     Args:
-        url: the base URL; None is OpenAI's own.
-        path: what is asked, relative to it.
+        url: the base URL; None is the OpenAI API.
+        path: path of the requests, relative to the base URL.
         key: sent as bearer token; None where none is needed.
-        trusted: certificates.
-        max_in_flight: connections at once.
+        trusted: the SSL context with the trusted certificates.
+        max_in_flight: maximum number of connections.
     """
 
     def __init__(
@@ -40,16 +40,16 @@ class Endpoint:
 
         self.shown = shown_url(url)
         self.in_flight = self.served = 0
-        """Calls under way, and calls so far."""
+        """Calls in flight, and calls so far."""
         self.down_until = 0.0
-        """0 while it is up; else the time of the loop until which it is left alone."""
+        """0 while it is up; else the event loop's time until which it is not used."""
         self.takes_stop = True
-        """Whether stop texts are of use to it: not where they end the model's reasoning."""
+        """Whether to send stop texts; False once they have ended the model's reasoning."""
         parameters = [value for _, value in parse_qsl(urlsplit(url or "").query)]
         url, login_header, login = _without_login(url)
         self.secrets = [*(value for value in (key, *parameters) if value and is_secret(value)), *filter(None, login)]
-        """What no message may show."""
-        # Attempts are timed as a whole by the caller: the client's own limit would start anew with each chunk.
+        """Texts that no message may show."""
+        # The caller limits the time of a whole attempt: the client's own timeout would restart with each chunk.
         timeout, limits = Timeout(None, connect=10.0), httpx2.Limits(max_connections=max_in_flight)
         self._http = DefaultAioHttpClient(verify=trusted, timeout=timeout, limits=limits)
         self._client: AsyncOpenAI = AsyncOpenAI(
@@ -67,8 +67,8 @@ class Endpoint:
     async def post(self, body: Mapping[str, Any]) -> httpx2.Response:
         """Sends one request.
 
-        The client's own ``post`` takes three times the processor time, and with many calls in flight that limits how
-        many there can be; its retries and types are not wanted here.
+        The client's own ``post`` takes three times the CPU time, which limits the number of concurrent calls; its
+        retries and response types are not needed here.
         """
         import httpx2
 
@@ -82,7 +82,7 @@ class Endpoint:
 
 
 def is_url(text: str) -> bool:
-    """Whether a text is the URL of a server: http or https, a host, and a port that is a number if there is one.
+    """Whether a text is a server's URL: http or https, a host, and a numeric port if any.
 
     >>> [is_url(text) for text in ("HTTP://[::1]:8000/v1", "http://host:abc/v1", "host/v1", "http://a..b/v1")]
     [True, False, False, False]
@@ -90,13 +90,13 @@ def is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
         named = bool(parts.hostname and parts.hostname.encode("idna")) and parts.port != 0
-    except ValueError:  # of encodings and ports too
+    except ValueError:  # also raised for invalid encodings and ports
         return False
     return named and parts.scheme in ("http", "https") and text.isprintable() and " " not in text
 
 
 def shown_url(url: str | None) -> str:
-    """An endpoint's URL as messages show it: without a login and without parameters, which may be secret.
+    """Returns an endpoint's URL for messages: without login and query parameters, which may be secret.
 
     >>> shown_url("https://me:secret@host:8000/v1?token=x")
     'https://host:8000/v1'
@@ -105,13 +105,13 @@ def shown_url(url: str | None) -> str:
         return "the OpenAI API"
     try:
         parts = urlsplit(url)
-    except ValueError:  # it is none
+    except ValueError:  # not a URL
         return url.partition("?")[0].rpartition("@")[2]
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _without_login(url: str | None) -> tuple[str | None, dict[str, str], tuple[str, ...]]:
-    """The URL without a login, which would be logged with every request; the header in its place; what is secret."""
+    """Returns the URL without its login (which would be logged), the equivalent header, and the secret texts."""
     parts = urlsplit(url or "")
     login, _, host = parts.netloc.rpartition("@")
     if not login:

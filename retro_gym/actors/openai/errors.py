@@ -1,4 +1,4 @@
-"""What OpenAI-compatible servers say when something is wrong, whatever words and places they choose for it."""
+"""Classifies the errors of OpenAI-compatible servers, whose wording and JSON structure differ."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from retro_gym.errors import ActorError, PromptTooLongError
 __all__ = ["SAID", "failed_answer", "failed_status", "one_of", "retry_after"]
 
 SAID = 300
-"""Characters of a server's message that an error shows."""
+"""Maximum number of characters of a server's message in an error."""
 
 _WINDOW = r"context[ _-]?(?:length|size|window|limit)"
 # Collected from the sources and the public reports of OpenAI, Azure, vLLM, SGLang, llama.cpp, Ollama, LM Studio,
@@ -45,7 +45,7 @@ _CONTEXT = re.compile(
     r"|(?:prompt|input)\W+(?:\w+\W+){0,4}?too long\b|(?:prompt|输入|上下文|长度)[^.。\n]{0,20}?(?:超长|超过|超出)",
     re.IGNORECASE,
 )
-# Words of other limits, under which a prompt may be called too large as well.
+# Rate limits, whose messages may call a prompt too large as well.
 _RATE = re.compile(
     r"rate[ _-]?limit|too many requests|throttl|per[ _-](?:second|minute|hour|day)|\bTPM\b|please wait", re.I
 )
@@ -53,7 +53,7 @@ _REPLY_LIMIT = re.compile(r"max_(?:\w+_)?tokens|(?:completion|output) tokens", r
 _PROMPT = re.compile(
     r"prompt|input|messages?\b|context\b(?! length)|conversation|requested \d|got -|\(-\d", re.IGNORECASE
 )
-# How long context and prompt are, where the server says it.
+# The lengths of context and prompt, if the server gives them.
 _LONGEST = re.compile(
     r"(?:context length|context size|context window|must be <=)\D{0,20}?(\d[\d,]{0,14})", re.IGNORECASE
 )
@@ -78,12 +78,12 @@ _FILTERED = re.compile(
     r"|moderation|flagged|safety (?:system|filter)|sensitive (?:content|words?)",
     re.IGNORECASE,
 )
-_CREDIT_REMEDY = "Top it up, or raise its limit, and resume; a smaller max_tokens may cost less in advance."
-_WRAPPED = 2  # times that lists and fields named so may stand around an error
-_DEEPEST = 20  # levels of an error's JSON that are read
+_CREDIT_REMEDY = "Top it up, or raise its limit, and resume; some servers need less credit for a smaller max_tokens."
+_WRAPPED = 2  # levels of lists and "error" fields that may enclose an error
+_DEEPEST = 20  # nesting levels of an error's JSON that are read
 _PASSING = (408, 409, 425, 429)
 _OPTIONS = {
-    "stop": "send_stop=False (replies are cut at the stop texts all the same)",
+    "stop": "send_stop=False (replies are still cut at the stop texts)",
     "temperature": "temperature=None",
     "seed": "send_seed=False",
     "max_tokens": 'max_tokens_field="max_completion_tokens"',
@@ -93,7 +93,7 @@ _NAMED = re.compile(r"['\"`](stop|temperature|seed|max_tokens|max_completion_tok
 _TOO_MANY = re.compile(
     r"too (?:large|high|big|many)|at most|maximum|exceed|greater|range|<=|>|less than", re.IGNORECASE
 )
-# What an error without a number is, by the name that is given to it; the first that fits.
+# HTTP status of an error that has a name but no number; the first match applies.
 _STATUS_BY_NAME = (
     (429, re.compile(r"rate[ _-]?limit|too[ _]many[ _]requests|overloaded|throttl|resource[ _]exhausted", re.I)),
     (402, _NO_CREDIT),
@@ -112,15 +112,15 @@ def failed_status(
     key_env: str,
     clean: Callable[[str], str] = str,
 ) -> Failure:
-    """What an answer with an HTTP status of 400 and more means.
+    """Returns the failure that an answer with an HTTP status of 400 or more stands for.
 
     Args:
-        status: of the answer.
-        headers: of the answer; names in lower case, or a mapping that does not mind.
-        body: of the answer.
-        request: what was asked with.
+        status: HTTP status of the answer.
+        headers: its headers; names in lower case, or a case-insensitive mapping.
+        body: its body.
+        request: the request's parameters.
         key_env: the environment variable that holds the key, for the message.
-        clean: takes secrets out of what is shown. What the server means is read before that.
+        clean: masks secrets in what is shown. The error is classified before that.
     """
     text = body.decode(errors="replace")
     try:
@@ -134,16 +134,16 @@ def failed_status(
 def failed_answer(
     error: object, request: Request, key_env: str, headers: Mapping[str, str], clean: Callable[[str], str] = str
 ) -> Failure:
-    """What an error means that came with status 200, as gateways report the failure of a model behind them.
+    """Returns the failure that an error with status 200 stands for; gateways report upstream failures in this way.
 
-    It is taken as the HTTP status that it names by its code or its type. Without either it may pass.
+    It is treated as the HTTP status that its code or type names. Without either it counts as transient.
 
     Args:
-        error: the error, or the answer that has no reply in it.
-        request: what was asked with.
+        error: the error, or the answer without a reply.
+        request: the request's parameters.
         key_env: the environment variable that holds the key, for the message.
-        headers: of the answer.
-        clean: takes secrets out of what is shown.
+        headers: headers of the answer.
+        clean: masks secrets in what is shown.
     """
     found = _error_in(error)
     text = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)
@@ -152,28 +152,28 @@ def failed_answer(
 
 
 def one_of(*values: object) -> str:
-    """The first of some values that is a text with something in it, or an empty text."""
+    """Returns the first value that is a non-blank text, or an empty text."""
     return next((value for value in values if isinstance(value, str) and value.strip()), "")
 
 
 @dataclasses.dataclass(frozen=True)
 class _Told:
-    """What a server told of a failure."""
+    """What a server said about a failure."""
 
     status: int | None
-    """None where neither HTTP nor the error itself names one: it may pass."""
+    """None where neither HTTP nor the error names one: the failure counts as transient."""
     after: float | None
     error: Mapping[str, Any]
     body: str
 
     @property
     def words(self) -> str:
-        """All that it says, without the names of JSON's fields."""
+        """All texts in the error, without the names of JSON fields."""
         return ". ".join(_values(self.error)) or self.body
 
     @property
     def names(self) -> str:
-        """By which it calls the error."""
+        """The error's code and type."""
         return f"{self.error.get('code')} {self.error.get('type')}"
 
 
@@ -181,7 +181,7 @@ def _failure(told: _Told, request: Request, key_env: str, clean: Callable[[str],
     status, said = told.status, _shown(told, clean)
     if status in (400, 422) and _WRONG_KEY.search(f"{told.names} {told.words}"):
         status, told = 401, dataclasses.replace(told, status=401)
-    # A 429 may speak of billing and pass all the same; only its code tells.
+    # The message of a transient 429 may mention billing as well; only its code is reliable.
     credit = told.names if status == 429 else told.words if status in (None, 400, 401, 403) else ""
     if status == 402 or _NO_CREDIT.search(credit):
         return Failure(said, final=ActorError(f"the account has no quota or credit left ({said}). {_CREDIT_REMEDY}"))
@@ -196,7 +196,7 @@ def _failure(told: _Told, request: Request, key_env: str, clean: Callable[[str],
 
 
 def _too_long(told: _Told, said: str, request: Request) -> ActorError | None:
-    """The error of a prompt that does not fit, where that is what the server says."""
+    """Returns the error of a prompt that exceeds the context window, if that is what the server reports."""
     words = told.words
     if _RATE.search(words) or not (told.status == 413 or _CONTEXT.search(words)):
         return None
@@ -219,10 +219,10 @@ def _number(found: re.Match[str] | None) -> int:
 
 
 def _shown(told: _Told, clean: Callable[[str], str]) -> str:
-    """What the server said, on one line, short, and without secrets: those are taken out before it is cut."""
+    """Returns what the server said on one line, with secrets masked before it is shortened."""
     error = told.error
     metadata = error.get("metadata")
-    upstream = one_of(metadata.get("raw")) if isinstance(metadata, dict) else ""  # what OpenRouter was told itself
+    upstream = one_of(metadata.get("raw")) if isinstance(metadata, dict) else ""  # OpenRouter's provider's
     message = one_of(error.get("message"), error.get("detail"), error.get("msg"))
     said = " ".join(clean(f"{message} {upstream}" if message else told.body).split())
     said = said if len(said) <= SAID else said[: SAID - 3] + "..."
@@ -233,11 +233,11 @@ def _remedy(told: _Told, request: Request, key_env: str) -> str:
     if told.status == 401:
         return f"Put a valid key into the environment variable {key_env}."
     if told.status in (400, 403, 422) and _FILTERED.search(f"{told.names} {told.words}"):
-        return "Asked the same, it will do so again: look into the task, or take another model."
+        return "The same prompt will be refused again: check the task, or use another model."
     if told.status == 403:
         return f"The key in {key_env} may not use the model {request.model!r}; ask for access or name another one."
     if told.status == 404:
-        return f"Check that it serves {request.model!r}, and that base_url ends as it must (often in /v1)."
+        return f"Check that it serves {request.model!r}, and that base_url has the right path (often /v1)."
     words, param = told.words, told.error.get("param")
     if _REPLY_LIMIT.search(words) and _TOO_MANY.search(words):
         return f"Give the actor a smaller max_tokens; {request.limit} was sent."
@@ -249,7 +249,7 @@ def _remedy(told: _Told, request: Request, key_env: str) -> str:
 
 
 def _error_in(answer: object) -> Mapping[str, Any]:
-    """The part of an answer that says what is wrong; servers differ in where they put it."""
+    """Returns the error object in an answer; servers nest it in different ways."""
     for _ in range(_WRAPPED):
         if isinstance(answer, dict):
             answer = answer.get("error") or answer.get("errors") or answer
@@ -259,12 +259,12 @@ def _error_in(answer: object) -> Mapping[str, Any]:
 
 
 def _values(value: object, depth: int = 0) -> Iterator[str]:
-    """The texts in an error, JSON within a text included."""
+    """Yields the texts in an error, also those in JSON that is nested in a text."""
     if depth > _DEEPEST:
         return
     if isinstance(value, dict):
         for name, each in value.items():
-            if name != "param":  # the name of one of our own fields
+            if name != "param":  # names a field of our own request
                 yield from _values(each, depth + 1)
     elif isinstance(value, list):
         for each in value:
@@ -281,7 +281,7 @@ def _values(value: object, depth: int = 0) -> Iterator[str]:
 
 
 def _status_of(error: Mapping[str, Any]) -> int | None:
-    """The HTTP status that an error names, or that its name stands for."""
+    """Returns the HTTP status that an error's code or name stands for."""
     for name in ("code", "status", "status_code", "http_code"):
         given = str(error.get(name, ""))
         if re.fullmatch(r"[45]\d\d", given):
@@ -291,7 +291,7 @@ def _status_of(error: Mapping[str, Any]) -> int | None:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the headers ask to wait, given as seconds or as a date; None when they say nothing usable.
+    """Returns the seconds to wait from the headers, given as seconds or as a date; None if there are none.
 
     >>> retry_after({"retry-after": "1.5"}), retry_after({"retry-after": "soon"})
     (1.5, None)

@@ -1,4 +1,4 @@
-"""The reply in the answer of an OpenAI-compatible server, or why there is none."""
+"""Parses the answer of an OpenAI-compatible server into a reply or a failure."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from retro_gym.prompts import valid_text
 
 __all__ = ["read_reply"]
 
-_FEW = 3  # attempts for a reply that says nothing: one may be an accident, three are what the model has to say
+_FEW = 3  # attempts for an empty reply: one may be an accident, three are the model's behaviour
 
 _ENVELOPE = ("choices", "created", "error", "id", "model", "object", "system_fingerprint", "usage")
 _USAGE = (("prompt", "input"), ("completion", "output"))
-# Fields and types of parts that hold reasoning, spelled plainly; the details of it repeat what another one holds.
+# Normalised names of fields and part types that hold reasoning; the details repeat the content of another field.
 _REASONING = re.compile(r"(?:\w+_)?(?:reason(?:ing)?|think(?:ing)?|thoughts?)(?:_(?:content|text|summary|process))?")
 _DETAILS = "reasoning_details"
 _INNER = ("text", "content", "thinking", "reasoning", "thought", "summary")
-_DEEPEST = 20  # levels of such fields that are read
-_NULLS = ("", "none", "null")  # what some servers write for no text and no refusal
-_FINE = (*_NULLS, "ok", "success", "no error", 0, 200, "0", "200")  # and for no error
+_DEEPEST = 20  # nesting levels of such fields that are read
+_NULLS = ("", "none", "null")  # some servers write these for no text and no refusal
+_FINE = (*_NULLS, "ok", "success", "no error", 0, 200, "0", "200")  # and these for no error
 
 
 class _MalformedError(ValueError):
-    """An answer that is no reply; the message says how."""
+    """An answer of the wrong structure; the message says what is wrong."""
 
 
 def read_reply(
@@ -44,31 +44,31 @@ def read_reply(
     key_env: str = "OPENAI_API_KEY",
     clean: Callable[[str], str] = str,
 ) -> Reply | Failure:
-    r"""The reply in a server's answer, of either kind.
+    r"""Returns the reply in a server's answer (chat or completion), or the failure that it stands for.
 
-    What the server keeps apart as reasoning, and what tags such as ``<think>`` enclose, go into ``reasoning``. A reply
-    that was cut at a stop text is whole, however it would have ended.
+    Reasoning in fields of its own or within tags such as ``<think>`` goes into ``reasoning``. A reply that was cut at a
+    stop text counts as complete, whatever its finish reason.
 
     Args:
         body: the answer, JSON.
-        request: what was asked with.
-        stop: texts at which the reply is cut, whatever the server has done about them.
-        headers: of the answer.
+        request: the request's parameters.
+        stop: texts at which the reply is cut, whether or not the server applied them.
+        headers: headers of the answer.
         key_env: the environment variable that holds the key, for messages.
-        clean: takes secrets out of what is shown.
+        clean: masks secrets in what is shown.
 
     >>> request = Request("any", "chat", 0.0, 64, "max_tokens", True, True, {})
     >>> answer = {"choices": [{"message": {"content": "<think>Easy.</think>Finish[yes]\nObservation 1: no"}}]}
     >>> import json
     >>> read_reply(json.dumps(answer).encode(), request, stop=("\nObservation",))
-    Reply(text='Finish[yes]', prompt_tokens=0, completion_tokens=0, reasoning='Easy.', cut=False)
+    Reply(text='Finish[yes]', prompt_tokens=0, completion_tokens=0, reasoning='Easy.', cut=False, generation=None)
     """
     try:
         answer = read_json(body)
     except (ValueError, RecursionError):
         return Failure(clean(f"an answer that is not JSON: {one_line(body[:SAID], 60)}"))
     if isinstance(answer, list) and answer and isinstance(answer[0], dict) and answer[0].get("error"):
-        answer = answer[0]  # Gemini's
+        answer = answer[0]  # Gemini's format
     try:
         choice = _choice(answer)
         told = endings(answer, choice, choice.get("message"))
@@ -84,7 +84,7 @@ def read_reply(
 
 
 def _choice(answer: object) -> dict[str, Any]:
-    """The first choice; empty where there is none."""
+    """Returns the first choice; empty if there is none."""
     choices = _of(answer, dict, "the answer").get("choices")
     if not choices:
         return {}
@@ -93,7 +93,7 @@ def _choice(answer: object) -> dict[str, Any]:
 
 
 def _error_of(answer: dict[str, Any], choice: dict[str, Any], ended: tuple[Ending, ...]) -> object:
-    """What an answer says of an error: at its top, in its choice or message, or by how it ended; None for nothing."""
+    """Returns the error in an answer: at its top level, in its choice or message, or as finish reason; else None."""
     message = choice.get("message")
     for part in (answer, choice, message if isinstance(message, dict) else {}):
         error = part.get("error")
@@ -109,7 +109,7 @@ def _error_of(answer: dict[str, Any], choice: dict[str, Any], ended: tuple[Endin
 
 
 def _is_nothing(error: object) -> bool:
-    """Whether what stands for an error says that there is none."""
+    """Whether the value of an error field says that there is no error."""
     told = error.values() if isinstance(error, dict) else (error,)
     return all(not each or (_bare(each) if isinstance(each, str) else each) in _FINE for each in told)
 
@@ -119,7 +119,7 @@ def _bare(text: str) -> str:
 
 
 class _Said:
-    """What one choice holds.
+    """The contents of one choice.
 
     Raises:
         _MalformedError: a part of it has the wrong type.
@@ -130,9 +130,9 @@ class _Said:
     ) -> None:
         self.ended = ended
         self.stopped = stopped
-        """Whether the server says that a stop text ended it."""
+        """Whether the server reports that a stop text ended it."""
         message, noted = choice.get("message"), list[str]()
-        if message is None:  # which a reply that was blocked or cut may lack
+        if message is None:  # a blocked or truncated reply may lack it
             message, text = choice, choice.get("text")
             self.content = _of("" if text is None and self.why else text, str, "the text")
         else:
@@ -147,22 +147,22 @@ class _Said:
 
     @property
     def why(self) -> set[Way]:
-        """How it ended, where it did not end well."""
+        """The kinds of abnormal ending; empty for a normal one."""
         return {each.way for each in self.ended if each.way is not None}
 
     def reply(self, request: Request, stop: tuple[str, ...]) -> Reply:
-        """The reply, of whatever use it is."""
+        """Returns the reply, usable or not."""
         text = cut_at(self.text, stop)
         tokens = [
             as_count(self.usage.get(f"{one}_tokens") or self.usage.get(f"{other}_tokens")) for one, other in _USAGE
         ]
         cut = not self.why.isdisjoint((Way.LIMIT, Way.CONTEXT_FULL))
-        if not cut and request.most_tokens and tokens[1] >= request.most_tokens:  # some say "stop" all the same
+        if not cut and request.most_tokens and tokens[1] >= request.most_tokens:  # some servers still report "stop"
             cut = not has_whole_action(f"{text}\n")
         return Reply(text, tokens[0], tokens[1], self.reasoning, cut and len(text) == len(self.text))
 
     def failure(self, reply: Reply, request: Request, clean: Callable[[str], str]) -> Failure | None:
-        """Why the reply cannot be used, where it cannot."""
+        """Returns why the reply cannot be used; None if it can."""
         ways = ", ".join(sorted({each.word for each in self.ended} - {""})) or "none"
         error: ActorError | None = None
         attempts, silenced = 1, False
@@ -170,7 +170,7 @@ class _Said:
             said = one_line(clean(self.refusal or reply.text), SAID)
             error = ActorError(
                 f"the model or its server refused to answer ({said}; finish_reason: {ways}). "
-                "Asked the same, it will do so again: look into the task, or take another model."
+                "The same prompt will be refused again: check the task, or use another model."
             )
         elif reply.cut and isinstance(kept := unless_cut(reply, request.limit), ActorError):
             error = kept
@@ -178,15 +178,15 @@ class _Said:
                 error = PromptTooLongError(f"the prompt leaves no room in the context of {request.model!r} ({ways}).")
         elif (self.tools or Way.TOOLS in self.why) and not has_whole_action(f"{reply.text}\n"):
             error = ActorError(
-                f"the reply is a call of tools ({one_line(clean(str(self.tools)), SAID)}), not a text. Switch the "
-                'server\'s parser of tool calls off, or give the actor extra_body={"tool_choice": "none"}.'
+                f"the reply is a tool call ({one_line(clean(str(self.tools)), SAID)}), not a text. Switch off the "
+                'server\'s tool-call parser, or give the actor extra_body={"tool_choice": "none"}.'
             )
         elif not _is_visible(reply.text):
             attempts, silenced = _FEW, True
             beside = f" beside {len(reply.reasoning)} characters of reasoning" if reply.reasoning else ""
             error = ActorError(
-                f"{_FEW} replies had no text{beside} (finish_reason: {ways}, {reply.completion_tokens} tokens). Look "
-                "into the model's chat template and the server's parser of reasoning, or try another shape."
+                f"{_FEW} replies had no text{beside} (finish_reason: {ways}, {reply.completion_tokens} tokens). Check "
+                "the model's chat template and the server's reasoning parser, or try another shape."
             )
         elif request.sends_own_stop and self.stopped and not has_whole_action(f"{reply.text}\n"):
             attempts, silenced = _FEW, True
@@ -207,15 +207,15 @@ class _Said:
 
 
 def _is_visible(text: str) -> bool:
-    """Whether a text holds more than what cannot be seen, such as a mark of byte order, and marks around nothing."""
+    """Whether a text holds more than invisible characters (such as a byte order mark) and empty markup."""
     return any(char not in "`~*_" and unicodedata.category(char)[0] not in "CZ" for char in text)
 
 
 def _message(message: dict[str, Any]) -> tuple[list[str], str]:
-    """The reasoning that stands in fields of its own, and the text."""
+    """Returns the reasoning from fields of its own, and the text."""
     noted = [_inner(value) for name, value in message.items() if _is_of_reasoning(name)]
     content = message.get("content")
-    if isinstance(content, list):  # parts: text, and some servers' thinking
+    if isinstance(content, list):  # parts: text, and with some servers reasoning
         parts = [_of(part, dict, "a part") for part in content]
         thinking = [part for part in parts if _is_reasoning(part)]
         noted += map(_inner, thinking)
@@ -238,7 +238,7 @@ def _is_reasoning(part: dict[str, Any]) -> bool:
 
 
 def _inner(value: object, depth: int = 0) -> str:
-    """The text of a value, of its parts, or of what it wraps."""
+    """Returns the text of a value, of its parts, or of a nested value."""
     if depth > _DEEPEST:
         return ""
     if isinstance(value, list):
@@ -249,7 +249,7 @@ def _inner(value: object, depth: int = 0) -> str:
 
 
 def _refusal(message: dict[str, Any]) -> str:
-    """What the model said in place of an answer, in a field or a part of its own."""
+    """Returns the model's refusal, which has a field or a part of its own."""
     parts = message.get("content")
     found = [message.get("refusal")]
     found += [part.get("refusal") for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []

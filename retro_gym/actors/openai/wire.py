@@ -1,4 +1,4 @@
-"""What goes to an OpenAI-compatible server, and how an attempt may fail. Nothing here opens a connection."""
+"""The body of a request to an OpenAI-compatible server, and the failure of an attempt. Opens no connection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from retro_gym.prompts import Prompt, PromptShape, valid_text
 __all__ = ["Failure", "Request", "read_json"]
 
 _MAX_STOPS = 4  # the API's own limit
-_MOST_DIGITS = 400  # of a whole number
+_MOST_DIGITS = 400  # of an integer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,23 +24,23 @@ class Failure:
     after: float | None = None
     """Seconds that the server asks to wait."""
     unreachable: bool = False
-    """Whether nothing was sent, since no connection came about."""
+    """Whether nothing was sent because the connection failed."""
     hurried: bool = False
-    """Whether it was cut short since the patience was over, which says little about the server."""
+    """Whether the remaining patience was shorter than the timeout, so that it says little about the server."""
     final: ActorError | None = None
-    """What the call comes to, where another attempt is of no use."""
+    """The result of the call if a retry is of no use; None for a transient failure."""
     final_after: int = 1
-    """How many attempts must have ended like this one before that is what the call comes to."""
+    """Consecutive attempts that must fail in this way before ``final`` is the result."""
     silenced: bool = False
-    """Whether no action was reached, which a stop text within the reasoning, seen or not, may have brought about."""
+    """Whether the reply ended before an action, possibly because a stop text occurred in the reasoning."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    """What it cost all the same."""
+    """What the failed attempt cost."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """The parameters that every request of an actor has in common. None leaves a parameter out."""
+    """The parameters that all requests of an actor share. None leaves a parameter out."""
 
     model: str
     shape: PromptShape
@@ -53,11 +53,11 @@ class Request:
 
     @property
     def path(self) -> str:
-        """Relative to the base URL."""
+        """The request's path, relative to the base URL."""
         return "/completions" if self.shape == "completion" else "/chat/completions"
 
     def body(self, prompt: Prompt) -> dict[str, Any]:
-        """The JSON of a request for one prompt."""
+        """Returns the JSON body of a request for one prompt."""
         body: dict[str, Any] = {"model": self.model}
         if self.shape == "completion":
             body["prompt"] = valid_text(prompt.text)
@@ -76,7 +76,7 @@ class Request:
 
     @property
     def most_tokens(self) -> int | None:
-        """The limit of tokens that is sent; None where none is, or none that can be read."""
+        """The token limit that is sent; None if there is none or it is not an integer."""
         for name in ("max_tokens", "max_completion_tokens"):
             if name in self.extra_body:
                 given = self.extra_body[name]
@@ -90,25 +90,25 @@ class Request:
 
     @property
     def limit(self) -> str:
-        """The limit of tokens that is sent, for messages."""
+        """The token limit that is sent, for messages."""
         for name in ("max_tokens", "max_completion_tokens"):
             if name in self.extra_body:
                 return f"{name}={self.extra_body[name]}"
-        return "the server's own limit of tokens" if self.max_tokens is None else f"max_tokens={self.max_tokens}"
+        return "the server's own token limit" if self.max_tokens is None else f"max_tokens={self.max_tokens}"
 
     def without_stop(self, body: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The same body without the prompt's stop texts; None where it has none. Those of ``extra_body`` stay."""
+        """Returns the body without the prompt's stop texts; None if it has none. Those of ``extra_body`` are kept."""
         if "stop" not in body or "stop" in self.extra_body:
             return None
         return {name: value for name, value in body.items() if name != "stop"}
 
 
 def read_json(text: str | bytes) -> Any:
-    """The value of a JSON document. A number that is too long for Python to read is an infinite one.
+    """Parses a JSON document. An integer with too many digits for Python becomes infinity.
 
     Raises:
         ValueError: it is not JSON.
-        RecursionError: it is nested too deep.
+        RecursionError: it is nested too deeply.
     """
     return json.loads(text, parse_int=_whole)
 

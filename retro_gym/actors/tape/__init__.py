@@ -1,1 +1,1 @@
-"""Tapes: an actor's replies, recorded and played again."""
+"""Tapes: an actor's replies, recorded and replayed."""

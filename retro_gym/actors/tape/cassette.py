@@ -1,15 +1,15 @@
-"""Tapes: what stands on them, and how it is written and read.
+"""The file format of tapes, and functions that write and read it.
 
-A tape (cassette) is an append-only JSONL file. Its first line, and the first that every further recorder adds, is a
-header: ``cassette`` (this version: 1) and the actor's ``parameters``, its spec among them as ``actor``. Every other
-line is a call:
+A tape (cassette) is an append-only JSONL file. Its first line, and the first line that each further recorder appends,
+is a header: ``cassette`` (format version 1) and the actor's ``parameters``, which include its spec as ``actor``. Every
+other line is a call:
 
-- ``asked``: the call's number in its recording, in the order of asking; the lines stand in the order of the answers;
-- ``key``: a digest of all that the actor was shown, of the stop texts and of the seed;
-- ``prompt``: the ``text``, or the ``messages`` where the actor's shape is ``"chat"``, with ``stop`` and ``seed``;
+- ``asked``: the call's number in its recording, in the order of the requests; lines are in the order of the replies;
+- ``key``: a digest of everything that the actor was shown, of the stop texts and of the seed;
+- ``prompt``: the ``text``, or the ``messages`` if the actor's shape is ``"chat"``, with ``stop`` and ``seed``;
 - ``reply`` (the fields of a :class:`~retro_gym.actors.Reply`) or ``error`` (``class`` and ``message``).
 
-Nothing else of the actor is written.
+Nothing else about the actor is written.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 CASSETTE = 1
-"""The version of the format."""
+"""The version of the file format."""
 
 PARAMETERS = (
     "dtype",
@@ -58,17 +58,17 @@ PARAMETERS = (
     "temperature",
     "top_p",
 )
-"""What headers and reports may hold of an actor's ``parameters``: all but addresses, keys and the like."""
+"""The actor ``parameters`` that headers and reports may hold; URLs, keys and the like are excluded."""
 
 
 class Tape:
-    """A tape that is written to: the file behind all copies of one recorder. Replies may come from several threads.
+    """Writes a tape; all copies of one recorder share it. Thread-safe.
 
     Args:
-        path: one that exists is appended to. It is opened at the first call.
+        path: an existing tape is appended to. The file is opened at the first call.
 
     Raises:
-        RecordError: the file exists and is no tape.
+        RecordError: the file exists and is not a tape.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -82,13 +82,13 @@ class Tape:
                 break
 
     def ask(self, prompts: int) -> int:
-        """Numbers some calls; returns the first number."""
+        """Reserves a number for each prompt; returns the first number."""
         with self._lock:
             self._asked += prompts
             return self._asked - prompts
 
     def write(self, parameters: Mapping[str, Any], call: Mapping[str, Any]) -> None:
-        """Writes a call, and the header before the first one.
+        """Writes a call, preceded by the header if it is the first.
 
         Raises:
             RecordError: the file cannot be opened.
@@ -101,10 +101,10 @@ class Tape:
 
 
 def read_tape(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, Any], Reply | ActorError | None]]:
-    """The lines of a tape: number, row and reply; the reply is None in a header.
+    """Yields the lines of a tape as (line number, row, reply); the reply is None for a header.
 
     Raises:
-        RecordError: the file cannot be read, is empty, or has a line that is not of this version's format.
+        RecordError: the file cannot be read, is empty, or has a line that is not in this version's format.
     """
     where, number = Path(path), 0
     for number, row in read_json_lines(where, "a tape"):
@@ -127,32 +127,32 @@ def read_tape(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, Any
 
 
 def parameters_of(actor: object) -> dict[str, str | int | float]:
-    """What shapes an actor's replies besides the prompts, as far as it says so and all may see it."""
+    """Returns the actor's declared ``parameters`` that may be published, see :data:`PARAMETERS`."""
     given = getattr(actor, "parameters", None)
     own = given if isinstance(given, Mapping) else {}
     return {name: own[name] for name in PARAMETERS if isinstance(own.get(name), str | int | float)}
 
 
 def shown(prompt: Prompt, *, chat: bool) -> dict[str, Any]:
-    """All that the model is shown of a prompt: ``messages``, or one ``text``."""
+    """Returns the part of a prompt that the model is shown: ``messages``, or one ``text``."""
     return {"messages": prompt.messages("chat")} if chat else {"text": prompt.text}
 
 
 def key_of(show: Mapping[str, Any], prompt: Prompt) -> str:
-    """The digest that a call is found by: of what the model is shown, the stop texts and the seed."""
+    """Returns the lookup key of a call: a digest of what the model is shown, the stop texts and the seed."""
     asked = json.dumps([dict(show), list(prompt.stop), int(prompt.seed)], sort_keys=True)
     return hashlib.sha256(asked.encode()).hexdigest()[:32]
 
 
 def as_text(show: Mapping[str, Any]) -> str:
-    """What the model is shown, as one text for people."""
+    """Returns what the model is shown as one human-readable text."""
     if "text" in show:
         return str(show["text"])
     return "\n".join(f"{message['role']}: {message['content']}" for message in show["messages"])
 
 
 def common_length(one: str, other: str) -> int:
-    """How many characters two texts begin with alike.
+    """Returns the length of the common prefix of two texts, in characters.
 
     >>> common_length("Finish[1934]", "Finish[1943]")
     9
@@ -161,24 +161,24 @@ def common_length(one: str, other: str) -> int:
 
 
 def row_of(reply: Reply | ActorError) -> dict[str, Any]:
-    """A reply or an error as it stands on a tape."""
+    """Returns the fields of a tape's row for a reply or an error."""
     if isinstance(reply, Reply):
         row = dict(vars(reply))
         generation = row.pop("generation")
         return {"reply": row if generation is None else {**row, "generation": generation.to_json()}}
-    # A class of the user's own is replayed as the one of ours that it stems from: that decides what it does to a trial.
+    # A user's subclass is replayed as its nearest base class in retro_gym.errors, which decides how a trial ends.
     kind = next(kind for kind in type(reply).__mro__ if kind.__module__ == errors.__name__)
     return {"error": {"class": kind.__name__, "message": str(reply)}}
 
 
 def reply_of_row(row: Mapping[str, Any]) -> Reply | ActorError:
-    """What :func:`row_of` made a row of.
+    """The inverse of :func:`row_of`.
 
     Raises:
-        KeyError: neither a reply nor an error stands there.
-        TypeError: its fields are not those of one.
-        AttributeError: an error class that there is not.
-        DataError: the reply's generation is none.
+        KeyError: the row holds neither a reply nor an error.
+        TypeError: it has the wrong fields.
+        AttributeError: the error class does not exist.
+        DataError: the reply's generation is malformed.
     """
     if "reply" in row:
         fields = dict(row["reply"])
@@ -186,7 +186,7 @@ def reply_of_row(row: Mapping[str, Any]) -> Reply | ActorError:
         return Reply(**fields, generation=None if generation is None else Generation.from_json(generation))
     kind = getattr(errors, row["error"]["class"])
     if not (isinstance(kind, type) and issubclass(kind, ActorError)):
-        raise TypeError(f"{row['error']['class']} is no ActorError")
+        raise TypeError(f"{row['error']['class']} is not an ActorError")
     return kind(row["error"]["message"])
 
 
@@ -200,4 +200,4 @@ def _check_header(path: Path, number: int, row: Any) -> dict[str, Any]:
 
 
 def _no_call(path: Path, number: int, row: object) -> RecordError:
-    return RecordError(f"{path}, line {number}: {one_line(row)} is no call on a tape. Record it again.")
+    return RecordError(f"{path}, line {number}: {one_line(row)} is not a call in the tape format. Record it again.")

@@ -1,4 +1,4 @@
-"""Actors that record a tape and that play one back; :mod:`retro_gym.actors.tape.cassette` says what stands on it."""
+"""Actors that record and replay a tape; :mod:`retro_gym.actors.tape.cassette` documents its format."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from retro_gym.prompts import Prompt
 __all__ = ["RecordingActor", "ReplayActor"]
 
 _REMEDY = (
-    "A replay must be of the run that was recorded: the same environment, arguments, seed and reflections, and the "
-    "same version of all of them. Run it so, or record it again."
+    "A replay must repeat the recorded run: the same environment, arguments, seed and reflections, and the same "
+    "versions. Run it with these, or record it again."
 )
 
 
@@ -38,24 +38,24 @@ _REMEDY = (
 
 
 class RecordingActor:
-    """Another actor, whose every prompt and reply goes onto a tape.
+    """Wraps an actor and records every prompt and reply on a tape.
 
-    Replies are handed on as they stand on the tape: where an error's text holds a key, the run sees the mask as well,
-    so that it and its replay are the same to the byte. An exception that is no ``ActorError`` passes and is not
-    recorded; neither is a call that was cancelled.
+    Replies are returned as they are recorded: if a key is masked in an error's text, the run receives the masked text
+    too, so that the run and its replay are identical. An exception other than ``ActorError`` propagates and is not
+    recorded; neither is a cancelled call.
 
-    What it wraps decides what it can do: with an actor that has ``submit`` it is a
-    :class:`~retro_gym.actors.ConcurrentActor` too, and it has its ``batch_size``. Deep copies write to the same tape.
-    An unpickled one appends to the same file; it is not meant for several processes at once.
+    The interface follows the wrapped actor: if that has ``submit``, the recorder is a
+    :class:`~retro_gym.actors.ConcurrentActor` too; ``batch_size`` is the same. Deep copies write to the same tape. An
+    unpickled recorder appends to the same file; several processes must not write to it concurrently.
 
     Args:
-        actor: the actor. What :func:`~retro_gym.actors.parameters_of` says of it goes into the header; its ``"shape"``
-            says whether it is shown text or messages.
-        path: the tape. One that exists is appended to. It is opened at the first reply.
-        name: what reports are to call the actor, in a replay as well; its spec.
+        actor: the actor. Its :func:`~retro_gym.actors.parameters_of` go into the header; its ``"shape"`` decides
+            whether text or messages are recorded.
+        path: the tape. An existing one is appended to. The file is opened at the first reply.
+        name: the actor's name in reports, also in those of a replay; normally its spec.
 
     Raises:
-        RecordError: the file exists and is no tape.
+        RecordError: the file exists and is not a tape.
 
     >>> import tempfile
     >>> from retro_gym.actors import CallableActor
@@ -69,7 +69,7 @@ class RecordingActor:
     """
 
     def __new__(cls, actor: Actor, path: str | os.PathLike[str], *, name: str | None = None) -> RecordingActor:
-        """Picks the class that fits the actor, since a protocol is told by the methods that are there."""
+        """Picks the class that fits the actor, since ``isinstance`` checks a protocol by its methods."""
         concurrent = cls is RecordingActor and isinstance(actor, ConcurrentActor)
         return super().__new__(_ConcurrentRecordingActor if concurrent else cls)
 
@@ -80,21 +80,21 @@ class RecordingActor:
 
     @property
     def path(self) -> Path:
-        """The tape."""
+        """The tape's path."""
         return self._tape.file.path
 
     @property
     def batch_size(self) -> int | None:
-        """The wrapped actor's, if it has one."""
+        """The wrapped actor's batch size, if it has one."""
         return getattr(self.actor, "batch_size", None)
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What the tape's header says of the wrapped actor."""
+        """The wrapped actor's parameters in the tape's header."""
         return {**({"actor": self._name} if self._name is not None else {}), **parameters_of(self.actor)}
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
-        """The actor's replies, each on the tape before it is handed on."""
+        """Returns the actor's replies, after each has been written to the tape."""
         first = self._tape.ask(len(prompts))
         replies = reply_all(self.actor, prompts)
         return [
@@ -103,14 +103,14 @@ class RecordingActor:
         ]
 
     def close(self) -> None:
-        """Closes the tape, and the actor where it can be closed. May be called again; a later reply opens it anew."""
+        """Closes the tape, and the actor if it has ``close``. Idempotent; a later reply reopens the tape."""
         self._tape.file.close()
         close = getattr(self.actor, "close", None)
         if callable(close):
             close()
 
     def _note(self, asked: int, prompt: Prompt, reply: Reply | ActorError) -> Reply | ActorError:
-        """Writes one call and returns the reply as the tape has it."""
+        """Writes one call and returns the reply as recorded."""
         secrets = secrets_of(self.actor)
         parameters = mask(self.parameters, secrets)
         show = shown(prompt, chat=parameters.get("shape") == "chat")
@@ -142,7 +142,7 @@ class _ConcurrentRecordingActor(RecordingActor):
     """Records an actor that can have many calls in flight."""
 
     def submit(self, prompt: Prompt) -> Future[Reply | ActorError]:
-        """Sends one prompt; what comes back is on the tape before the future gives it."""
+        """Sends one prompt; the reply is written to the tape before the future is done."""
         if not isinstance(self.actor, ConcurrentActor):
             raise TypeError(f"{type(self.actor).__name__} has lost its submit().")
         asked = self._tape.ask(1)
@@ -160,7 +160,7 @@ class _ConcurrentRecordingActor(RecordingActor):
                 except ActorError as error:
                     reply = error
                 outer.set_result(self._note(asked, prompt, reply))
-            except Exception as error:  # a bug, or a full disk: whoever waits for the reply is told
+            except Exception as error:  # a bug, or a full disk: the future's owner must learn of it
                 outer.set_exception(error)
 
         outer.add_done_callback(lambda future: inner.cancel() if future.cancelled() else None)
@@ -168,42 +168,43 @@ class _ConcurrentRecordingActor(RecordingActor):
         return outer
 
 
-# -- playing back --------------------------------------------------------------------------------------------------
+# -- replay --------------------------------------------------------------------------------------------------------
 
 
 class ReplayActor:
-    """Plays a tape back, strictly: to the prompt that was recorded, the reply that was recorded, errors included.
+    """Replays a tape strictly: each recorded prompt gets its recorded reply, errors included.
 
-    A prompt that was asked several times gets its replies in the order in which they were asked for, each once; in
-    which order different prompts are asked makes no difference. Any other prompt, and a repetition beyond those
-    recorded, is a :class:`~retro_gym.errors.CassetteError`. That is raised, not returned: a run that is not the
-    recorded one must stop.
+    A prompt that was recorded several times gets its replies in the order of the requests, each once; the order of
+    different prompts makes no difference. Any other prompt, or one more repetition than recorded, raises
+    :class:`~retro_gym.errors.CassetteError`. It is raised, not returned, because a run that deviates from the recorded
+    one must stop.
 
-    Two trials whose prompts are the same to the last letter and seed (one reflection twice in one ``branch``) cannot be
-    told apart; where a random actor answered them differently, they may change places.
+    Two trials with identical prompts and seeds (the same reflection twice in one ``branch``) cannot be distinguished;
+    if a stochastic actor answered them differently, their replies may be swapped.
 
-    Deep copies are the actor itself: together they play the tape once. An unpickled one goes on from where it was.
+    A deep copy is the actor itself, so that all copies together replay the tape once. An unpickled actor resumes at the
+    position where it was pickled.
 
     Args:
         path: the tape.
 
     Raises:
-        RecordError: the file cannot be read, or is no tape of this version.
+        RecordError: the file cannot be read, or is not a tape of this version.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.parameters: dict[str, Any] = {}
-        """The recorded actor's; of the last recording, where there are several."""
+        """The recorded actor's parameters; those of the last recording if there are several."""
         self._chat: set[bool] = set()
         self._asked: Counter[str] = Counter()
         self._replies = self._read()
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
-        """What the tape has for each prompt.
+        """Returns the recorded reply to each prompt.
 
         Raises:
-            CassetteError: a prompt, or one more repetition of it, that is not on the tape.
+            CassetteError: a prompt, or one more repetition of it, is not on the tape.
         """
         return [self._next(prompt) for prompt in prompts]
 
@@ -219,7 +220,7 @@ class ReplayActor:
         number, replies = self._asked[key], self._replies[key]
         if number == len(replies):
             raise CassetteError(
-                f"{self.path} has {len(replies)} replies to {_name(prompt)}, and it is asked once more. {_REMEDY}"
+                f"{self.path} has {len(replies)} replies to {_name(prompt)}; this run requests one more. {_REMEDY}"
             )
         self._asked[key] += 1
         return replies[number]
@@ -234,11 +235,11 @@ class ReplayActor:
             else:
                 found.setdefault(row["key"], []).append((recordings, row["asked"], reply))
                 self._chat.add("messages" in row["prompt"])
-        # Sorted by the numbers alone: replies have no order.
+        # Sorted by the numbers only: replies cannot be compared.
         return {key: [call[2] for call in sorted(calls, key=lambda call: call[:2])] for key, calls in found.items()}
 
     def _where_it_parts(self, prompt: Prompt) -> str:
-        """Says which prompt of the tape is nearest, and where the two part."""
+        """Says which recorded prompt is most similar, and where the two differ."""
         from rapidfuzz import fuzz
 
         secrets = secrets_of()
@@ -251,14 +252,14 @@ class ReplayActor:
                 if score > best:
                     best, line, nearest = score, number, row["prompt"]
         if not nearest:
-            return "The tape holds no call at all."
-        start = f"The nearest of the {len(self)} prompts on it, in line {line},"
+            return "The tape holds no calls."
+        start = f"The most similar of the {len(self)} prompts on it, in line {line},"
         mine, theirs = asked["messages" in nearest], as_text(nearest)
         if mine == theirs:
             return f"{start} has the same text, but {_differences(nearest, prompt)}."
         at = common_length(mine, theirs)
         return (
-            f"{start} parts from it at character {at}, in line {mine.count(chr(10), 0, at) + 1} of the text: after "
+            f"{start} differs from it at character {at}, in line {mine.count(chr(10), 0, at) + 1} of the text: after "
             f"{mine[max(0, at - 30) : at]!r} the tape has {theirs[at : at + 60]!r} and this run "
             f"{mine[at : at + 60]!r}."
         )
@@ -266,7 +267,7 @@ class ReplayActor:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
 
-    def __reduce__(self) -> tuple[Any, ...]:  # what is on the tape need not travel with the actor
+    def __reduce__(self) -> tuple[Any, ...]:  # the tape's contents are read again, not pickled
         return type(self), (self.path,), {"_asked": self._asked}
 
     def __repr__(self) -> str:

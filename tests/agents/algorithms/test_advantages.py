@@ -57,7 +57,7 @@ def test_leave_one_out_without_the_samples_that_the_actor_failed_on():
 def test_a_baseline_that_is_not_there():
     with pytest.raises(ConfigError, match="Did you mean 'batch_mean'"):
         advantages("batchmean", torch.zeros(2), torch.ones(2, dtype=torch.bool), 2)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="group_size of at least 2"):
+    with pytest.raises(ConfigError, match="needs at least 2 samples per prompt"):
         advantages("leave_one_out", torch.zeros(2), torch.ones(2, dtype=torch.bool), 1)
 
 

@@ -17,7 +17,8 @@ from retro_gym_agents.algorithms.ppo import (
     value_loss,
 )
 from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.play.rollout import collect, make_envs
+from retro_gym_agents.play.envs import make_envs
+from retro_gym_agents.play.rollout import roll_out
 
 YES, NO = True, False
 
@@ -83,7 +84,7 @@ def start(small_model):
     reflector = Reflector.load(small_model)
     reflector.freeze_reference()
     envs = make_envs("RetroIdentity-v0", {"max_reflections": 2}, actor="scripted", num=5, records=None)
-    rollout = collect(envs, reflector, seed=0, update=1, num_samples=3, keep_hidden=True)
+    rollout = roll_out(envs, reflector, seed=0, update=1, num_samples=3, keep_hidden=True)
     assert len(rollout.rounds) == 2
     return reflector, ValueHead(reflector.hidden_size), rollout
 
@@ -127,7 +128,7 @@ def test_fewer_prompts_at_a_time_make_the_same_step(small_model, tmp_path, micro
         reflector.freeze_reference()
         head = ValueHead(reflector.hidden_size)
         envs = make_envs("RetroIdentity-v0", {"max_reflections": 2}, actor="scripted", num=5, records=None)
-        rollout = collect(envs, reflector, seed=0, update=1, num_samples=3, keep_hidden=True)
+        rollout = roll_out(envs, reflector, seed=0, update=1, num_samples=3, keep_hidden=True)
         optimizer = torch.optim.SGD([*reflector.trainable.values(), *head.parameters()], lr=0.1)
         settings = config(small_model, tmp_path, group_size=3, micro_prompts=size)
         metrics = improve(reflector, head, optimizer, rollout, settings, update=1)
@@ -142,7 +143,7 @@ def test_it_needs_hidden_states(small_model, tmp_path):
     reflector = Reflector.load(small_model)
     reflector.freeze_reference()
     envs = make_envs("RetroIdentity-v0", {"max_reflections": 1}, actor="scripted", num=2, records=None)
-    rollout = collect(envs, reflector, seed=0, update=1, num_samples=2)
+    rollout = roll_out(envs, reflector, seed=0, update=1, num_samples=2)
     with pytest.raises(RuntimeError, match="keep_hidden"):
         prepare(reflector, ValueHead(reflector.hidden_size), rollout, config(small_model, tmp_path))
 

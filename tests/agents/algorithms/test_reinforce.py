@@ -5,7 +5,8 @@ import torch
 
 from retro_gym_agents.algorithms.reinforce import ReinforceConfig, improve, reinforce_loss, train
 from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.play.rollout import collect, make_envs
+from retro_gym_agents.play.envs import make_envs
+from retro_gym_agents.play.rollout import roll_out
 
 YES, NO = True, False
 
@@ -43,7 +44,7 @@ def test_fewer_prompts_at_a_time_give_the_same_gradient(small_model, tmp_path, l
     reflector = Reflector.load(small_model)
     reflector.freeze_reference()
     envs = make_envs("RetroIdentity-v0", {"max_reflections": 2}, actor="scripted", num=5, records=None)
-    rollout = collect(envs, reflector, seed=0, update=1, num_samples=3)
+    rollout = roll_out(envs, reflector, seed=0, update=1, num_samples=3)
     assert len(rollout.rounds) == 2
     whole, parts = (
         gradient(reflector, rollout, config(small_model, tmp_path, group_size=3, max_grad_norm=1e9, **limits))
@@ -58,7 +59,7 @@ def test_samples_that_the_actor_failed_on_do_not_count(small_model, tmp_path):
     reflector = Reflector.load(small_model)
     reflector.freeze_reference()
     envs = make_envs("RetroIdentity-v0", {"max_reflections": 1}, actor="scripted", num=3, records=None)
-    rollout = collect(envs, reflector, seed=0, update=1, num_samples=2)
+    rollout = roll_out(envs, reflector, seed=0, update=1, num_samples=2)
     (one,) = rollout.rounds
     nothing = dataclasses.replace(one, rewards_N=one.rewards_N + 5.0, valid_N=torch.zeros(6, dtype=torch.bool))
     for baseline in ("none", "batch_mean", "leave_one_out"):

@@ -347,7 +347,7 @@ class Coin(gym.RewardWrapper):
 
 def success_after_ppo(paid):
     """The share of validation tasks that the tiny reflector solves with one sampled reflection: before and after."""
-    from retro_gym_agents.play.rollout import Validation
+    from retro_gym_agents.play.validation import Validation
 
     reflector = Reflector.load("tiny")
     validation = Validation("RetroHotpotQA-v0", {"max_reflections": 1}, actor="scripted", num_tasks=150, seed=0)

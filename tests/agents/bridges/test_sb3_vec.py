@@ -75,7 +75,7 @@ def test_tasks_are_chosen_by_options(small_model):
     env.reset()  # options count for one reset only
     assert [info["task_id"] for info in env.reset_infos] != [chosen, chosen]
     env.set_options([{"task_id": chosen}, {}])
-    with pytest.raises(ConfigError, match="give each episode a task_id, or none an option"):
+    with pytest.raises(ConfigError, match="give every episode a task_id, or no options"):
         env.reset()
 
 
@@ -141,12 +141,12 @@ def test_waiting_for_nothing_is_refused(small_model):
     env = vec_env(small_model)
     env.reset()
     env.step(np.zeros(4, dtype=np.int64))
-    with pytest.raises(EpisodeError, match="nothing to wait for"):
+    with pytest.raises(EpisodeError, match="no step is pending"):
         env.step_wait()
 
 
 def test_other_environments_are_refused(small_model):
-    with pytest.raises(ConfigError, match="made of a TokenVectorEnv; received"):
+    with pytest.raises(ConfigError, match="wraps a TokenVectorEnv; received"):
         TokenVecEnv(DummyVecEnv([lambda: gym.make("CartPole-v1")]))
     with pytest.raises(ConfigError, match="autoreset mode is Disabled"):
         vec_env(small_model, vec_options={"autoreset_mode": "Disabled"})

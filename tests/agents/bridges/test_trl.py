@@ -8,9 +8,9 @@ from retro_gym.errors import ActorError, ConfigError, DataError, EpisodeError, N
 from retro_gym.records import RecordWriter
 from retro_gym.testing import EchoActor, FlakyActor, IdentityActor
 from retro_gym.trajectory import EndReason
-from retro_gym_agents.bridges.trl.reward import RetroReward, failures, prompt_of, trl_settings
+from retro_gym_agents.bridges.trl import RetroReward, failures, prompt_of, trl_settings
 from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.play.episodes import make_retro_env
+from retro_gym_agents.play.envs import make_retro_env
 from retro_gym_agents.play.policies import BaselinePolicy
 from tests.agents.hf_models import CHAT, make_tokenizer, random_model
 
@@ -191,15 +191,15 @@ def test_what_cannot_be_restored_is_refused(reflector):
         ({"reflections": ["no", "no"]}, EpisodeError, "ends with reflection 2 of 2"),
         ({"task_id": "train-3-pink", "failure": None}, ConfigError, "none of the words"),
         ({"task_id": "train-0-red" if word != "red" else "train-1-green"}, RecordError, "in a row of"),
-        ({"failure": "no JSON"}, DataError, "holds no trial"),
+        ({"failure": "no JSON"}, DataError, "is not a trial as JSON"),
         ({"failure": json.dumps({**stored, "end": EndReason.SOLVED.value})}, RecordError, "no failed first trial"),
-        ({"reflections": ["no"]}, ConfigError, "another failure"),
+        ({"reflections": ["no"]}, ConfigError, "different failure"),
     ):
         with pytest.raises(error, match=message):
             paid(env, [{**row, **change}], ["red"])
     with pytest.raises(EpisodeError, match="trial 0 solves it"):
         paid(identity(actor=EchoActor(f"Say[{word}]")), [{**row, "failure": None}], ["red"])
-    with pytest.raises(ConfigError, match="another failure"):
+    with pytest.raises(ConfigError, match="different failure"):
         paid(identity(observation_template="{trajectory}"), [row], ["red"])
     with pytest.raises(ConfigError, match="no column 'seed'"):
         RetroReward(env)(["x"], ["red"], task_id=[row["task_id"]])
@@ -209,7 +209,7 @@ def test_arguments_out_of_their_rule(reflector):
     for arguments, message in (
         ({"num_tasks": 0}, "num_tasks is 0"),
         ({"trials": 0}, "trials is 0"),
-        ({"trials": 4}, "gives 3 reflections"),
+        ({"trials": 4}, "at most 3 reflections"),
         ({"split": "nowhere"}, "nowhere"),
     ):
         with pytest.raises(ConfigError, match=message):
@@ -253,7 +253,7 @@ def test_a_prompt_that_trl_would_read_otherwise_is_refused(small_model):
         "{% for m in messages %}{{ m.content[0]['text'] }}{% endfor %} ? Reflection :"  # of parts: TRL gives text
     )
     reflector.tokenizer.chat_template = template
-    with pytest.raises(ConfigError, match="other tokens"):
+    with pytest.raises(ConfigError, match="would tokenise the observation"):
         prompt_of(reflector, "The word is red .")
 
 

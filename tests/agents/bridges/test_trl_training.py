@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from retro_gym.testing import FlakyActor, IdentityActor
-from retro_gym_agents.bridges.trl.reward import ReflectorRollout, RetroReward, failures, trl_settings
+from retro_gym_agents.bridges.trl import ReflectorRollout, RetroReward, failures, trl_settings
 from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.play.episodes import make_retro_env
+from retro_gym_agents.play.envs import make_retro_env
 
 trl = pytest.importorskip("trl")
 

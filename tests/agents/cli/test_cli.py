@@ -4,216 +4,23 @@ import ast
 import dataclasses
 import inspect
 import itertools
-import json
 import os
 import re
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import pytest
 
 import retro_gym_agents
 from retro_gym.actors import Reply
-from retro_gym.errors import ActorError
-from retro_gym.records import FailureBank, read_records
 from retro_gym_agents.cli import main
-from retro_gym_agents.cli import program as cli
-from retro_gym_agents.cli import train as cli_train
+from retro_gym_agents.cli.collect import Collect
+from retro_gym_agents.cli.evaluate import Evaluate
+from retro_gym_agents.cli.train import Train
 from tests.agents.commands import refused, run
 
 ENV = "RetroIdentity-v0"
-
-
-def dead_actor(prompts):
-    """Cannot be reached."""
-    return [ActorError("no connection (simulated)") for _ in prompts]
-
-
-def half_dead_actor(prompts):
-    """Cannot be reached on one word of four."""
-    return [ActorError("down") if "red" in prompt.task else Reply("Say[]", 7, 3) for prompt in prompts]
-
-
-@pytest.fixture
-def actors(monkeypatch):
-    """A module that the command line finds actors in."""
-    module = types.ModuleType("actors_of_test_cli")
-    module.dead_actor = dead_actor
-    module.half_dead_actor = half_dead_actor
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    return f"python:{module.__name__}:"
-
-
-# -- evaluate ----------------------------------------------------------------------------------------------------------
-
-
-def test_evaluate_in_its_fixed_form(capsys, tmp_path):
-    file = tmp_path / "new" / "result.json"
-    words = ["--split", "test", "--num-tasks", 10, "--trials", 2, "--seed", 3, "--json", file]
-    code, out, _ = run(capsys, "evaluate", ENV, "--reflector", "oracle", *words)
-    assert code == 0
-    assert "oracle" in out
-    row = json.loads(file.read_text())
-    assert row["env_id"] == ENV
-    assert row["reflector"] == "oracle"
-    assert (row["num_tasks"], row["seed"], row["split"]) == (10, 3, "test")
-    assert row["success_at_trial"] == [0.0, 1.0, 1.0]
-    assert row["ci95"] == [[0.0, 0.277533], [0.722467, 1.0], [0.722467, 1.0]]
-    assert (row["actor_calls"], row["actor_errors"]) == (20, 0)
-    assert row["reflector_tokens"] is None
-    before = file.read_bytes()
-    assert run(capsys, "evaluate", ENV, "--reflector", "oracle", *words)[0] == 0
-    assert file.read_bytes() == before
-
-
-def test_evaluate_several_with_picture_and_records(capsys, tmp_path):
-    pytest.importorskip("matplotlib")
-    png, records = tmp_path / "a.png", tmp_path / "records.jsonl"
-    words = ["--reflector", "none", "noisy", "oracle", "--num-tasks", 8, "--trials", 1]
-    code, out, _ = run(capsys, "evaluate", ENV, *words, "--png", png, "--records", records, "--json", tmp_path / "a")
-    assert code == 0
-    assert "noisy − none" in out
-    assert png.read_bytes().startswith(b"\x89PNG")
-    assert sum(row["trial"] == 1 for row in read_records(records, "trial")) == 24
-    row = json.loads((tmp_path / "a").read_text())
-    assert [one["reflector"] for one in row["policies"]] == ["none", "noisy", "oracle"]
-    again = refused(capsys, "evaluate", ENV, *words, "--records", records)
-    assert "holds records already" in again
-
-
-def test_options_reach_the_environment(capsys, tmp_path, actors):
-    file = tmp_path / "a.json"
-    words = ["--trials", 1, "--reflector", "none", "--json", file, "--actor", actors + "half_dead_actor"]
-    code, _, _ = run(capsys, "evaluate", ENV, *words, "--env-kwargs", '{"num_tasks": 6}', "--max-error-rate", 0.5)
-    assert code == 0
-    row = json.loads(file.read_text())
-    assert row["num_tasks"] == 6
-    assert (row["actor_errors"], row["prompt_tokens"], row["completion_tokens"]) == (2, 56, 24)
-    assert row["actor"] == "python:actors_of_test_cli:half_dead_actor"
-    assert row["env_kwargs"] == {"num_tasks": 6}
-
-
-def test_tasks_and_fold_reach_the_environment(capsys):
-    # IdentityEnv has no such arguments, and says so.
-    assert "'tasks'" in refused(capsys, "evaluate", ENV, "--reflector", "none", "--tasks", "x.json")
-    assert "'fold'" in refused(capsys, "evaluate", ENV, "--reflector", "none", "--fold", 0, 3)
-
-
-def test_evaluation_refuses_a_score_when_the_actor_is_down(capsys, tmp_path, actors):
-    file = tmp_path / "a.json"
-    words = ["--reflector", "none", "--json", file, "--png", tmp_path / "a.png", "--actor", actors + "dead_actor"]
-    line = refused(capsys, "evaluate", ENV, *words, code=1)
-    assert "64 of 64 tasks" in line
-    assert "no connection (simulated)" in line
-    assert json.loads(file.read_text())["success_at_trial"] is None
-    assert not (tmp_path / "a.png").exists()
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["--reflector", "none", "oracle"],
-        ["--reflector", "none", "--reflector", "oracle"],
-        ["--reflector=none", "--reflector=oracle"],
-        ["--reflector", "none,oracle"],
-        ["--reflector", "none, oracle"],
-    ],
-)
-def test_reflectors_are_named_in_any_way(capsys, tmp_path, words):
-    file = tmp_path / "a.json"
-    assert run(capsys, "evaluate", ENV, *words, "--num-tasks", 2, "--trials", 1, "--json", file)[0] == 0
-    assert [one["reflector"] for one in json.loads(file.read_text())["policies"]] == ["none", "oracle"]
-
-
-def test_a_folder_may_have_a_comma_in_its_name(capsys, tmp_path):
-    folder = tmp_path / "none,oracle"
-    folder.mkdir()
-    (folder / "config.json").write_text("{}")
-    file = tmp_path / "a.json"
-    words = ["--num-tasks", 2, "--trials", 0, "--json", file]
-    assert run(capsys, "evaluate", ENV, "--reflector", folder, *words)[0] == 0
-    assert json.loads(file.read_text())["reflector"] == str(folder)
-
-
-def test_an_evaluation_that_ran_out_of_its_budget_goes_on(capsys, tmp_path):
-    words = ["evaluate", ENV, "--reflector", "none", "noisy", "--num-tasks", 10, "--trials", 2]
-    assert run(capsys, *words, "--json", tmp_path / "whole.json")[0] == 0
-    calls = sum(one["actor_calls"] for one in json.loads((tmp_path / "whole.json").read_text())["policies"]) - 10
-    file, records = tmp_path / "a.json", tmp_path / "records.jsonl"
-    words += ["--json", file, "--records", records]
-    line = refused(capsys, *words, "--max-actor-calls", 25)
-    assert "the budget of calls is spent" in line
-    assert f"25 finished trials are kept in {file}.trials.jsonl; --resume" in line
-    assert not file.exists()
-    assert "--resume" in refused(capsys, *words[:-2])
-    assert "the budget of calls is spent" in refused(capsys, *words, "--resume", "--max-actor-calls", calls - 26)
-    assert run(capsys, *words, "--resume", "--max-actor-calls", 1)[0] == 0
-    assert file.read_bytes() == (tmp_path / "whole.json").read_bytes()
-    assert sum(row["end"] != "budget" for row in read_records(records, "trial")) == calls
-    assert "Name the result with --json" in refused(capsys, "evaluate", ENV, "--reflector", "none", "--resume")
-
-
-def test_a_refused_evaluation_tries_the_lost_tasks_again(capsys, tmp_path, actors, monkeypatch):
-    file = tmp_path / "a.json"
-    words = ["evaluate", ENV, "--reflector", "none", "--trials", 1, "--json", file]
-    words += ["--actor", "python:actors_of_test_cli:half_dead_actor"]
-    line = refused(capsys, *words, code=1)
-    assert "16 of 64 tasks" in line
-    assert line.endswith("--resume tries the lost tasks again.")
-    asked = []
-
-    def alive_actor(prompts):
-        asked.extend(prompts)
-        return [Reply("Say[]", 7, 3) for _ in prompts]
-
-    monkeypatch.setattr(sys.modules["actors_of_test_cli"], "half_dead_actor", alive_actor)
-    assert run(capsys, *words, "--resume")[0] == 0
-    assert len(asked) == 2 * 16
-    row = json.loads(file.read_text())
-    assert (row["num_tasks"], row["actor_calls"], row["actor_errors"]) == (64, 128, 0)
-
-
-# -- collect and envs --------------------------------------------------------------------------------------------------
-
-
-def test_collect_writes_a_bank_of_failures(capsys, tmp_path):
-    file = tmp_path / "bank.jsonl"
-    words = ["--num-episodes", 70, "--reflector", "noisy", "--seed", 1, "--max-reflections", 2]
-    code, out, _ = run(capsys, "collect", ENV, "--output", file, *words)
-    assert code == 0
-    assert "70 episodes" in out
-    assert len(FailureBank(file).task_ids) == 64  # each task once before any comes again
-    reflections = list(read_records(file, "reflection"))
-    assert f"{len(reflections)} reflections, of which {sum(row['success'] for row in reflections)} solved" in out
-    assert len({row["episode"] for row in read_records(file)}) == 70
-    assert "--append" in refused(capsys, "collect", ENV, "--output", file, *words)
-    size = file.stat().st_size
-    assert run(capsys, "collect", ENV, "--output", file, *words, "--append")[0] == 0
-    assert file.stat().st_size == 2 * size
-    assert run(capsys, "collect", ENV, "--output", tmp_path / "again.jsonl", *words)[0] == 0
-    assert (tmp_path / "again.jsonl").read_bytes() * 2 == file.read_bytes()
-
-
-def test_collect_stops_when_the_actor_is_down(capsys, tmp_path, actors):
-    words = ["--output", tmp_path / "a.jsonl", "--reflector", "none", "--actor", actors + "dead_actor"]
-    assert "10 episodes in a row" in refused(capsys, "collect", ENV, *words)
-
-
-def test_collect_counts_actor_errors(capsys, tmp_path, actors):
-    words = ["--output", tmp_path / "a.jsonl", "--reflector", "none", "--num-episodes", 64]
-    code, out, _ = run(capsys, "collect", ENV, *words, "--actor", actors + "half_dead_actor")
-    assert code == 0
-    assert "16 ended by an actor error" in out
-
-
-def test_envs_lists_every_environment(capsys):
-    code, out, _ = run(capsys, "envs")
-    assert code == 0
-    assert "RetroIdentity-v0" in out
-    assert "RetroHotpotQA-v0" in out
-    assert "The simplest environment" in out
 
 
 # -- errors ------------------------------------------------------------------------------------------------------------
@@ -232,20 +39,20 @@ def test_envs_lists_every_environment(capsys):
         (["evaluate", ENV, "--reflector", "none", "--seed", "1", "--seed=2"], "--seed is given 2 times"),
         (["evaluate", ENV, "--num-tasks", "1", "--num_tasks", "2"], "--num-tasks is given 2 times"),
         (["evaluate", ENV, "--env-kwargs", "{}", "--env-kwargs", "{}"], "--env-kwargs is given 2 times"),
-        (["evaluate", ENV, "--base-url", "--reflector", "none"], "--base-url names nothing"),
+        (["evaluate", ENV, "--base-url", "--reflector", "none"], "--base-url has no value"),
         (["evaluate", ENV, "--actor-kwargs", '{"budget": 5}'], "budget is 5, not an object"),
-        (["train", ENV, "--output", "OUT", "--set"], "--set names nothing"),
+        (["train", ENV, "--output", "OUT", "--set"], "--set has no value"),
         (
             ["train", ENV, "--output", "OUT", "--reflector", "tiny", "--reflector", "x"],
             "--reflector is given 2 times and takes one value",
         ),
-        (["collect", ENV, "--output", "OUT", "--reflector", "none", "oracle"], "names none, oracle; the records"),
-        (["collect", ENV, "--output", "OUT", "--reflector", "none,oracle"], "names none, oracle; the records"),
+        (["collect", ENV, "--output", "OUT", "--reflector", "none", "oracle"], "names none, oracle; collect takes one"),
+        (["collect", ENV, "--output", "OUT", "--reflector", "none,oracle"], "names none, oracle; collect takes one"),
         (["collect", "RetroIdentiy-v0", "--output", "OUT", "--reflector", "none"], "Did you mean"),
         (["evaluate", ENV, "--reflector", "nnoe"], "Did you mean 'none'"),
         (["evaluate", ENV, "--reflector", "./absent"], "no such folder"),
         (["evaluate", ENV, "--reflector", "none", "none"], "give each once"),
-        (["evaluate", ENV, "--reflector"], "--reflector names nothing"),
+        (["evaluate", ENV, "--reflector"], "--reflector has no value"),
         (["evaluate", ENV, "--reflector", "none", "--split", "tset"], "'tset'"),
         (["evaluate", ENV, "--reflector", "none", "--num-tasks", "0"], "num_tasks is 0"),
         (["evaluate", ENV, "--reflector", "none", "--json", "."], "is a folder"),
@@ -264,9 +71,9 @@ def test_ctrl_c_is_one_line_and_code_130(capsys, monkeypatch):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "evaluate_all", interrupted)
+    monkeypatch.setattr("retro_gym_agents.cli.evaluate.evaluate_all", interrupted)
     line = refused(capsys, "evaluate", ENV, "--reflector", "none", code=130)
-    assert "stopped by Ctrl-C. Nothing is kept of this evaluation; with --json FILE each trial is" in line
+    assert "stopped by Ctrl-C. No trial was saved; with --json FILE each trial is saved" in line
 
 
 def test_ctrl_c_says_how_to_go_on(capsys, tmp_path, actors, monkeypatch):
@@ -294,7 +101,7 @@ def test_a_reader_that_goes_away_ends_it_quietly():
 def test_the_version_is_listed(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
-    assert re.search(r"--version +Say which release this is", capsys.readouterr().out)
+    assert re.search(r"--version +Print the version and exit", capsys.readouterr().out)
     assert run(capsys, "--version")[1].startswith("retro-gym 0.")
 
 
@@ -363,7 +170,7 @@ def test_public_names_are_sorted_complete_and_lead_somewhere():
     assert homes == {name: f"retro_gym_agents.{module}" for name, module in retro_gym_agents._HOMES.items()}
 
 
-@pytest.mark.parametrize("command", [cli_train.Train, cli.Evaluate, cli.Collect])
+@pytest.mark.parametrize("command", [Train, Evaluate, Collect])
 def test_every_option_is_explained(command):
     explained = set()
     for kind in command.__mro__[:-1]:

@@ -86,7 +86,7 @@ def test_wrong_fields_are_named(capsys, tmp_path):
         *[("max_reflections=2", "--max-reflections"), ("env_kwargs={}", "--env-kwargs"), ("env_id=x", "ENV_ID")],
     ]:
         assert f"has an option of its own, {option}." in refused(capsys, *words, setting)
-    assert "is set already" in refused(capsys, *words, "decay_updates=4", "decay-updates=5")
+    assert "is set twice" in refused(capsys, *words, "decay_updates=4", "decay-updates=5")
     assert not (tmp_path / "run").exists()
 
 
@@ -118,9 +118,9 @@ def test_the_help_tells_the_settings_of_the_algorithms(capsys):
     assert stop.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
     for part in (
-        *["updates: int 300 How many updates to make. --updates", "reinforce: 0.0006", "ppo: 0.0004", "--lr"],
+        *["updates: int 300 Number of updates. --updates", "reinforce: 0.0006", "ppo: 0.0004", "--lr"],
         *[
-            "decay_updates: int 0 Over the last",
+            "decay_updates: int 0 Number of updates at the end",
             "--set decay_updates=…",
             "ppo: 0.2",
             "lora.rank: int | None None r: the rank of each weight's update; 8 by default.",

@@ -14,8 +14,10 @@ from retro_gym.records import read_records
 from retro_gym.testing import FlakyActor, IdentityActor, IdentityEnv
 from retro_gym.testing.identity import IdentityTeacher
 from retro_gym_agents.evaluation.comparison import compare, compare_returns
-from retro_gym_agents.evaluation.evaluate import EvaluationConfig, evaluate, evaluate_all
-from retro_gym_agents.play.episodes import make_retro_env, play_next_trial, start_episodes
+from retro_gym_agents.evaluation.evaluate import evaluate, evaluate_all
+from retro_gym_agents.evaluation.evaluation import EvaluationConfig
+from retro_gym_agents.play.envs import make_retro_env
+from retro_gym_agents.play.episodes import play_next_trial, start_episodes
 from retro_gym_agents.play.policies import make_policy
 from tests.coin import CoinEnv, say_as_noted
 
@@ -173,7 +175,7 @@ def test_paired_difference_leaves_out_what_either_lost():
 
 def test_comparing_other_tasks_is_refused():
     one, other = (evaluate(ENV, make_policy("none"), num_tasks=5, trials=1, seed=seed) for seed in (0, 1))
-    with pytest.raises(ConfigError, match="played other tasks"):
+    with pytest.raises(ConfigError, match="played different tasks"):
         compare(one, other)
 
 

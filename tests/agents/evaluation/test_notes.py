@@ -12,9 +12,11 @@ from rich.console import Console
 from retro_gym.actors import Reply
 from retro_gym.errors import ActorError, CutReplyError, PromptTooLongError, TaskEnvError
 from retro_gym.testing import IdentityActor
-from retro_gym_agents.evaluation.evaluate import EvaluationConfig, evaluate_all
+from retro_gym_agents.evaluation.evaluate import evaluate_all
+from retro_gym_agents.evaluation.evaluation import EvaluationConfig
 from retro_gym_agents.evaluation.notes import notes_on
-from retro_gym_agents.evaluation.tables import print_tables, to_json
+from retro_gym_agents.evaluation.results import to_json
+from retro_gym_agents.evaluation.tables import print_tables
 from retro_gym_agents.lm.adapter_folder import adapter_folder, adapter_source
 from retro_gym_agents.play.policies import make_policy
 
@@ -83,9 +85,8 @@ def test_replies_that_were_cut_are_counted_with_the_remedy():
     row = to_json(found)
     assert row["cut_replies"] == 16 * 2 + 16
     assert row["actor_errors"] == 16
-    assert (
-        "Replies that ran into the actor's limit of tokens: none 48 of 112. Raise the actor's max_tokens, which "
-        in (printed(found))
+    assert "Replies that reached the actor's token limit: none 48 of 112. Raise the actor's max_tokens, which " in (
+        printed(found)
     )
     assert "includes its reasoning" in printed(found)
     (costs,) = (line.split() for line in printed(found).splitlines() if line.split()[:2] == ["none", "112"])
@@ -113,7 +114,7 @@ def test_actor_errors_are_told_by_kind_also_when_they_are_few():
     assert row["ends_at_trial"][0] == {"actor error": 16, "failed": 48}
     assert row["ends_at_trial"][1] == {"actor error": 16, "solved": 32}
     text = printed(found)
-    assert "oracle: 32 of 64 tasks were lost to actor errors; they are in no figure above." in text
+    assert "oracle: 32 of 64 tasks were lost to actor errors; no figure above includes them." in text
     assert "  16 × the actor failed on task " in text
     assert "  16 × the shop's server is gone" in text
     refused = results(answer, "none", "oracle")

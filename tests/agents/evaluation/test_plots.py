@@ -7,7 +7,8 @@ import pytest
 
 from retro_gym.errors import ConfigError, MissingExtraError
 from retro_gym.testing import FlakyActor, IdentityActor
-from retro_gym_agents.evaluation.evaluate import EvaluationConfig, evaluate_all
+from retro_gym_agents.evaluation.evaluate import evaluate_all
+from retro_gym_agents.evaluation.evaluation import EvaluationConfig
 from retro_gym_agents.evaluation.plots import draw_learning_curve, draw_success
 from retro_gym_agents.play.policies import make_policy
 

@@ -130,9 +130,9 @@ def test_counts_that_are_none_are_refused(count):
 
 def test_figures_that_are_no_successes_are_refused():
     for wrong in (0.5, math.nan, 2, -1):
-        with pytest.raises(ConfigError, match="is no success"):
+        with pytest.raises(ConfigError, match="is neither 0 nor 1"):
             success_rate([1, wrong])
-        with pytest.raises(ConfigError, match="is no success"):
+        with pytest.raises(ConfigError, match="is neither 0 nor 1"):
             paired_difference([1, wrong], [1, 1])
 
 

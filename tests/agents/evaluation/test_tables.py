@@ -9,8 +9,12 @@ from rich.console import Console
 from retro_gym.errors import ConfigError
 from retro_gym.testing import FlakyActor, IdentityActor
 from retro_gym.testing.identity import IdentityTeacher
-from retro_gym_agents.evaluation.evaluate import EvaluationConfig, evaluate_all
-from retro_gym_agents.evaluation.tables import check_output, gain_shares, print_tables, to_json, write_json
+from retro_gym_agents.evaluation.comparison import gain_shares
+from retro_gym_agents.evaluation.evaluate import evaluate_all
+from retro_gym_agents.evaluation.evaluation import EvaluationConfig
+from retro_gym_agents.evaluation.outputs import check_output
+from retro_gym_agents.evaluation.results import to_json, write_json
+from retro_gym_agents.evaluation.tables import print_tables
 from retro_gym_agents.play.policies import make_policy
 
 ENV = "RetroIdentity-v0"

@@ -10,7 +10,7 @@ from retro_gym.token_view.token_env import ReflectionEnv
 from retro_gym_agents.lm import pretrained as loading
 from retro_gym_agents.lm.adapters import frozen
 from retro_gym_agents.lm.reflector import TINY, LoraSettings, Reflector
-from retro_gym_agents.play.episodes import make_retro_env
+from retro_gym_agents.play.envs import make_retro_env
 from tests.agents.hf_models import make_tokenizer, random_model
 
 FAILURES = [

@@ -17,8 +17,9 @@ from retro_gym.errors import ActorError, ConfigError, RecordError
 from retro_gym.records import read_records
 from retro_gym.testing import FlakyActor, IdentityActor
 from retro_gym.trajectory import EndReason
-from retro_gym_agents.evaluation.evaluate import EvaluationConfig, evaluate_all
-from retro_gym_agents.evaluation.tables import to_json
+from retro_gym_agents.evaluation.evaluate import evaluate_all
+from retro_gym_agents.evaluation.evaluation import EvaluationConfig
+from retro_gym_agents.evaluation.results import to_json
 from retro_gym_agents.play.journal import Journal
 from retro_gym_agents.play.policies import make_policy
 
@@ -136,7 +137,7 @@ def test_trials_of_several_turns_and_calls_in_flight(tmp_path):
         """The scripted actor of HotpotQA, with eight calls at once; it cannot be reached after so many."""
 
         def __init__(self, calls):
-            from retro_gym_agents.play.episodes import make_retro_env
+            from retro_gym_agents.play.envs import make_retro_env
 
             super().__init__(8)
             self.actor, self.left = make_retro_env("RetroHotpotQA-v0").actor, calls

@@ -8,7 +8,7 @@ import pytest
 
 from retro_gym.errors import ConfigError, MissingExtraError
 from retro_gym.seeding import derive_seed
-from retro_gym_agents.play.episodes import make_retro_env
+from retro_gym_agents.play.envs import make_retro_env
 from retro_gym_agents.play.policies import (
     BASELINES,
     VAGUE_REFLECTION,
@@ -99,7 +99,7 @@ def test_shuffled_and_noisy_are_drawn_from_the_seeds():
 def test_shuffled_needs_a_second_task():
     env = make_retro_env("RetroIdentity-v0", split="test", num_tasks=1)
     env.reset(seed=0, options={"task_id": "test-0-red"})
-    with pytest.raises(ConfigError, match="holds just one"):
+    with pytest.raises(ConfigError, match="has only one"):
         make_policy("shuffled").reflect([""], [env], [0])
 
 

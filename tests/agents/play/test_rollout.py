@@ -8,7 +8,9 @@ from retro_gym import RecordWriter, read_records
 from retro_gym.errors import ActorError, BudgetError, ConfigError
 from retro_gym.testing import FlakyActor, IdentityActor, IdentityEnv
 from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.play.rollout import Rollout, Validation, collect, make_envs
+from retro_gym_agents.play.envs import make_envs
+from retro_gym_agents.play.rollout import Rollout, roll_out
+from retro_gym_agents.play.validation import Validation
 
 ENV = "RetroIdentity-v0"
 
@@ -28,7 +30,7 @@ def essence(rollout):
 
 def test_every_reflection_is_paid_by_the_trial_that_follows_it(reflector):
     these = envs()
-    rollout = collect(these, reflector, seed=0, update=1, num_samples=3)
+    rollout = roll_out(these, reflector, seed=0, update=1, num_samples=3)
     (one,) = rollout.rounds
     words = [env.trajectory.task_id.rpartition("-")[2] for env in these]
     expected = [float(text.split()[:1] == [words[row // 3]]) for row, text in enumerate(one.samples.texts)]
@@ -43,17 +45,17 @@ def test_every_reflection_is_paid_by_the_trial_that_follows_it(reflector):
 
 def test_seed_and_update_decide_everything(reflector):
     used, fresh = envs(), envs()
-    first = essence(collect(used, reflector, seed=5, update=1, num_samples=3))
-    second = essence(collect(used, reflector, seed=5, update=2, num_samples=3))
+    first = essence(roll_out(used, reflector, seed=5, update=1, num_samples=3))
+    second = essence(roll_out(used, reflector, seed=5, update=2, num_samples=3))
     assert first != second
-    assert second == essence(collect(fresh, reflector, seed=5, update=2, num_samples=3))
-    assert first != essence(collect(fresh, reflector, seed=6, update=1, num_samples=3))
+    assert second == essence(roll_out(fresh, reflector, seed=5, update=2, num_samples=3))
+    assert first != essence(roll_out(fresh, reflector, seed=6, update=1, num_samples=3))
 
 
 def test_episodes_go_on_with_the_first_reflection_of_each_failure(reflector, tmp_path):
     records = RecordWriter(tmp_path / "records.jsonl")
     these = envs(num=6, max_reflections=3, records=records)
-    rollout = collect(these, reflector, seed=1, update=1, num_samples=2)
+    rollout = roll_out(these, reflector, seed=1, update=1, num_samples=2)
     records.close()
     sizes = [one.samples.num_prompts for one in rollout.rounds]
     assert sizes[0] == 6
@@ -83,7 +85,7 @@ class Moody(IdentityActor):
 def test_what_was_paid_for_is_what_the_episode_goes_on_with(reflector):
     """Also where a server contradicts itself when it is asked again."""
     these = envs(actor=Moody(), num=8, max_reflections=3)
-    rollout = collect(these, reflector, seed=1, update=1, num_samples=1)
+    rollout = roll_out(these, reflector, seed=1, update=1, num_samples=1)
     for one, following in zip(rollout.rounds, rollout.rounds[1:], strict=False):
         assert following.samples.num_prompts == int((~one.success_N).sum())
     assert rollout.rounds[0].success_N.any()
@@ -93,18 +95,18 @@ def test_an_episode_goes_on_with_the_first_reflection_that_was_paid(reflector):
     def fails(prompt):
         return prompt.reflections[-1:] == (first,)
 
-    plain = collect(envs(num=1, max_reflections=2), reflector, seed=4, update=1, num_samples=4)
+    plain = roll_out(envs(num=1, max_reflections=2), reflector, seed=4, update=1, num_samples=4)
     texts = plain.rounds[0].samples.texts
     first = texts[0]
     second = next(text for text in texts if text != first)
     (env,) = envs(num=1, max_reflections=2, actor=FlakyActor(IdentityActor(), fails))
-    collect([env], reflector, seed=4, update=1, num_samples=4)
+    roll_out([env], reflector, seed=4, update=1, num_samples=4)
     assert env.memory.reflections[0] == second
 
 
 def test_what_an_episode_draws_does_not_depend_on_how_many_there_are(reflector):
     few, many = (
-        collect(envs(num=num, max_reflections=2), reflector, seed=3, update=1, num_samples=k)
+        roll_out(envs(num=num, max_reflections=2), reflector, seed=3, update=1, num_samples=k)
         for num, k in ((3, 2), (9, 4))
     )
     texts = [many.rounds[0].samples.texts[4 * i : 4 * i + 2] for i in range(3)]
@@ -119,13 +121,13 @@ def test_all_failures_of_a_round_are_answered_in_one_batch(reflector, monkeypatc
     monkeypatch.setattr(
         reflector, "sample", lambda texts, **kwargs: (sizes.append(len(texts)), sample(texts, **kwargs))[1]
     )
-    rollout = collect(envs(num=5, max_reflections=2), reflector, seed=2, update=1, num_samples=2)
+    rollout = roll_out(envs(num=5, max_reflections=2), reflector, seed=2, update=1, num_samples=2)
     assert sizes == [one.samples.num_prompts for one in rollout.rounds]
 
 
 def test_an_actor_that_fails_is_never_a_reward(reflector):
     actor = FlakyActor(IdentityActor(), lambda prompt: bool(prompt.reflections) and prompt.reflections[-1] == "blue")
-    rollout = collect(envs(actor=actor, num=8), reflector, seed=3, update=1, num_samples=4)
+    rollout = roll_out(envs(actor=actor, num=8), reflector, seed=3, update=1, num_samples=4)
     (one,) = rollout.rounds
     failed = torch.tensor([text.split()[:1] == ["blue"] for text in one.samples.texts])
     assert failed.any()
@@ -137,14 +139,14 @@ def test_an_actor_that_fails_is_never_a_reward(reflector):
 
 def test_an_episode_ends_when_its_actor_fails(reflector):
     actor = FlakyActor(IdentityActor(), lambda prompt: bool(prompt.reflections))
-    rollout = collect(envs(actor=actor, max_reflections=3), reflector, seed=3, update=1, num_samples=2)
+    rollout = roll_out(envs(actor=actor, max_reflections=3), reflector, seed=3, update=1, num_samples=2)
     assert len(rollout.rounds) == 1
     assert not rollout.valid_N.any()
     assert rollout.metrics()["reward"] == 0.0
 
 
 def test_shuffling_moves_valid_rewards_only(reflector):
-    rollout = collect(envs(num=8, max_reflections=2), reflector, seed=4, update=1, num_samples=4)
+    rollout = roll_out(envs(num=8, max_reflections=2), reflector, seed=4, update=1, num_samples=4)
     marked = Rollout(
         tuple(
             replace(

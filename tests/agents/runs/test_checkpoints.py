@@ -65,9 +65,9 @@ def test_a_write_that_is_cut_short_leaves_the_last_checkpoint(checkpoint, tmp_pa
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({**SETTINGS, "seed": "1"}, "seed=0, and now seed=1 is asked for. Resume with seed=0, or start"),
-        ({"algorithm": '"reinforce"', "seed": "1"}, 'algorithm="ppo", and now algorithm="reinforce"'),
-        ({**SETTINGS, "gamma": "1.0"}, "gamma=None, and now gamma=1.0"),
+        ({**SETTINGS, "seed": "1"}, "seed=0, but seed=1 is given now. Resume with seed=0, or start"),
+        ({"algorithm": '"reinforce"', "seed": "1"}, 'algorithm="ppo", but algorithm="reinforce" is given now'),
+        ({**SETTINGS, "gamma": "1.0"}, "gamma=None, but gamma=1.0 is given now"),
     ],
 )
 def test_other_settings_are_refused(checkpoint, tmp_path, settings, words):

@@ -14,7 +14,8 @@ from retro_gym_agents.algorithms.reinforce import ReinforceConfig
 from retro_gym_agents.cli import main
 from retro_gym_agents.lm.finite import check_finite, not_finite, step
 from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.play.rollout import Round, collect, make_envs
+from retro_gym_agents.play.envs import make_envs
+from retro_gym_agents.play.rollout import Round, roll_out
 from retro_gym_agents.runs import run as training
 from retro_gym_agents.runs.checkpoints import read_checkpoint
 
@@ -69,7 +70,7 @@ def test_what_is_not_finite_is_found_wherever_it_stands():
 def test_a_reward_that_is_not_finite_reaches_no_advantage(small_model, bad):
     reflector = Reflector.load(small_model)
     envs = make_envs("RetroIdentity-v0", {"max_reflections": 1}, actor="scripted", num=2, records=None)
-    (one,) = collect(envs, reflector, seed=0, update=1, num_samples=2).rounds
+    (one,) = roll_out(envs, reflector, seed=0, update=1, num_samples=2).rounds
     rewards_N = torch.tensor([0.0, bad, 1.0, 0.0])
     Round(one.samples, rewards_N, torch.tensor([True, False, True, True]), one.success_N)  # it does not count
     with pytest.raises(DivergedError, match=r"pays (nan|inf); a reward is a finite number"):
@@ -95,7 +96,7 @@ def make(small_model, output, *, kind=ReinforceConfig, **fields):
 
 def spoil_update(monkeypatch, number, how):
     """Calls ``how`` between sampling and learning in update ``number``."""
-    collected = training.collect
+    collected = training.roll_out
 
     def collect_and_spoil(*args, **kwargs):
         rollout = collected(*args, **kwargs)
@@ -103,7 +104,7 @@ def spoil_update(monkeypatch, number, how):
             how()
         return rollout
 
-    monkeypatch.setattr(training, "collect", collect_and_spoil)
+    monkeypatch.setattr(training, "roll_out", collect_and_spoil)
 
 
 def no_numbers(reflector, samples):
@@ -209,7 +210,7 @@ def test_the_value_head_does_not_shorten_the_policys_step(small_model, tmp_path)
         reflector.freeze_reference()
         head = ValueHead(reflector.hidden_size)
         envs = make_envs("RetroIdentity-v0", {"max_reflections": 1}, actor="scripted", num=4, records=None)
-        rollout = collect(envs, reflector, seed=0, update=1, num_samples=3, keep_hidden=True)
+        rollout = roll_out(envs, reflector, seed=0, update=1, num_samples=3, keep_hidden=True)
         with torch.no_grad():
             head.outer.bias.fill_(0.0)
         hook = head.outer.bias.register_hook(lambda gradient, scale=scale: gradient * scale)

@@ -39,9 +39,9 @@ def adapters(*folders):
     ]
 
 
-def interrupt(patch, update, act, where="collect"):
+def interrupt(patch, update, act, where="roll_out"):
     """Lets something happen in the middle of an update."""
-    original = getattr(training if where == "collect" else reinforce, where)
+    original = getattr(training if where == "roll_out" else reinforce, where)
     count = []
 
     def interrupted(*args, **kwargs):
@@ -51,14 +51,14 @@ def interrupt(patch, update, act, where="collect"):
             act()
         return result
 
-    patch.setattr(training if where == "collect" else reinforce, where, interrupted)
+    patch.setattr(training if where == "roll_out" else reinforce, where, interrupted)
 
 
 def ctrl_c():
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("where", ["collect", "step"])
+@pytest.mark.parametrize("where", ["roll_out", "step"])
 @pytest.mark.parametrize(
     ("act", "raised"),
     [
@@ -125,9 +125,9 @@ def test_somebody_elses_plans_for_sigterm_are_left_alone(small_model, tmp_path, 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"group_size": 1}, "group_size of at least 2"),
+        ({"group_size": 1}, "Raise group_size"),
         ({"baseline": "leave_one_oout"}, "Did you mean 'leave_one_out'"),
-        ({"baseline": "batch_mean", "group_size": 1, "num_prompts": 1}, "there is just one"),
+        ({"baseline": "batch_mean", "group_size": 1, "num_prompts": 1}, "needs at least 2 samples, but there is 1"),
         ({"decay_updates": 7}, "decay_updates is 7, but there are 6 updates"),
         ({"decay_updates": -1}, "decay_updates is -1"),
         ({"temperature": 0.0}, "temperature is 0.0"),

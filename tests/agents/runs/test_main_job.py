@@ -7,7 +7,8 @@ import pytest
 from benchmarks import specialists
 from retro_gym_agents.algorithms.reinforce import ReinforceConfig, train
 from retro_gym_agents.evaluation.comparison import compare
-from retro_gym_agents.evaluation.evaluate import EvaluationConfig, evaluate_all
+from retro_gym_agents.evaluation.evaluate import evaluate_all
+from retro_gym_agents.evaluation.evaluation import EvaluationConfig
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.policies import make_policy
 from retro_gym_agents.tiny.quality import measure

@@ -208,7 +208,7 @@ def test_a_finished_run_is_left_alone(small_model, tmp_path, capsys):
     assert again.was_finished
     assert (again.updates, again.metrics, again.seconds) == (first.updates, first.metrics, first.seconds)
     assert contents(tmp_path / "run") == before
-    assert "is finished after 2 updates: nothing is left to do" in capsys.readouterr().err
+    assert "is complete after 2 updates: nothing to do" in capsys.readouterr().err
 
 
 def test_a_finished_run_can_be_made_longer(small_model, tmp_path):
@@ -220,7 +220,7 @@ def test_a_finished_run_can_be_made_longer(small_model, tmp_path):
 
 def test_other_settings_are_refused(small_model, tmp_path):
     reinforce.train(make(small_model, tmp_path / "run", updates=2))
-    with pytest.raises(CheckpointError, match="started with seed=0, and now seed=1"):
+    with pytest.raises(CheckpointError, match="started with seed=0, but seed=1 is given now"):
         reinforce.train(make(small_model, tmp_path / "run", seed=1, resume=True))
     with pytest.raises(CheckpointError, match='started with algorithm="reinforce"'):
         ppo.train(make(small_model, tmp_path / "run", kind=PPOConfig, resume=True))
@@ -237,7 +237,7 @@ def test_records_that_were_deleted_are_missed(small_model, tmp_path):
 def test_a_run_that_broke_off_goes_on_as_if_nothing_had_happened(small_model, tmp_path, monkeypatch, kind, module):
     fields = {"kind": kind, "updates": 5, "validate_every": 2, "validation_tasks": 4}
     module.train(make(small_model, tmp_path / "whole", **fields))
-    collect = training.collect
+    collect = training.roll_out
 
     def collect_until_the_line_goes_down(envs, reflector, **kwargs):
         rollout = collect(envs, reflector, **kwargs)
@@ -246,7 +246,7 @@ def test_a_run_that_broke_off_goes_on_as_if_nothing_had_happened(small_model, tm
         return rollout
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "collect", collect_until_the_line_goes_down)
+        patch.setattr(training, "roll_out", collect_until_the_line_goes_down)
         with pytest.raises(ActorError, match="no connection"):
             module.train(make(small_model, tmp_path / "run", **fields))
     assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["update"] == 3  # none has to be made again

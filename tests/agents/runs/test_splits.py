@@ -8,7 +8,7 @@ from retro_gym import RetroEnv
 from retro_gym.errors import UnknownTaskError
 from retro_gym.testing import IdentityEnv
 from retro_gym_agents.algorithms.reinforce import ReinforceConfig, train
-from retro_gym_agents.runs.splits import say_what_is_shared, shared_splits
+from retro_gym_agents.runs.splits import shared_splits, warn_of_shared_splits
 
 QUESTION = {
     "question": "Where does Gull Tower stand?",
@@ -43,10 +43,10 @@ def file(tmp_path):
 def test_one_file_is_every_split_unless_there_are_folds(file, capsys, options, split, shared):
     env = RetroEnv("HotpotQA-v0", tasks=file, split=split, **options)
     assert shared_splits(env) == shared
-    say_what_is_shared(env)
+    warn_of_shared_splits(env)
     said = capsys.readouterr().err
     assert said.count("\n") == bool(shared)
-    assert said.startswith(f"Warning: {' and '.join(shared)} share tasks with {split}") or not shared
+    assert said.startswith(f"Warning: {' and '.join(shared)} share tasks with the training split {split}") or not shared
 
 
 def test_files_by_split_share_what_they_share(file, tmp_path):
@@ -95,4 +95,4 @@ def test_training_says_so_once(small_model, tmp_path, capsys, monkeypatch, share
     )
     train(config)
     said = capsys.readouterr().err
-    assert said.count("Warning: validation and test share tasks with train") == shares
+    assert said.count("Warning: validation and test share tasks with the training split train") == shares

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
 from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.play.episodes import make_retro_env
+from retro_gym_agents.play.envs import make_retro_env
 from retro_gym_agents.tiny import build as building
 from retro_gym_agents.tiny.build import BuildConfig, build
 from retro_gym_agents.tiny.model import TinyShape, induction_accuracy, make_model

@@ -168,7 +168,7 @@ def test_a_function_of_python_itself_may_keep_its_arguments_to_itself():
         ("python::name", "does not have the form"),
         ("python:no_such_module_here:actor", "cannot be imported"),
         ("python:retro_gym:NoSuchName", "cannot be imported"),
-        ("python:retro_gym:__name__", "leads to the text 'retro_gym'"),
+        ("python:retro_gym:__name__", "names the text 'retro_gym'"),
         ("python:retro_gym:__all__", "neither reply"),
         (3, "3 has neither reply"),
         (None, "None has neither reply"),

@@ -57,7 +57,7 @@ def test_calls_under_way_count():
     budget = Budget(calls=2)
     budget.reserve()
     budget.reserve()
-    with pytest.raises(BudgetError, match="2 of them under way"):
+    with pytest.raises(BudgetError, match="2 of them in flight"):
         budget.reserve()
 
 

@@ -44,7 +44,7 @@ def test_a_prompt_asked_again_gets_its_replies_in_order_and_then_none(path):
     replay = ReplayActor(path)
     assert replay.reply([PROMPTS[0]]) == [live[0]]
     assert replay.reply([PROMPTS[0], PROMPTS[1]]) == [live[2], live[1]]
-    with pytest.raises(CassetteError, match=r"has 2 replies to the prompt of turn 1 .* asked once more"):
+    with pytest.raises(CassetteError, match=r"has 2 replies to the prompt of turn 1 .* requests one more"):
         replay.reply([PROMPTS[0]])
 
 
@@ -132,7 +132,7 @@ def test_a_bug_in_the_actor_passes_and_is_not_recorded(path):
 def test_another_prompt_is_an_error_that_shows_the_nearest_and_where_they_part(path):
     RecordingActor(Counting(), path).reply([prompt(1), prompt(22), prompt(3, turns=(TURN,))])
     said = miss(path, prompt(23))
-    assert "The nearest of the 3 prompts on it, in line 3, parts from it at character" in said
+    assert "The most similar of the 3 prompts on it, in line 3, differs from it at character" in said
     assert "in line 9 of the text" in said
     assert "Question 2' the tape has '2: Where?\\n' and this run '3: Where?\\n'" in said
     assert "on 'Question 23: Where?'" in said
@@ -228,13 +228,13 @@ def test_a_file_that_is_no_tape_is_neither_played_nor_written_to(path, content, 
     ("content", "said"),
     [
         ("", "is empty"),
-        (HEADER + "7\n", "line 2: 7 is no call"),
-        (HEADER + '{"key": "x"}\n', "line 2: .* is no call"),
-        (HEADER + CALL + '"reply": {"words": ""}}\n', "line 2: .* is no call"),
-        (HEADER + CALL.replace('"seed": 0', '"sed": 0') + '"reply": {"text": ""}}\n', "line 2: .* is no call"),
-        (HEADER + CALL + '"error": {"class": "ConfigError", "message": ""}}\n', "line 2: .* is no call"),
-        (HEADER + CALL + '"error": {"class": "did_you_mean", "message": ""}}\n', "line 2: .* is no call"),
-        (HEADER + CALL + '"error": {"class": "NoSuchError", "message": ""}}\n', "line 2: .* is no call"),
+        (HEADER + "7\n", "line 2: 7 is not a call"),
+        (HEADER + '{"key": "x"}\n', "line 2: .* is not a call"),
+        (HEADER + CALL + '"reply": {"words": ""}}\n', "line 2: .* is not a call"),
+        (HEADER + CALL.replace('"seed": 0', '"sed": 0') + '"reply": {"text": ""}}\n', "line 2: .* is not a call"),
+        (HEADER + CALL + '"error": {"class": "ConfigError", "message": ""}}\n', "line 2: .* is not a call"),
+        (HEADER + CALL + '"error": {"class": "did_you_mean", "message": ""}}\n', "line 2: .* is not a call"),
+        (HEADER + CALL + '"error": {"class": "NoSuchError", "message": ""}}\n', "line 2: .* is not a call"),
         (HEADER + HEADER.replace("1", "2"), "line 2: .* is not the header"),
     ],
 )

@@ -1,4 +1,4 @@
-"""TokenVectorEnv as a vector environment of Stable-Baselines3: trials that follow one step are played side by side."""
+"""TokenVectorEnv as a Stable-Baselines3 ``VecEnv``: all trials that follow a step are played in parallel."""
 
 from __future__ import annotations
 
@@ -27,37 +27,37 @@ __all__ = ["TokenVecEnv"]
 class TokenVecEnv(VecEnv):
     """A :class:`~retro_gym.TokenVectorEnv` for Stable-Baselines3.
 
-    ``DummyVecEnv`` of n ``TokenEnv`` plays one trial after the other; here the n episodes share an actor, which gets
-    all trials of a step at once: full batches for a local model, calls in flight together for a server. The episodes
-    are the same, with the same seeds.
+    A ``DummyVecEnv`` of n ``TokenEnv`` plays trials sequentially. Here the n episodes share an actor, which gets all
+    trials of a step at once: full batches for a local model, concurrent calls for a server. The same seeds give the
+    same episodes.
 
-    ``get_attr``, ``set_attr`` and ``env_method`` reach the n text environments.
+    ``get_attr``, ``set_attr`` and ``env_method`` act on the n text environments.
 
     Args:
         env: the vector environment; it is closed with this one.
 
     Raises:
-        ConfigError: another environment, or one that does not reset in the step in which an episode ends.
+        ConfigError: the environment has another type, or an autoreset mode other than SameStep.
     """
 
     def __init__(self, env: TokenVectorEnv) -> None:
         if not isinstance(env, TokenVectorEnv):
-            raise ConfigError(f"TokenVecEnv is made of a TokenVectorEnv; received {one_line(env)}.")
+            raise ConfigError(f"TokenVecEnv wraps a TokenVectorEnv; received {one_line(env)}. Wrap it in one first.")
         self.env = env
         self._inner: RetroVectorEnv = env.env
         if self._inner.autoreset_mode is not AutoresetMode.SAME_STEP:
             raise ConfigError(
-                f"the autoreset mode is {self._inner.autoreset_mode.value}; Stable-Baselines3 expects SameStep, which "
-                "is make_vec's own."
+                f"the autoreset mode is {self._inner.autoreset_mode.value}; Stable-Baselines3 needs SameStep. Leave "
+                "autoreset_mode at make_vec's default."
             )
         self._actions: NDArray[np.int64] | None = None
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
     def reset(self) -> VecEnvObs:
-        """Resets all episodes, with the seeds and options that were set for it.
+        """Resets all episodes, with the seeds and options set by ``seed`` and ``set_options``.
 
         Raises:
-            ConfigError: options other than a ``task_id``, or one for some of the episodes only.
+            ConfigError: there are options other than ``task_id``, or only some episodes have one.
             ActorError: the actor cannot be reached.
         """
         observation, infos = self.env.reset(seed=self._seeds, options=self._reset_options_of_all())
@@ -67,22 +67,22 @@ class TokenVecEnv(VecEnv):
         return observation
 
     def step_async(self, actions: NDArray[np.int64]) -> None:
-        """Takes the next token of each episode; :meth:`step_wait` plays."""
+        """Stores the next token of each episode; :meth:`step_wait` makes the step."""
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Observations, rewards (float32), whether episodes are over, and their infos.
+        """Returns observations, rewards (float32), dones and infos.
 
-        At the end of an episode its info holds ``terminal_observation``, and ``TimeLimit.truncated`` where the actor
-        failed: then Stable-Baselines3 puts the expected value in the place of the reward.
+        At the end of an episode its info holds ``terminal_observation``, and ``TimeLimit.truncated`` is True if the
+        actor failed: then Stable-Baselines3 bootstraps from the value function instead of using the reward.
 
         Raises:
-            EpisodeError: no tokens were given to :meth:`step_async`.
-            ActorError: the actor could not be reached when ended episodes were to start anew; the step before, which
-                ended them, had returned whole.
+            EpisodeError: :meth:`step_async` was not called.
+            ActorError: the actor could not be reached to start new episodes; the step that ended the old ones had
+                returned normally.
         """
         if self._actions is None:
-            raise EpisodeError("there is nothing to wait for. Call step_async(actions) first, or step(actions).")
+            raise EpisodeError("no step is pending. Call step_async(actions) first, or step(actions).")
         actions, self._actions = self._actions, None
         observation, rewards, terminations, truncations, batched = self.env.step(actions)
         dones = terminations | truncations
@@ -93,7 +93,7 @@ class TokenVecEnv(VecEnv):
                 terminal, infos[i] = start.pop("final_obs"), start.pop("final_info")
                 infos[i]["terminal_observation"] = terminal
                 self.reset_infos[i] = start
-            elif dones[i]:  # the actor cannot be reached, so no episode has followed
+            elif dones[i]:  # the actor cannot be reached, so no new episode has started
                 infos[i]["terminal_observation"] = _row(observation, i)
             infos[i]["TimeLimit.truncated"] = bool(truncations[i] and not terminations[i])
         return observation, rewards.astype(np.float32), dones, infos
@@ -103,7 +103,7 @@ class TokenVecEnv(VecEnv):
         self.env.close()
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """An attribute of each text environment."""
+        """Returns an attribute of each text environment."""
         return [getattr(env, attr_name) for env in self._chosen(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
@@ -118,7 +118,7 @@ class TokenVecEnv(VecEnv):
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
     ) -> list[bool]:
-        """No text environment is wrapped."""
+        """Returns False for each text environment: none is wrapped."""
         return [False for _ in self._chosen(indices)]
 
     def _chosen(self, indices: VecEnvIndices) -> Iterable[RetroEnv]:
@@ -128,16 +128,16 @@ class TokenVecEnv(VecEnv):
         if not any(self._options):
             return None
         if any(set(options) != {"task_id"} for options in self._options):
-            raise ConfigError(f"options are {one_line(self._options)}; give each episode a task_id, or none an option.")
+            raise ConfigError(f"options are {one_line(self._options)}; give every episode a task_id, or no options.")
         return {"task_ids": [options["task_id"] for options in self._options]}
 
     def _each(self, batched: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Gymnasium's infos of all as one for each."""
+        """Splits Gymnasium's batched infos into one dict per episode."""
         return [_info_of(batched, i) for i in range(self.num_envs)]
 
 
 def _info_of(batched: Mapping[str, Any], i: int) -> dict[str, Any]:
-    """What batched infos say of episode i: under ``_name`` they say for whom there is a ``name``."""
+    """Returns the infos of episode i; the mask ``_name`` says which episodes have a ``name``."""
     info: dict[str, Any] = {}
     for name, values in batched.items():
         if f"_{name}" not in batched or not batched[f"_{name}"][i]:

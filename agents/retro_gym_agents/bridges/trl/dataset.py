@@ -1,4 +1,4 @@
-"""TRL's data set: failures of a Retro environment as rows, each with all that its state follows from."""
+"""TRL's data set: failures of a Retro environment as rows, each with the complete state of its episode."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ __all__ = ["Messages", "digest_of", "failures", "prompt_of"]
 Messages: TypeAlias = list[dict[str, Any]]
 """Chat messages, each with ``role`` and ``content``."""
 
-_SIDE_BY_SIDE = 64  # episodes that are played at once
-_MAX_ERRORS = 64  # in a row: then the actor is down, not unlucky
+_SIDE_BY_SIDE = 64  # episodes that are played in parallel
+_MAX_ERRORS = 64  # consecutive failures after which the actor counts as down
 
 
 def failures(
@@ -42,29 +42,29 @@ def failures(
     policy: Policy | None = None,
     progress: Progress = silent,
 ) -> Dataset:
-    """Failures to reflect on, as TRL wants them: one row for each.
+    """Plays failures to reflect on and returns them as a data set for TRL, one row per failure.
 
-    Tasks come in an order drawn from the seed; those that the actor solves unaided, or cannot be reached on, are
-    passed over. Where the environment has a ``bank``, its failures stand in for trial 0 and no actor is asked. Under
-    ``accelerate launch`` the main process plays and the others receive its rows.
+    Tasks come in random order; those that the actor solves without a reflection, or fails to answer on, are skipped. If
+    the environment has a ``bank``, its failures replace trial 0 and the actor is not called. Under ``accelerate
+    launch`` the main process plays and the others receive its rows.
 
-    The columns are ``prompt`` (text, or messages where the tokenizer has a chat template; TRL makes the token ids of
-    :meth:`Reflector.encode <retro_gym_agents.lm.reflector.Reflector.encode>` of it), ``task_id``, ``seed`` (of the
-    episode), ``failure`` (trial 0 as JSON), ``reflections`` (those so far) and ``state`` (a digest of the observation,
-    by which :class:`~retro_gym_agents.bridges.trl.reward.RetroReward` sees that it has restored the same failure).
+    The columns are ``prompt`` (text, or messages if the tokenizer has a chat template; TRL tokenises it to the ids of
+    :meth:`Reflector.encode <retro_gym_agents.lm.reflector.Reflector.encode>`), ``task_id``, ``seed`` (of the episode),
+    ``failure`` (trial 0 as JSON), ``reflections`` (those so far) and ``state`` (a digest of the observation, by which
+    :class:`~retro_gym_agents.bridges.trl.RetroReward` checks that it has restored the same failure).
 
     Args:
-        env: what is played; it is copied.
-        reflector: whose tokenizer, chat template and context the prompts are made for.
-        num_tasks: how many tasks with a failure; fewer where there are not so many, all by default.
-        seed: of the order of tasks, of the episodes, and of the reflections in between.
-        split: the environment's own by default.
-        trials: 2 or more also gives the failures of later trials, as rows of their own.
-        policy: what writes the reflections between trials; the reflector by default.
-        progress: told after each episode.
+        env: the environment; it is copied.
+        reflector: the reflector whose tokenizer, chat template and context window determine the prompts.
+        num_tasks: number of tasks with a failure, at most; all by default.
+        seed: seed of the order of tasks, of the episodes, and of the reflections between trials.
+        split: split of the tasks; the environment's own by default.
+        trials: 2 or more adds rows for the failures of later trials.
+        policy: writes the reflections between trials; the reflector by default.
+        progress: called after each batch of episodes.
 
     Raises:
-        ConfigError: a number out of its rule, or a tokenizer that TRL would use otherwise than the reflector does.
+        ConfigError: a number is out of range, or TRL would tokenise a prompt differently from the reflector.
         NoFailureError: the actor solves every task.
         ActorError: the actor failed on 64 tasks in a row, or on all that it did not solve, or its budget is spent.
         MissingExtraError: datasets is not installed.
@@ -74,8 +74,8 @@ def failures(
             raise ConfigError(f"{name} is {value}; it must be at least 1.")
     if trials > env.max_reflections:
         raise ConfigError(
-            f"trials is {trials}, but the environment gives {env.max_reflections} reflections to an episode: behind "
-            "the last one there is nothing to reflect on. Raise max_reflections, or lower trials."
+            f"trials is {trials}, but an episode of the environment has at most {env.max_reflections} reflections. "
+            "Raise max_reflections, or lower trials."
         )
     try:
         from datasets import Dataset, Features, List, Value
@@ -84,7 +84,7 @@ def failures(
 
     def make() -> list[dict[str, Any]]:
         writer = policy or _Sampled(reflector)
-        return _collect(env, reflector, writer, num_tasks, seed, split or env.split, trials, progress)
+        return _find_failures(env, reflector, writer, num_tasks, seed, split or env.split, trials, progress)
 
     text = Value("string")
     conversational = bool(reflector.tokenizer.chat_template)
@@ -100,18 +100,18 @@ def failures(
 
 
 class _Sampled:
-    """The reflector at hand as a policy."""
+    """A loaded reflector as a policy that samples."""
 
     def __init__(self, reflector: Reflector) -> None:
         self.name = reflector.name
         self._reflector = reflector
 
     def reflect(self, observations: Sequence[str], envs: Sequence[RetroEnv], seeds: Sequence[int]) -> list[str]:
-        """One sampled reflection for each observation."""
+        """Returns one sampled reflection for each observation."""
         return self._reflector.reflect(observations, greedy=False, seed=seeds)
 
 
-def _collect(
+def _find_failures(
     env: RetroEnv,
     reflector: Reflector,
     policy: Policy,
@@ -121,7 +121,7 @@ def _collect(
     trials: int,
     progress: Progress,
 ) -> list[dict[str, Any]]:
-    """Plays tasks until enough of them have failed."""
+    """Plays tasks until the wanted number of them has failed; returns the rows."""
     task_ids = env.task_env.task_ids(split)
     if env.bank is not None:
         stored = set(env.bank.task_ids)
@@ -150,7 +150,7 @@ def _collect(
         )
     if not rows:
         raise NoFailureError(
-            f"none of the {len(order)} tasks of split {split!r} gave a failure: there is nothing to reflect on. "
+            f"none of the {len(order)} tasks of split {split!r} failed, so there is nothing to reflect on. "
             "Choose harder tasks or a weaker actor."
         )
     return rows
@@ -159,7 +159,7 @@ def _collect(
 def _rows(
     episodes: Sequence[Episode], reflector: Reflector, policy: Policy, seed: int, trials: int
 ) -> list[dict[str, Any]]:
-    """The rows of episodes that have just been started, and of their later trials."""
+    """Returns the rows of newly started episodes and of their later trials."""
     waiting = [episode for episode in episodes if episode.waits]
     first = {id(episode): json.dumps(episode.env.trajectory.to_json(), sort_keys=True) for episode in waiting}
     rows: list[dict[str, Any]] = []
@@ -183,12 +183,12 @@ def _row(reflector: Reflector, episode: Episode, first: str) -> dict[str, Any]:
 
 
 def digest_of(observation: str) -> str:
-    """What an observation is recognised by."""
+    """Returns a digest that identifies an observation."""
     return hashlib.blake2b(observation.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _of_the_main_process(make: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """What ``make`` returns in the main process of a distributed run, in all of them."""
+    """Calls ``make`` in the main process and broadcasts its result to all processes of a distributed run."""
     try:
         from accelerate import PartialState
         from accelerate.utils import broadcast_object_list
@@ -203,16 +203,16 @@ def _of_the_main_process(make: Callable[[], list[dict[str, Any]]]) -> list[dict[
 
 
 def prompt_of(reflector: Reflector, observation: str) -> str | Messages:
-    """The prompt of an observation that TRL turns into the token ids of :meth:`Reflector.encode`.
+    """Returns the prompt for an observation that TRL tokenises to the ids of :meth:`Reflector.encode`.
 
-    TRL takes text as the tokenizer reads it, and messages through its chat template. So a BOS token that the tokenizer
-    does not add by itself stands in the text, and a long observation is cut here, since TRL no longer cuts prompts.
+    TRL tokenises text directly, and messages with the chat template. So the text includes a BOS token if the tokenizer
+    does not add one, and a long observation is shortened here, since TRL no longer truncates prompts.
 
     Returns:
-        Messages where the tokenizer has a chat template, or else text.
+        Messages if the tokenizer has a chat template, else text.
 
     Raises:
-        ConfigError: no such prompt is found.
+        ConfigError: TRL would tokenise every such prompt differently.
     """
     tokenizer, kept, ids = reflector.tokenizer, reflector.fit(observation), reflector.encode(observation)
     if tokenizer.chat_template:
@@ -227,6 +227,6 @@ def prompt_of(reflector: Reflector, observation: str) -> str | Messages:
             if tokenizer(text=[text])["input_ids"][0] == ids:
                 return text
     raise ConfigError(
-        f"TRL would read the observation {one_line(observation)} as other tokens than the reflector {reflector.name!r} "
-        f"does ({len(ids)}). Give the tokenizer a chat template, or a context that the template fits into."
+        f"TRL would tokenise the observation {one_line(observation)} differently from the reflector {reflector.name!r} "
+        f"({len(ids)} tokens). Give the tokenizer a chat template, or a context window that the template fits into."
     )

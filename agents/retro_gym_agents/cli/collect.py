@@ -1,0 +1,65 @@
+"""The command ``retro-gym collect``."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+import tyro
+
+from retro_gym.errors import ConfigError
+from retro_gym.records import read_records
+from retro_gym_agents.cli.options import EnvOptions, File, Flag, Number, Text, Words, new_records, reflector_names
+from retro_gym_agents.cli.output import print_lines
+from retro_gym_agents.evaluation.outputs import check_output
+from retro_gym_agents.play.collection import CollectConfig, collect
+from retro_gym_agents.play.policies import make_policy
+from retro_gym_agents.runs.log import shown_progress
+
+__all__ = ["Collect"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Collect(EnvOptions):
+    """Play episodes and write their records: a bank of failures, or offline data."""
+
+    output: File
+    """The records file (JSONL)."""
+    reflector: Annotated[Words, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: tiny)")] = ()
+    """The policy that writes the reflections: one of the names that 'evaluate' takes."""
+    num_episodes: Number = 100
+    """Number of episodes. No task repeats until all tasks of the split were played."""
+    split: Text = "train"
+    """Split of the tasks: train, validation or test."""
+    max_reflections: Number = 3
+    """Maximum number of reflections per episode."""
+    greedy: Flag = False
+    """Decode reflections greedily instead of sampling them."""
+    device: Text = "cpu"
+    """Device of the reflector: cpu, cuda, cuda:1."""
+    append: Flag = False
+    """Append to an existing records file. The same seed adds the same episodes again."""
+
+    def run(self) -> int:
+        """Collects records; returns the exit code."""
+        names = reflector_names(self.reflector) or ("tiny",)
+        if len(names) > 1:
+            raise ConfigError(f"--reflector names {', '.join(names)}; collect takes one policy. Give one name.")
+        policy = make_policy(names[0], greedy=self.greedy, device=self.device)
+        output = check_output(self.output) if self.append else new_records(self.output, "Add to it with --append.")
+        if self.append and output.exists():
+            next(read_records(output), None)  # raises if the file is not a records file
+        config = CollectConfig(
+            self.env_id, output, self.num_episodes, self.split, self.max_reflections, self.seed, self.arguments()
+        )
+        with shown_progress() as progress:
+            got = collect(config, policy, progress=progress)
+        share = f" ({got.helped / got.reflections:.1%})" if got.reflections else ""
+        print_lines(
+            f"{got.episodes} episodes of {self.env_id}, split {self.split}: {got.unaided} solved without a reflection, "
+            f"{got.errors} ended by an actor error.\n"
+            f"{got.reflections} reflections, of which {got.helped} solved their task{share}.\n"
+            f"Actor: {got.actor_calls:,} replies, {got.prompt_tokens:,} prompt tokens, "
+            f"{got.completion_tokens:,} completion tokens.\nRecords: {self.output}"
+        )
+        return 0

@@ -1,0 +1,101 @@
+"""The command ``retro-gym evaluate``."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+from typing import Annotated
+
+import tyro
+
+from retro_gym.errors import ActorError, ConfigError, MissingExtraError
+from retro_gym_agents.cli.options import (
+    EnvOptions,
+    Flag,
+    Number,
+    OptionalFile,
+    OptionalNumber,
+    Text,
+    Words,
+    new_records,
+    reflector_names,
+)
+from retro_gym_agents.cli.output import print_error, stdout
+from retro_gym_agents.evaluation.evaluate import evaluate_all
+from retro_gym_agents.evaluation.evaluation import EvaluationConfig
+from retro_gym_agents.evaluation.outputs import check_output
+from retro_gym_agents.evaluation.plots import draw_success
+from retro_gym_agents.evaluation.results import write_json
+from retro_gym_agents.evaluation.tables import print_tables
+from retro_gym_agents.play.policies import make_policy
+from retro_gym_agents.runs.log import shown_progress
+
+__all__ = ["Evaluate"]
+
+_DEFAULT = ("none", "tiny", "oracle")  # the policies that are evaluated by default
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluate(EnvOptions):
+    """Measure success by trial of one or several policies on the same tasks."""
+
+    reflector: Annotated[
+        Words, tyro.conf.arg(metavar="NAME", help_behavior_hint=f"(default: {' '.join(_DEFAULT)})")
+    ] = ()
+    """One or several of: none, vague, shuffled, noisy, oracle, tiny, the folder of a run or a model, a hub name."""
+    split: Text = "test"
+    """Split of the tasks: train, validation or test."""
+    num_tasks: OptionalNumber = None
+    """Number of tasks, drawn with the seed; all by default."""
+    trials: Number = 3
+    """Maximum number of reflections per task, each followed by a new trial."""
+    greedy: Flag = False
+    """Decode reflections greedily instead of sampling them."""
+    device: Text = "cpu"
+    """Device of the reflector: cpu, cuda, cuda:1."""
+    json: OptionalFile = None
+    """Write the results to FILE; the same seed gives the same bytes. FILE.trials.jsonl gets each trial as it ends."""
+    resume: Flag = False
+    """Resume from FILE.trials.jsonl of --json; tasks that were lost to actor errors are played again."""
+    png: OptionalFile = None
+    """Write a plot of success by trial to FILE."""
+    records: OptionalFile = None
+    """Write every trial and reflection to FILE (JSONL), which must be new or empty unless --resume is given."""
+    max_error_rate: Annotated[float, tyro.conf.arg(metavar="X")] = 0.05
+    """Give no success rate if more than this share of tasks was lost to actor errors."""
+
+    def run(self) -> int:
+        """Evaluates the policies; returns the exit code."""
+        kwargs = self.arguments()
+        names = reflector_names(self.reflector) or _DEFAULT
+        policies = [make_policy(name, greedy=self.greedy, device=self.device) for name in names]
+        if self.resume and self.json is None:
+            raise ConfigError("--resume needs --json FILE: it resumes from FILE.trials.jsonl. Give --json FILE.")
+        result, picture = (None if path is None else check_output(path) for path in (self.json, self.png))
+        if result is not None and result == picture:
+            raise ConfigError(f"--json and --png both name {self.json}. Give two different files.")
+        if picture is not None and importlib.util.find_spec("matplotlib") is None:
+            raise MissingExtraError("matplotlib", "report")
+        if self.records is not None:
+            records = check_output(self.records)
+            kwargs["records"] = records if self.resume else new_records(records, "Give another path.")
+        config = EvaluationConfig(
+            self.env_id, self.split, self.num_tasks, self.trials, self.seed, kwargs, self.max_error_rate
+        )
+        journal = None if result is None else result.with_name(f"{result.name}.trials.jsonl")
+        try:
+            with shown_progress() as progress:
+                evaluations = evaluate_all(config, policies, progress=progress, journal=journal, resume=self.resume)
+        except (ActorError, KeyboardInterrupt) as error:
+            if journal is None:
+                error.add_note("No trial was saved; with --json FILE each trial is saved as it ends.")
+            raise
+        refusals = [one.refusal for one in evaluations if one.refusal is not None]
+        if result is not None:
+            write_json(evaluations, result)
+        if picture is not None and len(refusals) < len(evaluations):
+            draw_success(evaluations, picture)
+        print_tables(evaluations, stdout())
+        for refusal in refusals:
+            print_error(refusal if result is None else f"{refusal} --resume plays the lost tasks again.")
+        return 1 if refusals else 0
