@@ -47,11 +47,11 @@ def scripted(games: str, split: str) -> None:
     rows: Counter[tuple[str, str]] = Counter()
     start = time.perf_counter()
     for task_id in env.task_env.task_ids(split):
-        group = env.task_env.task_group(task_id)
+        group = env.task_env.teacher.task_group(task_id)
         _, info = env.reset(seed=0, options={"task_id": task_id})
         unaided = aided = info["success"]
         if not unaided:
-            *_, info = env.step(env.task_env.oracle_reflection(task_id))
+            *_, info = env.step(env.task_env.teacher.oracle_reflection(task_id))
             aided = info["success"]
             if not aided:
                 print(f"not solved: {task_id}")

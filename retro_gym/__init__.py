@@ -17,7 +17,8 @@ from retro_gym.prompts import Prompt, TaskPrompt
 from retro_gym.records import FailureBank, RecordWriter, RunHeader, RunRecords, load_run, read_records
 from retro_gym.registration import register_all
 from retro_gym.spaces import UnicodeText
-from retro_gym.task_env import ReflectionCheck, TaskEnv, TextTask
+from retro_gym.task_env import TaskEnv, TextTask
+from retro_gym.teacher import ReflectionCheck, Teacher
 from retro_gym.token_view.token_env import ReflectionEnv, TokenEnv
 from retro_gym.token_view.token_vector import TokenVectorEnv
 from retro_gym.trajectory import EndReason, Outcome, Trajectory, Turn
@@ -41,6 +42,7 @@ __all__ = [
     "RunRecords",
     "TaskEnv",
     "TaskPrompt",
+    "Teacher",
     "TextTask",
     "TokenEnv",
     "TokenVectorEnv",

@@ -13,7 +13,7 @@ import numpy as np
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ConfigError, one_line
 from retro_gym.spaces import UnicodeText
-from retro_gym.task_env import TaskEnv
+from retro_gym.teacher import Teacher
 from retro_gym.token_view.token_env import TokenEnv
 from retro_gym.token_view.tokens import Tokenizer, decode, encode_prompt
 from retro_gym.trajectory import Trajectory
@@ -111,8 +111,9 @@ def _draw_tokens(view: TokenEnv, tokenizer: Tokenizer, rng: np.random.Generator)
     retro = view.unwrapped
     assert isinstance(retro, RetroEnv)
     tokens: list[int] = rng.integers(view.codec.actions, size=limit).tolist()
-    if rng.random() < 0.5 and type(retro.task_env).oracle_reflection is not TaskEnv.oracle_reflection:
-        text = retro.task_env.oracle_reflection(retro.trajectory.task_id)
+    teacher = retro.task_env.teacher
+    if rng.random() < 0.5 and type(teacher).oracle_reflection is not Teacher.oracle_reflection:
+        text = teacher.oracle_reflection(retro.trajectory.task_id)
         tokens = [*tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], *ends[:1]]
     elif ends and rng.random() < 0.5:
         tokens = [*tokens[: int(rng.integers(limit))], ends[0]]

@@ -50,5 +50,5 @@ def check_whole(least: int, **values: object) -> None:
         ConfigError: one of them is not.
     """
     for name, value in values.items():
-        if not isinstance(value, Integral) or int(value) < least:  # NumPy's are whole numbers too
+        if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:  # NumPy's are Integral too
             raise ConfigError(f"{name} is {one_line(value)}; it must be a whole number, at least {least}.")

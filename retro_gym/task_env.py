@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -10,33 +9,26 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
-import numpy as np
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 from retro_gym.answers import checked_reset, checked_step
 from retro_gym.errors import ConfigError, UnknownTaskError, did_you_mean, one_line
 from retro_gym.prompts import TaskPrompt
-from retro_gym.trajectory import Trajectory
+from retro_gym.teacher import NoTeacher, Teacher
 
 if TYPE_CHECKING:
     from retro_gym.actors import Actor
 
-__all__ = ["ReflectionCheck", "TaskEnv", "TextTask", "as_task_env", "checked_task_id"]
+__all__ = ["TaskEnv", "TextTask", "as_task_env", "checked_task_id"]
 
 
-@dataclasses.dataclass(frozen=True)
-class ReflectionCheck:
-    """What can be said of a reflection without playing it."""
-
-    well_formed: bool
-    """It is a whole sentence of the teacher's language, with an instruction that the scripted actor understands."""
-    grounded: bool
-    """It is well-formed, and everything that it names stands in the trajectory."""
+_TEACHERS = tuple(name for name in vars(Teacher) if not name.startswith("_"))  # its methods
 
 
 class TaskEnv(gym.Env[str, str]):
-    """An ordinary Gymnasium environment with text observations and actions, and a few things more.
+    """An ordinary Gymnasium environment with text observations and actions, and a few things more: the game.
 
+    A subclass needs ``prompt``, ``task_ids``, ``reset`` and ``step``; what else stands here has defaults.
     ``reset(options={"task_id": …})`` starts a given task, ``info["success"]`` says at every step whether it is
     solved. Instances are deep-copied to play several trials of one state side by side: keep large immutable data
     in an object that is shared by copies.
@@ -65,25 +57,23 @@ class TaskEnv(gym.Env[str, str]):
         """
         raise NotImplementedError(f"{type(self).__name__} must define task_ids(split).")  # gym.Env is no ABC
 
-    def task_group(self, task_id: str) -> str:
-        """The kind of task, where reports are to keep kinds apart (HotpotQA: bridge, comparison); empty otherwise."""
-        return ""
-
     def scripted_actor(self) -> Actor:
         """The actor that plays this environment without a language model."""
         raise ConfigError(f"{type(self).__name__} brings no scripted actor. Give RetroEnv another one: actor=….")
 
-    def oracle_reflection(self, task_id: str) -> str:
-        """The best reflection that can be written on a task by someone who knows its solution."""
-        raise ConfigError(f"{type(self).__name__} brings no oracle reflection.")
+    @property
+    def teacher(self) -> Teacher:
+        """Who knows the solutions; by default nobody, or the environment itself if it is a :class:`Teacher` as well."""
+        return self if isinstance(self, Teacher) else NoTeacher(type(self).__name__)
 
-    def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
-        """A well-formed reflection on a failed trajectory that is right only now and then."""
-        raise ConfigError(f"{type(self).__name__} brings no noisy reflection.")
-
-    def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
-        """Whether a reflection speaks the teacher's language, and of things that stand in the trajectory."""
-        raise ConfigError(f"{type(self).__name__} brings no check of reflections.")
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = [name for name in _TEACHERS if hasattr(cls, name)]
+        if own and not issubclass(cls, Teacher):  # as it was written for retro_gym 0.1: it would never be called
+            raise ConfigError(
+                f"{cls.__name__} defines {', '.join(own)}, which belongs to its teacher. Write "
+                f"'class {cls.__name__}(TaskEnv, Teacher)', or move it to a retro_gym.Teacher that 'teacher' returns."
+            )
 
 
 class TextTask(TaskEnv):
@@ -161,6 +151,12 @@ class TextTask(TaskEnv):
     def solved(self) -> bool:
         """Whether the return has reached the threshold."""
         return self._return >= self.success_threshold
+
+    @property
+    def teacher(self) -> Teacher:
+        """What the game's own attribute of this name holds, where it is one."""
+        own = getattr(self.env.unwrapped, "teacher", None)
+        return own if isinstance(own, Teacher) else NoTeacher(type(self.env.unwrapped).__name__)
 
     def close(self) -> None:
         """Closes the game."""

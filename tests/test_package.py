@@ -115,7 +115,7 @@ for episode in range(3):
     observation, info = env.reset(seed=episode)
     done = False
     while not done:
-        reflection = env.unwrapped.task_env.oracle_reflection(info["task_id"])
+        reflection = env.unwrapped.task_env.teacher.oracle_reflection(info["task_id"])
         observation, reward, terminated, truncated, info = env.step(reflection)
         done = terminated or truncated
     print(info["task_id"], reward, info["success"])

@@ -1,26 +1,22 @@
-"""What environments have in common in where their tasks come from: splits, files, folds."""
+"""Files of tasks: paths by split, what tells whether a file has changed, and folds of one file."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
-import numpy as np
-
-from retro_gym.errors import ConfigError, UnknownTaskError, did_you_mean, one_line
+from retro_gym.errors import ConfigError, did_you_mean, one_line
 from retro_gym.seeding import derive_seed
-from retro_gym_envs.names import SPLITS
+from retro_gym_envs.task_sources import SPLITS
 
 __all__ = [
     "FileKey",
     "Fold",
-    "Splits",
     "TaskFiles",
     "by_fold",
     "checked_fold",
-    "drawn_task_id",
     "file_key",
     "paths_by_split",
 ]
@@ -33,33 +29,6 @@ FileKey: TypeAlias = tuple[str, int, int]
 
 Fold: TypeAlias = tuple[int, int]
 """``(i, n)``: test is fold i of n, validation fold i + 1 (modulo n), train the others."""
-
-
-class Splits(Protocol):
-    """Whatever has tasks by split."""
-
-    def ids(self, split: str) -> Sequence[str]:
-        """The ids of a split's tasks.
-
-        Raises:
-            UnknownTaskError: no such split.
-        """
-        ...
-
-
-def drawn_task_id(tasks: Splits, rng: np.random.Generator) -> str:
-    """A task of split train; of the first split that there is, where there are files for other ones only.
-
-    Raises:
-        UnknownTaskError: there is none.
-    """
-    for split in SPLITS:
-        try:
-            ids = tasks.ids(split)
-        except UnknownTaskError:
-            continue
-        return ids[int(rng.integers(len(ids)))]
-    raise UnknownTaskError(f"{tasks!r} has none of the splits {SPLITS}.")
 
 
 def file_key(path: str | os.PathLike[str]) -> FileKey:

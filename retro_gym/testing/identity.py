@@ -12,10 +12,11 @@ from retro_gym.actors import Actor, Reply
 from retro_gym.errors import ActorError, ConfigError, UnknownTaskError
 from retro_gym.prompts import Prompt, TaskPrompt
 from retro_gym.spaces import UnicodeText
-from retro_gym.task_env import ReflectionCheck, TaskEnv
+from retro_gym.task_env import TaskEnv
+from retro_gym.teacher import ReflectionCheck, Teacher
 from retro_gym.trajectory import Trajectory
 
-__all__ = ["IdentityActor", "IdentityEnv"]
+__all__ = ["IdentityActor", "IdentityEnv", "IdentityTeacher"]
 
 WORDS = ("red", "green", "blue", "gold")
 
@@ -75,7 +76,7 @@ class IdentityEnv(TaskEnv):
         task_id = (options or {}).get("task_id")
         if task_id is None:
             task_id = self.task_ids("train")[int(self.np_random.integers(self.num_tasks))]
-        self._word = self._word_of(task_id)
+        self._word = _word_of(task_id, self.words)
         return f"The word is {self._word}.", {"task_id": task_id, "success": False}
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
@@ -88,9 +89,32 @@ class IdentityEnv(TaskEnv):
         """Says what the last reflection names."""
         return IdentityActor(self.words)
 
+    @property
+    def teacher(self) -> Teacher:
+        """Knows the word."""
+        return IdentityTeacher(self.words)
+
+
+def _word_of(task_id: str, words: tuple[str, ...]) -> str:
+    word = str(task_id).rpartition("-")[2]
+    if word not in words:
+        raise UnknownTaskError(f"task {task_id!r} ends in none of the words {words}.")
+    return word
+
+
+class IdentityTeacher(Teacher):
+    """Knows the word of every task.
+
+    Args:
+        words: those that can be asked for.
+    """
+
+    def __init__(self, words: Sequence[str] = WORDS) -> None:
+        self.words = tuple(words)
+
     def oracle_reflection(self, task_id: str) -> str:
         """The word."""
-        return self._word_of(task_id)
+        return _word_of(task_id, self.words)
 
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
         """Any of the words."""
@@ -100,12 +124,6 @@ class IdentityEnv(TaskEnv):
         """Whether it is one of the words, and the one that was shown."""
         known = reflection in self.words
         return ReflectionCheck(known, known and reflection in trajectory.render())
-
-    def _word_of(self, task_id: str) -> str:
-        word = str(task_id).rpartition("-")[2]
-        if word not in self.words:
-            raise UnknownTaskError(f"task {task_id!r} ends in none of the words {self.words}.")
-        return word
 
 
 class IdentityActor:

@@ -109,16 +109,17 @@ def test_a_task_environment_keeps_its_contract(env_id, make):
     assert first == env.reset(seed=1, options={"task_id": task_id})
     assert first[1]["task_id"] == task_id
     assert isinstance(env.step("nonsense")[4]["success"], bool)
-    assert isinstance(env.oracle_reflection(task_id), str)
+    assert isinstance(env.teacher.oracle_reflection(task_id), str)
     assert env.prompt.instruction
     retro = RetroEnv(env)
     retro.reset(seed=0)
-    reflections = [env.noisy_reflection(retro.trajectory, np.random.default_rng(seed)) for seed in (1, 1, 2, 3, 4, 5)]
+    teacher, failure = env.teacher, retro.trajectory
+    reflections = [teacher.noisy_reflection(failure, np.random.default_rng(seed)) for seed in (1, 1, 2, 3, 4, 5)]
     assert reflections[0] == reflections[1]
     assert len(set(reflections)) > 1
-    assert all(env.check_reflection(reflection, retro.trajectory).well_formed for reflection in reflections)
-    assert not env.check_reflection("Look more carefully.", retro.trajectory).well_formed
-    assert isinstance(env.task_group(task_id), str)
+    assert all(teacher.check_reflection(reflection, failure).well_formed for reflection in reflections)
+    assert not teacher.check_reflection("Look more carefully.", failure).well_formed
+    assert isinstance(teacher.task_group(task_id), str)
 
 
 @pytest.mark.parametrize("env_id", sorted(TASK_IDS))

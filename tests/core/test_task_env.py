@@ -3,11 +3,12 @@
 import gymnasium as gym
 import pytest
 
-from retro_gym import RetroEnv, TextTask, check_retro_env
+from retro_gym import RetroEnv, Teacher, TextTask, check_retro_env
 from retro_gym.errors import ConfigError, UnknownTaskError
 from retro_gym.prompts import TaskPrompt
 from retro_gym.task_env import TaskEnv, as_task_env
 from retro_gym.testing import EchoActor, IdentityEnv
+from tests.coin import CoinEnv, say_as_noted
 
 
 class Guess(gym.Env):
@@ -116,12 +117,69 @@ def test_what_the_actor_is_told():
 def test_what_a_text_game_lacks_is_a_clear_error():
     with pytest.raises(ConfigError, match=r"no scripted actor\. Give RetroEnv another one"):
         RetroEnv(Guess())
-    task = TextTask(Guess())
-    with pytest.raises(ConfigError, match="no oracle"):
-        task.oracle_reflection("seed-0")
-    with pytest.raises(ConfigError, match="no noisy"):
-        task.noisy_reflection(None, None)
-    assert task.task_group("seed-0") == ""
+    assert TextTask(Guess()).teacher.task_group("seed-0") == ""
+
+
+def test_the_game_alone_is_an_environment():
+    env = RetroEnv(CoinEnv(), actor=say_as_noted, split="test")
+    check_retro_env(env)
+    env.reset(options={"task_id": "test-3"})
+    assert [outcome.success for outcome in env.branch(["heads", "tails"])] == [False, True]
+    with pytest.raises(ConfigError, match=r"CoinEnv brings no scripted actor\. Give RetroEnv another one"):
+        RetroEnv(CoinEnv())
+
+
+@pytest.mark.parametrize(("env", "named"), [(CoinEnv(), "CoinEnv"), (TextTask(Guess()), "Guess")])
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [("oracle_reflection", ("train-0",)), ("noisy_reflection", (None, None)), ("check_reflection", ("", None))],
+)
+def test_without_a_teacher_its_parts_are_refused(env, named, method, arguments):
+    with pytest.raises(
+        ConfigError, match=rf"{named} has no teacher, and {method}\(.*Let its property 'teacher' return"
+    ):
+        getattr(env.teacher, method)(*arguments)
+    assert env.teacher.task_group("train-0") == ""
+
+
+def test_a_teacher_may_have_some_parts_only():
+    class CoinTeacher(Teacher):
+        def oracle_reflection(self, task_id):
+            return ("heads", "tails")[int(task_id[-1]) % 2]
+
+    class Taught(CoinEnv):
+        teacher = CoinTeacher()
+
+    env = RetroEnv(Taught(), actor=say_as_noted)
+    _, info = env.reset(seed=0)
+    assert env.step(env.task_env.teacher.oracle_reflection(info["task_id"]))[1] == 1.0
+    with pytest.raises(ConfigError, match="CoinTeacher does not define noisy_reflection"):
+        env.task_env.teacher.noisy_reflection(env.trajectory, env.np_random)
+
+
+def test_an_environment_may_be_its_own_teacher():
+    class Both(CoinEnv, Teacher):
+        def oracle_reflection(self, task_id):
+            return "heads"
+
+    env = Both()
+    assert env.teacher is env
+    assert env.teacher.oracle_reflection("train-0") == "heads"
+
+
+def test_a_teachers_method_on_an_environment_that_is_none_is_refused():
+    with pytest.raises(ConfigError, match=r"Old defines oracle_reflection, .*class Old\(TaskEnv, Teacher\)"):
+
+        class Old(CoinEnv):
+            def oracle_reflection(self, task_id):
+                return "heads"
+
+
+def test_a_text_game_may_bring_a_teacher():
+    class Taught(Guess):
+        teacher = Teacher()
+
+    assert TextTask(Taught()).teacher is Taught.teacher
 
 
 def test_close_closes_the_game():

@@ -23,11 +23,11 @@ def env():
 
 
 def test_the_oracle_always_earns_one(env):
-    assert earned(env, lambda env, info, rng: env.task_env.oracle_reflection(info["task_id"])) == 1.0
+    assert earned(env, lambda env, info, rng: env.task_env.teacher.oracle_reflection(info["task_id"])) == 1.0
 
 
 def test_a_noisy_reflection_is_right_one_time_in_four(env):
-    mean = earned(env, lambda env, info, rng: env.task_env.noisy_reflection(env.trajectory, rng), episodes=400)
+    mean = earned(env, lambda env, info, rng: env.task_env.teacher.noisy_reflection(env.trajectory, rng), episodes=400)
     assert 0.18 < mean < 0.32
 
 
@@ -57,4 +57,4 @@ def test_bad_arguments():
     with pytest.raises(UnknownTaskError, match="'dev'"):
         IdentityEnv().task_ids("dev")
     with pytest.raises(UnknownTaskError, match="pink"):
-        IdentityEnv().oracle_reflection("train-0-pink")
+        IdentityEnv().teacher.oracle_reflection("train-0-pink")

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import pickle
 
 import pytest
 
@@ -75,3 +76,9 @@ def written(tmp_path):
 @pytest.fixture
 def shop(written, data):
     return load_shop(written(data))
+
+
+@pytest.fixture(params=[copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))], ids=["copy", "pickle"])
+def twin_of(request):
+    """Makes another one of an environment, in the same state."""
+    return request.param

@@ -11,8 +11,9 @@ from retro_gym.prompts import Prompt
 from retro_gym.testing.hosting import hosted_prompt
 from retro_gym.trajectory import Turn
 from retro_gym_envs.alfworld.actor import ScriptedAlfworldActor
-from retro_gym_envs.alfworld.reading import read_goal, read_reflection
-from retro_gym_envs.alfworld.reflections import check_reflection, noisy_reflection
+from retro_gym_envs.alfworld.advice import read_reflection
+from retro_gym_envs.alfworld.observations import read_goal
+from tests.envs.first_trials import share, solved_unaided, success_at_trial_1, success_with_anothers_oracle
 
 TASKS = 150
 VAGUE = (
@@ -30,53 +31,36 @@ def env():
 
 
 @pytest.fixture(scope="module")
-def failures(env):
-    """Task id and success at trial 0 of the first test tasks."""
-    found = []
-    for task_id in env.task_env.task_ids("test")[:TASKS]:
-        _, info = env.reset(seed=0, options={"task_id": task_id})
-        found.append((task_id, info["success"]))
-    return found
+def solved(env):
+    return solved_unaided(env, TASKS)
 
 
-def success_at_trial_1(env, failures, write):
-    """Mean success, where ``write`` gives the reflections on a failure; several count by their mean."""
-    solved = []
-    for task_id, success in failures:
-        if not success:
-            env.reset(seed=0, options={"task_id": task_id})
-            success = np.mean([outcome.success for outcome in env.branch(write(task_id))])
-        solved.append(success)
-    return float(np.mean(solved))
+def test_unaided_it_fails_mostly(solved):
+    assert 0.15 <= share(solved) <= 0.40
 
 
-def test_unaided_it_fails_mostly(failures):
-    assert 0.15 <= np.mean([success for _, success in failures]) <= 0.40
+def test_a_vague_reflection_changes_nothing(env, solved):
+    unaided = share(solved)
+    assert success_at_trial_1(env, solved, lambda _: VAGUE) == unaided
 
 
-def test_a_vague_reflection_changes_nothing(env, failures):
-    unaided = np.mean([success for _, success in failures])
-    assert success_at_trial_1(env, failures, lambda _: VAGUE) == unaided
+def test_the_oracle_solves_nearly_everything(env, solved):
+    assert success_at_trial_1(env, solved, env.task_env.teacher.oracle_reflection) >= 0.95
 
 
-def test_the_oracle_solves_nearly_everything(env, failures):
-    assert success_at_trial_1(env, failures, lambda t: [env.task_env.oracle_reflection(t)]) >= 0.95
+def test_another_tasks_oracle_brings_next_to_nothing(env, solved):
+    shuffled = success_with_anothers_oracle(env, solved)
+    assert shuffled <= share(solved) + 0.05
 
 
-def test_another_tasks_oracle_brings_next_to_nothing(env, failures):
-    others = dict(zip([f[0] for f in failures], [f[0] for f in failures[1:]] + [failures[0][0]], strict=True))
-    shuffled = success_at_trial_1(env, failures, lambda t: [env.task_env.oracle_reflection(others[t])])
-    assert shuffled <= np.mean([success for _, success in failures]) + 0.05
-
-
-def test_the_teacher_is_well_formed_grounded_and_usually_wrong(env, failures):
+def test_the_teacher_is_well_formed_grounded_and_usually_wrong(env, solved):
     rng = np.random.default_rng(0)
     distinct = []
 
     def write(_):
-        texts = [env.task_env.noisy_reflection(env.trajectory, rng) for _ in range(5)]
+        texts = [env.task_env.teacher.noisy_reflection(env.trajectory, rng) for _ in range(5)]
         for text in texts:
-            check = env.task_env.check_reflection(text, env.trajectory)
+            check = env.task_env.teacher.check_reflection(text, env.trajectory)
             assert check.well_formed, text
             assert check.grounded, text
             assert len(text.split()) <= 22
@@ -84,14 +68,14 @@ def test_the_teacher_is_well_formed_grounded_and_usually_wrong(env, failures):
         distinct.append(np.mean([outcome.success for outcome in env.branch(different)]))
         return texts
 
-    unaided = np.mean([success for _, success in failures])
-    assert 0.05 <= success_at_trial_1(env, failures, write) - unaided <= 0.25
+    unaided = share(solved)
+    assert 0.05 <= success_at_trial_1(env, solved, write) - unaided <= 0.25
     assert 0.05 <= np.mean(distinct) <= 0.35
 
 
-def test_failures_are_short(env, failures):
+def test_failures_are_short(env, solved):
     lengths = []
-    for task_id, success in failures:
+    for task_id, success in solved.items():
         if not success:
             observation, _ = env.reset(seed=0, options={"task_id": task_id})
             lengths.append(len(observation))
@@ -99,12 +83,12 @@ def test_failures_are_short(env, failures):
     assert max(lengths) < 4_000
 
 
-def test_the_oracle_is_a_form_of_the_teacher_and_stands_in_the_failure(env, failures):
-    for task_id, success in failures[:100]:
+def test_the_oracle_is_a_form_of_the_teacher_and_stands_in_the_failure(env, solved):
+    for task_id, success in list(solved.items())[:100]:
         if not success:
             env.reset(seed=0, options={"task_id": task_id})
-            text = env.task_env.oracle_reflection(task_id)
-            check = env.task_env.check_reflection(text, env.trajectory)
+            text = env.task_env.teacher.oracle_reflection(task_id)
+            check = env.task_env.teacher.check_reflection(text, env.trajectory)
             assert check.well_formed, text
             assert check.grounded, text
 
@@ -122,7 +106,7 @@ def failed(env, type_, **wanted):
 
 def test_a_wrong_place_or_treatment_leads_astray(env):
     task_id = failed(env, "pick_heat_then_place_in_recep", plain=False)
-    right = env.task_env.oracle_reflection(task_id)
+    right = env.task_env.teacher.oracle_reflection(task_id)
     outcomes = env.branch([right, right.replace("heat it", "cool it"), right.replace("heat it", "put it away")])
     assert [outcome.success for outcome in outcomes] == [True, False, False]
 
@@ -182,13 +166,13 @@ def test_what_it_reads_may_be_anything():
         assert "Action 2: " in reply.text
 
 
-def test_the_teachers_likeliest_reflection_is_mostly_wrong(env, failures):
+def test_the_teachers_likeliest_reflection_is_mostly_wrong(env, solved):
     rng = np.random.default_rng(1)
     right = []
-    for task_id, success in failures[:60]:
+    for task_id, success in list(solved.items())[:60]:
         if not success:
             env.reset(seed=0, options={"task_id": task_id})
-            drawn = Counter(env.task_env.noisy_reflection(env.trajectory, rng) for _ in range(200))
+            drawn = Counter(env.task_env.teacher.noisy_reflection(env.trajectory, rng) for _ in range(200))
             right.append(env.branch([drawn.most_common(1)[0][0]])[0].success)
     assert np.mean(right) < 0.3
 
@@ -198,27 +182,27 @@ def test_without_a_list_on_the_wall_the_teacher_guesses():
     rng = np.random.default_rng(0)
     for seed in range(40):
         bare.reset(seed=seed)
-        text = bare.task_env.noisy_reflection(bare.trajectory, rng)
-        check = bare.task_env.check_reflection(text, bare.trajectory)
+        text = bare.task_env.teacher.noisy_reflection(bare.trajectory, rng)
+        check = bare.task_env.teacher.check_reflection(text, bare.trajectory)
         assert check.well_formed, text
         assert check.grounded, text
 
 
 def test_the_teacher_depends_on_its_generator_alone(env):
     env.reset(seed=3)
-    first = [noisy_reflection(env.trajectory, np.random.default_rng(5)) for _ in range(2)]
+    first = [env.task_env.teacher.noisy_reflection(env.trajectory, np.random.default_rng(5)) for _ in range(2)]
     assert first[0] == first[1]
 
 
 def test_check_reflection_tells_form_from_content(env):
     task_id = failed(env, "pick_clean_then_place_in_recep")
-    right = env.task_env.oracle_reflection(task_id)
+    right = env.task_env.teacher.oracle_reflection(task_id)
     place = read_reflection(right, env.task_env.task(task_id).thing, env.task_env.task(task_id).receptacles).places[0]
-    wrong = check_reflection(right.replace(place, "cabinet 77"), env.trajectory)
+    wrong = env.task_env.teacher.check_reflection(right.replace(place, "cabinet 77"), env.trajectory)
     assert wrong.well_formed
     assert not wrong.grounded
     for text in ("Be careful.", right + " And so on", right[:-1], ""):
-        assert not check_reflection(text, env.trajectory).well_formed
+        assert not env.task_env.teacher.check_reflection(text, env.trajectory).well_formed
 
 
 @pytest.mark.parametrize(

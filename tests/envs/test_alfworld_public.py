@@ -50,7 +50,7 @@ def wins(env, task_id):
 @pytest.mark.slow
 def test_a_public_game_of_each_type_is_won_by_its_walkthrough(real):
     largest_first = sorted(real.task_ids("validation"), key=lambda task_id: -os.path.getsize(real.task(task_id).path))
-    by_type = {real.task_group(task_id): task_id for task_id in largest_first}
+    by_type = {real.teacher.task_group(task_id): task_id for task_id in largest_first}
     assert len(by_type) == 6
     assert all(wins(real, task_id) for task_id in by_type.values())
 

@@ -4,12 +4,12 @@ from collections import Counter
 
 import pytest
 
-from retro_gym.errors import UnknownTaskError
 from retro_gym_envs.alfworld import ALFWorldEnv
 from retro_gym_envs.alfworld.household import HouseholdGame, kind_of
-from retro_gym_envs.alfworld.reading import read_goal, room_of
-from retro_gym_envs.alfworld.things import APPLIANCES, LAMP, OPENABLE, RECEPTACLES, ROOMS, TARGETS, THINGS
-from retro_gym_envs.alfworld.world import SIZES, SPLITS, TASK_TYPES, BuiltinTasks, split_of_room
+from retro_gym_envs.alfworld.objects import APPLIANCES, LAMP, OPENABLE, RECEPTACLES, ROOMS, TARGETS, THINGS
+from retro_gym_envs.alfworld.observations import read_goal, room_of
+from retro_gym_envs.alfworld.world import TASK_TYPES, BuiltinTasks, split_of_room
+from retro_gym_envs.task_sources import SPLITS
 
 
 @pytest.fixture(scope="module")
@@ -152,20 +152,3 @@ def test_tables_refer_to_each_other():
         assert thing.uses <= {"clean", "heat", "cool", "light"}
         for room in thing.rooms:
             assert set(thing.homes) & set(ROOMS[room]), (thing.name, room)
-
-
-@pytest.mark.parametrize(
-    "task_id", ["test-1", "test-99999", "other-00001", "", "train", "train-0000x", "train--0001", "test-٠٠٠٠١"]
-)
-def test_unknown_tasks_are_refused(task_id):
-    with pytest.raises(UnknownTaskError, match="built-in world"):
-        BuiltinTasks(0).get(task_id)
-
-
-def test_unknown_splits_are_refused():
-    with pytest.raises(UnknownTaskError, match="dev"):
-        BuiltinTasks(0).ids("dev")
-
-
-def test_sizes():
-    assert {split: len(BuiltinTasks(0).ids(split)) for split in SPLITS} == SIZES

@@ -7,8 +7,9 @@ import pytest
 import retro_gym  # noqa: F401 - registers the environments
 from retro_gym.prompts import Prompt
 from retro_gym_envs.hotpotqa.actor import ScriptedHotpotActor
-from retro_gym_envs.hotpotqa.reading import answer_sort, candidates, read_reflection, spans
-from retro_gym_envs.hotpotqa.reflections import check_reflection, noisy_reflection, oracle_reflection
+from retro_gym_envs.hotpotqa.advice import read_reflection
+from retro_gym_envs.hotpotqa.observations import answer_sort, candidates, spans
+from tests.envs.first_trials import share, solved_unaided, success_at_trial_1, success_with_anothers_oracle
 
 TASKS = 300
 
@@ -19,54 +20,38 @@ def env():
 
 
 @pytest.fixture(scope="module")
-def failures(env):
-    """Task id, type and success at trial 0 of the first test tasks."""
-    found = []
-    for task_id in env.task_env.task_ids("test")[:TASKS]:
-        _, info = env.reset(seed=0, options={"task_id": task_id})
-        found.append((task_id, env.task_env.task_group(task_id), info["success"]))
-    return found
+def solved(env):
+    return solved_unaided(env, TASKS)
 
 
-def success_at_trial_1(env, failures, write):
-    solved = []
-    for task_id, _, success in failures:
-        if not success:
-            env.reset(seed=0, options={"task_id": task_id})
-            success = env.branch([write(task_id)])[0].success
-        solved.append(success)
-    return np.mean(solved)
+def test_unaided_it_fails_mostly(env, solved):
+    assert 0.20 <= share(solved) <= 0.45
+    bridges = {task_id: s for task_id, s in solved.items() if env.task_env.teacher.task_group(task_id) == "bridge"}
+    assert share(bridges) < 0.5
 
 
-def test_unaided_it_fails_mostly(failures):
-    solved = [success for _, _, success in failures]
-    assert 0.20 <= np.mean(solved) <= 0.45
-    assert np.mean([success for _, group, success in failures if group == "bridge"]) < 0.5
-
-
-def test_a_vague_reflection_brings_nothing(env, failures):
+def test_a_vague_reflection_brings_nothing(env, solved):
     for vague in (
         "I should be more careful next time and check every step before I answer.",
         "Be more careful! Read everything twice. Think step by step.",
         "Search better. Look at other pages.",
     ):
-        assert success_at_trial_1(env, failures, lambda _, text=vague: text) == np.mean([s for _, _, s in failures])
+        assert success_at_trial_1(env, solved, lambda _, text=vague: text) == share(solved)
 
 
-def test_the_oracle_solves_nearly_everything(env, failures):
-    assert success_at_trial_1(env, failures, env.task_env.oracle_reflection) >= 0.85
+def test_the_oracle_solves_nearly_everything(env, solved):
+    assert success_at_trial_1(env, solved, env.task_env.teacher.oracle_reflection) >= 0.85
 
 
-def test_another_tasks_oracle_brings_next_to_nothing(env, failures):
-    others = dict(zip([f[0] for f in failures], [f[0] for f in failures[1:]] + [failures[0][0]], strict=True))
-    shuffled = success_at_trial_1(env, failures, lambda task_id: env.task_env.oracle_reflection(others[task_id]))
-    assert shuffled <= np.mean([s for _, _, s in failures]) + 0.05
+def test_another_tasks_oracle_brings_next_to_nothing(env, solved):
+    shuffled = success_with_anothers_oracle(env, solved)
+    assert shuffled <= share(solved) + 0.05
 
 
 def test_a_wrong_name_or_attribute_leads_astray(env):
     task_id = next(t for t in env.task_env.task_ids("test") if env.task_env.task(t).type == "bridge")
     env.reset(seed=0, options={"task_id": task_id})
-    right = env.task_env.oracle_reflection(task_id)
+    right = env.task_env.teacher.oracle_reflection(task_id)
     name = read_reflection(right).entities[0]
     attribute = read_reflection(right).attribute.name
     astray = [right.replace(name, "Skumex Orvin"), right.replace(attribute, "prize and the mayor")]
@@ -77,7 +62,7 @@ def test_a_wrong_name_or_attribute_leads_astray(env):
 def test_it_understands_other_words_for_the_same(env, form):
     task_id = next(t for t in env.task_env.task_ids("test") if env.task_env.task(t).type == "bridge")
     env.reset(seed=0, options={"task_id": task_id})
-    advice = read_reflection(env.task_env.oracle_reflection(task_id))
+    advice = read_reflection(env.task_env.teacher.oracle_reflection(task_id))
     text = form.format(n=advice.entities[0], a=advice.attribute.name)
     assert env.branch([text])[0].success
 
@@ -98,8 +83,8 @@ def test_teacher_is_well_formed_grounded_and_usually_wrong(env):
     right = []
     for seed in range(200):
         env.reset(seed=seed)
-        text = env.task_env.noisy_reflection(env.trajectory, rng)
-        check = env.task_env.check_reflection(text, env.trajectory)
+        text = env.task_env.teacher.noisy_reflection(env.trajectory, rng)
+        check = env.task_env.teacher.check_reflection(text, env.trajectory)
         assert check.well_formed, text
         assert check.grounded, text
         right.append(env.branch([text])[0].success)
@@ -108,24 +93,21 @@ def test_teacher_is_well_formed_grounded_and_usually_wrong(env):
 
 def test_teacher_depends_on_its_generator_alone(env):
     env.reset(seed=3)
-    first = [noisy_reflection(env.trajectory, np.random.default_rng(5)) for _ in range(2)]
+    first = [env.task_env.teacher.noisy_reflection(env.trajectory, np.random.default_rng(5)) for _ in range(2)]
     assert first[0] == first[1]
 
 
 def test_check_reflection_tells_form_from_content(env):
-    env.reset(
-        seed=next(
-            s for s in range(50) if env.reset(seed=s) and "bridge" in env.task_env.task_group(env.trajectory.task_id)
-        )
-    )
-    right = oracle_reflection(env.task_env.task(env.trajectory.task_id))
+    group = env.task_env.teacher.task_group
+    env.reset(seed=next(s for s in range(50) if group(env.reset(seed=s)[1]["task_id"]) == "bridge"))
+    right = env.task_env.teacher.oracle_reflection(env.trajectory.task_id)
     name = read_reflection(right).entities[0]
-    assert check_reflection(right, env.trajectory).grounded
-    wrong = check_reflection(right.replace(name, "Skumex Orvin"), env.trajectory)
+    assert env.task_env.teacher.check_reflection(right, env.trajectory).grounded
+    wrong = env.task_env.teacher.check_reflection(right.replace(name, "Skumex Orvin"), env.trajectory)
     assert wrong.well_formed
     assert not wrong.grounded
-    assert not check_reflection("Be careful.", env.trajectory).well_formed
-    assert not check_reflection(right + " And so on", env.trajectory).well_formed
+    assert not env.task_env.teacher.check_reflection("Be careful.", env.trajectory).well_formed
+    assert not env.task_env.teacher.check_reflection(right + " And so on", env.trajectory).well_formed
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import pickle
 import re
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from retro_gym.errors import ActionError, ConfigError, DataError, EpisodeError, UnknownTaskError
+from retro_gym.errors import ConfigError, DataError, EpisodeError, UnknownTaskError
 from retro_gym.trajectory import Turn, render_turns
 from retro_gym_envs.hotpotqa import HotpotQAEnv
 from retro_gym_envs.hotpotqa.prompt import HOTPOTQA_PROMPT
@@ -233,7 +232,7 @@ def test_the_instruction_names_every_action():
 def test_tasks_of_a_file(env):
     assert env.task_ids("test") == tuple(f"q{i}" for i in range(12))
     assert env.task("q3").answer == "no"
-    assert [env.task_group(task_id) for task_id in ("q3", "q4")] == ["comparison", "bridge"]
+    assert [env.teacher.task_group(task_id) for task_id in ("q3", "q4")] == ["comparison", "bridge"]
     for unknown in ("q99", 3, None):
         with pytest.raises(UnknownTaskError):
             env.task(unknown)
@@ -314,27 +313,6 @@ def test_random_unicode_raises_nothing(env):
             env.reset()
 
 
-@pytest.mark.parametrize("action", [None, 3, b"Search[x]", ["Search[x]"]])
-def test_an_action_is_text(env, action):
-    env.reset(seed=0)
-    with pytest.raises(ActionError):
-        env.step(action)
-
-
-def test_reset_comes_first(env):
-    with pytest.raises(EpisodeError):
-        env.step("Search[Sarn]")
-
-
-def test_info_is_fresh(env):
-    _, info = env.reset(seed=0)
-    info["task_id"] = "mine"
-    assert env.step("Search[Sarn]")[4]["task_id"] != "mine"
-
-
-@pytest.mark.parametrize(
-    "twin_of", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))], ids=["copy", "pickle"]
-)
 def test_a_copy_goes_on_alike_and_apart(hotpot_file, twin_of):
     env = HotpotQAEnv(tasks=hotpot_file, corpus="all", max_turns=8)
     env.reset(seed=5, options={"task_id": "q2"})

@@ -55,7 +55,7 @@ def test_a_page_without_text_says_so(env_of, hotpot_rows, sentences):
         assert env.step("Search[sarn]")[0] == "The page [Sarn] has no text."
         assert env.step("Lookup[mills]")[0] == "No Results"
         assert env.step("Lookup[ ]")[0] == "No Results"
-        assert env.oracle_reflection("q2")
+        assert env.teacher.oracle_reflection("q2")
 
 
 def test_a_long_title_of_a_page_without_text_is_cut(env_of, hotpot_rows):

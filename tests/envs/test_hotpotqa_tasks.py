@@ -9,8 +9,9 @@ import pickle
 import pytest
 
 from retro_gym.errors import ConfigError, DataError, UnknownTaskError
-from retro_gym_envs.hotpotqa.tasks import SPLITS, HotpotTask, load_tasks
+from retro_gym_envs.hotpotqa.tasks import HotpotTask, load_tasks
 from retro_gym_envs.hotpotqa.world import BuiltinTasks
+from retro_gym_envs.task_sources import SPLITS
 
 
 def test_json_and_back(hotpot_rows):

@@ -5,12 +5,12 @@ import re
 import numpy as np
 import pytest
 
-from retro_gym.errors import UnknownTaskError
-from retro_gym_envs.hotpotqa.reading import asked_attribute, asked_role, candidates, roles_on, spans, value_of
+from retro_gym_envs.coined_names import HEADS, TAILS, NameMaker
+from retro_gym_envs.hotpotqa.observations import asked_attribute, asked_role, candidates, roles_on, spans, value_of
 from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, KINDS, ROLES
 from retro_gym_envs.hotpotqa.tasks import HotpotTask
-from retro_gym_envs.hotpotqa.world import SIZES, BuiltinTasks
-from retro_gym_envs.names import HEADS, SPLITS, TAILS, NameMaker
+from retro_gym_envs.hotpotqa.world import BuiltinTasks
+from retro_gym_envs.task_sources import SPLITS
 
 COINED = re.compile(rf"\b(?:{'|'.join(HEADS)})(?:{'|'.join(TAILS)})\b")
 
@@ -123,18 +123,3 @@ def test_comparison_questions_offer_three_candidates(tasks):
         else:
             assert candidates(task.question) == []
             assert len(spans(task.question)) == 1
-
-
-@pytest.mark.parametrize("task_id", ["test-1", "test-99999", "other-00001", "", "train", "train-0000x", "train--0001"])
-def test_unknown_tasks_are_refused(task_id):
-    with pytest.raises(UnknownTaskError, match="built-in world"):
-        BuiltinTasks(0).get(task_id)
-
-
-def test_unknown_splits_are_refused():
-    with pytest.raises(UnknownTaskError, match="dev"):
-        BuiltinTasks(0).ids("dev")
-
-
-def test_sizes():
-    assert {split: len(BuiltinTasks(0).ids(split)) for split in SPLITS} == SIZES

@@ -9,10 +9,11 @@ from retro_gym.prompts import Prompt
 from retro_gym.testing.hosting import hosted_prompt
 from retro_gym.trajectory import EndReason, Trajectory, Turn
 from retro_gym_envs import teaching
-from retro_gym_envs.intercode_sql import reflections
+from retro_gym_envs.intercode_sql import teacher
 from retro_gym_envs.intercode_sql.actor import ScriptedSQLActor
-from retro_gym_envs.intercode_sql.reading import Advice, Schema, mentions, read_reflection, words_of
-from retro_gym_envs.intercode_sql.reflections import check_reflection, noisy_reflection
+from retro_gym_envs.intercode_sql.advice import Advice, read_reflection
+from retro_gym_envs.intercode_sql.observations import Schema, mentions, words_of
+from tests.envs.first_trials import share, solved_unaided, success_at_trial_1, success_with_anothers_oracle
 
 TASKS = 200
 VAGUE = (
@@ -31,32 +32,13 @@ def env():
 
 @pytest.fixture(scope="module")
 def solved(env):
-    """Success at trial 0 of the first test tasks."""
-    found = {}
-    for task_id in env.task_env.task_ids("test")[:TASKS]:
-        _, info = env.reset(seed=0, options={"task_id": task_id})
-        found[task_id] = info["success"]
-    return found
-
-
-def success_at_trial_1(env, solved, write):
-    after = []
-    for task_id, success in solved.items():
-        if not success:
-            env.reset(seed=0, options={"task_id": task_id})
-            success = env.branch([write(task_id)])[0].success
-        after.append(success)
-    return np.mean(after)
-
-
-def share(solved):
-    return np.mean(list(solved.values()))
+    return solved_unaided(env, TASKS)
 
 
 def failure(env, containing):
     """The id of a test task that is failed and whose oracle says this, the trial being played."""
     for task_id in env.task_env.task_ids("test"):
-        if containing in env.task_env.oracle_reflection(task_id):
+        if containing in env.task_env.teacher.oracle_reflection(task_id):
             _, info = env.reset(seed=0, options={"task_id": task_id})
             if not info["success"]:
                 return task_id
@@ -68,7 +50,7 @@ def failure(env, containing):
 
 def test_unaided_it_fails_mostly(env, solved):
     assert 0.15 <= share(solved) <= 0.4
-    assert all(env.task_env.task_group(task_id) == "easy" for task_id, success in solved.items() if success)
+    assert all(env.task_env.teacher.task_group(task_id) == "easy" for task_id, success in solved.items() if success)
 
 
 @pytest.mark.parametrize("vague", VAGUE)
@@ -77,19 +59,17 @@ def test_a_vague_reflection_brings_nothing(env, solved, vague):
 
 
 def test_the_oracle_solves_everything(env, solved):
-    assert success_at_trial_1(env, solved, env.task_env.oracle_reflection) >= 0.98
+    assert success_at_trial_1(env, solved, env.task_env.teacher.oracle_reflection) >= 0.98
 
 
 def test_another_tasks_oracle_brings_next_to_nothing(env, solved):
-    ids = list(solved)
-    others = dict(zip(ids, [*ids[1:], ids[0]], strict=True))
-    shuffled = success_at_trial_1(env, solved, lambda task_id: env.task_env.oracle_reflection(others[task_id]))
+    shuffled = success_with_anothers_oracle(env, solved)
     assert share(solved) <= shuffled <= share(solved) + 0.04
 
 
 def test_the_teacher_brings_a_little(env, solved):
     rng = np.random.default_rng(0)
-    noisy = success_at_trial_1(env, solved, lambda _: env.task_env.noisy_reflection(env.trajectory, rng))
+    noisy = success_at_trial_1(env, solved, lambda _: env.task_env.teacher.noisy_reflection(env.trajectory, rng))
     assert share(solved) + 0.05 <= noisy <= share(solved) + 0.25
 
 
@@ -107,9 +87,9 @@ def test_the_teacher_is_well_formed_grounded_and_usually_wrong(env):
     right = total = 0
     for seed in range(60):
         env.reset(seed=seed)
-        texts = {env.task_env.noisy_reflection(env.trajectory, rng) for _ in range(8)}
+        texts = {env.task_env.teacher.noisy_reflection(env.trajectory, rng) for _ in range(8)}
         for text in texts:
-            check = env.task_env.check_reflection(text, env.trajectory)
+            check = env.task_env.teacher.check_reflection(text, env.trajectory)
             assert check.well_formed, text
             assert check.grounded, text
             assert len(text.split()) <= 20
@@ -121,31 +101,33 @@ def test_the_teacher_is_well_formed_grounded_and_usually_wrong(env):
 def test_what_is_needed_stands_in_the_trajectory(env, solved, monkeypatch):
     """A teacher that guesses nothing and reads everything is always right: so a learner can be."""
     for module, name, value in (
-        (reflections, "_RIGHT_KIND", 1.0),
+        (teacher, "_RIGHT_KIND", 1.0),
         (teaching, "_UNDERSTOOD", 1.0),
-        (reflections, "_HASTY", 0.0),
+        (teacher, "_HASTY", 0.0),
     ):
         monkeypatch.setattr(module, name, value)
     rng = np.random.default_rng(0)
-    assert success_at_trial_1(env, solved, lambda _: noisy_reflection(env.trajectory, rng)) >= 0.98
+    assert success_at_trial_1(env, solved, lambda _: env.task_env.teacher.noisy_reflection(env.trajectory, rng)) >= 0.98
 
 
 def test_the_oracle_says_only_what_can_be_read(env, solved):
     for task_id, success in solved.items():
         if not success:
             env.reset(seed=0, options={"task_id": task_id})
-            check = env.task_env.check_reflection(env.task_env.oracle_reflection(task_id), env.trajectory)
+            check = env.task_env.teacher.check_reflection(
+                env.task_env.teacher.oracle_reflection(task_id), env.trajectory
+            )
             assert check.well_formed
             assert check.grounded
 
 
 def test_the_teacher_depends_on_its_generator_alone(env):
     env.reset(seed=3)
-    first = [noisy_reflection(env.trajectory, np.random.default_rng(5)) for _ in range(2)]
+    first = [env.task_env.teacher.noisy_reflection(env.trajectory, np.random.default_rng(5)) for _ in range(2)]
     assert first[0] == first[1]
 
 
-def test_the_teacher_copes_with_trajectories_of_other_actors():
+def test_the_teacher_copes_with_trajectories_of_other_actors(env):
     rng = np.random.default_rng(0)
     for turns in (
         (),
@@ -158,16 +140,16 @@ def test_the_teacher_copes_with_trajectories_of_other_actors():
         for question in ("How many?", "Ñandú", ""):
             trajectory = Trajectory("t", 0, f"Question: {question}", turns, 0.0, False, EndReason.FAILED)
             for _ in range(10):
-                text = noisy_reflection(trajectory, rng)
-                assert check_reflection(text, trajectory).well_formed, text
+                text = env.task_env.teacher.noisy_reflection(trajectory, rng)
+                assert env.task_env.teacher.check_reflection(text, trajectory).well_formed, text
 
 
 def test_check_reflection_tells_form_from_content(env):
     task_id = failure(env, "select")
-    right = env.task_env.oracle_reflection(task_id)
+    right = env.task_env.teacher.oracle_reflection(task_id)
     column = read_reflection(right).select
-    assert check_reflection(right, env.trajectory).grounded
-    wrong = check_reflection(right.replace(column, "velocity"), env.trajectory)
+    assert env.task_env.teacher.check_reflection(right, env.trajectory).grounded
+    wrong = env.task_env.teacher.check_reflection(right.replace(column, "velocity"), env.trajectory)
     assert wrong.well_formed
     assert not wrong.grounded
     for broken in (
@@ -179,7 +161,7 @@ def test_check_reflection_tells_form_from_content(env):
         "Select .",
         f"Select {column} and.",
     ):
-        assert not check_reflection(broken, env.trajectory).well_formed
+        assert not env.task_env.teacher.check_reflection(broken, env.trajectory).well_formed
 
 
 # -- the actor -------------------------------------------------------------------------------------------------------
@@ -197,7 +179,7 @@ def test_check_reflection_tells_form_from_content(env):
     ],
 )
 def test_each_part_of_a_reflection_matters(env, clause, wrong):
-    right = env.task_env.oracle_reflection(failure(env, clause))
+    right = env.task_env.teacher.oracle_reflection(failure(env, clause))
     assert [outcome.success for outcome in env.branch([right, wrong(right)])] == [True, False]
 
 
@@ -211,14 +193,14 @@ def test_each_part_of_a_reflection_matters(env, clause, wrong):
     ],
 )
 def test_it_understands_other_words_for_the_same(env, clause, form):
-    right = env.task_env.oracle_reflection(failure(env, clause))
+    right = env.task_env.teacher.oracle_reflection(failure(env, clause))
     said = form.format(**vars(read_reflection(right)))
     assert [outcome.success for outcome in env.branch([right, said])] == [True, True]
 
 
 def test_the_last_reflection_that_says_something_counts(env):
     task_id = failure(env, "Compute the")
-    right = env.task_env.oracle_reflection(task_id)
+    right = env.task_env.teacher.oracle_reflection(task_id)
     wrong = right.replace("of ", "of not_a_column_")
     for noted, success in (([right, "Look again."], True), ([wrong, right], True), ([right, wrong], True)):
         env.reset(seed=0, options={"task_id": task_id})
@@ -243,7 +225,7 @@ def test_it_reads_the_prompts_text_and_nothing_else(env):
     actor = ScriptedSQLActor()
     failure(env, "Join the table")
     trajectory, task_env = env.trajectory, env.task_env
-    noted = (task_env.oracle_reflection(trajectory.task_id),)
+    noted = (task_env.teacher.oracle_reflection(trajectory.task_id),)
     for count in range(len(trajectory.turns)):
         turns = trajectory.turns[:count]
         prompt = Prompt(task_env.prompt.instruction, task_env.prompt.examples, noted, trajectory.task, turns, seed=1)
@@ -264,12 +246,12 @@ def test_it_plays_public_tasks(shared_data):
     solved = {task_id: env.reset(seed=0, options={"task_id": task_id})[1]["success"] for task_id in ids}
     assert 0.01 <= share(solved) <= 0.2
     assert success_at_trial_1(env, solved, lambda _: "Look more carefully.") == share(solved)
-    assert success_at_trial_1(env, solved, env.task_env.oracle_reflection) == 1.0
+    assert success_at_trial_1(env, solved, env.task_env.teacher.oracle_reflection) == 1.0
     rng = np.random.default_rng(0)
     for seed in range(30):
         env.reset(seed=seed)
-        assert env.task_env.check_reflection(
-            env.task_env.noisy_reflection(env.trajectory, rng), env.trajectory
+        assert env.task_env.teacher.check_reflection(
+            env.task_env.teacher.noisy_reflection(env.trajectory, rng), env.trajectory
         ).grounded
 
 

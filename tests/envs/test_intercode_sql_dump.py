@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retro_gym.errors import DataError
-from retro_gym_envs.intercode_sql.dump import load_databases, read_dump
-from retro_gym_envs.intercode_sql.engine import execute
+from retro_gym_envs.intercode_sql.mysql.dump import load_databases, read_dump
+from retro_gym_envs.intercode_sql.mysql.engine import execute
 
 DUMP = r"""
 -- TEST USER; with a semicolon

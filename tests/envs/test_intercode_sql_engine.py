@@ -2,11 +2,11 @@
 
 import pytest
 
-from retro_gym_envs.intercode_sql.database import Column, Database, Table
-from retro_gym_envs.intercode_sql.dialect import SQLError, first_statement, text_of
-from retro_gym_envs.intercode_sql.engine import MAX_ROWS, execute
-from retro_gym_envs.intercode_sql.functions import compare
-from retro_gym_envs.intercode_sql.translate import to_sqlite
+from retro_gym_envs.intercode_sql.mysql.database import Column, Database, Table
+from retro_gym_envs.intercode_sql.mysql.engine import MAX_ROWS, execute
+from retro_gym_envs.intercode_sql.mysql.functions.registry import compare
+from retro_gym_envs.intercode_sql.mysql.translation.dialect import SQLError, first_statement, text_of
+from retro_gym_envs.intercode_sql.mysql.translation.translate import to_sqlite
 
 SYNTAX = (
     "You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version for the "

@@ -13,7 +13,7 @@ import gymnasium as gym
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from retro_gym.errors import ActionError, ConfigError, EpisodeError, UnknownTaskError
+from retro_gym.errors import ConfigError, EpisodeError, UnknownTaskError
 from retro_gym.trajectory import Turn, render_turns
 from retro_gym_envs.intercode_sql import InterCodeSQLEnv
 from retro_gym_envs.intercode_sql.prompt import INTERCODE_SQL_PROMPT
@@ -186,9 +186,9 @@ def test_the_instruction_names_every_action():
 def test_tasks_of_a_file(env):
     assert env.task_ids("test") == ("mill-0", "mill-1", "mill-2")
     assert env.task("mill-1").gold.startswith("SELECT COUNT(*)")
-    assert env.task_group("mill-1") == "hard"
+    assert env.teacher.task_group("mill-1") == "hard"
     assert env.database("mill-1").name == "mill"
-    assert env.oracle_reflection("mill-2") == "Execute this query: SELECT label FROM mills"
+    assert env.teacher.oracle_reflection("mill-2") == "Execute this query: SELECT label FROM mills"
     for unknown in ("mill-9", 3, None, ""):
         with pytest.raises(UnknownTaskError):
             env.task(unknown)
@@ -220,27 +220,6 @@ def test_check_env(files):
         check_env(gym.make("RetroInterCodeSQL-v0", **files).unwrapped)
 
 
-@pytest.mark.parametrize("action", [None, 3, b"submit", ["submit"]])
-def test_an_action_is_text(env, action):
-    env.reset(seed=0)
-    with pytest.raises(ActionError):
-        env.step(action)
-
-
-def test_reset_comes_first(env):
-    with pytest.raises(EpisodeError):
-        env.step("submit")
-
-
-def test_info_is_fresh(env):
-    _, info = env.reset(seed=0)
-    info["task_id"] = "mine"
-    assert env.step("execute[SELECT 1]")[4]["task_id"] != "mine"
-
-
-@pytest.mark.parametrize(
-    "twin_of", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))], ids=["copy", "pickle"]
-)
 @pytest.mark.parametrize("builtin", [True, False])
 def test_a_copy_goes_on_alike_and_apart(env, builtin, twin_of):
     env = InterCodeSQLEnv() if builtin else env

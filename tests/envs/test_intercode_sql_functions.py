@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from retro_gym_envs.intercode_sql.database import Column, Database, Table
-from retro_gym_envs.intercode_sql.engine import execute
+from retro_gym_envs.intercode_sql.mysql.database import Column, Database, Table
+from retro_gym_envs.intercode_sql.mysql.engine import execute
 
 COLUMNS = (
     Column("id", "int", False, "PRI"),

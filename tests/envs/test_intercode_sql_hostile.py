@@ -7,9 +7,10 @@ import time
 
 import pytest
 
-from retro_gym_envs.intercode_sql import InterCodeSQLEnv, engine
-from retro_gym_envs.intercode_sql.database import Column, Database, Table
-from retro_gym_envs.intercode_sql.engine import execute
+from retro_gym_envs.intercode_sql import InterCodeSQLEnv
+from retro_gym_envs.intercode_sql.mysql import engine
+from retro_gym_envs.intercode_sql.mysql.database import Column, Database, Table
+from retro_gym_envs.intercode_sql.mysql.engine import execute
 
 TOO_LONG = "Query execution was interrupted, maximum statement execution time exceeded"
 TOO_LARGE = "Query execution was interrupted, its result is too large"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retro_gym_envs.intercode_sql.engine import Result
+from retro_gym_envs.intercode_sql.mysql.engine import Result
 from retro_gym_envs.intercode_sql.reward import kendall_tau, score
 
 

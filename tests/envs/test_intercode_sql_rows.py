@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from retro_gym_envs.intercode_sql.database import Column, Database, Table
-from retro_gym_envs.intercode_sql.engine import execute
+from retro_gym_envs.intercode_sql.mysql.database import Column, Database, Table
+from retro_gym_envs.intercode_sql.mysql.engine import execute
 
 MANY = "Subquery returns more than 1 row"
 

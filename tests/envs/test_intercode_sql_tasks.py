@@ -8,9 +8,9 @@ import pytest
 
 from retro_gym.errors import ConfigError, DataError, UnknownTaskError
 from retro_gym_envs.intercode_sql import InterCodeSQLEnv, SQLTask, load_tasks
-from retro_gym_envs.intercode_sql.engine import execute
+from retro_gym_envs.intercode_sql.mysql.engine import execute
 from retro_gym_envs.intercode_sql.reward import score
-from retro_gym_envs.names import SPLITS
+from retro_gym_envs.task_sources import SPLITS
 
 DUMP = """
 CREATE DATABASE `Shop`; USE `Shop`;

@@ -19,7 +19,8 @@ from retro_gym_agents.evaluation.evaluate import evaluate
 from retro_gym_agents.play.policies import make_policy
 from retro_gym_envs.hotpotqa import HotpotQAEnv
 from retro_gym_envs.mix import MixEnv
-from retro_gym_envs.mix.env import DEFAULT_ENVS, _MixedIds
+from retro_gym_envs.mix.env import DEFAULT_ENVS
+from retro_gym_envs.mix.task_ids import MixedIds
 
 TWO = ("HotpotQA-v0", "Identity-v0")
 
@@ -66,8 +67,8 @@ def test_every_stretch_of_a_split_keeps_the_weights(weights):
 
 def test_a_reset_puts_together_the_id_that_it_draws_and_no_other(monkeypatch):
     env, made = MixEnv(envs=dict.fromkeys(DEFAULT_ENVS[:2], 1)), []
-    plain = _MixedIds._id
-    monkeypatch.setattr(_MixedIds, "_id", lambda self, *place: made.append(place) or plain(self, *place))
+    plain = MixedIds._id
+    monkeypatch.setattr(MixedIds, "_id", lambda self, *place: made.append(place) or plain(self, *place))
     assert [env.reset(seed=seed)[1]["task_id"] for seed in range(3)] == [
         "HotpotQA-v0:train-17012",
         "ALFWorld-v0:train-09463",
@@ -119,9 +120,9 @@ def test_noisy_reflections_are_the_environments_own(env):
     own = retro_gym.RetroEnv("HotpotQA-v0", split="validation")
     own.reset(seed=3, options={"task_id": "validation-00002"})
     rngs = [np.random.default_rng(5) for _ in range(2)]
-    text = env.noisy_reflection(mixed.trajectory, rngs[0])
-    assert text == own.task_env.noisy_reflection(own.trajectory, rngs[1])
-    assert env.check_reflection(text, mixed.trajectory).grounded
+    text = env.teacher.noisy_reflection(mixed.trajectory, rngs[0])
+    assert text == own.task_env.teacher.noisy_reflection(own.trajectory, rngs[1])
+    assert env.teacher.check_reflection(text, mixed.trajectory).grounded
     assert info["trajectory"]["task_id"] == "HotpotQA-v0:validation-00002"
 
 

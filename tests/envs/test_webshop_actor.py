@@ -13,9 +13,9 @@ from retro_gym.prompts import Prompt
 from retro_gym.testing.hosting import hosted_prompt
 from retro_gym.trajectory import Turn
 from retro_gym_envs.webshop.actor import ScriptedShopActor
+from retro_gym_envs.webshop.advice import advised_values, read_reflection
+from retro_gym_envs.webshop.observations import asked, hits_on, item_on, query_of
 from retro_gym_envs.webshop.prompt import WEBSHOP_PROMPT
-from retro_gym_envs.webshop.reading import advised_values, asked, hits_on, item_on, query_of, read_reflection
-from retro_gym_envs.webshop.reflections import check_reflection, noisy_reflection
 
 TASKS = 200
 VAGUE = (
@@ -40,13 +40,13 @@ def outcomes(env):
     found = []
     for task_id, other in zip(task_ids, (*task_ids[1:], task_ids[0]), strict=True):
         observation, info = env.reset(seed=0, options={"task_id": task_id})
-        noisy = [env.task_env.noisy_reflection(env.trajectory, rng) for _ in range(4)]
-        oracle = env.task_env.oracle_reflection
+        noisy = [env.task_env.teacher.noisy_reflection(env.trajectory, rng) for _ in range(4)]
+        oracle = env.task_env.teacher.oracle_reflection
         texts = [*VAGUE, oracle(task_id), oracle(other), *noisy]
         earned = [info["success"]] * len(texts)
         if not info["success"]:
             earned = [outcome.success for outcome in env.branch(texts)]
-        found.append((env.task_env.task_group(task_id), info["success"], earned, len(observation)))
+        found.append((env.task_env.teacher.task_group(task_id), info["success"], earned, len(observation)))
     return found
 
 
@@ -86,16 +86,19 @@ def test_what_the_reflector_reads_is_short(outcomes):
 
 def test_each_group_needs_what_its_name_says(env):
     for group, part in (("attribute", "that is {}"), ("price", "lower than"), ("options", "choose")):
-        task_id = next(t for t in env.task_env.task_ids("test") if env.task_env.task_group(t) == group)
-        assert part.format(env.task_env.goal(task_id).attributes[0]) in env.task_env.oracle_reflection(task_id).lower()
+        task_id = next(t for t in env.task_env.task_ids("test") if env.task_env.teacher.task_group(t) == group)
+        assert (
+            part.format(env.task_env.goal(task_id).attributes[0])
+            in env.task_env.teacher.oracle_reflection(task_id).lower()
+        )
 
 
 def test_a_wrong_name_leads_astray(env):
-    task_id = next(t for t in env.task_env.task_ids("test") if env.task_env.task_group(t) == "options")
+    task_id = next(t for t in env.task_env.task_ids("test") if env.task_env.teacher.task_group(t) == "options")
     env.reset(seed=0, options={"task_id": task_id})
     goal = env.task_env.goal(task_id)
     product = env.task_env.catalog(task_id).get(goal.asin)
-    right, value = env.task_env.oracle_reflection(task_id), goal.options[0]
+    right, value = env.task_env.teacher.oracle_reflection(task_id), goal.options[0]
     others = [each for each in dict(product.options)[product.option_of(value)] if each != value]
     texts = [right, *(right.replace(value, other) for other in others), right.replace(value, "unheard")]
     assert [outcome.success for outcome in env.branch(texts)] == [True, False, *[False] * len(others)]
@@ -111,7 +114,7 @@ def test_a_wrong_name_leads_astray(env):
 )
 @pytest.mark.parametrize("group", ["options", "attribute and options", "price and options"])
 def test_it_understands_other_words_for_the_same(env, form, group):
-    task_id = next(t for t in env.task_env.task_ids("test") if env.task_env.task_group(t) == group)
+    task_id = next(t for t in env.task_env.task_ids("test") if env.task_env.teacher.task_group(t) == group)
     env.reset(seed=0, options={"task_id": task_id})
     goal = env.task_env.goal(task_id)
     assert env.branch([form.format(id=goal.asin, values=" and ".join(goal.options))])[0].success
@@ -119,7 +122,7 @@ def test_it_understands_other_words_for_the_same(env, form, group):
 
 def test_the_place_on_the_page_is_understood(env):
     ordinals = ("second", "third", "fourth", "fifth")
-    task_id = next(t for t in env.task_env.task_ids("test") if env.task_env.task_group(t) == "attribute")
+    task_id = next(t for t in env.task_env.task_ids("test") if env.task_env.teacher.task_group(t) == "attribute")
     env.reset(seed=0, options={"task_id": task_id})
     page = hits_on(env.trajectory.turns[0].observation)
     place = [hit.asin for hit in page].index(env.task_env.goal(task_id).asin)
@@ -127,10 +130,10 @@ def test_the_place_on_the_page_is_understood(env):
 
 
 def test_the_last_reflection_that_is_not_empty_counts(env):
-    task_id = next(t for t in env.task_env.task_ids("test") if env.task_env.task_group(t) == "options")
+    task_id = next(t for t in env.task_env.task_ids("test") if env.task_env.teacher.task_group(t) == "options")
     env.reset(seed=0, options={"task_id": task_id})
     env.step("Choose the color unheard.")
-    assert env.branch([env.task_env.oracle_reflection(task_id)])[0].success
+    assert env.branch([env.task_env.teacher.oracle_reflection(task_id)])[0].success
 
 
 # -- the actor alone -------------------------------------------------------------------------------------------------
@@ -189,13 +192,15 @@ def test_teacher_is_well_formed_and_grounded(env):
     for seed in range(100):
         env.reset(seed=seed)
         for _ in range(4):
-            text = env.task_env.noisy_reflection(env.trajectory, rng)
-            check = env.task_env.check_reflection(text, env.trajectory)
+            text = env.task_env.teacher.noisy_reflection(env.trajectory, rng)
+            check = env.task_env.teacher.check_reflection(text, env.trajectory)
             assert check.well_formed, text
             assert check.grounded, text
             assert len(text.split()) <= 20
             seen.add(text)
-        right = env.task_env.check_reflection(env.task_env.oracle_reflection(env.trajectory.task_id), env.trajectory)
+        right = env.task_env.teacher.check_reflection(
+            env.task_env.teacher.oracle_reflection(env.trajectory.task_id), env.trajectory
+        )
         assert right.well_formed
         assert right.grounded
     assert len(seen) > 200
@@ -203,7 +208,7 @@ def test_teacher_is_well_formed_and_grounded(env):
 
 def test_teacher_depends_on_its_generator_alone(env):
     env.reset(seed=3)
-    first = [noisy_reflection(env.trajectory, np.random.default_rng(5)) for _ in range(2)]
+    first = [env.task_env.teacher.noisy_reflection(env.trajectory, np.random.default_rng(5)) for _ in range(2)]
     assert first[0] == first[1]
 
 
@@ -229,7 +234,7 @@ def test_teacher_depends_on_its_generator_alone(env):
 )
 def test_check_reflection_tells_the_form(env, text, well_formed):
     env.reset(seed=0)
-    check = check_reflection(text, env.trajectory)
+    check = env.task_env.teacher.check_reflection(text, env.trajectory)
     assert check.well_formed == well_formed
     assert not (check.grounded and not check.well_formed)
 
@@ -238,12 +243,13 @@ def test_check_reflection_tells_what_was_seen(env):
     env.reset(seed=0)
     text = env.trajectory.render()
     limit = asked(text).limit
+    check = env.task_env.teacher.check_reflection
     colors = ("teal", "navy", "coral", "white", "pink")
     for word in colors:
-        assert check_reflection(f"Choose the color {word}.", env.trajectory).grounded == (f" {word} " in text)
+        assert check(f"Choose the color {word}.", env.trajectory).grounded == (f" {word} " in text)
     assert 0 < sum(f" {word} " in text for word in colors) < len(colors)
-    assert check_reflection(f"Buy one that is lower than {limit} dollars.", env.trajectory).grounded
-    assert not check_reflection(f"Buy one that is lower than {limit}7 dollars.", env.trajectory).grounded
+    assert check(f"Buy one that is lower than {limit} dollars.", env.trajectory).grounded
+    assert not check(f"Buy one that is lower than {limit}7 dollars.", env.trajectory).grounded
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import retro_gym  # noqa: F401 - registers the environments
 from retro_gym.errors import DataError
-from retro_gym_envs.webshop import Catalog, load_shop, rows
+from retro_gym_envs.webshop import Catalog, load_shop, schema
 from retro_gym_envs.webshop.json_entries import read_entries
 from retro_gym_envs.webshop.pages import LocalShop
 from tests.envs.webshop_data import GOAL, PRODUCTS, values
@@ -49,14 +49,19 @@ JSON = st.recursive(
 def test_any_value_in_a_product_is_read_or_refused(key, value):
     made = None
     with contextlib.suppress(DataError):
-        made = rows.product(PRODUCTS[1] | {key: value}, "here", {}, {})
+        made = schema.product(PRODUCTS[1] | {key: value}, "here", {}, {})
     if made is not None:
         assert LocalShop(Catalog([made]), GOAL).item(made.asin, "x", 1, {}).text.endswith("Buy Now")
 
 
 @given(JSON)
 def test_any_other_row_is_read_or_refused(value):
-    for read in (rows.notes, rows.human_goals, rows.reviews, lambda row, where: rows.product(row, where, {}, {})):
+    for read in (
+        schema.notes,
+        schema.human_goals,
+        schema.reviews,
+        lambda row, where: schema.product(row, where, {}, {}),
+    ):
         with contextlib.suppress(DataError):
             read(value, "here")
 

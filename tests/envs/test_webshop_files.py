@@ -121,7 +121,7 @@ def test_the_goal_can_be_bought_and_the_oracle_says_how(written, data):
     task_id = next(task_id for task_id in env.task_env.task_ids("test") if env.task_env.goal(task_id).options)
     _, info = env.reset(options={"task_id": task_id})
     assert not info["success"]
-    right = env.task_env.oracle_reflection(task_id)
+    right = env.task_env.teacher.oracle_reflection(task_id)
     name = "Tarn zinc watering can, leakproof"
     assert right == f'Search for "{name}", open B00204 and choose "green | grey" and "large", then buy it.'
     outcome = env.branch([right, "Look more carefully."])
@@ -133,8 +133,8 @@ def test_the_goal_can_be_bought_and_the_oracle_says_how(written, data):
         "click[large]",
         "click[Buy Now]",
     ]
-    noisy = env.task_env.noisy_reflection(env.trajectory, env.np_random)
-    assert env.task_env.check_reflection(noisy, env.trajectory).well_formed
+    noisy = env.task_env.teacher.noisy_reflection(env.trajectory, env.np_random)
+    assert env.task_env.teacher.check_reflection(noisy, env.trajectory).well_formed
 
 
 def test_the_oracle_goes_through_the_pages_for_a_product(written, data):
@@ -145,7 +145,7 @@ def test_the_oracle_goes_through_the_pages_for_a_product(written, data):
     }
     env = gym.make("RetroWebShop-v0", tasks=str(written(data)), split="test").unwrapped
     env.reset(options={"task_id": "fixed_0"})
-    outcome = env.branch([env.task_env.oracle_reflection("fixed_0")])[0]
+    outcome = env.branch([env.task_env.teacher.oracle_reflection("fixed_0")])[0]
     assert [turn.action for turn in outcome.trajectory.turns].count("click[Next >]") == 3
     assert outcome.success
 

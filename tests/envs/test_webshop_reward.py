@@ -9,8 +9,8 @@ from rapidfuzz import fuzz
 
 from retro_gym_envs.webshop import reward
 from retro_gym_envs.webshop.catalog import Goal, Product
+from retro_gym_envs.webshop.departments import ATTRIBUTES, DEPARTMENTS, OPTIONS
 from retro_gym_envs.webshop.reward import normalize_color, nouns, score, similarity
-from retro_gym_envs.webshop.wares import ATTRIBUTES, DEPARTMENTS, OPTIONS
 from retro_gym_envs.webshop.world import BuiltinShops
 
 SHOPS = BuiltinShops(0)

@@ -145,14 +145,16 @@ def test_the_scripted_actor_plays_it(env):
     observation, info = retro.reset(seed=0, options={"task_id": f"fixed_{number}"})
     assert not info["success"]
     assert "[SEP] Buy Now" in observation
-    right = WebShopEnv().oracle_reflection(TASKS[number])
+    right = WebShopEnv().teacher.oracle_reflection(TASKS[number])
     assert [each.success for each in retro.branch([right, "Look more carefully."])] == [True, False]
-    check = env.check_reflection(env.noisy_reflection(retro.trajectory, retro.np_random), retro.trajectory)
+    check = env.teacher.check_reflection(
+        env.teacher.noisy_reflection(retro.trajectory, retro.np_random), retro.trajectory
+    )
     assert check.grounded
 
 
 def test_check_env_and_copies(env):
-    check_env(gym.make("WebShop-v0", server=env._server.url, num_goals=3).unwrapped)
+    check_env(gym.make("WebShop-v0", server=env._tasks.url, num_goals=3).unwrapped)
     env.reset(options={"task_id": "fixed_1"})
     env.step("search[kettle]")
     for twin in (copy.deepcopy(env), pickle.loads(pickle.dumps(env))):
@@ -163,7 +165,7 @@ def test_sessions_are_split_as_the_goals_are(url):
     env = WebShopEnv(server=url)
     assert [len(env.task_ids(split)) for split in ("test", "validation", "train")] == [500, 1_000, 10_587]
     assert env.task_ids("train")[0] == "fixed_1500"
-    assert env.task_group("fixed_0") == ""
+    assert env.teacher.task_group("fixed_0") == ""
 
 
 @pytest.mark.parametrize("task_id", ["fixed_40", "fixed_-1", "fixed_01", "fixed_", "test-0000", "fixed_²", 3])
@@ -173,7 +175,7 @@ def test_other_sessions_are_refused(env, task_id):
 
 
 def test_what_only_the_server_knows_is_refused(env):
-    for ask in (env.goal, env.catalog, env.oracle_reflection):
+    for ask in (env.goal, env.catalog, env.teacher.oracle_reflection):
         with pytest.raises(ConfigError, match="tasks="):
             ask("fixed_0")
 

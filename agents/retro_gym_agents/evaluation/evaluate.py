@@ -221,7 +221,7 @@ def _source(policy: Policy) -> str | None:
 def _result(episode: Episode) -> TaskResult:
     return TaskResult(
         episode.task_id,
-        episode.env.task_env.task_group(episode.task_id),
+        episode.env.task_env.teacher.task_group(episode.task_id),
         tuple(episode.success),
         tuple(episode.returns),
         tuple(episode.ends),

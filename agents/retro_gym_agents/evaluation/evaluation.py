@@ -67,7 +67,7 @@ class TaskResult:
 
     task_id: str
     group: str
-    """The kind of task, see :meth:`retro_gym.TaskEnv.task_group`."""
+    """The kind of task, see :meth:`retro_gym.Teacher.task_group`."""
     success: tuple[bool, ...]
     """Whether it is solved by trial 0…T. Shorter when the actor failed on the way."""
     returns: tuple[float, ...]

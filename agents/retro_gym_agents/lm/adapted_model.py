@@ -175,6 +175,11 @@ class AdaptedModel:
         found = None if folder is None else adapter_folder(Path(folder))
         if folder is not None and found is None:
             raise ConfigError(f"{folder} holds no adapter. Give a folder that save() wrote, or a run's output.")
+        if found is not None and base_name(found) != other.name:
+            raise ConfigError(
+                f"the adapter in {found} was made for {base_name(found)!r}, the base model here is {other.name!r}. "
+                f"Load it by itself: {cls.__name__}.load({str(folder)!r})."
+            )
         if other.adapter is None and not (lora is None and found is None):
             raise ConfigError(
                 f"{other.name!r} has no adapter, and would compute with that of the role beside it. Load it with "

@@ -199,6 +199,8 @@ def load_adapter(
                 model.load_adapter(str(folder), adapter, is_trainable=True, torch_device=str(device))
                 _learning(model, adapter)
         except Exception as error:  # files of others, such as the settings of a newer peft, may fail in any way
+            if active_adapter(model) not in (None, adapter) and adapter in model.peft_config:
+                model.delete_adapter(adapter)  # peft leaves what it could not fill
             raise ConfigError(f"{folder} holds no adapter that fits its base model: {error}") from error
     where = not_finite(trainable_weights(model, adapter))
     if where is not None:

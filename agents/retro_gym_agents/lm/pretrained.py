@@ -53,10 +53,17 @@ def sampling_of(model: Any, tokenizer: Any, temperature: float | None, max_new_t
 
 
 def stored_sampling(folder: Path) -> dict[str, Any]:
-    """Temperature and length limit that were saved with an adapter, as far as they were."""
+    """Temperature and length limit that were saved with an adapter, as far as they were.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
     file = folder / "generation_config.json"
-    row = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return {name: row[name] for name in ("temperature", "max_new_tokens") if row.get(name) is not None}
+    try:
+        row = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        return {name: row[name] for name in ("temperature", "max_new_tokens") if row.get(name) is not None}
+    except (OSError, ValueError, AttributeError) as error:
+        raise ConfigError(f"{file} cannot be read ({error}). It must be a file that transformers wrote.") from error
 
 
 def _tiny_folder() -> Path:

@@ -67,15 +67,15 @@ def _shuffled(env: RetroEnv, seed: int) -> str:
     others = [task_id for task_id in env.task_env.task_ids(env.split) if task_id != env.trajectory.task_id]
     if not others:
         raise ConfigError(f"'shuffled' needs another task; split {env.split!r} has only one. Use a larger split.")
-    return env.task_env.oracle_reflection(others[int(np.random.default_rng(seed).integers(len(others)))])
+    return env.task_env.teacher.oracle_reflection(others[int(np.random.default_rng(seed).integers(len(others)))])
 
 
 def _noisy(env: RetroEnv, seed: int) -> str:
-    return env.task_env.noisy_reflection(env.trajectory, np.random.default_rng(seed))
+    return env.task_env.teacher.noisy_reflection(env.trajectory, np.random.default_rng(seed))
 
 
 def _oracle(env: RetroEnv, seed: int) -> str:
-    return env.task_env.oracle_reflection(env.trajectory.task_id)
+    return env.task_env.teacher.oracle_reflection(env.trajectory.task_id)
 
 
 BASELINES: dict[str, Callable[[RetroEnv, int], str]] = {

@@ -196,6 +196,7 @@ class TrainingRun:
             ActorError: the actor failed on every reflection. Resume the run when the actor can be reached again.
         """
         config, update = self.config, self.update
+        self.reflector.version = f"update-{self._update}"  # of the weights that generations in the records are from
         rollout = roll_out(
             self._envs,
             self.reflector,

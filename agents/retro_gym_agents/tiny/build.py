@@ -225,8 +225,8 @@ def _lessons(env_id: str, config: BuildConfig) -> Iterator[_Lesson]:
 
 def _lesson(env: RetroEnv, observation: str, rng: np.random.Generator, count: int) -> _Lesson:
     trajectory = env.trajectory
-    reflections = [env.task_env.noisy_reflection(trajectory, rng) for _ in range(count)]
-    return _Lesson(observation, reflections, env.task_env.oracle_reflection(trajectory.task_id))
+    reflections = [env.task_env.teacher.noisy_reflection(trajectory, rng) for _ in range(count)]
+    return _Lesson(observation, reflections, env.task_env.teacher.oracle_reflection(trajectory.task_id))
 
 
 def _oracle_share(config: BuildConfig, step: int) -> float:

@@ -33,7 +33,7 @@ def measure(reflector: Reflector, env_id: str, *, split: str, num_tasks: int, se
 
     Args:
         reflector: sampled at its own temperature.
-        env_id: a Retro environment whose task environment has ``check_reflection``.
+        env_id: a Retro environment whose teacher has ``check_reflection``.
         split: where failures come from.
         num_tasks: how many failures.
         seed: of tasks and samples.
@@ -47,6 +47,6 @@ def measure(reflector: Reflector, env_id: str, *, split: str, num_tasks: int, se
     shares = []
     for greedy in (True, False):
         texts = reflector.reflect(observations, greedy=greedy, seed=seed)
-        checks = [env.task_env.check_reflection(text, t) for text, t in zip(texts, trajectories, strict=True)]
+        checks = [env.task_env.teacher.check_reflection(text, t) for text, t in zip(texts, trajectories, strict=True)]
         shares += [sum(check.well_formed for check in checks), sum(check.grounded for check in checks)]
     return Quality(*(share / num_tasks for share in shares))

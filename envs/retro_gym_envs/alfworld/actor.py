@@ -14,11 +14,11 @@ import dataclasses
 import re
 from collections.abc import Sequence
 
-from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER
+from retro_gym_envs.alfworld.advice import Advice, read_reflection
 from retro_gym_envs.alfworld.household import NOTHING_HAPPENS, kind_of
-from retro_gym_envs.alfworld.reading import Advice, Goal, contents, read_goal, read_reflection, room_of
-from retro_gym_envs.alfworld.things import APPLIANCES, LAMP
-from retro_gym_envs.scripted import TURN, ScriptedTextActor
+from retro_gym_envs.alfworld.objects import APPLIANCES, LAMP
+from retro_gym_envs.alfworld.observations import Goal, contents, read_goal, room_of
+from retro_gym_envs.scripted_actor import ScriptedTextActor, as_turn, behind_examples, notes_in, turns_in
 
 __all__ = ["ScriptedAlfworldActor"]
 
@@ -37,8 +37,7 @@ class ScriptedAlfworldActor(ScriptedTextActor):
         """An action, now and then with a thought."""
         view = _read_prompt(text)
         thought, action = _decide(view) if view.goal else ("I do not understand the task.", "look")
-        number = view.turns + 1
-        return f"Thought {number}: {thought}\nAction {number}: {action}" if thought else f"Action {number}: {action}"
+        return as_turn(view.turns + 1, thought, action)
 
 
 @dataclasses.dataclass
@@ -98,20 +97,19 @@ class _View:
 
 
 def _read_prompt(text: str) -> _View:
-    _, _, own = text.rpartition(END_OF_EXAMPLES)
+    own = behind_examples(text)
     tasks = list(_TASK.finditer(own))
     if not tasks:
-        return _View(None, [], Advice(), turns=len(TURN.findall(own)))
+        return _View(None, [], Advice(), turns=len(turns_in(own)))
     start = own.rfind(_ROOM, 0, tasks[-1].start())
     goal, room = read_goal(tasks[-1][0]), room_of(own[max(start, 0) : tasks[-1].start()])
-    _, _, noted = own[: max(start, 0)].partition(REFLECTIONS_HEADER)
     advice = Advice()
     if goal is not None:
-        for line in noted.splitlines():
-            advice = read_reflection(line.removeprefix("- "), goal.thing, room) or advice
+        for note in notes_in(own[: max(start, 0)]):
+            advice = read_reflection(note, goal.thing, room) or advice
     view = _View(goal, room, advice)
-    for turn in TURN.finditer(own, tasks[-1].end()):
-        view.note(turn[1].strip(), turn[2].strip())
+    for action, observation in turns_in(own[tasks[-1].end() :]):
+        view.note(action, observation)
     return view
 
 

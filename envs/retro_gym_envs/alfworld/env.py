@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, Protocol
 
-import numpy as np
-
 from retro_gym.actors import Actor
-from retro_gym.errors import ActionError, ConfigError, EpisodeError, one_line
-from retro_gym.spaces import UnicodeText
-from retro_gym.task_env import ReflectionCheck, TaskEnv, checked_task_id
-from retro_gym.trajectory import Trajectory
+from retro_gym.errors import ConfigError, one_line
+from retro_gym.teacher import Teacher
 from retro_gym_envs.alfworld.commands import THOUGHT, normalize
 from retro_gym_envs.alfworld.engine import EngineGame, worker_command
 from retro_gym_envs.alfworld.games import GameFile, GamePaths, load_games
 from retro_gym_envs.alfworld.household import Household, HouseholdGame
 from retro_gym_envs.alfworld.prompt import ALFWORLD_PROMPT
-from retro_gym_envs.alfworld.world import TASK_TYPES, BuiltinTasks
-from retro_gym_envs.task_files import drawn_task_id
+from retro_gym_envs.alfworld.world import BuiltinTasks
+from retro_gym_envs.game_env import GameEnv
 
 __all__ = ["ALFWorldEnv"]
 
-_MAX_OBSERVATION = 8_000  # characters; the fullest rooms of the public games take about 1,000
-_MAX_ACTION = 1_000  # characters; of a longer action the head is played
-_BUILTIN_TURNS = 12
 _REAL_TURNS = 50
-_GROUPS = dict(zip(TASK_TYPES, ("put", "examine", "clean", "heat", "cool", "puttwo"), strict=True))
 
 
 class _Game(Protocol):
@@ -44,15 +34,7 @@ class _Game(Protocol):
     def act(self, command: str) -> str: ...
 
 
-class _Source(Protocol):
-    """Where tasks come from."""
-
-    def ids(self, split: str) -> Sequence[str]: ...
-
-    def get(self, task_id: str) -> Household | GameFile: ...
-
-
-class ALFWorldEnv(TaskEnv):
+class ALFWorldEnv(GameEnv[Household | GameFile]):
     """Household tasks in text: find a thing, treat it as asked, bring it where it belongs.
 
     ## Description
@@ -102,9 +84,8 @@ class ALFWorldEnv(TaskEnv):
     * v0: first release
     """
 
-    metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own form
     prompt = ALFWORLD_PROMPT
-    max_turns = _BUILTIN_TURNS
+    max_turns = 12
     data = "built in; games=FOLDER: ALFWorld's games, with the extra [alfworld]"
 
     def __init__(
@@ -116,86 +97,42 @@ class ALFWorldEnv(TaskEnv):
         max_turns: int | None = None,
         command_time_limit: float = 60.0,
     ) -> None:
-        if max_turns is None:
-            max_turns = _BUILTIN_TURNS if games is None else _REAL_TURNS
-        if not isinstance(max_turns, int) or max_turns < 1:
-            raise ConfigError(f"max_turns is {one_line(max_turns)}; it must be a whole number from 1 up.")
+        super().__init__(_REAL_TURNS if max_turns is None and games is not None else max_turns)
         if not isinstance(command_time_limit, int | float) or not command_time_limit > 0:
             raise ConfigError(f"command_time_limit is {one_line(command_time_limit)}; it must be above 0 seconds.")
         if not isinstance(world_seed, int):
             raise ConfigError(f"world_seed is {one_line(world_seed)}; it must be a whole number.")
-        self.max_turns = max_turns
         self.blocking = games is not None
         self.command_time_limit = command_time_limit
-        self._tasks: _Source = _builtin(world_seed, bool(note)) if games is None else load_games(games)
+        self._tasks = BuiltinTasks(world_seed, note=bool(note)) if games is None else load_games(games)
         if games is not None:
             worker_command()  # says so at once if the extra is missing
-        self.observation_space = UnicodeText(_MAX_OBSERVATION)
-        self.action_space = UnicodeText(_MAX_ACTION)
-        self._task: Household | GameFile | None = None
         self._game: _Game | None = None
-        self._running = False
 
-    # -- the episode ---------------------------------------------------------------------------------------------
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-        """Sets a task.
-
-        Args:
-            seed: of the draw of tasks from here on.
-            options: ``{"task_id": …}`` sets that one.
-
-        Raises:
-            UnknownTaskError: no such task.
-            DataError: the game's file cannot be used.
-            TaskEnvError: a real game hangs or crashes; the next reset starts a fresh process.
-        """
-        super().reset(seed=seed)
-        task_id = (options or {}).get("task_id")
-        task = self.task(drawn_task_id(self._tasks, self.np_random) if task_id is None else task_id)
+    def _begin(self, task_id: str) -> str:
+        task = self.task(task_id)
         self.close()
         self._task = task
-        self._turns = 0
-        self._game = self._begin(task)
-        self._running = True
-        return self._game.first[:_MAX_OBSERVATION], self._info()
-
-    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Plays one action.
-
-        Raises:
-            ActionError: the action is not text.
-            EpisodeError: no trial is running.
-            TaskEnvError: a real game hangs or crashes; the trial is over.
-        """
-        if self._game is None or not self._running:
-            raise EpisodeError("no trial is running. Call reset() first.")
-        if not isinstance(action, str):
-            raise ActionError(f"an action is text (str); received {type(action).__name__}.")
-        self._turns += 1
-        self._running = False  # until the game has answered
-        command = normalize(action[:_MAX_ACTION])
-        observation = "OK." if command.startswith(THOUGHT) else self._game.act(command)
-        won = self._game.won
-        truncated = not won and self._turns >= self.max_turns
-        self._running = not (won or truncated)
-        return observation[:_MAX_OBSERVATION], float(won), won, truncated, self._info()
-
-    def _begin(self, task: Household | GameFile) -> _Game:
         if isinstance(task, Household):
-            return HouseholdGame(task)
-        _ = task.data  # a file that cannot be used is an error of the data, not of the game
-        return EngineGame(task.path, self.command_time_limit)
+            self._game = HouseholdGame(task)
+        else:
+            _ = task.data  # a file that cannot be used is an error of the data, not of the game
+            self._game = EngineGame(task.path, self.command_time_limit)
+        return self._game.first
+
+    def _play(self, action: str) -> tuple[str, float, bool]:
+        assert self._game is not None
+        command = normalize(action[: self.max_action])
+        observation = "OK." if command.startswith(THOUGHT) else self._game.act(command)
+        return observation, float(self._game.won), self._game.won
 
     def _info(self) -> dict[str, Any]:
-        task, game = self._task, self._game
-        assert task is not None
-        assert game is not None
+        assert self._game is not None
         return {
-            "task_id": task.task_id,
-            "type": task.type,
-            "success": game.won,
-            "admissible_commands": game.admissible,
+            "task_id": self._task.task_id,
+            "type": self._task.type,
+            "success": self._game.won,
+            "admissible_commands": self._game.admissible,
         }
 
     def close(self) -> None:
@@ -205,27 +142,7 @@ class ALFWorldEnv(TaskEnv):
         self._game = None
         self._running = False
 
-    # -- tasks -----------------------------------------------------------------------------------------------------
-
-    def task_ids(self, split: str) -> Sequence[str]:
-        """The ids of a split's tasks.
-
-        Raises:
-            UnknownTaskError: no such split.
-        """
-        return self._tasks.ids(split)
-
-    def task(self, task_id: str) -> Household | GameFile:
-        """A task with its solution.
-
-        Raises:
-            UnknownTaskError: no such task.
-        """
-        return self._tasks.get(checked_task_id(task_id))
-
-    def task_group(self, task_id: str) -> str:
-        """The type of task in a word, as the published experiments call it: put, examine, clean, heat, cool, puttwo."""
-        return _GROUPS[self.task(task_id).type]
+    # -- beside the game -------------------------------------------------------------------------------------------
 
     def scripted_actor(self) -> Actor:
         """An actor that reads the prompt only, searches in a fixed order, and does what a specific reflection says."""
@@ -233,28 +150,9 @@ class ALFWorldEnv(TaskEnv):
 
         return ScriptedAlfworldActor()
 
-    def oracle_reflection(self, task_id: str) -> str:
-        """Names where the things of a task are, and what is to be done with them."""
-        from retro_gym_envs.alfworld.reflections import oracle_reflection
+    @property
+    def teacher(self) -> Teacher:
+        """Knows where the things of a task are, and what is to be done with them."""
+        from retro_gym_envs.alfworld.teacher import AlfworldTeacher
 
-        return oracle_reflection(self.task(task_id))
-
-    def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
-        """A well-formed reflection about what stands in the trajectory, right only now and then."""
-        from retro_gym_envs.alfworld.reflections import noisy_reflection
-
-        return noisy_reflection(trajectory, rng)
-
-    def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
-        """Whether it is well-formed as the noisy teacher's are, and names only what stands in the trajectory."""
-        from retro_gym_envs.alfworld.reflections import check_reflection
-
-        return check_reflection(reflection, trajectory)
-
-
-# Shared by all environments of a process: trials of one task are played over and over.
-
-
-@lru_cache(maxsize=8)
-def _builtin(world_seed: int, note: bool) -> BuiltinTasks:
-    return BuiltinTasks(world_seed, note=note)
+        return AlfworldTeacher(self._tasks)

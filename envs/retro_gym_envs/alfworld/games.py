@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from retro_gym.errors import ConfigError, DataError, UnknownTaskError, did_you_mean, one_line
-from retro_gym_envs.alfworld.world import SPLITS, TASK_TYPES
+from retro_gym_envs.alfworld.world import TASK_TYPES
+from retro_gym_envs.shared import Shared
+from retro_gym_envs.task_sources import SPLITS, TaskSource
 
 __all__ = ["FOLDERS", "GameFile", "GameFolders", "GamePaths", "load_games"]
 
@@ -32,7 +34,7 @@ _REMEDY = "Get it again: alfworld-download."
 
 
 @dataclasses.dataclass(frozen=True)
-class GameFile:
+class GameFile(Shared):
     """A game on disk."""
 
     task_id: str
@@ -60,9 +62,6 @@ class GameFile:
     def walkthrough(self) -> tuple[str, ...]:
         """Commands that solve it."""
         return tuple(self.data.get("walkthrough") or ())
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> GameFile:
-        return self
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "data"}
@@ -95,7 +94,7 @@ def _read(path: str) -> dict[str, Any]:
     return data
 
 
-class GameFolders:
+class GameFolders(TaskSource[GameFile]):
     """Games by split."""
 
     def __init__(self, folders: Mapping[str, str]) -> None:
@@ -112,11 +111,7 @@ class GameFolders:
             self._splits[split] = listed[folder]
 
     def ids(self, split: str) -> Sequence[str]:
-        """The ids of a split's games, sorted.
-
-        Raises:
-            UnknownTaskError: there is no such split, or no folder for it.
-        """
+        """The ids of a split's games, sorted."""
         if split in self._splits:
             return self._splits[split]
         aliases = {name: split for split, name in FOLDERS.items() if split in self._splits}
@@ -128,19 +123,12 @@ class GameFolders:
         )
 
     def get(self, task_id: str) -> GameFile:
-        """The game of that id.
-
-        Raises:
-            UnknownTaskError: there is none.
-        """
+        """The game of that id."""
         try:
             return self._games[task_id]
         except KeyError:
             example = next(iter(self._games))
             raise UnknownTaskError(f"game {one_line(task_id)} is not there. Ids look like {example!r}.") from None
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> GameFolders:
-        return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         return load_games, (self._folders,)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
-from retro_gym_envs.alfworld.things import APPLIANCES, LAMP, OPENABLE
+from retro_gym_envs.alfworld.objects import APPLIANCES, LAMP, OPENABLE
+from retro_gym_envs.shared import Shared
 
 __all__ = ["HELP", "NOTHING_HAPPENS", "TREATED", "Household", "HouseholdGame", "kind_of", "listed", "preposition"]
 
@@ -45,7 +45,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Household:
+class Household(Shared):
     """A task of the built-in world. Equal ones are interchangeable; copies are shared."""
 
     task_id: str
@@ -68,9 +68,6 @@ class Household:
 
     def __hash__(self) -> int:
         return hash(self.task_id)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Household:
-        return self
 
     @property
     def description(self) -> str:

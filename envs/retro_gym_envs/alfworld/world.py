@@ -9,20 +9,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TypeVar
 
 import numpy as np
 
-from retro_gym.errors import UnknownTaskError, one_line
 from retro_gym.seeding import derive_seed
 from retro_gym_envs.alfworld.household import TREATED, Household, kind_of
-from retro_gym_envs.alfworld.things import APPLIANCES, LAMP, RECEPTACLES, ROOMS, TARGETS, THINGS, Thing
-from retro_gym_envs.names import SPLITS
+from retro_gym_envs.alfworld.objects import APPLIANCES, LAMP, RECEPTACLES, ROOMS, TARGETS, THINGS, Thing
+from retro_gym_envs.draws import pick, shuffled
+from retro_gym_envs.task_sources import GeneratedTasks, split_of_number
 
-__all__ = ["SIZES", "SPLITS", "TASK_TYPES", "BuiltinTasks", "split_of_room"]
-
-SIZES = {"train": 20_000, "validation": 1_000, "test": 1_000}
-"""Tasks per split."""
+__all__ = ["TASK_TYPES", "BuiltinTasks", "split_of_room"]
 
 TASK_TYPES = (
     "pick_and_place_simple",
@@ -34,7 +30,6 @@ TASK_TYPES = (
 )
 """ALFWorld's six types of tasks."""
 
-_T = TypeVar("_T")
 _TREATMENT = {name: name.split("_")[1] for name in TASK_TYPES[2:5]}
 _ROOMS_OF = {"": tuple(ROOMS), "clean": ("kitchen", "bathroom"), "heat": ("kitchen",), "cool": ("kitchen",)}
 _LIT_ROOMS = ("bedroom", "livingroom")
@@ -43,8 +38,6 @@ _FEWEST, _MOST = 9, 12  # receptacles of a room
 _THINGS = (9, 13)  # beside those that the task is about: least and most
 _CROWD = 3  # things on a receptacle, so that observations stay short
 _NOTED = 4  # things on the list on the wall
-_CLASSES = 10  # of rooms, of which train has 8, validation and test 1 each
-_SPLIT_OF_CLASS = ("train",) * 8 + ("validation", "test")
 
 # How a task is worded. The scripted actor understands the first form of each; what the second one asks for beside
 # bringing a thing, it overlooks.
@@ -69,10 +62,10 @@ def split_of_room(counts: Mapping[str, int]) -> str:
         counts: how many there are of each kind.
     """
     known_by = ",".join(f"{kind}:{counts[kind]}" for kind in sorted(counts) if counts[kind])
-    return _SPLIT_OF_CLASS[derive_seed("room", known_by) % _CLASSES]
+    return split_of_number(derive_seed("room", known_by))
 
 
-class BuiltinTasks:
+class BuiltinTasks(GeneratedTasks[Household]):
     """The generated tasks of one world.
 
     Args:
@@ -86,51 +79,17 @@ class BuiltinTasks:
     """
 
     def __init__(self, world_seed: int = 0, *, note: bool = True) -> None:
-        self.world_seed = world_seed
+        super().__init__(world_seed)
         self.note = note
 
-    def ids(self, split: str) -> Sequence[str]:
-        """``split-00000`` and so on.
-
-        Raises:
-            UnknownTaskError: no such split.
-        """
-        return _ids(split)
-
     def get(self, task_id: str) -> Household:
-        """The task of that id.
-
-        Raises:
-            UnknownTaskError: no such task.
-        """
-        household = _generate(self.world_seed, task_id)
+        """The task of that id."""
+        household = _generate(self.world_seed, self.task_split(task_id), task_id)
         return household if self.note else dataclasses.replace(household, note=())
-
-    def __deepcopy__(self, memo: dict[int, object]) -> BuiltinTasks:
-        return self
-
-
-@lru_cache(maxsize=len(SPLITS))
-def _ids(split: str) -> tuple[str, ...]:
-    if split not in SPLITS:
-        raise UnknownTaskError(f"split {one_line(split)} is not one of {SPLITS}.")
-    return tuple(f"{split}-{i:05d}" for i in range(SIZES[split]))
-
-
-def _split_of(task_id: str) -> str:
-    split, _, number = task_id.rpartition("-")
-    known = split in SPLITS and len(number) == 5 and number.isascii() and number.isdecimal()
-    if not known or int(number) >= SIZES[split]:
-        raise UnknownTaskError(
-            f"task {one_line(task_id)} is not in the built-in world. Its ids run from 'train-00000' to "
-            f"'train-{SIZES['train'] - 1}', and so on for {SPLITS}."
-        )
-    return split
 
 
 @lru_cache(maxsize=4_096)
-def _generate(world_seed: int, task_id: str) -> Household:
-    split = _split_of(task_id)
+def _generate(world_seed: int, split: str, task_id: str) -> Household:
     return _Builder(split, np.random.default_rng(derive_seed(world_seed, "alfworld", task_id))).build(task_id)
 
 
@@ -142,10 +101,10 @@ class _Builder:
         self._rng = rng
 
     def build(self, task_id: str) -> Household:
-        type_ = self._pick(TASK_TYPES)
+        type_ = pick(TASK_TYPES, self._rng)
         treatment = _TREATMENT.get(type_, "")
         while True:  # nearly always once: a room may lack a place for the thing, or one to bring it to
-            room = self._pick(_LIT_ROOMS if type_ == "look_at_obj_in_light" else _ROOMS_OF[treatment])
+            room = pick(_LIT_ROOMS if type_ == "look_at_obj_in_light" else _ROOMS_OF[treatment], self._rng)
             receptacles = self._furnish(room)
             kinds = {kind_of(name) for name in receptacles}
             thing = self._pick_thing(room, "light" if type_ == "look_at_obj_in_light" else treatment, kinds)
@@ -156,19 +115,19 @@ class _Builder:
                 break
         contents: dict[str, list[str]] = {name: [] for name in receptacles}
         about = [f"{thing.name} {i + 1}" for i in range(count)]
-        for name, home in zip(about, self._sample(homes, count), strict=True):
+        for name, home in zip(about, shuffled(homes, self._rng)[:count], strict=True):
             contents[home].append(name)
         if target == LAMP:
             about.append(f"{LAMP} 1")
             lit = [name for name in receptacles if kind_of(name) in _LAMP_PLACES]
-            contents[self._pick(lit)].append(about[-1])
+            contents[pick(lit, self._rng)].append(about[-1])
         self._fill(room, contents, thing.name)
         for things in contents.values():
             self._rng.shuffle(things)
         return Household(
             task_id,
             type_,
-            self._pick(_GOALS[type_]).format(thing=thing.name, target=target),
+            pick(_GOALS[type_], self._rng).format(thing=thing.name, target=target),
             thing.name,
             target,
             treatment,
@@ -186,36 +145,29 @@ class _Builder:
 
     def _pick_thing(self, room: str, use: str, kinds: set[str]) -> Thing:
         things = [thing for thing in THINGS.values() if room in thing.rooms and (not use or use in thing.uses)]
-        return self._pick([thing for thing in things if not kinds.isdisjoint(thing.homes)])
+        return pick([thing for thing in things if not kinds.isdisjoint(thing.homes)], self._rng)
 
     def _pick_target(self, type_: str, treatment: str, thing: Thing, kinds: set[str]) -> str:
         """Empty when the room has none."""
         if type_ == "look_at_obj_in_light":
             return LAMP if not kinds.isdisjoint(_LAMP_PLACES) else ""
         found = sorted((kinds & TARGETS) - {APPLIANCES.get(treatment, "")})
-        return self._pick(found) if found else ""
+        return pick(found, self._rng) if found else ""
 
     def _fill(self, room: str, contents: dict[str, list[str]], taken: str) -> None:
         """Puts other things in their places."""
         numbers: dict[str, int] = {}
         others = [thing for thing in THINGS.values() if room in thing.rooms and thing.name != taken]
         for _ in range(int(self._rng.integers(_THINGS[0], _THINGS[1] + 1))):
-            thing = self._pick(others)
+            thing = pick(others, self._rng)
             homes = [name for name in contents if kind_of(name) in thing.homes and len(contents[name]) < _CROWD]
             if homes:
                 numbers[thing.name] = numbers.get(thing.name, 0) + 1
-                contents[self._pick(homes)].append(f"{thing.name} {numbers[thing.name]}")
+                contents[pick(homes, self._rng)].append(f"{thing.name} {numbers[thing.name]}")
 
     def _note(self, contents: Mapping[str, Sequence[str]], about: Sequence[str]) -> tuple[tuple[str, str], ...]:
         """What the list on the wall tells: where the things of the task are, and some others."""
         places = {thing: place for place, things in contents.items() for thing in things}
         others = [thing for thing in sorted(places) if thing not in about]
-        noted = [*about, *self._sample(others, min(len(others), _NOTED - len(about)))]
-        return tuple((thing, places[thing]) for thing in self._sample(noted, len(noted)))
-
-    def _pick(self, options: Sequence[_T]) -> _T:
-        return options[int(self._rng.integers(len(options)))]
-
-    def _sample(self, options: Sequence[_T], count: int) -> list[_T]:
-        """Some of the options, in random order."""
-        return [options[int(i)] for i in self._rng.permutation(len(options))[:count]]
+        noted = [*about, *shuffled(others, self._rng)[: _NOTED - len(about)]]
+        return tuple((thing, places[thing]) for thing in shuffled(noted, self._rng))

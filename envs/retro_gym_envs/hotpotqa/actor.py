@@ -12,17 +12,9 @@ import dataclasses
 import re
 from collections.abc import Sequence
 
-from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER
-from retro_gym_envs.hotpotqa.reading import (
-    Advice,
-    answer_sort,
-    candidates,
-    first_value,
-    read_reflection,
-    spans,
-    value_of,
-)
-from retro_gym_envs.scripted import ScriptedTextActor, turns_in
+from retro_gym_envs.hotpotqa.advice import Advice, read_reflection
+from retro_gym_envs.hotpotqa.observations import answer_sort, candidates, first_value, spans, value_of
+from retro_gym_envs.scripted_actor import ScriptedTextActor, Turns, as_turn, parts_at_question
 
 __all__ = ["ScriptedHotpotActor"]
 
@@ -39,9 +31,7 @@ class ScriptedHotpotActor(ScriptedTextActor):
     def say(self, text: str) -> str:
         """One thought and action."""
         view = _read_prompt(text)
-        thought, action = _decide(view)
-        number = len(view.turns) + 1
-        return f"Thought {number}: {thought}\nAction {number}: {action}"
+        return as_turn(len(view.turns) + 1, *_decide(view))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +40,7 @@ class _View:
 
     question: str
     advice: Advice
-    turns: tuple[tuple[str, str], ...]
-    """Action and observation."""
+    turns: Turns
 
     @property
     def pages(self) -> list[tuple[str, str]]:
@@ -64,15 +53,11 @@ class _View:
 
 
 def _read_prompt(text: str) -> _View:
-    _, _, own = text.rpartition(END_OF_EXAMPLES)
-    head, _, history = own.rpartition("\nQuestion: ")
-    question, _, rest = history.partition("\n")
-    _, _, noted = head.partition(REFLECTIONS_HEADER)
+    notes, question, turns = parts_at_question(text)
     advice = Advice()
-    for line in noted.splitlines():
-        advice = read_reflection(line.removeprefix("- ")) or advice
-    turns = turns_in(rest)
-    return _View(question.strip(), advice, turns)
+    for note in notes:
+        advice = read_reflection(note) or advice
+    return _View(question, advice, turns)
 
 
 def _decide(view: _View) -> tuple[str, str]:

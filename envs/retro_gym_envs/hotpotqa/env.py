@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
-import numpy as np
-
 from retro_gym.actors import Actor
-from retro_gym.errors import ActionError, ConfigError, EpisodeError, did_you_mean, one_line
-from retro_gym.spaces import UnicodeText
-from retro_gym.task_env import ReflectionCheck, TaskEnv, checked_task_id
-from retro_gym.trajectory import Trajectory
+from retro_gym.checks import check_choice
+from retro_gym.errors import ConfigError
+from retro_gym.teacher import Teacher
 from retro_gym_envs.actions import bracketed
+from retro_gym_envs.game_env import GameEnv
 from retro_gym_envs.hotpotqa.docstore import DocStore, Page
 from retro_gym_envs.hotpotqa.metrics import exact_match, f1_score
 from retro_gym_envs.hotpotqa.prompt import HOTPOTQA_PROMPT
-from retro_gym_envs.hotpotqa.tasks import HotpotTask, TaskFiles, TaskSet, TaskSource, load_tasks
-from retro_gym_envs.task_files import drawn_task_id
+from retro_gym_envs.hotpotqa.tasks import HotpotTask, HotpotTasks, TaskFiles, load_tasks
+from retro_gym_envs.hotpotqa.world import BuiltinTasks
 
 __all__ = ["HotpotQAEnv"]
 
@@ -28,13 +25,11 @@ _NO_PAGE = (
     "The last page Searched was not found, so you cannot Lookup a keyword in it. Search one of the similar pages first."
 )
 _NOT_SEARCHED = "No page was Searched yet, so you cannot Lookup a keyword in it. Search a page first."
-_MAX_OBSERVATION = 8_000  # characters; a paragraph of the public data has about 500
-_MAX_ACTION = 1_000  # characters; a longer action is played all the same
 _ECHO = 100  # characters of a term or title in the answer
 _CORPORA = ("context", "all")
 
 
-class HotpotQAEnv(TaskEnv):
+class HotpotQAEnv(GameEnv[HotpotTask]):
     """Multi-hop questions over a small encyclopedia.
 
     ## Description
@@ -85,11 +80,11 @@ class HotpotQAEnv(TaskEnv):
     * v0: first release
     """
 
-    metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own form
     prompt = HOTPOTQA_PROMPT
     max_turns = 6
     blocking = False
     data = "built in; tasks=FILE: HotpotQA's JSON or JSONL"
+    _tasks: HotpotTasks
 
     def __init__(
         self,
@@ -100,75 +95,37 @@ class HotpotQAEnv(TaskEnv):
         fold: tuple[int, int] | None = None,
         max_turns: int | None = None,
     ) -> None:
-        if corpus not in _CORPORA:
-            hint = did_you_mean(str(corpus), _CORPORA)
-            raise ConfigError(f"corpus is {one_line(corpus)}; it must be one of {_CORPORA}.{hint}")
-        if max_turns is not None:
-            if not isinstance(max_turns, int) or max_turns < 1:
-                raise ConfigError(f"max_turns is {one_line(max_turns)}; it must be a whole number from 1 up.")
-            self.max_turns = max_turns
+        super().__init__(max_turns)
+        check_choice("corpus", corpus, _CORPORA)
         if tasks is None and fold is not None:
             raise ConfigError("fold divides a task file; the built-in world has splits of its own. Leave it out.")
-        self._tasks = _builtin(world_seed) if tasks is None else load_tasks(tasks, fold)
+        self._tasks = BuiltinTasks(world_seed) if tasks is None else load_tasks(tasks, fold)
         self.corpus = corpus
-        self.observation_space = UnicodeText(_MAX_OBSERVATION)
-        self.action_space = UnicodeText(_MAX_ACTION)
-        self._task: HotpotTask | None = None
-        self._running = False
 
-    # -- the episode ---------------------------------------------------------------------------------------------
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-        """Asks a question.
-
-        Args:
-            seed: of the draw of tasks from here on.
-            options: ``{"task_id": …}`` asks that one.
-
-        Raises:
-            UnknownTaskError: no such task.
-        """
-        super().reset(seed=seed)
-        task_id = (options or {}).get("task_id")
-        self._task = self.task(drawn_task_id(self._tasks, self.np_random) if task_id is None else task_id)
+    def _begin(self, task_id: str) -> str:
+        self._task = self.task(task_id)
         self._page: Page | None = None
         self._searched = False
         self._lookup, self._lookups = "", 0
-        self._turns = 0
-        self._running = True
-        return f"Question: {' '.join(self._task.question.split())}"[:_MAX_OBSERVATION], self._info()
+        self._answer, self._correct, self._f1 = "", False, 0.0
+        return f"Question: {' '.join(self._task.question.split())}"
 
-    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Plays one action.
-
-        Raises:
-            ActionError: the action is not text.
-            EpisodeError: no trial is running.
-        """
-        if self._task is None or not self._running:
-            raise EpisodeError("no trial is running. Call reset() first.")
-        if not isinstance(action, str):
-            raise ActionError(f"an action is text (str); received {type(action).__name__}.")
-        self._turns += 1
+    def _play(self, action: str) -> tuple[str, float, bool]:
         match bracketed(action, _ACTIONS):
             case "Finish", answer:
-                self._running = False
-                correct = exact_match(answer, self._task.answer)
-                f1 = f1_score(answer, self._task.answer)
-                observation = f"Answer is {'CORRECT' if correct else 'INCORRECT'}"
-                return observation, f1, True, False, self._info(answer, correct, f1)
+                self._answer = answer
+                self._correct = exact_match(answer, self._task.answer)
+                self._f1 = f1_score(answer, self._task.answer)
+                return f"Answer is {'CORRECT' if self._correct else 'INCORRECT'}", self._f1, True
             case "Search", term:
-                observation = self._search(term)
+                return self._search(term), 0.0, False
             case "Lookup", term:
-                observation = self._look_up(term)
+                return self._look_up(term), 0.0, False
             case _:
-                observation = _INVALID
-        truncated = self._turns >= self.max_turns
-        self._running = not truncated
-        return observation[:_MAX_OBSERVATION], 0.0, False, truncated, self._info()
+                return _INVALID, 0.0, False
 
     def _search(self, term: str) -> str:
-        store = self._store()
+        store = _context_store(self._task) if self.corpus == "context" else self._tasks.store(self._task.task_id)
         self._searched = True
         self._page = store.page(term)
         if self._page is not None:
@@ -188,38 +145,17 @@ class HotpotQAEnv(TaskEnv):
             return "No More Results"
         return f"(Result {self._lookups + 1} / {len(found)}) {found[self._lookups]}"
 
-    def _info(self, answer: str = "", correct: bool = False, f1: float = 0.0) -> dict[str, Any]:
-        task = self._current()
+    def _info(self) -> dict[str, Any]:
         return {
-            "task_id": task.task_id,
-            "type": task.type,
-            "success": correct,
-            "em": correct,
-            "f1": f1,
-            "answer": answer,
+            "task_id": self._task.task_id,
+            "type": self._task.type,
+            "success": self._correct,
+            "em": self._correct,
+            "f1": self._f1,
+            "answer": self._answer,
         }
 
-    # -- tasks -----------------------------------------------------------------------------------------------------
-
-    def task_ids(self, split: str) -> Sequence[str]:
-        """The ids of a split's tasks.
-
-        Raises:
-            UnknownTaskError: no such split.
-        """
-        return self._tasks.ids(split)
-
-    def task(self, task_id: str) -> HotpotTask:
-        """A task with its answer.
-
-        Raises:
-            UnknownTaskError: no such task.
-        """
-        return self._tasks.get(checked_task_id(task_id))
-
-    def task_group(self, task_id: str) -> str:
-        """``bridge`` or ``comparison``."""
-        return self.task(task_id).type
+    # -- beside the game -------------------------------------------------------------------------------------------
 
     def scripted_actor(self) -> Actor:
         """An actor that reads the prompt only, stops too early on its own, and does what a specific reflection says."""
@@ -227,57 +163,18 @@ class HotpotQAEnv(TaskEnv):
 
         return ScriptedHotpotActor()
 
-    def oracle_reflection(self, task_id: str) -> str:
-        """Names the pages that a task needs, and what to look for."""
-        from retro_gym_envs.hotpotqa.reflections import oracle_reflection
+    @property
+    def teacher(self) -> Teacher:
+        """Knows which pages a task needs, and what to look for."""
+        from retro_gym_envs.hotpotqa.teacher import HotpotTeacher
 
-        return oracle_reflection(self.task(task_id))
-
-    def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
-        """A well-formed reflection about what stands in the trajectory, right only now and then."""
-        from retro_gym_envs.hotpotqa.reflections import noisy_reflection
-
-        return noisy_reflection(trajectory, rng)
-
-    def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
-        """Whether it is well-formed as the noisy teacher's are, and names only what stands in the trajectory."""
-        from retro_gym_envs.hotpotqa.reflections import check_reflection
-
-        return check_reflection(reflection, trajectory)
-
-    def _current(self) -> HotpotTask:
-        if self._task is None:
-            raise EpisodeError("no trial is running. Call reset() first.")
-        return self._task
-
-    def _store(self) -> DocStore:
-        task = self._current()
-        if self.corpus == "context":
-            return _context_store(task)
-        if isinstance(self._tasks, TaskSet):
-            return self._tasks.store(task.task_id)
-        return _split_store(self._tasks, self._tasks.task_split(task.task_id))
+        return HotpotTeacher(self._tasks)
 
 
 def _echoed(term: str) -> str:
     return term if len(term) <= _ECHO else f"{term[:_ECHO]}..."
 
 
-# Shared by all environments of a process: trials of one task are played over and over.
-
-
-@lru_cache(maxsize=8)
-def _builtin(world_seed: int) -> TaskSource:
-    from retro_gym_envs.hotpotqa.world import BuiltinTasks
-
-    return BuiltinTasks(world_seed)
-
-
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=256)  # trials of one task are played over and over
 def _context_store(task: HotpotTask) -> DocStore:
     return DocStore(task.context)
-
-
-@lru_cache(maxsize=2)
-def _split_store(tasks: TaskSource, split: str) -> DocStore:
-    return DocStore(paragraph for task_id in tasks.ids(split) for paragraph in tasks.get(task_id).context)

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 from retro_gym.errors import DataError, UnknownTaskError, did_you_mean, one_line
 from retro_gym_envs.hotpotqa.docstore import DocStore
 from retro_gym_envs.hotpotqa.metrics import normalize_answer
 from retro_gym_envs.json_rows import read_rows
-from retro_gym_envs.names import SPLITS
+from retro_gym_envs.row_checks import check_keys, check_texts, checked_object, wrong
+from retro_gym_envs.shared import Shared
 from retro_gym_envs.task_files import FileKey, Fold, TaskFiles, by_fold, checked_fold, file_key, paths_by_split
+from retro_gym_envs.task_sources import SPLITS, ListedTasks, TaskSource
 
-__all__ = ["SPLITS", "HotpotTask", "TaskFiles", "TaskSet", "TaskSource", "load_tasks"]
+__all__ = ["SPLITS", "HotpotTask", "HotpotTasks", "TaskFiles", "TaskSet", "load_tasks"]
 
 _KEYS = ("_id", "question", "answer", "type", "level", "supporting_facts", "context")
+_JUDGED_BY = ("answer", "supporting_facts")
 _REMEDY = "Use the files from hotpotqa.github.io (not the columns of a data set hub), or write what to_json returns."
 
 
 @dataclasses.dataclass(frozen=True)
-class HotpotTask:
+class HotpotTask(Shared):
     """One question with its answer and its paragraphs. Equal tasks are interchangeable; copies are shared."""
 
     task_id: str
@@ -40,9 +44,6 @@ class HotpotTask:
 
     def __hash__(self) -> int:
         return hash(self.task_id)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> HotpotTask:
-        return self
 
     def to_json(self) -> dict[str, Any]:
         """A fresh dict in the public schema."""
@@ -67,59 +68,37 @@ class HotpotTask:
         Raises:
             DataError: a key is missing, or a value is not what the schema says.
         """
-        if not isinstance(row, dict):
-            raise DataError(f"{where}: is {_received(row)}; a task is a JSON object with the keys {', '.join(_KEYS)}.")
-        missing = [key for key in _KEYS if key not in row]
-        if missing:
-            raise DataError(f"{where}: {_missing(row, missing)}")
-        for key in _KEYS[:5]:
-            if not isinstance(row[key], str) or not row[key].strip():
-                raise _wrong(where, key, row[key], "a text that is not blank", "Correct it, or delete the record.")
+        row = checked_object(row, where, _KEYS)
+        unjudged = [key for key in _JUDGED_BY if key not in row]
+        if unjudged and {"_id", "question", "context"} <= row.keys():
+            raise DataError(
+                f"{where}: {unjudged[0]!r} is missing. Without answer and supporting_facts a task cannot be judged; "
+                "the hidden-test files have neither. Use a train or dev file of the distractor setting."
+            )
+        check_keys(row, where, _KEYS, f"Each record is one task with the keys {', '.join(_KEYS)}. {_REMEDY}")
+        check_texts(row, where, _KEYS[:5])
         context = _context(row["context"], where)
         facts = _facts(row["supporting_facts"], context, where)
         return cls(row["_id"], row["question"], row["answer"], row["type"], row["level"], facts, context)
 
 
-def _received(value: object) -> str:
-    try:
-        return f"{one_line(value)} ({type(value).__name__})"
-    except RecursionError:  # brackets nested hundreds of levels deep
-        return f"a {type(value).__name__}"
-
-
-def _wrong(where: str, field: str, value: object, rule: str, remedy: str) -> DataError:
-    return DataError(f"{where}: {field} is {_received(value)}; it must be {rule}. {remedy}")
-
-
-def _missing(row: Mapping[str, Any], missing: Sequence[str]) -> str:
-    if not {"answer", "supporting_facts"}.isdisjoint(missing) and {"_id", "question", "context"} <= row.keys():
-        return (
-            f"{missing[0]!r} is missing. Without answer and supporting_facts a task cannot be judged; the hidden-test "
-            "files have neither. Use a train or dev file of the distractor setting."
-        )
-    return (
-        f"{', '.join(map(repr, missing))} missing; its keys are {one_line(sorted(row), 120)}. "
-        f"Each record is one task with the keys {', '.join(_KEYS)}. {_REMEDY}"
-    )
-
-
 def _context(value: object, where: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     rule = "a list of paragraphs [title, [sentence, …]]"
     if not isinstance(value, list) or not value:
-        raise _wrong(where, "context", value, f"{rule}, with at least one", _REMEDY)
+        raise wrong(where, "context", value, f"{rule}, with at least one", _REMEDY)
     for number, paragraph in enumerate(value):
         match paragraph:
             case [str(title), [*sentences]] if title.strip() and all(isinstance(text, str) for text in sentences):
                 continue
-        raise _wrong(where, f"context[{number}]", paragraph, "[title, [sentence, …]], all text", _REMEDY)
+        raise wrong(where, f"context[{number}]", paragraph, "[title, [sentence, …]], all text", _REMEDY)
     if not any(text.strip() for _, sentences in value for text in sentences):
-        raise _wrong(where, "context", value, f"{rule} with text in them", "Delete the record.")
+        raise wrong(where, "context", value, f"{rule} with text in them", "Delete the record.")
     return tuple((title, tuple(sentences)) for title, sentences in value)
 
 
 def _facts(value: object, context: tuple[tuple[str, tuple[str, ...]], ...], where: str) -> tuple[tuple[str, int], ...]:
     if not isinstance(value, list) or not value:
-        raise _wrong(where, "supporting_facts", value, "a list of [title, sentence index], with at least one", _REMEDY)
+        raise wrong(where, "supporting_facts", value, "a list of [title, sentence index], with at least one", _REMEDY)
     titles = {title for title, _ in context}
     for number, fact in enumerate(value):
         field = f"supporting_facts[{number}]"
@@ -132,38 +111,20 @@ def _facts(value: object, context: tuple[tuple[str, tuple[str, ...]], ...], wher
                         "distractor setting. Otherwise correct the title, or delete the record."
                     )
                 continue
-        raise _wrong(where, field, fact, "[title, sentence index], the index a whole number from 0 up", _REMEDY)
+        raise wrong(where, field, fact, "[title, sentence index], the index a whole number from 0 up", _REMEDY)
     return tuple((title, index) for title, index in value)
 
 
-class TaskSource(Protocol):
-    """Where an environment has its tasks from. Immutable; deep copies are the object itself, and pickles are small."""
+class HotpotTasks(TaskSource[HotpotTask]):
+    """Tasks, and the paragraphs of all of them."""
 
-    def __hash__(self) -> int: ...
-
-    def ids(self, split: str) -> Sequence[str]:
-        """The ids of a split, in a fixed order.
-
-        Raises:
-            UnknownTaskError: no such split.
-        """
-        ...
-
-    def get(self, task_id: str) -> HotpotTask:
-        """The task of that id.
+    @abstractmethod
+    def store(self, task_id: str) -> DocStore:
+        """The paragraphs of all tasks of the file, or of the split, that a task comes from.
 
         Raises:
             UnknownTaskError: no such task.
         """
-        ...
-
-    def task_split(self, task_id: str) -> str:
-        """The split that a task belongs to.
-
-        Raises:
-            UnknownTaskError: no such task.
-        """
-        ...
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -180,7 +141,7 @@ class _TaskFile:
         return DocStore(paragraph for task in self.tasks.values() for paragraph in task.context)
 
 
-class TaskSet:
+class TaskSet(ListedTasks[HotpotTask], HotpotTasks):
     """The tasks of one file or several. Made by :func:`load_tasks`; shared by all environments of a process.
 
     A pickle holds the paths only: it is restored by reading the files again, which must be there and unchanged.
@@ -206,30 +167,12 @@ class TaskSet:
     def __len__(self) -> int:
         return len(self._homes)
 
-    def ids(self, split: str) -> Sequence[str]:
-        """The ids of a split, in the order of the file.
-
-        Raises:
-            UnknownTaskError: no such split.
-        """
-        if split not in self._ids:
-            raise UnknownTaskError(f"split {split!r} is not one of {list(self._ids)}.{did_you_mean(split, self._ids)}")
-        return self._ids[split]
-
     def get(self, task_id: str) -> HotpotTask:
-        """The task of that id.
-
-        Raises:
-            UnknownTaskError: no such task.
-        """
+        """The task of that id."""
         return self._files[self.task_split(task_id)].tasks[task_id]
 
     def task_split(self, task_id: str) -> str:
-        """The split that a task belongs to; where several have it, the first of train, validation, test.
-
-        Raises:
-            UnknownTaskError: no such task.
-        """
+        """The split that a task belongs to; where several have it, the first of train, validation, test."""
         try:
             return self._homes[task_id]
         except KeyError:
@@ -238,15 +181,8 @@ class TaskSet:
             ) from None
 
     def store(self, task_id: str) -> DocStore:
-        """The paragraphs of all tasks of the file that a task comes from, whatever their splits.
-
-        Raises:
-            UnknownTaskError: no such task.
-        """
+        """The paragraphs of all tasks of the file that a task comes from, whatever their splits."""
         return self._files[self.task_split(task_id)].store
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> TaskSet:
-        return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self._spec, self._fold, {split: file.size for split, file in self._files.items()})

@@ -1,7 +1,7 @@
 """The built-in world: HotpotQA-style tasks without end, in the public data set's own schema.
 
 Task i of a split is generated from (world seed, split, i) when it is first asked for. Each has its own ten
-paragraphs about things with fresh names; names of different splits never meet (see :mod:`.names`).
+paragraphs about things with fresh names; names of different splits never meet (see :mod:`retro_gym_envs.coined_names`).
 """
 
 from __future__ import annotations
@@ -9,22 +9,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TypeVar
 
 import numpy as np
 
-from retro_gym.errors import UnknownTaskError, one_line
 from retro_gym.seeding import derive_seed
+from retro_gym_envs.coined_names import NameMaker
+from retro_gym_envs.draws import pick
+from retro_gym_envs.hotpotqa.docstore import DocStore
 from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, KINDS, ROLES, Attribute
-from retro_gym_envs.hotpotqa.tasks import HotpotTask
-from retro_gym_envs.names import SPLITS, NameMaker
+from retro_gym_envs.hotpotqa.tasks import HotpotTask, HotpotTasks
+from retro_gym_envs.task_sources import GeneratedTasks
 
-__all__ = ["SIZES", "BuiltinTasks"]
-
-SIZES = {"train": 20_000, "validation": 1_000, "test": 1_000}
-"""Tasks per split."""
-
-_T = TypeVar("_T")
+__all__ = ["BuiltinTasks"]
 
 _PARAGRAPHS = 10
 _BRIDGE_SHARE = 0.8
@@ -39,11 +35,8 @@ _COMPARED = tuple(
 )
 
 
-class BuiltinTasks:
+class BuiltinTasks(GeneratedTasks[HotpotTask], HotpotTasks):
     """The generated tasks of one world.
-
-    Args:
-        world_seed: another seed is another world.
 
     >>> tasks = BuiltinTasks(0)
     >>> task = tasks.get("test-00003")
@@ -51,56 +44,25 @@ class BuiltinTasks:
     (10, True)
     """
 
-    def __init__(self, world_seed: int = 0) -> None:
-        self.world_seed = world_seed
-
-    def ids(self, split: str) -> Sequence[str]:
-        """``split-00000`` and so on.
-
-        Raises:
-            UnknownTaskError: no such split.
-        """
-        return _ids(split)
-
     def get(self, task_id: str) -> HotpotTask:
-        """The task of that id.
+        """The task of that id."""
+        return _generate(self.world_seed, self.task_split(task_id), task_id)
 
-        Raises:
-            UnknownTaskError: no such task.
-        """
-        return _generate(self.world_seed, task_id)
-
-    def task_split(self, task_id: str) -> str:
-        """The split that a task belongs to.
-
-        Raises:
-            UnknownTaskError: no such task.
-        """
-        split, _, number = task_id.rpartition("-")
-        if split not in SPLITS or not number.isdecimal() or len(number) != 5 or int(number) >= SIZES[split]:
-            raise UnknownTaskError(
-                f"task {one_line(task_id)} is not in the built-in world. Its ids run from 'train-00000' to "
-                f"'train-{SIZES['train'] - 1}', and so on for {SPLITS}."
-            )
-        return split
-
-    def __deepcopy__(self, memo: dict[int, object]) -> BuiltinTasks:
-        return self
-
-
-@lru_cache(maxsize=len(SPLITS))
-def _ids(split: str) -> tuple[str, ...]:
-    if split not in SPLITS:
-        raise UnknownTaskError(f"split {split!r} is not one of {SPLITS}.")
-    return tuple(f"{split}-{i:05d}" for i in range(SIZES[split]))
+    def store(self, task_id: str) -> DocStore:
+        """The paragraphs of all tasks of the split that a task belongs to."""
+        return _split_store(self, self.task_split(task_id))
 
 
 @lru_cache(maxsize=4_096)
-def _generate(world_seed: int, task_id: str) -> HotpotTask:
-    split = BuiltinTasks(world_seed).task_split(task_id)
+def _generate(world_seed: int, split: str, task_id: str) -> HotpotTask:
     rng = np.random.default_rng(derive_seed(world_seed, task_id))
     scribe = _Scribe(NameMaker(split, rng), rng)
     return scribe.bridge(task_id) if rng.random() < _BRIDGE_SHARE else scribe.comparison(task_id)
+
+
+@lru_cache(maxsize=2)
+def _split_store(tasks: BuiltinTasks, split: str) -> DocStore:
+    return DocStore(paragraph for task_id in tasks.ids(split) for paragraph in tasks.get(task_id).context)
 
 
 @dataclasses.dataclass
@@ -130,11 +92,11 @@ class _Scribe:
         self._rng = rng
 
     def bridge(self, task_id: str) -> HotpotTask:
-        kind = self._pick(_SUBJECTS)
+        kind = pick(_SUBJECTS, self._rng)
         linked = {role: self._page(ROLES[role].target) for role in kind.roles}
-        role = self._pick(kind.roles)
+        role = pick(kind.roles, self._rng)
         target = linked[role]
-        attribute = ATTRIBUTES[self._pick(tuple(target.values))]
+        attribute = ATTRIBUTES[pick(tuple(target.values), self._rng)]
         answer = target.values[attribute.name]
 
         subject = self._page(kind.name)
@@ -152,7 +114,7 @@ class _Scribe:
         question = self._say(attribute.questions, b=described)
         pages = [subject, *linked.values()]
         while len(pages) < _PARAGRAPHS:
-            pages.append(self._page(self._pick(tuple(KINDS))))
+            pages.append(self._page(pick(tuple(KINDS), self._rng)))
         supporting = (
             (subject.title, subject.sentence_with(stating.removesuffix("."))),
             (target.title, target.sentence_with(answer)),
@@ -160,7 +122,7 @@ class _Scribe:
         return self._task(task_id, question, answer, "bridge", supporting, pages)
 
     def comparison(self, task_id: str) -> HotpotTask:
-        kind, name = self._pick(_COMPARED)
+        kind, name = pick(_COMPARED, self._rng)
         attribute = ATTRIBUTES[name]
         candidates = [self._page(kind) for _ in range(_CANDIDATES)]
         while len({_number(page.values[name]) for page in candidates}) < _CANDIDATES:
@@ -169,13 +131,13 @@ class _Scribe:
         forms = attribute.least if least else attribute.most
         best = (min if least else max)(candidates, key=lambda page: _number(page.values[name]))
         titles = [page.title for page in candidates]
-        form = self._pick(forms)
+        form = pick(forms, self._rng)
         word = "and" if form.startswith("Which of") else "or"
         question = form.format(list=f"{', '.join(titles[:-1])} {word} {titles[-1]}")
         supporting = tuple((page.title, page.sentence_with(page.values[name])) for page in candidates)
         pages = list(candidates)
         while len(pages) < _PARAGRAPHS:
-            pages.append(self._page(self._pick(tuple(KINDS))))
+            pages.append(self._page(pick(tuple(KINDS), self._rng)))
         return self._task(task_id, question, best.title, "comparison", supporting, pages)
 
     def _task(
@@ -193,7 +155,7 @@ class _Scribe:
     def _page(self, kind_name: str) -> _Page:
         """A new thing of a kind, with all its attributes stated in random order."""
         kind = KINDS[kind_name]
-        title = self._pick(kind.titles)
+        title = pick(kind.titles, self._rng)
         while "{w}" in title:
             title = title.replace("{w}", self._names.word(), 1)
         values = {name: self._value(ATTRIBUTES[name]) for name in kind.attributes}
@@ -224,11 +186,8 @@ class _Scribe:
         tail = page.sentences[keep:]
         page.sentences[keep:] = [tail[i] for i in self._rng.permutation(len(tail))]
 
-    def _pick(self, options: Sequence[_T]) -> _T:
-        return options[int(self._rng.integers(len(options)))]
-
     def _say(self, forms: Sequence[str], **fields: str) -> str:
-        return self._pick(forms).format(**fields)
+        return pick(forms, self._rng).format(**fields)
 
 
 def _number(value: str) -> int:

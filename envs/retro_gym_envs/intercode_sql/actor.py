@@ -12,10 +12,10 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER
+from retro_gym_envs.intercode_sql.advice import Advice, read_reflection
 from retro_gym_envs.intercode_sql.domains import AGGREGATES
-from retro_gym_envs.intercode_sql.reading import Advice, Schema, mentions, read_reflection, read_schema, words_of
-from retro_gym_envs.scripted import ScriptedTextActor, turns_in
+from retro_gym_envs.intercode_sql.observations import Schema, mentions, read_schema, words_of
+from retro_gym_envs.scripted_actor import ScriptedTextActor, Turns, as_turn, parts_at_question
 
 __all__ = ["ScriptedSQLActor"]
 
@@ -32,9 +32,7 @@ class ScriptedSQLActor(ScriptedTextActor):
     def say(self, text: str) -> str:
         """One thought and action."""
         view = _read_prompt(text)
-        thought, action = _decide(view)
-        number = len(view.turns) + 1
-        return f"Thought {number}: {thought}\nAction {number}: {action}"
+        return as_turn(len(view.turns) + 1, *_decide(view))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,19 +42,14 @@ class _View:
     question: str
     advice: tuple[Advice, ...]
     """From each reflection that says something, the last one first."""
-    turns: tuple[tuple[str, str], ...]
-    """Action and observation."""
+    turns: Turns
     schema: Schema
 
 
 def _read_prompt(text: str) -> _View:
-    _, _, own = text.rpartition(END_OF_EXAMPLES)
-    head, _, history = own.rpartition("\nQuestion: ")
-    question, _, rest = history.partition("\n")
-    _, _, noted = head.partition(REFLECTIONS_HEADER)
-    advice = [read_reflection(line.removeprefix("- ")) for line in noted.splitlines()]
-    turns = turns_in(rest)
-    return _View(question.strip(), tuple(each for each in reversed(advice) if each), turns, read_schema(turns))
+    notes, question, turns = parts_at_question(text)
+    advice = tuple(filter(None, map(read_reflection, reversed(notes))))
+    return _View(question, advice, turns, read_schema(turns))
 
 
 def _decide(view: _View) -> tuple[str, str]:

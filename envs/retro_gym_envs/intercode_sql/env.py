@@ -4,37 +4,31 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from retro_gym.actors import Actor
-from retro_gym.errors import ActionError, ConfigError, EpisodeError, one_line
-from retro_gym.spaces import UnicodeText
-from retro_gym.task_env import ReflectionCheck, TaskEnv, checked_task_id
-from retro_gym.trajectory import Trajectory
+from retro_gym.errors import ConfigError, one_line
+from retro_gym.task_env import checked_task_id
+from retro_gym.teacher import Teacher
 from retro_gym_envs.actions import argument_end, bare
-from retro_gym_envs.intercode_sql.database import Database
-from retro_gym_envs.intercode_sql.engine import Result, execute
+from retro_gym_envs.game_env import GameEnv
+from retro_gym_envs.intercode_sql.mysql.database import Database
+from retro_gym_envs.intercode_sql.mysql.engine import Result, execute
 from retro_gym_envs.intercode_sql.prompt import INTERCODE_SQL_PROMPT
 from retro_gym_envs.intercode_sql.reward import score
-from retro_gym_envs.intercode_sql.tasks import SQLTask, TaskFiles, TaskSource, load_tasks
-from retro_gym_envs.task_files import drawn_task_id
+from retro_gym_envs.intercode_sql.tasks import SQLTask, SQLTasks, TaskFiles, load_tasks
+from retro_gym_envs.intercode_sql.world import BuiltinTasks
 
 __all__ = ["InterCodeSQLEnv"]
 
 _EXECUTE = re.compile(r"execute\[", re.IGNORECASE)
 _ERROR = "Error executing query: "
 _NO_CODE = f"{_ERROR}Your last `execute` action did not contain sql code"
-_MAX_OBSERVATION = 8_000  # characters
-_MAX_ACTION = 1_000  # characters; a longer action is played all the same
 _MAX_ERROR = 350  # characters, as in InterCode
 _MAX_SHOWN = 25  # rows, as in InterCode; all of them count
 
 
-class InterCodeSQLEnv(TaskEnv):
+class InterCodeSQLEnv(GameEnv[SQLTask]):
     """Questions on a database that must be explored first, to be answered by SQL.
 
     ## Description
@@ -114,11 +108,11 @@ class InterCodeSQLEnv(TaskEnv):
     * v0: first release
     """
 
-    metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own form
     prompt = INTERCODE_SQL_PROMPT
     max_turns = 10
     blocking = False
     data = "built in; tasks=FILE with databases=FILE: InterCode's JSON and MySQL dump"
+    _tasks: SQLTasks
 
     def __init__(
         self,
@@ -130,10 +124,7 @@ class InterCodeSQLEnv(TaskEnv):
         fold: tuple[int, int] | None = None,
         max_turns: int | None = None,
     ) -> None:
-        if max_turns is not None:
-            if not isinstance(max_turns, int) or max_turns < 1:
-                raise ConfigError(f"max_turns is {one_line(max_turns)}; it must be a whole number from 1 up.")
-            self.max_turns = max_turns
+        super().__init__(max_turns)
         if (tasks is None) != (databases is None):
             raise ConfigError(
                 f"tasks is {one_line(tasks)} and databases {one_line(databases)}; a task file needs the dump of its "
@@ -142,89 +133,38 @@ class InterCodeSQLEnv(TaskEnv):
         if tasks is None or databases is None:
             if fold is not None or keep_empty:
                 raise ConfigError("fold and keep_empty are for task files; the built-in world has no use for them.")
-            self._tasks = _builtin(world_seed)
+            self._tasks = BuiltinTasks(world_seed)
         else:
             self._tasks = load_tasks(tasks, databases, fold, keep_empty=keep_empty)
-        self.observation_space = UnicodeText(_MAX_OBSERVATION)
-        self.action_space = UnicodeText(_MAX_ACTION)
-        self._task: SQLTask | None = None
-        self._running = False
 
-    # -- the episode ---------------------------------------------------------------------------------------------
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-        """Asks a question.
-
-        Args:
-            seed: of the draw of tasks from here on.
-            options: ``{"task_id": …}`` asks that one.
-
-        Raises:
-            UnknownTaskError: no such task.
-        """
-        super().reset(seed=seed)
-        task_id = (options or {}).get("task_id")
-        self._task = self.task(drawn_task_id(self._tasks, self.np_random) if task_id is None else task_id)
+    def _begin(self, task_id: str) -> str:
+        self._task = self.task(task_id)
         self._last: Result | None = None
-        self._turns = 0
-        self._running = True
-        return f"Question: {' '.join(self._task.query.split())}"[:_MAX_OBSERVATION], self._info()
+        self._success = False
+        return f"Question: {' '.join(self._task.query.split())}"
 
-    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Plays one action.
-
-        Raises:
-            ActionError: the action is not text.
-            EpisodeError: no trial is running.
-        """
-        if self._task is None or not self._running:
-            raise EpisodeError("no trial is running. Call reset() first.")
-        if not isinstance(action, str):
-            raise ActionError(f"an action is text (str); received {type(action).__name__}.")
-        self._turns += 1
+    def _play(self, action: str) -> tuple[str, float, bool]:
         action = bare(action)
         if action.lower() == "submit":
-            self._running = False
-            reward = score(self._last, self._gold())
-            success = reward == 1.0
-            return f"STATUS: {'OK' if success else 'FAIL'}", reward, True, False, self._info(success)
+            reward = score(self._last, execute(self.database(self._task.task_id), self._task.gold))
+            self._success = reward == 1.0
+            return f"STATUS: {'OK' if self._success else 'FAIL'}", reward, True
         start = _EXECUTE.search(action)
         end = argument_end(action, start.end()) if start else -1
-        observation = self._execute(action[start.end() : end]) if start and start.end() <= end else _NO_CODE
-        truncated = self._turns >= self.max_turns
-        self._running = not truncated
-        return observation[:_MAX_OBSERVATION], 0.0, False, truncated, self._info()
+        said = self._execute(action[start.end() : end]) if start and start.end() <= end else _NO_CODE
+        return said, 0.0, False
 
     def _execute(self, sql: str) -> str:
-        self._last = execute(self._database(), sql)
+        self._last = execute(self.database(self._task.task_id), sql)
         if self._last.error is not None:
             return f"{_ERROR}{self._last.error}"[:_MAX_ERROR]
         return str(None if self._last.rows is None else list(self._last.rows[:_MAX_SHOWN]))
 
-    def _gold(self) -> Result:
-        return execute(self._database(), self._current().gold)
+    def _info(self) -> dict[str, Any]:
+        task = self._task
+        return {"task_id": task.task_id, "db": task.db, "hardness": task.hardness, "success": self._success}
 
-    def _info(self, success: bool = False) -> dict[str, Any]:
-        task = self._current()
-        return {"task_id": task.task_id, "db": task.db, "hardness": task.hardness, "success": success}
-
-    # -- tasks -----------------------------------------------------------------------------------------------------
-
-    def task_ids(self, split: str) -> Sequence[str]:
-        """The ids of a split's tasks.
-
-        Raises:
-            UnknownTaskError: no such split.
-        """
-        return self._tasks.ids(split)
-
-    def task(self, task_id: str) -> SQLTask:
-        """A task with the query that answers it.
-
-        Raises:
-            UnknownTaskError: no such task.
-        """
-        return self._tasks.get(checked_task_id(task_id))
+    # -- beside the game -------------------------------------------------------------------------------------------
 
     def database(self, task_id: str) -> Database:
         """The database of a task.
@@ -232,11 +172,7 @@ class InterCodeSQLEnv(TaskEnv):
         Raises:
             UnknownTaskError: no such task.
         """
-        return self._tasks.database(self.task(task_id).task_id)
-
-    def task_group(self, task_id: str) -> str:
-        """The hardness: ``easy``, ``medium``, ``hard`` or ``extra``."""
-        return self.task(task_id).hardness
+        return self._tasks.database(checked_task_id(task_id))
 
     def scripted_actor(self) -> Actor:
         """An actor that reads the prompt only, guesses columns by words, and does what a specific reflection says."""
@@ -244,34 +180,9 @@ class InterCodeSQLEnv(TaskEnv):
 
         return ScriptedSQLActor()
 
-    def oracle_reflection(self, task_id: str) -> str:
-        """Says what the first query lacked: a join, a condition, an aggregate. On public tasks it states the query."""
-        return self._tasks.advice(self.task(task_id).task_id)
+    @property
+    def teacher(self) -> Teacher:
+        """Knows what the first query lacks, and on public tasks the query itself."""
+        from retro_gym_envs.intercode_sql.teacher import SQLTeacher
 
-    def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
-        """A well-formed reflection about what stands in the trajectory, right only now and then."""
-        from retro_gym_envs.intercode_sql.reflections import noisy_reflection
-
-        return noisy_reflection(trajectory, rng)
-
-    def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
-        """Whether it is well-formed as the noisy teacher's are, and names only what stands in the trajectory."""
-        from retro_gym_envs.intercode_sql.reflections import check_reflection
-
-        return check_reflection(reflection, trajectory)
-
-    def _current(self) -> SQLTask:
-        if self._task is None:
-            raise EpisodeError("no trial is running. Call reset() first.")
-        return self._task
-
-    def _database(self) -> Database:
-        return self._tasks.database(self._current().task_id)
-
-
-@lru_cache(maxsize=8)
-def _builtin(world_seed: int) -> TaskSource:
-    """Shared by all environments of a process: trials of one task are played over and over."""
-    from retro_gym_envs.intercode_sql.world import BuiltinTasks
-
-    return BuiltinTasks(world_seed)
+        return SQLTeacher(self._tasks)

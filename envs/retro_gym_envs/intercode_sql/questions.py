@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+from retro_gym_envs.intercode_sql.advice import sentence
 from retro_gym_envs.intercode_sql.domains import AGGREGATES, ATTRIBUTES
-from retro_gym_envs.intercode_sql.reading import sentence
 from retro_gym_envs.intercode_sql.sheets import World
 
 __all__ = ["KINDS", "Asked", "Kind"]

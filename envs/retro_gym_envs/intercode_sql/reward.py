@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Sequence
 
-from retro_gym_envs.intercode_sql.engine import Result
+from retro_gym_envs.intercode_sql.mysql.engine import Result
 
 __all__ = ["kendall_tau", "score"]
 

@@ -8,9 +8,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from retro_gym_envs.intercode_sql.database import Column, Database, Table
+from retro_gym_envs.coined_names import NameMaker
+from retro_gym_envs.draws import pick, shuffled
 from retro_gym_envs.intercode_sql.domains import ATTRIBUTES, DOMAINS, PERSON_CATEGORIES, PERSON_NUMBERS, Domain
-from retro_gym_envs.names import NameMaker
+from retro_gym_envs.intercode_sql.mysql.database import Column, Database, Table
 
 __all__ = ["Sheet", "World"]
 
@@ -104,11 +105,11 @@ class World:
 
     def pick(self, options: Sequence[_T]) -> _T:
         """One of them."""
-        return options[int(self.rng.integers(len(options)))]
+        return pick(options, self.rng)
 
     def some(self, options: Sequence[str], count: int | None = None) -> tuple[str, ...]:
         """So many of them, all by default, in random order."""
-        return tuple(options[i] for i in self.rng.permutation(len(options))[:count])
+        return shuffled(options, self.rng)[:count]
 
     def sheet(self) -> Sheet:
         """Things mostly, people now and then."""

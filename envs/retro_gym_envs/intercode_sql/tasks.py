@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 from retro_gym.errors import ConfigError, DataError, UnknownTaskError, did_you_mean, one_line
-from retro_gym_envs.intercode_sql.database import Database
-from retro_gym_envs.intercode_sql.dump import load_databases
-from retro_gym_envs.intercode_sql.engine import execute
+from retro_gym_envs.intercode_sql.mysql.database import Database
+from retro_gym_envs.intercode_sql.mysql.dump import load_databases
+from retro_gym_envs.intercode_sql.mysql.engine import execute
 from retro_gym_envs.json_rows import read_rows
-from retro_gym_envs.names import SPLITS
+from retro_gym_envs.row_checks import check_keys, check_texts, checked_object
+from retro_gym_envs.shared import Shared
 from retro_gym_envs.task_files import FileKey, Fold, TaskFiles, by_fold, checked_fold, file_key, paths_by_split
+from retro_gym_envs.task_sources import SPLITS, ListedTasks, TaskSource
 
-__all__ = ["SPLITS", "SQLTask", "TaskFiles", "TaskSet", "TaskSource", "load_tasks"]
+__all__ = ["SPLITS", "SQLTask", "SQLTasks", "TaskFiles", "TaskSet", "load_tasks"]
 
 _KEYS = ("db", "query", "gold", "hardness")
 _REMEDY = "Use InterCode's ic_spider_dev.json, or write what to_json returns."
 
 
 @dataclasses.dataclass(frozen=True)
-class SQLTask:
+class SQLTask(Shared):
     """One question on a database, with the query that answers it."""
 
     task_id: str
@@ -35,9 +38,6 @@ class SQLTask:
     """The query that answers it, in SQL."""
     hardness: str
     """``easy``, ``medium``, ``hard`` or ``extra``."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> SQLTask:
-        return self
 
     def to_json(self, database: Database) -> dict[str, Any]:
         """A fresh dict in the public schema, which knows no ids: a task's id is its database and place in the file."""
@@ -62,62 +62,33 @@ class SQLTask:
         Raises:
             DataError: a key is missing, or a value is not what the schema says.
         """
-        if not isinstance(row, dict):
-            raise DataError(f"{where}: is {_received(row)}; a task is a JSON object with the keys {', '.join(_KEYS)}.")
-        missing = [key for key in _KEYS if key not in row]
-        if missing:
-            keys = one_line(sorted(row), 120)
-            raise DataError(f"{where}: {', '.join(map(repr, missing))} missing; its keys are {keys}. {_REMEDY}")
-        for key in _KEYS:
-            if not isinstance(row[key], str) or not row[key].strip():
-                raise DataError(
-                    f"{where}: {key} is {_received(row[key])}; it must be a text that is not blank. "
-                    "Correct it, or delete the record."
-                )
+        row = checked_object(row, where, _KEYS)
+        check_keys(row, where, _KEYS, _REMEDY)
+        check_texts(row, where, _KEYS)
         return cls(f"{row['db']}-{number}", row["db"], row["query"], row["gold"], row["hardness"])
 
 
-def _received(value: object) -> str:
-    return f"{one_line(value)} ({type(value).__name__})"
+class SQLTasks(TaskSource[SQLTask]):
+    """Tasks, and the database of each."""
 
-
-class TaskSource(Protocol):
-    """Where an environment has its tasks from. Immutable; deep copies are the object itself, and pickles are small."""
-
-    def ids(self, split: str) -> Sequence[str]:
-        """The ids of a split, in a fixed order.
-
-        Raises:
-            UnknownTaskError: no such split.
-        """
-        ...
-
-    def get(self, task_id: str) -> SQLTask:
-        """The task of that id.
-
-        Raises:
-            UnknownTaskError: no such task.
-        """
-        ...
-
+    @abstractmethod
     def database(self, task_id: str) -> Database:
         """The database of a task.
 
         Raises:
             UnknownTaskError: no such task.
         """
-        ...
 
+    @abstractmethod
     def advice(self, task_id: str) -> str:
         """The oracle's reflection on a task.
 
         Raises:
             UnknownTaskError: no such task.
         """
-        ...
 
 
-class TaskSet:
+class TaskSet(ListedTasks[SQLTask], SQLTasks):
     """The tasks of files. Made by :func:`load_tasks`; shared by all environments of a process.
 
     A pickle holds the paths only: it is restored by reading the files again, which must be there and unchanged.
@@ -154,24 +125,8 @@ class TaskSet:
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def ids(self, split: str) -> Sequence[str]:
-        """The ids of a split, in the order of the file.
-
-        Raises:
-            UnknownTaskError: no such split.
-        """
-        if split not in self._ids:
-            raise UnknownTaskError(
-                f"split {split!r} is not one of {list(self._ids)}.{did_you_mean(str(split), self._ids)}"
-            )
-        return self._ids[split]
-
     def get(self, task_id: str) -> SQLTask:
-        """The task of that id, one that is left out by default included.
-
-        Raises:
-            UnknownTaskError: no such task.
-        """
+        """The task of that id, one that is left out by default included."""
         try:
             return self._tasks[task_id]
         except KeyError:
@@ -180,24 +135,13 @@ class TaskSet:
             ) from None
 
     def database(self, task_id: str) -> Database:
-        """The database of a task.
-
-        Raises:
-            UnknownTaskError: no such task.
-        """
+        """The database of a task."""
         return self._databases[self.get(task_id).db.lower()]
 
     def advice(self, task_id: str) -> str:
-        """The oracle's reflection: on public tasks it states the query.
-
-        Raises:
-            UnknownTaskError: no such task.
-        """
+        """The oracle's reflection: on public tasks it states the query."""
         gold = " ".join(self.get(task_id).gold.split()).rstrip("; ")
         return f"Execute this query: {gold}"
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> TaskSet:
-        return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self._arguments,)

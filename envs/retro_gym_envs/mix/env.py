@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import Any, overload
-
-import numpy as np
+from typing import Any
 
 from retro_gym.actors import Actor
 from retro_gym.answers import checked_reset, checked_step
-from retro_gym.errors import ConfigError, EpisodeError, UnknownTaskError, did_you_mean, one_line
+from retro_gym.errors import ConfigError, EpisodeError, did_you_mean, one_line
 from retro_gym.prompts import TaskPrompt
 from retro_gym.spaces import UnicodeText
-from retro_gym.task_env import ReflectionCheck, TaskEnv, as_task_env
-from retro_gym.trajectory import Trajectory
+from retro_gym.task_env import TaskEnv, as_task_env
+from retro_gym.teacher import Teacher
 from retro_gym_envs.mix.actor import MixActor
+from retro_gym_envs.mix.task_ids import MixedIds, interleaved, parted
+from retro_gym_envs.mix.teacher import MixTeacher, head_of
 
 __all__ = ["DEFAULT_ENVS", "MixEnv"]
 
 DEFAULT_ENVS = ("HotpotQA-v0", "ALFWorld-v0", "WebShop-v0", "InterCodeSQL-v0")
-_HEAD = "Environment: {name}\n"
 
 
 class MixEnv(TaskEnv):
@@ -80,7 +77,7 @@ class MixEnv(TaskEnv):
         self.blocking = any(env.blocking for env in self.envs.values())
         self.observation_space = UnicodeText(
             max(env.observation_space.max_length for env in self.envs.values())  # type: ignore[attr-defined]
-            + max(len(_HEAD.format(name=name)) for name in self.envs)
+            + max(len(head_of(name)) for name in self.envs)
         )
         self.action_space = UnicodeText(
             max(env.action_space.max_length for env in self.envs.values())  # type: ignore[attr-defined]
@@ -105,11 +102,11 @@ class MixEnv(TaskEnv):
         if task_id is None:
             task_ids = self.task_ids("train")
             task_id = task_ids[int(self.np_random.integers(len(task_ids)))]
-        self._name, inner = self._split(task_id)
+        self._name, inner = parted(task_id, self.envs)
         env = self.envs[self._name]
         observation, info = checked_reset(env, env.reset(seed=seed, options={**(options or {}), "task_id": inner}))
         self._started = True
-        return _HEAD.format(name=self._name) + observation, self._info(info, inner)
+        return head_of(self._name) + observation, self._info(info, inner)
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """Passes the action on to the environment whose task it is.
@@ -154,87 +151,20 @@ class MixEnv(TaskEnv):
             UnknownTaskError: one of the environments has no such split.
         """
         inner = {name: env.task_ids(split) for name, env in self.envs.items()}
-        order = _interleaved(tuple(map(len, inner.values())), tuple(self._weights.values()))
-        return _MixedIds(inner, order)
-
-    def task_group(self, task_id: str) -> str:
-        """The environment's id."""
-        return self._split(task_id)[0]
+        order = interleaved(tuple(map(len, inner.values())), tuple(self._weights.values()))
+        return MixedIds(inner, order)
 
     def scripted_actor(self) -> Actor:
         """An actor that hands every prompt to the scripted actor of the environment whose instruction it holds."""
         return MixActor({env.prompt.instruction: env.scripted_actor() for env in self.envs.values()})
 
-    def oracle_reflection(self, task_id: str) -> str:
-        """The environment's own."""
-        name, inner = self._split(task_id)
-        return self.envs[name].oracle_reflection(inner)
-
-    def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
-        """The environment's own."""
-        name, own = self._own(trajectory)
-        return self.envs[name].noisy_reflection(own, rng)
-
-    def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
-        """The environment's own."""
-        name, own = self._own(trajectory)
-        return self.envs[name].check_reflection(reflection, own)
-
-    # -- inside ------------------------------------------------------------------------------------------------------
-
-    def _split(self, task_id: object) -> tuple[str, str]:
-        """The environment's id, and its own id of the task."""
-        name, _, inner = task_id.partition(":") if isinstance(task_id, str) else ("", "", "")
-        if name not in self.envs or not inner:
-            raise UnknownTaskError(
-                f"task {one_line(task_id)} does not have the form 'ENV:TASK' with one of {', '.join(self.envs)}."
-            )
-        return name, inner
-
-    def _own(self, trajectory: Trajectory) -> tuple[str, Trajectory]:
-        """The trajectory as the environment itself would have given it."""
-        name, inner = self._split(trajectory.task_id)
-        task = trajectory.task.removeprefix(_HEAD.format(name=name))
-        return name, dataclasses.replace(trajectory, task_id=inner, task=task)
+    @property
+    def teacher(self) -> Teacher:
+        """The teachers of the environments, each for its own tasks."""
+        return MixTeacher(self.envs)
 
     def _info(self, info: dict[str, Any], inner: str) -> dict[str, Any]:
         return {**info, "task_id": f"{self._name}:{inner}", "env": self._name}
-
-
-class _MixedIds(Sequence[str]):
-    """The ids of a split. They are put together when they are asked for: there are tens of thousands, and one is drawn.
-
-    Args:
-        inner: the ids of each environment, by its own.
-        order: which environment's task, and which of its tasks, stands at each place.
-    """
-
-    def __init__(self, inner: Mapping[str, Sequence[str]], order: Sequence[tuple[int, int]]) -> None:
-        self._names = tuple(inner)
-        self._inner = tuple(inner.values())
-        self._order = order
-
-    def __len__(self) -> int:
-        return len(self._order)
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [self._id(*place) for place in self._order[index]]
-        return self._id(*self._order[index])
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
-
-    __hash__ = None  # type: ignore[assignment]  # as of a list, whose place it takes
-
-    def _id(self, which: int, index: int) -> str:
-        return f"{self._names[which]}:{self._inner[which][index]}"
 
 
 def _checked_weights(envs: object) -> dict[str, float]:
@@ -252,22 +182,3 @@ def _checked_weights(envs: object) -> dict[str, float]:
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
             raise ConfigError(f"the weight of {name!r} is {one_line(weight)}; it must be a number above 0.")
     return {name: float(weight) for name, weight in weights.items()}
-
-
-@cache
-def _interleaved(sizes: tuple[int, ...], weights: tuple[float, ...]) -> list[tuple[int, int]]:
-    """Which environment's task, and which of its tasks, stands at each place.
-
-    The next place goes to whoever has the least of what its weight asks for; the first one that is used up ends it.
-
-    >>> _interleaved((2, 9), (1.0, 2.0))
-    [(1, 0), (0, 0), (1, 1), (1, 2), (0, 1), (1, 3), (1, 4)]
-    """
-    counts = [0] * len(sizes)
-    order: list[tuple[int, int]] = []
-    while True:
-        which = min(range(len(sizes)), key=lambda i: ((counts[i] + 0.5) / weights[i], i))
-        if counts[which] == sizes[which]:
-            return order
-        order.append((which, counts[which]))
-        counts[which] += 1

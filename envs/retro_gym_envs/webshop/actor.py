@@ -11,20 +11,11 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER
-from retro_gym_envs.scripted import ScriptedTextActor, turns_in
+from retro_gym_envs.scripted_actor import ScriptedTextActor, Turns, as_turn, behind_examples, notes_in, turns_in
+from retro_gym_envs.webshop.advice import Advice, advised_values, read_reflection
+from retro_gym_envs.webshop.departments import OPTIONS
+from retro_gym_envs.webshop.observations import Hit, hits_on, instruction_of, item_on, query_of
 from retro_gym_envs.webshop.pages import BUY, NEXT
-from retro_gym_envs.webshop.reading import (
-    Advice,
-    Hit,
-    advised_values,
-    hits_on,
-    instruction_of,
-    item_on,
-    query_of,
-    read_reflection,
-)
-from retro_gym_envs.webshop.wares import OPTIONS
 
 __all__ = ["ScriptedShopActor"]
 
@@ -37,9 +28,7 @@ class ScriptedShopActor(ScriptedTextActor):
     def say(self, text: str) -> str:
         """One thought and action."""
         view = _read_prompt(text)
-        thought, action = _decide(view)
-        number = len(view.turns) + 1
-        return f"Thought {number}: {thought}\nAction {number}: {action}"
+        return as_turn(len(view.turns) + 1, *_decide(view))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +37,7 @@ class _View:
 
     instruction: str
     advice: Advice
-    turns: tuple[tuple[str, str], ...]
-    """Action and observation."""
+    turns: Turns
 
     @property
     def page(self) -> str:
@@ -58,17 +46,12 @@ class _View:
 
 
 def _read_prompt(text: str) -> _View:
-    _, _, own = text.rpartition(END_OF_EXAMPLES)
+    own = behind_examples(text)
     begins = _TASK.search(own)
     head, history = (own[: begins.start()], own[begins.start() :]) if begins else ("", own)
     task, _, rest = history.partition("\n")
-    _, _, noted = head.partition(REFLECTIONS_HEADER)
-    advice = Advice()
-    for line in noted.splitlines():
-        if line.startswith("- ") and line[2:].strip():
-            advice = read_reflection(line[2:].strip())
-    turns = turns_in(rest)
-    return _View(instruction_of(task), advice, turns)
+    notes = notes_in(head)
+    return _View(instruction_of(task), read_reflection(notes[-1]) if notes else Advice(), turns_in(rest))
 
 
 def _decide(view: _View) -> tuple[str, str]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cached_property
-from typing import Any, Protocol
 
 import numpy as np
 
 from retro_gym_envs.bm25 import Index, bm25_index
+from retro_gym_envs.shared import Shared
 
-__all__ = ["Catalog", "Goal", "Product", "ShopTasks"]
+__all__ = ["Catalog", "Goal", "Product"]
 
 _HITS = 50  # products that a search finds at most, as in WebShop
 _QUERY_CHARS = 500  # of a query that are looked at
@@ -26,7 +26,7 @@ _STOP_WORDS = frozenset(_LUCENE_STOP_WORDS.split())
 
 
 @dataclasses.dataclass(frozen=True)
-class Product:
+class Product(Shared):
     """One product, cleaned as WebShop cleans its data file. Copies are shared."""
 
     asin: str
@@ -55,16 +55,13 @@ class Product:
     def __hash__(self) -> int:
         return hash(self.asin)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Product:
-        return self
-
     def option_of(self, value: str) -> str:
         """The name of the option that has a value, of several the last, as a click has it; empty where none has."""
         return next((name for name, values in reversed(self.options) if value in values), "")
 
 
 @dataclasses.dataclass(frozen=True)
-class Goal:
+class Goal(Shared):
     """What a customer wants: one task. Copies are shared."""
 
     task_id: str
@@ -86,11 +83,8 @@ class Goal:
     def __hash__(self) -> int:
         return hash(self.task_id)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Goal:
-        return self
 
-
-class Catalog:
+class Catalog(Shared):
     """The products of a shop, and BM25 over their texts. Copies are shared.
 
     Indexed is what WebShop indexes: title, description, first bullet point and options, in lower case. Where its
@@ -149,37 +143,6 @@ class Catalog:
         """None where there is no word in any product."""
         texts = [_words(_indexed(product)) for product in self.products]
         return bm25_index(texts) if any(texts) else None
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Catalog:
-        return self
-
-
-class ShopTasks(Protocol):
-    """Where an environment has its goals and products from. Deep copies are the object itself; pickles are small."""
-
-    def ids(self, split: str) -> Sequence[str]:
-        """The ids of a split, in a fixed order.
-
-        Raises:
-            UnknownTaskError: no such split.
-        """
-        ...
-
-    def get(self, task_id: str) -> Goal:
-        """The goal of that id.
-
-        Raises:
-            UnknownTaskError: no such task.
-        """
-        ...
-
-    def catalog(self, task_id: str) -> Catalog:
-        """The shop in which the goal is to be bought.
-
-        Raises:
-            UnknownTaskError: no such task.
-        """
-        ...
 
 
 def _indexed(product: Product) -> str:

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from retro_gym.actors import Actor
-from retro_gym.errors import ActionError, ConfigError, EpisodeError, one_line
-from retro_gym.spaces import UnicodeText
-from retro_gym.task_env import ReflectionCheck, TaskEnv, checked_task_id
-from retro_gym.trajectory import Trajectory
+from retro_gym.checks import check_whole
+from retro_gym.errors import ConfigError
+from retro_gym.task_env import checked_task_id
+from retro_gym.teacher import Teacher
 from retro_gym_envs.actions import bracketed
-from retro_gym_envs.task_files import drawn_task_id
-from retro_gym_envs.webshop.catalog import Catalog, Goal, ShopTasks
+from retro_gym_envs.game_env import GameEnv
+from retro_gym_envs.webshop.catalog import Catalog, Goal
 from retro_gym_envs.webshop.files import ShopPaths, load_shop
-from retro_gym_envs.webshop.pages import BUY, NEXT, PREVIOUS, SUB_PAGES, TO_SEARCH, LocalShop, Shop, plain
+from retro_gym_envs.webshop.pages import BUY, NEXT, PREVIOUS, SUB_PAGES, TO_SEARCH, plain
 from retro_gym_envs.webshop.prompt import WEBSHOP_PROMPT
 from retro_gym_envs.webshop.server import RemoteTasks
+from retro_gym_envs.webshop.tasks import ShopTasks
+from retro_gym_envs.webshop.world import BuiltinShops
 
 __all__ = ["WebShopEnv"]
 
 _ACTIONS = ("search", "click", "think")
 _INVALID = "Invalid action!"
-_MAX_OBSERVATION = 12_000  # characters; a page of ten public products has about 2,500
-_MAX_ACTION = 1_000  # characters; a longer action is played all the same
 _MAX_QUERY = 500  # characters of a search that count
 _SERVER_GOALS = 12_087  # of WebShop's full data, written by people
 
 
-class WebShopEnv(TaskEnv):
+class WebShopEnv(GameEnv[Goal]):
     """A web shop with search, product pages and options.
 
     ## Description
@@ -90,10 +86,11 @@ class WebShopEnv(TaskEnv):
     * v0: first release
     """
 
-    metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own form
     prompt = WEBSHOP_PROMPT
     max_turns = 15
+    max_observation = 12_000  # a page of ten public products has about 2,500
     data = "built in; tasks=FOLDER: WebShop's files; server=URL: a running WebShop"
+    _tasks: ShopTasks
 
     def __init__(
         self,
@@ -104,70 +101,32 @@ class WebShopEnv(TaskEnv):
         world_seed: int = 0,
         max_turns: int | None = None,
     ) -> None:
-        for name, value in (("max_turns", max_turns), ("num_goals", num_goals)):
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise ConfigError(f"{name} is {one_line(value)}; it must be a whole number from 1 up.")
-        if max_turns is not None:
-            self.max_turns = max_turns
+        super().__init__(max_turns)
+        if num_goals is not None:
+            check_whole(1, num_goals=num_goals)
         if tasks is not None and server is not None:
             raise ConfigError("tasks and server are both given; a server has its own products. Leave one of them out.")
         if num_goals is not None and server is None:
             raise ConfigError("num_goals is the number of a server's goals; without server=… leave it out.")
         self.blocking = server is not None
-        self._server = None if server is None else RemoteTasks(server, num_goals or _SERVER_GOALS)
-        self._tasks: ShopTasks = self._server or (_builtin(world_seed) if tasks is None else load_shop(tasks))
-        self.observation_space = UnicodeText(_MAX_OBSERVATION)
-        self.action_space = UnicodeText(_MAX_ACTION)
+        if server is not None:
+            self._tasks = RemoteTasks(server, num_goals or _SERVER_GOALS)
+        else:
+            self._tasks = BuiltinShops(world_seed) if tasks is None else load_shop(tasks)
         self._task_id: str | None = None
-        self._running = False
 
-    # -- the episode ---------------------------------------------------------------------------------------------
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-        """Shows an instruction.
-
-        Args:
-            seed: of the draw of tasks from here on.
-            options: ``{"task_id": …}`` starts that one.
-
-        Raises:
-            UnknownTaskError: no such task.
-            TaskEnvError: the server cannot be reached.
-        """
-        super().reset(seed=seed)
-        task_id = (options or {}).get("task_id")
-        if task_id is None:
-            task_id = drawn_task_id(self._tasks, self.np_random)
+    def _begin(self, task_id: str) -> str:
         self._running = False  # also when the server fails here
-        self._shop = self._shop_of(task_id)
-        self._task_id = task_id
+        self._shop = self._tasks.shop(task_id)
+        self._task_id, self._group = task_id, self._tasks.group(task_id)
         self._page = self._shop.start()
         self._keywords, self._number, self._asin = "", 1, ""
         self._options: dict[str, str] = {}
-        self._turns = 0
-        self._running = True
-        return self._page.text[:_MAX_OBSERVATION], self._info()
+        return self._page.text
 
-    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Plays one action.
-
-        Raises:
-            ActionError: the action is not text.
-            EpisodeError: no trial is running.
-            TaskEnvError: the server cannot be reached; the trial is over.
-        """
-        if not self._running:
-            raise EpisodeError("no trial is running. Call reset() first.")
-        if not isinstance(action, str):
-            raise ActionError(f"an action is text (str); received {type(action).__name__}.")
-        self._turns += 1
-        self._running = False  # until the page has come
+    def _play(self, action: str) -> tuple[str, float, bool]:
         observation = self._answer(action)
-        reward = self._page.reward or 0.0
-        terminated = self._page.kind == "done"
-        truncated = not terminated and self._turns >= self.max_turns
-        self._running = not (terminated or truncated)
-        return observation[:_MAX_OBSERVATION], reward, terminated, truncated, self._info()
+        return observation, self._page.reward or 0.0, self._page.kind == "done"
 
     def _answer(self, action: str) -> str:
         match bracketed(action, _ACTIONS):
@@ -218,26 +177,16 @@ class WebShopEnv(TaskEnv):
         self._page = self._shop.item(self._asin, self._keywords, self._number, self._options)
 
     def _info(self) -> dict[str, Any]:
-        task_id = self._task_id
-        assert task_id is not None
         return {
-            "task_id": task_id,
-            "group": self.task_group(task_id),
+            "task_id": self._task_id,
+            "group": self._group,
             "success": self._page.reward == 1.0,
             "score": self._page.reward or 0.0,
             "clickables": list(self._page.clickables),
             "has_search_bar": self._page.kind == "search",
         }
 
-    # -- tasks -----------------------------------------------------------------------------------------------------
-
-    def task_ids(self, split: str) -> Sequence[str]:
-        """The ids of a split's goals.
-
-        Raises:
-            UnknownTaskError: no such split.
-        """
-        return self._tasks.ids(split)
+    # -- beside the game -------------------------------------------------------------------------------------------
 
     def goal(self, task_id: str) -> Goal:
         """What is wanted in a task.
@@ -246,7 +195,7 @@ class WebShopEnv(TaskEnv):
             UnknownTaskError: no such task.
             ConfigError: the goals are a server's, which keeps them to itself.
         """
-        return self._tasks.get(checked_task_id(task_id))
+        return self.task(task_id)
 
     def catalog(self, task_id: str) -> Catalog:
         """The shop of a task.
@@ -257,46 +206,18 @@ class WebShopEnv(TaskEnv):
         """
         return self._tasks.catalog(checked_task_id(task_id))
 
-    def task_group(self, task_id: str) -> str:
-        """What is to be minded beside taking the first hit; empty for WebShop's own goals."""
-        return "" if self._server else self.goal(task_id).group
-
     def scripted_actor(self) -> Actor:
         """An actor that reads the prompt only, buys the first hit, and does what a specific reflection says."""
         from retro_gym_envs.webshop.actor import ScriptedShopActor
 
         return ScriptedShopActor()
 
-    def oracle_reflection(self, task_id: str) -> str:
-        """Names what the first hit lacks, or, in public data, the product and its options.
+    @property
+    def teacher(self) -> Teacher:
+        """Knows what the first hit lacks."""
+        from retro_gym_envs.webshop.teacher import ShopTeacher
 
-        Raises:
-            UnknownTaskError: no such task.
-            ConfigError: the goals are a server's, which keeps them to itself.
-        """
-        from retro_gym_envs.webshop.reflections import oracle_reflection
-
-        goal = self.goal(task_id)
-        product = self.catalog(task_id).get(goal.asin)
-        assert product is not None, "a goal is made from a product of its shop"
-        return oracle_reflection(goal, product)
-
-    def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
-        """A well-formed reflection about what stands in the trajectory, right only now and then."""
-        from retro_gym_envs.webshop.reflections import noisy_reflection
-
-        return noisy_reflection(trajectory, rng)
-
-    def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
-        """Whether it is well-formed as the noisy teacher's are, and names only what stands in the trajectory."""
-        from retro_gym_envs.webshop.reflections import check_reflection
-
-        return check_reflection(reflection, trajectory)
-
-    def _shop_of(self, task_id: str) -> Shop:
-        if self._server:
-            return self._server.shop(checked_task_id(task_id))
-        return LocalShop(self.catalog(task_id), self.goal(task_id))
+        return ShopTeacher(self._tasks)
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_shop"}
@@ -304,14 +225,4 @@ class WebShopEnv(TaskEnv):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         if self._task_id is not None:
-            self._shop = self._shop_of(self._task_id)
-
-
-# Shared by all environments of a process: trials of one task are played over and over.
-
-
-@lru_cache(maxsize=8)
-def _builtin(world_seed: int) -> ShopTasks:
-    from retro_gym_envs.webshop.world import BuiltinShops
-
-    return BuiltinShops(world_seed)
+            self._shop = self._tasks.shop(self._task_id)

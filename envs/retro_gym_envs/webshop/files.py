@@ -15,11 +15,12 @@ from typing import Any, TypeAlias
 from retro_gym.errors import ConfigError, DataError, UnknownTaskError, did_you_mean, one_line
 from retro_gym.seeding import derive_seed
 from retro_gym_envs.json_rows import read_rows
-from retro_gym_envs.names import SPLITS
 from retro_gym_envs.task_files import FileKey, file_key
-from retro_gym_envs.webshop import rows
+from retro_gym_envs.task_sources import SPLITS, ListedTasks
+from retro_gym_envs.webshop import schema
 from retro_gym_envs.webshop.catalog import Catalog, Goal, Product
 from retro_gym_envs.webshop.json_entries import read_entries
+from retro_gym_envs.webshop.tasks import ShopTasks
 
 __all__ = ["OFFICIAL_CUT", "ShopFiles", "ShopPaths", "load_shop", "split_ids"]
 
@@ -42,7 +43,7 @@ _LIMITS = [10.0 * i for i in range(1, 100)]
 _MAX_COMBINATIONS = 100_000  # of the options of one product, each of them a synthetic goal
 
 
-class ShopFiles:
+class ShopFiles(ListedTasks[Goal], ShopTasks):
     """The products and goals of one set of files. Made by :func:`load_shop`; shared by all environments of a process.
 
     A pickle holds the paths only: it is restored by reading the files again, which must be there and unchanged.
@@ -58,22 +59,8 @@ class ShopFiles:
     def __len__(self) -> int:
         return len(self._goals)
 
-    def ids(self, split: str) -> Sequence[str]:
-        """The ids of a split, in the order of the goals.
-
-        Raises:
-            UnknownTaskError: no such split.
-        """
-        if split not in self._ids:
-            raise UnknownTaskError(f"split {split!r} is not one of {list(self._ids)}.{did_you_mean(split, self._ids)}")
-        return self._ids[split]
-
     def get(self, task_id: str) -> Goal:
-        """The goal of that id.
-
-        Raises:
-            UnknownTaskError: no such task.
-        """
+        """The goal of that id."""
         try:
             return self._goals[task_id]
         except KeyError:
@@ -83,16 +70,9 @@ class ShopFiles:
             ) from None
 
     def catalog(self, task_id: str) -> Catalog:
-        """All products of the files.
-
-        Raises:
-            UnknownTaskError: no such task.
-        """
+        """All products of the files."""
         self.get(task_id)
         return self._catalog
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> ShopFiles:
-        return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self._files,)
@@ -165,17 +145,17 @@ def _in_folder(folder: Path) -> dict[str, str | os.PathLike[str]]:
 @lru_cache(maxsize=2)
 def _load(keys: tuple[tuple[str, FileKey], ...]) -> ShopFiles:
     paths = {name: key[0] for name, key in keys}
-    notes = {key: rows.notes(value, where) for where, key, value in read_entries(paths["attributes"])}
+    notes = {key: schema.notes(value, where) for where, key, value in read_entries(paths["attributes"])}
     said = {}
     if "reviews" in paths:
-        said = dict(rows.reviews(row, where) for where, row in read_rows(paths["reviews"]))
+        said = dict(schema.reviews(row, where) for where, row in read_rows(paths["reviews"]))
     products: dict[str, Product] = {}
     for where, row in read_rows(paths["products"]):
-        product = rows.product(row, where, notes, said)
+        product = schema.product(row, where, notes, said)
         if product is not None:
             products.setdefault(product.asin, product)  # of several with one id WebShop takes the first
     if "human_goals" in paths:
-        written = {key: rows.human_goals(value, where) for where, key, value in read_entries(paths["human_goals"])}
+        written = {key: schema.human_goals(value, where) for where, key, value in read_entries(paths["human_goals"])}
         goals = list(_human_goals(products, written))
     else:
         goals = list(_synthetic_goals(products, notes, paths["products"]))
@@ -187,13 +167,15 @@ def _load(keys: tuple[tuple[str, FileKey], ...]) -> ShopFiles:
     return ShopFiles(dict(keys), Catalog(products.values()), numbered)
 
 
-def _human_goals(products: Mapping[str, Product], written: Mapping[str, tuple[rows.HumanGoal, ...]]) -> Iterator[Goal]:
+def _human_goals(
+    products: Mapping[str, Product], written: Mapping[str, tuple[schema.HumanGoal, ...]]
+) -> Iterator[Goal]:
     for asin, product in products.items():
         for number, goal in enumerate(written.get(asin, ())):
             yield _goal(product, goal.instruction.strip("."), goal.attributes, goal.options, f"{asin} {number}")
 
 
-def _synthetic_goals(products: Mapping[str, Product], notes: Mapping[str, rows.Notes], source: str) -> Iterator[Goal]:
+def _synthetic_goals(products: Mapping[str, Product], notes: Mapping[str, schema.Notes], source: str) -> Iterator[Goal]:
     for asin, product in products.items():
         noted = notes.get(asin)
         if noted is None or noted.instruction is None or not noted.instruction_attributes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
+from retro_gym_envs.shared import Shared
 from retro_gym_envs.webshop.catalog import Catalog, Goal, Product
 from retro_gym_envs.webshop.reward import score
 
@@ -34,7 +35,7 @@ PageKind: TypeAlias = Literal["search", "results", "item", "sub", "done"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Page:
+class Page(Shared):
     """What is to be seen, and what can be clicked."""
 
     kind: PageKind
@@ -62,9 +63,6 @@ class Page:
     def choices(self) -> dict[str, tuple[str, str]]:
         """Name and value of the option that a text stands for; where two options have it, of the later one."""
         return {plain(value): (name, value) for name, value in self.options}
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Page:
-        return self
 
 
 class Shop(Protocol):

@@ -11,14 +11,15 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
-from retro_gym.errors import ConfigError, TaskEnvError, UnknownTaskError, did_you_mean, one_line
+from retro_gym.errors import ConfigError, TaskEnvError, UnknownTaskError, one_line
+from retro_gym_envs.task_sources import ListedTasks
 from retro_gym_envs.webshop.catalog import Catalog, Goal
 from retro_gym_envs.webshop.files import split_ids
 from retro_gym_envs.webshop.html_pages import read_page
 from retro_gym_envs.webshop.pages import Page, PageKind
+from retro_gym_envs.webshop.tasks import ShopTasks
 
 __all__ = ["RemoteShop", "RemoteTasks"]
 
@@ -29,7 +30,7 @@ _MAX_PAGE = 8_000_000  # bytes
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})  # states that may be gone at the next try
 
 
-class RemoteTasks:
+class RemoteTasks(ListedTasks[Goal], ShopTasks):
     """The goals of a server, by the names of its sessions.
 
     Args:
@@ -48,16 +49,6 @@ class RemoteTasks:
         self.count = count
         self._ids = split_ids(count)
 
-    def ids(self, split: str) -> Sequence[str]:
-        """The sessions of a split.
-
-        Raises:
-            UnknownTaskError: no such split.
-        """
-        if split not in self._ids:
-            raise UnknownTaskError(f"split {split!r} is not one of {list(self._ids)}.{did_you_mean(split, self._ids)}")
-        return self._ids[split]
-
     def get(self, task_id: str) -> Goal:
         """Is refused: a server keeps its goals to itself.
 
@@ -75,11 +66,7 @@ class RemoteTasks:
         raise ConfigError(f"the products are known to {self.url} only. Give the files: tasks=….")
 
     def shop(self, task_id: str) -> RemoteShop:
-        """The pages of a session.
-
-        Raises:
-            UnknownTaskError: no such task.
-        """
+        """The pages of a session."""
         prefix, _, number = task_id.partition("_")
         if prefix != "fixed" or not (number.isascii() and number.isdecimal()) or str(int(number[:9])) != number:
             raise UnknownTaskError(f"task {one_line(task_id)} does not have the form 'fixed_N' of a server's session.")
@@ -89,8 +76,9 @@ class RemoteTasks:
             )
         return RemoteShop(self.url, task_id)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> RemoteTasks:
-        return self
+    def group(self, task_id: str) -> str:
+        """None: what is to be minded is not told."""
+        return ""
 
 
 class RemoteShop:

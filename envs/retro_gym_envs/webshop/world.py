@@ -9,22 +9,21 @@ shows first: so what is wrong with the first hit is known, and named by the goal
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import TypeVar
+from typing import ClassVar
 
 import numpy as np
 
-from retro_gym.errors import UnknownTaskError, one_line
 from retro_gym.seeding import derive_seed
-from retro_gym_envs.names import SPLITS, NameMaker
+from retro_gym_envs.coined_names import NameMaker
+from retro_gym_envs.draws import pick, shuffled
+from retro_gym_envs.task_sources import SPLITS, GeneratedTasks
 from retro_gym_envs.webshop.catalog import Catalog, Goal, Product
-from retro_gym_envs.webshop.wares import ATTRIBUTES, DEPARTMENTS, OPTIONS, Department
+from retro_gym_envs.webshop.departments import ATTRIBUTES, DEPARTMENTS, OPTIONS, Department
+from retro_gym_envs.webshop.tasks import ShopTasks
 
-__all__ = ["GROUPS", "SIZES", "BuiltinShops"]
-
-SIZES = {"train": 20_000, "validation": 500, "test": 500}
-"""Goals per split."""
+__all__ = ["GROUPS", "BuiltinShops"]
 
 GROUPS: dict[str, float] = {
     "first hit": 0.32,
@@ -36,8 +35,6 @@ GROUPS: dict[str, float] = {
 }
 """What a customer has to mind beside taking the first hit, and how often."""
 
-_T = TypeVar("_T")
-
 _SHOPS = {"train": 8, "validation": 1, "test": 1}
 _FAMILIES = 500  # per shop
 _MEMBERS = (3, 6)  # products of a family, at least and fewer than
@@ -47,7 +44,6 @@ _OPTIONS_SHARE = 0.75  # of families whose products have options
 _SECOND_OPTION = 0.4  # how often a goal with options wants two of them
 _ASIDE_SHARE = 0.35  # of instructions that mention an option which is not wanted
 _PAGE = 10  # products on a page of results
-_ID_WIDTH = {"train": 5, "validation": 4, "test": 4}
 
 _TITLES = (
     "{brand} {material} {use} {kind}, {attribute}",
@@ -60,11 +56,8 @@ _ASIDES = ("My last one was {}. ", "Not {} again. ", "My sister has {}. ")
 _PRICE = ", and price lower than {:.2f} dollars"  # WebShop's own words
 
 
-class BuiltinShops:
+class BuiltinShops(GeneratedTasks[Goal], ShopTasks):
     """The generated shops and goals of one world.
-
-    Args:
-        world_seed: another seed is another world.
 
     >>> shops = BuiltinShops(0)
     >>> goal = shops.get("test-0003")
@@ -72,58 +65,16 @@ class BuiltinShops:
     (True, True)
     """
 
-    def __init__(self, world_seed: int = 0) -> None:
-        self.world_seed = world_seed
-
-    def ids(self, split: str) -> Sequence[str]:
-        """``test-0000`` and so on.
-
-        Raises:
-            UnknownTaskError: no such split.
-        """
-        return _ids(split)
+    sizes: ClassVar[Mapping[str, int]] = {"train": 20_000, "validation": 500, "test": 500}
+    digits: ClassVar[Mapping[str, int]] = {"train": 5, "validation": 4, "test": 4}
 
     def get(self, task_id: str) -> Goal:
-        """The goal of that id.
-
-        Raises:
-            UnknownTaskError: no such task.
-        """
-        return _goal(self.world_seed, task_id)
+        """The goal of that id."""
+        return _goal(self.world_seed, self.task_split(task_id), task_id)
 
     def catalog(self, task_id: str) -> Catalog:
-        """The shop of that goal.
-
-        Raises:
-            UnknownTaskError: no such task.
-        """
-        return _shop(self.world_seed, *_place(task_id)).catalog
-
-    def __deepcopy__(self, memo: dict[int, object]) -> BuiltinShops:
-        return self
-
-
-@lru_cache(maxsize=len(SPLITS))
-def _ids(split: str) -> tuple[str, ...]:
-    if split not in SPLITS:
-        raise UnknownTaskError(f"split {split!r} is not one of {SPLITS}.")
-    return tuple(f"{split}-{i:0{_ID_WIDTH[split]}d}" for i in range(SIZES[split]))
-
-
-def _place(task_id: str) -> tuple[str, int]:
-    """Split and shop of a task."""
-    split, _, number = task_id.rpartition("-")
-    if (
-        split not in SPLITS
-        or not (number.isascii() and number.isdecimal())
-        or len(number) != _ID_WIDTH[split]
-        or int(number) >= SIZES[split]
-    ):
-        raise UnknownTaskError(
-            f"task {one_line(task_id)} is not in the built-in shops. Its ids run from 'train-00000' to "
-            f"'train-{SIZES['train'] - 1}', and from 'test-0000' to 'test-0{SIZES['test'] - 1}' (validation alike)."
-        )
-    return split, int(number) % _SHOPS[split]
+        """The products of that goal's shop."""
+        return _shop_of(self.world_seed, self.task_split(task_id), task_id).catalog
 
 
 # -- shops -----------------------------------------------------------------------------------------------------------
@@ -144,6 +95,11 @@ class _Family:
 class _Shop:
     catalog: Catalog
     families: tuple[_Family, ...]
+
+
+def _shop_of(world_seed: int, split: str, task_id: str) -> _Shop:
+    """The shops of a split take turns."""
+    return _shop(world_seed, split, int(task_id.rpartition("-")[2]) % _SHOPS[split])
 
 
 @lru_cache(maxsize=16)
@@ -181,16 +137,16 @@ def _family(
     rng: np.random.Generator,
 ) -> _Family:
     count = int(rng.integers(*_MEMBERS))
-    shuffled = _shuffled(department.attributes, rng)
-    common, in_titles, spare = shuffled[0], shuffled[1 : 1 + count], shuffled[1 + count :]
+    common, *others = shuffled(department.attributes, rng)
+    in_titles, spare = others[:count], others[count:]
     offered = {
-        name: _shuffled(OPTIONS[name], rng)[: int(rng.integers(3, 5))]
+        name: shuffled(OPTIONS[name], rng)[: int(rng.integers(3, 5))]
         for name in department.options
         if rng.random() < _OPTIONS_SHARE
     }
-    form, base = _pick(_TITLES, rng), float(rng.integers(15, 70))
+    form, base = pick(_TITLES, rng), float(rng.integers(15, 70))
     members = []
-    for attribute, brand in zip(in_titles, _shuffled(brands, rng), strict=False):
+    for attribute, brand in zip(in_titles, shuffled(brands, rng), strict=False):
         price = round(base * float(rng.uniform(0.6, 1.6))) + 0.5
         attributes = (attribute, common, *spare[:1])
         members.append(
@@ -225,12 +181,12 @@ class _Want:
 
 
 @lru_cache(maxsize=4_096)
-def _goal(world_seed: int, task_id: str) -> Goal:
-    shop = _shop(world_seed, *_place(task_id))
+def _goal(world_seed: int, split: str, task_id: str) -> Goal:
+    shop = _shop_of(world_seed, split, task_id)
     rng = np.random.default_rng(derive_seed(world_seed, task_id))
     group = list(GROUPS)[int(rng.choice(len(GROUPS), p=list(GROUPS.values())))]
     while True:
-        family = _pick(shop.families, rng)
+        family = pick(shop.families, rng)
         want = _want(group, family, shop.catalog.search(family.query)[:_PAGE], rng)
         if want is not None:
             break
@@ -255,19 +211,19 @@ def _want(group: str, family: _Family, page: Sequence[Product], rng: np.random.G
     if first not in hits:
         return None
     if "attribute" in group:
-        product = _pick(hits[1:], rng) if len(hits) > 1 else first
+        product = pick(hits[1:], rng) if len(hits) > 1 else first
         attribute = product.attributes[0]
         limit = _limit(max(first.price, product.price), rng)
         if attribute in first.attributes:
             return None
     elif "price" in group:
-        limit = _limit(_pick(hits, rng).price, rng)
+        limit = _limit(pick(hits, rng).price, rng)
         product = next((each for each in page if each.price <= limit), first)
         attribute = family.common
         if product is first or product not in hits:
             return None
     else:
-        product, attribute = first, _pick((first.attributes[0], family.common), rng)
+        product, attribute = first, pick((first.attributes[0], family.common), rng)
         limit = _limit(first.price, rng)
     options: tuple[tuple[str, str], ...] = ()
     if "options" in group:
@@ -275,7 +231,7 @@ def _want(group: str, family: _Family, page: Sequence[Product], rng: np.random.G
             return None
         count = min(len(product.options), 1 + (rng.random() < _SECOND_OPTION))
         chosen = sorted(rng.permutation(len(product.options))[:count].tolist())
-        options = tuple((product.options[i][0], _pick(product.options[i][1], rng)) for i in chosen)
+        options = tuple((product.options[i][0], pick(product.options[i][1], rng)) for i in chosen)
     return _Want(product, attribute, options, limit)
 
 
@@ -286,21 +242,13 @@ def _limit(price: float, rng: np.random.Generator) -> float:
 
 def _instruction(family: _Family, want: _Want, rng: np.random.Generator) -> str:
     article = "an" if family.query[0] in "aeiou" else "a"
-    text = _pick(_WANTS, rng).format(a=f"{article} {family.query}") + _pick(_THAT, rng).format(want.attribute)
+    text = pick(_WANTS, rng).format(a=f"{article} {family.query}") + pick(_THAT, rng).format(want.attribute)
     if want.options:
         named = " and ".join(f"{name} {value}" for name, value in want.options)
-        text += _pick(_WITH_OPTIONS, rng).format(named)
+        text += pick(_WITH_OPTIONS, rng).format(named)
     aside = ""
     if want.product.options and rng.random() < _ASIDE_SHARE:
-        name, values = _pick(want.product.options, rng)
+        name, values = pick(want.product.options, rng)
         others = [value for value in values if (name, value) not in want.options]
-        aside = _pick(_ASIDES, rng).format(f"{name} {_pick(others, rng)}")
+        aside = pick(_ASIDES, rng).format(f"{name} {pick(others, rng)}")
     return aside + text + _PRICE.format(want.limit)
-
-
-def _shuffled(options: Sequence[_T], rng: np.random.Generator) -> tuple[_T, ...]:
-    return tuple(options[i] for i in rng.permutation(len(options)))
-
-
-def _pick(options: Sequence[_T], rng: np.random.Generator) -> _T:
-    return options[int(rng.integers(len(options)))]

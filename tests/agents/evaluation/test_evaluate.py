@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import itertools
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -11,12 +12,14 @@ from retro_gym.env import RetroEnv
 from retro_gym.errors import ActorError, BudgetError, ConfigError, UnknownTaskError
 from retro_gym.records import load_run, read_records
 from retro_gym.testing import FlakyActor, IdentityActor, IdentityEnv
+from retro_gym.testing.identity import IdentityTeacher
 from retro_gym_agents.evaluation.comparison import compare, compare_returns
 from retro_gym_agents.evaluation.evaluate import evaluate, evaluate_all
 from retro_gym_agents.evaluation.evaluation import EvaluationConfig
 from retro_gym_agents.play.envs import make_retro_env
 from retro_gym_agents.play.episodes import play_next_trial, start_episodes
 from retro_gym_agents.play.policies import make_policy
+from tests.coin import CoinEnv, say_as_noted
 
 ENV = "RetroIdentity-v0"
 
@@ -33,7 +36,8 @@ class Coin:
         self.calls.append([env.trajectory.task_id for env in envs])
         knows = [np.random.default_rng(seed).random() < self.probability for seed in seeds]
         tasks = [(env.task_env, env.trajectory.task_id) for env in envs]
-        return [env.oracle_reflection(task) if known else "?" for (env, task), known in zip(tasks, knows, strict=True)]
+        pairs = zip(tasks, knows, strict=True)
+        return [env.teacher.oracle_reflection(task) if known else "?" for (env, task), known in pairs]
 
 
 class CountingActor(IdentityActor):
@@ -176,7 +180,7 @@ def test_comparing_other_tasks_is_refused():
 
 
 def test_groups_are_scored_apart(monkeypatch):
-    monkeypatch.setattr(IdentityEnv, "task_group", lambda self, task_id: "warm" if "red" in task_id else "cold")
+    monkeypatch.setattr(IdentityTeacher, "task_group", lambda self, task_id: "warm" if "red" in task_id else "cold")
 
     class OnlyRed(Coin):
         def reflect(self, observations, envs, seeds):
@@ -191,7 +195,7 @@ def test_groups_are_scored_apart(monkeypatch):
 
 
 def test_one_group_is_none(monkeypatch):
-    monkeypatch.setattr(IdentityEnv, "task_group", lambda self, task_id: "all")
+    monkeypatch.setattr(IdentityTeacher, "task_group", lambda self, task_id: "all")
     assert evaluate(ENV, make_policy("none"), num_tasks=3, trials=1).groups == ()
 
 
@@ -337,3 +341,19 @@ def test_unknown_names_are_answered_with_near_ones():
 def test_result_survives_a_copy():
     result = evaluate(ENV, make_policy("noisy"), num_tasks=4, trials=1)
     assert copy.deepcopy(result).success_at_trial() == result.success_at_trial()
+
+
+def test_an_environment_that_is_only_the_game_is_evaluated(monkeypatch):
+    retro = {"entry_point": "retro_gym.env:RetroEnv", "kwargs": {"task_env": "Coin-v0"}}
+    for spec in (
+        gym.envs.registration.EnvSpec("Coin-v0", CoinEnv),
+        gym.envs.registration.EnvSpec("RetroCoin-v0", **retro),
+    ):
+        monkeypatch.setitem(gym.registry, spec.id, spec)
+    kwargs = {"actor": say_as_noted}
+    for name in ("none", "vague"):
+        result = evaluate("RetroCoin-v0", make_policy(name), trials=1, env_kwargs=kwargs)
+        assert (means(result.success_at_trial()), {task.group for task in result.tasks}) == ([0.0, 0.0], {""})
+    for name, method in (("oracle", "oracle"), ("shuffled", "oracle"), ("noisy", "noisy")):
+        with pytest.raises(ConfigError, match=rf"^CoinEnv has no teacher, and {method}_reflection\("):
+            evaluate("RetroCoin-v0", make_policy(name), trials=1, env_kwargs=kwargs)

@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from retro_gym.errors import ConfigError
-from retro_gym.testing import FlakyActor, IdentityActor, IdentityEnv
+from retro_gym.testing import FlakyActor, IdentityActor
+from retro_gym.testing.identity import IdentityTeacher
 from retro_gym_agents.evaluation.comparison import gain_shares
 from retro_gym_agents.evaluation.evaluate import evaluate_all
 from retro_gym_agents.evaluation.evaluation import EvaluationConfig
@@ -138,7 +139,7 @@ def test_arguments_of_the_environment_are_reported_where_they_are_plain():
 
 
 def test_groups_are_reported_apart(monkeypatch):
-    monkeypatch.setattr(IdentityEnv, "task_group", lambda self, task_id: "warm" if "red" in task_id else "[cold]")
+    monkeypatch.setattr(IdentityTeacher, "task_group", lambda self, task_id: "warm" if "red" in task_id else "[cold]")
     results = evaluations(Always("red", "red"))
     groups = to_json(results)["groups"]
     assert {name: group["num_tasks"] for name, group in groups.items()} == {"[cold]": 48, "warm": 16}

@@ -145,6 +145,16 @@ def test_what_cannot_stand_beside(tmp_path):
     writer = reflector()
     with pytest.raises(ConfigError, match="holds no adapter"):
         Planner.beside(writer, folder=tmp_path)
+    reflector(name="large").save(tmp_path / "other")
+    with pytest.raises(ConfigError, match="was made for 'large', the base model here is 'small'"):
+        Planner.beside(writer, folder=tmp_path / "other")
+    reflector().save(tmp_path / "torn")
+    (tmp_path / "torn" / "adapter_model.safetensors").write_bytes(b"torn")
+    with pytest.raises(ConfigError, match="holds no adapter that fits"):
+        Planner.beside(writer, folder=tmp_path / "torn")
+    (tmp_path / "torn" / "generation_config.json").write_text("{")
+    with pytest.raises(ConfigError, match="It must be a file that transformers wrote"):
+        Planner.beside(writer, folder=tmp_path / "torn")
     with pytest.raises(ConfigError, match="batch_size is 0"):
         Planner.beside(writer, lora=LoraSettings(), batch_size=0)
     assert list(writer.model.peft_config) == ["default"], "what was refused leaves nothing behind"

@@ -13,7 +13,7 @@ from retro_gym_agents.tiny import build as building
 from retro_gym_agents.tiny.build import BuildConfig, build
 from retro_gym_agents.tiny.model import TinyShape, induction_accuracy, make_model
 from retro_gym_agents.tiny.tokenizer import build_tokenizer
-from retro_gym_envs.names import NameMaker
+from retro_gym_envs.coined_names import NameMaker
 
 SMALL = TinyShape(hidden_size=64, intermediate_size=64, layers=2, context=512)
 

@@ -1,0 +1,173 @@
+"""What questions and pages say, as far as the scripted actor and the noisy teacher read English.
+
+The wordings of the built-in world are known; public questions are read by
+rougher means (capitalised spans, the sort of answer that a question word asks for).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, ROLES, Attribute, value_pattern
+
+__all__ = [
+    "answer_sort",
+    "asked_attribute",
+    "asked_role",
+    "candidates",
+    "first_value",
+    "roles_on",
+    "spans",
+    "value_of",
+]
+
+_OPENERS = """
+    A An And Answer Are As At Before Both But By Can Check Compare Did Do Does Find First For From Go Had Has Have
+    How I If In Instead Is It Its Look Next No Not Now Of On Or Over Read Search So That The Then There This Those
+    To Try Under Use Was Were What When Where Which While Who Whom Whose Why With Yes You
+"""
+_FUNCTION_WORDS = frozenset(_OPENERS.split())  # capitalised at the head of a sentence, but no part of a name
+_NAME = r"[A-Z0-9][\w'’&-]*(?:\.(?=[A-Z]))*"
+_SPAN = re.compile(rf"\b{_NAME}(?:(?: (?:of|the|de|von|van|del|in) |[ -]| \()(?:{_NAME}\)?))*")
+_QUOTED = re.compile(r'"([^"]+)"|“([^”]+)”|\[([^\]]+)\]')
+
+
+def spans(text: str) -> list[str]:
+    """Names in a text, in order: what is quoted or in brackets, and runs of capitalised words.
+
+    >>> spans('In what year was the director of Velmora Nights born?')
+    ['Velmora Nights']
+    """
+    found: list[tuple[int, str]] = []
+    for match in _QUOTED.finditer(text):
+        found.append((match.start(), next(group for group in match.groups() if group)))
+    unquoted = _QUOTED.sub(lambda match: " " * len(match.group()), text)
+    counts: dict[str, int] = {}
+    for match in _SPAN.finditer(unquoted):
+        words = match.group().split(" ")
+        while words and (words[0] in _FUNCTION_WORDS or words[0].islower() or words[0].isdecimal()):
+            words.pop(0)
+        opens_sentence = match.group() == "".join(words[:1]) and _opens_sentence(unquoted, match.start())
+        if opens_sentence and words[0] not in counts:
+            counts[words[0]] = text.count(words[0])
+        if words and len(words[0]) > 1 and not (opens_sentence and counts[words[0]] == 1):
+            found.append((match.start(), " ".join(words)))
+    return [name for _, name in sorted(found)]
+
+
+def _opens_sentence(text: str, start: int) -> bool:
+    """Whether a sentence begins there: at the beginning of the text, or after a stop and a space."""
+    end = start
+    while end and text[end - 1].isspace():
+        end -= 1
+    return not start or (0 < end < start and text[end - 1] in ".!?:")
+
+
+_COMPARES = re.compile(r"\b(?:or|both|same|are|were|do|which of)\b", re.IGNORECASE)
+_BETWEEN = re.compile(r'"?,? ?(?:and|or)? ?(?:the )?"?')
+
+
+def candidates(question: str) -> list[str]:
+    """The things that a comparison question offers; empty for other questions.
+
+    >>> candidates("Which of Velmora Road, Taskin Road and Brelum Road is the longest?")
+    ['Velmora Road', 'Taskin Road', 'Brelum Road']
+    """
+    run: list[str] = []
+    end = 0
+    for name in spans(question):
+        start = question.find(name, end)
+        if start < 0:
+            continue
+        if run and not _BETWEEN.fullmatch(question[end:start]):
+            if len(run) > 1:
+                break
+            run = []
+        run.append(name)
+        end = start + len(name)
+    return run if len(run) > 1 and _COMPARES.search(question) else []
+
+
+def asked_role(question: str) -> str | None:
+    """The role that a bridge question of the built-in world goes through."""
+    for role in ROLES.values():
+        if any(pattern.search(question) for pattern in role.question_patterns):
+            return role.name
+    return None
+
+
+def asked_attribute(question: str) -> Attribute | None:
+    """The attribute that a question of the built-in world asks for or compares."""
+    for attribute in ATTRIBUTES.values():
+        if any(pattern.fullmatch(question) for pattern in attribute.question_patterns):
+            return attribute
+    return None
+
+
+def roles_on(page: str) -> list[tuple[str, str]]:
+    """Role and name of every linked thing that a page states, in the order of the text.
+
+    >>> roles_on("Velmora Road is a film. It was directed by Taskin Brelum. The composer is Fluvora Gramex.")
+    [('director', 'Taskin Brelum'), ('composer', 'Fluvora Gramex')]
+    """
+    found = {
+        (match.start(), role.name, match.group(1))
+        for role in ROLES.values()
+        for pattern in role.patterns
+        for match in pattern.finditer(page)
+    }
+    return [(role, name) for _, role, name in sorted(found)]
+
+
+def value_of(attribute: Attribute, page: str) -> str | None:
+    """What a page states for an attribute.
+
+    >>> value_of(ATTRIBUTES["birth year"], "Taskin Brelum was born in 1934.")
+    '1934'
+    """
+    for pattern in attribute.patterns:
+        match = pattern.search(page)
+        if match:
+            return match.group(1)
+    return None
+
+
+_SORTS: tuple[tuple[str, str], ...] = (
+    (r"\b(?:what|which) year\b|\bwhen\b|\byear of\b", "year"),
+    (r"\bhow (?:many|long|large|much|old|tall|high|far)\b|\bpopulation\b|\bnumber of\b|\blength of\b", "number"),
+    (r"\bwho\b|\bwhom\b|\bwhose\b|\bmayor\b|\bowner\b|\bspouse\b", "person"),
+    (r"\bwhere\b|\b(?:which|what) (?:town|city|village|state|country|county|river)\b|\bbirthplace\b", "place"),
+)
+
+
+def answer_sort(question: str) -> str:
+    """The sort of value that a question seems to ask for, by its question words.
+
+    >>> answer_sort("In what year was the director of Velmora Nights born?")
+    'year'
+    """
+    lowered = question.lower()
+    return next((sort for cue, sort in _SORTS if re.search(cue, lowered)), "name")
+
+
+_AFTER_PREPOSITION = r"(?:in|at|on|from|along|of|to)(?: the)? "
+
+
+def first_value(sort: str, page: str, known: Iterable[str]) -> str | None:
+    """The first value of a sort on a page that is not among the names known already: a hasty reader's answer."""
+    taken = {word for name in known for word in name.split()}
+    pattern = rf"\b({value_pattern(sort)})\b"
+    if sort == "place":
+        pattern = rf"\b{_AFTER_PREPOSITION}({value_pattern('name')})\b"
+    for match in re.finditer(pattern, page):
+        value = match.group(1)
+        words = set(value.split())
+        is_name = value.split()[0] not in _FUNCTION_WORDS
+        if is_name and not words & taken and not (sort == "number" and _is_year(value)):
+            return value
+    return None
+
+
+def _is_year(value: str) -> bool:
+    return re.fullmatch(value_pattern("year"), value) is not None

@@ -1,0 +1,1 @@
+"""MySQL's functions and comparisons, written in Python for SQLite."""

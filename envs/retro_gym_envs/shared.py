@@ -1,0 +1,14 @@
+"""What never changes, and so is shared by copies: environments are deep-copied for trials side by side."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+__all__ = ["Shared"]
+
+
+class Shared:
+    """A deep copy is the object itself."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self

@@ -1,0 +1,147 @@
+"""What instructions and pages say, as far as the scripted actor and the noisy teacher read them.
+
+That is the text of the built-in shops as well as WebShop's own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from retro_gym_envs.webshop.departments import ATTRIBUTES, OPTIONS
+from retro_gym_envs.webshop.pages import BUY, NEXT, PREVIOUS, SEPARATOR, TO_SEARCH
+
+__all__ = [
+    "Hit",
+    "Item",
+    "asked",
+    "hits_on",
+    "instruction_of",
+    "item_on",
+    "query_of",
+]
+
+_OPTION_NAMES = "|".join(OPTIONS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Hit:
+    """A product on a page of results."""
+
+    asin: str
+    title: str
+    price: float
+    """In dollars; the lower end of a range."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """A product's own page."""
+
+    offered: tuple[str, ...]
+    """Names and values of its options, in the order of the page; the page does not tell which is which."""
+    title: str
+
+    @property
+    def options(self) -> dict[str, list[str]]:
+        """Values by name, where the names are those of the built-in shops."""
+        options: dict[str, list[str]] = {}
+        name = ""
+        for text in self.offered:
+            if text in OPTIONS:
+                name = text
+                options[name] = []
+            elif name:
+                options[name].append(text)
+        return options
+
+
+def instruction_of(task: str) -> str:
+    """What is asked for, from the text of the first page.
+
+    >>> instruction_of("WebShop [SEP] Instruction: [SEP] i need a kettle, and price lower than 40.00 [SEP] Search")
+    'i need a kettle, and price lower than 40.00'
+    """
+    _, _, text = task.partition("Instruction:")
+    return text.removeprefix(SEPARATOR).removesuffix(f"{SEPARATOR}Search").strip()
+
+
+def hits_on(page: str) -> list[Hit]:
+    """The products on a page of results; none on other pages.
+
+    >>> hits_on("Back to Search [SEP] Page 1 (Total results: 1) [SEP] B00017 [SEP] Ansel kettle [SEP] $18.5")
+    [Hit(asin='B00017', title='Ansel kettle', price=18.5)]
+    """
+    nodes = page.split(SEPARATOR)
+    if len(nodes) < 2 or nodes[0] != TO_SEARCH or not nodes[1].startswith("Page "):
+        return []
+    rest = [node for node in nodes[2:] if node not in (NEXT, PREVIOUS)]
+    found = []
+    for asin, title, tag in zip(rest[::3], rest[1::3], rest[2::3], strict=False):
+        price = re.search(r"\d+(?:\.\d+)?", tag.replace(",", ""))
+        found.append(Hit(asin, title, float(price.group()) if price else 0.0))
+    return found
+
+
+def item_on(page: str) -> Item | None:
+    """What a product's page shows; None on other pages.
+
+    >>> item_on("Back to Search [SEP] < Prev [SEP] size [SEP] small [SEP] Ansel mug [SEP] Price: $18.5 [SEP] Buy Now")
+    Item(offered=('size', 'small'), title='Ansel mug')
+    """
+    nodes = page.split(SEPARATOR)
+    price = next((i for i, node in enumerate(nodes) if node.startswith("Price: ")), 0)
+    if price < 3 or nodes[:2] != [TO_SEARCH, PREVIOUS] or BUY not in nodes:
+        return None
+    return Item(tuple(nodes[2 : price - 1]), nodes[price - 1])
+
+
+_LEAD_IN = re.compile(
+    r"\b(?:look(?:ing)? for|need|want|like|buy|find|get|purchase|shop(?:ping)? for|order|search(?:ing)? for"
+    r"|interested in)\b(?: to (?:buy|find|get|purchase|order|have))?(?: me)?(?: to (?:buy|find))?"
+    r"(?: (?:a|an|some|the|my|any)\b)?",
+    re.IGNORECASE,
+)
+_HEAD_END = re.compile(
+    r"[,;.!?](?:\s|$)|\b(?:that|which|with|in (?:a |the )?(?:color|size|finish|flavor|scent)|and price|it must|they)\b"
+)
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
+_QUERY_WORDS = 12
+
+
+def query_of(instruction: str) -> str:
+    """What a hasty customer searches for: the thing itself, up to the first condition.
+
+    >>> query_of("My last one was color grey. I need a canvas gym backpack that is handmade, and price lower than 40")
+    'canvas gym backpack'
+    """
+    sentences = _SENTENCE.split(instruction)
+    asking = next((each for each in sentences if _LEAD_IN.search(each)), instruction)
+    lead_in = _LEAD_IN.search(asking)
+    thing = asking[lead_in.end() :] if lead_in else asking
+    end = _HEAD_END.search(thing)
+    head = " ".join((thing[: end.start()] if end and end.start() > 2 else thing).split()[:_QUERY_WORDS])
+    return re.sub(r"[\[\]]", " ", head).strip(' "') or "product"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Asked:
+    attribute: str | None
+    options: dict[str, str]
+    limit: str | None
+
+
+def asked(instruction: str) -> _Asked:
+    """What an instruction of the built-in shops asks for: attribute, options by name, and price limit.
+
+    >>> found = asked("Not color navy again. I need a jug that is dripless, color pink, and price lower than 90.00")
+    >>> found.attribute, found.options, found.limit
+    ('dripless', {'color': 'pink'}, '90')
+    """
+    wish = next((each for each in _SENTENCE.split(instruction) if _LEAD_IN.search(each)), instruction)
+    limit = re.search(r"lower than (\d+)", instruction)
+    return _Asked(
+        next((name for name in ATTRIBUTES if re.search(rf"\b{name}\b", wish)), None),
+        dict(re.findall(rf"\b({_OPTION_NAMES}) ([\w-]+)", wish)),
+        limit.group(1) if limit else None,
+    )

@@ -1,0 +1,39 @@
+"""Where WebShop's goals come from, and the shop in which each is to be bought."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from retro_gym_envs.task_sources import TaskSource
+from retro_gym_envs.webshop.catalog import Catalog, Goal
+from retro_gym_envs.webshop.pages import LocalShop, Shop
+
+__all__ = ["ShopTasks"]
+
+
+class ShopTasks(TaskSource[Goal]):
+    """Goals, and the products that each is chosen from."""
+
+    @abstractmethod
+    def catalog(self, task_id: str) -> Catalog:
+        """The products among which the goal is to be found.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+
+    def shop(self, task_id: str) -> Shop:
+        """The pages on which the goal is to be bought.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        return LocalShop(self.catalog(task_id), self.get(task_id))
+
+    def group(self, task_id: str) -> str:
+        """What is to be minded beside taking the first hit; empty for WebShop's own goals.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        return self.get(task_id).group
