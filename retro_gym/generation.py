@@ -20,7 +20,7 @@ class Generation:
     the trial's prompt, reflections and earlier turns.
 
     Raises:
-        DataError: the numbers of log-probabilities and of tokens differ, or one is not finite.
+        DataError: the numbers of log-probabilities and of tokens differ.
     """
 
     model: str
@@ -38,9 +38,6 @@ class Generation:
                 f"a generation has {len(self.token_ids)} tokens and {len(self.logprobs)} log-probabilities; one per "
                 "token is required."
             )
-        if not all(map(math.isfinite, self.logprobs)):
-            odd = next(each for each in self.logprobs if not math.isfinite(each))
-            raise DataError(f"a generation has the log-probability {odd}; that of a token that was drawn is finite.")
 
     def to_json(self) -> dict[str, Any]:
         """Returns a new dict of JSON types."""

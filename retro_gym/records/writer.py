@@ -97,8 +97,8 @@ class RecordWriter(JsonLines):
             line = _ENCODER.encode(row)
         except ValueError as error:
             raise RecordError(
-                f"{self.path}: a row of kind {row['kind']!r} holds a number that is not finite ({error}). Returns and "
-                "rewards are finite numbers; mend the environment that gave it."
+                f"{self.path}: a row of kind {row['kind']!r} holds a number that is not finite ({error}). Returns, "
+                "rewards and log-probabilities are finite numbers; mend what gave it."
             ) from error
         if "\\ud" in line:  # a pair, or half a pair, which many readers of JSON refuse
             line = json.dumps(json.loads(valid_text(json.dumps(row, ensure_ascii=False))))

@@ -1,6 +1,7 @@
 import json
 import pickle
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,3 +92,13 @@ def test_an_outcome_tells_of_its_trial():
         == "the actor failed in the control, or in the trial, of every pair"
     )
     assert not Outcome("look", 0.25, TRAJECTORY).success
+
+
+def test_by_key_it_reads_as_its_json():
+    row = TRAJECTORY.to_json()
+    assert {name: TRAJECTORY[name] for name in row} == row
+    for name in ("result", 0):
+        with pytest.raises(KeyError):
+            TRAJECTORY[name]
+    assert np.array([TRAJECTORY, TRAJECTORY], dtype=object).shape == (2,)  # one thing, whoever gathers it
+    assert pickle.loads(pickle.dumps(TRAJECTORY)) == TRAJECTORY

@@ -12,7 +12,7 @@ import pytest
 from retro_gym.errors import RecordError
 from retro_gym.jsonl import JsonLines
 from retro_gym.prompts import TaskPrompt
-from retro_gym.records import RecordWriter, RunHeader, load_run, read_records
+from retro_gym.records import GenerationRecord, RecordWriter, RunHeader, load_run, read_records
 
 
 def trials(path):
@@ -208,6 +208,12 @@ def test_a_number_that_json_lacks_is_refused(path, run, row):
     assert trials(path) == []
     writer.append(row(1), run)
     assert [trial.id for trial in load_run(path).trials.values()] == [f"{run.id}-2"]
+
+
+def test_a_log_probability_that_is_no_number_is_refused(path, run):
+    row = GenerationRecord(of=run.id, turn=-1, model="m", token_ids=(1,), logprobs=(-math.inf,), temperature=1.0)
+    with pytest.raises(RecordError, match="a row of kind 'generation' holds a number that is not finite"):
+        RecordWriter(path).append(row, run)
 
 
 def test_whole_numbers_stay_whole_and_others_do_not(path, run, row):
