@@ -187,9 +187,10 @@ def load_adapter(
         from transformers import GenerationConfig
     except ImportError as error:
         raise MissingExtraError(error.name or "peft", "train") from error
+    is_first = active_adapter(model) is None
     with _quiet():
         try:
-            if active_adapter(model) is None:
+            if is_first:
                 model = PeftModel.from_pretrained(
                     model, str(folder), adapter, is_trainable=True, torch_device=str(device)
                 )
@@ -199,7 +200,7 @@ def load_adapter(
                 model.load_adapter(str(folder), adapter, is_trainable=True, torch_device=str(device))
                 _learning(model, adapter)
         except Exception as error:  # files of others, such as the settings of a newer peft, may fail in any way
-            if active_adapter(model) not in (None, adapter) and adapter in model.peft_config:
+            if not is_first and adapter in model.peft_config:
                 model.delete_adapter(adapter)  # peft leaves what it could not fill
             raise ConfigError(f"{folder} holds no adapter that fits its base model: {error}") from error
     where = not_finite(trainable_weights(model, adapter))
