@@ -142,7 +142,7 @@ class ALFWorldEnv(GameEnv[Household | GameFile]):
         self._game = None
         self._running = False
 
-    # -- actor and teacher -------------------------------------------------------------------------------------------
+    # -- actor and teacher -----------------------------------------------------------------------------------------
 
     def scripted_actor(self) -> Actor:
         """Returns an actor that reads only the prompt, searches in a fixed order, and follows specific reflections."""

@@ -171,7 +171,7 @@ class HotpotQAEnv(GameEnv[HotpotTask]):
             "answer": self._answer,
         }
 
-    # -- actor and teacher -------------------------------------------------------------------------------------------
+    # -- actor and teacher -----------------------------------------------------------------------------------------
 
     def scripted_actor(self) -> Actor:
         """Returns an actor that reads only the prompt, stops too early, and follows specific reflections."""

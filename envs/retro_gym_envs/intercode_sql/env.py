@@ -165,7 +165,7 @@ class InterCodeSQLEnv(GameEnv[SQLTask]):
         task = self._task
         return {"task_id": task.task_id, "db": task.db, "hardness": task.hardness, "success": self._success}
 
-    # -- database, actor and teacher -----------------------------------------------------------------------------
+    # -- database, actor and teacher -------------------------------------------------------------------------------
 
     def database(self, task_id: str) -> Database:
         """Returns the database of a task.

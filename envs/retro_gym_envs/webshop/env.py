@@ -186,7 +186,7 @@ class WebShopEnv(GameEnv[Goal]):
             "has_search_bar": self._page.kind == "search",
         }
 
-    # -- goals, catalogues, actor and teacher --------------------------------------------------------------------
+    # -- goals, catalogues, actor and teacher ----------------------------------------------------------------------
 
     def goal(self, task_id: str) -> Goal:
         """Returns the goal of a task.
