@@ -100,7 +100,7 @@ def by_fold(marks: Mapping[str, Sequence[str]], fold: Fold) -> dict[str, tuple[s
     groups = _groups(marks)
     if len(groups) < count:
         raise ConfigError(
-            f"fold={fold}: a fold is left without a task. Tasks that give one another away stay together, and these "
+            f"fold={fold}: a fold is left without a task. Tasks that share content stay together, and these "
             f"{len(marks)} can be divided into {len(groups)} parts at most. Use fewer folds, or a larger file."
         )
     sizes, fold_of = [0] * count, {}

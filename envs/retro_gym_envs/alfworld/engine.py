@@ -243,7 +243,7 @@ class EngineGame:
             if view is not None:
                 return view
             self._running = None
-        raise TaskEnvError(f"the game {self._path} was lost {_BEGINNINGS} times in a row, with its process or by it.")
+        raise TaskEnvError(f"the game {self._path} was lost {_BEGINNINGS} times in a row, alone or with its process.")
 
     def _begun(self) -> dict[str, Any] | None:
         """Restarts the game and replays its commands; None if it is lost meanwhile, and then it is not running."""

@@ -160,7 +160,7 @@ class TaskSet(ListedTasks[HotpotTask], HotpotTasks):
                 home = self._homes.setdefault(task_id, split)
                 if files[home] is not files[split]:
                     raise DataError(
-                        f"task {one_line(task_id)} stands in {files[home].path} ({home}) and in {files[split].path} "
+                        f"task {one_line(task_id)} is in both {files[home].path} ({home}) and {files[split].path} "
                         f"({split}). Splits must not share tasks: delete it from one of the files."
                     )
 

@@ -223,7 +223,7 @@ def _apart(files: dict[str, dict[str, SQLTask]]) -> dict[str, dict[str, SQLTask]
             home = homes.setdefault((task.db, task.query), split)
             if home != split:
                 raise DataError(
-                    f"the question {one_line(task.query)} on {task.db} stands in the files of {home} and of {split}. "
+                    f"the question {one_line(task.query)} on {task.db} is in both the files of {home} and of {split}. "
                     "Splits must not share tasks: delete it from one of them."
                 )
             renamed = dataclasses.replace(task, task_id=f"{split}-{task.task_id}")

@@ -30,8 +30,8 @@ class MixActor:
             instruction = next((each for each in self._actors if each in prompt.text), None)
             if instruction is None:
                 replies[index] = ActorError(
-                    "the prompt holds the instruction of no environment of the mixture, by which its scripted actors "
-                    "are told apart. Keep {instruction} in actor_template."
+                    "the prompt holds the instruction of no environment of the mixture, which selects the scripted "
+                    "actor. Keep {instruction} in actor_template."
                 )
             else:
                 groups.setdefault(instruction, []).append(index)

@@ -157,4 +157,4 @@ def _get(url: str) -> str:
                 break
         except (OSError, http.client.HTTPException) as error:
             problem = str(getattr(error, "reason", None) or error or type(error).__name__)
-    raise TaskEnvError(f"WebShop's page {one_line(url, 200)} did not come: {problem}. Is the server running?")
+    raise TaskEnvError(f"WebShop's page {one_line(url, 200)} could not be fetched: {problem}. Is the server running?")

@@ -219,7 +219,7 @@ class _Builder:
 
     def _check_current(self, table: str) -> None:
         if not self._current:
-            raise _DumpError(f"table {table!r} stands before any USE statement, so its database is unknown.")
+            raise _DumpError(f"table {table!r} comes before any USE statement, so its database is unknown.")
 
     def databases(self) -> dict[str, Database]:
         """Returns the databases by lower-case name; those without a table are left out."""
