@@ -219,7 +219,7 @@ def test_a_lasting_fault_is_an_error_and_never_a_reward(env):
 
 def test_a_dead_server_is_one_clear_error():
     env = WebShopEnv(server="http://127.0.0.1:9")  # the discard port, where nothing listens
-    with pytest.raises(TaskEnvError, match=r"http://127\.0\.0\.1:9/fixed_0' could not be fetched: .*Is the server running"):
+    with pytest.raises(TaskEnvError, match=r"127\.0\.0\.1:9/fixed_0' could not be fetched: .*Is the server running"):
         env.reset(options={"task_id": "fixed_0"})
 
 
