@@ -73,22 +73,6 @@ class HotpotQAEnv(GameEnv[HotpotTask]):
     - ``corpus``: the paragraphs that Search can find. ``"context"``: those of the question; ``"all"``: those of all
       questions of the file (in the built-in world: of the split, which takes a while to generate for train).
     - ``world_seed``: the seed of the built-in world.
-
-    ## Starting state
-    The task ``options["task_id"]``, or one of split train, drawn by ``np_random``.
-
-    ``info`` always holds ``task_id``, ``type`` (bridge or comparison), ``success``, ``em``, ``f1`` and ``answer``
-    (the one that was given; empty before).
-
-    ## Episode end
-    Terminated by Finish, truncated after ``max_turns`` turns.
-
-    ## Arguments
-    - ``tasks``: a file in HotpotQA's official schema (JSON or JSONL), or files by split
-      (``{"train": …, "test": …}``); the built-in world by default. With one file **every split is the whole file**.
-    - ``corpus``: which paragraphs Search looks in. ``"context"``: those of the question; ``"all"``: those of all
-      questions of the file (of the built-in world: of the split, which takes a while to generate for train).
-    - ``world_seed``: of the built-in world.
     - ``fold``: ``(i, n)`` divides one file into train, validation and test, for cross-validation; see ``load_tasks``.
     - ``max_turns``: maximum turns of a trial; 6 by default, as published.
 

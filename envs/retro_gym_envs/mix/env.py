@@ -47,8 +47,8 @@ class MixEnv(TaskEnv):
 
     ## Arguments
     - ``envs``: ids of task environments, or a mapping from ids to weights (``{"HotpotQA-v0": 2, "WebShop-v0": 1}``); a
-      weight is proportional to the environment's share of the tasks. Equal weights by default. Shares are exact and no
-      task is used twice in a split, so an environment with few tasks limits the number of tasks from the others.
+      weight is proportional to the environment's share of the tasks. Equal weights by default. The shares are kept and
+      no task is used twice in a split, so an environment with few tasks limits the number of tasks from the others.
     - ``env_kwargs``: arguments of individual environments (``{"WebShop-v0": {"tasks": …}}``).
     - ``world_seed``: the seed of all built-in worlds.
 
