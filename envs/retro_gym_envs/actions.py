@@ -1,6 +1,6 @@
-"""What the environments forgive in an action: marks around it, and the case of the names of actions.
+"""Tolerant parsing of actions: ignores marks around an action and the case of its name.
 
-What an action says, the text between its brackets, is left as it was written.
+The argument between the brackets is left as written.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from retro_gym.actors.brackets import closing_bracket
 
 __all__ = ["argument_end", "bare", "bracketed"]
 
-_SPACES = "".join(filter(str.isspace, map(chr, range(0x3001))))  # all that Unicode has
+_SPACES = "".join(filter(str.isspace, map(chr, range(0x3001))))  # all of Unicode's
 _MARKS = _SPACES + "\"'`*“”‘’"
 _BRACKETED = re.compile(r"(\w+)\[.+\]")
 
 
 def bare(action: str) -> str:
-    """An action without what is often put around one: white space, quotes, asterisks, a prompt's ``>``, a full stop.
+    """Strips what actors often put around an action: white space, quotes, asterisks, a prompt's ``>``, a full stop.
 
-    No action of any environment begins or ends with one of these.
+    No action of any environment begins or ends with one of these characters.
 
     >>> bare("> go to desk 1."), bare("`Search[Mr. T.]`.")
     ('go to desk 1', 'Search[Mr. T.]')
@@ -29,7 +29,7 @@ def bare(action: str) -> str:
 
 
 def bracketed(action: str, names: Iterable[str]) -> tuple[str, str]:
-    """Name and argument of an action such as ``Search[title]``; two empty texts when it is none of those names.
+    """Name and argument of an action such as ``Search[title]``; two empty strings if its name is not in ``names``.
 
     >>> bracketed("search[The The].", ("Search", "Finish"))
     ('Search', 'The The')
@@ -44,9 +44,9 @@ def bracketed(action: str, names: Iterable[str]) -> tuple[str, str]:
 
 
 def argument_end(action: str, start: int) -> int:
-    """Where the argument ends that begins at ``start``: at the bracket that closes it, else at the last one.
+    """Index where the argument that begins at ``start`` ends: at its closing bracket, else at the last bracket.
 
-    Below ``start`` where there is none.
+    Below ``start`` if there is no bracket.
     """
     end = closing_bracket(action, start)
     return action.rfind("]") if end is None else end

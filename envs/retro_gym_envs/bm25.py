@@ -1,4 +1,4 @@
-"""BM25 over lists of words, by bm25s."""
+"""BM25 over lists of words, from bm25s."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ __all__ = ["Index", "bm25_index"]
 
 
 class Index(Protocol):
-    """What is used of ``bm25s.BM25``."""
+    """The part of ``bm25s.BM25`` that is used here."""
 
     vocab_dict: dict[str, int]
 
     def get_scores(self, query: list[str], /) -> NDArray[np.float32]:
-        """The score of every document; all words must be in the vocabulary."""
+        """Returns the score of every document; all words must be in the vocabulary."""
         ...
 
 
 def bm25_index(documents: list[list[str]]) -> Index:
-    """An index of documents, at least one of which has a word."""
-    import bm25s  # takes a tenth of a second, and many trials never search
+    """Builds an index of documents, at least one of which has a word."""
+    import bm25s  # the import takes 0.1 s, and many trials never search
 
     logger = logging.getLogger("bm25s")
-    if logger.level == logging.DEBUG:  # which it sets at import: a line per index in any program that logs
+    if logger.level == logging.DEBUG:  # set by bm25s at import: it would log a line per index
         logger.setLevel(logging.WARNING)
     index = bm25s.BM25(backend="numpy")
     index.index(documents, show_progress=False)

@@ -1,8 +1,8 @@
 """Coined names: pronounceable, fresh for every task, and never shared between splits.
 
-A word is a head (``Tav``, ``Brel``: ends in consonants) and a tail (``orin``, ``ask``: begins with a vowel), so it can
-be read apart in one way only. Which splits a word may appear in follows from its two halves, so a name that a
-reflector meets in training cannot come back in a test task.
+A word is a head (``Tav``, ``Brel``: ends in consonants) plus a tail (``orin``, ``ask``: begins with a vowel), so it
+splits into its halves in exactly one way. The two halves determine the split in which a word may appear, so a name
+seen in training cannot appear in a test task.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TAILS: tuple[str, ...] = tuple(map("".join, itertools.product(_TAIL_VOWELS, _TAI
 
 
 def split_of(head: int, tail: int) -> str:
-    """The one split in which the word made of these halves may appear.
+    """Returns the only split in which the word made of these halves may appear.
 
     >>> split_of(0, 0), split_of(0, 8), split_of(4, 5)
     ('train', 'validation', 'test')
@@ -39,10 +39,10 @@ def split_of(head: int, tail: int) -> str:
 
 
 class NameMaker:
-    """Draws the names of one task. No two of its words share a half, so names are easy to tell apart.
+    """Draws the names of one task. No two words share a half, so names are easy to tell apart.
 
     Args:
-        split: whose words may be drawn.
+        split: the split whose words may be drawn.
         rng: the source of randomness.
     """
 
@@ -54,13 +54,13 @@ class NameMaker:
         self._tails: list[int] = rng.permutation(len(TAILS)).tolist()
 
     def word(self) -> str:
-        """A word that this task has not used."""
+        """Returns a word that this task has not used."""
         head = self._heads.pop()
         for position in range(len(self._tails) - 1, -1, -1):
             if split_of(head, self._tails[position]) == self._split:
                 return HEADS[head] + TAILS[self._tails.pop(position)]
-        raise RuntimeError("a task has used up all halves of words; it must need fewer names")  # our own bug
+        raise RuntimeError("a task has used up all halves of words; it must need fewer names")  # a bug of ours
 
     def person(self) -> str:
-        """First name and surname."""
+        """Returns a first name and a surname."""
         return f"{self.word()} {self.word()}"

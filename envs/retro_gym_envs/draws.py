@@ -1,4 +1,4 @@
-"""Draws from sequences."""
+"""Random draws from sequences."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _T = TypeVar("_T")
 
 
 def pick(options: Sequence[_T], rng: np.random.Generator) -> _T:
-    """One of the options, evenly."""
+    """Returns one of the options, drawn uniformly."""
     return options[int(rng.integers(len(options)))]
 
 
 def shuffled(options: Sequence[_T], rng: np.random.Generator) -> tuple[_T, ...]:
-    """All of the options, in random order."""
+    """Returns all options in random order."""
     return tuple(options[i] for i in rng.permutation(len(options)))

@@ -1,4 +1,4 @@
-"""What the environments have in common: a trial of turns at a task that comes from a source."""
+"""The base class of the task environments: tasks from a source, trials of a limited number of turns."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ TaskT = TypeVar("TaskT")
 
 
 class GameEnv(TaskEnv, Generic[TaskT]):
-    """Draws tasks, counts turns, and refuses what is no action. A subclass sets ``_tasks`` and plays the game.
+    """Draws tasks, counts turns, and refuses invalid actions. A subclass sets ``_tasks`` and implements the game.
 
     Args:
-        max_turns: turns of a trial; by default what the class says.
+        max_turns: turns of a trial; the class attribute by default.
     """
 
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own form
 
-    # Set these in SOME subclasses
+    # A subclass may override these.
     max_observation: ClassVar[int] = 8_000
-    """Characters of an observation; a longer one is cut."""
+    """Maximum length of an observation in characters; a longer one is truncated."""
     max_action: ClassVar[int] = 1_000
-    """Characters of the action space; a longer action is played all the same."""
+    """Maximum length of the action space in characters; a longer action is still played."""
 
     _tasks: TaskSource[TaskT]
 
@@ -46,22 +46,22 @@ class GameEnv(TaskEnv, Generic[TaskT]):
 
     @abstractmethod
     def _begin(self, task_id: str) -> str:
-        """Starts a task, and gives the first observation."""
+        """Starts a task and returns the first observation."""
 
     @abstractmethod
     def _play(self, action: str) -> tuple[str, float, bool]:
-        """Plays an action, and gives observation, reward, and whether the game has ended."""
+        """Plays an action and returns the observation, the reward, and whether the game has ended."""
 
     @abstractmethod
     def _info(self) -> dict[str, Any]:
-        """Fresh at every call."""
+        """Returns a new dict at every call."""
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Starts a task.
 
         Args:
-            seed: of the draw of tasks from here on.
-            options: ``{"task_id": …}`` starts that one.
+            seed: seeds the draw of tasks from here on.
+            options: ``{"task_id": …}`` selects the task.
 
         Raises:
             UnknownTaskError: no such task.
@@ -88,14 +88,14 @@ class GameEnv(TaskEnv, Generic[TaskT]):
         if not isinstance(action, str):
             raise ActionError(f"an action is text (str); received {type(action).__name__}.")
         self._turns += 1
-        self._running = False  # until the game has answered
+        self._running = False  # stays False if the game raises an error
         observation, reward, terminated = self._play(action)
         truncated = not terminated and self._turns >= self.max_turns
         self._running = not (terminated or truncated)
         return observation[: self.max_observation], reward, terminated, truncated, self._info()
 
     def task_ids(self, split: str) -> Sequence[str]:
-        """The ids of a split's tasks.
+        """Returns the ids of a split's tasks.
 
         Raises:
             UnknownTaskError: no such split.
@@ -103,7 +103,7 @@ class GameEnv(TaskEnv, Generic[TaskT]):
         return self._tasks.ids(split)
 
     def task(self, task_id: str) -> TaskT:
-        """A task with its solution.
+        """Returns a task with its solution.
 
         Raises:
             UnknownTaskError: no such task.
@@ -111,7 +111,7 @@ class GameEnv(TaskEnv, Generic[TaskT]):
         return self._tasks.get(checked_task_id(task_id))
 
     def _drawn(self) -> str:
-        """A task of split train; of the first split that there is, where there are files for other ones only."""
+        """Draws a task of split train, or of the first split that exists if there are no files for train."""
         for split in SPLITS:
             try:
                 ids = self._tasks.ids(split)

@@ -1,6 +1,6 @@
-"""Reads the rows of a data file one by one: a JSON array of objects, or JSONL, told apart by their first character.
+"""Reads the rows of a data file one by one: a JSON array of objects, or JSONL, recognised by the first character.
 
-Whatever the file holds, memory and time stay bounded: a row may take 4 MB and ten levels of nesting.
+Memory and time are bounded whatever the file holds: a row may take 4 MB and ten levels of nesting.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from retro_gym.errors import DataError, one_line
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "Metered", "first_character", "not_json", "open_data", "read_rows"]
 
 MAX_BYTES = 4_000_000  # a HotpotQA task takes about 7 kB
-MAX_DEPTH = 10  # brackets inside one another; a HotpotQA task has 4
-_PEEK = 65_536  # bytes in which the first character must stand
+MAX_DEPTH = 10  # levels of nested brackets; a HotpotQA task has 4
+_PEEK = 65_536  # bytes that must contain the first character
 _FORMS = "The file must be a JSON array of objects, or JSONL: one whole object on each line."
 _OTHER_FORMATS = {
     b"\x1f\x8b": "gzip: unpack it first",
@@ -32,18 +32,18 @@ _OTHER_FORMATS = {
 
 
 def read_rows(path: str | os.PathLike[str]) -> Iterator[tuple[str, Any]]:
-    """The values of a JSON array, or of the lines of a JSONL file.
+    """Yields the values of a JSON array, or of the lines of a JSONL file.
 
-    UTF-8 with or without a byte order mark, Unix or Windows line ends, blank lines.
+    Accepts UTF-8 with or without a byte order mark, Unix or Windows line ends, and blank lines.
 
     Args:
         path: a regular file.
 
     Yields:
-        Where the row stands (file and record number, counted from 1) and the row; it need not be an object.
+        The row's position (file and record number, counted from 1) and the row; it need not be an object.
 
     Raises:
-        DataError: no such file, not UTF-8, not JSON, cut short, empty, or a row that is too large.
+        DataError: no such file, not UTF-8, not JSON, truncated, empty, or a row that is too large.
     """
     where, file = open_data(path, _FORMS)
     with file:
@@ -56,21 +56,21 @@ def read_rows(path: str | os.PathLike[str]) -> Iterator[tuple[str, Any]]:
 
 
 def open_data(path: str | os.PathLike[str], forms: str) -> tuple[Path, IO[bytes]]:
-    """A data file, opened.
+    """Opens a data file.
 
     Args:
         path: a regular file.
-        forms: what the file must hold, for the message.
+        forms: what the file must hold, for the error message.
 
     Raises:
-        DataError: there is no such file, or it is none.
+        DataError: there is no such file, or it is not a regular file.
     """
     where = Path(path)
     try:
         if where.exists() and not where.is_file():
             raise DataError(f"{where} is not a file but a {'folder' if where.is_dir() else 'device'}. {forms}")
         return where, where.open("rb")
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+    except (OSError, ValueError) as error:  # ValueError: the path contains a NUL
         if isinstance(error, DataError):
             raise
         reason = error.strerror if isinstance(error, OSError) else error
@@ -78,13 +78,13 @@ def open_data(path: str | os.PathLike[str], forms: str) -> tuple[Path, IO[bytes]
 
 
 def first_character(file: IO[bytes], where: Path, known: bytes, forms: str) -> bytes:
-    """What the JSON of a file begins with; leaves the file behind the byte order mark, if there is one.
+    """Returns the first character of the JSON and moves the file position past the byte order mark, if any.
 
     Args:
         file: at its beginning.
-        where: its path, for the message.
-        known: the characters that it may be.
-        forms: what the file must hold, for the message.
+        where: its path, for the error message.
+        known: the characters that are allowed.
+        forms: what the file must hold, for the error message.
 
     Raises:
         DataError: the file is empty, blank, of another format, or begins with another character.
@@ -104,26 +104,26 @@ def first_character(file: IO[bytes], where: Path, known: bytes, forms: str) -> b
 
 
 class Metered:
-    """A file that refuses to hand out more than one part of it, a row or an entry, may take.
+    """A file wrapper that limits how many bytes one part (a row or an entry) may take.
 
     Args:
-        file: is read on.
-        too_large: the message for a part that takes more, from its number.
+        file: the file to read from its current position.
+        too_large: makes the error message for an oversized part from its number.
     """
 
     def __init__(self, file: IO[bytes], too_large: Callable[[int], str]) -> None:
         self._file = file
         self._too_large = too_large
         self.number = 1
-        """Of the part that is being read."""
+        """The number of the part that is being read."""
         self.at_end = False
         self._used = 0
 
     def read(self, size: int = -1) -> bytes:
-        """Bytes of the file, for a parser.
+        """Returns bytes of the file, for a parser.
 
         Raises:
-            DataError: the part takes too much.
+            DataError: the part is too large.
         """
         data = self._file.read(size)
         self._used += len(data)
@@ -133,13 +133,13 @@ class Metered:
         return data
 
     def next(self) -> None:
-        """Another part begins."""
+        """Marks the beginning of the next part."""
         self.number += 1
         self._used = 0
 
 
 def _array(file: IO[bytes], where: Path) -> Iterator[Any]:
-    """The elements of a JSON array, built from events: ijson's own items() takes quadratic memory in the nesting."""
+    """Yields the elements of a JSON array, built from events: ijson's items() takes memory quadratic in the nesting."""
     import ijson
     from ijson.common import ObjectBuilder
 
@@ -150,7 +150,7 @@ def _array(file: IO[bytes], where: Path) -> Iterator[Any]:
         for event, value in ijson.basic_parse(metered, use_float=True):
             opens = event in ("start_map", "start_array")
             depth -= event in ("end_map", "end_array")
-            if depth > 0:  # otherwise it is a bracket of the array itself
+            if depth > 0:  # at depth 0 the bracket is the array's own
                 builder.event(event, value)
             if depth == 1 and not opens:
                 yield builder.value
@@ -170,10 +170,10 @@ def _array(file: IO[bytes], where: Path) -> Iterator[Any]:
 
 
 def not_json(error: Exception, forms: str) -> str:
-    """What is wrong with a part of a file that ijson cannot read.
+    """Describes why ijson cannot read a part of a file.
 
     Args:
-        error: ijson's.
+        error: ijson's error.
         forms: what the file must hold.
     """
     found = re.search(r"error: ([^.\\\n]*)", str(error))
@@ -183,7 +183,7 @@ def not_json(error: Exception, forms: str) -> str:
 
 
 def _lines(file: IO[bytes], where: Path) -> Iterator[Any]:
-    """The values of the lines that are not blank."""
+    """Yields the values of the lines that are not blank."""
     number = 0
     while line := file.readline(MAX_BYTES + 1):
         if line.isspace():

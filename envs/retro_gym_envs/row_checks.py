@@ -1,4 +1,4 @@
-"""Refuses rows of data files that are not what their schema says: with what was received, the rule, and the remedy."""
+"""Refuses rows of data files that violate their schema; errors say what was received, the rule, and the remedy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["check_keys", "check_texts", "checked_object", "received", "wrong"]
 
 
 def received(value: object) -> str:
-    """A value and its type, in one line."""
+    """Formats a value and its type in one line."""
     try:
         return f"{one_line(value)} ({type(value).__name__})"
     except RecursionError:  # brackets nested hundreds of levels deep
@@ -19,15 +19,15 @@ def received(value: object) -> str:
 
 
 def wrong(where: str, field: str, value: object, rule: str, remedy: str) -> DataError:
-    """The error of a field that breaks a rule."""
+    """Returns the error for a field that violates a rule."""
     return DataError(f"{where}: {field} is {received(value)}; it must be {rule}. {remedy}")
 
 
 def checked_object(row: object, where: str, keys: Sequence[str]) -> dict[str, Any]:
-    """The row, when it is a JSON object.
+    """Returns the row if it is a JSON object.
 
     Raises:
-        DataError: it is not; the message names the keys of a task.
+        DataError: it is not an object; the message names the keys of a task.
     """
     if not isinstance(row, dict):
         raise DataError(f"{where}: is {received(row)}; a task is a JSON object with the keys {', '.join(keys)}.")
@@ -35,10 +35,10 @@ def checked_object(row: object, where: str, keys: Sequence[str]) -> dict[str, An
 
 
 def check_keys(row: Mapping[str, Any], where: str, keys: Sequence[str], remedy: str) -> None:
-    """Refuses a row that lacks one of some keys.
+    """Refuses a row that lacks one of the keys.
 
     Raises:
-        DataError: it does.
+        DataError: a key is missing.
     """
     missing = [key for key in keys if key not in row]
     if missing:
@@ -48,7 +48,7 @@ def check_keys(row: Mapping[str, Any], where: str, keys: Sequence[str], remedy: 
 
 
 def check_texts(row: Mapping[str, Any], where: str, keys: Sequence[str]) -> None:
-    """Refuses a row in which one of some values is no text, or blank.
+    """Refuses a row in which the value of one of the keys is not a string, or is blank.
 
     Raises:
         DataError: there is such a value.

@@ -1,4 +1,4 @@
-"""What the scripted actors have in common: they play from a prompt's text, in the form of the default template."""
+"""What the scripted actors share: they read only a prompt's text, which must have the form of the default template."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ Turns: TypeAlias = tuple[tuple[str, str], ...]
 """Action and observation of each turn."""
 
 TURN = re.compile(r"^Action \d+: (.*)\nObservation \d+: (.*(?:\n(?!Thought \d|Action \d).*)*)", re.MULTILINE)
-"""A turn in a prompt: action and observation, which may have several lines."""
+"""The pattern of a turn in a prompt: action and observation, which may have several lines."""
 
 
 class ScriptedTextActor(ABC):
     """Deterministic: the same prompt text gives the same reply."""
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
-        """A reply to each prompt; words are counted as tokens."""
+        """Returns a reply to each prompt; words are counted as tokens."""
         replies = [(prompt.text, self.say(prompt.text)) for prompt in prompts]
         return [Reply(said, len(text.split()), len(said.split())) for text, said in replies]
 
     @abstractmethod
     def say(self, text: str) -> str:
-        """Thought and action, in the numbered form of a trajectory, on what a prompt says."""
+        """Returns thought and action, in the numbered form of a trajectory, for a prompt's text."""
 
 
 def turns_in(text: str) -> Turns:
-    """Action and observation of every turn in a prompt's history."""
+    """Returns action and observation of every turn in a prompt's history."""
     return tuple((match.group(1).strip(), match.group(2).strip()) for match in TURN.finditer(text))
 
 
 def as_turn(number: int, thought: str, action: str) -> str:
-    """A thought, where there is one, and an action, numbered as a trajectory has them.
+    """Formats an optional thought and an action with the numbering of trajectories.
 
     >>> as_turn(2, "", "look")
     'Action 2: look'
@@ -57,18 +57,18 @@ def as_turn(number: int, thought: str, action: str) -> str:
 
 
 def behind_examples(text: str) -> str:
-    """A prompt without instruction and worked examples."""
+    """Returns a prompt without the instruction and the worked examples."""
     return text.rpartition(END_OF_EXAMPLES)[2]
 
 
 def notes_in(head: str) -> list[str]:
-    """The reflections in what a prompt says before the task, in order; blank ones left out."""
+    """Returns the reflections in the part of a prompt before the task, in order, without blank ones."""
     _, _, noted = head.partition(REFLECTIONS_HEADER)
     return [line[2:].strip() for line in noted.splitlines() if line.startswith("- ") and line[2:].strip()]
 
 
 def parts_at_question(text: str) -> tuple[list[str], str, Turns]:
-    """The reflections, the question and the turns of a prompt whose task is ``Question: …``."""
+    """Returns the reflections, the question and the turns of a prompt whose task is ``Question: …``."""
     head, _, history = behind_examples(text).rpartition("\nQuestion: ")
     question, _, rest = history.partition("\n")
     return notes_in(head), question.strip(), turns_in(rest)

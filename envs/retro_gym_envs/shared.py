@@ -1,4 +1,4 @@
-"""What never changes, and so is shared by copies: environments are deep-copied for trials side by side."""
+"""Immutable objects that deep copies share: environments are deep-copied for parallel trials."""
 
 from __future__ import annotations
 

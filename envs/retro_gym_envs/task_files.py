@@ -1,4 +1,4 @@
-"""Files of tasks: paths by split, what tells whether a file has changed, and folds of one file."""
+"""Task files: paths by split, keys that detect changed files, and folds of one file."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ __all__ = [
 ]
 
 TaskFiles: TypeAlias = "str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]"
-"""One file for every split, or a file for each of some splits."""
+"""One file for every split, or a mapping from splits to files."""
 
 FileKey: TypeAlias = tuple[str, int, int]
-"""Absolute path, time of change and size: what tells whether a file was read before."""
+"""Absolute path, modification time and size: identifies a version of a file that was read."""
 
 Fold: TypeAlias = tuple[int, int]
 """``(i, n)``: test is fold i of n, validation fold i + 1 (modulo n), train the others."""
 
 
 def file_key(path: str | os.PathLike[str]) -> FileKey:
-    """The key of a file; of one that cannot be looked at the size is -1, and reading it says what is wrong."""
+    """Returns the key of a file. The size is -1 if it cannot be read; opening the file then raises the error."""
     where = Path(path).absolute()
     try:
         stat = where.stat()
@@ -42,10 +42,10 @@ def file_key(path: str | os.PathLike[str]) -> FileKey:
 
 
 def paths_by_split(tasks: TaskFiles, fold: object = None) -> dict[str, str | os.PathLike[str]]:
-    """The file of each split; the same one for all where there is only one.
+    """Returns the file of each split; the same file for all splits if only one is given.
 
     Raises:
-        ConfigError: neither a path nor a mapping from splits to paths, or a fold where there are several files.
+        ConfigError: neither a path nor a mapping from splits to paths, or a fold with several files.
     """
     if isinstance(tasks, Mapping):
         unknown = [key for key in tasks if key not in SPLITS]
@@ -66,10 +66,10 @@ def paths_by_split(tasks: TaskFiles, fold: object = None) -> dict[str, str | os.
 
 
 def checked_fold(fold: object) -> Fold | None:
-    """The fold, when it is one.
+    """Returns the fold if it is valid.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: it is not valid.
     """
     match fold:
         case None:
@@ -82,12 +82,12 @@ def checked_fold(fold: object) -> Fold | None:
 def by_fold(marks: Mapping[str, Sequence[str]], fold: Fold) -> dict[str, tuple[str, ...]]:
     """Divides tasks among the splits so that no two splits share a mark.
 
-    Tasks that share a mark, or are joined by others that do, make a group. Groups go to the folds one by one, the
-    largest first and like ones in the order of a hash, each to the fold that has the fewest tasks by then. So the folds
-    are as even as the groups allow, and the order of the tasks does not matter.
+    Tasks that share a mark, directly or through other tasks, form a group. Groups are assigned to folds one by one, the
+    largest first (ties in the order of a hash), each to the fold with the fewest tasks so far. So the folds are as even
+    as the groups allow, and the order of the tasks does not matter.
 
     Args:
-        marks: of each task, by its id, what no other split must know; at least one each.
+        marks: by task id, the marks that no other split may share; at least one for each task.
         fold: ``(i, n)``.
 
     Returns:
@@ -100,7 +100,7 @@ def by_fold(marks: Mapping[str, Sequence[str]], fold: Fold) -> dict[str, tuple[s
     groups = _groups(marks)
     if len(groups) < count:
         raise ConfigError(
-            f"fold={fold}: a fold is left without a task. Tasks that give one another away stay together, and these "
+            f"fold={fold}: a fold is left without a task. Tasks that share content stay together, and these "
             f"{len(marks)} can be divided into {len(groups)} parts at most. Use fewer folds, or a larger file."
         )
     sizes, fold_of = [0] * count, {}
@@ -116,12 +116,12 @@ def by_fold(marks: Mapping[str, Sequence[str]], fold: Fold) -> dict[str, tuple[s
 
 
 def _groups(marks: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """The tasks that marks join, by the first of their marks in the order of the alphabet."""
+    """Groups the tasks that are connected by marks, by the alphabetically first of their marks."""
     leader: dict[str, str] = {}
 
     def lead(mark: str) -> str:
         while leader.setdefault(mark, mark) != mark:
-            leader[mark] = mark = leader[leader[mark]]  # so that chains stay short
+            leader[mark] = mark = leader[leader[mark]]  # path halving keeps the chains short
         return mark
 
     for first, *others in marks.values():

@@ -1,4 +1,4 @@
-"""Where environments have their tasks from: splits, and tasks that are generated from a seed."""
+"""Task sources: splits, and tasks that are generated from a seed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SPLITS = ("train", "validation", "test")
 
 TaskT_co = TypeVar("TaskT_co", covariant=True)
 
-_CLASSES = 10  # that what no two splits may share is divided into
+_CLASSES = 10  # residue classes that the splits divide among themselves
 _SPLIT_OF_CLASS = ("train",) * 8 + ("validation", "test")
 
 
 def split_of_number(number: int) -> str:
-    """The one split that a number belongs to: eight of ten go to train, one each to validation and test.
+    """Returns the split of a number: of ten residue classes, eight belong to train, one each to validation and test.
 
     >>> split_of_number(0), split_of_number(8), split_of_number(19)
     ('train', 'validation', 'test')
@@ -34,7 +34,7 @@ class TaskSource(Shared, ABC, Generic[TaskT_co]):
 
     @abstractmethod
     def ids(self, split: str) -> Sequence[str]:
-        """The ids of a split, in a fixed order.
+        """Returns the ids of a split, in a fixed order.
 
         Raises:
             UnknownTaskError: no such split.
@@ -42,7 +42,7 @@ class TaskSource(Shared, ABC, Generic[TaskT_co]):
 
     @abstractmethod
     def get(self, task_id: str) -> TaskT_co:
-        """The task of that id.
+        """Returns the task with this id.
 
         Raises:
             UnknownTaskError: no such task.
@@ -55,7 +55,7 @@ class ListedTasks(TaskSource[TaskT_co]):
     _ids: Mapping[str, tuple[str, ...]]
 
     def ids(self, split: str) -> Sequence[str]:
-        """The ids of a split, in the order of the file."""
+        """Returns the ids of a split, in the order of the file."""
         if split not in self._ids:
             raise UnknownTaskError(
                 f"split {split!r} is not one of {list(self._ids)}.{did_you_mean(str(split), self._ids)}"
@@ -64,30 +64,30 @@ class ListedTasks(TaskSource[TaskT_co]):
 
 
 class GeneratedTasks(TaskSource[TaskT_co]):
-    """The tasks of a built-in world: each is generated from world seed and id when it is first asked for.
+    """The tasks of a built-in world, each generated from world seed and id when it is first requested.
 
-    Ids are a split and a number: ``train-00000``. Two sources of the same arguments are equal.
+    An id is a split and a number: ``train-00000``. Two sources with the same arguments are equal.
 
     Args:
-        world_seed: another seed is another world.
+        world_seed: the seed of the world; different seeds give different worlds.
     """
 
     sizes: ClassVar[Mapping[str, int]] = {"train": 20_000, "validation": 1_000, "test": 1_000}
     """Tasks per split."""
     digits: ClassVar[Mapping[str, int]] = dict.fromkeys(SPLITS, 5)
-    """Of the number in an id."""
+    """Digits of the number in an id."""
 
     def __init__(self, world_seed: int = 0) -> None:
         self.world_seed = world_seed
 
     def ids(self, split: str) -> Sequence[str]:
-        """``split-00000`` and so on."""
+        """Returns ``split-00000`` and so on."""
         if split not in SPLITS:
             raise UnknownTaskError(f"split {one_line(split)} is not one of {SPLITS}.")
         return _numbered(split, self.sizes[split], self.digits[split])
 
     def task_split(self, task_id: str) -> str:
-        """The split that a task belongs to.
+        """Returns the split of a task.
 
         Raises:
             UnknownTaskError: no such task.
@@ -111,6 +111,6 @@ class GeneratedTasks(TaskSource[TaskT_co]):
         return f"{type(self).__name__}({', '.join(map(repr, vars(self).values()))})"
 
 
-@lru_cache  # asked for at every reset
+@lru_cache  # needed at every reset
 def _numbered(split: str, count: int, digits: int) -> tuple[str, ...]:
     return tuple(f"{split}-{i:0{digits}d}" for i in range(count))

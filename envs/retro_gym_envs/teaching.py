@@ -1,6 +1,6 @@
-"""What the teachers have in common: tasks that they know, how they choose, and how they check a form.
+"""What the teachers share: access to the tasks, a model of noisy choices, and a check of a reflection's form.
 
-A noisy teacher chooses mostly by habit, and now and then by understanding.
+A noisy teacher chooses mostly by a fixed bias ("habit"), and sometimes correctly ("understanding").
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ __all__ = ["TaskTeacher", "check_forms", "guess"]
 
 _T = TypeVar("_T")
 
-_UNDERSTOOD = 0.25  # the share of choices by understanding
+_UNDERSTOOD = 0.25  # probability of a choice by understanding
 
 
 class TaskTeacher(Teacher, Generic[_T]):
-    """Knows the tasks of an environment with their solutions.
+    """A teacher that knows the tasks of an environment with their solutions.
 
     Args:
-        tasks: those of the environment.
+        tasks: the environment's tasks.
     """
 
     def __init__(self, tasks: TaskSource[_T]) -> None:
         self._tasks = tasks
 
     def task(self, task_id: str) -> _T:
-        """A task with its solution.
+        """Returns a task with its solution.
 
         Raises:
             UnknownTaskError: no such task.
@@ -44,13 +44,13 @@ class TaskTeacher(Teacher, Generic[_T]):
 
 
 def guess(options: Sequence[_T], right: Sequence[_T], rng: np.random.Generator, *, hasty: float) -> _T:
-    """The first option by habit, one of the right ones by understanding; else any.
+    """Returns the first option (habit), one of the right ones (understanding), or a random one.
 
     Args:
-        options: what there is to choose from, not empty.
-        right: what would be right to choose; where there is none, nothing is understood.
-        rng: of the draws.
-        hasty: the share of choices by habit.
+        options: the options, not empty.
+        right: the correct options; if there are none, no choice is made by understanding.
+        rng: the source of randomness.
+        hasty: probability of a choice by habit.
     """
     luck = rng.random()
     if luck < hasty:
@@ -59,7 +59,7 @@ def guess(options: Sequence[_T], right: Sequence[_T], rng: np.random.Generator, 
 
 
 def check_forms(forms: Iterable[re.Pattern[str]], reflection: str, trajectory: Trajectory) -> ReflectionCheck:
-    """Whether a reflection has one of some forms, and what its named groups match stands in the trajectory."""
+    """Checks that a reflection has one of the forms, and that its named groups match text of the trajectory."""
     match = next((found for form in forms if (found := form.fullmatch(reflection.strip()))), None)
     if match is None:
         return ReflectionCheck(False, False)

@@ -124,7 +124,7 @@ def test_files_by_split(tmp_path, hotpot_rows):
     with pytest.raises(UnknownTaskError, match="'validation'"):
         tasks.ids("validation")
     test.write_text(json.dumps(hotpot_rows[7:]))
-    with pytest.raises(DataError, match=r"'q7' stands in .*train\.json.*test\.json"):
+    with pytest.raises(DataError, match=r"'q7' is in both .*train\.json.*test\.json"):
         load_tasks({"train": train, "test": test})
 
 

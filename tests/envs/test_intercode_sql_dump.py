@@ -79,7 +79,7 @@ def test_the_rows_arrive_in_sqlite():
         ("", "holds no table: it is empty"),
         ("-- nothing\n", "holds no table"),
         ("CREATE DATABASE a; USE a;", "holds no table"),
-        ("CREATE TABLE t (a int);", r"line 1: table 't' stands before any USE"),
+        ("CREATE TABLE t (a int);", r"line 1: table 't' comes before any USE"),
         ("USE a;\n\nCREATE TABLE t (a int", "line 3: it breaks off"),
         ("USE a;\nCREATE TABLE t (a int;", "line 2: the brackets"),
         ("USE a;\nCREATE TABLE t ();", "has no columns"),

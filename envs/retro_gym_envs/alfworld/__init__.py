@@ -1,4 +1,4 @@
-"""ALFWorld: household tasks in text, built-in or the public games."""
+"""ALFWorld: household tasks in text, generated or from the public games."""
 
 from retro_gym_envs.alfworld.env import ALFWorldEnv
 

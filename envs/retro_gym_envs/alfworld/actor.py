@@ -1,11 +1,11 @@
-"""The scripted actor of ALFWorld: plays from the prompt's text alone, and no better than real actors do.
+"""The scripted actor of ALFWorld: reads only the prompt's text and makes the mistakes of real actors.
 
-Left to itself it goes through the receptacles in the order in which the room lists them, and often runs out of turns.
-It does not read what hangs on the wall. It understands what a task says by a verb (``clean some mug and put it in …``),
-and overlooks what it says by an adjective (``put a clean mug in …``): then it forgets to clean, heat or cool, brings
-one thing in place of two, or looks at a thing without switching on the lamp. A reflection that names the thing of the
-task, and where to look or what to do with it, is followed to the letter; the last such reflection counts. A vague one
-changes nothing, and a wrong one leads astray.
+Without advice it visits the receptacles in the order in which the room lists them, and often runs out of turns. It
+ignores the list on the wall. It understands what a task expresses by a verb (``clean some mug and put it in …``), but
+overlooks what a task expresses by an adjective (``put a clean mug in …``): then it does not clean, heat or cool, brings
+one object instead of two, or examines an object without switching on the lamp. If a reflection names the task's object,
+and where to look or what to do with it, the actor follows it exactly; the last such reflection counts. A vague
+reflection has no effect, and a wrong one makes the actor fail.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ScriptedAlfworldActor(ScriptedTextActor):
     """Deterministic: the same prompt text gives the same reply."""
 
     def say(self, text: str) -> str:
-        """An action, now and then with a thought."""
+        """Returns an action, sometimes with a thought."""
         view = _read_prompt(text)
         thought, action = _decide(view) if view.goal else ("I do not understand the task.", "look")
         return as_turn(view.turns + 1, thought, action)
@@ -42,7 +42,7 @@ class ScriptedAlfworldActor(ScriptedTextActor):
 
 @dataclasses.dataclass
 class _View:
-    """What the actor makes of its prompt."""
+    """What the actor has parsed from its prompt."""
 
     goal: Goal | None
     room: list[str]
@@ -51,25 +51,25 @@ class _View:
     place: str = ""
     held: str = ""
     seen: dict[str, str] = dataclasses.field(default_factory=dict)
-    """Where each thing was seen last."""
+    """The place where each object was last seen."""
     visited: set[str] = dataclasses.field(default_factory=set)
-    """Receptacles whose inside was seen."""
+    """Receptacles whose contents were seen."""
     closed: set[str] = dataclasses.field(default_factory=set)
     failed: set[str] = dataclasses.field(default_factory=set)
-    """Commands that nothing came of."""
+    """Commands that were answered by ``Nothing happens.``"""
     treated: set[tuple[str, str]] = dataclasses.field(default_factory=set)
     brought: dict[str, str] = dataclasses.field(default_factory=dict)
-    """Things that were moved somewhere, and where to."""
+    """Objects that were moved, and the receptacles they were moved to."""
     lit: bool = False
     examined: bool = False
     idle: bool = False
 
     def reaches(self, place: str) -> bool:
-        """Whether it stands there, or as good as there: nothing comes of going where one is, under another name."""
+        """Whether the actor is at the place, or ``go to`` failed: it fails if the actor is there under another name."""
         return place == self.place or f"go to {place}" in self.failed
 
     def note(self, action: str, observation: str) -> None:
-        """Takes a turn into account."""
+        """Updates the view with a turn."""
         self.turns += 1
         self.idle = action == "look"
         if observation == NOTHING_HAPPENS:
@@ -114,7 +114,7 @@ def _read_prompt(text: str) -> _View:
 
 
 def _decide(view: _View) -> tuple[str, str]:
-    """Thought and action for the next turn."""
+    """Returns thought and action for the next turn."""
     goal = view.goal
     assert goal is not None
     wanted = view.advice.treatment or (goal.treatment if goal.plain else "")
@@ -132,10 +132,10 @@ def _decide(view: _View) -> tuple[str, str]:
 
 
 def _with_thing(view: _View, goal: Goal, wanted: str) -> tuple[str, str]:
-    """What to do with the thing in hand."""
+    """Returns thought and action while the actor holds an object."""
     if wanted == "light":
         return _under_the_lamp(view, goal)
-    if goal.treatment == "light":  # the lamp was overlooked
+    if goal.treatment == "light":  # the actor has overlooked the lamp
         return _idle(view) if view.examined else ("Now I look at it.", f"examine {view.held}")
     if wanted in APPLIANCES and (wanted, view.held) not in view.treated:
         tool = _first(view.room, APPLIANCES[wanted])
@@ -155,7 +155,7 @@ def _with_thing(view: _View, goal: Goal, wanted: str) -> tuple[str, str]:
 
 
 def _target(view: _View, goal: Goal) -> str:
-    """The first receptacle of the right kind that takes the thing."""
+    """Returns the first receptacle of the right kind that has not refused the object."""
     names = [name for name in view.room if f"move {view.held} to {name}" not in view.failed]
     return _first(names, goal.target)
 
@@ -171,7 +171,7 @@ def _under_the_lamp(view: _View, goal: Goal) -> tuple[str, str]:
 
 
 def _explore(view: _View, thing: str) -> tuple[str, str]:
-    """The next receptacle that was not looked into: those of the advice first, then in the room's order."""
+    """Visits the next receptacle not yet searched: those of the advice first, then in the room's order."""
     opening = f"open {view.place}"
     if view.place in view.closed and view.place not in view.visited and opening not in view.failed:
         return "", opening
@@ -186,6 +186,6 @@ def _idle(view: _View) -> tuple[str, str]:
 
 
 def _first(names: Sequence[str], kind: str) -> str:
-    """The one of a kind with the lowest number; empty where there is none."""
+    """Returns the name of a kind with the lowest number; an empty string if there is none."""
     found = [name for name in names if kind_of(name) == kind]
     return min(found, key=lambda name: int(name.rpartition(" ")[2]), default="")

@@ -1,4 +1,4 @@
-"""What a reflection tells the scripted actor to do: where to look, and how to treat the thing of the task."""
+"""Parses a reflection into advice for the scripted actor: where to look, and how to treat the task's object."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["Advice", "read_reflection"]
 
 @dataclasses.dataclass(frozen=True)
 class Advice:
-    """What a reflection tells the actor to do; empty parts where it says nothing."""
+    """What a reflection tells the actor to do; fields are empty where it says nothing."""
 
     places: tuple[str, ...] = ()
-    """Where to look first, in this order."""
+    """Where to look first, in order."""
     treatment: str = ""
     """As in :class:`Goal`."""
 
@@ -35,15 +35,15 @@ _DESTINATION = re.compile(rf"\b(?:put|place|move|bring|carry)\b[^.,;]*? (?:in|on
 
 
 def read_reflection(text: str, thing: str, room: Iterable[str]) -> Advice:
-    """What a reflection says that can be acted on in this task.
+    """Extracts what can be acted on in this task.
 
-    A vague one ("be more careful") names nothing and gives empty advice. So does one that does not name the thing
-    that the task is about: it belongs to another task.
+    A vague reflection ("be more careful") gives empty advice. So does a reflection that does not name the task's
+    object: it was written for another task.
 
     Args:
         text: the reflection.
-        thing: the kind of thing that the task is about.
-        room: the receptacles that there are.
+        thing: the kind of object that the task is about.
+        room: the receptacles in the room.
 
     >>> read_reflection("Look for the mug 1 in the drawer 2, then heat it.", "mug", ["drawer 1", "drawer 2"])
     Advice(places=('drawer 2',), treatment='heat')
@@ -60,6 +60,6 @@ def read_reflection(text: str, thing: str, room: Iterable[str]) -> Advice:
 
 
 def _treatment(text: str) -> str:
-    """The treatment that is named first."""
+    """Returns the treatment that is named first."""
     found = [(match.start(), name) for name, cue in _CUES.items() if (match := re.search(cue, text))]
     return min(found)[1] if found else ""

@@ -1,4 +1,4 @@
-"""The language of commands: what an actor may write, brought into the one form that games understand."""
+"""Normalises an actor's commands to the form that games understand."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _PUT = re.compile(r"(?:put|place|move) (.+?) (?:in/on|in|on|into|onto|to) (?:the
 _PLAIN_ARTICLE = re.compile(r"(?<= )the (?=[a-z]+ \d)")
 
 THOUGHT = "think:"
-"""What begins a line that is no command but a thought: the published prompts send those to the game as well."""
+"""The prefix of a thought. With the published prompts, actors send thoughts to the game as well."""
 
 
 def normalize(action: str) -> str:
-    """The command that an action means; what is no command stays as it is, but for case, spacing and marks around it.
+    """Returns the command in normal form; of other text, only case, spacing and surrounding marks are normalised.
 
-    The published prompts were written for an older grammar: ``put X in/on Y``. Games of today know ``move X to Y``.
+    The published prompts use an older grammar: ``put X in/on Y``. Current games expect ``move X to Y``.
 
     >>> normalize(" put mug 1 in/on  the cabinet 2.")
     'move mug 1 to cabinet 2'

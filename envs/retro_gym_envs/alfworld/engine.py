@@ -1,8 +1,8 @@
-"""Real games, played in a process of their own: a game that hangs or crashes does not take the run along.
+"""Runs real games in separate worker processes: a game that hangs or crashes does not end the training run.
 
-Environments share such a process and take turns in it, since a command takes a tenth of a second. One that takes
-seconds has stalled: whoever waits for a turn then goes to another process, so that a game that hangs holds up no other
-one. A game whose process was left or lost starts again in another one and is brought to where it was by its commands.
+Environments share a worker and wait for one another, since a command takes about 0.1 s. A worker whose command takes
+seconds has stalled: environments that wait for it then use another worker, so a hanging game does not block other
+games. A game whose worker was abandoned or lost is restarted in another worker, and its commands are replayed.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from retro_gym.errors import MissingExtraError, TaskEnvError, one_line
 
 __all__ = ["Engine", "EngineGame", "engine", "worker_command"]
 
-_STALLED = {"open": 20.0, "act": 5.0, "close": 5.0}  # seconds; starting a game takes some on a busy machine
-_MAX_ENGINES = 4  # processes at once; when all have stalled, turns are waited for
-_BEGINNINGS = 5  # how often a game starts again for one command, when it is lost each time
+_STALLED = {"open": 20.0, "act": 5.0, "close": 5.0}  # seconds; on a busy machine starting a game takes several
+_MAX_ENGINES = 4  # processes at once; when all have stalled, environments wait
+_BEGINNINGS = 5  # how often a lost game is restarted for one command
 
 
 def worker_command() -> list[str]:
-    """What starts a worker process.
+    """Returns the command line of a worker process.
 
     Raises:
         MissingExtraError: TextWorld or its planner is not installed.
@@ -43,35 +43,35 @@ def worker_command() -> list[str]:
 
 
 class Engine:
-    """A worker process, started at the first request and again whenever it was lost."""
+    """A worker process, started at the first request and restarted whenever it was lost."""
 
     def __init__(self) -> None:
         self.starts = 0
-        """How many processes there were; a game belongs to one of them."""
+        """Number of processes started so far; a game belongs to one of them."""
         self._process: subprocess.Popen[str] | None = None
         self._answers: queue.Queue[str | None] = queue.Queue()
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._patience = math.inf
-        """When the present command has taken too long, by ``time.monotonic()``."""
+        """The ``time.monotonic()`` after which the current command has stalled."""
 
     @property
     def stalled(self) -> bool:
-        """Whether the present command has taken so long that nobody should wait for it."""
+        """Whether the current command has taken so long that other environments should not wait for it."""
         return time.monotonic() > self._patience
 
     def open(self, path: str, time_limit: float) -> tuple[tuple[int, int], dict[str, Any]] | None:
-        """Starts a game; None when the process has stalled on another one meanwhile.
+        """Starts a game; None if the process stalls on another game in the meantime.
 
         Args:
-            path: of its file.
-            time_limit: seconds that it may take.
+            path: the game's file.
+            time_limit: timeout in seconds.
 
         Returns:
-            What identifies the game from here on, and its first view.
+            The game's identifier for later requests, and its first view.
 
         Raises:
-            TaskEnvError: it cannot be started.
+            TaskEnvError: the game cannot be started.
         """
         number = next(self._numbers)
         last_resort = self.stalled
@@ -80,10 +80,10 @@ class Engine:
         return None if answer is None else ((self.starts, number), answer)
 
     def act(self, game: tuple[int, int], command: str, time_limit: float) -> dict[str, Any] | None:
-        """Carries out a command; None when the game is lost, or its process stalled, and it must be started again.
+        """Executes a command; None if the game is lost or its process has stalled, so that it must be restarted.
 
         Raises:
-            TaskEnvError: the command took too long, or the process with it.
+            TaskEnvError: the command timed out, or the process died during it.
         """
         start, number = game
         if start != self.starts or self._process is None:
@@ -92,16 +92,16 @@ class Engine:
         return None if answer is None or "lost" in answer else answer
 
     def close(self, game: tuple[int, int]) -> None:
-        """Forgets a game."""
+        """Discards a game."""
         start, number = game
         if start == self.starts and self._process is not None:
             try:
                 self._ask({"do": "close", "game": number}, 10.0, "closing the game")
             except TaskEnvError:
-                return  # the process is gone, and the game with it
+                return  # the process has ended, and its games with it
 
     def stop(self) -> None:
-        """Ends the process; the next request starts another."""
+        """Ends the process; the next request starts a new one."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
@@ -113,7 +113,7 @@ class Engine:
     def _ask(
         self, request: dict[str, Any], time_limit: float, doing: str, *, patient: bool = False
     ) -> dict[str, Any] | None:
-        """The answer to a request; None when the process has stalled on another one, for all but the patient."""
+        """Returns the answer to a request; if not ``patient``, None once the process has stalled on another one."""
         while not self._lock.acquire(timeout=0.1):
             if self.stalled and not patient:
                 return None
@@ -132,7 +132,7 @@ class Engine:
         return answer
 
     def _line(self, request: dict[str, Any], time_limit: float, doing: str) -> str:
-        """The line that the process answers with; one that does not is ended."""
+        """Returns the line that the process answers with; ends a process that does not answer in time."""
         process = self._process or self._start()
         assert process.stdin is not None
         try:
@@ -167,22 +167,22 @@ class Engine:
 
 
 def _pass_on(process: subprocess.Popen[str], answers: queue.Queue[str | None]) -> None:
-    """Reads a worker's lines, so that waiting for one can have a limit; None says that there are no more."""
+    """Reads a worker's lines in a thread, so that waiting can time out; None marks the end of the output."""
     assert process.stdout is not None
     try:
         for line in process.stdout:
             answers.put(line)
     except ValueError:
-        pass  # the pipe was closed meanwhile
+        pass  # the pipe was closed in the meantime
     answers.put(None)
 
 
-_engines: dict[int, list[Engine]] = {}  # by process id: a forked process must leave those of its parent alone
+_engines: dict[int, list[Engine]] = {}  # by process id: a forked process must not use its parent's engines
 _choosing = threading.Lock()
 
 
 def engine() -> Engine:
-    """The first of this process's engines that has not stalled. A forked process gets engines of its own."""
+    """Returns this process's first engine that has not stalled. A forked process gets its own engines."""
     pid = os.getpid()
     with _choosing:
         if pid not in _engines:
@@ -203,11 +203,11 @@ def _stop(pid: int) -> None:
 
 
 class EngineGame:
-    """One playing of a real game. Copies and pickles begin anew and repeat the commands.
+    """One run of a real game. Copies and pickles restart the game and replay its commands.
 
     Args:
-        path: of the game's file.
-        time_limit: seconds for each command, and for starting the game.
+        path: the game's file.
+        time_limit: timeout in seconds for each command, and for starting the game.
 
     Raises:
         TaskEnvError: the game cannot be started.
@@ -218,16 +218,16 @@ class EngineGame:
         self._time_limit = time_limit
         self._commands: list[str] = []
         self._running: tuple[Engine, tuple[int, int]] | None = None
-        """Where the game is played and what it is called there."""
+        """The engine that runs the game, and the game's identifier there."""
         view = self._played(None)
         self.first = _without_banner(str(view["observation"]))
         self._see(view)
 
     def act(self, command: str) -> str:
-        """Carries out a command.
+        """Executes a command.
 
         Raises:
-            TaskEnvError: the game cannot go on.
+            TaskEnvError: the game cannot continue.
         """
         view = self._played(command)
         self._commands.append(command)
@@ -235,7 +235,7 @@ class EngineGame:
         return str(view["observation"]).strip()
 
     def _played(self, command: str | None) -> dict[str, Any]:
-        """The view after a command, or the first one; the game is begun where it is not running."""
+        """Returns the view after a command, or the first view; starts the game if it is not running."""
         for _ in range(_BEGINNINGS):
             view = self._begun() if self._running is None else None
             if self._running is not None and command is not None:
@@ -243,10 +243,10 @@ class EngineGame:
             if view is not None:
                 return view
             self._running = None
-        raise TaskEnvError(f"the game {self._path} was lost {_BEGINNINGS} times in a row, with its process or by it.")
+        raise TaskEnvError(f"the game {self._path} was lost {_BEGINNINGS} times in a row, alone or with its process.")
 
     def _begun(self) -> dict[str, Any] | None:
-        """Starts the game anew and repeats its commands; None, and not running, when it is lost on the way."""
+        """Restarts the game and replays its commands; None if it is lost meanwhile, and then it is not running."""
         chosen = engine()
         opened = chosen.open(self._path, self._time_limit)
         if opened is None:
@@ -270,11 +270,11 @@ class EngineGame:
 
     @property
     def admissible(self) -> list[str]:
-        """Every command that something comes of, sorted; a fresh list."""
+        """Returns a new sorted list of all commands that have an effect."""
         return list(self._admissible)
 
     def close(self) -> None:
-        """Forgets the running game; a command would begin it anew."""
+        """Discards the running game; another command would restart it."""
         if self._running is not None:
             chosen, number = self._running
             chosen.close(number)
@@ -285,6 +285,6 @@ class EngineGame:
 
 
 def _without_banner(text: str) -> str:
-    """The room and the task, one line each."""
+    """Returns the room and the task, one line each."""
     blocks = [block.strip() for block in text.strip().split("\n\n")]
     return "\n".join(block for block in blocks if block and not block.startswith("-="))

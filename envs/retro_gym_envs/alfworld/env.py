@@ -1,4 +1,4 @@
-"""ALFWorld-v0: household tasks, to be done by commands in text."""
+"""ALFWorld-v0: household tasks, solved by text commands."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REAL_TURNS = 50
 
 
 class _Game(Protocol):
-    """What built-in and real games have in common."""
+    """The interface shared by built-in and real games."""
 
     won: bool
 
@@ -35,50 +35,50 @@ class _Game(Protocol):
 
 
 class ALFWorldEnv(GameEnv[Household | GameFile]):
-    """Household tasks in text: find a thing, treat it as asked, bring it where it belongs.
+    """Household tasks in text: find an object, treat it as requested, put it where it belongs.
 
     ## Description
-    A room is described, and a task is to be done in it (ALFWorld, Shridhar et al. 2021). There are six types:
+    The actor gets the description of a room and a task (ALFWorld, Shridhar et al. 2021). There are six types:
     ``pick_and_place_simple``, ``look_at_obj_in_light``, ``pick_clean_then_place_in_recep``,
     ``pick_heat_then_place_in_recep``, ``pick_cool_then_place_in_recep``, ``pick_two_obj_and_place``. The built-in world
-    generates rooms and tasks without end, in pure Python, and speaks the games' language. A list on the wall tells
-    where a few things are; real games have none. ``games`` plays ALFWorld's own games through TextWorld.
+    generates an unlimited number of rooms and tasks in pure Python, with the wording of ALFWorld's games. A list on the
+    wall gives the places of a few objects; real games have none. ``games`` runs ALFWorld's own games through TextWorld.
 
     ## Observation
-    ``UnicodeText(8000)``. First the room, then ``Your task is to: …``. Then what each command brings about, such as
+    ``UnicodeText(8000)``. First the room, then ``Your task is to: …``. After that the effect of each command, such as
     ``You arrive at shelf 1. On the shelf 1, you see a mug 2, and a pen 1.`` or ``Nothing happens.``
 
     ## Action
     ``UnicodeText(1000)``: ``go to R``, ``open R``, ``close R``, ``take O from R``, ``move O to R``, ``clean O with R``,
     ``heat O with R``, ``cool O with R``, ``use O``, ``examine X``, ``inventory``, ``look``, ``help``; real games also
-    have ``slice O with O``. ``put O in/on R``, as older versions and the published prompts have it, is understood as
-    ``move O to R``. Case, spacing, a full stop at the end, and quotes or a ``>`` around them do not matter. Thoughts
-    (``think: …``) are answered by ``OK.``, anything else by ``Nothing happens.``; both cost a turn.
+    have ``slice O with O``. ``put O in/on R``, the form of older versions and of the published prompts, is read as
+    ``move O to R``. Case, spacing, a full stop at the end, and quotes or a ``>`` around a command are ignored. Thoughts
+    (``think: …``) are answered by ``OK.``, any other text by ``Nothing happens.``; both cost a turn.
 
     ## Rewards
-    1.0 when the task is done, 0.0 before. Success is the same: ``info["success"]``.
+    1.0 when the task is solved, 0.0 before. ``info["success"]`` is True when the reward is 1.0.
 
     ## Starting state
-    The task ``options["task_id"]``, or one of split train, drawn by ``np_random``.
+    The task ``options["task_id"]``, or one drawn from split train with ``np_random``.
 
     ``info`` always holds ``task_id``, ``type``, ``success`` and ``admissible_commands``, a list of all commands that
-    something comes of.
+    have an effect.
 
     ## Episode end
-    Terminated when the task is done, truncated after ``max_turns`` turns. A real game that hangs or crashes raises
-    ``TaskEnvError``: its trial is void, which is no failure of the actor, and the next reset starts a fresh process.
+    Terminated when the task is solved, truncated after ``max_turns`` turns. A real game that hangs or crashes raises
+    ``TaskEnvError``: the trial is void and does not count as the actor's failure; the next reset starts a new process.
     The published experiments also end a trial when an action is repeated: ``repeat_limit=2`` of RetroEnv.
 
     ## Arguments
-    - ``games``: ALFWorld's folder ``json_2.1.1`` (or the one above it, such as ``"$ALFWORLD_DATA"``; variables are
-      expanded). Its folders ``train``, ``valid_seen`` and ``valid_unseen`` are the splits train, validation and test,
-      and can be asked for by either name. Of any other folder with games **every split is the whole folder**; a mapping
+    - ``games``: ALFWorld's folder ``json_2.1.1`` (or its parent, such as ``"$ALFWORLD_DATA"``; variables are
+      expanded). Its folders ``train``, ``valid_seen`` and ``valid_unseen`` are the splits train, validation and test;
+      both names of a split are accepted. With any other folder of games **every split is the whole folder**; a mapping
       gives a folder for each split. Needs the extra ``[alfworld]``: TextWorld with its planner, which is GPLv3.
-    - ``world_seed``: of the built-in world.
-    - ``note``: whether the built-in rooms have a list on the wall. Without it the scripted actor plays alike, but a
-      failed trajectory rarely tells what would have helped.
-    - ``max_turns``: turns of a trial; 12 in the built-in world, 50 in real games, by default.
-    - ``command_time_limit``: seconds that a real game may take for one command, or to start.
+    - ``world_seed``: the seed of the built-in world.
+    - ``note``: whether the built-in rooms have a list on the wall. Without it the scripted actor behaves the same, but
+      a failed trajectory rarely shows what would have helped.
+    - ``max_turns``: maximum turns of a trial; by default 12 in the built-in world, 50 in real games.
+    - ``command_time_limit``: timeout in seconds for one command of a real game, and for starting it.
 
     ## Version history
     * v0: first release
@@ -106,7 +106,7 @@ class ALFWorldEnv(GameEnv[Household | GameFile]):
         self.command_time_limit = command_time_limit
         self._tasks = BuiltinTasks(world_seed, note=bool(note)) if games is None else load_games(games)
         if games is not None:
-            worker_command()  # says so at once if the extra is missing
+            worker_command()  # raises at once if the extra is missing
         self._game: _Game | None = None
 
     def _begin(self, task_id: str) -> str:
@@ -116,7 +116,7 @@ class ALFWorldEnv(GameEnv[Household | GameFile]):
         if isinstance(task, Household):
             self._game = HouseholdGame(task)
         else:
-            _ = task.data  # a file that cannot be used is an error of the data, not of the game
+            _ = task.data  # raises DataError for an unusable file, before the game starts
             self._game = EngineGame(task.path, self.command_time_limit)
         return self._game.first
 
@@ -142,17 +142,17 @@ class ALFWorldEnv(GameEnv[Household | GameFile]):
         self._game = None
         self._running = False
 
-    # -- beside the game -------------------------------------------------------------------------------------------
+    # -- actor and teacher -----------------------------------------------------------------------------------------
 
     def scripted_actor(self) -> Actor:
-        """An actor that reads the prompt only, searches in a fixed order, and does what a specific reflection says."""
+        """Returns an actor that reads only the prompt, searches in a fixed order, and follows specific reflections."""
         from retro_gym_envs.alfworld.actor import ScriptedAlfworldActor
 
         return ScriptedAlfworldActor()
 
     @property
     def teacher(self) -> Teacher:
-        """Knows where the things of a task are, and what is to be done with them."""
+        """A teacher that knows where the objects of a task are, and what to do with them."""
         from retro_gym_envs.alfworld.teacher import AlfworldTeacher
 
         return AlfworldTeacher(self._tasks)

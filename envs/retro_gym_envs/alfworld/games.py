@@ -1,4 +1,4 @@
-"""ALFWorld's own games: folders of ``game.tw-pddl`` files, checked at the door."""
+"""ALFWorld's own games: folders of ``game.tw-pddl`` files, validated on reading."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ GamePaths: TypeAlias = "str | os.PathLike[str] | Mapping[str, str | os.PathLike[
 """A folder of games, or a folder for each of some splits."""
 
 FOLDERS = {"train": "train", "validation": "valid_seen", "test": "valid_unseen"}
-"""Splits, and the folders of ALFWorld's data that they stand for. A folder's name is the name of a split as well."""
+"""Splits, and the corresponding folders of ALFWorld's data. A folder's name is accepted as the name of its split."""
 
 _FILE = "game.tw-pddl"
 _MAX_BYTES = 4_000_000  # a game has about 100 kB
-_TAIL = 8_192  # bytes at the end of a file, where the generator says whether the game is solvable
+_TAIL = 8_192  # bytes at the end of a file, which contain the generator's solvable flag
 _UNSOLVABLE = re.compile(rb'"solvable":\s*false')
 _TASK = re.compile(r"Your task is to: ([^\"\n]+)")
 _TEXTS = ("pddl_domain", "grammar", "pddl_problem")
@@ -38,14 +38,14 @@ class GameFile(Shared):
     """A game on disk."""
 
     task_id: str
-    """Its folder, relative to the data's."""
+    """The game's folder, relative to the data folder."""
     path: str
     type: str
     """One of ALFWorld's six types of tasks."""
 
     @cached_property
     def data(self) -> dict[str, Any]:
-        """What the file holds.
+        """Returns the content of the file.
 
         Raises:
             DataError: it cannot be used.
@@ -60,7 +60,7 @@ class GameFile(Shared):
 
     @property
     def walkthrough(self) -> tuple[str, ...]:
-        """Commands that solve it."""
+        """Commands that solve the game."""
         return tuple(self.data.get("walkthrough") or ())
 
     def __getstate__(self) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class GameFolders(TaskSource[GameFile]):
             self._splits[split] = listed[folder]
 
     def ids(self, split: str) -> Sequence[str]:
-        """The ids of a split's games, sorted."""
+        """Returns the ids of a split's games, sorted."""
         if split in self._splits:
             return self._splits[split]
         aliases = {name: split for split, name in FOLDERS.items() if split in self._splits}
@@ -123,7 +123,7 @@ class GameFolders(TaskSource[GameFile]):
         )
 
     def get(self, task_id: str) -> GameFile:
-        """The game of that id."""
+        """Returns the game with this id."""
         try:
             return self._games[task_id]
         except KeyError:
@@ -138,7 +138,7 @@ class GameFolders(TaskSource[GameFile]):
 
 
 def _games_in(folder: str, root: str) -> dict[str, GameFile]:
-    """The games below a folder, by id. Kinds of tasks beside the six are left out, as ALFWorld does."""
+    """Finds the games below a folder, by id. Task types other than the six are skipped, as in ALFWorld."""
     games = {}
     for where, _, files in os.walk(folder):
         if _FILE not in files or "movable" in where or "Sliced" in where:
@@ -163,18 +163,18 @@ def _is_unsolvable(path: str) -> bool:
             file.seek(max(0, os.path.getsize(path) - _TAIL))
             return _UNSOLVABLE.search(file.read()) is not None
     except OSError:
-        return False  # reading it says what is wrong
+        return False  # reading the file later raises the error
 
 
 def load_games(games: GamePaths) -> GameFolders:
     """Finds the games of a folder, once per process.
 
     Args:
-        games: ALFWorld's ``json_2.1.1``, whose folders are the splits; the folder above it; any other folder, which
-            then is every split; or folders by split. Variables such as ``$ALFWORLD_DATA`` and ``~`` are expanded.
+        games: ALFWorld's ``json_2.1.1``, whose folders are the splits; its parent; any other folder, which then serves
+            as every split; or folders by split. Variables such as ``$ALFWORLD_DATA`` and ``~`` are expanded.
 
     Raises:
-        DataError: a folder is not there, or holds no game.
+        DataError: a folder does not exist, or holds no game.
         ConfigError: ``games`` is neither a path nor paths by split.
     """
     if isinstance(games, Mapping):
@@ -202,7 +202,7 @@ def _folder(path: object) -> Path:
         if not folder.is_dir():
             rule = "is not a folder" if folder.exists() else "does not exist"
             raise DataError(f"{one_line(str(folder), 200)} {rule}. Give the folder json_2.1.1 of ALFWorld's data.")
-    except ValueError as error:  # a NUL in the path
+    except ValueError as error:  # the path contains a NUL
         raise DataError(f"{one_line(path, 200)} is no path: {error}.") from error
     return folder
 

@@ -1,7 +1,7 @@
-"""The built-in world's games: a household in pure Python that speaks ALFWorld's language.
+"""The built-in world's games: a household simulated in pure Python, with the wording of ALFWorld's games.
 
-A :class:`Household` is a task: a room, what lies where, and what is to be done. A :class:`HouseholdGame` is one
-playing of it.
+A :class:`Household` is a task: a room, the positions of objects, and the goal. A :class:`HouseholdGame` is one run of
+it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ HELP = (
     "heat (object) with (receptacle), cool (object) with (receptacle)."
 )
 TREATED = {"clean": "clean", "heat": "hot", "cool": "cool"}
-"""What each treatment makes of a thing, in the words of tasks."""
+"""The adjective that tasks use for the result of each treatment."""
 
 
 def kind_of(name: str) -> str:
-    """The kind of a numbered thing or receptacle.
+    """Returns the kind of a numbered object or receptacle.
 
     >>> kind_of("mug 2")
     'mug'
@@ -34,7 +34,7 @@ def kind_of(name: str) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Things in a row, as games say it.
+    """Formats a list of objects as games do.
 
     >>> listed(["mug 1", "pen 2"]), listed(["mug 1"]), listed([])
     ('a mug 1, and a pen 2', 'a mug 1', 'nothing')
@@ -46,32 +46,32 @@ def listed(names: Sequence[str]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Household(Shared):
-    """A task of the built-in world. Equal ones are interchangeable; copies are shared."""
+    """A task of the built-in world. Compared by value; deep copies are shared."""
 
     task_id: str
     type: str
     """One of ALFWorld's six types of tasks."""
     goal: str
-    """The task in words, as ``put a clean mug in cabinet.``"""
+    """The task in words, such as ``put a clean mug in cabinet.``"""
     thing: str
-    """The kind of thing that it is about."""
+    """The kind of object that the task is about."""
     target: str
-    """The kind of receptacle that it is to be brought to; the lamp, where it is to be looked at."""
+    """The kind of receptacle to bring it to, or the lamp to look at it with."""
     treatment: str
     """``clean``, ``heat``, ``cool``, or empty."""
     count: int
-    """How many of them."""
+    """Number of objects to bring."""
     contents: tuple[tuple[str, tuple[str, ...]], ...]
-    """Every receptacle, in the order in which the room lists them, with what is in or on it."""
+    """Every receptacle, in the order in which the room lists them, with its contents."""
     note: tuple[tuple[str, str], ...]
-    """Things and their receptacles that a list on the wall tells; empty where there is none."""
+    """Objects and their receptacles on the list on the wall; empty if there is no list."""
 
     def __hash__(self) -> int:
         return hash(self.task_id)
 
     @property
     def description(self) -> str:
-        """The room and the task, as the trial begins."""
+        """The description of the room and the task at the beginning of the trial."""
         lines = [f"You are in the middle of a room. Looking quickly around you, you see {listed(self.receptacles)}."]
         if self.note:
             entries = ", ".join(f"{thing} {preposition(place)} the {place}" for thing, place in self.note)
@@ -85,7 +85,7 @@ class Household(Shared):
 
 
 def preposition(place: str) -> str:
-    """``in`` or ``on``.
+    """Returns ``in`` or ``on``.
 
     >>> preposition("drawer 2"), preposition("bed 1")
     ('in', 'on')
@@ -94,10 +94,10 @@ def preposition(place: str) -> str:
 
 
 class HouseholdGame:
-    """One playing of a household.
+    """One run of a household task.
 
     Args:
-        household: the task; shared, never changed.
+        household: the task; shared and never modified.
     """
 
     def __init__(self, household: Household) -> None:
@@ -113,11 +113,11 @@ class HouseholdGame:
 
     @property
     def first(self) -> str:
-        """What the actor reads before its first command."""
+        """Returns the first observation."""
         return self._household.description
 
     def act(self, command: str) -> str:
-        """Carries out a command in normal form; what is impossible changes nothing."""
+        """Executes a command in normal form; an impossible command changes nothing."""
         verb, _, rest = command.partition(" ")
         match verb:
             case "go":
@@ -224,7 +224,7 @@ class HouseholdGame:
         return self._contents[self._place] if self._place and self._is_open(self._place) else ()
 
     def _reached(self) -> bool:
-        """Whether the task is solved now. Two things have to come to one and the same receptacle."""
+        """Whether the task is solved now. Two objects must be in the same receptacle."""
         task = self._household
         if task.target == LAMP:
             lit = self._place and any(lamp in self._lit for lamp in self._contents[self._place])
@@ -246,7 +246,7 @@ class HouseholdGame:
 
     @property
     def admissible(self) -> list[str]:
-        """Every command that would not be answered by ``Nothing happens.``, sorted."""
+        """Returns all commands that would not be answered by ``Nothing happens.``, sorted."""
         place, held = self._place, self._held
         commands = [f"go to {name}" for name in self._contents if name != place]
         commands += ["help", "inventory", "look"]

@@ -1,7 +1,6 @@
-"""What there is in a house: rooms, receptacles, and things with the places where they are kept.
+"""The contents of the built-in world: kinds of rooms, of receptacles, and of objects with their usual places.
 
-The built-in world is made of these. The names are the ones that ALFWorld uses, so that an actor meets the same
-language in built-in and real games.
+The names are those of ALFWorld, so that actors see the same language in built-in and real games.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import dataclasses
 __all__ = ["APPLIANCES", "LAMP", "OPENABLE", "RECEPTACLES", "ROOMS", "TARGETS", "THINGS", "Thing"]
 
 OPENABLE = frozenset({"cabinet", "drawer", "fridge", "microwave", "safe"})
-"""Receptacles that are closed at first."""
+"""Receptacles that are closed at the beginning."""
 
 ROOMS: dict[str, dict[str, tuple[int, int]]] = {
     "kitchen": {
@@ -66,31 +65,31 @@ ROOMS: dict[str, dict[str, tuple[int, int]]] = {
         "tvstand": (0, 1),
     },
 }
-"""Kinds of rooms, and how many receptacles of each kind may stand there: least and most."""
+"""Kinds of rooms, and the minimum and maximum number of receptacles of each kind in them."""
 
 RECEPTACLES: tuple[str, ...] = tuple(sorted({kind for room in ROOMS.values() for kind in room}))
 """All kinds of receptacles."""
 
 APPLIANCES = {"clean": "sinkbasin", "heat": "microwave", "cool": "fridge"}
-"""What each treatment is done with."""
+"""The receptacle that each treatment requires."""
 
 TARGETS = frozenset(RECEPTACLES) - {"coffeemachine", "handtowelholder", "stoveburner", "toaster", "towelholder"}
-"""Receptacles that things may have to be brought to."""
+"""Kinds of receptacles that can be the target of a task."""
 
 LAMP = "desklamp"
 
 
 @dataclasses.dataclass(frozen=True)
 class Thing:
-    """A kind of thing."""
+    """A kind of object."""
 
     name: str
     rooms: frozenset[str]
-    """Kinds of rooms that it is found in."""
+    """Kinds of rooms in which it occurs."""
     homes: tuple[str, ...]
-    """Kinds of receptacles that it is kept in or on."""
+    """Kinds of receptacles in or on which it is kept."""
     uses: frozenset[str]
-    """What can be asked of it: ``clean``, ``heat``, ``cool``, and ``light`` for what is looked at under a lamp."""
+    """Possible treatments: ``clean``, ``heat``, ``cool``, and ``light`` if it can be examined under a lamp."""
 
 
 # name: rooms (their first letters: k, b for bath, s for sleeping, l for living); homes; uses
@@ -156,4 +155,4 @@ def _read(row: str) -> Thing:
 
 
 THINGS: dict[str, Thing] = {thing.name: thing for thing in map(_read, _TABLE.strip().splitlines())}
-"""All kinds of things, the lamp apart."""
+"""All kinds of objects except the lamp."""

@@ -1,6 +1,6 @@
-"""What tasks and observations say, as far as the scripted actor and the noisy teacher read them.
+"""Parses tasks and observations for the scripted actor and the noisy teacher.
 
-Built-in and real games speak the same language.
+Built-in and real games use the same wording.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LIST = re.compile(r"list on the wall says: (.*)")
 
 
 def names_in(text: str) -> list[str]:
-    """Numbered names, in order.
+    """Returns the numbered names in a text, in order.
 
     >>> names_in("On the desk 1, you see a pen 2, and a mug 1.")
     ['desk 1', 'pen 2', 'mug 1']
@@ -29,13 +29,13 @@ def names_in(text: str) -> list[str]:
 
 
 def room_of(description: str) -> list[str]:
-    """The receptacles that a room lists, in its order."""
+    """Returns the receptacles that a room's description lists, in order."""
     found = _ROOM.search(description)
     return names_in(found[1]) if found else []
 
 
 def contents(observation: str) -> tuple[str, list[str]] | None:
-    """A receptacle and what is seen in or on it; None where an observation shows none.
+    """Returns a receptacle and its visible contents; None if the observation shows none.
 
     >>> contents("You open the cabinet 2. The cabinet 2 is open. In it, you see a mug 1, and a cup 3.")
     ('cabinet 2', ['mug 1', 'cup 3'])
@@ -45,7 +45,7 @@ def contents(observation: str) -> tuple[str, list[str]] | None:
 
 
 def listed_places(text: str) -> list[tuple[str, str]]:
-    """Things and their places on the list on the wall.
+    """Returns the objects and places on the list on the wall.
 
     >>> listed_places("A list on the wall says: mug 1 in the cabinet 2, pen 1 on the desk 1.")
     [('mug 1', 'cabinet 2'), ('pen 1', 'desk 1')]
@@ -63,7 +63,7 @@ class Goal:
     treatment: str
     """``clean``, ``heat``, ``cool``, ``light`` (look at it under the lamp), ``two`` (bring two), or empty."""
     plain: bool
-    """Whether the task says this by a verb of its own (``clean some mug and …``), which nobody overlooks."""
+    """Whether the task states the treatment by a verb (``clean some mug and …``), which actors do not overlook."""
 
 
 _STATES = {"clean": "clean", "hot": "heat", "cool": "cool", "two": "two"}
@@ -78,7 +78,7 @@ _GOALS = (
 
 
 def read_goal(task: str) -> Goal | None:
-    """What a task asks for; None when it is worded in none of the known ways.
+    """Parses the goal of a task; None if the wording is unknown.
 
     >>> read_goal("Your task is to: put a hot mug in cabinet.")
     Goal(thing='mug', target='cabinet', treatment='heat', plain=False)

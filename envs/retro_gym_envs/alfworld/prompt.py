@@ -1,4 +1,4 @@
-"""What the ALFWorld actor is told: instruction and worked examples. The rooms in it are invented."""
+"""The ALFWorld actor's prompt: instruction and worked examples. The rooms in it are invented."""
 
 from __future__ import annotations
 
@@ -56,4 +56,4 @@ Action 4: use desklamp 1
 Observation 4: You turn on the desklamp 1."""
 
 ALFWORLD_PROMPT = TaskPrompt(_INSTRUCTION, (_CLEAN, _LIGHT))
-"""Instruction and two worked examples: a thing to be cleaned and put away, and one to be looked at under a lamp."""
+"""Instruction and two worked examples: an object to be cleaned and put away, and one to be examined under a lamp."""

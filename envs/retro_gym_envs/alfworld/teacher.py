@@ -1,4 +1,4 @@
-"""Who writes reflections on ALFWorld's tasks: the oracle, who knows the solution, and a teacher who is often wrong."""
+"""The teacher of ALFWorld: an oracle that knows the solution, and noisy reflections that are often wrong."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["AlfworldTeacher", "write_reflection"]
 _GROUPS = dict(zip(TASK_TYPES, ("put", "examine", "clean", "heat", "cool", "puttwo"), strict=True))
 
 _Found = tuple[str, str]
-"""A thing and its place."""
+"""An object and its place."""
 
 _ONE_FORMS = (
     "Look for the {first}, then {what}.",
@@ -52,13 +52,13 @@ _WELL_FORMED = tuple(
     for form in (*_ONE_FORMS, *_TWO_FORMS)
 )
 
-# How often the teacher follows habit: the first thing on the list, and to put it away as it is. That is more often than
-# it understands what is asked, so its likeliest reflection is mostly wrong as well.
+# Probability that the teacher follows habit: the first object on the list, put away without treatment. It exceeds the
+# probability of understanding the task, so the teacher's most likely reflection is usually wrong as well.
 _HASTY = 0.4
 
 
 def write_reflection(found: Sequence[_Found], treatment: str, form: int = 0) -> str:
-    """A reflection that names one or two things with their places, and what to do with them.
+    """Writes a reflection that names one or two objects with their places, and what to do with them.
 
     >>> write_reflection([("mug 1", "drawer 2")], "heat")
     'Look for the mug 1 in the drawer 2, then heat it.'
@@ -70,16 +70,16 @@ def write_reflection(found: Sequence[_Found], treatment: str, form: int = 0) -> 
 
 
 class AlfworldTeacher(TaskTeacher[Household | GameFile]):
-    """Knows where the things of a task are, and what is to be done with them."""
+    """Knows where the objects of a task are, and what to do with them."""
 
     def task_group(self, task_id: str) -> str:
-        """The type of task in a word, as the published experiments call it: put, examine, clean, heat, cool, puttwo."""
+        """Returns the task type as named in the published experiments: put, examine, clean, heat, cool or puttwo."""
         return _GROUPS[self.task(task_id).type]
 
     def oracle_reflection(self, task_id: str) -> str:
-        """The best that can be said on a task: where its things are, and what to do with them.
+        """Returns the best possible reflection on a task: where its objects are, and what to do with them.
 
-        Of a real game it says what the game's own walkthrough does.
+        For a real game it is derived from the game's own walkthrough.
         """
         task = self.task(task_id)
         goal = read_goal(task.goal)
@@ -93,12 +93,12 @@ class AlfworldTeacher(TaskTeacher[Household | GameFile]):
         return write_reflection(found[:2], treatment) if found else f"Look for the {goal.thing if goal else 'thing'}."
 
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
-        """A well-formed reflection about things that stand in the trajectory, right only now and then.
+        """Returns a well-formed reflection that uses only what the trajectory shows, and is correct only sometimes.
 
-        The teacher reads the list on the wall, names a thing of it with its place, and something to do with it. Which
-        ones, it mostly guesses: either is understood a quarter of the time, and habit (the first thing on the list, to
-        be put away as it is) decides more often than that. Where there is no list, in real games, it names the thing of
-        the task and a receptacle by chance.
+        The teacher reads the list on the wall, and names one of its objects with its place, and a treatment. Each of
+        the two choices is made by understanding with probability 0.25, more often by habit (the first object on the
+        list, no treatment), and at random otherwise. Real games have no list: there it names the task's object and a
+        random receptacle.
         """
         goal = read_goal(trajectory.task)
         thing, treatment = (goal.thing, goal.treatment) if goal else ("", "")
@@ -119,12 +119,12 @@ class AlfworldTeacher(TaskTeacher[Household | GameFile]):
         return write_reflection([first, guess(others, like, rng, hasty=_HASTY)], what, form)
 
     def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
-        """Whether a reflection has one of the teacher's forms, and names only what stands in the trajectory."""
+        """Checks that a reflection has one of the teacher's forms, and names only what the trajectory shows."""
         return check_forms(_WELL_FORMED, reflection, trajectory)
 
 
 def _walked(commands: Sequence[str]) -> list[_Found]:
-    """Things and their places, as a walkthrough comes by them: what is taken first, then the lamp."""
+    """Returns the objects and places of a walkthrough: objects in the order they are taken, then lamps."""
     taken: list[_Found] = []
     lamps: list[_Found] = []
     place = ""
@@ -139,7 +139,7 @@ def _walked(commands: Sequence[str]) -> list[_Found]:
 
 
 def _guessed(trajectory: Trajectory, things: Sequence[str], rng: np.random.Generator) -> list[_Found]:
-    """Places by chance, from among those that were not looked into."""
+    """Draws random places, preferably among those not searched yet."""
     room = room_of(trajectory.task) or ["room 1"]
     seen = {shown[0] for turn in trajectory.turns if (shown := contents(turn.observation))}
     places = [place for place in room if place not in seen] or room

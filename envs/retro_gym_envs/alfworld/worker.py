@@ -1,7 +1,7 @@
-"""The process that runs real games: reads requests as lines of JSON, answers each by one line.
+"""The process that runs real games: reads requests as lines of JSON, and answers each with one line.
 
-It is started as a script by :mod:`.engine` and stands alone: TextWorld and its planner are loaded here and nowhere
-else, so that a game that hangs or takes its process down leaves the caller unharmed.
+It is started as a script by :mod:`.engine` and imports nothing else from the package. TextWorld and its planner are
+loaded only here, so that a game that hangs or crashes its process does not affect the caller.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 
 __all__ = ["main", "names"]
 
-_MAX_GAMES = 64  # held at once; the one that was not asked for longest goes first
-_MAX_MEMORY = 8 << 30  # bytes of address space: a game that wants more fails alone
+_MAX_GAMES = 64  # held at once; the least recently used one is closed first
+_MAX_MEMORY = 8 << 30  # bytes of address space: only the game that needs more fails
 
 
 def names(ids: list[str]) -> dict[str, str]:
-    """Readable names of a game's things, numbered as ALFWorld's own demangler numbers them when it does not shuffle.
+    """Returns readable names of a game's objects, numbered like ALFWorld's own demangler without shuffling.
 
     >>> names(["mug_bar__plus_01", "mug_bar__minus_02", "sink_bar__plus_01_bar_sinkbasin"])["mug_bar__minus_02"]
     'mug 2'
@@ -44,7 +44,7 @@ class _Game:
         import textworld
         from textworld.envs.pddl import pddl
 
-        # policy_commands is never asked for: it plans anew at every step.
+        # policy_commands is never requested: it would run the planner at every step.
         env = pddl.PddlEnv(textworld.EnvInfos(won=True, admissible_commands=True))
         with open(path, encoding="utf-8") as file:
             env.load(json.load(file))
@@ -52,7 +52,7 @@ class _Game:
         for info in env._entity_infos.values():
             info.name = readable[info.id]
         env._logic.grammar.derive = _remembering(env._logic.grammar.derive)
-        # load() has translated the problem already, and reset() would do so again, which takes seconds.
+        # load() has already translated the problem; reset() would repeat this, which takes seconds.
         fresh, made = env._pddl_state, pddl.pddl_logic.PddlState
         pddl.pddl_logic.PddlState = lambda *_: fresh
         try:
@@ -65,7 +65,7 @@ class _Game:
         self._state, _, _ = self._env.step(command)
 
     def close(self) -> None:
-        """Unloads the planner, of which TextWorld loads a copy per game and keeps it for good."""
+        """Unloads the planner library, of which TextWorld otherwise keeps one copy per game for ever."""
         import fast_downward
 
         fast_downward.close_lib(self._env.downward_lib)
@@ -80,7 +80,7 @@ class _Game:
 
 
 def _remembering(derive: Callable[[str, Any], str]) -> Callable[[str, Any], str]:
-    """Expands every command once per game. What commands are called never changes; what is seen (``#…#``) does."""
+    """Caches the expansion of commands: command names never change within a game; observations (``#…#``) do."""
     known: dict[Any, str] = {}
 
     def remembered(start: str, context: Any) -> str:
@@ -114,24 +114,24 @@ def _answer(request: dict[str, Any], games: OrderedDict[int, _Game]) -> dict[str
 
 
 def main() -> None:
-    """Answers requests until there are no more."""
+    """Answers requests until the input ends."""
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the planner prints
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the planner prints to stdout
         try:
             import resource
 
             resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY, _MAX_MEMORY))
         except (ImportError, ValueError, OSError):
-            pass  # not on this system
+            pass  # not available on this system
         games: OrderedDict[int, _Game] = OrderedDict()
         for line in sys.stdin:
             try:
                 answer = _answer(json.loads(line), games)
-            except (Exception, SystemExit) as error:  # the planner's translator exits on what it cannot read
+            except (Exception, SystemExit) as error:  # the planner's translator exits on invalid input
                 answer = {"error": f"{type(error).__name__}: {error}"[:300]}
             answers.write(json.dumps(answer) + "\n")
             answers.flush()
-    os._exit(0)  # what the planner leaves behind may crash an orderly exit
+    os._exit(0)  # after the planner, a normal exit may crash
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The built-in world: ALFWorld-style tasks without end, solvable by construction.
+"""The built-in world: an unlimited supply of ALFWorld-style tasks, solvable by construction.
 
-Task i of a split is generated from (world seed, split, i) when it is first asked for. Each has a room of its own.
-A room is known by its receptacles, and no room of one split has the same ones as a room of another.
+Task i of a split is generated from (world seed, split, i) when it is first requested. Each has its own room. A room is
+identified by the numbers of its receptacles of each kind; these differ between rooms of different splits.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _TREATMENT = {name: name.split("_")[1] for name in TASK_TYPES[2:5]}
 _ROOMS_OF = {"": tuple(ROOMS), "clean": ("kitchen", "bathroom"), "heat": ("kitchen",), "cool": ("kitchen",)}
 _LIT_ROOMS = ("bedroom", "livingroom")
 _LAMP_PLACES = ("desk", "sidetable", "dresser", "coffeetable")
-_FEWEST, _MOST = 9, 12  # receptacles of a room
-_THINGS = (9, 13)  # beside those that the task is about: least and most
-_CROWD = 3  # things on a receptacle, so that observations stay short
-_NOTED = 4  # things on the list on the wall
+_FEWEST, _MOST = 9, 12  # number of receptacles in a room
+_THINGS = (9, 13)  # objects besides those of the task: minimum and maximum
+_CROWD = 3  # maximum of objects on a receptacle, so that observations stay short
+_NOTED = 4  # objects on the list on the wall
 
-# How a task is worded. The scripted actor understands the first form of each; what the second one asks for beside
-# bringing a thing, it overlooks.
+# Wordings of the tasks. The scripted actor fully understands the first of each type. In the second it overlooks
+# everything except bringing an object.
 _GOALS = {
     "pick_and_place_simple": ("put a {thing} in {target}.", "put some {thing} on {target}."),
     "look_at_obj_in_light": ("examine the {thing} with the {target}.", "look at {thing} under the {target}."),
@@ -56,10 +56,10 @@ _GOALS = {
 
 
 def split_of_room(counts: Mapping[str, int]) -> str:
-    """The one split in which a room with these receptacles may stand.
+    """Returns the only split in which a room with these receptacles may occur.
 
     Args:
-        counts: how many there are of each kind.
+        counts: number of receptacles of each kind.
     """
     known_by = ",".join(f"{kind}:{counts[kind]}" for kind in sorted(counts) if counts[kind])
     return split_of_number(derive_seed("room", known_by))
@@ -69,8 +69,8 @@ class BuiltinTasks(GeneratedTasks[Household]):
     """The generated tasks of one world.
 
     Args:
-        world_seed: another seed is another world.
-        note: whether a list on the wall tells where some things are.
+        world_seed: the seed of the world; different seeds give different worlds.
+        note: whether a list on the wall gives the places of some objects.
 
     >>> tasks = BuiltinTasks(0)
     >>> household = tasks.get("test-00003")
@@ -83,7 +83,7 @@ class BuiltinTasks(GeneratedTasks[Household]):
         self.note = note
 
     def get(self, task_id: str) -> Household:
-        """The task of that id."""
+        """Returns the task with this id."""
         household = _generate(self.world_seed, self.task_split(task_id), task_id)
         return household if self.note else dataclasses.replace(household, note=())
 
@@ -94,7 +94,7 @@ def _generate(world_seed: int, split: str, task_id: str) -> Household:
 
 
 class _Builder:
-    """Furnishes one room and sets one task in it."""
+    """Builds one room and one task in it."""
 
     def __init__(self, split: str, rng: np.random.Generator) -> None:
         self._split = split
@@ -103,7 +103,7 @@ class _Builder:
     def build(self, task_id: str) -> Household:
         type_ = pick(TASK_TYPES, self._rng)
         treatment = _TREATMENT.get(type_, "")
-        while True:  # nearly always once: a room may lack a place for the thing, or one to bring it to
+        while True:  # rarely repeats: a room may lack a place for the object, or a target
             room = pick(_LIT_ROOMS if type_ == "look_at_obj_in_light" else _ROOMS_OF[treatment], self._rng)
             receptacles = self._furnish(room)
             kinds = {kind_of(name) for name in receptacles}
@@ -137,7 +137,7 @@ class _Builder:
         )
 
     def _furnish(self, room: str) -> list[str]:
-        """Receptacles of a room of this split, in the order in which games list them."""
+        """Draws the receptacles of a room of this split, in the order in which games list them."""
         while True:
             counts = {kind: int(self._rng.integers(low, high + 1)) for kind, (low, high) in ROOMS[room].items()}
             if _FEWEST <= sum(counts.values()) <= _MOST and split_of_room(counts) == self._split:
@@ -148,14 +148,14 @@ class _Builder:
         return pick([thing for thing in things if not kinds.isdisjoint(thing.homes)], self._rng)
 
     def _pick_target(self, type_: str, treatment: str, thing: Thing, kinds: set[str]) -> str:
-        """Empty when the room has none."""
+        """Draws the kind of target; an empty string if the room has none."""
         if type_ == "look_at_obj_in_light":
             return LAMP if not kinds.isdisjoint(_LAMP_PLACES) else ""
         found = sorted((kinds & TARGETS) - {APPLIANCES.get(treatment, "")})
         return pick(found, self._rng) if found else ""
 
     def _fill(self, room: str, contents: dict[str, list[str]], taken: str) -> None:
-        """Puts other things in their places."""
+        """Adds other objects at their usual places."""
         numbers: dict[str, int] = {}
         others = [thing for thing in THINGS.values() if room in thing.rooms and thing.name != taken]
         for _ in range(int(self._rng.integers(_THINGS[0], _THINGS[1] + 1))):
@@ -166,7 +166,7 @@ class _Builder:
                 contents[pick(homes, self._rng)].append(f"{thing.name} {numbers[thing.name]}")
 
     def _note(self, contents: Mapping[str, Sequence[str]], about: Sequence[str]) -> tuple[tuple[str, str], ...]:
-        """What the list on the wall tells: where the things of the task are, and some others."""
+        """Draws the list on the wall: the places of the task's objects and of some others."""
         places = {thing: place for place, things in contents.items() for thing in things}
         others = [thing for thing in sorted(places) if thing not in about]
         noted = [*about, *shuffled(others, self._rng)[: _NOTED - len(about)]]

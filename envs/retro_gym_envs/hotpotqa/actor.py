@@ -1,9 +1,9 @@
-"""The scripted actor of HotpotQA: plays from the prompt's text alone, and no better than real actors do.
+"""The scripted actor of HotpotQA: reads only the prompt's text and makes the mistakes of real actors.
 
-Left to itself it searches for the first thing that the question names, reads that one page, and answers with the
-first value there that looks like an answer: it stops after one hop. Of a comparison it looks up one candidate and
-picks that. A reflection that names what to search for and what to find there is followed to the letter; the last
-such reflection counts. A vague one changes nothing, and a wrong one leads astray.
+Without advice it searches for the first entity that the question names, reads that page, and answers with the first
+value there that looks like an answer: it stops after one hop. For a comparison it searches for one candidate and
+answers with it. If a reflection names what to search for and which attribute to find, the actor follows it exactly; the
+last such reflection counts. A vague reflection has no effect, and a wrong one leads to a wrong answer.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ class ScriptedHotpotActor(ScriptedTextActor):
     """Deterministic: the same prompt text gives the same reply."""
 
     def say(self, text: str) -> str:
-        """One thought and action."""
+        """Returns one thought and action."""
         view = _read_prompt(text)
         return as_turn(len(view.turns) + 1, *_decide(view))
 
 
 @dataclasses.dataclass(frozen=True)
 class _View:
-    """What the actor makes of its prompt."""
+    """What the actor has parsed from its prompt."""
 
     question: str
     advice: Advice
@@ -61,7 +61,7 @@ def _read_prompt(text: str) -> _View:
 
 
 def _decide(view: _View) -> tuple[str, str]:
-    """Thought and action for the next turn."""
+    """Returns thought and action for the next turn."""
     if view.advice.answer and not view.advice.entities:
         return "I noted the answer last time.", f"Finish[{view.advice.answer}]"
     missing = _not_found(view)
@@ -77,7 +77,7 @@ def _decide(view: _View) -> tuple[str, str]:
 
 
 def _targets(view: _View) -> list[str]:
-    """What to search for, in order: the question's first thing, then what the advice names."""
+    """Returns the search terms in order: the question's first entity, then those that the advice names."""
     offered = candidates(view.question)
     named = offered or sorted(spans(view.question), key=lambda name: -len(name.split()))
     first = named[:1] or [view.question.rstrip("?")]
@@ -88,7 +88,7 @@ def _targets(view: _View) -> list[str]:
 
 
 def _not_found(view: _View) -> str | None:
-    """The nearest title when the last search found nothing; None when it did, or when this was a second try."""
+    """Returns the most similar title if the last search failed; None if it succeeded or was already a second try."""
     if not view.turns:
         return None
     similar = _SIMILAR.match(view.turns[-1][1])
@@ -118,7 +118,7 @@ def _answer(view: _View) -> str | None:
 
 
 def _best_of(offered: Sequence[str], view: _View) -> str | None:
-    """The candidate with the least or the most of the attribute, among those whose pages were read for it."""
+    """Returns the candidate with the extreme value of the attribute, among the candidates whose pages were read."""
     attribute = view.advice.attribute
     if attribute is None:
         return None

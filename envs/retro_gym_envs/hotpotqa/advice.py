@@ -1,4 +1,4 @@
-"""What a reflection tells the scripted actor to do: names, an attribute, where the answer stands."""
+"""Parses a reflection into advice for the scripted actor: search terms, an attribute, the position of the answer."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ __all__ = ["Advice", "read_reflection"]
 
 @dataclasses.dataclass(frozen=True)
 class Advice:
-    """What a reflection tells the actor to do; empty parts where it says nothing."""
+    """What a reflection tells the actor to do; fields are empty where it says nothing."""
 
     entities: tuple[str, ...] = ()
-    """What to search for, in this order."""
+    """Search terms, in order."""
     attribute: Attribute | None = None
-    """What to find there."""
+    """The attribute to find."""
     follows: str | None = None
-    """Words that the answer stands right behind."""
+    """Words that directly precede the answer."""
     length: int = 1
-    """How many words the answer has, where ``follows`` is given."""
+    """Number of words of the answer, if ``follows`` is given."""
     answer: str | None = None
-    """What to answer."""
+    """The answer to give."""
 
     def __bool__(self) -> bool:
         return bool(self.entities or self.attribute or self.follows or self.answer)
@@ -36,9 +36,9 @@ _ANSWER = re.compile(r'\banswer (?:is |with )?(?:"([^"]+)"|(yes|no)\b)', re.IGNO
 
 
 def read_reflection(text: str) -> Advice:
-    """What a reflection says that can be acted on: names, an attribute, where the answer stands.
+    """Extracts what can be acted on: names, an attribute, the position of the answer.
 
-    A vague one ("be more careful") has nothing of the kind and gives empty advice.
+    A vague reflection ("be more careful") gives empty advice.
 
     >>> advice = read_reflection("Search for the director, Taskin Brelum, and find the birth year.")
     >>> advice.entities, advice.attribute.name

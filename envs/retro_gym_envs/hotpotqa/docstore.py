@@ -1,4 +1,4 @@
-"""The local stand-in for Wikipedia: pages that are found by title, and the titles that come near a term."""
+"""The local substitute for Wikipedia: pages found by title, and the titles most similar to a search term."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from retro_gym_envs.bm25 import Index, bm25_index
 
 __all__ = ["DocStore", "Page"]
 
-_SIMILAR = 5  # titles in an answer
-_TITLE_WEIGHT = 3  # a word of the title counts as often as it would three times in the text
-_QUERY_CHARS = 300  # of a term that are looked at; no title is that long
+_SIMILAR = 5  # number of titles returned
+_TITLE_WEIGHT = 3  # one occurrence in the title counts as three in the text
+_QUERY_CHARS = 300  # characters of a term that are used; no title is that long
 _WORD = re.compile(r"\w+")
 _BRACKETS_AND_QUOTES = " \t\"'[]“”‘’«»"
 
@@ -29,15 +29,15 @@ class Page:
 
     title: str
     sentences: tuple[str, ...]
-    """Single-spaced; each shows something."""
+    """Single-spaced; each contains a visible character."""
 
     @property
     def text(self) -> str:
-        """The sentences as one paragraph."""
+        """The sentences joined into one paragraph."""
         return " ".join(self.sentences)
 
     def find(self, term: str) -> list[str]:
-        """The sentences that contain a term, whatever its case; none for a blank term.
+        """Returns the sentences that contain a term, ignoring case; none for a blank term.
 
         >>> Page("Velmora", ("Velmora is a town.", "It lies on the Sarn.")).find(" sarn")
         ['It lies on the Sarn.']
@@ -52,8 +52,8 @@ class Page:
 class DocStore:
     """Pages by title, with a ranking of similar titles.
 
-    Paragraphs of the same title make one page. The ranking is BM25 over the words of title and text, its index made
-    at the first miss: about 1 ms for ten paragraphs, 0.1 ms more for each further one.
+    Paragraphs with the same title are merged into one page. The ranking is BM25 over the words of title and text; its
+    index is built at the first failed search: about 1 ms for ten paragraphs, 0.1 ms for each further one.
 
     Args:
         paragraphs: titles and their sentences.
@@ -71,29 +71,29 @@ class DocStore:
             known = self._pages.get(title)
             if known is None:
                 self._pages[title] = tuple(sentences)
-            elif known != tuple(sentences):  # many questions of a file share a paragraph
+            elif known != tuple(sentences):  # many questions of a file share a paragraph, which is stored once
                 self._pages[title] = known + tuple(text for text in sentences if text not in known)
-        self._titles: dict[str, str] = {}  # by key; the first of several with the same key
+        self._titles: dict[str, str] = {}  # by normalised key; the first title wins
         for title in self._pages:
-            if key := _key(title):  # nothing but quotes has to be asked for exactly
+            if key := _key(title):  # a title of quotes only has no key and is found by exact match
                 self._titles.setdefault(key, title)
 
     def __len__(self) -> int:
         return len(self._pages)
 
     def page(self, term: str) -> Page | None:
-        """The page of that title, exactly so or but for case, accents, outer quotes and spacing."""
+        """Returns the page with that title; case, accents, outer quotes and spacing may differ."""
         title = term if term in self._pages else self._titles.get(_key(term))
         if title is None:
             return None
         sentences = (" ".join(sentence.split()) for sentence in self._pages[title])
-        # Zero-width characters are not white space, and show nothing either.
+        # Zero-width characters are not white space, but invisible too.
         return Page(
             title, tuple(sentence for sentence in sentences if any(map(str.isprintable, sentence.replace(" ", ""))))
         )
 
     def similar(self, term: str) -> list[str]:
-        """At most five titles of pages that share a word with the term, best first; ties in the order of the file."""
+        """Returns at most five titles of pages that share a word with the term, best first; ties in file order."""
         if self._index is None:
             return []
         words = [word for word in dict.fromkeys(_words(term[:_QUERY_CHARS])) if word in self._index.vocab_dict]
@@ -107,7 +107,7 @@ class DocStore:
 
     @cached_property
     def _index(self) -> Index | None:
-        """None when there is no word in any page."""
+        """None if no page contains a word."""
         documents = [
             _words(title) * _TITLE_WEIGHT + _words(" ".join(sentences)) for title, sentences in self._pages.items()
         ]
@@ -126,7 +126,7 @@ def _words(text: str) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Without case and accents."""
+    """Removes case and accents."""
     text = text.casefold()
     if text.isascii():
         return text

@@ -25,7 +25,7 @@ _NO_PAGE = (
     "The last page Searched was not found, so you cannot Lookup a keyword in it. Search one of the similar pages first."
 )
 _NOT_SEARCHED = "No page was Searched yet, so you cannot Lookup a keyword in it. Search a page first."
-_ECHO = 100  # characters of a term or title in the answer
+_ECHO = 100  # characters of a term or title that an observation quotes
 _CORPORA = ("context", "all")
 
 
@@ -33,36 +33,36 @@ class HotpotQAEnv(GameEnv[HotpotTask]):
     """Multi-hop questions over a small encyclopedia.
 
     ## Description
-    A question is to be answered from paragraphs that must be found first (HotpotQA, Yang et al. 2018, with the
-    actions of ReAct, Yao et al. 2022). The encyclopedia is local: the paragraphs that come with the questions, in
-    place of the live Wikipedia of the published experiments. So scores of the two settings are not comparable.
+    The actor answers a question from paragraphs that it must first find (HotpotQA, Yang et al. 2018, with the actions
+    of ReAct, Yao et al. 2022). The encyclopedia is local: it consists of the paragraphs that come with the questions.
+    The published experiments use the live Wikipedia, so scores are not comparable.
 
     ## Observation
-    ``UnicodeText(8000)``. First ``Question: …``, then what each action finds:
+    ``UnicodeText(8000)``. First ``Question: …``, then the result of each action:
 
-    - Search: the page's text, or that it has none; or ``Could not find [term]. Similar: ['…', …]`` with at most five
-      titles, ranked by BM25, and no page is open any more. A title is found exactly, or but for case, accents, outer
-      quotes and spacing.
+    - Search: the page's text, or a message that it has none. A title matches if it is equal up to case, accents, outer
+      quotes and spacing. Otherwise ``Could not find [term]. Similar: ['…', …]`` with at most five titles, ranked by
+      BM25, and no page is open.
     - Lookup: ``(Result 1 / 2) …``, a sentence of the open page; the same term again gives the next one, then
-      ``No More Results``. ``No Results`` when there is none. As in the published environment the count goes on
-      when another page is opened meanwhile, until another term is looked up.
-    - Finish: ``Answer is CORRECT`` or ``Answer is INCORRECT``. The right answer is never shown.
+      ``No More Results``. ``No Results`` if there is none. As in the published environment, the result count continues
+      when another page is opened, and restarts with another term.
+    - Finish: ``Answer is CORRECT`` or ``Answer is INCORRECT``. The correct answer is never shown.
 
     ## Action
-    ``UnicodeText(1000)``: ``Search[title]``, ``Lookup[term]`` or ``Finish[answer]``. The case of their names, a full
-    stop at the end, and white space, quotes or a ``>`` around them do not matter. Any other text is answered by a list
-    of the valid actions and costs a turn.
+    ``UnicodeText(1000)``: ``Search[title]``, ``Lookup[term]`` or ``Finish[answer]``. The case of action names, a full
+    stop at the end, and white space, quotes or a ``>`` around the action are ignored. Any other text is answered by a
+    list of the valid actions and costs a turn.
 
     ## Rewards
-    The token F1 of the answer, at Finish; 0 otherwise. Success is exact match: ``info["success"]``. Both are HotpotQA's
-    own but for answers that are nothing without articles and punctuation (The The, ???), which officially all match one
-    another, at an F1 of 0: here articles count in them, or the text as it stands, and a match earns 1.
+    The token F1 of the answer at Finish, 0 otherwise. Success is exact match: ``info["success"]``. Both are HotpotQA's
+    metrics, with one exception: answers that consist only of articles and punctuation (The The, ???) officially all
+    match one another, with an F1 of 0. Here they are compared with articles, or else unnormalised; a match earns 1.
 
     ## Starting state
-    The task ``options["task_id"]``, or one of split train, drawn by ``np_random``.
+    The task ``options["task_id"]``, or one drawn from split train with ``np_random``.
 
     ``info`` always holds ``task_id``, ``type`` (bridge or comparison), ``success``, ``em``, ``f1`` and ``answer``
-    (the one that was given; empty before).
+    (the answer given; empty before).
 
     ## Episode end
     Terminated by Finish, truncated after ``max_turns`` turns.
@@ -70,11 +70,11 @@ class HotpotQAEnv(GameEnv[HotpotTask]):
     ## Arguments
     - ``tasks``: a file in HotpotQA's official schema (JSON or JSONL), or files by split
       (``{"train": …, "test": …}``); the built-in world by default. With one file **every split is the whole file**.
-    - ``corpus``: which paragraphs Search looks in. ``"context"``: those of the question; ``"all"``: those of all
-      questions of the file (of the built-in world: of the split, which takes a while to generate for train).
-    - ``world_seed``: of the built-in world.
+    - ``corpus``: the paragraphs that Search can find. ``"context"``: those of the question; ``"all"``: those of all
+      questions of the file (in the built-in world: of the split, which takes a while to generate for train).
+    - ``world_seed``: the seed of the built-in world.
     - ``fold``: ``(i, n)`` divides one file into train, validation and test, for cross-validation; see ``load_tasks``.
-    - ``max_turns``: turns of a trial; 6 by default, as published.
+    - ``max_turns``: maximum turns of a trial; 6 by default, as published.
 
     ## Version history
     * v0: first release
@@ -155,17 +155,17 @@ class HotpotQAEnv(GameEnv[HotpotTask]):
             "answer": self._answer,
         }
 
-    # -- beside the game -------------------------------------------------------------------------------------------
+    # -- actor and teacher -----------------------------------------------------------------------------------------
 
     def scripted_actor(self) -> Actor:
-        """An actor that reads the prompt only, stops too early on its own, and does what a specific reflection says."""
+        """Returns an actor that reads only the prompt, stops too early, and follows specific reflections."""
         from retro_gym_envs.hotpotqa.actor import ScriptedHotpotActor
 
         return ScriptedHotpotActor()
 
     @property
     def teacher(self) -> Teacher:
-        """Knows which pages a task needs, and what to look for."""
+        """A teacher that knows which pages a task needs, and which attribute to look for."""
         from retro_gym_envs.hotpotqa.teacher import HotpotTeacher
 
         return HotpotTeacher(self._tasks)
@@ -175,6 +175,6 @@ def _echoed(term: str) -> str:
     return term if len(term) <= _ECHO else f"{term[:_ECHO]}..."
 
 
-@lru_cache(maxsize=256)  # trials of one task are played over and over
+@lru_cache(maxsize=256)  # the same task is played many times
 def _context_store(task: HotpotTask) -> DocStore:
     return DocStore(task.context)

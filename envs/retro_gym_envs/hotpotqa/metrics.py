@@ -1,4 +1,4 @@
-"""How an answer is judged: exact match and token F1, as HotpotQA's official evaluation defines them."""
+"""Metrics of an answer: exact match and token F1, as defined by HotpotQA's official evaluation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CLOSED_ANSWERS = frozenset({"yes", "no", "noanswer"})
 
 
 def normalize_answer(text: str) -> str:
-    """Lower case, without punctuation and articles, single spaces.
+    """Converts to lower case; removes punctuation, articles and extra spaces.
 
     >>> normalize_answer("  The Eiffel-Tower, a  landmark. ")
     'eiffeltower landmark'
@@ -23,9 +23,9 @@ def normalize_answer(text: str) -> str:
 
 
 def exact_match(prediction: str, gold: str) -> bool:
-    """Whether both are the same after normalisation.
+    """Whether both are equal after normalisation.
 
-    Where it leaves nothing of an answer, less of it is done: officially all such answers match one another.
+    If normalisation leaves an answer empty, a weaker one is used: officially all such answers match one another.
 
     >>> exact_match("the Beatles", "Beatles!"), exact_match("the the", "The The."), exact_match("???", "The The")
     (True, True, False)
@@ -36,8 +36,8 @@ def exact_match(prediction: str, gold: str) -> bool:
 def f1_score(prediction: str, gold: str) -> float:
     """Harmonic mean of token precision and recall, over multisets of normalised tokens; in [0, 1].
 
-    Yes, no and noanswer are all or nothing: where one side is one of them and the sides differ, the score is 0.
-    Answers that match exactly score 1, also where no token is left of them (officially 0).
+    For yes, no and noanswer there is no partial credit: if either side is one of them and the sides differ, the score
+    is 0. Answers that match exactly score 1, even if no token is left of them (officially 0).
 
     >>> f1_score("Barack Obama", "Barack Hussein Obama")
     0.8
@@ -58,7 +58,7 @@ def f1_score(prediction: str, gold: str) -> float:
 
 
 def _compared(text: str) -> str:
-    """What is compared: the normal form; where that is empty, articles are kept; where that is too, punctuation."""
+    """Returns the text to compare: normalised; if that is empty, with articles; if still empty, with punctuation."""
     plain = text.lower()
     forms = (normalize_answer(text), plain.translate(_NO_PUNCTUATION), plain)
     return next((form for form in (" ".join(each.split()) for each in forms) if form), "")

@@ -1,7 +1,7 @@
-"""What questions and pages say, as far as the scripted actor and the noisy teacher read English.
+"""Parses questions and pages for the scripted actor and the noisy teacher.
 
-The wordings of the built-in world are known; public questions are read by
-rougher means (capitalised spans, the sort of answer that a question word asks for).
+The wordings of the built-in world are known; public questions are parsed heuristically (capitalised spans, the answer
+type that a question word implies).
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _OPENERS = """
     How I If In Instead Is It Its Look Next No Not Now Of On Or Over Read Search So That The Then There This Those
     To Try Under Use Was Were What When Where Which While Who Whom Whose Why With Yes You
 """
-_FUNCTION_WORDS = frozenset(_OPENERS.split())  # capitalised at the head of a sentence, but no part of a name
+_FUNCTION_WORDS = frozenset(_OPENERS.split())  # capitalised at the beginning of a sentence, but not part of a name
 _NAME = r"[A-Z0-9][\w'’&-]*(?:\.(?=[A-Z]))*"
 _SPAN = re.compile(rf"\b{_NAME}(?:(?: (?:of|the|de|von|van|del|in) |[ -]| \()(?:{_NAME}\)?))*")
 _QUOTED = re.compile(r'"([^"]+)"|“([^”]+)”|\[([^\]]+)\]')
 
 
 def spans(text: str) -> list[str]:
-    """Names in a text, in order: what is quoted or in brackets, and runs of capitalised words.
+    """Returns the names in a text, in order: quoted or bracketed text, and runs of capitalised words.
 
     >>> spans('In what year was the director of Velmora Nights born?')
     ['Velmora Nights']
@@ -57,7 +57,7 @@ def spans(text: str) -> list[str]:
 
 
 def _opens_sentence(text: str, start: int) -> bool:
-    """Whether a sentence begins there: at the beginning of the text, or after a stop and a space."""
+    """Whether a sentence begins at ``start``: at the beginning of the text, or after a full stop and a space."""
     end = start
     while end and text[end - 1].isspace():
         end -= 1
@@ -69,7 +69,7 @@ _BETWEEN = re.compile(r'"?,? ?(?:and|or)? ?(?:the )?"?')
 
 
 def candidates(question: str) -> list[str]:
-    """The things that a comparison question offers; empty for other questions.
+    """Returns the candidates that a comparison question offers; empty for other questions.
 
     >>> candidates("Which of Velmora Road, Taskin Road and Brelum Road is the longest?")
     ['Velmora Road', 'Taskin Road', 'Brelum Road']
@@ -90,7 +90,7 @@ def candidates(question: str) -> list[str]:
 
 
 def asked_role(question: str) -> str | None:
-    """The role that a bridge question of the built-in world goes through."""
+    """Returns the role that a bridge question of the built-in world uses."""
     for role in ROLES.values():
         if any(pattern.search(question) for pattern in role.question_patterns):
             return role.name
@@ -98,7 +98,7 @@ def asked_role(question: str) -> str | None:
 
 
 def asked_attribute(question: str) -> Attribute | None:
-    """The attribute that a question of the built-in world asks for or compares."""
+    """Returns the attribute that a question of the built-in world asks for or compares."""
     for attribute in ATTRIBUTES.values():
         if any(pattern.fullmatch(question) for pattern in attribute.question_patterns):
             return attribute
@@ -106,7 +106,7 @@ def asked_attribute(question: str) -> Attribute | None:
 
 
 def roles_on(page: str) -> list[tuple[str, str]]:
-    """Role and name of every linked thing that a page states, in the order of the text.
+    """Returns role and name of every linked entity that a page states, in the order of the text.
 
     >>> roles_on("Velmora Road is a film. It was directed by Taskin Brelum. The composer is Fluvora Gramex.")
     [('director', 'Taskin Brelum'), ('composer', 'Fluvora Gramex')]
@@ -121,7 +121,7 @@ def roles_on(page: str) -> list[tuple[str, str]]:
 
 
 def value_of(attribute: Attribute, page: str) -> str | None:
-    """What a page states for an attribute.
+    """Returns the value that a page states for an attribute.
 
     >>> value_of(ATTRIBUTES["birth year"], "Taskin Brelum was born in 1934.")
     '1934'
@@ -142,7 +142,7 @@ _SORTS: tuple[tuple[str, str], ...] = (
 
 
 def answer_sort(question: str) -> str:
-    """The sort of value that a question seems to ask for, by its question words.
+    """Guesses the type of value that a question asks for, from its question words.
 
     >>> answer_sort("In what year was the director of Velmora Nights born?")
     'year'
@@ -155,7 +155,7 @@ _AFTER_PREPOSITION = r"(?:in|at|on|from|along|of|to)(?: the)? "
 
 
 def first_value(sort: str, page: str, known: Iterable[str]) -> str | None:
-    """The first value of a sort on a page that is not among the names known already: a hasty reader's answer."""
+    """Returns the first value of this type on a page that is not a known name: what a careless reader answers."""
     taken = {word for name in known for word in name.split()}
     pattern = rf"\b({value_pattern(sort)})\b"
     if sort == "place":

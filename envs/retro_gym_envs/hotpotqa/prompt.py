@@ -1,4 +1,4 @@
-"""What the HotpotQA actor is told: instruction and worked examples. People and places in it are invented."""
+"""The HotpotQA actor's prompt: instruction and worked examples. The people and places in it are invented."""
 
 from __future__ import annotations
 
@@ -58,4 +58,4 @@ Action 3: Finish[no]
 Observation 3: Answer is CORRECT"""
 
 HOTPOTQA_PROMPT = TaskPrompt(_INSTRUCTION, (_BRIDGE, _LOOKUP, _COMPARISON))
-"""Instruction and three worked examples: a bridge question, a page that is missed at first, a comparison."""
+"""Instruction and three worked examples: a bridge question, a search that fails at first, a comparison."""

@@ -1,12 +1,12 @@
-"""What the built-in world knows: kinds of things, how they hang together, and the many ways to say so.
+"""The schema of the built-in world: kinds of entities, their relations, and templates that express them in English.
 
-Two sorts of relation:
+There are two types of relation:
 
-- a *role* leads from a subject to another thing with a page of its own (film → director);
-- an *attribute* leads to a plain value (person → birth year).
+- a *role* relates a subject to another entity, which has its own page (film → director);
+- an *attribute* relates an entity to a plain value (person → birth year).
 
-A bridge question names a subject and asks for an attribute of the thing in one of its roles; a comparison question
-asks which of three things has the least or the most of an attribute.
+A bridge question names a subject and asks for an attribute of the entity in one of its roles; a comparison question
+asks which of three entities has the lowest or the highest value of an attribute.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ _VALUES = {
 
 
 def value_pattern(value: str) -> str:
-    """A regular expression for values of a sort: ``year``, ``number``, ``person``, ``place`` or ``name``."""
+    """Returns a regular expression for values of a type: ``year``, ``number``, ``person``, ``place`` or ``name``."""
     return _VALUES[value]
 
 
 @dataclasses.dataclass(frozen=True)
 class Role:
-    """A relation from a subject to another thing."""
+    """A relation from a subject to another entity."""
 
     name: str
     """The word for it in reflections."""
     target: str
-    """The kind of thing it leads to."""
+    """The kind of the other entity."""
     sentences: tuple[str, ...]
-    """How a page says it; ``{b}`` is the thing. The cue stands before the name."""
+    """How a page states it; ``{b}`` is the other entity. The identifying words precede the name."""
     phrases: tuple[str, ...]
-    """How a question says it; ``{a}`` is the subject."""
+    """How a question refers to it; ``{a}`` is the subject."""
 
     @cached_property
     def patterns(self) -> tuple[re.Pattern[str], ...]:
-        """The sentences as patterns whose group is the thing."""
+        """The sentences as patterns whose group is the other entity."""
         name = rf"({value_pattern('name')})"
         said = (re.escape(sentence.removesuffix(".")) for sentence in self.sentences)
         return tuple(re.compile(cue.replace(r"\{b\}", name)) for cue in said)
@@ -60,22 +60,22 @@ class Role:
 
 @dataclasses.dataclass(frozen=True)
 class Attribute:
-    """A relation from a thing to a plain value."""
+    """A relation from an entity to a plain value."""
 
     name: str
     """The words for it in reflections."""
     value: str
-    """The sort of value, see :func:`value_pattern`."""
+    """The type of the value, see :func:`value_pattern`."""
     sentences: tuple[str, ...]
-    """How a page says it; ``{b}`` is the thing, ``{v}`` the value."""
+    """How a page states it; ``{b}`` is the entity, ``{v}`` the value."""
     aside: str
-    """How another page mentions it after the thing's name: ``who was born in {v}``."""
+    """How another page mentions it after the entity's name: ``who was born in {v}``."""
     questions: tuple[str, ...]
-    """How a question asks for it; ``{b}`` is a description of the thing."""
+    """How a question asks for it; ``{b}`` is a description of the entity."""
     least: tuple[str, ...] = ()
-    """How a comparison asks for the least of it; ``{list}`` are the candidates. Empty: never compared so."""
+    """How a comparison asks for the lowest value; ``{list}`` are the candidates. Empty: never compared this way."""
     most: tuple[str, ...] = ()
-    """The same for the most."""
+    """The same for the highest value."""
 
     @cached_property
     def patterns(self) -> tuple[re.Pattern[str], ...]:
@@ -95,13 +95,13 @@ class Attribute:
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """A kind of thing."""
+    """A kind of entity."""
 
     name: str
     intro: tuple[str, ...]
     """First sentence of its page."""
     titles: tuple[str, ...]
-    """How its names are formed; ``{w}`` is a coined word."""
+    """Templates of its names; ``{w}`` is a coined word."""
     roles: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()
 
@@ -115,7 +115,7 @@ def _attributes(*attributes: Attribute) -> dict[str, Attribute]:
 
 
 def _by(name: str, target: str, done: str, who: str) -> Role:
-    """A role that is a deed: something was directed by its director."""
+    """A role that is an action: the director directed the film."""
     return Role(
         name,
         target,

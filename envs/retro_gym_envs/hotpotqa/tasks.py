@@ -1,4 +1,4 @@
-"""HotpotQA tasks: the public schema, checked at the door, and sets of tasks read from files."""
+"""HotpotQA tasks: the public schema, validated on reading, and sets of tasks read from files."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ _REMEDY = "Use the files from hotpotqa.github.io (not the columns of a data set 
 
 @dataclasses.dataclass(frozen=True)
 class HotpotTask(Shared):
-    """One question with its answer and its paragraphs. Equal tasks are interchangeable; copies are shared."""
+    """One question with its answer and its paragraphs. Compared by value; deep copies are shared."""
 
     task_id: str
     """``_id`` in the public schema."""
     question: str
     answer: str
     type: str
-    """``bridge`` or ``comparison``; files of kindred data sets have other kinds."""
+    """``bridge`` or ``comparison``; files of similar data sets have other types."""
     level: str
     """``easy``, ``medium`` or ``hard``."""
     supporting_facts: tuple[tuple[str, int], ...]
-    """Title and sentence index of each sentence that the answer rests on. Some indices of the public data lie behind
-    the paragraph's last sentence; they are kept as they are."""
+    """Title and sentence index of each supporting sentence. Some indices of the public data lie beyond the
+    paragraph's last sentence; they are kept unchanged."""
     context: tuple[tuple[str, tuple[str, ...]], ...]
-    """Title and sentences of each paragraph; sentences behind the first may begin with a space."""
+    """Title and sentences of each paragraph; sentences after the first may begin with a space."""
 
     def __hash__(self) -> int:
         return hash(self.task_id)
 
     def to_json(self) -> dict[str, Any]:
-        """A fresh dict in the public schema."""
+        """Returns a new dict in the public schema."""
         return {
             "_id": self.task_id,
             "question": self.question,
@@ -59,14 +59,14 @@ class HotpotTask(Shared):
 
     @classmethod
     def from_json(cls, row: object, where: str = "a task") -> HotpotTask:
-        """Checks a row of the public schema. Keys beside the seven of the schema are ignored.
+        """Validates a row of the public schema. Keys other than the seven of the schema are ignored.
 
         Args:
             row: what the JSON parser returned.
-            where: file and record number, for the message.
+            where: file and record number, for the error message.
 
         Raises:
-            DataError: a key is missing, or a value is not what the schema says.
+            DataError: a key is missing, or a value violates the schema.
         """
         row = checked_object(row, where, _KEYS)
         unjudged = [key for key in _JUDGED_BY if key not in row]
@@ -120,7 +120,7 @@ class HotpotTasks(TaskSource[HotpotTask]):
 
     @abstractmethod
     def store(self, task_id: str) -> DocStore:
-        """The paragraphs of all tasks of the file, or of the split, that a task comes from.
+        """Returns the paragraphs of all tasks of the file, or of the split, that a task comes from.
 
         Raises:
             UnknownTaskError: no such task.
@@ -129,7 +129,7 @@ class HotpotTasks(TaskSource[HotpotTask]):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _TaskFile:
-    """One file, read and checked."""
+    """One file, read and validated."""
 
     path: str
     size: int
@@ -142,9 +142,9 @@ class _TaskFile:
 
 
 class TaskSet(ListedTasks[HotpotTask], HotpotTasks):
-    """The tasks of one file or several. Made by :func:`load_tasks`; shared by all environments of a process.
+    """The tasks of one or more files. Made by :func:`load_tasks`; shared by all environments of a process.
 
-    A pickle holds the paths only: it is restored by reading the files again, which must be there and unchanged.
+    A pickle holds only the paths: unpickling reads the files again, which must exist unchanged.
     """
 
     def __init__(self, files: Mapping[str, _TaskFile], fold: Fold | None, spec: str | dict[str, str]) -> None:
@@ -152,7 +152,7 @@ class TaskSet(ListedTasks[HotpotTask], HotpotTasks):
         self._fold = fold
         self._spec = spec
         self._ids = {split: tuple(files[split].tasks) for split in SPLITS if split in files}
-        if fold is not None:  # of one file, which is that of all splits
+        if fold is not None:  # a fold requires one file, which all splits share
             self._ids = by_fold({task_id: _marks(task) for task_id, task in files["train"].tasks.items()}, fold)
         self._homes: dict[str, str] = {}  # task id to the split that it belongs to
         for split, ids in self._ids.items():
@@ -160,7 +160,7 @@ class TaskSet(ListedTasks[HotpotTask], HotpotTasks):
                 home = self._homes.setdefault(task_id, split)
                 if files[home] is not files[split]:
                     raise DataError(
-                        f"task {one_line(task_id)} stands in {files[home].path} ({home}) and in {files[split].path} "
+                        f"task {one_line(task_id)} is in both {files[home].path} ({home}) and {files[split].path} "
                         f"({split}). Splits must not share tasks: delete it from one of the files."
                     )
 
@@ -168,11 +168,11 @@ class TaskSet(ListedTasks[HotpotTask], HotpotTasks):
         return len(self._homes)
 
     def get(self, task_id: str) -> HotpotTask:
-        """The task of that id."""
+        """Returns the task with this id."""
         return self._files[self.task_split(task_id)].tasks[task_id]
 
     def task_split(self, task_id: str) -> str:
-        """The split that a task belongs to; where several have it, the first of train, validation, test."""
+        """Returns the split of a task; if several contain it, the first of train, validation, test."""
         try:
             return self._homes[task_id]
         except KeyError:
@@ -181,7 +181,7 @@ class TaskSet(ListedTasks[HotpotTask], HotpotTasks):
             ) from None
 
     def store(self, task_id: str) -> DocStore:
-        """The paragraphs of all tasks of the file that a task comes from, whatever their splits."""
+        """Returns the paragraphs of all tasks of the file that a task comes from, whatever their splits."""
         return self._files[self.task_split(task_id)].store
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -192,9 +192,9 @@ class TaskSet(ListedTasks[HotpotTask], HotpotTasks):
 
 
 def _marks(task: HotpotTask) -> list[str]:
-    """What a task would give away to another fold: its question, and the titles of the pages that it rests on.
+    """Returns what folds must not share, to prevent leakage: the question and the titles of its supporting pages.
 
-    The other paragraphs of the context are no marks: most pages of a large file are a distractor somewhere.
+    The other paragraphs of the context do not count: most pages of a large file are a distractor somewhere.
     """
     titles = {" ".join(title.casefold().split()) for title, _ in task.supporting_facts}
     return [f"question {normalize_answer(task.question)}", *(f"title {title}" for title in sorted(titles))]
@@ -203,19 +203,19 @@ def _marks(task: HotpotTask) -> list[str]:
 def load_tasks(tasks: TaskFiles, fold: Fold | None = None) -> TaskSet:
     """Reads task files in the official schema: one JSON array, or JSONL.
 
-    A file is read record by record, and once per process as long as it does not change.
+    A file is read record by record, and once per process unless it changes.
 
     Args:
-        tasks: one path, or paths by split (``{"train": …, "test": …}``). Task files know no splits: with one path
-            **every split is the whole file**, so that training and testing on it is testing on the training tasks.
-            Use ``fold`` or several files where that matters.
+        tasks: one path, or paths by split (``{"train": …, "test": …}``). Task files do not define splits: with one path
+            **every split is the whole file**, so evaluation would use the training tasks. Use ``fold`` or several
+            files to avoid this.
         fold: ``(i, n)``, with one path, for cross-validation over n >= 3 folds: test is fold i, validation fold i + 1
-            (modulo n), train the others. Tasks that ask the same, or rest on a page of the same title, are in one
-            fold; beyond that the folds are as even as can be.
+            (modulo n), train the others. Tasks with the same question, or with supporting pages of the same title, are
+            in the same fold; otherwise the folds are as even as possible.
 
     Raises:
-        DataError: a file cannot be used, or two of them share a task.
-        ConfigError: ``tasks`` or ``fold`` out of their rules, or more folds than the tasks can be divided into.
+        DataError: a file cannot be used, or two files share a task.
+        ConfigError: ``tasks`` or ``fold`` is invalid, or there are too few independent groups of tasks for n folds.
     """
     paths = paths_by_split(tasks, fold)
     keys = {path: file_key(path) for path in set(paths.values())}
@@ -232,7 +232,7 @@ def _load(keys: tuple[tuple[str, FileKey], ...], fold: Fold | None) -> TaskSet:
 
 @lru_cache(maxsize=4)
 def _read(path: str, mtime: int, size: int) -> _TaskFile:
-    """Reads a file; ``mtime`` and ``size`` are there so that a changed file is read again."""
+    """Reads a file; ``mtime`` and ``size`` are part of the cache key, so that a changed file is read again."""
     tasks: dict[str, HotpotTask] = {}
     for where, row in read_rows(path):
         task = HotpotTask.from_json(row, where)

@@ -1,4 +1,4 @@
-"""Who writes reflections on HotpotQA's tasks: the oracle, who knows the solution, and a teacher who is often wrong."""
+"""The teacher of HotpotQA: an oracle that knows the solution, and noisy reflections that are often wrong."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ _WELL_FORMED = tuple(
     for form in (*_BRIDGE_FORMS, *_COMPARISON_FORMS)
 )
 
-# How often the teacher follows habit: the first link on the page, the first attribute of a kind of thing. That is more
-# often than it understands the question, so its likeliest reflection is wrong as well.
+# Probability that the teacher follows habit: the first link on the page, the first attribute of a kind of entity. It
+# exceeds the probability of understanding the question, so the teacher's most likely reflection is wrong as well.
 _HASTY = 0.4
 
 
 class HotpotTeacher(TaskTeacher[HotpotTask]):
-    """Knows which pages a question needs, and what to look for there."""
+    """Knows which pages a question needs, and which attribute to look for."""
 
     def task_group(self, task_id: str) -> str:
         """``bridge`` or ``comparison``."""
         return self.task(task_id).type
 
     def oracle_reflection(self, task_id: str) -> str:
-        """The best that can be said on a task: which pages to read, and what to look for there.
+        """Returns the best possible reflection on a task: the pages to read, and what to look for there.
 
-        In the built-in world it names the linked thing and the attribute. On public questions it names the supporting
-        pages and quotes the words in front of the answer; only where the answer is not a stretch of a supporting
-        sentence (yes, no, one of two candidates, a paraphrase) does it state the answer itself.
+        In the built-in world it names the linked entity and the attribute. On public questions it names the supporting
+        pages and quotes the words before the answer. It states the answer itself only if the answer is not a substring
+        of a supporting page (yes, no, one of two candidates, a paraphrase).
         """
         task = self.task(task_id)
         attribute = asked_attribute(task.question)
@@ -72,11 +72,11 @@ class HotpotTeacher(TaskTeacher[HotpotTask]):
         return _public_oracle(task, titles)
 
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
-        """A well-formed reflection about things that stand in the trajectory, right only now and then.
+        """Returns a well-formed reflection that uses only what the trajectory shows, and is correct only sometimes.
 
-        The teacher reads which things the pages link to and names one of them with its role, and an attribute that such
-        a thing has. Which ones, it mostly guesses: either part of the question is understood a quarter of the time, and
-        habit (the first link, the first attribute of its kind) decides more often than that.
+        The teacher reads the links on the pages, and names one linked entity with its role and an attribute of its
+        kind. Each of the two choices is made by understanding the question with probability 0.25, more often by habit
+        (the first link, the first attribute of its kind), and at random otherwise.
         """
         question = trajectory.task.removeprefix("Question: ").strip()
         text = "\n".join(turn.observation for turn in trajectory.turns)
@@ -96,7 +96,7 @@ class HotpotTeacher(TaskTeacher[HotpotTask]):
         return pick(_BRIDGE_FORMS, rng).format(role=role, name=name, attribute=attribute)
 
     def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
-        """Whether a reflection has one of the teacher's forms, and names only what stands in the trajectory."""
+        """Checks that a reflection has one of the teacher's forms, and names only what the trajectory shows."""
         return check_forms(_WELL_FORMED, reflection, trajectory)
 
 
@@ -113,7 +113,7 @@ def _public_oracle(task: HotpotTask, titles: Sequence[str]) -> str:
 
 
 def _words_before(answer: str, text: str) -> str:
-    """The up to six words right before the answer's first occurrence, where they occur only there; else empty."""
+    """Returns up to six words before the answer's first occurrence if they occur only once; else an empty string."""
     found = re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", text)
     if found is None or not normalize_answer(answer) or '"' in answer:
         return ""

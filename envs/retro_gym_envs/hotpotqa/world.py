@@ -1,7 +1,7 @@
-"""The built-in world: HotpotQA-style tasks without end, in the public data set's own schema.
+"""The built-in world: an unlimited supply of HotpotQA-style tasks, in the schema of the public data set.
 
-Task i of a split is generated from (world seed, split, i) when it is first asked for. Each has its own ten
-paragraphs about things with fresh names; names of different splits never meet (see :mod:`retro_gym_envs.coined_names`).
+Task i of a split is generated from (world seed, split, i) when it is first requested. Each has its own ten paragraphs
+about entities with new names; splits share no names (see :mod:`retro_gym_envs.coined_names`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ __all__ = ["BuiltinTasks"]
 
 _PARAGRAPHS = 10
 _BRIDGE_SHARE = 0.8
-_ASIDE_SHARE = 0.5  # of bridge questions, whose first page happens to mention the answer
-_CANDIDATES = 3  # of a comparison: with two, "not that one" would be an answer
+_ASIDE_SHARE = 0.5  # share of bridge questions whose first page already mentions the answer
+_CANDIDATES = 3  # of a comparison; with two, excluding one would give the answer
 _SUBJECTS = tuple(kind for kind in KINDS.values() if kind.roles)
 _COMPARED = tuple(
     (kind.name, name)
@@ -45,11 +45,11 @@ class BuiltinTasks(GeneratedTasks[HotpotTask], HotpotTasks):
     """
 
     def get(self, task_id: str) -> HotpotTask:
-        """The task of that id."""
+        """Returns the task with this id."""
         return _generate(self.world_seed, self.task_split(task_id), task_id)
 
     def store(self, task_id: str) -> DocStore:
-        """The paragraphs of all tasks of the split that a task belongs to."""
+        """Returns the paragraphs of all tasks of the split that a task belongs to."""
         return _split_store(self, self.task_split(task_id))
 
 
@@ -67,7 +67,7 @@ def _split_store(tasks: BuiltinTasks, split: str) -> DocStore:
 
 @dataclasses.dataclass
 class _Page:
-    """A thing and what its page says."""
+    """An entity and its page."""
 
     kind: str
     title: str
@@ -76,11 +76,11 @@ class _Page:
     sentences: list[str]
 
     def paragraph(self) -> tuple[str, tuple[str, ...]]:
-        """Title and sentences as the public schema has them: later sentences begin with a space."""
+        """Returns title and sentences in the public schema: all sentences but the first begin with a space."""
         return self.title, (self.sentences[0], *(f" {sentence}" for sentence in self.sentences[1:]))
 
     def sentence_with(self, text: str) -> int:
-        """The index of the sentence that states something."""
+        """Returns the index of the sentence that contains a text."""
         return next(i for i, sentence in enumerate(self.sentences) if text in sentence)
 
 
@@ -153,7 +153,7 @@ class _Scribe:
         return HotpotTask(task_id, question, answer, type_, "hard", supporting, context)
 
     def _page(self, kind_name: str) -> _Page:
-        """A new thing of a kind, with all its attributes stated in random order."""
+        """Makes a new entity of a kind, with all its attributes stated in random order."""
         kind = KINDS[kind_name]
         title = pick(kind.titles, self._rng)
         while "{w}" in title:

@@ -1,4 +1,4 @@
-"""InterCode-SQL: questions on a database, to be answered by execute and submit."""
+"""InterCode-SQL: questions about a database, answered with execute and submit."""
 
 from retro_gym_envs.intercode_sql.env import InterCodeSQLEnv
 from retro_gym_envs.intercode_sql.tasks import SQLTask, load_tasks

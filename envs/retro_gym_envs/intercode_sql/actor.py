@@ -1,10 +1,10 @@
-"""The scripted SQL actor: plays from the prompt's text alone, and no better than real actors do.
+"""The scripted SQL actor: reads only the prompt's text and makes the mistakes of real actors.
 
-Left to itself it looks up the tables that the question names, describes them, and writes one query by the overlap of
-words: the column that the question names first, of the table that it names first, and of the row that it calls by name.
-It counts where the question says "how many". It never joins, knows no other aggregate, no condition, no order and no
-nested query, and does not understand a question that speaks of a column in other words. A reflection that names what
-was missing is followed to the letter; the last such reflection counts. A vague one changes nothing.
+Without advice it describes the tables that the question names, and writes one query by word overlap: it selects the
+first column that the question names from the first table that it names, filtered by the row that it calls by name. It
+uses COUNT if the question says "how many". It never writes joins, other aggregates, conditions, ORDER BY or nested
+queries, and does not understand a question that paraphrases a column. If a reflection names what was missing, the actor
+follows it exactly; the last such reflection counts. A vague reflection has no effect.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ __all__ = ["ScriptedSQLActor"]
 
 _CALLED = re.compile(r"(\w+) (?:called|named) ['\"]?([A-Z]\w*)")
 _COUNTS = re.compile(r"\bhow many\b|\bnumber of\b|\bcount the\b", re.IGNORECASE)
-_DESCRIBED = 3  # tables that it describes of its own accord
-_LOOKS = re.compile(r"execute\[(?:SHOW|DESC) ")  # actions that look at the schema
+_DESCRIBED = 3  # maximum number of tables that it describes without advice
+_LOOKS = re.compile(r"execute\[(?:SHOW|DESC) ")  # actions that read the schema
 _TEXTS = ("text", "char", "varchar")
 
 
@@ -30,18 +30,18 @@ class ScriptedSQLActor(ScriptedTextActor):
     """Deterministic: the same prompt text gives the same reply."""
 
     def say(self, text: str) -> str:
-        """One thought and action."""
+        """Returns one thought and action."""
         view = _read_prompt(text)
         return as_turn(len(view.turns) + 1, *_decide(view))
 
 
 @dataclasses.dataclass(frozen=True)
 class _View:
-    """What the actor makes of its prompt."""
+    """What the actor has parsed from its prompt."""
 
     question: str
     advice: tuple[Advice, ...]
-    """From each reflection that says something, the last one first."""
+    """From each reflection with usable advice, the last one first."""
     turns: Turns
     schema: Schema
 
@@ -53,7 +53,7 @@ def _read_prompt(text: str) -> _View:
 
 
 def _decide(view: _View) -> tuple[str, str]:
-    """Thought and action for the next turn."""
+    """Returns thought and action for the next turn."""
     actions = [action for action, _ in view.turns]
     if any(action.startswith("execute[") and not _LOOKS.match(action) for action in actions):
         return "That is my answer.", "submit"
@@ -72,7 +72,7 @@ def _decide(view: _View) -> tuple[str, str]:
 
 
 def _wanted_tables(view: _View) -> list[str]:
-    """The tables to describe: what the question names, and what the reflections name."""
+    """Returns the tables to describe: those that the question and the reflections name."""
     named = mentions(view.schema.tables, words_of(view.question))[:_DESCRIBED] or [view.schema.tables[0]]
     main = _main_table(view)
     advised = [table for advice in view.advice for table in advice.tables if table in view.schema.tables]
@@ -80,7 +80,7 @@ def _wanted_tables(view: _View) -> list[str]:
 
 
 def _main_table(view: _View) -> str:
-    """The table of the thing that is called by name, else the first that the question names."""
+    """Returns the table of the named entity, else the first table that the question names."""
     called = _CALLED.search(view.question)
     if called:
         anchored = mentions(view.schema.tables, words_of(called[1]))
@@ -91,12 +91,12 @@ def _main_table(view: _View) -> str:
 
 
 def _query(view: _View, advice: Advice) -> str:
-    """One query: the actor's own guess, changed by what it was advised."""
+    """Writes a query: the actor's own guess, modified by the advice."""
     main = _main_table(view)
     columns = view.schema.names(main)
 
     def qualified(name: str) -> str:
-        """With its table, where there are two."""
+        """Adds the table's name if there are two tables."""
         if advice.join is None:
             return name
         tables = [main, advice.join[0]]
@@ -147,7 +147,7 @@ def _query(view: _View, advice: Advice) -> str:
 
 
 def _label(view: _View, table: str) -> str | None:
-    """The column that names a row: the first of texts that is no key."""
+    """Returns the column that names a row: the first text column that is not a key."""
     texts = (name for name, type_ in view.schema.columns.get(table, ()) if type_.startswith(_TEXTS))
     return next((name for name in texts if not name.endswith(("id", "code"))), None)
 

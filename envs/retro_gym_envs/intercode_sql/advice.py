@@ -1,7 +1,7 @@
-"""The language of reflections: what one tells the scripted actor to do, and how to say it.
+"""The grammar of reflections: parses a reflection into advice for the scripted actor, and formats advice as text.
 
-A reflection is a sentence of clauses, each of which changes one thing about the next query; other wordings of the same
-are understood as far as they keep the words in between.
+A reflection is a sentence of clauses, each of which changes one part of the next query. Other wordings are understood
+if they keep the key words.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ class Advice:
     """What a reflection tells the actor to do; None where it says nothing."""
 
     query: str | None = None
-    """A whole query to run as it is."""
+    """A complete query to run unchanged."""
     join: tuple[str, str, str] | None = None
-    """A table to join, and the columns of the first and of this table."""
+    """A table to join, and the key columns of the first table and of this one."""
     equals: tuple[str, str] | None = None
     """A column and the value that it must have."""
     average: tuple[str, str] | None = None
     """A column, and ``above`` or ``below`` its average."""
     absent: tuple[str, str] | None = None
-    """A column whose value must not stand in the column of that name of a table."""
+    """A column, and a table; rows whose value occurs in the column of the same name there are excluded."""
     group: str | None = None
     """A column to group by and count."""
     select: str | None = None
     """A column to select."""
     aggregate: tuple[str, str] | None = None
-    """``average``, ``total``, ``highest``, ``lowest`` or ``number``, and the column that it is taken of."""
+    """``average``, ``total``, ``highest``, ``lowest`` or ``number``, and the column to aggregate."""
     order: tuple[str, str] | None = None
-    """A column and ``ascending`` or ``descending``: the first row is kept."""
+    """A column and ``ascending`` or ``descending``: only the first row is kept."""
 
     def __repr__(self) -> str:
         said = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if value is not None)
@@ -48,11 +48,11 @@ class Advice:
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """The tables that it names."""
+        """The tables that the advice names."""
         return tuple(named[place] for named, place in ((self.join, 0), (self.absent, 1)) if named)
 
     def known_to(self, schema: Schema) -> Advice:
-        """The advice without what names tables and columns that were not seen."""
+        """Returns the advice without parts that name tables or columns not seen yet."""
         columns, tables = schema.all_columns, set(schema.tables)
         join, absent = self.join, self.absent
         return dataclasses.replace(
@@ -79,7 +79,7 @@ def sentence(
     aggregate: tuple[str, str] | None = None,
     order: tuple[str, str] | None = None,
 ) -> str:
-    """The reflection that says these things; the arguments are those of :class:`Advice`.
+    """Formats a reflection; the arguments are those of :class:`Advice`.
 
     >>> sentence(join=("growers", "grower_id"), select="city")
     'Join the table growers on grower_id and select city.'
@@ -119,9 +119,9 @@ _PATTERNS: dict[str, re.Pattern[str]] = {
 _QUERY = re.compile(r"\bquery: ?[`'\"]?((?:select|with)\b.*)|[`\"](SELECT\b.*?)[`\"]", re.DOTALL | re.IGNORECASE)
 
 
-@lru_cache(maxsize=4_096)  # the actor reads its reflections again in every turn
+@lru_cache(maxsize=4_096)  # the actor parses its reflections in every turn
 def read_reflection(text: str) -> Advice:
-    """What a reflection says that can be acted on. A vague one ("be more careful") gives empty advice.
+    """Extracts what can be acted on. A vague reflection ("be more careful") gives empty advice.
 
     >>> read_reflection("Join the table growers on grower_id and select city.")
     Advice(join=('growers', 'grower_id', 'grower_id'), select='city')
@@ -152,7 +152,7 @@ def _pair(parts: tuple[str, ...] | None) -> tuple[str, str] | None:
 
 
 def _conditions(text: str) -> Iterator[tuple[str, str]]:
-    """Columns and their values; comparisons with an average are none."""
+    """Yields columns and their required values, without comparisons to an average."""
     for match in _PATTERNS["equals"].finditer(text):
         value = match[2] or match[3]
         if value.lower() not in ("above", "below", "is", "in"):

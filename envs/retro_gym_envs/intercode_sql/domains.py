@@ -1,7 +1,7 @@
-"""What the built-in databases are about: a dozen domains, and what their tables can say.
+"""The vocabulary of the built-in databases: a dozen domains, and the columns of their tables.
 
-Each domain has things (``wines``), the people who made or keep them (``growers``) and events (``tastings``). Columns
-are drawn from common stocks, so that a question's words point to a column in the same way in every domain.
+Each domain has entities (``wines``), the people who make or keep them (``growers``) and events (``tastings``). Columns
+come from common pools, so that a question's words refer to a column in the same way in every domain.
 """
 
 from __future__ import annotations
@@ -13,38 +13,38 @@ __all__ = ["AGGREGATES", "ATTRIBUTES", "DOMAINS", "PERSON_CATEGORIES", "PERSON_N
 
 @dataclasses.dataclass(frozen=True)
 class Attribute:
-    """What a column tells, and how questions speak of it without naming it."""
+    """The meaning of a column, and how questions refer to it without naming it."""
 
     name: str
-    """The column's name, and the word that questions use when they do name it."""
+    """The column's name, also used by questions that name it."""
     low: int = 0
     high: int = 0
-    """Range of a number; a category has none."""
+    """Range of a numeric column; a category has none."""
     asks: str = ""
-    """A question for it that does not name it; ``{it}`` is the thing."""
+    """A question for it that does not name it; ``{it}`` is the entity."""
     most: str = ""
-    """What the thing with the highest value is called."""
+    """The word for the entity with the highest value."""
     least: str = ""
-    """What the thing with the lowest value is called."""
+    """The word for the entity with the lowest value."""
 
     @property
     def is_number(self) -> bool:
-        """Whether it is a number; otherwise a category."""
+        """Whether it is numeric; otherwise it is a category."""
         return self.high > 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Domain:
-    """Three tables: things, people, events."""
+    """Three tables: entities, people, events."""
 
     database: str
     thing: str
     person: str
     event: str
     numbers: tuple[str, ...]
-    """Which numbers its things can have."""
+    """Numeric columns that its entities can have."""
     categories: tuple[str, ...]
-    """Which categories its things can have."""
+    """Categories that its entities can have."""
 
     @property
     def nouns(self) -> tuple[str, str, str]:
@@ -82,7 +82,7 @@ AGGREGATES: dict[str, tuple[str, tuple[str, ...]]] = {
     "lowest": ("MIN", ("lowest", "minimum")),
     "number": ("COUNT", ("different",)),
 }
-"""How reflections call an aggregate; SQL's name for it, and the words of questions that ask for it."""
+"""By its name in reflections: SQL's name of an aggregate, and the words of questions that ask for it."""
 
 PERSON_NUMBERS = ("age", "salary")
 PERSON_CATEGORIES = ("city", "school")

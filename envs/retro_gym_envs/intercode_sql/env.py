@@ -1,4 +1,4 @@
-"""InterCodeSQL-v0: questions on a database, to be answered by SQL."""
+"""InterCodeSQL-v0: questions about a database, answered with SQL."""
 
 from __future__ import annotations
 
@@ -25,84 +25,85 @@ _EXECUTE = re.compile(r"execute\[", re.IGNORECASE)
 _ERROR = "Error executing query: "
 _NO_CODE = f"{_ERROR}Your last `execute` action did not contain sql code"
 _MAX_ERROR = 350  # characters, as in InterCode
-_MAX_SHOWN = 25  # rows, as in InterCode; all of them count
+_MAX_SHOWN = 25  # rows, as in InterCode; the reward uses all rows
 
 
 class InterCodeSQLEnv(GameEnv[SQLTask]):
-    """Questions on a database that must be explored first, to be answered by SQL.
+    """Questions about a database that must be explored first, answered with SQL.
 
     ## Description
-    A question is to be answered by the rows of a query (InterCode, Yang et al. 2023, on the questions of Spider, Yu et
-    al. 2018). In place of MySQL in a container each statement runs on a SQLite of its own in memory, behind a
-    translation that knows the columns' types. It speaks MySQL 8: a text that meets a number is compared, added and
-    averaged by its leading number (``'18abc'`` is 18, ``'abc'`` 0); texts are alike whatever their case, accents and,
-    in columns, spaces at their end; times are compared with texts as times; ``/`` is true division, ``||`` is OR.
-    SHOW, DESC, USE, ``information_schema``, ROLLUP, ``GROUP_CONCAT``, ANY and ALL, windows, WITH, REGEXP and its kin,
-    and MySQL's usual functions are there, and errors are worded as MySQL words them. It can only be read, so every
-    trial finds the database as the last one did; the original keeps what its actors delete.
+    The answer to a question is the result of a query (InterCode, Yang et al. 2023, on the questions of Spider, Yu et
+    al. 2018). Instead of MySQL in a container, each statement runs in its own in-memory SQLite database, behind a
+    translation that knows the columns' types. The dialect is MySQL 8: a string used as a number is compared, added and
+    averaged by its leading number (``'18abc'`` is 18, ``'abc'`` 0); string comparison ignores case, accents and, in
+    columns, trailing spaces; times and strings are compared as times; ``/`` is true division, ``||`` is OR. SHOW, DESC,
+    USE, ``information_schema``, ROLLUP, ``GROUP_CONCAT``, ANY and ALL, window functions, WITH, REGEXP and its variants,
+    and MySQL's usual functions are supported, and error messages have MySQL's wording. The database is read-only, so
+    every trial finds the same data; in the original, an actor's deletions persist.
 
-    What still differs from MySQL, so that scores are near those of the original but not the same:
+    Remaining differences from MySQL, because of which scores are close to the original's but not equal:
 
-    - Sums, averages and other decimals are Python numbers, dates and times are texts, in place of ``Decimal`` and
-      ``datetime`` objects. Whole numbers have 64 bits with a sign.
-    - FLOAT columns hold the number that the dump writes; MySQL's hold the nearest single-precision float, so that
-      ``percentage = 52.4`` finds nothing there and rows here.
-    - A space before the bracket of an aggregate (``MAX (x)``) is taken. So are reserved words as names of columns, and
-      as names without AS unless actors are fond of them (``rank``, ``groups``).
-    - A subquery of several rows is refused only once its value is asked for. The time zone is UTC (``UNIX_TIMESTAMP``).
-      ``0x41`` is a text, also where MySQL takes it for a number.
-    - Columns that are neither grouped nor aggregated are not refused (ONLY_FULL_GROUP_BY); any row's value is given.
-      A query in FROM needs no alias, and WHERE may use one that SELECT gives.
-    - Without ORDER BY, the rows of GROUP BY, UNION, INTERSECT and EXCEPT come sorted, and of texts that are alike in a
-      UNION the last one is kept. ENUM is ordered as text.
-    - USING and NATURAL compare a text column with a number as SQLite does; ON compares them by number.
-    - A text that is no time is compared with a time as text, where MySQL refuses it or gives NULL. An impossible date
-      (``2001-00-00``) has no year.
-    - ``ß`` and letters of several parts are compared by Unicode's upper case. GROUP_CONCAT is not cut at 1,024 bytes.
-      REGEXP refuses back-references, look-arounds, repetitions of repetitions, and what may take too long.
-    - Unknown are what depends on the clock, on chance or on the user (NOW, RAND, USER), variables, ``b'101'``, VALUES,
-      INTERSECT ALL, LATERAL, INTERVAL of two units (``DAY_HOUR``), JSON, full-text and spatial functions, and EXPLAIN
-      of a query.
+    - Sums, averages and other decimals are Python numbers; dates and times are strings, instead of ``Decimal`` and
+      ``datetime`` objects. Integers are signed 64-bit.
+    - FLOAT columns hold the number written in the dump; MySQL's hold the nearest single-precision float, so that
+      ``percentage = 52.4`` matches no rows there but does here.
+    - A space before the bracket of an aggregate (``MAX (x)``) is accepted. So are reserved words as column names, and
+      as aliases without AS, except those that actors often use (``rank``, ``groups``), which are refused.
+    - A subquery with several rows is refused only when its value is evaluated. The time zone is UTC
+      (``UNIX_TIMESTAMP``). ``0x41`` is a string, even where MySQL uses it as a number.
+    - Columns that are neither grouped nor aggregated are accepted (no ONLY_FULL_GROUP_BY); the value of any row is
+      returned. A query in FROM needs no alias, and WHERE may use an alias of SELECT.
+    - Without ORDER BY, the rows of GROUP BY, UNION, INTERSECT and EXCEPT are sorted, and of equal strings in a UNION
+      the last one is kept. ENUM is ordered as a string.
+    - USING and NATURAL compare a string column with a number as SQLite does; ON compares them as numbers.
+    - A string that is not a valid time is compared with a time as a string, where MySQL refuses it or gives NULL. An
+      impossible date (``2001-00-00``) has no year.
+    - ``ß`` and letters with several code points are compared in Unicode's upper case. GROUP_CONCAT is not truncated at
+      1,024 bytes. REGEXP refuses back-references, look-arounds, nested repetitions, and patterns that may be too slow.
+    - Not supported: functions that depend on the clock, on randomness or on the user (NOW, RAND, USER), variables,
+      ``b'101'``, VALUES, INTERSECT ALL, LATERAL, INTERVAL of two units (``DAY_HOUR``), JSON, full-text and spatial
+      functions, and EXPLAIN of a query.
 
-    A statement ends with an error when it takes more than 10 million steps of SQLite's machine, 10 s, values or rows
-    of more than 10,000 bytes, 20,000 rows, or 512 MB of memory (``hard_heap_limit``, which holds for all SQLite of the
-    process; one that the program has set is left as it is).
+    A statement fails if it exceeds 10 million steps of SQLite's virtual machine, 10 s, 10,000 bytes in a value or a
+    row, 20,000 rows, or 512 MB of memory (``hard_heap_limit``, which applies to all SQLite connections of the process;
+    a limit that the program has already set is kept).
 
     ## Observation
-    ``UnicodeText(8000)``. First ``Question: …``, then what each action gives:
+    ``UnicodeText(8000)``. First ``Question: …``, then the result of each action:
 
     - execute: at most 25 rows as a list of tuples, ``None`` for a statement without rows, or
-      ``Error executing query: …`` cut to 350 characters.
-    - submit: ``STATUS: OK`` or ``STATUS: FAIL``. The right answer is never shown.
+      ``Error executing query: …`` truncated to 350 characters.
+    - submit: ``STATUS: OK`` or ``STATUS: FAIL``. The correct answer is never shown.
 
     ## Action
-    ``UnicodeText(1000)``: ``execute[SQL]`` (its first statement is run; text around it is ignored, as in the published
-    harness) or ``submit``; their case, a full stop at the end, and white space, quotes or a ``>`` around them do not
-    matter. Any other text is answered by an error and costs a turn.
+    ``UnicodeText(1000)``: ``execute[SQL]`` (the first statement is run; surrounding text is ignored, as in the
+    published harness) or ``submit``; their case, a full stop at the end, and white space, quotes or a ``>`` around the
+    action are ignored. Any other text is answered by an error and costs a turn.
 
     ## Rewards
-    At submit, 0 before: InterCode's. The rows of the last execute (no rows after an error) and the right ones as
-    multisets of texts: intersection over union, times Kendall's τ of the common rows' order where they have one,
-    rounded to two digits. It may be below 0. Order counts even where the question asks for none. Success is a reward of
-    exactly 1.
+    InterCode's reward at submit, 0 before. The rows of the last execute (no rows after an error) and those of the gold
+    query are compared as multisets of strings: intersection over union, times Kendall's τ of the common rows' order
+    if it is defined, rounded to two digits. It can be negative. Order counts even if the question asks for none.
+    Success is a reward of exactly 1.
 
     ## Starting state
-    The task ``options["task_id"]``, or one of split train, drawn by ``np_random``.
+    The task ``options["task_id"]``, or one drawn from split train with ``np_random``.
 
     ``info`` always holds ``task_id``, ``db``, ``hardness`` and ``success``.
 
     ## Episode end
-    Terminated by submit, truncated after ``max_turns`` turns. Nothing is submitted then.
+    Terminated by submit, truncated after ``max_turns`` turns. A truncated trial submits nothing.
 
     ## Arguments
     - ``tasks``: a file in the public schema (``ic_spider_dev.json``; JSON or JSONL), or files by split
       (``{"train": …, "test": …}``); the built-in world by default. With one file **every split is the whole file**.
-      A task's id is its database and its place in the file, such as ``dog_kennels-1``.
-    - ``databases``: the MySQL dump of the databases (``ic_spider_dbs.sql``); needed with ``tasks``.
-    - ``keep_empty``: keeps tasks whose right answer has no rows: any empty answer solves them, so they are left out.
-    - ``world_seed``: of the built-in world.
+      A task's id is its database and its position in the file, such as ``dog_kennels-1``.
+    - ``databases``: the MySQL dump of the databases (``ic_spider_dbs.sql``); required with ``tasks``.
+    - ``keep_empty``: keeps tasks whose gold query returns no rows. By default they are left out, because any empty
+      answer solves them.
+    - ``world_seed``: the seed of the built-in world.
     - ``fold``: ``(i, n)`` divides one file into train, validation and test, for cross-validation; see ``load_tasks``.
-    - ``max_turns``: turns of a trial; 10 by default, as published.
+    - ``max_turns``: maximum turns of a trial; 10 by default, as published.
 
     ## Version history
     * v0: first release
@@ -164,10 +165,10 @@ class InterCodeSQLEnv(GameEnv[SQLTask]):
         task = self._task
         return {"task_id": task.task_id, "db": task.db, "hardness": task.hardness, "success": self._success}
 
-    # -- beside the game -------------------------------------------------------------------------------------------
+    # -- database, actor and teacher -------------------------------------------------------------------------------
 
     def database(self, task_id: str) -> Database:
-        """The database of a task.
+        """Returns the database of a task.
 
         Raises:
             UnknownTaskError: no such task.
@@ -175,14 +176,14 @@ class InterCodeSQLEnv(GameEnv[SQLTask]):
         return self._tasks.database(checked_task_id(task_id))
 
     def scripted_actor(self) -> Actor:
-        """An actor that reads the prompt only, guesses columns by words, and does what a specific reflection says."""
+        """Returns an actor that reads only the prompt, guesses columns by words, and follows specific reflections."""
         from retro_gym_envs.intercode_sql.actor import ScriptedSQLActor
 
         return ScriptedSQLActor()
 
     @property
     def teacher(self) -> Teacher:
-        """Knows what the first query lacks, and on public tasks the query itself."""
+        """A teacher that knows what the first query lacks, and on public tasks the gold query."""
         from retro_gym_envs.intercode_sql.teacher import SQLTeacher
 
         return SQLTeacher(self._tasks)

@@ -1,4 +1,4 @@
-"""What observations and questions say, as far as the scripted actor and the noisy teacher read them."""
+"""Parses observations and questions for the scripted actor and the noisy teacher."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Schema", "mentions", "read_schema", "words_of"]
 
 @dataclasses.dataclass(frozen=True)
 class Schema:
-    """What the actor has seen of the database. All names in lower case."""
+    """The part of the database's schema that the actor has seen. All names are in lower case."""
 
     tables: tuple[str, ...] = ()
     """In the order of SHOW TABLES."""
@@ -24,7 +24,7 @@ class Schema:
         return {name for columns in self.columns.values() for name, _ in columns}
 
     def names(self, table: str) -> list[str]:
-        """The columns of a table."""
+        """Returns the columns of a table."""
         return [name for name, _ in self.columns.get(table, ())]
 
 
@@ -35,7 +35,7 @@ _DESC = re.compile(r"execute\[(?:DESC|DESCRIBE|SHOW COLUMNS FROM) `?(\w+)`?;?\]"
 
 
 def read_schema(turns: Iterable[tuple[str, str]]) -> Schema:
-    """Tables and columns from actions and what they gave.
+    """Parses tables and columns from actions and their observations.
 
     >>> read_schema([("execute[SHOW TABLES]", "[('wines',)]"), ("execute[DESC wines]", "[('Age', 'int', 'NO', ''…")])
     Schema(tables=('wines',), columns={'wines': (('age', 'int'),)})
@@ -57,7 +57,7 @@ _SMALL = frozenset(_SMALL_WORDS.split())
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text or an identifier, in lower case and the singular.
+    """Returns the words of a text or an identifier, in lower case and singular.
 
     >>> words_of("Num_of_Cities"), words_of("How many wines?")
     (['num', 'of', 'city'], ['how', 'many', 'wine'])
@@ -74,12 +74,12 @@ def _singular(word: str) -> str:
 
 
 def mentions(names: Iterable[str], words: list[str], *, partly: bool = True) -> list[str]:
-    """The tables or columns that a question speaks of: those named in full first, then in the question's order.
+    """Returns the tables or columns that a question mentions: fully named ones first, then in the question's order.
 
     Args:
         names: identifiers.
-        words: the question's, from :func:`words_of`.
-        partly: whether those of which only some words are named count as well.
+        words: the question's words, from :func:`words_of`.
+        partly: whether names of which only some words occur count as well.
     """
     found = []
     for place, name in enumerate(names):

@@ -1,4 +1,4 @@
-"""What the SQL actor is told: instruction and worked examples. The databases in it are invented."""
+"""The SQL actor's prompt: instruction and worked examples. The databases in it are invented."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The questions of the built-in world, kind by kind, each with the query that answers it and what the oracle says."""
+"""The questions of the built-in world, by kind, each with its gold query and the oracle's reflection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["KINDS", "Asked", "Kind"]
 
 @dataclasses.dataclass(frozen=True)
 class Asked:
-    """A question, its answer in SQL, and the oracle's reflection."""
+    """A question, its gold query, and the oracle's reflection."""
 
     question: str
     gold: str
@@ -175,9 +175,9 @@ class Kind:
 
     write: Callable[[World], Asked]
     hardness: str
-    """As the public data set has it: the easy ones but ``column`` are solved unaided."""
+    """As in the public data set; the easy kinds except ``column`` are solved without a reflection."""
     weight: float
-    """How often it is asked, in proportion to the others."""
+    """Sampling weight relative to the other kinds."""
 
 
 KINDS: dict[str, Kind] = {

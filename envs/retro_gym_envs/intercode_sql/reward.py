@@ -1,4 +1,4 @@
-"""InterCode's reward: how much of the right rows an answer has, and in which order."""
+"""InterCode's reward: the overlap of an answer's rows with the gold rows, and the agreement of their order."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["kendall_tau", "score"]
 
 
 def score(answer: Result | None, gold: Result) -> float:
-    """The reward of submitting a result: multiset IoU of the rows, times Kendall's tau of those in common.
+    """Reward of submitting a result: multiset IoU of the rows, times Kendall's tau of the common rows.
 
-    As in InterCode rows are compared as text, two empty results agree, order counts whether or not the question asks
-    for one, a single row in common has no order, and rows in reverse order earn less than nothing.
+    As in InterCode, rows are compared as text, two empty results agree, order counts even if the question asks for
+    none, the order of a single common row is undefined, and rows in reverse order earn a negative reward.
 
     Args:
         answer: the last result; anything but rows earns 0.
-        gold: the right one.
+        gold: the result of the gold query.
 
     >>> gold = Result((("a",), ("b",), ("c",)))
     >>> score(gold, gold), score(Result((("a",), ("b",))), gold), score(Result(error="…"), gold)
@@ -39,7 +39,7 @@ def score(answer: Result | None, gold: Result) -> float:
 
 
 def _restricted(rows: list[str], common: Counter[str]) -> list[str]:
-    """The rows that are in common, in their order; of equal ones the first."""
+    """Returns the common rows in their order; of equal rows the first ones."""
     left = common.copy()
     kept = []
     for row in rows:
@@ -50,7 +50,7 @@ def _restricted(rows: list[str], common: Counter[str]) -> list[str]:
 
 
 def kendall_tau(first: Sequence[str], second: Sequence[str]) -> float:
-    """Kendall's tau-b of two lists of equal length, NaN where a list has no order (Kendall 1945).
+    """Kendall's tau-b of two lists of equal length; NaN if all elements of a list are equal (Kendall 1945).
 
     >>> kendall_tau("abcd", "abcd"), kendall_tau("abcd", "dcba"), kendall_tau("aaaa", "abcd")
     (1.0, -1.0, nan)
@@ -63,7 +63,7 @@ def kendall_tau(first: Sequence[str], second: Sequence[str]) -> float:
     seen: list[str] = []
     discordant = 0
     start = 0
-    while start < len(order):  # pairs that are tied in the first list are neither concordant nor discordant
+    while start < len(order):  # pairs tied in the first list are neither concordant nor discordant
         end = start
         while end < len(order) and order[end][0] == order[start][0]:
             discordant += len(seen) - bisect.bisect_right(seen, order[end][1])
@@ -78,5 +78,5 @@ def kendall_tau(first: Sequence[str], second: Sequence[str]) -> float:
 
 
 def _ties(values: Sequence[Hashable]) -> int:
-    """How many pairs are equal."""
+    """Returns the number of equal pairs."""
     return sum(count * (count - 1) // 2 for count in Counter(values).values())

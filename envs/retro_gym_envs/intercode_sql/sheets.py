@@ -1,4 +1,4 @@
-"""Makes the databases of the built-in world: three small tables of a domain, filled with numbers and coined words."""
+"""Builds the databases of the built-in world: three small tables of a domain, filled with numbers and coined words."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 
 @dataclasses.dataclass
 class Sheet:
-    """A table that is being made."""
+    """A table under construction."""
 
     noun: str
     label: str
@@ -28,9 +28,9 @@ class Sheet:
     numbers: tuple[str, ...]
     categories: tuple[str, ...]
     links: tuple[str, ...]
-    """The tables, by their nouns, whose keys it holds."""
+    """The tables, by their nouns, to whose keys it refers."""
     rows: list[dict[str, int | str]]
-    """Column to value."""
+    """Rows as mappings from column to value."""
 
     @property
     def name(self) -> str:
@@ -39,11 +39,11 @@ class Sheet:
 
     @property
     def key(self) -> str:
-        """The column that numbers its rows."""
+        """The primary key column."""
         return f"{self.noun}_id"
 
     def table(self, order: Sequence[str]) -> Table:
-        """The finished table, with these columns between the key and the links."""
+        """Returns the finished table, with these columns between the primary key and the foreign keys."""
         columns = [Column(self.key, "int", False, "PRI")]
         for name in order:
             columns.append(Column(name, "int" if name in self.numbers else "text"))
@@ -53,7 +53,7 @@ class Sheet:
 
 
 class World:
-    """One database in the making, and the draws that questions need."""
+    """A database under construction, and the random draws that questions need."""
 
     def __init__(self, rng: np.random.Generator, names: NameMaker) -> None:
         self.rng = rng
@@ -82,7 +82,7 @@ class World:
                 row[name] = int(value)
         for name in categories:
             words = [self._names.word() for _ in range(3)]
-            indices = [0, 1, *self.rng.integers(3, size=count - 2)]  # at least two of them occur
+            indices = [0, 1, *self.rng.integers(3, size=count - 2)]  # at least two different values occur
             for row, index in zip(rows, self.rng.permutation(indices), strict=True):
                 row[name] = words[int(index)]
         for row in rows:
@@ -91,12 +91,12 @@ class World:
         for linked in links:
             others = self.persons if linked == self.domain.person else self.things
             for row in rows:
-                # The last rows of the other table are linked to by none.
+                # No row refers to the last rows of the other table.
                 row[f"{linked}_id"] = int(self.rng.integers(1, len(others.rows)))
         return Sheet(noun, label, numbers, categories, links, rows)
 
     def database(self) -> Database:
-        """The finished database, its columns in random order behind the key."""
+        """Returns the finished database, with columns in random order after the key."""
         tables = []
         for sheet in (self.things, self.persons, self.events):
             rest = self.some((*sheet.numbers, *sheet.categories))
@@ -104,13 +104,13 @@ class World:
         return Database(self.domain.database, tuple(sorted(tables, key=lambda table: table.name)))
 
     def pick(self, options: Sequence[_T]) -> _T:
-        """One of them."""
+        """Returns one of the options, drawn uniformly."""
         return pick(options, self.rng)
 
     def some(self, options: Sequence[str], count: int | None = None) -> tuple[str, ...]:
-        """So many of them, all by default, in random order."""
+        """Returns ``count`` of the options (all by default) in random order."""
         return shuffled(options, self.rng)[:count]
 
     def sheet(self) -> Sheet:
-        """Things mostly, people now and then."""
+        """Draws a table: mostly entities, sometimes people."""
         return self.things if self.rng.random() < 0.7 else self.persons

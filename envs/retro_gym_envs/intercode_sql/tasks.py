@@ -1,4 +1,4 @@
-"""InterCode-SQL tasks: the public schema, checked at the door, and sets of tasks read from files."""
+"""InterCode-SQL tasks: the public schema, validated on reading, and sets of tasks read from files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _REMEDY = "Use InterCode's ic_spider_dev.json, or write what to_json returns."
 
 @dataclasses.dataclass(frozen=True)
 class SQLTask(Shared):
-    """One question on a database, with the query that answers it."""
+    """One question about a database, with its gold query."""
 
     task_id: str
     db: str
@@ -35,12 +35,12 @@ class SQLTask(Shared):
     query: str
     """The question, in English (its name in the public schema)."""
     gold: str
-    """The query that answers it, in SQL."""
+    """The gold query, in SQL."""
     hardness: str
     """``easy``, ``medium``, ``hard`` or ``extra``."""
 
     def to_json(self, database: Database) -> dict[str, Any]:
-        """A fresh dict in the public schema, which knows no ids: a task's id is its database and place in the file."""
+        """Returns a new dict in the public schema. It has no ids: an id is the database and a position."""
         tables = {table.name: [column.name for column in table.columns] for table in database.tables}
         return {
             "db": self.db,
@@ -52,15 +52,15 @@ class SQLTask(Shared):
 
     @classmethod
     def from_json(cls, row: object, number: int, where: str = "a task") -> SQLTask:
-        """Checks a row of the public schema. Keys beside the four that are needed are ignored.
+        """Validates a row of the public schema. Keys other than the four required ones are ignored.
 
         Args:
             row: what the JSON parser returned.
-            number: the row's place in the file, from 0.
-            where: file and record number, for the message.
+            number: the row's position in the file, from 0.
+            where: file and record number, for the error message.
 
         Raises:
-            DataError: a key is missing, or a value is not what the schema says.
+            DataError: a key is missing, or a value violates the schema.
         """
         row = checked_object(row, where, _KEYS)
         check_keys(row, where, _KEYS, _REMEDY)
@@ -73,7 +73,7 @@ class SQLTasks(TaskSource[SQLTask]):
 
     @abstractmethod
     def database(self, task_id: str) -> Database:
-        """The database of a task.
+        """Returns the database of a task.
 
         Raises:
             UnknownTaskError: no such task.
@@ -81,7 +81,7 @@ class SQLTasks(TaskSource[SQLTask]):
 
     @abstractmethod
     def advice(self, task_id: str) -> str:
-        """The oracle's reflection on a task.
+        """Returns the oracle's reflection on a task.
 
         Raises:
             UnknownTaskError: no such task.
@@ -89,9 +89,9 @@ class SQLTasks(TaskSource[SQLTask]):
 
 
 class TaskSet(ListedTasks[SQLTask], SQLTasks):
-    """The tasks of files. Made by :func:`load_tasks`; shared by all environments of a process.
+    """The tasks of one or more files. Made by :func:`load_tasks`; shared by all environments of a process.
 
-    A pickle holds the paths only: it is restored by reading the files again, which must be there and unchanged.
+    A pickle holds only the paths: unpickling reads the files again, which must exist unchanged.
     """
 
     def __init__(
@@ -104,12 +104,12 @@ class TaskSet(ListedTasks[SQLTask], SQLTasks):
         self._databases = databases
         self._arguments = arguments
         self.empty_gold = empty
-        """Ids of the tasks whose right answer has no rows, whether or not they are left out."""
+        """Ids of the tasks whose gold query returns no rows, whether or not they are left out."""
         self._tasks: dict[str, SQLTask] = {}
         for tasks in files.values():
             self._tasks |= tasks
         self._ids = {split: self._kept(files[split], split) for split in SPLITS if split in files}
-        if arguments.fold is not None:  # of one file, which is that of all splits
+        if arguments.fold is not None:  # a fold requires one file, which all splits share
             marks = {task_id: _marks(self._tasks[task_id]) for task_id in self._ids["train"]}
             self._ids = by_fold(marks, arguments.fold)
 
@@ -126,7 +126,7 @@ class TaskSet(ListedTasks[SQLTask], SQLTasks):
         return len(self._tasks)
 
     def get(self, task_id: str) -> SQLTask:
-        """The task of that id, one that is left out by default included."""
+        """Returns the task with this id, even if it is left out by default."""
         try:
             return self._tasks[task_id]
         except KeyError:
@@ -135,11 +135,11 @@ class TaskSet(ListedTasks[SQLTask], SQLTasks):
             ) from None
 
     def database(self, task_id: str) -> Database:
-        """The database of a task."""
+        """Returns the database of a task."""
         return self._databases[self.get(task_id).db.lower()]
 
     def advice(self, task_id: str) -> str:
-        """The oracle's reflection: on public tasks it states the query."""
+        """Returns the oracle's reflection, which states the gold query on public tasks."""
         gold = " ".join(self.get(task_id).gold.split()).rstrip("; ")
         return f"Execute this query: {gold}"
 
@@ -152,13 +152,13 @@ class TaskSet(ListedTasks[SQLTask], SQLTasks):
 
 
 def _marks(task: SQLTask) -> list[str]:
-    """What a task would give away to another fold: its database, and its query (databases have tables in common)."""
+    """Returns what folds must not share, to prevent leakage: database and query (databases have tables in common)."""
     return [f"db {task.db.lower()}", f"gold {' '.join(task.gold.lower().split()).rstrip('; ')}"]
 
 
 @dataclasses.dataclass(frozen=True)
 class _Arguments:
-    """What a task set was made from."""
+    """The arguments that a task set was made from."""
 
     files: tuple[tuple[str, FileKey], ...]
     """Split and file."""
@@ -176,20 +176,20 @@ def load_tasks(
 ) -> TaskSet:
     """Reads task files in the public schema, and the dump of their databases.
 
-    Files are read once per process as long as they do not change. Every gold query is run once.
+    Files are read once per process unless they change. Every gold query is run once.
 
     Args:
         tasks: one path, or paths by split (``{"train": …, "test": …}``). With one path **every split is the whole
-            file**; use ``fold`` or several files where that matters.
+            file**; use ``fold`` or several files to avoid this.
         databases: the MySQL dump.
         fold: ``(i, n)``, with one path, for cross-validation over n >= 3 folds: test is fold i, validation fold i + 1
-            (modulo n), train the others. All tasks on a database are in one fold, and so are databases that share a
-            right query; beyond that the folds are as even as can be.
-        keep_empty: keeps tasks whose right answer has no rows, which any empty answer would solve.
+            (modulo n), train the others. All tasks on a database are in the same fold, and so are databases that share
+            a gold query; otherwise the folds are as even as possible.
+        keep_empty: keeps tasks whose gold query returns no rows, which any empty answer would solve.
 
     Raises:
         DataError: a file cannot be used, a task's database is not in the dump, or a gold query does not run.
-        ConfigError: an argument is out of its rule.
+        ConfigError: an argument is invalid.
     """
     paths = paths_by_split(tasks, fold)
     if not isinstance(databases, str | os.PathLike):
@@ -214,7 +214,7 @@ def _load(arguments: _Arguments) -> TaskSet:
 
 
 def _apart(files: dict[str, dict[str, SQLTask]]) -> dict[str, dict[str, SQLTask]]:
-    """Several files count their rows from 0 each, so the split goes in front of the id. They must not share tasks."""
+    """Prefixes ids with their split, since each file numbers its rows from 0. Files must not share tasks."""
     homes: dict[tuple[str, str], str] = {}
     named: dict[str, dict[str, SQLTask]] = {}
     for split, tasks in files.items():
@@ -223,7 +223,7 @@ def _apart(files: dict[str, dict[str, SQLTask]]) -> dict[str, dict[str, SQLTask]
             home = homes.setdefault((task.db, task.query), split)
             if home != split:
                 raise DataError(
-                    f"the question {one_line(task.query)} on {task.db} stands in the files of {home} and of {split}. "
+                    f"the question {one_line(task.query)} on {task.db} is in both the files of {home} and of {split}. "
                     "Splits must not share tasks: delete it from one of them."
                 )
             renamed = dataclasses.replace(task, task_id=f"{split}-{task.task_id}")
@@ -237,7 +237,7 @@ def _renamed(before: dict[str, SQLTask], ids: frozenset[str], after: dict[str, S
 
 @lru_cache(maxsize=4)
 def _read(key: FileKey, databases_key: FileKey) -> tuple[dict[str, SQLTask], frozenset[str]]:
-    """The tasks of a file, and the ids of those whose gold query gives no rows."""
+    """Returns the tasks of a file, and the ids of those whose gold query returns no rows."""
     databases = load_databases(databases_key[0])
     tasks: dict[str, SQLTask] = {}
     empty = set()
@@ -262,7 +262,7 @@ def _read(key: FileKey, databases_key: FileKey) -> tuple[dict[str, SQLTask], fro
 
 
 def _restore(arguments: _Arguments) -> TaskSet:
-    """Unpickles a task set. Times of change may differ, as after a copy; sizes may not."""
+    """Unpickles a task set. Modification times may differ, as after a copy; sizes may not."""
     for path, _, size in (*(key for _, key in arguments.files), arguments.databases):
         now = file_key(path)[2]
         if now != size:

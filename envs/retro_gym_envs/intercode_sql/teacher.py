@@ -1,7 +1,7 @@
-"""Who writes reflections on InterCode-SQL's tasks: the oracle, who knows the query, and a teacher who is often wrong.
+"""The teacher of InterCode-SQL: an oracle that knows the query, and noisy reflections that are often wrong.
 
-The oracle's reflections come with the tasks: the built-in world knows what each question asks for beyond a plain look
-at one table, and on public tasks the gold query itself is stated.
+The oracle's reflections come with the tasks: the built-in world knows what each question requires beyond a simple
+query on one table; on public tasks the reflection states the gold query.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from retro_gym_envs.teaching import TaskTeacher, guess
 __all__ = ["SQLTeacher", "asked_column", "asked_kind"]
 
 KINDS = ("select", "join", "aggregate", "equals", "order", "group", "average", "absent", "joined equals")
-"""What a reflection can be about."""
+"""Kinds of advice that a reflection can give."""
 
-# How often the teacher understands what kind of query a question wants, and how often it takes the first column that
-# comes to its mind. That is more often than it understands which one, so its likeliest reflection is wrong as well.
+# Probability that the teacher understands what kind of query a question requires, and probability that it takes the
+# first column. The latter exceeds the probability of understanding the column, so its most likely reflection is wrong.
 _RIGHT_KIND = 0.4
 _HASTY = 0.4
-_CUED = 0.65  # how often a value is named with the column that it stands behind in the question
+_CUED = 0.65  # probability that a value is named with the column before it in the question
 
 _MOST = "|".join(re.escape(a.most) for a in ATTRIBUTES.values() if a.most)
 _LEAST = "|".join(re.escape(a.least) for a in ATTRIBUTES.values() if a.least)
-_CUES = {  # the first that fits
+_CUES = {  # the first match counts
     "absent": r"\bwithout any\b|\bhave no\b",
     "average": r"\b(?:above|below) (?:the )?average\b",
     "joined equals": r"\bwhose \w+ has the\b|\bhave a \w+ with the\b",
@@ -65,7 +65,7 @@ _FIXED = frozenset(_FIXED_WORDS.split()) | frozenset(AGGREGATES)
 
 
 def asked_kind(question: str) -> str:
-    """What kind of query a question of the built-in world wants.
+    """Returns the kind of query that a question of the built-in world requires.
 
     >>> asked_kind("List the titles of the wines without any tasting.")
     'absent'
@@ -74,7 +74,7 @@ def asked_kind(question: str) -> str:
 
 
 def asked_column(question: str, columns: Sequence[str]) -> str | None:
-    """The column that a question of the built-in world is about, by its name or by how it is spoken of.
+    """Returns the column that a question of the built-in world asks about, by its name or by a paraphrase.
 
     >>> asked_column("How heavy is the ship called Brelum?", ["title", "weight"])
     'weight'
@@ -93,23 +93,23 @@ def asked_column(question: str, columns: Sequence[str]) -> str | None:
 
 
 class SQLTeacher(TaskTeacher[SQLTask]):
-    """Knows what a question asks for beyond a plain look at one table."""
+    """Knows what a question requires beyond a simple query on one table."""
 
     _tasks: SQLTasks
 
     def task_group(self, task_id: str) -> str:
-        """The hardness: ``easy``, ``medium``, ``hard`` or ``extra``."""
+        """Returns the hardness: ``easy``, ``medium``, ``hard`` or ``extra``."""
         return self.task(task_id).hardness
 
     def oracle_reflection(self, task_id: str) -> str:
-        """Says what the first query lacked: a join, a condition, an aggregate. On public tasks it states the query."""
+        """Returns what the first query lacks: a join, a condition, an aggregate. On public tasks the gold query."""
         return self._tasks.advice(checked_task_id(task_id))
 
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
-        """A well-formed reflection about things that stand in the trajectory, right only now and then.
+        """Returns a well-formed reflection that uses only what the trajectory shows, and is correct only sometimes.
 
-        The teacher picks what kind of thing was missing and a column or a table of those that were described. Both it
-        mostly guesses, and habit (the first column) decides more often than what the question says.
+        The teacher chooses the kind of advice, and a column or a table of those described. Both choices are mostly
+        guesses, and habit (the first column) decides more often than the question does.
         """
         question = trajectory.task.removeprefix("Question: ").strip()
         schema = read_schema((turn.action, turn.observation) for turn in trajectory.turns)
@@ -121,7 +121,7 @@ class SQLTeacher(TaskTeacher[SQLTask]):
         return _Lesson(question, schema, described, trajectory.render(), rng).say(kind)
 
     def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
-        """Whether a reflection is made of the teacher's clauses, and names only what stands in the trajectory."""
+        """Checks that a reflection consists of the teacher's clauses, and names only what the trajectory shows."""
         text = reflection.strip()
         if not text.endswith(".") or not text[:1].isupper():
             return ReflectionCheck(False, False)
@@ -142,7 +142,7 @@ class SQLTeacher(TaskTeacher[SQLTask]):
 
 
 class _Lesson:
-    """What the noisy teacher has read, and its draws."""
+    """What the noisy teacher has read, and its random draws."""
 
     def __init__(
         self, question: str, schema: Schema, described: list[str], text: str, rng: np.random.Generator
@@ -155,7 +155,7 @@ class _Lesson:
         self._rng = rng
 
     def say(self, kind: str) -> str:
-        """A reflection of that kind; of another, where the trajectory has nothing for it."""
+        """Returns a reflection of this kind, or of another one if the trajectory offers nothing for it."""
         if kind in ("join", "joined equals", "absent") and not self._others:
             kind = "select" if kind == "join" else "equals"
         values = self._values()
@@ -195,18 +195,18 @@ class _Lesson:
         return self._choose(names, asked_column(self._question, names))
 
     def _column_of_value(self, table: str | None = None) -> str:
-        """Mostly the column that is asked for: a name is copied by what stands before it."""
+        """Returns mostly the column that is asked for: a model copies a name by the words before it."""
         names = self._schema.names(table or self._main)
         asked = asked_column(self._question, names)
         return asked if asked in names and self._rng.random() < _CUED else self._choose(names, asked)
 
     def _key(self, other: str) -> str:
-        """A column that both tables have; any of the other's, if there is none."""
+        """Returns a column that both tables have, or any column of the other table if there is none."""
         shared = [name for name in self._schema.names(other) if name in self._schema.names(self._main)]
         return pick(shared or self._schema.names(other), self._rng)
 
     def _values(self) -> list[str]:
-        """Names in the question that may be values: capitalised words within a sentence, the last one first."""
+        """Returns the names in the question that may be values: capitalised words within a sentence, last one first."""
         found = re.findall(r"(?<=[a-z,] )['\"]?([A-Z]\w*(?:-\w+)*)", self._question)
         return list(dict.fromkeys(reversed(found)))
 

@@ -1,7 +1,7 @@
-"""The built-in world: questions and databases without end, in the public data set's own schema.
+"""The built-in world: an unlimited supply of questions and databases, in the schema of the public data set.
 
-Task i of a split is generated from (world seed, split, i) when it is first asked for. Each has its own small database
-of one of the domains; the values in it are coined words that splits never share.
+Task i of a split is generated from (world seed, split, i) when it is first requested. Each has its own small database
+from one of the domains; its values are coined words that splits do not share.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class BuiltinTasks(GeneratedTasks[SQLTask], SQLTasks):
     """
 
     def get(self, task_id: str) -> SQLTask:
-        """The task of that id."""
+        """Returns the task with this id."""
         return self._generated(task_id).task
 
     def database(self, task_id: str) -> Database:
-        """The database of a task."""
+        """Returns the database of a task."""
         return self._generated(task_id).database
 
     def advice(self, task_id: str) -> str:
-        """The oracle's reflection: what the question asks for beyond a plain look at one table."""
+        """Returns the oracle's reflection: what the question requires beyond a simple query on one table."""
         return self._generated(task_id).advice
 
     def _generated(self, task_id: str) -> _Generated:

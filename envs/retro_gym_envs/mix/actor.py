@@ -1,4 +1,4 @@
-"""The scripted actor of a mixture: each prompt goes to the actor of the environment that it is of."""
+"""The scripted actor of a mixture: passes each prompt to the actor of the environment that the prompt comes from."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ __all__ = ["MixActor"]
 
 
 class MixActor:
-    """Tells by its instruction which environment a prompt is of.
+    """Identifies the environment of a prompt by its instruction.
 
     Args:
-        actors: by instruction.
+        actors: the environments' actors, by instruction.
     """
 
     def __init__(self, actors: Mapping[str, Actor]) -> None:
-        # The longest first: one instruction may be the beginning of another one.
+        # Longest first: one instruction may be a prefix of another.
         self._actors = dict(sorted(actors.items(), key=lambda pair: -len(pair[0])))
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
-        """The replies of the environments' own actors; an error for a prompt that holds none of the instructions."""
+        """Returns the replies of the environments' actors; an error for a prompt that contains no known instruction."""
         groups: dict[str, list[int]] = {}
         replies: dict[int, Reply | ActorError] = {}
         for index, prompt in enumerate(prompts):
             instruction = next((each for each in self._actors if each in prompt.text), None)
             if instruction is None:
                 replies[index] = ActorError(
-                    "the prompt holds the instruction of no environment of the mixture, by which its scripted actors "
-                    "are told apart. Keep {instruction} in actor_template."
+                    "the prompt holds the instruction of no environment of the mixture, which selects the scripted "
+                    "actor. Keep {instruction} in actor_template."
                 )
             else:
                 groups.setdefault(instruction, []).append(index)

@@ -26,31 +26,31 @@ class MixEnv(TaskEnv):
     """Several task environments in one: "rewards across multiple environments and tasks" (Retroformer).
 
     ## Description
-    Every episode is a task of one of the environments, played by its rules and paid by its rewards. What is told first
-    says which one: ``Environment: HotpotQA-v0``. The actor's prompt holds that environment's instruction and examples.
+    Every episode is a task of one of the environments, with that environment's rules and rewards. The first observation
+    names it: ``Environment: HotpotQA-v0``. The actor's prompt holds that environment's instruction and examples.
 
     ## Observation
-    That of the environment whose task it is, with a line in front of the first one that names it.
+    The observation of the task's environment; the first one is preceded by a line that names the environment.
 
     ## Action
-    That of the environment whose task it is.
+    The action of the task's environment.
 
     ## Rewards
-    Those of the environment whose task it is. ``info["success"]`` too.
+    The reward of the task's environment; ``info["success"]`` likewise.
 
     ## Starting state
-    The task ``options["task_id"]``, such as ``"HotpotQA-v0:test-17"``, or one of split train, drawn by ``np_random``.
-    ``info`` is the environment's own, with ``env``, its id, beside it.
+    The task ``options["task_id"]``, such as ``"HotpotQA-v0:test-17"``, or one drawn from split train with
+    ``np_random``. ``info`` is that of the task's environment; ``env`` is added and holds the environment's id.
 
     ## Episode end
-    As in the environment whose task it is, by its own ``max_turns``.
+    As in the task's environment, with that environment's ``max_turns``.
 
     ## Arguments
-    - ``envs``: ids of task environments, or a weight for each (``{"HotpotQA-v0": 2, "WebShop-v0": 1}``): the share of
-      the tasks that are its. All alike by default. An environment with few tasks limits how many of the others are
-      used: the shares are kept, and no task stands in a split twice.
-    - ``env_kwargs``: arguments of single environments (``{"WebShop-v0": {"tasks": …}}``).
-    - ``world_seed``: of all built-in worlds.
+    - ``envs``: ids of task environments, or a mapping from ids to weights (``{"HotpotQA-v0": 2, "WebShop-v0": 1}``); a
+      weight is proportional to the environment's share of the tasks. Equal weights by default. The shares are kept and
+      no task is used twice in a split, so an environment with few tasks limits the number of tasks from the others.
+    - ``env_kwargs``: arguments of individual environments (``{"WebShop-v0": {"tasks": …}}``).
+    - ``world_seed``: the seed of all built-in worlds.
 
     ## Version history
     * v0: first release
@@ -109,10 +109,10 @@ class MixEnv(TaskEnv):
         return head_of(self._name) + observation, self._info(info, inner)
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Passes the action on to the environment whose task it is.
+        """Passes the action to the environment of the current task.
 
         Raises:
-            EpisodeError: before the first ``reset``; and what that environment raises.
+            EpisodeError: before the first ``reset``; that environment's errors are passed on.
         """
         if not self._started:
             raise EpisodeError("no episode was started yet. Call reset() first.")
@@ -125,16 +125,16 @@ class MixEnv(TaskEnv):
         for env in self.envs.values():
             env.close()
 
-    # -- what an actor is told: it follows the task ------------------------------------------------------------------
+    # -- the prompt and the turn limit of the current task's environment ---------------------------------------------
 
     @property
     def prompt(self) -> TaskPrompt:  # type: ignore[override]
-        """That of the environment whose task is played."""
+        """The prompt of the current task's environment."""
         return self.envs[self._name].prompt
 
     @property
     def max_turns(self) -> int:
-        """Of the environment whose task is played; setting it sets it for all."""
+        """The turn limit of the current task's environment; setting it sets it for all environments."""
         return self.envs[self._name].max_turns
 
     @max_turns.setter
@@ -145,7 +145,7 @@ class MixEnv(TaskEnv):
     # -- the contract ------------------------------------------------------------------------------------------------
 
     def task_ids(self, split: str) -> Sequence[str]:
-        """The environments' tasks, interleaved by their weights from the first one on.
+        """Returns the environments' tasks, interleaved in proportion to their weights.
 
         Raises:
             UnknownTaskError: one of the environments has no such split.
@@ -155,7 +155,7 @@ class MixEnv(TaskEnv):
         return MixedIds(inner, order)
 
     def scripted_actor(self) -> Actor:
-        """An actor that hands every prompt to the scripted actor of the environment whose instruction it holds."""
+        """Returns an actor that passes every prompt to the scripted actor of the environment it comes from."""
         return MixActor({env.prompt.instruction: env.scripted_actor() for env in self.envs.values()})
 
     @property

@@ -1,4 +1,4 @@
-"""The task ids of a mixture: an environment's id and its own id of the task, in the order of their weights."""
+"""The task ids of a mixture: the environment's id and its own task id, interleaved in proportion to the weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["MixedIds", "interleaved", "parted"]
 
 
 def parted(task_id: object, envs: Collection[str]) -> tuple[str, str]:
-    """The environment's id, and its own id of the task.
+    """Splits a task id into the environment's id and the environment's own task id.
 
     Args:
         task_id: of the form ``ENV:TASK``.
@@ -30,11 +30,11 @@ def parted(task_id: object, envs: Collection[str]) -> tuple[str, str]:
 
 
 class MixedIds(Sequence[str]):
-    """The ids of a split. They are put together when they are asked for: there are tens of thousands, and one is drawn.
+    """The task ids of a split. Ids are made on access: there are tens of thousands, and usually one is drawn.
 
     Args:
-        inner: the ids of each environment, by its own.
-        order: which environment's task, and which of its tasks, stands at each place.
+        inner: each environment's own task ids.
+        order: for each position, the index of the environment and the index of its task.
     """
 
     def __init__(self, inner: Mapping[str, Sequence[str]], order: Sequence[tuple[int, int]]) -> None:
@@ -59,7 +59,7 @@ class MixedIds(Sequence[str]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
 
-    __hash__ = None  # type: ignore[assignment]  # as of a list, whose place it takes
+    __hash__ = None  # type: ignore[assignment]  # unhashable, like the list that it replaces
 
     def _id(self, which: int, index: int) -> str:
         return f"{self._names[which]}:{self._inner[which][index]}"
@@ -67,9 +67,9 @@ class MixedIds(Sequence[str]):
 
 @cache
 def interleaved(sizes: tuple[int, ...], weights: tuple[float, ...]) -> list[tuple[int, int]]:
-    """Which environment's task, and which of its tasks, stands at each place.
+    """Returns, for each position, the index of the environment and the index of its task.
 
-    The next place goes to whoever has the least of what its weight asks for; the first one that is used up ends it.
+    The next position goes to the environment that is furthest behind its share; ends when that one has no task left.
 
     >>> interleaved((2, 9), (1.0, 2.0))
     [(1, 0), (0, 0), (1, 1), (1, 2), (0, 1), (1, 3), (1, 4)]

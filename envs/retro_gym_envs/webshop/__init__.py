@@ -1,4 +1,4 @@
-"""WebShop: buying what an instruction asks for, by search and click."""
+"""WebShop: buying the product that an instruction describes, by search and click."""
 
 from retro_gym_envs.webshop.catalog import Catalog, Goal, Product
 from retro_gym_envs.webshop.env import WebShopEnv

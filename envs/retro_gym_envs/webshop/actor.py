@@ -1,9 +1,9 @@
-"""The scripted actor of WebShop: plays from the prompt's text alone, and no better than real actors do.
+"""The scripted actor of WebShop: reads only the prompt's text and makes the mistakes of real actors.
 
-Left to itself it searches for the thing that the instruction begins with, buys the first hit, and forgets options and
-price limit. A reflection that names what to look for (words of the title, a price, a product's id or its place on the
-page, values of options) is followed to the letter; the last such reflection counts. What it names but the pages do not
-show is passed over, so a vague reflection changes nothing, and a wrong one leads astray.
+Without advice it searches for the product type that the instruction names, buys the first hit, and ignores options and
+the price limit. If a reflection says what to look for (words of the title, a price, a product's id or its position on
+the page, option values), the actor follows it exactly; only the last reflection counts. Advice that matches nothing on
+the pages is ignored, so a vague reflection has no effect, and a wrong one leads to a wrong purchase.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from retro_gym_envs.webshop.pages import BUY, NEXT
 
 __all__ = ["ScriptedShopActor"]
 
-_TASK = re.compile(r"^WebShop \[SEP\] Instruction:", re.MULTILINE)  # at a line's head: later it is an observation
+_TASK = re.compile(r"^WebShop \[SEP\] Instruction:", re.MULTILINE)  # at a line's beginning: else it is an observation
 
 
 class ScriptedShopActor(ScriptedTextActor):
     """Deterministic: the same prompt text gives the same reply."""
 
     def say(self, text: str) -> str:
-        """One thought and action."""
+        """Returns one thought and action."""
         view = _read_prompt(text)
         return as_turn(len(view.turns) + 1, *_decide(view))
 
 
 @dataclasses.dataclass(frozen=True)
 class _View:
-    """What the actor makes of its prompt."""
+    """What the actor has parsed from its prompt."""
 
     instruction: str
     advice: Advice
@@ -41,7 +41,7 @@ class _View:
 
     @property
     def page(self) -> str:
-        """The page that is open: the last one that was shown in full."""
+        """The open page: the last one that was shown in full."""
         return next((seen for _, seen in reversed(self.turns) if " [SEP] " in seen), "")
 
 
@@ -55,7 +55,7 @@ def _read_prompt(text: str) -> _View:
 
 
 def _decide(view: _View) -> tuple[str, str]:
-    """Thought and action for the next turn."""
+    """Returns thought and action for the next turn."""
     page, advice = view.page, view.advice
     if not page or page.startswith("WebShop"):
         return _search(view)
@@ -74,7 +74,7 @@ def _decide(view: _View) -> tuple[str, str]:
 
 
 def _search(view: _View) -> tuple[str, str]:
-    """What the advice says to search for, then the thing itself, then its last word: the first that was not tried."""
+    """Searches for the first query not tried yet: the advised one, the product type, its last word."""
     thing = query_of(view.instruction)
     tried = {action for action, _ in view.turns}
     queries = [query for query in (view.advice.query, thing, thing.split()[-1]) if query]
@@ -83,7 +83,7 @@ def _search(view: _View) -> tuple[str, str]:
 
 
 def _from_results(view: _View, hits: list[Hit]) -> tuple[str, str]:
-    """Opens a product, or goes on to the next page where a wanted id may stand."""
+    """Opens a product, or the next page if an advised id may be there."""
     advice = view.advice
     wanted = next((hit for hit in hits if hit.asin in advice.ids), None)
     if wanted is None and advice.ids and NEXT in view.page:

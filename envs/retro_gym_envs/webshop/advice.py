@@ -1,4 +1,4 @@
-"""What a reflection tells the scripted actor to do: what to search for, to open, to choose."""
+"""Parses a reflection into advice for the scripted actor: what to search for, to open and to choose."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ __all__ = ["Advice", "advised_values", "read_reflection"]
 
 @dataclasses.dataclass(frozen=True)
 class Advice:
-    """What a reflection tells the actor to do; empty parts where it says nothing."""
+    """What a reflection tells the actor to do; fields are empty where it says nothing."""
 
     text: str = ""
-    """What may name option values: the reflection without prices, ids and queries."""
+    """The text that may name option values: the reflection without prices, ids and queries."""
     query: str | None = None
-    """What to search for."""
+    """The query to search for."""
     ids: tuple[str, ...] = ()
-    """Products to open: what looks like an id."""
+    """Products to open: every word that looks like an id."""
     place: int | None = None
-    """Which hit to open, counted from 1."""
+    """Position of the hit to open, counted from 1."""
     words: tuple[str, ...] = ()
-    """What the title has to contain."""
+    """Words that the title must contain."""
     limit: float | None = None
-    """The price to stay below or at."""
+    """The maximum price, inclusive."""
 
 
 _QUERY = re.compile(r"""\bsearch(?:ing)?(?: for)? ?(?:"([^"]+)"|\[([^\]]+)\])""", re.IGNORECASE)
@@ -43,10 +43,10 @@ _THE_ONE = re.compile(
 
 
 def read_reflection(text: str) -> Advice:
-    """What a reflection says that can be acted on.
+    """Extracts what can be acted on.
 
-    Everything in it is tried on the pages later: words that stand in no title and values that no product offers mean
-    nothing. So a vague reflection changes nothing.
+    All of it is later matched against the pages: words that no title contains and values that no product offers have no
+    effect. So a vague reflection has none.
 
     >>> advice = read_reflection("Buy one that is waterproof and lower than 40 dollars and choose the color teal.")
     >>> advice.words, advice.limit
@@ -75,10 +75,10 @@ _NEGATED = re.compile(r"\b(?:not|instead of|rather than|wrong(?: \w+)?|never)(?:
 
 
 def advised_values(advice: Advice, offered: Sequence[str]) -> list[str]:
-    """The texts of a product's page that a reflection names as they stand there, in the order of the page.
+    """Returns the texts of a product's page that a reflection names literally, in the order of the page.
 
-    A text within a longer one that is named too does not count (``large`` in ``x-large``), nor does one behind a "not".
-    Texts of one or two characters must be quoted.
+    A text inside a longer one that is also named does not count (``large`` in ``x-large``), nor does a text after
+    "not". Texts of one or two characters must be quoted.
 
     >>> advised_values(read_reflection("Choose the size x-large, not the color teal."), ["large", "x-large", "teal"])
     ['x-large']

@@ -1,4 +1,4 @@
-"""What a shop holds: products, the goals of its customers, and the search over its products."""
+"""The contents of a shop: products, customers' goals, and the search over the products."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from retro_gym_envs.shared import Shared
 
 __all__ = ["Catalog", "Goal", "Product"]
 
-_HITS = 50  # products that a search finds at most, as in WebShop
-_QUERY_CHARS = 500  # of a query that are looked at
+_HITS = 50  # maximum number of products that a search returns, as in WebShop
+_QUERY_CHARS = 500  # characters of a query that are used
 _CACHED_QUERIES = 4_096
 _WORD = re.compile(r"[^\W_]+")
 _LUCENE_STOP_WORDS = (
@@ -27,7 +27,7 @@ _STOP_WORDS = frozenset(_LUCENE_STOP_WORDS.split())
 
 @dataclasses.dataclass(frozen=True)
 class Product(Shared):
-    """One product, cleaned as WebShop cleans its data file. Copies are shared."""
+    """One product, cleaned as WebShop cleans its data file. Deep copies are shared."""
 
     asin: str
     """Its id."""
@@ -35,65 +35,65 @@ class Product(Shared):
     """The title."""
     category: str
     query: str
-    """The search that the product was found by when the data was collected: the kind of thing it is; lower case."""
+    """The query that found the product when the data was collected: the product type, in lower case."""
     product_category: str
     """A path: ``Travel Goods › Bags › backpack``."""
     description: str
     bullets: tuple[str, ...]
-    """What the page Features shows."""
+    """The content of the page Features."""
     attributes: tuple[str, ...]
     options: tuple[tuple[str, tuple[str, ...]], ...]
     """Name and values of each option; lower case."""
     price: float
-    """What is paid, in dollars."""
+    """The price to pay, in dollars."""
     price_tag: str
-    """The price as the pages show it; some show a range."""
+    """The price as shown on the pages; it may be a range."""
     rating: str = "N.A."
     reviews: tuple[tuple[str, str, str], ...] = ()
-    """Title, score and text of each."""
+    """Title, score and text of each review."""
 
     def __hash__(self) -> int:
         return hash(self.asin)
 
     def option_of(self, value: str) -> str:
-        """The name of the option that has a value, of several the last, as a click has it; empty where none has."""
+        """Returns the name of the option with a value (the last such option, as for a click); empty if none."""
         return next((name for name, values in reversed(self.options) if value in values), "")
 
 
 @dataclasses.dataclass(frozen=True)
 class Goal(Shared):
-    """What a customer wants: one task. Copies are shared."""
+    """What a customer wants: one task. Deep copies are shared."""
 
     task_id: str
     instruction: str
-    """What the actor is told."""
+    """The instruction that the actor reads."""
     asin: str
-    """The product that the goal was made from; others may serve as well."""
+    """The product that the goal was made from; other products may satisfy it as well."""
     query: str
     name: str
     product_category: str
     attributes: tuple[str, ...]
     options: tuple[str, ...]
-    """Values of options."""
+    """Wanted option values."""
     price_upper: float
-    """In dollars; a million where there is no limit."""
+    """In dollars; a million if there is no limit."""
     group: str = ""
-    """What stands between the first hit and the reward, in the built-in shops."""
+    """What must be considered besides taking the first hit, in the built-in shops."""
 
     def __hash__(self) -> int:
         return hash(self.task_id)
 
 
 class Catalog(Shared):
-    """The products of a shop, and BM25 over their texts. Copies are shared.
+    """The products of a shop, and BM25 over their texts. Deep copies are shared.
 
-    Indexed is what WebShop indexes: title, description, first bullet point and options, in lower case. Where its
-    Lucene index stems words, plurals are stripped of their s here.
+    The index covers the same texts as WebShop's: title, description, first bullet point and options, in lower case.
+    WebShop's Lucene index uses stemming; this one only strips the plural s.
 
     Args:
-        products: each with an id of its own.
-        every_word: shows only the hits that share the most words with the query, so that pages are short. WebShop's
-            own search shows whatever shares one.
+        products: with unique ids.
+        every_word: returns only the hits that share the most words with the query, so that pages are short. WebShop's
+            own search returns every product that shares a word.
 
     >>> from retro_gym_envs.webshop.world import BuiltinShops
     >>> catalog = BuiltinShops(0).catalog("test-0000")
@@ -111,15 +111,15 @@ class Catalog(Shared):
         return len(self.products)
 
     def get(self, asin: str) -> Product | None:
-        """The product of that id."""
+        """Returns the product with this id."""
         return self._by_asin.get(asin)
 
     def search(self, query: str) -> tuple[Product, ...]:
-        """At most 50 products that share a word with the query, best first; ties in the order of the catalogue."""
+        """Returns at most 50 products that share a word with the query, best first; ties in catalogue order."""
         query = query[:_QUERY_CHARS]
         found = self._found.get(query)
         if found is None:
-            if len(self._found) >= _CACHED_QUERIES:  # trials of one task ask the same over and over
+            if len(self._found) >= _CACHED_QUERIES:  # trials of one task repeat the same queries
                 self._found.clear()
             found = self._found[query] = self._search(query)
         return found
@@ -140,7 +140,7 @@ class Catalog(Shared):
 
     @cached_property
     def _index(self) -> Index | None:
-        """None where there is no word in any product."""
+        """None if no product contains a word."""
         texts = [_words(_indexed(product)) for product in self.products]
         return bm25_index(texts) if any(texts) else None
 

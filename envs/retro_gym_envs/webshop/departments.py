@@ -1,7 +1,7 @@
-"""What the built-in shops sell: kinds of goods, the words of their titles, their attributes and their options.
+"""The vocabulary of the built-in shops: product types, words of titles, attributes and options.
 
-The words are chosen so that the reward's fuzzy matching confuses no two of them (a test holds that), and so that each
-is one word for a small language model wherever it can be.
+The words are chosen so that the reward's fuzzy matching confuses no two of them (a test checks this), and so that most
+of them are a single token for a small language model.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "plug": ("european", "british", "american", "australian"),
     "shape": ("round", "square", "oval", "hexagonal"),
 }
-"""Names of options, and the values that a product may offer of each."""
+"""Names of options, and the values that a product may offer for each."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Department:
-    """A part of the shop."""
+    """A department of the shop."""
 
     category: str
-    """``category`` in the public schema, of which there are five."""
+    """``category`` in the public schema, which has five."""
     path: tuple[str, ...]
-    """The head of ``product_category``; the kind comes last."""
+    """The beginning of ``product_category``; the product type comes last."""
     kinds: tuple[str, ...]
-    """What a thing is: the last word of a title."""
+    """Product types: the last word of a title."""
     materials: tuple[str, ...]
     uses: tuple[str, ...]
     attributes: tuple[str, ...]
-    """What a goal may ask for; each reads well behind "that is"."""
+    """Attributes that a goal may ask for; each must read well after "that is"."""
     options: tuple[str, ...]
     """Names of options, in the order of the page."""
 
@@ -168,7 +168,7 @@ DEPARTMENTS: tuple[Department, ...] = (
         "color size",
     ),
 )
-"""Twelve departments with ten kinds each."""
+"""Twelve departments with ten product types each."""
 
 ATTRIBUTES: tuple[str, ...] = tuple(sorted({name for each in DEPARTMENTS for name in each.attributes}))
-"""All that a goal of a built-in shop may ask for."""
+"""All attributes that a goal of a built-in shop may ask for."""

@@ -1,4 +1,4 @@
-"""WebShop-v0: buying what an instruction asks for, by search and click."""
+"""WebShop-v0: buying the product that an instruction describes, by search and click."""
 
 from __future__ import annotations
 
@@ -23,64 +23,64 @@ __all__ = ["WebShopEnv"]
 
 _ACTIONS = ("search", "click", "think")
 _INVALID = "Invalid action!"
-_MAX_QUERY = 500  # characters of a search that count
-_SERVER_GOALS = 12_087  # of WebShop's full data, written by people
+_MAX_QUERY = 500  # characters of a search query that are used
+_SERVER_GOALS = 12_087  # number of human-written goals in WebShop's full data
 
 
 class WebShopEnv(GameEnv[Goal]):
     """A web shop with search, product pages and options.
 
     ## Description
-    An instruction asks for a product with certain attributes and options below a price; it has to be found and bought
-    (WebShop, Yao et al. 2022). This is a reimplementation without Flask, Java and spaCy: the pages in WebShop's
-    simple text mode, its grammar and its reward. The built-in shops are generated; WebShop's own files are read by
-    path; or a running WebShop is played over HTTP. What differs from the original: BM25 is that of bm25s instead of
-    Lucene (same texts, other tie-breaks and stemming, so pages of results differ); nouns of titles are told by their
-    form instead of by spaCy (see ``reward.nouns``); price limits and ranged prices are drawn from fixed seeds. In the
-    built-in shops a search shows only the hits that share the most words with it, so that pages are short.
+    An instruction asks for a product with certain attributes and options below a price; the actor must find and buy it
+    (WebShop, Yao et al. 2022). This is a reimplementation without Flask, Java and spaCy: it has the pages of WebShop's
+    simple text mode, its action grammar and its reward. The built-in shops are generated; alternatively, WebShop's own
+    files are read, or a running WebShop server is used over HTTP. Differences from the original: BM25 comes from bm25s
+    instead of Lucene (same texts, other tie-breaks and stemming, so result pages differ); nouns of titles are found by
+    word form instead of by spaCy (see ``reward.nouns``); price limits and ranged prices are drawn from fixed seeds.
+    In the built-in shops a search returns only the hits that share the most words with it, so that pages are short.
 
     ## Observation
     ``UnicodeText(12000)``: the texts of a page, joined by ``" [SEP] "``.
 
-    - At first ``WebShop``, ``Instruction:``, the instruction, ``Search``. Later pages do not repeat the instruction,
+    - First page: ``WebShop``, ``Instruction:``, the instruction, ``Search``. Later pages do not repeat the instruction,
       as in Reflexion's and Retroformer's runs.
-    - Results: ``Back to Search``, ``Page 1 (Total results: 50)``, ``< Prev`` and ``Next >`` where there are such
-      pages, then id, title and price of ten products.
+    - Results: ``Back to Search``, ``Page 1 (Total results: 50)``, ``< Prev`` and ``Next >`` if there are such pages,
+      then id, title and price of ten products.
     - A product: ``Back to Search``, ``< Prev``, each option's name and values, title, price, rating, ``Description``,
       ``Features``, ``Reviews``, ``Buy Now``. A click on a value is answered by ``You have clicked VALUE.``
-    - ``Buy Now``: a word of thanks and the score. What was wanted is not shown.
+    - ``Buy Now``: a thank-you message and the score. The goal is not revealed.
     - ``Invalid action!`` for anything that the page does not offer.
 
     ## Action
     ``UnicodeText(1000)``: ``search[words]`` on the first page; ``click[…]`` with a button, a product's id or an
-    option's value, whatever its case and spacing; a value that two options have is chosen for the later one, as in
-    WebShop. ``think[…]`` is answered by ``OK.`` The case of the names of actions, a full stop at the end, and white
-    space, quotes or a ``>`` around them do not matter. Every action costs a turn. (WebShop's own text environment takes
+    option's value; case and spacing are ignored. A value that two options share selects the later option, as in
+    WebShop. ``think[…]`` is answered by ``OK.`` The case of action names, a full stop at the end, and white space,
+    quotes or a ``>`` around the action are ignored. Every action costs a turn. (WebShop's own text environment accepts
     a search on any page; its site and the published runs do not.)
 
     ## Rewards
-    At the purchase r_type · (attributes + options + price) / (their number), see ``reward.score``; 0 before it. It lies
-    between 0 and 1, but for public products with several options that match one wanted value: there it can exceed 1,
-    as it does in WebShop. Success is a reward of exactly 1.0: ``info["success"]``.
+    At the purchase r_type · (attributes + options + price) / (their number), see ``reward.score``; 0 before. It lies
+    between 0 and 1, except for public products with several options that match one wanted value: there it can exceed 1,
+    as in WebShop. Success is a reward of exactly 1.0: ``info["success"]``.
 
     ## Starting state
-    The task ``options["task_id"]``, or one of split train, drawn by ``np_random``.
+    The task ``options["task_id"]``, or one drawn from split train with ``np_random``.
 
-    ``info`` always holds ``task_id``, ``group`` (built-in shops: what is to be minded), ``success``, ``score`` (the
-    reward; 0 before the purchase), ``clickables`` and ``has_search_bar``, as WebShop lists them.
+    ``info`` always holds ``task_id``, ``group`` (built-in shops: what matters besides the first hit), ``success``,
+    ``score`` (the reward; 0 before the purchase), ``clickables`` and ``has_search_bar``, as WebShop lists them.
 
     ## Episode end
     Terminated by ``Buy Now``, truncated after ``max_turns`` turns.
 
     ## Arguments
     - ``tasks``: WebShop's files, as a folder or a mapping, see ``load_shop``; the built-in shops by default. Goals are
-      in WebShop's own order (shuffled with seed 233): of more than 1,500, test has the first 500, validation the next
-      1,000, train the others; with fewer **every split has all of them**.
-    - ``server``: URL of a running WebShop, played over HTTP in place of files. Tasks are its sessions ``fixed_0`` and
-      so on, split likewise. When it cannot be reached, ``TaskEnvError`` is raised: never a reward of 0.
-    - ``num_goals``: how many goals the server has; 12,087 by default.
-    - ``world_seed``: of the built-in shops.
-    - ``max_turns``: turns of a trial; 15 by default. (The published runs count the first page as one, so 14.)
+      in WebShop's own order (shuffled with seed 233). With more than 1,500 goals, test has the first 500, validation
+      the next 1,000, train the others; with fewer **every split has all of them**.
+    - ``server``: URL of a running WebShop server, used over HTTP instead of files. Tasks are its sessions ``fixed_0``
+      and so on, split in the same way. If it cannot be reached, ``TaskEnvError`` is raised: never a reward of 0.
+    - ``num_goals``: number of goals of the server; 12,087 by default.
+    - ``world_seed``: the seed of the built-in shops.
+    - ``max_turns``: maximum turns of a trial; 15 by default. (The published runs count the first page as one, so 14.)
 
     ## Version history
     * v0: first release
@@ -88,7 +88,7 @@ class WebShopEnv(GameEnv[Goal]):
 
     prompt = WEBSHOP_PROMPT
     max_turns = 15
-    max_observation = 12_000  # a page of ten public products has about 2,500
+    max_observation = 12_000  # characters; a page of ten public products has about 2,500
     data = "built in; tasks=FOLDER: WebShop's files; server=URL: a running WebShop"
     _tasks: ShopTasks
 
@@ -116,7 +116,7 @@ class WebShopEnv(GameEnv[Goal]):
         self._task_id: str | None = None
 
     def _begin(self, task_id: str) -> str:
-        self._running = False  # also when the server fails here
+        self._running = False  # stays False if the server fails here
         self._shop = self._tasks.shop(task_id)
         self._task_id, self._group = task_id, self._tasks.group(task_id)
         self._page = self._shop.start()
@@ -142,7 +142,7 @@ class WebShopEnv(GameEnv[Goal]):
         return self._page.text
 
     def _click(self, text: str) -> str:
-        """Follows what the page offers; a button goes before an option of the same text."""
+        """Executes a click; a button takes precedence over an option with the same text."""
         page = self._page
         button = next((name for name in page.buttons if plain(name) == text), None)
         link = next((asin for asin in page.links if plain(asin) == text), None)
@@ -169,7 +169,7 @@ class WebShopEnv(GameEnv[Goal]):
         return self._page.text
 
     def _to_results(self, number: int) -> None:
-        self._options = {}  # a product that is opened again has none chosen
+        self._options = {}  # opening a product resets its options
         self._number = number
         self._page = self._shop.results(self._keywords, number)
 
@@ -186,35 +186,35 @@ class WebShopEnv(GameEnv[Goal]):
             "has_search_bar": self._page.kind == "search",
         }
 
-    # -- beside the game -------------------------------------------------------------------------------------------
+    # -- goals, catalogues, actor and teacher ----------------------------------------------------------------------
 
     def goal(self, task_id: str) -> Goal:
-        """What is wanted in a task.
+        """Returns the goal of a task.
 
         Raises:
             UnknownTaskError: no such task.
-            ConfigError: the goals are a server's, which keeps them to itself.
+            ConfigError: the goals are a server's, which does not reveal them.
         """
         return self.task(task_id)
 
     def catalog(self, task_id: str) -> Catalog:
-        """The shop of a task.
+        """Returns the catalogue of a task's shop.
 
         Raises:
             UnknownTaskError: no such task.
-            ConfigError: the products are a server's.
+            ConfigError: the products are a server's, which does not reveal them.
         """
         return self._tasks.catalog(checked_task_id(task_id))
 
     def scripted_actor(self) -> Actor:
-        """An actor that reads the prompt only, buys the first hit, and does what a specific reflection says."""
+        """Returns an actor that reads only the prompt, buys the first hit, and follows specific reflections."""
         from retro_gym_envs.webshop.actor import ScriptedShopActor
 
         return ScriptedShopActor()
 
     @property
     def teacher(self) -> Teacher:
-        """Knows what the first hit lacks."""
+        """A teacher that knows what the first hit lacks."""
         from retro_gym_envs.webshop.teacher import ShopTeacher
 
         return ShopTeacher(self._tasks)

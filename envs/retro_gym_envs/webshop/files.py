@@ -25,10 +25,10 @@ from retro_gym_envs.webshop.tasks import ShopTasks
 __all__ = ["OFFICIAL_CUT", "ShopFiles", "ShopPaths", "load_shop", "split_ids"]
 
 ShopPaths: TypeAlias = "str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]"
-"""A folder, or paths by what they hold."""
+"""A folder, or a mapping from kinds of files to paths."""
 
 OFFICIAL_CUT = (500, 1_500)
-"""Where WebShop cuts its goals: test, validation, train."""
+"""Where WebShop divides its goals into test, validation and train."""
 
 _NAMES = {
     "products": ("items_shuffle.json", "items_shuffle_1000.json"),
@@ -37,16 +37,16 @@ _NAMES = {
     "reviews": ("reviews.json",),
 }
 _NEEDED = ("products", "attributes")
-_SHUFFLE_SEED = 233  # WebShop's own: goal i here is the session fixed_i there, as long as the files are the same
+_SHUFFLE_SEED = 233  # WebShop's own: with the same files, goal i is WebShop's session fixed_i
 _NO_LIMIT = 1_000_000.0  # dollars
 _LIMITS = [10.0 * i for i in range(1, 100)]
-_MAX_COMBINATIONS = 100_000  # of the options of one product, each of them a synthetic goal
+_MAX_COMBINATIONS = 100_000  # of one product's options; each combination is a synthetic goal
 
 
 class ShopFiles(ListedTasks[Goal], ShopTasks):
     """The products and goals of one set of files. Made by :func:`load_shop`; shared by all environments of a process.
 
-    A pickle holds the paths only: it is restored by reading the files again, which must be there and unchanged.
+    A pickle holds only the paths: unpickling reads the files again, which must exist unchanged.
     """
 
     def __init__(self, files: Mapping[str, FileKey], catalog: Catalog, goals: Sequence[Goal]) -> None:
@@ -60,7 +60,7 @@ class ShopFiles(ListedTasks[Goal], ShopTasks):
         return len(self._goals)
 
     def get(self, task_id: str) -> Goal:
-        """The goal of that id."""
+        """Returns the goal with this id."""
         try:
             return self._goals[task_id]
         except KeyError:
@@ -70,7 +70,7 @@ class ShopFiles(ListedTasks[Goal], ShopTasks):
             ) from None
 
     def catalog(self, task_id: str) -> Catalog:
-        """All products of the files."""
+        """Returns all products of the files."""
         self.get(task_id)
         return self._catalog
 
@@ -82,7 +82,7 @@ class ShopFiles(ListedTasks[Goal], ShopTasks):
 
 
 def split_ids(count: int) -> dict[str, tuple[str, ...]]:
-    """The ids of so many goals by split: cut as WebShop cuts them, or all in every split where they are too few.
+    """Returns the ids of ``count`` goals by split: divided as in WebShop, or all in every split if there are too few.
 
     >>> {split: len(ids) for split, ids in split_ids(12_087).items()}
     {'train': 10587, 'validation': 1000, 'test': 500}
@@ -95,16 +95,16 @@ def split_ids(count: int) -> dict[str, tuple[str, ...]]:
 
 
 def load_shop(tasks: ShopPaths) -> ShopFiles:
-    """Reads WebShop's data files; once per process as long as they do not change.
+    """Reads WebShop's data files, once per process unless they change.
 
     Args:
-        tasks: the folder that holds them under their own names (``items_shuffle.json`` and ``items_ins_v2.json``, or
-            the smaller ones with ``_1000``; ``items_human_ins.json`` and ``reviews.json`` where they are), or paths by
-            ``products``, ``attributes``, ``human_goals`` and ``reviews``. With ``human_goals`` the goals are those that
-            people wrote; without, those that WebShop builds from templates.
+        tasks: the folder with the files under their original names (``items_shuffle.json`` and ``items_ins_v2.json``,
+            or the smaller ones with ``_1000``; optionally ``items_human_ins.json`` and ``reviews.json``), or paths by
+            ``products``, ``attributes``, ``human_goals`` and ``reviews``. With ``human_goals``, the goals are the
+            human-written ones, otherwise those that WebShop builds from templates.
 
     Raises:
-        ConfigError: not a path or such a mapping.
+        ConfigError: neither a path nor such a mapping.
         DataError: a file is missing or cannot be used.
     """
     if isinstance(tasks, str | os.PathLike):
@@ -153,7 +153,7 @@ def _load(keys: tuple[tuple[str, FileKey], ...]) -> ShopFiles:
     for where, row in read_rows(paths["products"]):
         product = schema.product(row, where, notes, said)
         if product is not None:
-            products.setdefault(product.asin, product)  # of several with one id WebShop takes the first
+            products.setdefault(product.asin, product)  # of products with the same id WebShop keeps the first
     if "human_goals" in paths:
         written = {key: schema.human_goals(value, where) for where, key, value in read_entries(paths["human_goals"])}
         goals = list(_human_goals(products, written))
@@ -194,10 +194,9 @@ def _synthetic_goals(products: Mapping[str, Product], notes: Mapping[str, schema
 
 
 def _goal(product: Product, text: str, attributes: tuple[str, ...], options: tuple[str, ...], name: str) -> Goal:
-    """A goal with its price limit: the larger one of two drawn from the next four multiples of ten.
+    """Makes a goal with its price limit: the larger of two draws from the next four multiples of ten.
 
-    WebShop draws them before it sets its seed, so that they differ in every run. Here they are fixed by product and
-    goal.
+    WebShop draws them before it sets its seed, so they differ in every run. Here product and goal determine them.
     """
     above = [limit for limit in _LIMITS if limit > product.price][:4]
     upper = _NO_LIMIT

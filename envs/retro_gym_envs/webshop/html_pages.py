@@ -1,4 +1,4 @@
-"""Reads the HTML of a WebShop server into the same pages as our own shop has."""
+"""Parses the HTML of a WebShop server into the same pages as the local shop has."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _UNSEEN = frozenset({"style", "script", "head", "title", "meta"})
 _VOID = frozenset({"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "wbr"})  # have no closing tag
 _SCORE = "Your score (min 0.0, max 1.0)"
 _OLDER_PREVIOUS = ("< Back to Results", "< Back to Item Page")
-_BUTTONS = (TO_SEARCH, NEXT, PREVIOUS, BUY, *SUB_PAGES)  # others lead to no page of ours
+_BUTTONS = (TO_SEARCH, NEXT, PREVIOUS, BUY, *SUB_PAGES)  # other buttons have no page here
 
 
 class _Reader(HTMLParser):
-    """Collects texts with the tags that they stand in, and options."""
+    """Collects options, and texts with the tags that enclose them."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -39,7 +39,7 @@ class _Reader(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         tags = [name for name, _ in self._open]
-        if tag in tags:  # WebShop closes h4 by h5: what matches nothing is passed over
+        if tag in tags:  # WebShop closes h4 with h5: unmatched tags are ignored
             del self._open[len(tags) - 1 - tags[::-1].index(tag) :]
 
     def handle_data(self, data: str) -> None:
@@ -49,11 +49,11 @@ class _Reader(HTMLParser):
 
 
 def read_page(kind: PageKind, html: str) -> Page | None:
-    """A page from its HTML; None when it is not a page of that kind.
+    """Parses a page from its HTML; None if it is not a page of this kind.
 
     Args:
-        kind: what was asked for.
-        html: what came.
+        kind: the kind of page that was requested.
+        html: the response.
     """
     reader = _Reader()
     reader.feed(html)

@@ -1,6 +1,6 @@
 """Reads the entries of one large JSON object one by one, as ``json_rows`` reads the elements of an array.
 
-Whatever the file holds, memory and time stay bounded: an entry may take 4 MB and ten levels of nesting.
+Memory and time are bounded whatever the file holds: an entry may take 4 MB and ten levels of nesting.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ _FORM = "The file must be one JSON object whose keys are product ids."
 
 
 def read_entries(path: str | os.PathLike[str]) -> Iterator[tuple[str, str, Any]]:
-    """The keys and values of a JSON object.
+    """Yields the keys and values of a JSON object.
 
     Args:
         path: a regular file in UTF-8.
 
     Yields:
-        Where the entry stands (file and key), its key, and its value. A key that comes twice is yielded twice.
+        The entry's position (file and key), its key, and its value. A repeated key is yielded every time.
 
     Raises:
-        DataError: no such file, not UTF-8, not a JSON object, cut short, empty, or an entry that is too large.
+        DataError: no such file, not UTF-8, not a JSON object, truncated, empty, or an entry that is too large.
     """
     where, file = open_data(path, _FORM)
     with file:
@@ -42,7 +42,7 @@ def read_entries(path: str | os.PathLike[str]) -> Iterator[tuple[str, str, Any]]
 
 
 def _entries(file: IO[bytes], where: Path) -> Iterator[tuple[str, Any]]:
-    """Built from events, so that the nesting can be watched."""
+    """Yields entries built from events, so that the nesting depth can be checked."""
     import ijson
     from ijson.common import ObjectBuilder
 
@@ -61,7 +61,7 @@ def _entries(file: IO[bytes], where: Path) -> Iterator[tuple[str, Any]]:
             if depth == 1 and event == "map_key":
                 key = value
                 continue
-            if depth > 0:  # otherwise it is a bracket of the object itself
+            if depth > 0:  # at depth 0 the bracket is the object's own
                 builder.event(event, value)
             if depth == 1 and not opens:
                 yield key, builder.value

@@ -1,6 +1,6 @@
-"""What instructions and pages say, as far as the scripted actor and the noisy teacher read them.
+"""Parses instructions and pages for the scripted actor and the noisy teacher.
 
-That is the text of the built-in shops as well as WebShop's own.
+Covers the built-in shops and WebShop's own texts.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Hit:
     asin: str
     title: str
     price: float
-    """In dollars; the lower end of a range."""
+    """In dollars; the minimum of a range."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,12 +39,12 @@ class Item:
     """A product's own page."""
 
     offered: tuple[str, ...]
-    """Names and values of its options, in the order of the page; the page does not tell which is which."""
+    """Names and values of its options, in the order of the page; the page does not distinguish them."""
     title: str
 
     @property
     def options(self) -> dict[str, list[str]]:
-        """Values by name, where the names are those of the built-in shops."""
+        """Values by option name, if the names are those of the built-in shops."""
         options: dict[str, list[str]] = {}
         name = ""
         for text in self.offered:
@@ -57,7 +57,7 @@ class Item:
 
 
 def instruction_of(task: str) -> str:
-    """What is asked for, from the text of the first page.
+    """Returns the instruction from the text of the first page.
 
     >>> instruction_of("WebShop [SEP] Instruction: [SEP] i need a kettle, and price lower than 40.00 [SEP] Search")
     'i need a kettle, and price lower than 40.00'
@@ -67,7 +67,7 @@ def instruction_of(task: str) -> str:
 
 
 def hits_on(page: str) -> list[Hit]:
-    """The products on a page of results; none on other pages.
+    """Returns the products on a page of results; none on other pages.
 
     >>> hits_on("Back to Search [SEP] Page 1 (Total results: 1) [SEP] B00017 [SEP] Ansel kettle [SEP] $18.5")
     [Hit(asin='B00017', title='Ansel kettle', price=18.5)]
@@ -84,7 +84,7 @@ def hits_on(page: str) -> list[Hit]:
 
 
 def item_on(page: str) -> Item | None:
-    """What a product's page shows; None on other pages.
+    """Parses a product's page; None on other pages.
 
     >>> item_on("Back to Search [SEP] < Prev [SEP] size [SEP] small [SEP] Ansel mug [SEP] Price: $18.5 [SEP] Buy Now")
     Item(offered=('size', 'small'), title='Ansel mug')
@@ -110,7 +110,7 @@ _QUERY_WORDS = 12
 
 
 def query_of(instruction: str) -> str:
-    """What a hasty customer searches for: the thing itself, up to the first condition.
+    """Returns a careless customer's query: the product type, up to the first condition.
 
     >>> query_of("My last one was color grey. I need a canvas gym backpack that is handmade, and price lower than 40")
     'canvas gym backpack'
@@ -132,7 +132,7 @@ class _Asked:
 
 
 def asked(instruction: str) -> _Asked:
-    """What an instruction of the built-in shops asks for: attribute, options by name, and price limit.
+    """Returns what an instruction of the built-in shops asks for: attribute, options by name, and price limit.
 
     >>> found = asked("Not color navy again. I need a jug that is dripless, color pink, and price lower than 90.00")
     >>> found.attribute, found.options, found.limit

@@ -36,7 +36,7 @@ PageKind: TypeAlias = Literal["search", "results", "item", "sub", "done"]
 
 @dataclasses.dataclass(frozen=True)
 class Page(Shared):
-    """What is to be seen, and what can be clicked."""
+    """The content of a page, and what can be clicked."""
 
     kind: PageKind
     nodes: tuple[str, ...]
@@ -47,45 +47,45 @@ class Page(Shared):
     options: tuple[tuple[str, str], ...] = ()
     """Name and value of every option that can be chosen."""
     reward: float | None = None
-    """Of a purchase."""
+    """The reward of a purchase."""
 
     @property
     def text(self) -> str:
-        """What the actor reads."""
+        """The text that the actor reads."""
         return SEPARATOR.join(self.nodes)
 
     @cached_property
     def clickables(self) -> tuple[str, ...]:
-        """What may stand in ``click[…]``; in lower case, as WebShop lists it."""
+        """The possible arguments of ``click[…]``, in lower case, as WebShop lists them."""
         return tuple(dict.fromkeys((*map(plain, (*self.buttons, *self.links)), *self.choices)))
 
     @cached_property
     def choices(self) -> dict[str, tuple[str, str]]:
-        """Name and value of the option that a text stands for; where two options have it, of the later one."""
+        """Name and value of the option for each clickable text; if two options share a text, the later one."""
         return {plain(value): (name, value) for name, value in self.options}
 
 
 class Shop(Protocol):
-    """Where pages come from: a catalogue in this process, or a running WebShop."""
+    """A source of pages: a catalogue in this process, or a running WebShop server."""
 
     def start(self) -> Page:
-        """The page with the instruction and the search bar."""
+        """Returns the page with the instruction and the search bar."""
         ...
 
     def results(self, keywords: str, number: int) -> Page:
-        """A page of results, counted from 1."""
+        """Returns a page of results, counted from 1."""
         ...
 
     def item(self, asin: str, keywords: str, number: int, options: Mapping[str, str]) -> Page:
-        """A product's own page."""
+        """Returns a product's own page."""
         ...
 
     def sub(self, name: str, asin: str, keywords: str, number: int, options: Mapping[str, str]) -> Page:
-        """A product's description, features or reviews."""
+        """Returns a product's description, features or reviews."""
         ...
 
     def buy(self, asin: str, options: Mapping[str, str]) -> Page:
-        """The end, with the reward."""
+        """Buys the product and returns the last page, with the reward."""
         ...
 
 
@@ -93,8 +93,8 @@ class LocalShop:
     """The pages of a catalogue, for one goal.
 
     Args:
-        catalog: what is sold.
-        goal: what is wanted.
+        catalog: the products.
+        goal: the goal.
     """
 
     def __init__(self, catalog: Catalog, goal: Goal) -> None:
@@ -102,11 +102,11 @@ class LocalShop:
         self._goal = goal
 
     def start(self) -> Page:
-        """The page with the instruction and the search bar."""
+        """Returns the page with the instruction and the search bar."""
         return Page("search", ("WebShop", "Instruction:", " ".join(self._goal.instruction.split()), "Search"))
 
     def results(self, keywords: str, number: int) -> Page:
-        """Ten products with their prices."""
+        """Returns ten products with their prices."""
         found = self._catalog.search(keywords)
         shown = found[(number - 1) * _PAGE_SIZE : number * _PAGE_SIZE]
         buttons = [TO_SEARCH]
@@ -120,7 +120,7 @@ class LocalShop:
         return Page("results", tuple(nodes), tuple(buttons), tuple(product.asin for product in shown))
 
     def item(self, asin: str, keywords: str, number: int, options: Mapping[str, str]) -> Page:
-        """Options, title, price and the ways on."""
+        """Returns options, title, price and the buttons."""
         product = self._product(asin)
         nodes = [TO_SEARCH, PREVIOUS]
         for name, values in product.options:
@@ -130,7 +130,7 @@ class LocalShop:
         return Page("item", tuple(nodes), (TO_SEARCH, PREVIOUS, *SUB_PAGES, BUY), (), offered)
 
     def sub(self, name: str, asin: str, keywords: str, number: int, options: Mapping[str, str]) -> Page:
-        """One of :data:`SUB_PAGES`."""
+        """Returns one of :data:`SUB_PAGES`."""
         product = self._product(asin)
         match name:
             case "Description":
@@ -144,7 +144,7 @@ class LocalShop:
         return Page("sub", (TO_SEARCH, PREVIOUS, *nodes), (TO_SEARCH, PREVIOUS))
 
     def buy(self, asin: str, options: Mapping[str, str]) -> Page:
-        """The reward, to two decimals in the text."""
+        """Returns the page with the reward, rounded to two decimals in the text."""
         reward = score(self._product(asin), self._goal, options).reward
         return done_page(reward)
 
@@ -155,11 +155,11 @@ class LocalShop:
 
 
 def plain(text: str) -> str:
-    """What is compared of a text that is clicked: all but case and spacing."""
+    """Normalises a clicked text for comparison: removes differences of case and spacing."""
     return " ".join(text.lower().split())
 
 
 def done_page(reward: float) -> Page:
-    """The page after a purchase. Of what was wanted it tells nothing but the score."""
+    """Returns the page after a purchase. It reveals nothing of the goal but the score."""
     told = ("Thank you for shopping with us!", "Your score (min 0.0, max 1.0)", f"{reward:.2f}")
     return Page("done", told, reward=reward)

@@ -1,4 +1,4 @@
-"""What the WebShop actor is told: instruction and worked examples. The products in it are invented."""
+"""The WebShop actor's prompt: instruction and worked examples. The products in it are invented."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a purchase is worth: WebShop's reward, r_type · (attributes + options + price) / (their number).
+"""WebShop's reward of a purchase: r_type · (attributes + options + price) / (their number).
 
-The formula is that of the published code (Yao et al. 2022), its corners included. One part could not be taken over:
-WebShop finds the nouns of a title with a language model of 600 MB (spaCy's en_core_web_lg). See :func:`nouns`.
+The formula is that of the published code (Yao et al. 2022), including its edge cases. One part is replaced: WebShop
+finds the nouns of a title with a language model of 600 MB (spaCy's en_core_web_lg). See :func:`nouns`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from retro_gym_envs.webshop.catalog import Goal, Product
 
 __all__ = ["Score", "normalize_color", "nouns", "score", "similarity"]
 
-_SIMILAR = 85  # a similarity above it is a match
-_EXACT_OPTIONS = frozenset({"size"})  # whose values have to be the same
+_SIMILAR = 85  # a higher similarity is a match
+_EXACT_OPTIONS = frozenset({"size"})  # options whose values must be equal
 
-# What counts as a colour and in which order is part of the formula.
+# The set of colours and their order are part of the formula.
 _COLOR_LIST = """
     alabaster apricot aqua ash asphalt azure banana beige black blue blush bordeaux bronze brown burgundy camel camo
     caramel champagne charcoal cheetah chestnut chocolate christmas coffee cognac copper coral cranberry cream crystal
@@ -47,18 +47,18 @@ _ADJECTIVE_OR_VERB = re.compile(r".{2,}(?:able|ible|ful|less|ous|ive|ish|proof|(
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """A purchase, judged."""
+    """The score of a purchase and its parts."""
 
     reward: float
-    """From 0; 1.0 is success. As published it can exceed 1, where two options of a product match one wanted value."""
+    """From 0; 1.0 is success. As published it can exceed 1 if two options of a product match one wanted value."""
     r_type: float
-    """1, 0.5, 0.1 or 0: whether this is the kind of thing that was wanted."""
+    """1, 0.5, 0.1 or 0: whether the product type matches the goal's."""
     title_score: float
-    """Share of the nouns of the wanted title that stand in the bought one."""
+    """Share of the nouns of the wanted title that occur in the bought product's title."""
     attributes: int
-    """Wanted attributes that the product has."""
+    """Number of wanted attributes that the product has."""
     options: int
-    """Chosen options that were wanted."""
+    """Number of chosen options that were wanted."""
     price: bool
     """Whether the price is within the limit."""
 
@@ -67,12 +67,12 @@ class Score:
 
 
 def score(product: Product, goal: Goal, options: Mapping[str, str]) -> Score:
-    """Judges a purchase.
+    """Scores a purchase.
 
     Args:
-        product: what was bought.
-        goal: what was wanted.
-        options: name and value of each option that was chosen.
+        product: the product bought.
+        goal: the goal.
+        options: name and value of each chosen option.
     """
     r_type, title_score = _type_reward(product, goal)
     attributes = sum(_has_attribute(product, wanted) for wanted in goal.attributes)
@@ -84,7 +84,7 @@ def score(product: Product, goal: Goal, options: Mapping[str, str]) -> Score:
 
 
 def _type_reward(product: Product, goal: Goal) -> tuple[float, float]:
-    """r_type and the title score."""
+    """Returns r_type and the title score."""
     same_query = product.query == goal.query
     same_category = len(_categories(product.product_category) & _categories(goal.product_category)) >= 2
     wanted = nouns(goal.name)
@@ -118,7 +118,7 @@ def _is_said(product: Product, text: str) -> bool:
 
 
 def similarity(first: str, second: str) -> int:
-    """How alike two texts are, from 0 to 100: the token set ratio, rounded as thefuzz rounds it.
+    """Similarity of two texts, from 0 to 100: the token set ratio, rounded as in thefuzz.
 
     >>> similarity("cool powder snow", "powder snow"), similarity("teal", "navy")
     (100, 25)
@@ -127,14 +127,14 @@ def similarity(first: str, second: str) -> int:
 
 
 def _processed(text: str) -> str:
-    """Lower case, words only, without the letters of Latin-1 beyond ASCII (thefuzz drops them)."""
+    """Converts to lower case and keeps only words, without the non-ASCII letters of Latin-1 (thefuzz drops them)."""
     if not text.isascii():
         text = "".join(char for char in text if not 0x80 <= ord(char) < 0x100)
     return utils.default_process(text)
 
 
 def normalize_color(value: str) -> str:
-    """The first colour of WebShop's list that the value contains; the value itself where it contains none.
+    """Returns the first colour of WebShop's list that the value contains; the value itself if it contains none.
 
     >>> normalize_color("dark heather grey"), normalize_color("3 ounce")
     ('dark', '3 ounce')
@@ -143,14 +143,14 @@ def normalize_color(value: str) -> str:
 
 
 def nouns(name: str) -> list[str]:
-    """The words of a title that pass for nouns, in lower case, repeated ones repeated.
+    """Returns the words of a title that count as nouns, in lower case, with repetitions.
 
-    WebShop asks spaCy for the words tagged as nouns or proper nouns. In a product title nearly every content word is
-    one. Here all words count that begin with a letter, but for function words, a few everyday adjectives, and words
-    with an ending of adjectives, adverbs or participles (waterproof, washable, listed). So an uncommon adjective
-    without such an ending is taken for a noun (velvet shoe: two), and a noun with one is missed (vegetable, family); a
-    number is never one, where spaCy takes some for proper nouns (4K). Both titles are read alike, so r_type differs
-    only where the two share next to nothing but such words.
+    WebShop uses spaCy's tags for nouns and proper nouns. In a product title nearly every content word has one of them.
+    Here every word counts that begins with a letter, except function words, some common adjectives, and words with a
+    typical ending of adjectives, adverbs or participles (waterproof, washable, listed). So a rare adjective without
+    such an ending counts as a noun (velvet shoe: two), and a noun with such an ending does not (vegetable, family). A
+    number never counts, while spaCy tags some as proper nouns (4K). Both titles are treated alike, so r_type differs
+    only if they share almost no other words.
 
     >>> nouns("Velmora 2-Pack Waterproof Hiking Backpack for Men")
     ['velmora', 'pack', 'hiking', 'backpack', 'men']

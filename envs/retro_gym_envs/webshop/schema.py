@@ -1,4 +1,4 @@
-"""One row of WebShop's data files after the other, checked at the door."""
+"""The schemas of WebShop's data files: each row is validated on reading."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from retro_gym_envs.webshop.catalog import Product
 
 __all__ = ["HumanGoal", "Notes", "human_goals", "notes", "product", "reviews"]
 
-_DEFAULT_PRICE = 100.0  # of products without one, as in WebShop
-_MAX_ID = 10  # characters; WebShop leaves out products with longer ids
+_DEFAULT_PRICE = 100.0  # price of products without one, as in WebShop
+_MAX_ID = 10  # characters; WebShop skips products with longer ids
 _KEYS = ("asin", "name", "category", "query", "product_category")
 _SCHEMA = "Use WebShop's own file, such as items_shuffle_1000.json, or write the same keys."
 
 
 @dataclasses.dataclass(frozen=True)
 class Notes:
-    """What ``items_ins_v2.json`` notes of a product."""
+    """The annotations of a product in ``items_ins_v2.json``."""
 
     attributes: tuple[str, ...]
     instruction: str | None
-    """Of the synthetic goals; most products have none."""
+    """The instruction of the synthetic goals; most products have none."""
     instruction_attributes: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class HumanGoal:
-    """An instruction that a person wrote for a product (``items_human_ins.json``)."""
+    """A human-written instruction for a product (``items_human_ins.json``)."""
 
     instruction: str
     attributes: tuple[str, ...]
@@ -41,16 +41,16 @@ class HumanGoal:
 
 
 def product(row: object, where: str, notes_of: dict[str, Notes], reviews_of: dict[str, Any]) -> Product | None:
-    """A row of ``items_shuffle.json``; None where WebShop leaves the product out for its id.
+    """Parses a row of ``items_shuffle.json``; None if WebShop skips the product because of its id.
 
     Args:
         row: what the JSON parser returned.
-        where: file and record number, for messages.
-        notes_of: what is noted of products, by id.
+        where: file and record number, for error messages.
+        notes_of: annotations of products, by id.
         reviews_of: rating and reviews of products, by id.
 
     Raises:
-        DataError: a key is missing, or a value is not what the schema says.
+        DataError: a key is missing, or a value violates the schema.
     """
     if not isinstance(row, dict):
         raise wrong(where, "the record", row, "a JSON object, one product", _SCHEMA)
@@ -74,7 +74,7 @@ def product(row: object, where: str, notes_of: dict[str, Notes], reviews_of: dic
         product_category=row["product_category"],
         description=_text(row.get("full_description"), where, "full_description"),
         bullets=_bullets(row.get("small_description"), where),
-        attributes=noted.attributes if noted else ("DUMMY_ATTR",),  # which matches nothing; WebShop's own word
+        attributes=noted.attributes if noted else ("DUMMY_ATTR",),  # WebShop's placeholder, which matches nothing
         options=_options(row.get("customization_options"), where),
         price=prices[0] if len(prices) == 1 else _within(asin, prices[0], prices[1]),
         price_tag=" to ".join(f"${price}" for price in prices[:2]),
@@ -84,10 +84,10 @@ def product(row: object, where: str, notes_of: dict[str, Notes], reviews_of: dic
 
 
 def notes(value: object, where: str) -> Notes:
-    """An entry of ``items_ins_v2.json``.
+    """Parses an entry of ``items_ins_v2.json``.
 
     Raises:
-        DataError: a value is not what the schema says.
+        DataError: a value violates the schema.
     """
     if not isinstance(value, dict):
         raise wrong(where, "the entry", value, "an object with the key 'attributes'", _NOTES)
@@ -106,10 +106,10 @@ _HUMAN = "Use WebShop's own items_human_ins.json."
 
 
 def human_goals(value: object, where: str) -> tuple[HumanGoal, ...]:
-    """An entry of ``items_human_ins.json``; instructions without attributes are left out, as WebShop leaves them out.
+    """Parses an entry of ``items_human_ins.json``; instructions without attributes are skipped, as in WebShop.
 
     Raises:
-        DataError: a value is not what the schema says.
+        DataError: a value violates the schema.
     """
     if not isinstance(value, list):
         raise wrong(where, "the entry", value, "a list of instructions", _HUMAN)
@@ -129,10 +129,10 @@ def human_goals(value: object, where: str) -> tuple[HumanGoal, ...]:
 
 
 def reviews(row: object, where: str) -> tuple[str, tuple[str, tuple[tuple[str, str, str], ...]]]:
-    """A row of ``reviews.json``: id, and rating with reviews.
+    """Parses a row of ``reviews.json``: id, and rating with reviews.
 
     Raises:
-        DataError: a value is not what the schema says.
+        DataError: a value violates the schema.
     """
     match row:
         case {"asin": str(asin), "reviews": [*said], **rest} if all(isinstance(each, dict) for each in said):
@@ -173,7 +173,7 @@ def _bullets(value: object, where: str) -> tuple[str, ...]:
 
 
 def _prices(value: object, where: str) -> tuple[float, ...]:
-    """The first two prices of ``$12.99$15.99``, or the default."""
+    """Parses the first two prices of ``$12.99$15.99``, or returns the default."""
     if not value:
         return (_DEFAULT_PRICE,)
     if not isinstance(value, str):
@@ -188,7 +188,7 @@ def _prices(value: object, where: str) -> tuple[float, ...]:
 
 
 def _within(asin: str, low: float, high: float) -> float:
-    """What a product with a range of prices costs. WebShop draws it anew in every run; here it is fixed by the id."""
+    """Returns the price of a product with a price range. WebShop draws it in every run; here the id determines it."""
     return random.Random(derive_seed("price", asin)).uniform(low, high)
 
 
@@ -204,7 +204,7 @@ def _options(value: object, where: str) -> tuple[tuple[str, tuple[str, ...]], ..
         field = f"customization_options[{one_line(name)}]"
         if not isinstance(contents, list):
             raise wrong(where, field, contents, 'a list of {"value": …}, or null', _SCHEMA)
-        options[name.lower()] = _values(contents, where, field)  # of names that differ by case WebShop keeps the last
+        options[name.lower()] = _values(contents, where, field)  # if names differ only in case, the last one wins
     return tuple(options.items())
 
 

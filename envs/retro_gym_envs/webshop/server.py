@@ -1,7 +1,7 @@
-"""Plays a running WebShop over HTTP: the pages of its text-mode web server in place of a catalogue of our own.
+"""Uses a running WebShop server over HTTP: pages of its text-mode web server instead of a local catalogue.
 
-The server keeps only the goal of a session; where the customer is on the site, and which options are chosen, stands in
-the address. So a session can be played by many trials at once.
+The server stores only the goal of a session; the URL contains the customer's position on the site and the chosen
+options. So many trials can use one session at the same time.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ __all__ = ["RemoteShop", "RemoteTasks"]
 
 _TIMEOUT = 30.0  # seconds for one page
 _TRIES = 4
-_FIRST_WAIT = 0.25  # seconds before the second try; doubled for each further one
+_FIRST_WAIT = 0.25  # seconds before the first retry; doubled for each further one
 _MAX_PAGE = 8_000_000  # bytes
-_PASSING = frozenset({408, 429, 500, 502, 503, 504})  # states that may be gone at the next try
+_PASSING = frozenset({408, 429, 500, 502, 503, 504})  # transient status codes, which are retried
 
 
 class RemoteTasks(ListedTasks[Goal], ShopTasks):
-    """The goals of a server, by the names of its sessions.
+    """The goals of a server, identified by session names.
 
     Args:
         url: such as ``http://localhost:3000``.
-        count: how many goals the server has.
+        count: number of goals of the server.
 
     Raises:
         ConfigError: not a URL.
@@ -50,7 +50,7 @@ class RemoteTasks(ListedTasks[Goal], ShopTasks):
         self._ids = split_ids(count)
 
     def get(self, task_id: str) -> Goal:
-        """Is refused: a server keeps its goals to itself.
+        """Raises an error: a server does not reveal its goals.
 
         Raises:
             ConfigError: always.
@@ -58,7 +58,7 @@ class RemoteTasks(ListedTasks[Goal], ShopTasks):
         raise ConfigError(f"the goal of {one_line(task_id)} is known to {self.url} only. Give the files: tasks=….")
 
     def catalog(self, task_id: str) -> Catalog:
-        """Is refused: a server keeps its products to itself.
+        """Raises an error: a server does not reveal its products.
 
         Raises:
             ConfigError: always.
@@ -66,7 +66,7 @@ class RemoteTasks(ListedTasks[Goal], ShopTasks):
         raise ConfigError(f"the products are known to {self.url} only. Give the files: tasks=….")
 
     def shop(self, task_id: str) -> RemoteShop:
-        """The pages of a session."""
+        """Returns the pages of a session."""
         prefix, _, number = task_id.partition("_")
         if prefix != "fixed" or not (number.isascii() and number.isdecimal()) or str(int(number[:9])) != number:
             raise UnknownTaskError(f"task {one_line(task_id)} does not have the form 'fixed_N' of a server's session.")
@@ -77,7 +77,7 @@ class RemoteTasks(ListedTasks[Goal], ShopTasks):
         return RemoteShop(self.url, task_id)
 
     def group(self, task_id: str) -> str:
-        """None: what is to be minded is not told."""
+        """Returns an empty string: a server does not reveal groups."""
         return ""
 
 
@@ -85,8 +85,8 @@ class RemoteShop:
     """The pages of one session.
 
     Args:
-        url: of the server.
-        session: its name there.
+        url: the server's URL.
+        session: the session's name on the server.
     """
 
     def __init__(self, url: str, session: str) -> None:
@@ -94,24 +94,24 @@ class RemoteShop:
         self._session = session
 
     def start(self) -> Page:
-        """The page with the instruction and the search bar."""
+        """Returns the page with the instruction and the search bar."""
         return self._page("search", self._session)
 
     def results(self, keywords: str, number: int) -> Page:
-        """A page of results, counted from 1."""
+        """Returns a page of results, counted from 1."""
         return self._page("results", "search_results", self._session, _keywords(keywords), number)
 
     def item(self, asin: str, keywords: str, number: int, options: Mapping[str, str]) -> Page:
-        """A product's own page."""
+        """Returns a product's own page."""
         return self._page("item", "item_page", self._session, asin, _keywords(keywords), number, dict(options))
 
     def sub(self, name: str, asin: str, keywords: str, number: int, options: Mapping[str, str]) -> Page:
-        """A product's description, features or reviews."""
+        """Returns a product's description, features or reviews."""
         words = _keywords(keywords)
         return self._page("sub", "item_sub_page", self._session, asin, words, number, name, dict(options))
 
     def buy(self, asin: str, options: Mapping[str, str]) -> Page:
-        """The end, with the reward."""
+        """Buys the product and returns the last page, with the reward."""
         return self._page("done", "done", self._session, asin, dict(options))
 
     def _page(self, kind: PageKind, *parts: object) -> Page:
@@ -123,20 +123,20 @@ class RemoteShop:
 
 
 def _plain(part: object) -> str:
-    """A part of an address; a lone surrogate or a slash, which no address can hold, becomes a blank."""
+    """Cleans a part of a URL: replaces lone surrogates and slashes, which a URL part cannot contain."""
     return str(part).encode("utf-8", "replace").decode().replace("/", " ")
 
 
 def _keywords(keywords: str) -> str:
-    """What WebShop searches for and does not evaluate: it takes ``[…]`` for a list and ``<r>`` for a random page."""
-    return keywords.lstrip("[< ") or "product"  # no words at all would be no address
+    """Makes keywords safe: WebShop evaluates a leading ``[`` as a list and shows a random page for ``<r>``."""
+    return keywords.lstrip("[< ") or "product"  # without words the URL would be invalid
 
 
 def _get(url: str) -> str:
-    """The text of a page, tried several times with growing waits.
+    """Fetches the text of a page, with retries and exponential back-off.
 
     Raises:
-        TaskEnvError: it did not come.
+        TaskEnvError: all attempts failed.
     """
     problem = ""
     for attempt in range(_TRIES):
@@ -157,4 +157,4 @@ def _get(url: str) -> str:
                 break
         except (OSError, http.client.HTTPException) as error:
             problem = str(getattr(error, "reason", None) or error or type(error).__name__)
-    raise TaskEnvError(f"WebShop's page {one_line(url, 200)} did not come: {problem}. Is the server running?")
+    raise TaskEnvError(f"WebShop's page {one_line(url, 200)} could not be fetched: {problem}. Is the server running?")

@@ -1,4 +1,4 @@
-"""Where WebShop's goals come from, and the shop in which each is to be bought."""
+"""The interface of WebShop's task sources: goals, and the shop of each."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class ShopTasks(TaskSource[Goal]):
 
     @abstractmethod
     def catalog(self, task_id: str) -> Catalog:
-        """The products among which the goal is to be found.
+        """Returns the products among which the goal can be found.
 
         Raises:
             UnknownTaskError: no such task.
         """
 
     def shop(self, task_id: str) -> Shop:
-        """The pages on which the goal is to be bought.
+        """Returns the pages on which the goal can be bought.
 
         Raises:
             UnknownTaskError: no such task.
@@ -31,7 +31,7 @@ class ShopTasks(TaskSource[Goal]):
         return LocalShop(self.catalog(task_id), self.get(task_id))
 
     def group(self, task_id: str) -> str:
-        """What is to be minded beside taking the first hit; empty for WebShop's own goals.
+        """Returns what must be considered besides taking the first hit; empty for WebShop's own goals.
 
         Raises:
             UnknownTaskError: no such task.

@@ -1,4 +1,4 @@
-"""Who writes reflections on WebShop's goals: the oracle, who knows them, and a teacher who is often wrong."""
+"""The teacher of WebShop: an oracle that knows the goals, and noisy reflections that are often wrong."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ _WELL_FORMED = re.compile(
     rf"(?:(?:^C|^Next time c| and c)hoose (?P<choices>{_CHOICE}(?: and {_CHOICE})?))?\."
 )
 
-# How often the teacher speaks of what it always speaks of, the first option, and how often it takes the first of what
-# the pages show. That is more often than it understands what is asked for, so its likeliest reflection is usually wrong
-# as well.
+# Probability that the teacher gives its standard advice, the first option, and probability that it takes the first
+# value on the pages. These exceed the probability of understanding the instruction, so the teacher's most likely
+# reflection is usually wrong as well.
 _ALWAYS = 0.4
 _HASTY = 0.5
 _SAYS = {"attribute": 0.4, "limit": 0.3, "choices": 0.6, "second choice": 0.4}
-"""How often any other reflection speaks of something."""
+"""Probability that any other reflection mentions each of these."""
 
 
 class ShopTeacher(TaskTeacher[Goal]):
-    """Knows what is wanted, and what the first hit lacks of it."""
+    """Knows the goal, and what the first hit lacks."""
 
     _tasks: ShopTasks
 
     def task_group(self, task_id: str) -> str:
-        """What is to be minded beside taking the first hit; empty for WebShop's own goals."""
+        """Returns what must be considered besides taking the first hit; empty for WebShop's own goals."""
         return self._tasks.group(checked_task_id(task_id))
 
     def oracle_reflection(self, task_id: str) -> str:
-        """The best that can be said on a task.
+        """Returns the best possible reflection on a task.
 
-        In the built-in shops it names what the first hit lacks: attribute, price limit, options. Of WebShop's own goals
-        it names a search that finds the product, its id, and the values to choose.
+        In the built-in shops it names what the first hit lacks: attribute, price limit, options. For WebShop's own
+        goals it names a query that finds the product, its id, and the values to choose.
 
         Raises:
             UnknownTaskError: no such task.
-            ConfigError: the goals are a server's, which keeps them to itself.
+            ConfigError: the goals are a server's, which does not reveal them.
         """
         goal = self.task(task_id)
         product = self._tasks.catalog(task_id).get(goal.asin)
@@ -65,7 +65,7 @@ class ShopTeacher(TaskTeacher[Goal]):
             return f'Search for "{title}", open {product.asin}{values and " and choose" + values[4:]}, then buy it.'
         attribute = goal.attributes[0] if "attribute" in goal.group else None
         if goal.group == "first hit":
-            attribute = product.attributes[0]  # which its title names
+            attribute = product.attributes[0]  # the title contains it
         return _said(
             attribute,
             f"{goal.price_upper:.0f}" if "price" in goal.group else None,
@@ -74,11 +74,11 @@ class ShopTeacher(TaskTeacher[Goal]):
         )
 
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
-        """A well-formed reflection about what stands in the trajectory, right only now and then.
+        """Returns a well-formed reflection that uses only what the trajectory shows, and is correct only sometimes.
 
-        The teacher speaks of an attribute, a price or options that the pages show. Which ones, it mostly guesses: what
-        is asked for is understood a quarter of the time, and habit (the first option, the first value of an option, the
-        first product's attribute and price) decides more often than that.
+        The teacher names an attribute, a price or options shown on the pages. Each choice is made by understanding the
+        instruction with probability 0.25, more often by habit (the first option, the first value of an option, the
+        first product's attribute and price), and at random otherwise.
         """
         pages = [turn.observation for turn in trajectory.turns]
         hits = next((hits for page in pages if (hits := hits_on(page))), [])
@@ -109,7 +109,7 @@ class ShopTeacher(TaskTeacher[Goal]):
         return _said(attribute, limit, choices, at_once=at_once)
 
     def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
-        """Whether a reflection has the teacher's form, and names only what stands in the trajectory."""
+        """Checks that a reflection has the teacher's form, and names only what the trajectory shows."""
         found = _WELL_FORMED.fullmatch(reflection.strip())
         if found is None or not any(found.groups()):
             return ReflectionCheck(False, False)
@@ -133,7 +133,7 @@ def _attributes_in(hit: Hit) -> list[str]:
 
 
 def _limits(hits: Sequence[Hit]) -> list[str]:
-    """The dollars of the prices that are shown."""
+    """Returns the prices shown, in whole dollars."""
     return [f"{hit.price:.1f}".partition(".")[0] for hit in hits]
 
 

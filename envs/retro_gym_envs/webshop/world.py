@@ -1,9 +1,9 @@
-"""The built-in shops: catalogues and goals without end, generated from a seed.
+"""The built-in shops: an unlimited supply of catalogues and goals, generated from a seed.
 
-Validation and test have one shop each, train has eight. A shop sells 500 *families*: three to five products that
-answer to the same search (``canvas hiking backpack``) and differ in what a customer minds, namely attribute, price and
-options. Goal i of a split is generated from (world seed, split, i) when it is first asked for, around what its shop
-shows first: so what is wrong with the first hit is known, and named by the goal's group.
+Validation and test have one shop each, train has eight. A shop sells 500 *families*: three to five products that match
+the same query (``canvas hiking backpack``) and differ in attribute, price and options. Goal i of a split is generated
+from (world seed, split, i) when it is first requested, given the first page of results. So it is known what the first
+hit lacks; the goal's group names it.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ GROUPS: dict[str, float] = {
     "attribute and options": 0.11,
     "price and options": 0.07,
 }
-"""What a customer has to mind beside taking the first hit, and how often."""
+"""What must be considered besides taking the first hit, and the probability of each group."""
 
 _SHOPS = {"train": 8, "validation": 1, "test": 1}
-_FAMILIES = 500  # per shop
-_MEMBERS = (3, 6)  # products of a family, at least and fewer than
-_BRANDS = 120  # per shop, at most
-_TOLD = (*ATTRIBUTES, *(value for values in OPTIONS.values() for value in values))  # in no brand: the reward reads it
-_OPTIONS_SHARE = 0.75  # of families whose products have options
-_SECOND_OPTION = 0.4  # how often a goal with options wants two of them
-_ASIDE_SHARE = 0.35  # of instructions that mention an option which is not wanted
+_FAMILIES = 500  # families per shop
+_MEMBERS = (3, 6)  # products of a family: minimum and exclusive maximum
+_BRANDS = 120  # maximum number per shop
+_TOLD = (*ATTRIBUTES, *(value for values in OPTIONS.values() for value in values))  # not in brands: rewards use them
+_OPTIONS_SHARE = 0.75  # share of families whose products have options
+_SECOND_OPTION = 0.4  # probability that a goal with options wants two
+_ASIDE_SHARE = 0.35  # share of instructions that mention an unwanted option
 _PAGE = 10  # products on a page of results
 
 _TITLES = (
@@ -50,10 +50,10 @@ _TITLES = (
     "{brand} {use} {kind} of {material}, {attribute}",
 )
 _WANTS = ("I am looking for {a}", "I need {a}", "Find me {a}", "I want to buy {a}", "Please get me {a}")
-_THAT = (" that is {}", " which is {}", "; make sure that it is {}")  # the cue that reflections have too
+_THAT = (" that is {}", " which is {}", "; make sure that it is {}")  # reflections use the same phrase
 _WITH_OPTIONS = (" with {}", ", {}", " in {}")
 _ASIDES = ("My last one was {}. ", "Not {} again. ", "My sister has {}. ")
-_PRICE = ", and price lower than {:.2f} dollars"  # WebShop's own words
+_PRICE = ", and price lower than {:.2f} dollars"  # WebShop's own wording
 
 
 class BuiltinShops(GeneratedTasks[Goal], ShopTasks):
@@ -69,11 +69,11 @@ class BuiltinShops(GeneratedTasks[Goal], ShopTasks):
     digits: ClassVar[Mapping[str, int]] = {"train": 5, "validation": 4, "test": 4}
 
     def get(self, task_id: str) -> Goal:
-        """The goal of that id."""
+        """Returns the goal with this id."""
         return _goal(self.world_seed, self.task_split(task_id), task_id)
 
     def catalog(self, task_id: str) -> Catalog:
-        """The products of that goal's shop."""
+        """Returns the products of the goal's shop."""
         return _shop_of(self.world_seed, self.task_split(task_id), task_id).catalog
 
 
@@ -82,12 +82,12 @@ class BuiltinShops(GeneratedTasks[Goal], ShopTasks):
 
 @dataclasses.dataclass(frozen=True)
 class _Family:
-    """Products that one search finds together."""
+    """Products that match the same query."""
 
     query: str
     kind: str
     common: str
-    """An attribute that all of them have, and no title names."""
+    """An attribute that all of them have, and no title contains."""
     members: tuple[Product, ...]
 
 
@@ -98,7 +98,7 @@ class _Shop:
 
 
 def _shop_of(world_seed: int, split: str, task_id: str) -> _Shop:
-    """The shops of a split take turns."""
+    """Returns the shop of a task; tasks are assigned to the shops of a split in turn."""
     return _shop(world_seed, split, int(task_id.rpartition("-")[2]) % _SHOPS[split])
 
 
@@ -172,7 +172,7 @@ def _family(
 
 @dataclasses.dataclass(frozen=True)
 class _Want:
-    """A goal before it is put into words."""
+    """A goal before its instruction is written."""
 
     product: Product
     attribute: str
@@ -206,7 +206,7 @@ def _goal(world_seed: int, split: str, task_id: str) -> Goal:
 
 
 def _want(group: str, family: _Family, page: Sequence[Product], rng: np.random.Generator) -> _Want | None:
-    """A goal of that group that this page of results allows; None where there is none."""
+    """Draws a goal of this group that fits this page of results; None if there is none."""
     first, hits = page[0], [product for product in page if product in family.members]
     if first not in hits:
         return None
@@ -236,7 +236,7 @@ def _want(group: str, family: _Family, page: Sequence[Product], rng: np.random.G
 
 
 def _limit(price: float, rng: np.random.Generator) -> float:
-    """One of the next three multiples of ten above a price. WebShop draws it likewise, but from an unseeded source."""
+    """Draws one of the next three multiples of ten above a price. WebShop does so too, but with an unseeded source."""
     return 10.0 * (int(price // 10) + int(rng.integers(1, 4)))
 
 

@@ -1,1 +1,1 @@
-"""MySQL as the game needs it: databases from a dump, and statements that run on a SQLite in memory."""
+"""The part of MySQL that the environment needs: databases from a dump, and statements run on in-memory SQLite."""

@@ -1,6 +1,6 @@
-"""Databases as plain data: tables, columns, rows; and the SQLite image that a query runs on.
+"""Databases as plain data (tables, columns, rows), and the SQLite image that queries run on.
 
-Both the dump's converter and the built-in world's generator make these.
+Both the dump reader and the built-in world's generator create them.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class Column:
 
     @property
     def kind(self) -> Kind:
-        """What MySQL takes its values for."""
+        """The kind of its values in MySQL."""
         return kind_of_type(self.type)
 
     @property
     def declared(self) -> str:
-        """The column's definition in SQLite. Only texts compare by MySQL's collation; dates are ISO texts."""
+        """The column's definition in SQLite. Only strings use MySQL's collation; dates are ISO strings."""
         return f"{quoted(self.name)} {_AFFINITIES.get(self.kind, 'TEXT')}"
 
 
@@ -63,7 +63,7 @@ class Table:
     """A table with its rows."""
 
     name: str
-    """In lower case, as the original's server keeps it (``lower_case_table_names=1``)."""
+    """In lower case, as on the original's server (``lower_case_table_names=1``)."""
     columns: tuple[Column, ...]
     rows: tuple[tuple[Value, ...], ...]
 
@@ -76,7 +76,7 @@ class Database:
     tables: tuple[Table, ...]
 
     def table(self, name: str) -> Table | None:
-        """The table of that name, whatever its case."""
+        """Returns the table with this name, ignoring case."""
         return self._by_name.get(name.lower())
 
     @cached_property
@@ -85,14 +85,14 @@ class Database:
 
     @cached_property
     def schema(self) -> Schema:
-        """Names and kinds, on which the translation of queries depends."""
+        """Names and kinds, which the translation of queries needs."""
         return tuple(
             (table.name, tuple((column.name, column.kind) for column in table.columns)) for table in self.tables
         )
 
     @cached_property
     def image(self) -> bytes:
-        """The database as a SQLite file. No keys or indices, so that rows come in the order of the dump."""
+        """The database as a SQLite file. Without keys and indices, so that rows keep the order of the dump."""
         connection = sqlite3.connect(":memory:", isolation_level=None)
         try:
             register_collations(connection)
@@ -113,5 +113,5 @@ class Database:
 
 
 def quoted(name: str) -> str:
-    """An identifier as SQLite reads it, whatever its characters."""
+    """Quotes an identifier for SQLite, whatever its characters."""
     return '"' + name.replace('"', '""') + '"'

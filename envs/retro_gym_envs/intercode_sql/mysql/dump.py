@@ -1,7 +1,7 @@
 """Converts a MySQL dump (``mysqldump``'s output, several databases in one file) to databases as plain data.
 
-Read are CREATE DATABASE, USE, CREATE TABLE and INSERT INTO … VALUES; everything else in a dump (locks, settings,
-comments for other versions) is passed over. Takes about half a second for the public dump, so nothing is kept on disk.
+It reads CREATE DATABASE, USE, CREATE TABLE and INSERT INTO … VALUES, and ignores everything else (locks, settings,
+version-specific comments). The public dump takes about half a second, so nothing is cached on disk.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ _INTEGER = (-(2**63), 2**63 - 1)
 
 
 def load_databases(path: str | os.PathLike[str]) -> dict[str, Database]:
-    """The databases of a dump by their names in lower case. A file is read once per process while it stays the same.
+    """Returns the databases of a dump by lower-case name. A file is read once per process unless it changes.
 
     Raises:
-        DataError: the file cannot be read, or is no such dump.
+        DataError: the file cannot be read, or is not such a dump.
     """
     return _load(file_key(path))
 
@@ -82,14 +82,14 @@ def _load(key: FileKey) -> dict[str, Database]:
 
 
 def read_dump(text: str, where: str = "the dump") -> dict[str, Database]:
-    """The databases of a dump.
+    """Parses the databases of a dump.
 
     Args:
         text: the dump.
-        where: the file's name, for messages.
+        where: the file's name, for error messages.
 
     Raises:
-        DataError: it holds no table, breaks off, or a statement cannot be read; with the line.
+        DataError: it holds no table, is truncated, or a statement cannot be read; the message gives the line.
     """
     builder = _Builder()
     for start, statement in _statements(text, where):
@@ -105,11 +105,11 @@ def read_dump(text: str, where: str = "the dump") -> dict[str, Database]:
 
 
 class _DumpError(Exception):
-    """A statement that cannot be read; the caller adds the place."""
+    """A statement that cannot be read; the caller adds the position."""
 
 
 def _statements(text: str, where: str) -> Iterator[tuple[int, str]]:
-    """Position and text of each statement, without comments."""
+    """Yields position and text of each statement, without comments."""
     parts: list[str] = []
     start = position = 0
     for match in _PIECE.finditer(text):
@@ -136,12 +136,12 @@ def _statements(text: str, where: str) -> Iterator[tuple[int, str]]:
 
 
 def _begin(text: str, start: int, end: int) -> int:
-    """Where a statement begins, behind blanks."""
+    """Returns the position of a statement after leading blanks."""
     return start + len(text[start:end]) - len(text[start:end].lstrip())
 
 
 class _Builder:
-    """Takes in the statements of a dump one after the other."""
+    """Processes the statements of a dump sequentially."""
 
     def __init__(self) -> None:
         self._columns: dict[str, dict[str, tuple[Column, ...]]] = {}
@@ -149,7 +149,7 @@ class _Builder:
         self._current = ""
 
     def add(self, statement: str) -> None:
-        """Takes in one statement.
+        """Processes one statement.
 
         Raises:
             _DumpError: it cannot be read.
@@ -219,10 +219,10 @@ class _Builder:
 
     def _check_current(self, table: str) -> None:
         if not self._current:
-            raise _DumpError(f"table {table!r} stands before any USE statement, so its database is unknown.")
+            raise _DumpError(f"table {table!r} comes before any USE statement, so its database is unknown.")
 
     def databases(self) -> dict[str, Database]:
-        """What was taken in, by names in lower case; databases without a table are left out."""
+        """Returns the databases by lower-case name; those without a table are left out."""
         return {
             name.lower(): Database(
                 name,
@@ -238,7 +238,7 @@ def _name(written: str) -> str:
 
 
 def _items(body: str) -> Iterator[str]:
-    """The parts of a CREATE TABLE between its outer commas, up to its closing bracket."""
+    """Yields the parts of a CREATE TABLE between its outer commas, up to its closing bracket."""
     depth, start = 1, 0
     for match in re.finditer(rf"{_STRING}|`(?:[^`]|``)*`|[(),]", body, re.DOTALL):
         depth += {"(": 1, ")": -1}.get(match.group(), 0)
@@ -264,7 +264,7 @@ def _column(match: re.Match[str]) -> Column:
 
 
 def _rows(body: str) -> Iterator[list[Value]]:
-    """The rows behind VALUES."""
+    """Yields the rows after VALUES."""
     position = 0
     while True:
         opened = re.compile(r"\s*\(").match(body, position)

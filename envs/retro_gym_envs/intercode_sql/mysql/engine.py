@@ -1,9 +1,9 @@
-"""Runs one statement on a database, as MySQL would answer, whatever the statement is.
+"""Runs one arbitrary statement on a database, and answers as MySQL would.
 
-Every statement gets a SQLite of its own in memory, filled from the database's image, so nothing that it does can
-outlive it. It cannot do much: an authorizer lets reads of the database's own tables and deterministic functions pass
-and nothing else; sizes, steps, rows, memory and time are limited. Steps are counted, so that what is too much does not
-depend on the machine; the clock is a second line, for queries with few but very long steps.
+Every statement gets its own in-memory SQLite database, loaded from the database's image, so it has no lasting effect.
+An authorizer allows only reads of the database's own tables and deterministic functions; sizes, steps, rows, memory
+and time are limited. The limit on steps does not depend on the machine; the time limit is a second safeguard, for
+queries with few but very slow steps.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from retro_gym_envs.intercode_sql.mysql.translation.translate import Query, to_s
 __all__ = ["MAX_ROWS", "Result", "execute"]
 
 MAX_ROWS = 20_000
-"""Rows of a result; a longer one is an error."""
+"""Maximum rows of a result; more are an error."""
 
 _STEPS = 10_000_000  # of SQLite's virtual machine; the slowest gold query of the public tasks takes 1.1 million
 _STEPS_PER_CHECK = 500
-_STEPS_PER_COMPARISON = 20  # of texts, with each other or with a pattern: that is Python
+_STEPS_PER_COMPARISON = 20  # of strings, with each other or with a pattern: implemented in Python
 _SECONDS = 10.0
 _BYTES = 10_000  # of a value or a row; the longest row of the public databases has about 700
 _RESULT_BYTES = 10_000_000
-_REMEMBERED_CELLS = 2_000  # larger results are not kept
+_REMEMBERED_CELLS = 2_000  # larger results are not cached
 _HEAP = 1 << 29  # bytes of all SQLite connections of the process
 _SCHEMA = "information_schema"
 _TOO_LONG = "Query execution was interrupted, maximum statement execution time exceeded"
@@ -74,25 +74,25 @@ _DENIED = frozenset(_WRITES.split())
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What a statement gave: rows, an error, or neither. Deep copies are the object itself."""
+    """The result of a statement: rows, an error, or neither. Deep copies are the object itself."""
 
     rows: tuple[tuple[Value, ...], ...] | None = None
     """None when the statement has no result set."""
     error: str | None = None
     """MySQL's message."""
     lasting: bool = True
-    """Whether the statement would give the same on another machine; not when clock or memory ended it."""
+    """Whether the statement would give the same result on another machine; False if time or memory ended it."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Result:
         return self
 
 
 def execute(database: Database, sql: str) -> Result:
-    """Runs the first statement of a text. Never raises on account of the text, and never changes the database.
+    """Runs the first statement of a text. Never raises because of the text, and never changes the database.
 
     Args:
-        database: is not changed.
-        sql: any text at all.
+        database: the database; not modified.
+        sql: any text.
     """
     try:
         return _remembered(database, sql)
@@ -101,14 +101,14 @@ def execute(database: Database, sql: str) -> Result:
 
 
 class _NotRememberedError(Exception):
-    """Carries a result past the cache, which keeps no exceptions."""
+    """Carries a result past the cache, which does not store exceptions."""
 
     def __init__(self, result: Result) -> None:
         super().__init__()
         self.result = result
 
 
-@lru_cache(maxsize=2_048)  # actors ask the same of a database over and over, trial after trial
+@lru_cache(maxsize=2_048)  # actors repeat the same statements in many trials
 def _remembered(database: Database, sql: str) -> Result:
     result = _executed(database, sql)
     cells = sum(map(len, result.rows or ()))
@@ -134,7 +134,7 @@ def _executed(database: Database, sql: str) -> Result:
 
 
 def _description(database: Database, tokens: list[Token], sql: str) -> Result:
-    """What SHOW and its kin give; those rows of it that meet the condition behind WHERE."""
+    """Returns the result of SHOW and similar statements, filtered by the condition after WHERE."""
     place = next((number for number, token in enumerate(tokens) if token.says("where")), len(tokens))
     names = titles(database, tokens) if tokens[0].says("show") else ()
     if place == len(tokens) or not names:
@@ -164,7 +164,7 @@ def _query(database: Database, query: Query, tokens: list[Token], sql: str) -> R
             size += sum(len(value) if isinstance(value, str | bytes) else 8 for value in row)
             if len(rows) > MAX_ROWS or size > _RESULT_BYTES:
                 return Result(error=_TOO_LARGE)
-        if guard.spent:  # within the last steps, so that nothing has interrupted it
+        if guard.spent:  # exhausted within the last steps, so that nothing has interrupted the query
             return Result(error=_TOO_LONG, lasting=not guard.late)
         return Result(tuple(rows) if cursor.description is not None else None)
     except MemoryError:
@@ -183,31 +183,31 @@ def _query(database: Database, query: Query, tokens: list[Token], sql: str) -> R
 
 
 class _Guard:
-    """Watches over one query."""
+    """Enforces the limits of one query."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._left = _STEPS
         self._deadline = time.monotonic() + _SECONDS
         self.refused = ""
-        """Why the authorizer refused, if it did."""
+        """Why the authorizer refused the query, if it did."""
         self.late = False
-        """Whether it was the clock that ended the query."""
+        """Whether the query exceeded the time limit."""
 
     @property
     def spent(self) -> bool:
-        """Whether the query has had its steps or its time."""
+        """Whether the query has used up its steps or its time."""
         return self.late or self._left < 0
 
     def watch(self, connection: sqlite3.Connection, query: str) -> None:
-        """Fills the connection from the database's image, and limits what it can do from here on."""
+        """Loads the database's image into the connection, and then sets all limits."""
         connection.deserialize(self._database.image)
         register_collations(connection, self._charge)
         register_functions(connection, query, self._database.name.lower(), self._refuse, self._charge)
         if _SCHEMA in query.lower():
             add_information_schema(connection, self._database)
         _limit_heap(connection)
-        connection.execute("PRAGMA temp_store = MEMORY")  # otherwise large sorts go to files
+        connection.execute("PRAGMA temp_store = MEMORY")  # otherwise large sorts use temporary files
         connection.execute("PRAGMA query_only = ON")
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _BYTES)
         for category, limit in _LIMITS.items():
@@ -222,7 +222,7 @@ class _Guard:
         return self.spent
 
     def _charge(self) -> bool:
-        """Counts a comparison. Whether there are steps left for it: a sort cannot be interrupted, but be made quick."""
+        """Counts a comparison and returns whether steps are left. Needed since a sort cannot be interrupted."""
         self._left -= _STEPS_PER_COMPARISON
         return self._left >= 0
 
@@ -248,17 +248,17 @@ class _Guard:
 
     def _may_read(self, table: str, column: str) -> bool:
         known = self._database.table(table)
-        if known is None:  # a part of the query itself, or one of SQLite's own tables
+        if known is None:  # defined by the query itself, or one of SQLite's own tables
             return not column and not table.lower().startswith(("sqlite_", "pragma_")) and table not in _modules()
         if column and all(column.lower() != each.name.lower() for each in known.columns):
-            self.refused = f"Unknown column '{column.lower()}' in 'field list'"  # ROWID, which MySQL has not
+            self.refused = f"Unknown column '{column.lower()}' in 'field list'"  # ROWID, which MySQL does not have
             return False
         return True
 
 
 @lru_cache(maxsize=1)
 def _modules() -> frozenset[str]:
-    """Tables that this SQLite brings by itself (``json_each``, ``dbstat``)."""
+    """Returns the tables built into this SQLite (``json_each``, ``dbstat``)."""
     connection = sqlite3.connect(":memory:")
     try:
         return frozenset(name for (name,) in connection.execute("PRAGMA module_list"))
@@ -267,6 +267,6 @@ def _modules() -> frozenset[str]:
 
 
 def _limit_heap(connection: sqlite3.Connection) -> None:
-    """Bounds SQLite's memory, unless the program has done so already. The bound is that of the whole process."""
+    """Limits SQLite's memory in the whole process, unless the program has already set a limit."""
     if not connection.execute("PRAGMA hard_heap_limit").fetchone()[0]:
         connection.execute(f"PRAGMA hard_heap_limit = {_HEAP}")

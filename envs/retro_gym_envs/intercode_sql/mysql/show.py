@@ -26,16 +26,16 @@ INFORMATION_SCHEMA: Schema = tuple(
     )
     for table, names in (("tables", _TABLES), ("columns", _COLUMNS))
 )
-"""The tables in which MySQL describes the database, as far as actors ask for them."""
+"""The information_schema tables, as far as actors use them."""
 
 _Rows = tuple[tuple[Value, ...], ...]
 
 
 def describe(database: Database, tokens: Sequence[Token], sql: str) -> _Rows | None:
-    """The rows that such a statement gives; None for one that gives none (USE).
+    """Returns the rows of such a statement; None for a statement without rows (USE).
 
     Raises:
-        SQLError: there is no such table or database, or the statement is none of these.
+        SQLError: there is no such table or database, or it is another statement.
     """
     words = [token.text.lower() for token in tokens]
     rest = tokens[1:]
@@ -77,7 +77,7 @@ def describe(database: Database, tokens: Sequence[Token], sql: str) -> _Rows | N
 
 
 def titles(database: Database, tokens: Sequence[Token]) -> tuple[str, ...]:
-    """The columns of what SHOW gives, as ``SHOW … WHERE`` names them; none where it takes no condition."""
+    """Returns the column names of SHOW's result for ``SHOW … WHERE``; empty where no condition is allowed."""
     match [token.text.lower() for token in tokens[1:3]]:
         case ["full", "tables"]:
             return f"Tables_in_{database.name.lower()}", "Table_type"
@@ -93,7 +93,7 @@ def titles(database: Database, tokens: Sequence[Token]) -> tuple[str, ...]:
 
 
 def _in_full(column: Column) -> tuple[Value, ...]:
-    """The row of SHOW FULL COLUMNS."""
+    """Returns the row of SHOW FULL COLUMNS."""
     field, type_, *rest = column.described
     collation = "utf8mb4_general_ci" if column.kind is Kind.TEXT else None
     return field, type_, collation, *rest, "select", ""
@@ -104,7 +104,7 @@ def _described(table: Table) -> _Rows:
 
 
 def add_information_schema(connection: sqlite3.Connection, database: Database) -> None:
-    """Attaches the tables in which MySQL describes the database."""
+    """Attaches the information_schema tables."""
     connection.execute("ATTACH ':memory:' AS information_schema")
     name = database.name.lower()
     rows: dict[str, list[tuple[Value, ...]]] = {
@@ -125,7 +125,7 @@ def add_information_schema(connection: sqlite3.Connection, database: Database) -
 
 
 def _inside(database: Database, rest: Sequence[Token]) -> Sequence[Token]:
-    """What stands behind ``FROM database``, if that is there."""
+    """Returns the tokens after an optional ``FROM database``."""
     if len(rest) >= 2 and rest[0].says("from", "in"):
         _check_database(database, rest[1])
         return rest[2:]
@@ -133,7 +133,7 @@ def _inside(database: Database, rest: Sequence[Token]) -> Sequence[Token]:
 
 
 def _liked(rows: _Rows, rest: Sequence[Token], sql: str) -> _Rows:
-    """The rows whose first column is like the pattern behind LIKE, or all of them."""
+    """Returns the rows whose first column matches the pattern after LIKE; all rows if there is no LIKE."""
     if not rest:
         return rows
     if not rest[0].says("like") or len(rest) != 2 or rest[1].kind != "string":
@@ -142,7 +142,7 @@ def _liked(rows: _Rows, rest: Sequence[Token], sql: str) -> _Rows:
 
 
 def _table(database: Database, tokens: Sequence[Token], sql: str) -> tuple[Table, Sequence[Token]]:
-    """The table that is named at the head of these pieces, perhaps behind the database and a dot, and what follows."""
+    """Returns the table at the beginning of the tokens (optionally ``database.table``), and the remaining tokens."""
     if tokens[0].kind not in ("word", "name"):
         raise syntax_error(sql[tokens[0].start :])
     if len(tokens) >= 3 and tokens[1].says("."):

@@ -11,7 +11,7 @@ from retro_gym_envs.intercode_sql.mysql.functions.values import Value, number, t
 
 __all__ = ["AGGREGATES", "only_row"]
 
-_MAX_LENGTH = 20_000  # letters, or values, of a GROUP_CONCAT; SQLite refuses a text of half that length
+_MAX_LENGTH = 20_000  # characters, or values, of a GROUP_CONCAT; SQLite refuses half that length
 
 
 class _GroupConcat:
@@ -24,7 +24,7 @@ class _GroupConcat:
         self._separator = ","
 
     def step(self, flags: str, separator: object, value: object, *keys: object) -> None:
-        """Takes a row."""
+        """Adds a row."""
         if value is None or self._length > _MAX_LENGTH:
             return
         self._flags, self._separator = flags, text(separator)
@@ -32,7 +32,7 @@ class _GroupConcat:
         self._length += 1 if flags.startswith("d") else len(self._rows[-1][0]) + 1
 
     def finalize(self) -> str | None:
-        """The texts side by side."""
+        """Returns the concatenated strings."""
         if not self._rows:
             return None
         if self._length > _MAX_LENGTH:
@@ -62,7 +62,7 @@ class _Spread:
         self._mean = self._squares = 0.0
 
     def step(self, value: object) -> None:
-        """Takes a number."""
+        """Adds a number."""
         if value is None:
             return
         self._count += 1
@@ -71,7 +71,7 @@ class _Spread:
         self._squares += change * (number(value) - self._mean)
 
     def finalize(self) -> float | None:
-        """The variance, or its root."""
+        """Returns the variance, or its square root."""
         if self._count <= self.sample:
             return None
         variance = max(0.0, self._squares / (self._count - self.sample))
@@ -91,7 +91,7 @@ class _SampleDeviation(_Spread):
 
 
 def _bitwise(start: int, combine: Callable[[int, int], int]) -> type[Any]:
-    """BIT_AND and its kin, on 64 bits with a sign."""
+    """Makes BIT_AND, BIT_OR or BIT_XOR, on signed 64-bit integers."""
 
     class Bitwise:
         def __init__(self) -> None:
@@ -108,10 +108,10 @@ def _bitwise(start: int, combine: Callable[[int, int], int]) -> type[Any]:
 
 
 def only_row(refuse: Callable[[str], None]) -> type[Any]:
-    """The value of a subquery that stands for a value: that of its only row, NULL where it has none.
+    """Makes an aggregate that returns the value of a scalar subquery's only row; NULL if it has none.
 
     Args:
-        refuse: is told when a second row comes; the statement ends then.
+        refuse: called when there is a second row; this ends the statement.
     """
 
     class OnlyRow:
@@ -142,4 +142,4 @@ AGGREGATES: dict[str, tuple[int, type[Any]]] = {
     "var_pop": (1, _Spread),
     "var_samp": (1, _SampleVariance),
 }
-"""Number of arguments and the class, by the name without our prefix."""
+"""Number of arguments and the class, by function name without our prefix."""

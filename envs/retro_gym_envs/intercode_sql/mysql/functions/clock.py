@@ -1,4 +1,4 @@
-"""MySQL's functions of spans of time, of Unix's time, and of months written as numbers (``202003``)."""
+"""MySQL's functions for TIME values, Unix timestamps, and months written as numbers (``202003``)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from retro_gym_envs.intercode_sql.mysql.functions.weeks import week_of
 
 __all__ = ["CLOCK"]
 
-_MOST = (838 * 3_600 + 59 * 60 + 59) * 10**6  # microseconds: MySQL's times end at 838:59:59
+_MOST = (838 * 3_600 + 59 * 60 + 59) * 10**6  # microseconds: MySQL's TIME ends at 838:59:59
 _SPAN = re.compile(r"\s*(-)?(?:(\d{1,3}) )?(\d{1,3})(?::(\d{1,2}))(?::(\d{1,2}))?(?:\.(\d{1,6})\d*)?\s*")
 _EPOCH = datetime.datetime(1970, 1, 1)
 _PARTS = ("year", "month", "day", "hour", "minute", "second", "microsecond")
@@ -20,7 +20,7 @@ _WIDTHS = {"year": 4, "microsecond": 6}
 
 
 def _span(value: object) -> int | None:
-    """Microseconds of a time; of a moment those since midnight; a number is ``hhmmss``."""
+    """Converts to microseconds: a TIME, the time of day of a DATETIME, or a number ``hhmmss``."""
     said = text(value)
     match = _SPAN.fullmatch(said)
     if match:
@@ -59,7 +59,7 @@ def _is_span(value: object) -> bool:
 
 
 def _timediff(later: object, earlier: object) -> Value:
-    """Of two times or two moments; NULL of one of each."""
+    """``TIMEDIFF`` of two TIME or two DATETIME values; NULL if they are mixed."""
     if _is_span(later) != _is_span(earlier):
         return None
     first, second = moment_of(later), moment_of(earlier)
@@ -70,7 +70,7 @@ def _timediff(later: object, earlier: object) -> Value:
 
 
 def _moved(sign: int) -> Callable[[object, object], Value]:
-    """ADDTIME and SUBTIME."""
+    """Makes ADDTIME and SUBTIME."""
 
     def function(value: object, span: object) -> Value:
         added, moment = _span(span), moment_of(value)
@@ -150,7 +150,7 @@ def _microsecond(value: object) -> Value:
 
 
 def _extract(unit: object, value: object) -> Value:
-    """A part of a time, or those from one to another, side by side: YEAR_MONTH of 2020-03-04 is 202003."""
+    """``EXTRACT``: one or several adjacent parts of a time, concatenated: YEAR_MONTH of 2020-03-04 is 202003."""
     first, _, last = text(unit).partition("_")
     moment, span = moment_of(value), None
     if _is_span(value):
@@ -184,4 +184,4 @@ CLOCK: dict[str, tuple[int, Callable[..., Value]]] = {
     "weekofyear": (1, lambda value: _week(value, 3)),
     "yearweek": (-1, _yearweek),
 }
-"""Number of arguments and the function, by the name without our prefix; none of them is called with NULL."""
+"""Number of arguments and the function, by function name without our prefix; none is called with NULL."""

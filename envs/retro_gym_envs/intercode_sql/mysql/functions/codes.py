@@ -1,4 +1,4 @@
-"""MySQL's functions that write numbers and texts in other ways: by bases, by codes, by sound."""
+"""MySQL's functions that encode numbers and strings: number bases, hashes, character codes, SOUNDEX."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _whole(value: object) -> int:
 
 
 def _conv(value: object, source: object, target: object) -> Value:
-    """``CONV``: digits of one base in another, of 64 bits. A negative base asks for a sign."""
+    """``CONV``: converts 64-bit integers between bases. A negative target base gives a signed result."""
     base, wanted = _whole(source), _whole(target)
     if not (2 <= abs(base) <= 36 and 2 <= abs(wanted) <= 36):
         return None
@@ -55,7 +55,7 @@ def _hex(value: object) -> str:
 
 
 def _unhex(value: object) -> Value:
-    """The text, or its bytes where they are none."""
+    """Decodes to a string, or to bytes if they are not valid UTF-8."""
     said = text(value)
     try:
         made = binascii.unhexlify(said.encode() if len(said) % 2 == 0 else b"0" + said.encode())
@@ -68,7 +68,7 @@ def _unhex(value: object) -> Value:
 
 
 def _soundex(value: object) -> str:
-    """``SOUNDEX`` of any length: vowels and doubled sounds fall out, before it is filled up to four signs."""
+    """``SOUNDEX`` of any length: drops vowels and repeated sounds, then pads to four characters."""
     letters = [letter for letter in text(value).upper() if letter.isalpha()]
     if not letters:
         return ""
@@ -107,4 +107,4 @@ CODES: dict[str, tuple[int, Callable[..., Value]]] = {
     "soundex": (1, _soundex),
     "unhex": (1, _unhex),
 }
-"""Number of arguments and the function, by the name without our prefix; only QUOTE is called with NULL."""
+"""Number of arguments and the function, by function name without our prefix; only QUOTE is called with NULL."""

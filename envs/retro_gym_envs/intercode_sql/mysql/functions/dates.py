@@ -1,4 +1,4 @@
-"""MySQL's functions of dates and times. Both are texts here: ``2019-03-04`` and ``2019-03-04 10:00:00``."""
+"""MySQL's functions of dates and times. Both are strings here: ``2019-03-04`` and ``2019-03-04 10:00:00``."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ def _parsed(said: str) -> datetime.datetime | None:
 
 
 def moment_of(value: object) -> datetime.datetime | None:
-    """The time that a text or a number says; None where it says none."""
+    """Parses a string or a number as a date and time; None if it is not one."""
     return None if value is None else _parsed(text(value))
 
 
 def shown(moment: datetime.datetime) -> str:
-    """A time as MySQL writes it."""
+    """Formats a time as MySQL does."""
     return moment.isoformat(" ", "microseconds" if moment.microsecond else "seconds")
 
 
 def _of_moment(read: Callable[[datetime.datetime], Value]) -> Callable[[object], Value]:
-    """A function of a date, NULL where there is none."""
+    """Makes a function of a date that returns NULL for other values."""
 
     def function(value: object) -> Value:
         moment = moment_of(value)
@@ -57,7 +57,7 @@ def _of_moment(read: Callable[[datetime.datetime], Value]) -> Callable[[object],
 
 
 def _day_of(value: object) -> Value:
-    """As a DATE column is compared with it: the date, with its time if it has one; other texts as they are."""
+    """Converts for comparison with a DATE column: the date, with a non-zero time; other strings are unchanged."""
     moment = moment_of(value)
     if moment is None:
         return None if value is None else text(value)
@@ -66,13 +66,13 @@ def _day_of(value: object) -> Value:
 
 
 def _datetime(value: object) -> Value:
-    """As a DATETIME column is compared with it; other texts as they are."""
+    """Converts for comparison with a DATETIME column; other strings are unchanged."""
     moment = moment_of(value)
     return shown(moment) if moment else None if value is None else text(value)
 
 
 def _digits(value: object) -> Value:
-    """The number that MySQL takes a time for: 20190304, or 20190304100000."""
+    """Returns the number that a time is in MySQL's arithmetic: 20190304, or 20190304100000."""
     if value is None:
         return None
     found = re.sub(r"\D", "", text(value).partition(".")[0])
@@ -80,7 +80,7 @@ def _digits(value: object) -> Value:
 
 
 def _clock(value: object) -> tuple[int, int, int] | None:
-    """Hour, minute and second."""
+    """Returns hour, minute and second."""
     if value is None:
         return None
     match = _CLOCK.fullmatch(text(value))
@@ -109,14 +109,14 @@ def _datediff(later: object, earlier: object) -> Value:
 
 
 def _later(moment: datetime.datetime, months: int) -> datetime.datetime:
-    """So many months later, at the month's last day at most."""
+    """Adds months; the day is clipped to the last day of the month."""
     year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
     last = calendar.monthrange(year, month + 1)[1]
     return moment.replace(year=year, month=month + 1, day=min(moment.day, last))
 
 
 def _shift(value: object, amount: object, unit: object) -> Value:
-    """``DATE_ADD``: what was a date stays one unless hours and less are added."""
+    """``DATE_ADD``: a date stays a date unless hours or smaller units are added."""
     moment = moment_of(value)
     if moment is None or amount is None:
         return None
@@ -133,7 +133,7 @@ def _shift(value: object, amount: object, unit: object) -> Value:
 
 
 def _timestampdiff(unit: object, earlier: object, later: object) -> Value:
-    """Whole units from one time to the other."""
+    """Returns the number of whole units between two times."""
     first, second = moment_of(earlier), moment_of(later)
     if first is None or second is None:
         return None
@@ -260,4 +260,4 @@ DATES: dict[str, tuple[int, Callable[..., Value]]] = {
     "weekday": (1, _of_moment(lambda m: m.weekday())),
     "year": (1, _of_moment(lambda m: m.year)),
 }
-"""Number of arguments and the function, by the name without our prefix."""
+"""Number of arguments and the function, by function name without our prefix."""

@@ -1,4 +1,4 @@
-"""LIKE, and letters as it compares them."""
+"""LIKE, and the normalisation of letters that it uses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 __all__ = ["MAX_PATTERN", "PatternError", "like", "plain"]
 
 MAX_PATTERN = 1_000
-"""Characters of a pattern."""
+"""Maximum characters of a pattern."""
 
 
 class PatternError(Exception):
@@ -18,7 +18,7 @@ class PatternError(Exception):
 
 @lru_cache(maxsize=16_384)
 def plain(text: str) -> str:
-    """The text in upper case and without accents, letter by letter, so that places in it stay the same.
+    """Converts to upper case without accents, letter by letter, so that positions do not change.
 
     >>> plain("Élan ß")
     'ELAN ß'
@@ -34,7 +34,7 @@ def _plain_letter(letter: str) -> str:
 
 
 def like(text: str, pattern: str, escape: str, *, exact: bool = False) -> bool:
-    r"""Whether the whole text is like the pattern, whatever the case and the accents.
+    r"""Whether the whole text matches the pattern, ignoring case and accents.
 
     >>> like("Élan", "el%", "\\"), like("50%", "50\\%", "\\"), like("501", "50\\%", "\\")
     (True, True, False)
@@ -51,7 +51,7 @@ def like(text: str, pattern: str, escape: str, *, exact: bool = False) -> bool:
 
 @lru_cache(maxsize=1_024)
 def _like_pattern(pattern: str, escape: str) -> re.Pattern[str]:
-    """Between two ``%`` the first place that fits is the right one, so that no way is tried twice."""
+    """Compiles the pattern. Each part between two ``%`` takes its first match, so that there is no backtracking."""
     pieces = [""]
     letters = iter(pattern)
     for letter in letters:

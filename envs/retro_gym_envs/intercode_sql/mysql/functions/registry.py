@@ -1,4 +1,4 @@
-"""What SQLite lacks of MySQL's functions, and MySQL's way to compare texts."""
+"""MySQL's functions that SQLite lacks, and MySQL's string comparison."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ __all__ = [
 ]
 
 COLLATION = "general_ci"
-"""How columns compare (``utf8mb4_general_ci``): whatever the case, the accents and the spaces at the end."""
+"""Collation of columns (``utf8mb4_general_ci``): ignores case, accents and trailing spaces."""
 NO_PAD = "ai_ci"
-"""How constants compare with each other (``utf8mb4_0900_ai_ci``): spaces at the end count."""
+"""Collation of constants among themselves (``utf8mb4_0900_ai_ci``): trailing spaces count."""
 OWN_PREFIX = "my_"
-"""In front of our own functions: some of MySQL's names (LEFT, IF) are keywords in SQLite."""
+"""Prefix of our own functions: some of MySQL's names (LEFT, IF) are keywords in SQLite."""
 
-_MAX_LENGTH = 20_000  # of a text that is made here; SQLite refuses one of half that length
+_MAX_LENGTH = 20_000  # of a string that is made here; SQLite refuses half that length
 
-_WHOLE = re.compile(r"\s*([+-]?[0-9]+)")  # an exponent is none of it: '1e3' is 1
+_WHOLE = re.compile(r"\s*([+-]?[0-9]+)")  # without an exponent: '1e3' is 1
 _CALL = re.compile(rf"\b{OWN_PREFIX}(\w+)\(")
 
-# SQLite's functions that MySQL has too, that are deterministic and that do the same.
+# Deterministic functions that SQLite and MySQL share, with the same results.
 _SHARED = """
     abs acos asin avg coalesce cos count cume_dist degrees dense_rank exp first_value ifnull lag last_value
     lead ln log10 log2 ltrim max min nth_value ntile percent_rank pi pow power radians rank replace row_number rtrim
@@ -49,7 +49,7 @@ _SHARED = """
 
 
 def compare(left: str, right: str) -> int:
-    """-1, 0 or 1: letters alike whatever their case and accents; spaces at the end do not count.
+    """Returns -1, 0 or 1, ignoring case, accents and trailing spaces.
 
     >>> compare("Gonzalo Higuaín ", "gonzalo higuain")
     0
@@ -75,11 +75,11 @@ def _weight(said: str) -> str:
 
 
 def register_collations(connection: sqlite3.Connection, charge: Callable[[], bool] = lambda: True) -> None:
-    """Makes texts compare as in MySQL.
+    """Registers MySQL's string comparison.
 
     Args:
-        connection: gets the collations.
-        charge: is asked before each comparison; once it says False, all texts are alike.
+        connection: the connection to extend.
+        charge: called before each comparison; once it returns False, all strings are equal, to end a sort quickly.
     """
 
     def charged(key: Callable[[str, str], int]) -> Callable[[str, str], int]:
@@ -96,14 +96,14 @@ def register_functions(
     refuse: Callable[[str], None],
     charge: Callable[[], bool],
 ) -> None:
-    """Adds those of our functions that a query calls, under their prefixed names.
+    """Registers those of our functions that a query calls, under their prefixed names.
 
     Args:
-        connection: gets the functions.
-        query: in SQLite's language.
-        database: what ``DATABASE()`` gives.
-        refuse: is told why a function cannot do what it was asked to do; the statement ends then.
-        charge: is called before each match of a pattern.
+        connection: the connection to extend.
+        query: in SQLite's dialect.
+        database: the value of ``DATABASE()``.
+        refuse: called with the reason why a function cannot do what was requested; this ends the statement.
+        charge: called before each match of a pattern.
     """
 
     def guarded(function: Callable[..., Value]) -> Callable[..., Value]:
@@ -133,22 +133,22 @@ def register_functions(
 
 
 def _of_text(function: Callable[[str], Value]) -> Callable[[object], Value]:
-    """A function of a text; NULL stays NULL."""
+    """Makes a function of a string; NULL stays NULL."""
     return lambda value: None if value is None else function(text(value))
 
 
 def _strict(function: Callable[..., Value]) -> Callable[..., Value]:
-    """A function that gives NULL as soon as one of its arguments is NULL."""
+    """Makes a function that returns NULL if any argument is NULL."""
     return lambda *arguments: None if None in arguments else function(*arguments)
 
 
 def _length(value: object) -> int:
-    """A number as a length or a place."""
+    """Converts a number to a length or a position."""
     found = number(value)
     return int(max(-1e9, min(1e9, found))) if found == found else 0
 
 
-# -- texts -------------------------------------------------------------------------------------------------------------
+# -- strings -----------------------------------------------------------------------------------------------------------
 
 
 def _concat_ws(separator: object, *parts: object) -> str | None:
@@ -251,7 +251,7 @@ def _row_key(*values: object) -> str:
 
 
 def _rounded(value: object, places: object, how: str) -> Value:
-    """To so many places; whole numbers stay whole."""
+    """Rounds to a number of decimal places; integers stay integers."""
     found = number(value)
     digits = max(-30, min(30, _length(places)))
     if isinstance(found, int) and digits >= 0:
@@ -264,7 +264,7 @@ def _rounded(value: object, places: object, how: str) -> Value:
 
 
 def _rounded_float(value: object, places: object = 0) -> Value:
-    """As MySQL rounds what it holds as a float: halves to the even neighbour, in the float's own arithmetic."""
+    """Rounds like MySQL's floats: halves to the even neighbour, in floating-point arithmetic."""
     found, digits = float(number(value)), max(-30, min(30, _length(places)))
     power = 10.0 ** abs(digits)
     scaled = found * power if digits >= 0 else found / power
@@ -291,7 +291,7 @@ def _signed(value: object) -> int:
 
 def _unsigned(value: object) -> Value:
     whole = _signed(value)
-    return whole if whole >= 0 else float(whole + 2**64)  # more than SQLite's integers hold
+    return whole if whole >= 0 else float(whole + 2**64)  # exceeds SQLite's integers
 
 
 def _whole(function: Callable[[float], int]) -> Callable[[object], Value]:
@@ -385,4 +385,4 @@ _PATTERNS: dict[str, tuple[int, Callable[..., Value]]] = {
 
 _MADE = (*_OWN, *_PATTERNS, *AGGREGATES, "database", "only_row")
 ALLOWED = frozenset(_SHARED.split()) | {OWN_PREFIX + name for name in _MADE}
-"""The functions that a query may call, by the names that SQLite knows them under."""
+"""The functions that a query may call, by their names in SQLite."""

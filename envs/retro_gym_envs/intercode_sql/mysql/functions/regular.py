@@ -1,4 +1,4 @@
-"""MySQL's regular expressions within bounds: Python's engine can take forever, and nothing interrupts it."""
+"""MySQL's regular expressions, restricted: Python's engine can take exponential time and cannot be interrupted."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from retro_gym_envs.intercode_sql.mysql.functions.values import Value, number
 
 __all__ = ["REGULAR"]
 
-_MAX_WORK = 10_000_000  # steps that a match might take, at worst
-_MAX_LENGTH = 20_000  # letters of a text that is made here; SQLite refuses one of half that length
+_MAX_WORK = 10_000_000  # worst-case steps of a match
+_MAX_LENGTH = 20_000  # characters of a string that is made here; SQLite refuses half that length
 _TOO_LONG = "Timeout exceeded in regular expression match."
 _FLAGS = {"c": 0, "i": re.IGNORECASE, "m": re.MULTILINE, "n": re.DOTALL, "u": 0}
 
@@ -22,10 +22,10 @@ def _matches(text: str, pattern: str, flags: str = "") -> bool:
 
 
 def _found(text: str, pattern: str, start: str, flags: str) -> Iterator[re.Match[str]]:
-    """The matches of the pattern from a place on, whatever the case.
+    """Yields the matches of the pattern from a position on, ignoring case by default.
 
     Raises:
-        PatternError: it is no pattern, or might take too long on this text; or there is no such place or flag.
+        PatternError: the pattern is invalid or might be too slow on this text, or position or flags are invalid.
     """
     compiled, repeats, choices = _regular(pattern, flags)
     if (len(text) + 1) ** repeats * 2**choices > _MAX_WORK:
@@ -60,7 +60,7 @@ def _instr(
 
 
 def _replace(text: str, pattern: str, by: str, start: str = "1", occurrence: str = "0", flags: str = "") -> Value:
-    """All matches replaced, or the one of that number; ``$1`` stands for what the first brackets match."""
+    """Replaces all matches, or the one with the given number; ``$1`` is the first group."""
     wanted, first = _place(occurrence), _place(start) - 1
     made, done = text[: max(0, first)], max(0, first)
     for count, match in enumerate(_found(text, pattern, start, flags), 1):
@@ -85,7 +85,7 @@ def _filled(by: str, match: re.Match[str]) -> str:
 
 @lru_cache(maxsize=1_024)
 def _regular(pattern: str, flags: str) -> tuple[re.Pattern[str], int, int]:
-    """The pattern, and how often a match of it may go another way: at any place of the text, or at one of two."""
+    """Compiles a pattern and counts its branching points: those with one choice per position, and those with two."""
     if len(pattern) > MAX_PATTERN:
         raise PatternError(_TOO_LONG)
     if not set(flags) <= _FLAGS.keys():
@@ -99,7 +99,7 @@ def _regular(pattern: str, flags: str) -> tuple[re.Pattern[str], int, int]:
     ends = r"\.\*\$?$" if "m" not in flags else r"\.\*$"
     repeats = len(re.findall(r"[*+{]", re.sub(rf"^\^?\.\*|{ends}", "", bare))) + (not anchored)
     how = sum({_FLAGS[flag] for flag in flags})
-    if flags.rfind("c") <= flags.rfind("i"):  # the last of the two holds
+    if flags.rfind("c") <= flags.rfind("i"):  # the last of the two flags wins
         how |= re.IGNORECASE
     else:
         how &= ~re.IGNORECASE
@@ -110,7 +110,7 @@ def _regular(pattern: str, flags: str) -> tuple[re.Pattern[str], int, int]:
 
 
 def _repeats_repeats(bare: str) -> bool:
-    """Whether something is repeated that holds a repetition or a choice itself, which can take exponential time."""
+    """Whether a repeated group contains a repetition or an alternative, which can take exponential time."""
     opened: list[int] = []
     for place, letter in enumerate(bare):
         if letter == "(":
@@ -128,4 +128,4 @@ REGULAR: dict[str, Callable[..., Value]] = {
     "regexp_replace": _replace,
     "regexp_substr": _substr,
 }
-"""The functions, by the name without our prefix; they take texts."""
+"""The functions, by name without our prefix; their arguments are strings."""

@@ -1,4 +1,4 @@
-"""Values of cells, as texts and as numbers."""
+"""Cell values, and their conversion to strings and numbers."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TypeAlias
 __all__ = ["Value", "number", "text"]
 
 Value: TypeAlias = "int | float | str | bytes | None"
-"""What a cell of a table holds."""
+"""The value of a table's cell."""
 
 _NUMBER = re.compile(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)")
 
 
 def text(value: object) -> str:
-    """The value as MySQL writes it: a float without a fraction has no point.
+    """Converts to a string as MySQL does: a float without a fraction has no decimal point.
 
     >>> text(5.0), text(0.1), text(b"ab")
     ('5', '0.1', 'ab')
@@ -28,7 +28,7 @@ def text(value: object) -> str:
 
 
 def number(value: object) -> float:
-    """The value as a number: of a text its leading number, or 0.
+    """Converts to a number: for a string its leading number, or 0.
 
     >>> number("18abc"), number(" -1.5e2 "), number("abc"), number(3)
     (18.0, -150.0, 0.0, 3)

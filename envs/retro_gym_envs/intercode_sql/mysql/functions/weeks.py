@@ -1,4 +1,4 @@
-"""The weeks of a year, as MySQL numbers them in its eight modes."""
+"""Week numbers in MySQL's eight modes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ _MONDAY, _WHOLE_YEAR, _OTHER_RULE = 1, 2, 4
 
 
 def week_of(day: datetime.date, mode: int) -> tuple[int, int]:
-    """The year and the week in it that a day is in.
+    """Returns the year and week number of a day.
 
     Args:
         day: any day.
-        mode: of ``WEEK``, 0 to 7. Odd ones begin weeks on Monday, the others on Sunday. In 2, 3, 6 and 7 the days
-            before a year's first week are in the last one of the year before, otherwise in week 0. The first week is
-            the one with at least four days in the year in 1, 3, 4 and 6, and the first whole one in the others.
+        mode: the mode of ``WEEK``, 0 to 7. In odd modes weeks begin on Monday, in the others on Sunday. In modes 2, 3,
+            6 and 7 the days before a year's first week belong to the last week of the previous year, otherwise to week
+            0. The first week is the first with at least four days in the year in modes 1, 3, 4 and 6, otherwise the
+            first complete one.
 
     >>> week_of(datetime.date(2008, 2, 20), 0), week_of(datetime.date(2008, 12, 31), 3)
     ((2008, 7), (2009, 1))
@@ -31,7 +32,7 @@ def week_of(day: datetime.date, mode: int) -> tuple[int, int]:
 
 
 def _first(year: int, mode: int) -> int:
-    """The ordinal of the day on which the first week begins."""
+    """Returns the ordinal of the first day of the first week."""
     before = year - 1
     new_year = before * 365 + before // 4 - before // 100 + before // 400 + 1  # datetime has no year 0 or 10,000
     weekday = (new_year - 1 if mode & _MONDAY else new_year) % 7

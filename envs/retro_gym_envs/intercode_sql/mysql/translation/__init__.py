@@ -1,1 +1,1 @@
-"""From MySQL's language to SQLite's: taken to pieces, checked, typed, rewritten."""
+"""Translation from MySQL's to SQLite's dialect: tokenise, check, infer types, rewrite."""

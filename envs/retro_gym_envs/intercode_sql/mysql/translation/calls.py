@@ -1,4 +1,4 @@
-"""Rewrites calls of MySQL's functions for SQLite, those with a syntax of their own included. Needs sqlglot."""
+"""Rewrites calls of MySQL's functions for SQLite, including those with special syntax. Needs sqlglot."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Calls(abc.ABC):
     """Rewrites calls.
 
     Args:
-        subquery: rewrites a query within an expression, and says which columns it has.
+        subquery: rewrites a query within an expression, and returns its columns.
     """
 
     def __init__(self, subquery: Subquery) -> None:
@@ -76,13 +76,13 @@ class Calls(abc.ABC):
         return [self.value(node, scope) for node in nodes]
 
     def nodes(self, nodes: Sequence[exp.Expr], scope: Scope) -> list[exp.Expr]:
-        """Rewrites several expressions whose kinds do not matter."""
+        """Rewrites several expressions and discards their kinds."""
         return [self.value(node, scope).node for node in nodes]
 
     # -- plain calls -----------------------------------------------------------------------------------------------
 
     def called(self, node: exp.Expr, scope: Scope) -> Typed:
-        """A function by its name."""
+        """Rewrites a function call."""
         written, arguments = str(node.this), list(node.expressions)
         function = written.lower()
         if function in _SHIFTS:
@@ -121,7 +121,7 @@ class Calls(abc.ABC):
         return Typed(exp.Anonymous(this=target, expressions=given), kind, constant=constant)
 
     def _converted(self, function: str, found: Signature, values: list[Typed]) -> tuple[list[Typed], Kind]:
-        """The arguments as the function wants them, and the kind of its result."""
+        """Converts the arguments for the function, and returns them with the kind of the result."""
         kind = found.gives if isinstance(found.gives, Kind) else Kind.NULL
         given = list(values)
         if found.wants is Wants.NUMBERS:
@@ -170,27 +170,27 @@ class Calls(abc.ABC):
         return Typed(own("group_concat", text(flags), between, self.value(inner, scope).node, *keys), Kind.TEXT)
 
     def window(self, node: exp.Expr, scope: Scope) -> Typed:
-        """A function over a window."""
+        """Rewrites a window function."""
         if not isinstance(node.this, exp.Anonymous):
             raise UnreadableError(node)
         aggregated = scope.aggregated
         function = self.value(node.this, scope)
-        scope.aggregated = aggregated  # over a window every row stays
+        scope.aggregated = aggregated  # window functions keep every row
         self.window_parts(node, scope)
         node.set("this", function.node)
         return Typed(node, function.kind)
 
     def window_parts(self, node: exp.Expr, scope: Scope) -> None:
-        """Rewrites what a window is made of, in place."""
+        """Rewrites the parts of a window in place."""
         parts = node.args.get("partition_by") or []
         node.set("partition_by", [collated(value) for value in self.values(parts, scope)])
         for each in node.args["order"].expressions if node.args.get("order") else ():
             each.set("this", collated(self.value(each.this, scope)))
 
-    # -- calls with a syntax of their own --------------------------------------------------------------------------
+    # -- calls with special syntax ---------------------------------------------------------------------------------
 
     def concat(self, node: exp.Expr, scope: Scope) -> Typed:
-        """Texts side by side."""
+        """Rewrites the concatenation of strings."""
         return Typed(own("concat", *self.nodes(node.expressions, scope)), Kind.TEXT)
 
     def cast(self, node: exp.Expr, scope: Scope) -> Typed:
@@ -246,14 +246,14 @@ class Calls(abc.ABC):
         return Typed(own("chars", *self.nodes(node.expressions, scope)), Kind.TEXT)
 
     def no_clock(self, node: exp.Expr, scope: Scope) -> Typed:
-        """What depends on the clock or the user is unknown."""
+        """Refuses functions that depend on the clock or the user."""
         written = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(node).__name__).lower()
         raise SQLError(f"FUNCTION {scope.database}.{written} does not exist")
 
     # -- times -----------------------------------------------------------------------------------------------------
 
     def shifted(self, base: exp.Expr, interval: exp.Expr, scope: Scope, *, back: bool) -> Typed:
-        """A time plus or minus an INTERVAL."""
+        """Rewrites a time plus or minus an INTERVAL."""
         unit = interval.args.get("unit")
         named = unit.name.lower() if unit is not None else ""
         if named not in _UNITS:
@@ -278,7 +278,7 @@ class Calls(abc.ABC):
         return self._moved(self.value(base, scope), self.value(amount, scope), "day", back=back)
 
     def _by_unit(self, written: str, arguments: list[exp.Expr], scope: Scope) -> Typed:
-        """TIMESTAMPDIFF and TIMESTAMPADD, whose first argument is a unit."""
+        """Rewrites TIMESTAMPDIFF and TIMESTAMPADD, whose first argument is a unit."""
         if len(arguments) != 3:
             raise _wrong_count(written)
         unit = arguments[0].name.lower().removeprefix("sql_tsi_")
@@ -292,7 +292,7 @@ class Calls(abc.ABC):
     # -- rules -----------------------------------------------------------------------------------------------------
 
     def refuse_limit(self, query: exp.Expr) -> None:
-        """LIMIT in a subquery of IN, ANY or ALL, which MySQL does not have."""
+        """Refuses LIMIT in a subquery of IN, ANY or ALL, which MySQL does not support."""
         if query.args.get("limit") is not None:
             raise SQLError("This version of MySQL doesn't yet support 'LIMIT & IN/ALL/ANY/SOME subquery'")
 
@@ -302,13 +302,13 @@ def _renewed(value: Typed, node: exp.Expr) -> Typed:
 
 
 def _number(value: Typed) -> Typed:
-    """The value as a number: what was none is a REAL now."""
+    """Converts to a number; values of other kinds become REAL."""
     kind = value.kind if value.kind in NUMBERS or value.kind in (Kind.NULL, Kind.UNKNOWN) else Kind.REAL
     return Typed(as_number(value), kind, value.by_column, value.constant)
 
 
 def _common(values: Sequence[Typed]) -> Kind:
-    """What arithmetic makes of values: a whole number, an exact one, or a float as soon as one of them is no exact."""
+    """Returns the kind of an arithmetic result: integer, exact, or float if any value is not exact."""
     kinds = {value.kind for value in values}
     return Kind.INT if kinds == {Kind.INT} else Kind.DECIMAL if kinds <= EXACT else Kind.REAL
 

@@ -1,4 +1,4 @@
-"""Clauses of MySQL that are said in others: HAVING by names of the SELECT, or without groups; ROLLUP. Needs sqlglot."""
+"""Rewrites MySQL's clauses that SQLite lacks: HAVING with SELECT's aliases or without groups; ROLLUP. Needs sqlglot."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["spell_out_having", "spell_out_rollup"]
 
 
 def spell_out_having(tree: exp.Select) -> None:
-    """Puts the SELECT's own expressions in place of their names in HAVING; without groups it becomes a part of WHERE.
+    """Replaces aliases in HAVING by the SELECT's expressions; without groups, HAVING becomes part of WHERE.
 
-    MySQL's HAVING knows the names that the SELECT gives before those of the columns, and needs no GROUP BY.
+    In MySQL's HAVING, aliases of SELECT take precedence over columns, and GROUP BY is optional.
 
     Raises:
         SQLError: without groups, HAVING names a column that is not selected.
@@ -51,18 +51,19 @@ def _has_aggregate(node: exp.Expr) -> bool:
 
 
 def _outside_queries(node: exp.Expr, kind: type[exp.Expr]) -> Iterator[exp.Expr]:
-    """Nodes of a kind, without those of queries and windows within."""
+    """Yields the nodes of a kind, except those inside nested queries and windows."""
     walk = node.walk(prune=lambda each: isinstance(each, exp.Query | exp.Window))
     return (each for each in walk if isinstance(each, kind))
 
 
 def spell_out_rollup(tree: exp.Select) -> exp.Select:
-    """``GROUP BY a, b WITH ROLLUP`` as a UNION of groups by (a, b), by (a), and of all rows; other queries as they are.
+    """Rewrites ``GROUP BY a, b WITH ROLLUP`` as a UNION of groups by (a, b), by (a), and of all rows.
 
-    A row of totals stands behind the rows that it is of, and holds NULL for what it is not grouped by.
+    A row of totals comes after the rows that it summarises, and has NULL for the keys it is not grouped by. Other
+    queries are returned unchanged.
 
     Raises:
-        UnreadableError: the groups are named by places or by other than columns and fields of the SELECT.
+        UnreadableError: a group is given by position, or is neither a column nor a field of the SELECT.
     """
     group = tree.args.get("group")
     if group is None or not group.args.get("rollup"):
@@ -97,7 +98,7 @@ def spell_out_rollup(tree: exp.Select) -> exp.Select:
 
 
 def _level(tree: exp.Select, keys: list[exp.Expr], count: int, titles: list[str]) -> exp.Expr:
-    """The SELECT grouped by the first keys only; the others are NULL in it, outside of aggregates."""
+    """Returns the SELECT grouped by the first keys only; outside of aggregates, the other keys are NULL."""
     made = tree.copy()
     for clause in ("order", "limit", "offset", "with_"):
         made.set(clause, None)
@@ -116,7 +117,7 @@ def _level(tree: exp.Select, keys: list[exp.Expr], count: int, titles: list[str]
 
 
 def _totalled(node: exp.Expr, gone: list[exp.Expr]) -> exp.Expr:
-    """The node with NULL in place of the keys that a row of totals is not grouped by."""
+    """Returns the node with NULL in place of the keys that a row of totals is not grouped by."""
     function = str(node.this).lower() if isinstance(node, exp.Anonymous) else ""
     if function == "grouping":
         return whole(int(all(each in gone for each in node.expressions)))

@@ -1,4 +1,4 @@
-"""MySQL's language: takes a statement to pieces, and words errors as MySQL does."""
+"""MySQL's dialect: tokenises a statement, and words errors as MySQL does."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ class SQLError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Token:
-    """A piece of a statement."""
+    """A token of a statement."""
 
     kind: str
     """``string``, ``name`` (in back-ticks), ``number``, ``word`` or ``operator``."""
     text: str
-    """As it was written."""
+    """The source text."""
     start: int
 
     def says(self, *words: str) -> bool:
-        """Whether it is one of these words or operators, whatever its case."""
+        """Whether it is one of these words or operators, ignoring case."""
         return self.kind in ("word", "operator") and self.text.lower() in words
 
 
 def tokenize(sql: str) -> Iterator[Token]:
-    """The statement's pieces without blanks and comments.
+    """Yields the statement's tokens without blanks and comments.
 
     Raises:
-        SQLError: a character that belongs to no piece, or a quotation without an end.
+        SQLError: a character that belongs to no token, or an unterminated quotation.
     """
     position = 0
     while position < len(sql):
@@ -71,10 +71,10 @@ def tokenize(sql: str) -> Iterator[Token]:
 
 
 def first_statement(sql: str) -> list[Token]:
-    """The pieces of the first statement: what stands before the first ``;``.
+    """Returns the tokens of the first statement: those before the first ``;``.
 
     Raises:
-        SQLError: it is too long, cannot be stored as text, or breaks off within a quotation.
+        SQLError: it is too long, cannot be stored as text, or ends within a quotation.
     """
     if len(sql) > _MAX_LENGTH:
         raise SQLError("Got a packet bigger than 'max_allowed_packet' bytes")
@@ -93,7 +93,7 @@ def first_statement(sql: str) -> list[Token]:
 
 
 def text_of(token: Token) -> str:
-    r"""What a string or a name in back-ticks says; of other pieces what is written.
+    r"""Returns the content of a string or of a name in back-ticks; the source text of other tokens.
 
     >>> [text_of(token) for token in tokenize("'it''s' `a b` \"5\\\" long\" x")]
     ["it's", 'a b', '5" long', 'x']
@@ -108,7 +108,7 @@ def text_of(token: Token) -> str:
 
 
 def syntax_error(rest: str) -> SQLError:
-    """What MySQL says of a statement that it cannot read from ``rest`` on."""
+    """Returns MySQL's error for a statement that cannot be parsed from ``rest`` on."""
     return SQLError(
         "You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version for "
         f"the right syntax to use near '{rest[:_NEAR]}' at line 1"
@@ -116,7 +116,7 @@ def syntax_error(rest: str) -> SQLError:
 
 
 def mysql_error(message: str, tokens: Sequence[Token], sql: str, database: str) -> str:
-    """SQLite's complaint in MySQL's words.
+    """Converts SQLite's error message to MySQL's wording.
 
     >>> tokens = first_statement("SELECT nme FROM t")
     >>> mysql_error("no such column: nme", tokens, "SELECT nme FROM t", "shop")
@@ -154,7 +154,7 @@ def mysql_error(message: str, tokens: Sequence[Token], sql: str, database: str) 
 
 
 def _clause(name: str, tokens: Sequence[Token]) -> str:
-    """The clause that a column is last named in."""
+    """Returns the clause in which a column is last named."""
     clause = found = "field list"
     wanted = name.split(".")[-1].lower()
     for token in tokens:

@@ -1,4 +1,4 @@
-"""Rewrites MySQL's expressions for SQLite, and writes out what MySQL converts by itself. Needs sqlglot."""
+"""Rewrites MySQL's expressions for SQLite, and makes MySQL's implicit conversions explicit. Needs sqlglot."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ _BITS = (exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseLeftShift, exp.BitwiseRightSh
 class Expressions(Calls):
     """Rewrites expressions.
 
-    What is not known here is refused, so that nothing of sqlglot's many other dialects comes through.
+    Unknown nodes are refused, so that syntax of sqlglot's many other dialects is not accepted.
     """
 
     def value(self, node: exp.Expr, scope: Scope) -> Typed:
-        """The expression in SQLite's language, with its kind.
+        """Returns the expression in SQLite's dialect, with its kind.
 
         Raises:
-            SQLError: it calls an unknown function, or one with too many arguments.
-            UnreadableError: it is nothing that MySQL has.
+            SQLError: it calls an unknown function, or one with a wrong number of arguments.
+            UnreadableError: MySQL has no such expression.
         """
         rewrite = self._REWRITES.get(type(node))
         if rewrite is None:
@@ -73,7 +73,7 @@ class Expressions(Calls):
         return Typed(whole(int(bool(node.this))), Kind.INT, constant=True)
 
     def _tuple(self, node: exp.Expr, scope: Scope) -> Typed:
-        """A row stands in comparisons only."""
+        """Refuses a row outside of comparisons."""
         raise SQLError("Operand should contain 1 column(s)")
 
     def _column(self, node: exp.Expr, scope: Scope) -> Typed:
@@ -161,7 +161,7 @@ class Expressions(Calls):
         return operator(this=bracketed(first), expression=bracketed(second))
 
     def _tuples_compared(self, operator: type[exp.Expr], left: exp.Expr, right: exp.Expr, scope: Scope) -> exp.Expr:
-        """``(a, b) = (c, d)``."""
+        """Rewrites ``(a, b) = (c, d)``."""
         if len(left.expressions) != len(right.expressions):
             raise SQLError(f"Operand should contain {len(left.expressions)} column(s)")
         return self._rows_compared(
@@ -169,7 +169,7 @@ class Expressions(Calls):
         )
 
     def _rows_compared(self, operator: type[exp.Expr], left: list[Typed], right: list[Typed]) -> exp.Expr:
-        """Rows of equal lengths, pair by pair; the first pair that is not equal decides which one is less."""
+        """Compares rows of equal length pair by pair; the first unequal pair decides the order."""
 
         def compared(operator: type[exp.Expr], place: int) -> exp.Expr:
             pair = (dataclasses.replace(side[place], node=side[place].node.copy()) for side in (left, right))
@@ -186,7 +186,7 @@ class Expressions(Calls):
         return exp.Not(this=both) if operator is exp.NEQ else both
 
     def _quantified(self, node: exp.Expr, scope: Scope) -> Typed:
-        """``x > ALL (SELECT …)``: false if false for one row, unknown if unknown for one, true otherwise; ANY alike."""
+        """Rewrites ``x > ALL (SELECT …)``: false if any row is false, else NULL if any is NULL, else true; also ANY."""
         quantifier = node.expression
         query, outputs = self.subquery(quantifier.this, scope)
         self.refuse_limit(query)
@@ -263,7 +263,7 @@ class Expressions(Calls):
         return Typed(exp.Subquery(this=query), outputs[0].kind)
 
     def _row_with_query(self, node: exp.Expr, scope: Scope) -> exp.Expr:
-        """``(a, b) = (SELECT …)``: compared with the query's only row, unknown where it has none."""
+        """Rewrites ``(a, b) = (SELECT …)``: compares with the query's only row; NULL if it has none."""
         query, outputs = self.subquery(node.expression, scope)
         asked = node.this.expressions
         if len(asked) != len(outputs):
@@ -363,7 +363,7 @@ class Expressions(Calls):
 
 
 def _has_one_row(query: exp.Expr) -> bool:
-    """Whether a query can be seen to have one row at most."""
+    """Whether a query obviously has at most one row."""
     if query.meta.get("one row"):
         return True
     limit = query.args.get("limit")

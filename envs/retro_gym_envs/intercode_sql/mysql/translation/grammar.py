@@ -1,6 +1,6 @@
-"""sqlglot's MySQL without its view of functions, and its SQLite with names that are names. Needs sqlglot.
+"""sqlglot's MySQL parser without knowledge of functions, and its SQLite with names in back-ticks only. Needs sqlglot.
 
-Functions stay calls by name, whatever sqlglot knows about them: their translation is ours (see ``signatures``).
+Functions stay calls by name; their translation is ours (see ``signatures``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _OWN_SYNTAX = ("CAST", "CHAR", "CONVERT", "EXTRACT", "GROUP_CONCAT", "POSITION",
 
 
 class ParseFailedError(Exception):
-    """A text that cannot be read from ``position`` on."""
+    """A text that cannot be parsed from ``position`` on."""
 
     def __init__(self, position: int) -> None:
         super().__init__(position)
@@ -31,7 +31,7 @@ class _MySQL(MySQL):
         FUNCTIONS: ClassVar[dict[str, Any]] = {}
         FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {key: MySQLParser.FUNCTION_PARSERS[key] for key in _OWN_SYNTAX}
 
-        def _warn_unsupported(self) -> None:  # it would log that it passes the rest on as it is
+        def _warn_unsupported(self) -> None:  # it would log that unsupported parts are kept unchanged
             self.raise_error("No query")
 
 
@@ -44,13 +44,13 @@ _READER, _WRITER = _MySQL(), _SQLite()
 
 
 def parse(text: str) -> exp.Expr:
-    """The tree of a statement.
+    """Parses a statement.
 
     Args:
         text: one line.
 
     Raises:
-        ParseFailedError: it is none.
+        ParseFailedError: it is not a valid statement.
         RecursionError: it is nested too deeply.
     """
     try:
@@ -68,12 +68,12 @@ def parse(text: str) -> exp.Expr:
 
 
 def _is_missing(found: dict[str, object]) -> bool:
-    """Whether the statement ends where something is still to come."""
+    """Whether the statement ends before it is complete."""
     return not found.get("end_context") and "Required keyword" in str(found.get("description"))
 
 
 def write(tree: exp.Expr) -> str:
-    """The statement in SQLite's language."""
+    """Returns the statement in SQLite's dialect."""
     return _WRITER.generator(
         identify=True, normalize_functions=False, unsupported_level=ErrorLevel.IGNORE, comments=False
     ).generate(tree, copy=False)

@@ -1,4 +1,4 @@
-"""What MySQL takes a value for: the kinds of columns and expressions, on which its comparisons depend."""
+"""The kinds of columns and expressions in MySQL, which determine how it compares values."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ __all__ = ["EXACT", "MOMENTS", "NUMBERS", "TEXTS", "Kind", "Schema", "base_type"
 
 
 class Kind(enum.Enum):
-    """A kind of values."""
+    """A kind of value."""
 
     INT = "int"
     DECIMAL = "decimal"
-    """A number with a fraction that MySQL holds exactly."""
+    """A number with a fraction that MySQL stores exactly."""
     REAL = "real"
     """A float."""
     TEXT = "text"
     BINARY = "binary"
-    """Text that compares letter by letter."""
+    """A string that is compared exactly, without a collation."""
     DATE = "date"
     DATETIME = "datetime"
     TIME = "time"
     NULL = "null"
     UNKNOWN = "unknown"
-    """A column that the query does not have: SQLite will say so."""
+    """A column that the query does not have: SQLite will report it."""
 
 
 EXACT = frozenset({Kind.INT, Kind.DECIMAL})
@@ -34,7 +34,7 @@ TEXTS = frozenset({Kind.TEXT, Kind.BINARY})
 MOMENTS = frozenset({Kind.DATE, Kind.DATETIME})
 
 Schema = tuple[tuple[str, tuple[tuple[str, Kind], ...]], ...]
-"""Tables by name, and the name and kind of each column."""
+"""Tables by name, with the name and kind of each column."""
 
 _TYPES = {
     Kind.INT: "int integer bigint smallint tinyint mediumint year bool boolean bit",
@@ -49,7 +49,7 @@ _KINDS = {name: kind for kind, names in _TYPES.items() for name in names.split()
 
 
 def base_type(written: str) -> str:
-    """A column's type without length and signs.
+    """Returns a column's type without length and sign.
 
     >>> base_type("int(11) unsigned")
     'int'
@@ -59,7 +59,7 @@ def base_type(written: str) -> str:
 
 @lru_cache(maxsize=1_024)
 def kind_of_type(written: str) -> Kind:
-    """The kind of a column of this type.
+    """Returns the kind of a column of this type.
 
     >>> kind_of_type("varchar(20)"), kind_of_type("blob")
     (<Kind.TEXT: 'text'>, <Kind.BINARY: 'binary'>)
@@ -68,7 +68,7 @@ def kind_of_type(written: str) -> Kind:
 
 
 def merged(kinds: Iterable[Kind]) -> Kind:
-    """The kind of a value that may come from several places, as in CASE, IFNULL and UNION.
+    """Returns the common kind of alternative values, as in CASE, IFNULL and UNION.
 
     >>> merged([Kind.INT, Kind.NULL, Kind.REAL]), merged([Kind.INT, Kind.TEXT])
     (<Kind.REAL: 'real'>, <Kind.TEXT: 'text'>)

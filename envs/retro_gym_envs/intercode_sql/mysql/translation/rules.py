@@ -1,4 +1,4 @@
-"""What MySQL's grammar refuses although sqlglot reads it: other dialects write it, and actors do too."""
+"""Refuses syntax of other dialects that sqlglot accepts and actors use, but MySQL does not have."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ _MATTER = _AS_NAMES | {"(", ")", ",", "as", "except", "intersect", "limit", "nul
 
 @dataclasses.dataclass
 class _Bracket:
-    """What is known of an open bracket, or of the whole statement."""
+    """The state of an open bracket, or of the whole statement."""
 
     function: str = ""
     type_at: int = 0
-    """Where the type of a CAST or CONVERT begins."""
+    """The position where the type of a CAST or CONVERT begins."""
     ended: bool = False
     """Whether ORDER BY or LIMIT has ended the query in it."""
 
 
 def check_grammar(tokens: Sequence[Token], sql: str) -> None:
-    """Refuses what MySQL cannot read.
+    """Refuses what MySQL cannot parse.
 
     Args:
-        tokens: the statement's pieces.
+        tokens: the statement's tokens.
         sql: the statement, which the message quotes.
 
     Raises:
-        SQLError: it holds such a thing.
+        SQLError: the statement violates MySQL's grammar.
     """
     brackets = [_Bracket()]
     for place, token in enumerate(tokens):
@@ -87,7 +87,7 @@ def check_grammar(tokens: Sequence[Token], sql: str) -> None:
 
 
 def _wrong_type(tokens: Sequence[Token], bracket: _Bracket) -> Token | None:
-    """The type that ``CAST`` does not know, such as INT; MySQL's is SIGNED."""
+    """Returns a type that ``CAST`` does not support, such as INT (MySQL's is SIGNED)."""
     if not bracket.type_at:
         return None
     said = tokens[bracket.type_at]
@@ -95,7 +95,7 @@ def _wrong_type(tokens: Sequence[Token], bracket: _Bracket) -> Token | None:
 
 
 def _wrong_limit(tokens: Sequence[Token], place: int) -> Token | None:
-    """What stands behind LIMIT, its comma or its OFFSET and is no whole number."""
+    """Returns the token after LIMIT, its comma or its OFFSET if it is not an integer."""
     for number in range(place + 1, min(place + 4, len(tokens)), 2):
         if not tokens[number].text.isdigit():
             return tokens[number]
@@ -105,7 +105,7 @@ def _wrong_limit(tokens: Sequence[Token], place: int) -> Token | None:
 
 
 def _is_bare_alias(tokens: Sequence[Token], place: int) -> bool:
-    """Whether the word stands as a name behind a value, without AS."""
+    """Whether the word is an alias without AS."""
     before = tokens[place - 1] if place else None
     after = tokens[place + 1] if place + 1 < len(tokens) else None
     behind = before is not None and (before.kind in ("name", "number", "string") or before.says(")"))

@@ -1,4 +1,4 @@
-"""What the names in a query stand for. Needs sqlglot."""
+"""Name resolution in a query. Needs sqlglot."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["NAMELESS", "Output", "Scope", "Source", "UnreadableError"]
 
 
 NAMELESS = "my rows"
-"""The name of a query in FROM that has none. MySQL demands one; some public gold queries have none."""
+"""The name given to a query in FROM without an alias. MySQL requires one; some public gold queries have none."""
 
 
 class UnreadableError(Exception):
-    """A part of a statement that sqlglot can read and MySQL cannot; now and then it lets one pass that is missing."""
+    """A part of a statement that sqlglot accepts and MySQL does not, such as a missing operand."""
 
     def __init__(self, node: exp.Expr | None) -> None:
         super().__init__(type(node).__name__)
         within = node.walk() if node is not None else ()
         places = (each.meta["start"] for each in within if "start" in each.meta)
         self.position = int(next(places, 0))
-        """Where its first name stands in the text that was read."""
+        """The position of its first name in the parsed text."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,22 +40,22 @@ class Output:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What stands in FROM."""
+    """An item of FROM."""
 
     name: str
     """Its alias, or the table's name; in lower case."""
     outputs: tuple[Output, ...]
     common: frozenset[str] = frozenset()
-    """Columns, in lower case, that USING or NATURAL makes one with those of the sources before."""
+    """Columns, in lower case, that USING or NATURAL merges with those of earlier sources."""
 
 
 class Scope:
-    """The names that one SELECT knows, and those of the ones around it.
+    """The names visible in one SELECT, including those of enclosing SELECTs.
 
     Args:
-        database: the name that the query may call the database by, in lower case.
-        outer: the SELECT around it.
-        parts: the parts of WITH, by names in lower case.
+        database: the name of the database in the query, in lower case.
+        outer: the enclosing SELECT.
+        parts: the WITH parts, by name in lower case.
     """
 
     def __init__(self, database: str, outer: Scope | None, parts: Mapping[str, tuple[Output, ...]]) -> None:
@@ -68,20 +68,20 @@ class Scope:
         self.prefers_selected = False
         """Whether they hide the sources' columns, as in ORDER BY."""
         self.aggregated = False
-        """Whether an aggregate makes one value of its rows."""
+        """Whether an aggregate reduces its rows to one value."""
 
     def add(self, source: Source) -> None:
-        """Takes what stands in FROM.
+        """Adds an item of FROM.
 
         Raises:
-            SQLError: another one has its name.
+            SQLError: another item has the same name.
         """
         if source.name != NAMELESS and any(source.name == each.name for each in self.sources):
             raise SQLError(f"Not unique table/alias: '{source.name}'")
         self.sources.append(source)
 
     def find(self, name: str, table: str) -> Output | None:
-        """The column of that name; None where there is none, in which case SQLite says so."""
+        """Returns the column with this name; None if there is none, in which case SQLite reports it."""
         wanted, home = name.lower(), table.lower()
         own = (output for output in self.selected if not home and output.name.lower() == wanted)
         if self.prefers_selected and (found := next(own, None)):
@@ -90,7 +90,7 @@ class Scope:
         return found or next(own, None) or (self.outer.find(name, table) if self.outer else None)
 
     def aggregates(self, call: exp.Expr) -> bool:
-        """Whether a call of an aggregate is over this SELECT's rows: it names a column of theirs, or none at all."""
+        """Whether an aggregate is over this SELECT's rows: it names one of its columns, or no column at all."""
         named = list(call.find_all(exp.Column))
         return not named or any(self._of_sources(each.name.lower(), each.table.lower()) for each in named)
 
@@ -103,13 +103,13 @@ class Scope:
         return None
 
     def rename_database(self, node: exp.Column | exp.Table) -> None:
-        """Gives the database in front of a name the name that SQLite knows it by."""
+        """Replaces a database qualifier by the name that SQLite uses."""
         home = node.args.get("db")
         if isinstance(home, exp.Identifier) and home.name.lower() == self.database:
             node.set("db", exp.Identifier(this="main", quoted=True))
 
     def everything(self, table: str) -> Iterator[tuple[str, Output]]:
-        """The columns that ``*`` or ``table.*`` stands for, in MySQL's order, with the sources that have them."""
+        """Yields the columns that ``*`` or ``table.*`` stands for with their sources, in MySQL's order."""
         sources = [source for source in self.sources if table.lower() in ("", source.name)]
         common: list[str] = []
         if not table:

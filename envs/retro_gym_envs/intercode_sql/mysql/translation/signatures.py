@@ -1,4 +1,4 @@
-"""The functions that a query may call: how many arguments, what of, and what they give."""
+"""Signatures of the functions that a query may call: number and conversion of arguments, kind of the result."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ __all__ = ["AGGREGATES", "Given", "Signature", "Wants", "signature"]
 
 
 class Wants(enum.Enum):
-    """What is done to the arguments."""
+    """How the arguments are converted."""
 
     ANYTHING = enum.auto()
     NUMBERS = enum.auto()
-    """Texts become numbers."""
+    """Strings become numbers."""
     LIKES = enum.auto()
-    """They stand for one another, so numbers among texts become texts."""
+    """Alternative values: numbers among strings become strings."""
     EQUALS = enum.auto()
     """They are compared with one another."""
 
 
 class Given(enum.Enum):
-    """Kinds of results that depend on the arguments."""
+    """Result kinds that depend on the arguments."""
 
     FIRST = enum.auto()
-    """That of the first."""
+    """The kind of the first argument."""
     MERGED = enum.auto()
-    """The common one."""
+    """The common kind."""
     NUMBER = enum.auto()
-    """INT or DECIMAL if all are, REAL otherwise."""
+    """INT or DECIMAL if all arguments are, REAL otherwise."""
     FRACTION = enum.auto()
-    """DECIMAL if all are exact, REAL otherwise."""
+    """DECIMAL if all arguments are exact, REAL otherwise."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """How a function is called."""
+    """The signature of a function."""
 
     target: str
     """Its name in SQLite."""
@@ -48,7 +48,7 @@ class Signature:
     wants: Wants = Wants.ANYTHING
 
     def takes(self, count: int) -> bool:
-        """Whether it takes so many arguments."""
+        """Whether it accepts this number of arguments."""
         return self.fewest <= count <= self.most
 
 
@@ -57,7 +57,7 @@ _AGGREGATES = """
     var_samp variance
 """
 AGGREGATES = frozenset(_AGGREGATES.split())
-"""The functions that make one value of many rows."""
+"""The functions that reduce many rows to one value."""
 
 _MANY = 100
 _OTHER_NAMES = {
@@ -76,7 +76,7 @@ _OTHER_NAMES = {
 def _alike(
     names: str, fewest: int, most: int, gives: Kind | Given, wants: Wants = Wants.ANYTHING
 ) -> dict[str, Signature]:
-    """Functions that are called alike."""
+    """Makes the signatures of functions that share one."""
     made = {}
     for name in names.split():
         target = _OTHER_NAMES.get(name, name)
@@ -86,7 +86,7 @@ def _alike(
 
 
 _SIGNATURES = {
-    # of many rows
+    # aggregates and window functions
     **_alike("any_value max min first_value last_value", 1, 1, Given.FIRST),
     **_alike("count ntile", 1, 1, Kind.INT),
     **_alike("sum", 1, 1, Given.NUMBER, Wants.NUMBERS),
@@ -97,7 +97,7 @@ _SIGNATURES = {
     **_alike("dense_rank rank row_number", 0, 0, Kind.INT),
     **_alike("lag lead", 1, 3, Given.FIRST),
     **_alike("nth_value", 2, 2, Given.FIRST),
-    # of numbers
+    # numeric functions
     **_alike("abs", 1, 1, Given.NUMBER, Wants.NUMBERS),
     **_alike("ceil ceiling floor sign", 1, 1, Kind.INT, Wants.NUMBERS),
     **_alike("exp ln sqrt log2 log10 radians degrees sin cos tan asin acos", 1, 1, Kind.REAL, Wants.NUMBERS),
@@ -109,7 +109,7 @@ _SIGNATURES = {
     **_alike("mod", 2, 2, Given.NUMBER, Wants.NUMBERS),
     **_alike("round", 1, 2, Given.FIRST, Wants.NUMBERS),
     **_alike("truncate", 2, 2, Given.FIRST, Wants.NUMBERS),
-    # one of several
+    # choice of a value
     **_alike("coalesce", 1, _MANY, Given.MERGED, Wants.LIKES),
     **_alike("ifnull", 2, 2, Given.MERGED, Wants.LIKES),
     **_alike("greatest least", 2, _MANY, Given.MERGED, Wants.LIKES),
@@ -117,7 +117,7 @@ _SIGNATURES = {
     **_alike("field", 2, _MANY, Kind.INT, Wants.EQUALS),
     **_alike("elt", 2, _MANY, Kind.TEXT),
     **_alike("isnull", 1, 1, Kind.INT),
-    # of texts
+    # string functions
     **_alike("lower lcase upper ucase reverse ltrim rtrim space", 1, 1, Kind.TEXT),
     **_alike("length octet_length char_length character_length ascii", 1, 1, Kind.INT),
     **_alike("concat", 1, _MANY, Kind.TEXT),
@@ -136,7 +136,7 @@ _SIGNATURES = {
     **_alike("conv", 3, 3, Kind.TEXT),
     **_alike("ord crc32", 1, 1, Kind.INT),
     **_alike("locate", 2, 3, Kind.INT),
-    # of times
+    # date and time functions
     **_alike("week yearweek", 1, 2, Kind.INT),
     **_alike("weekofyear time_to_sec microsecond", 1, 1, Kind.INT),
     **_alike("timediff", 2, 2, Kind.TIME),
@@ -156,11 +156,11 @@ _SIGNATURES = {
     **_alike("datediff", 2, 2, Kind.INT),
     **_alike("date_format", 2, 2, Kind.TEXT),
     **_alike("str_to_date", 2, 2, Kind.DATETIME),
-    # of the server
+    # information functions
     **_alike("database schema", 0, 0, Kind.TEXT),
 }
 
 
 def signature(name: str) -> Signature | None:
-    """How the function of this name, in lower case, is called; None if there is none."""
+    """Returns the signature of the function with this lower-case name; None if there is none."""
     return _SIGNATURES.get(name)

@@ -1,4 +1,4 @@
-"""Rewrites MySQL's queries for SQLite: sources, clauses, UNION and its kin, WITH. Needs sqlglot."""
+"""Rewrites MySQL's queries for SQLite: sources, clauses, set operations, WITH. Needs sqlglot."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _Query = tuple[exp.Expr, _Outputs]
 
 _KNOWN = "expressions distinct from_ joins where group having windows order limit offset with_"
 _CLAUSES = frozenset(_KNOWN.split())
-_ASIDES = ("locks", "hint", "operation_modifiers")  # they say how to work, not what to find
+_ASIDES = ("locks", "hint", "operation_modifiers")  # these affect the execution, not the result
 _TABLE = frozenset(("this", "alias", "db", "joins"))
 _JOIN = frozenset(("this", "on", "using", "side", "kind", "method"))
 _KINDS_OF_JOINS = (None, "", "INNER", "OUTER", "CROSS", "STRAIGHT_JOIN")
@@ -37,16 +37,16 @@ _SET = frozenset(("this", "expression", "distinct", "order", "limit", "offset", 
 
 
 def rewritten(tree: exp.Expr, database: str, schema: Schema) -> exp.Expr:
-    """A query in SQLite's language.
+    """Returns a query in SQLite's dialect.
 
     Args:
-        tree: the query in MySQL's; is changed.
-        database: the name that it may call the database by, in lower case.
-        schema: the tables that it may read.
+        tree: the query in MySQL's dialect; is modified.
+        database: the name of the database in the query, in lower case.
+        schema: the tables that the query may read.
 
     Raises:
-        SQLError: MySQL would refuse it as well.
-        UnreadableError: it holds something that MySQL does not have.
+        SQLError: MySQL would refuse the query as well.
+        UnreadableError: the query contains something that MySQL does not have.
     """
     return _Statements(database, schema).query(tree, None, {})[0]
 
@@ -63,12 +63,12 @@ class _Statements:
         self._expressions = Expressions(lambda node, scope: self.query(node, scope, scope.parts))
 
     def query(self, tree: exp.Expr, outer: Scope | None, parts: _Parts) -> _Query:
-        """A SELECT, a UNION, or either in brackets, and the columns of its result.
+        """Rewrites a SELECT, a UNION, or either in brackets; returns it with the columns of its result.
 
         Args:
-            tree: is changed.
-            outer: the SELECT around it.
-            parts: the parts of WITH that it may name.
+            tree: the query; is modified.
+            outer: the enclosing SELECT.
+            parts: the WITH parts that it may name.
         """
         if isinstance(tree, exp.DML):
             raise SQLError("Command denied to user 'agent'@'localhost'")
@@ -152,7 +152,7 @@ class _Statements:
                 join.set("on", self._expressions.value(join.args["on"], scope).node)
 
     def _source(self, node: exp.Expr, scope: Scope) -> exp.Expr:
-        """A table, or a query or tables in brackets; what it brings goes into the scope."""
+        """Rewrites a table, or a query or tables in brackets, and adds its columns to the scope."""
         alias = node.args.get("alias")
         if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
             node.set("hints", None)
@@ -207,7 +207,7 @@ class _Statements:
         return tuple(outputs)
 
     def _field(self, node: exp.Expr, scope: Scope, *, inner: bool) -> tuple[list[exp.Expr], list[Output]]:
-        """A column of a result, with its collation; queries around may name it as it is written."""
+        """Rewrites a result column with its collation; enclosing queries may name it as it is written."""
         title, asked = node.name if isinstance(node, exp.Column) else "", node
         if isinstance(node, exp.Alias):
             title, asked = node.alias, node.this
@@ -228,7 +228,7 @@ class _Statements:
         group.set("expressions", [self._key(each, scope, "group statement") for each in group.expressions])
 
     def _order(self, tree: exp.Expr, scope: Scope) -> None:
-        """ORDER BY, where the SELECT's own columns come first, and LIMIT."""
+        """Rewrites LIMIT and ORDER BY, where the SELECT's own columns take precedence."""
         scope.prefers_selected = True
         order = tree.args.get("order")
         for each in order.expressions if order is not None else ():
@@ -239,7 +239,7 @@ class _Statements:
                 raise UnreadableError(limit)
 
     def _key(self, node: exp.Expr, scope: Scope, clause: str) -> exp.Expr:
-        """What is grouped or ordered by; a number is the place of a column."""
+        """Rewrites a key of GROUP BY or ORDER BY; a number is the position of a column."""
         if isinstance(node, exp.Literal) and node.is_int and not 1 <= int(node.name) <= len(scope.selected):
             raise SQLError(f"Unknown column '{node.name}' in '{clause}'")
         return node if isinstance(node, exp.Literal) else collated(self._expressions.value(node, scope))
@@ -269,7 +269,7 @@ class _Statements:
         return self._ordered(tree, tuple(outputs), outer, parts)
 
     def _operand(self, node: exp.Expr, outer: Scope | None, parts: _Parts) -> _Query:
-        """A side of a UNION: SQLite takes no brackets there, no ORDER BY and no LIMIT."""
+        """Rewrites an operand of a UNION: SQLite allows no brackets, ORDER BY or LIMIT there."""
         query, outputs = self.query(node, outer, parts)
         if any(query.args.get(clause) is not None for clause in ("order", "limit", "with_")):
             query = selected([exp.Star()], derived(query, "my rows"))
@@ -288,7 +288,7 @@ class _Statements:
         return self._ordered(whole, outputs, outer, parts)
 
     def _ordered(self, tree: exp.Expr, outputs: _Outputs, outer: Scope | None, parts: _Parts) -> _Query:
-        """ORDER BY and LIMIT of a whole query, which can name its columns only."""
+        """Rewrites ORDER BY and LIMIT of a whole query, which can name only its result columns."""
         order = tree.args.get("order")
         keys = [each.this for each in order.expressions] if order is not None else []
         if isinstance(tree, exp.SetOperation):
@@ -307,7 +307,7 @@ class _Statements:
 
 
 def _star(node: exp.Expr, scope: Scope) -> tuple[list[exp.Expr], list[Output]]:
-    """``*``: SQLite's own, unless USING puts some columns first."""
+    """Rewrites ``*``: unchanged, unless USING moves some columns to the front."""
     home = node.table if isinstance(node, exp.Column) else ""
     if not any(home.lower() in ("", source.name) for source in scope.sources):
         raise SQLError(f"Unknown table '{home}'" if home else "No tables used")
@@ -319,7 +319,7 @@ def _star(node: exp.Expr, scope: Scope) -> tuple[list[exp.Expr], list[Output]]:
 
 
 def _check_keys(keys: Sequence[exp.Expr], outputs: _Outputs) -> None:
-    """Refuses to order a UNION by other columns than its own."""
+    """Refuses ORDER BY of a UNION by columns that are not in its result."""
     for key in keys:
         if isinstance(key, exp.Column) and key.table:
             raise SQLError(f"Table '{key.table}' from one of the SELECTs cannot be used in global ORDER clause")
@@ -328,7 +328,7 @@ def _check_keys(keys: Sequence[exp.Expr], outputs: _Outputs) -> None:
 
 
 def _check_titles(outputs: _Outputs) -> None:
-    """Refuses a table of two columns of one name."""
+    """Refuses a derived table with two columns of the same name."""
     seen: set[str] = set()
     for output in outputs:
         if output.name.lower() in seen:
@@ -343,7 +343,7 @@ def _renamed(outputs: _Outputs, names: Sequence[str]) -> _Outputs:
 
 
 def _make_text(side: exp.Expr, place: int, output: Output) -> None:
-    """Turns a column of numbers into texts, in every SELECT of a side."""
+    """Converts a numeric column to strings, in every SELECT of an operand."""
     if isinstance(side, exp.SetOperation):
         _make_text(side.this, place, output)
         _make_text(side.expression, place, output)

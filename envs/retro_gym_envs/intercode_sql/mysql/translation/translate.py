@@ -1,7 +1,7 @@
-"""Translates a query to SQLite's language, once for all queries that differ in their texts only.
+"""Translates a query to SQLite's dialect; queries that differ only in their string constants share one translation.
 
-The reading and writing of SQL is sqlglot's; what MySQL means by it is ours. Texts become parameters, so that what was
-translated for one question serves the others of its form.
+sqlglot parses and writes SQL; the semantics of MySQL are implemented here. String constants become parameters, so that
+the translation for one question is reused for similar ones.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from retro_gym_envs.intercode_sql.mysql.translation.rules import check_grammar
 
 __all__ = ["Query", "to_sqlite"]
 
-_MAX_EXPANSION = 1_000  # copies that SQLite may have to make of the query's WITH parts
-_MAX_DEPTH = 40  # brackets and CASEs within each other
-_TOO_DEEP = "Expression tree is too large (maximum depth 100)"  # as SQLite says of other trees
+_MAX_EXPANSION = 1_000  # maximum copies of WITH parts that SQLite may have to make
+_MAX_DEPTH = 40  # levels of nested brackets and CASEs
+_TOO_DEEP = "Expression tree is too large (maximum depth 100)"  # SQLite's own message
 _OPENS = {"(": 1, "case": 1, ")": -1, "end": -1}
 _VALUES_FOLLOW = "= < > <= >= <> != <=> ( , like in between and or not when then else where"
 _HEX = re.compile("0x[0-9a-fA-F]+")
@@ -30,20 +30,20 @@ _BEFORE_VALUES = frozenset(_VALUES_FOLLOW.split())
 
 @dataclasses.dataclass(frozen=True)
 class Query:
-    """A query in SQLite's language."""
+    """A query in SQLite's dialect."""
 
     text: str
     values: dict[str, str]
-    """The texts in it, by the names of its parameters."""
+    """The string constants, by parameter name."""
 
 
 def to_sqlite(tokens: Sequence[Token], sql: str, database: str, schema: Schema) -> Query:
-    """A query in SQLite's language.
+    """Translates a query to SQLite's dialect.
 
     Args:
-        tokens: the query's pieces.
-        sql: the query as it was written, for messages.
-        database: the name that the query may call the database by, in lower case.
+        tokens: the query's tokens.
+        sql: the source text of the query, for error messages.
+        database: the name of the database in the query, in lower case.
         schema: the database's tables.
 
     >>> from retro_gym_envs.intercode_sql.mysql.translation.dialect import first_statement
@@ -57,8 +57,8 @@ def to_sqlite(tokens: Sequence[Token], sql: str, database: str, schema: Schema) 
     {'s13': 'y'}
 
     Raises:
-        SQLError: MySQL would refuse it, it is nested too deeply, or refers to its WITH parts so often that preparing
-            it alone could take forever.
+        SQLError: MySQL would refuse it, it is nested too deeply, or it refers to its WITH parts so often that preparing
+            it could take too long.
     """
     tokens = _plainly(tokens, sql)
     check_grammar(tokens, sql)
@@ -82,7 +82,7 @@ def to_sqlite(tokens: Sequence[Token], sql: str, database: str, schema: Schema) 
 
 
 def _plainly(tokens: Sequence[Token], sql: str) -> list[Token]:
-    """``N'a'`` and ``_utf8mb4'a'`` as ``'a'``, ``x'41'`` as ``0x41``, and ``ROW(1, 2)`` as ``(1, 2)``."""
+    """Simplifies ``N'a'`` and ``_utf8mb4'a'`` to ``'a'``, ``x'41'`` to ``0x41``, and ``ROW(1, 2)`` to ``(1, 2)``."""
     made: list[Token] = []
     for token in tokens:
         before = made[-1] if made and (token.kind == "string" or token.text == "(") else None
@@ -99,14 +99,14 @@ def _plainly(tokens: Sequence[Token], sql: str) -> list[Token]:
 
 
 def _goes_without_saying(before: Token, token: Token) -> bool:
-    """Whether the word before a text or a bracket only says what kind it is."""
+    """Whether the word before a string or a bracket only states its type."""
     if token.kind == "string":
         return before.says(*_CHARACTER_SETS) or (before.says("n") and before.start + 1 == token.start)
     return token.says("(") and before.says("row")
 
 
 def _piece(token: Token, before: Token | None, number: int, values: dict[str, str]) -> str:
-    """A piece as sqlglot is to read it. A text that can only be a value becomes a parameter."""
+    """Converts a token for sqlglot. A string that can only be a value becomes a parameter."""
     if token.kind == "string":
         said = text_of(token).replace("\0", "")
         if before is not None and before.says(*_BEFORE_VALUES):
@@ -115,13 +115,13 @@ def _piece(token: Token, before: Token | None, number: int, values: dict[str, st
         return "'" + said.replace("\\", "\\\\").replace("'", "''") + "'"
     if token.kind == "word" and _HEX.fullmatch(token.text):
         return f"UNHEX('{token.text[2:]}')"
-    if token.kind == "word" and token.text[0].isdigit():  # MySQL's names may begin with a digit
+    if token.kind == "word" and token.text[0].isdigit():  # names in MySQL may begin with a digit
         return f"`{token.text}`"
     return token.text
 
 
 def _named(tokens: Sequence[Token], words: Sequence[str], schema: Schema) -> Schema:
-    """The part of the schema that the query names, so that it is translated once for all databases that are alike."""
+    """Returns the part of the schema that the query names, so that similar databases share the translation."""
     named = set(words)
     whole = any(token.text == "*" and before.text != "(" for before, token in pairwise(tokens))
     return tuple(
@@ -139,7 +139,7 @@ class _UnreadableError(Exception):
 
 @lru_cache(maxsize=4_096)
 def _translated(text: str, database: str, schema: Schema) -> str:
-    from retro_gym_envs.intercode_sql.mysql.translation.grammar import (  # sqlglot takes 0.1 s
+    from retro_gym_envs.intercode_sql.mysql.translation.grammar import (  # importing sqlglot takes 0.1 s
         ParseFailedError,
         parse,
         write,
@@ -158,7 +158,7 @@ def _translated(text: str, database: str, schema: Schema) -> str:
 
 
 def _check_size(tokens: Sequence[Token], words: Sequence[str]) -> None:
-    """SQLite copies a WITH part for each reference to it, parts within parts multiply, and nothing interrupts that."""
+    """Limits copies of WITH parts: SQLite makes one per reference, nested parts multiply, and nothing interrupts it."""
     copies = 1
     depth = 0
     for number in range(len(tokens)):
@@ -170,7 +170,7 @@ def _check_size(tokens: Sequence[Token], words: Sequence[str]) -> None:
         if not tokens[number + 1].says("(", "not", "materialized"):
             continue
         before = number - 1
-        if tokens[before].says(")"):  # a list of columns stands between name and AS
+        if tokens[before].says(")"):  # skip a list of columns between name and AS
             while before and not tokens[before].says("("):
                 before -= 1
             before -= 1

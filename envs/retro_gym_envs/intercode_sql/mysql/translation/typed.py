@@ -1,4 +1,4 @@
-"""Expressions with their kinds, and what MySQL converts before it compares them. Needs sqlglot."""
+"""Expressions with their kinds, and MySQL's conversions before comparisons. Needs sqlglot."""
 
 from __future__ import annotations
 
@@ -36,58 +36,58 @@ _ATOMS = (exp.Column, exp.Literal, exp.Placeholder, exp.Anonymous, exp.Paren, ex
 
 @dataclasses.dataclass(frozen=True)
 class Typed:
-    """An expression in SQLite's language, and what MySQL takes it for."""
+    """An expression in SQLite's dialect, and its kind in MySQL."""
 
     node: exp.Expr
     kind: Kind
     by_column: bool = False
-    """Whether SQLite takes MySQL's collation for it by itself, because it is a column of a table."""
+    """Whether SQLite applies MySQL's collation by itself, because the expression is a column of a table."""
     constant: bool = False
-    """Whether it holds no column."""
+    """Whether it contains no column."""
 
 
 def own(function: str, *arguments: exp.Expr) -> exp.Expr:
-    """A call of one of our own functions."""
+    """Makes a call of one of our own functions."""
     return exp.Anonymous(this=OWN_PREFIX + function, expressions=list(arguments))
 
 
 def name(text: str) -> exp.Identifier:
-    """An identifier."""
+    """Makes an identifier."""
     return exp.Identifier(this=text, quoted=True)
 
 
 def column(text: str) -> exp.Column:
-    """A column by its name alone."""
+    """Makes a column without a table name."""
     return exp.Column(this=name(text))
 
 
 def text(said: str) -> exp.Expr:
-    """A text."""
+    """Makes a string."""
     return exp.Literal.string(said)
 
 
 def whole(number: int) -> exp.Expr:
-    """A whole number."""
+    """Makes an integer."""
     return exp.Literal.number(number)
 
 
 def aliased(node: exp.Expr, title: str) -> exp.Expr:
-    """``node AS title``."""
+    """Makes ``node AS title``."""
     return exp.Alias(this=node, alias=name(title))
 
 
 def derived(query: exp.Expr, title: str) -> exp.Expr:
-    """``(query) AS title``."""
+    """Makes ``(query) AS title``."""
     return exp.Subquery(this=query, alias=exp.TableAlias(this=name(title)))
 
 
 def selected(fields: list[exp.Expr], source: exp.Expr) -> exp.Select:
-    """``SELECT fields FROM source``."""
+    """Makes ``SELECT fields FROM source``."""
     return exp.Select(expressions=fields, from_=exp.From(this=source))
 
 
 def joined(operator: type[exp.Expr], parts: Sequence[exp.Expr]) -> exp.Expr:
-    """The parts with AND or OR between them, in brackets."""
+    """Joins the parts with AND or OR, each in brackets if necessary."""
     made = bracketed(parts[0])
     for part in parts[1:]:
         made = operator(this=made, expression=bracketed(part))
@@ -95,17 +95,17 @@ def joined(operator: type[exp.Expr], parts: Sequence[exp.Expr]) -> exp.Expr:
 
 
 def real(node: exp.Expr) -> exp.Expr:
-    """A number, a text's leading number or 0, as a REAL: SQLite's CAST does as MySQL does."""
+    """Casts to REAL: a number, or a string's leading number or 0. SQLite's CAST does the same as MySQL."""
     return exp.Cast(this=node, to=exp.DataType(this=exp.DataType.Type.DOUBLE))
 
 
 def bracketed(node: exp.Expr) -> exp.Expr:
-    """The node in brackets, if it needs them within another."""
+    """Adds brackets to a node if it needs them within another."""
     return node if isinstance(node, _ATOMS) else exp.Paren(this=node)
 
 
 def as_number(value: Typed) -> exp.Expr:
-    """What MySQL makes of a value where it wants a number: a text's leading number, or 0; a date's digits."""
+    """Makes MySQL's implicit conversion to a number: a string's leading number, or 0; a date's digits."""
     if value.kind in TEXTS:
         return real(value.node)
     if value.kind in MOMENTS or value.kind is Kind.TIME:
@@ -114,12 +114,12 @@ def as_number(value: Typed) -> exp.Expr:
 
 
 def as_text(value: Typed) -> exp.Expr:
-    """What MySQL makes of a value where it wants a text."""
+    """Makes MySQL's implicit conversion to a string."""
     return own("char", value.node) if value.kind in NUMBERS else value.node
 
 
 def collated(value: Typed) -> exp.Expr:
-    """The value with the collation that MySQL compares it by, where SQLite would take another one."""
+    """Adds the collation that MySQL compares the value by, if SQLite would use another one."""
     if value.kind is Kind.TEXT and not value.by_column:
         return _collate(value.node, COLLATION)
     return value.node
@@ -132,9 +132,9 @@ def _collate(node: exp.Expr, collation: str) -> exp.Expr:
 
 
 def aligned(values: Sequence[Typed]) -> list[exp.Expr]:
-    """The values as MySQL compares them with each other. The first stands on the left of the comparison.
+    """Converts values as MySQL does to compare them with each other. The first is the left side of the comparison.
 
-    Numbers and texts are compared as numbers, times and texts as times, texts by their collation.
+    Numbers and strings are compared as numbers, times and strings as times, strings by their collation.
     """
     kinds = {value.kind for value in values} - {Kind.NULL}
     nodes = [value.node for value in values]
@@ -152,10 +152,10 @@ def aligned(values: Sequence[Typed]) -> list[exp.Expr]:
 
 
 def same_text(values: Sequence[Typed]) -> list[exp.Expr]:
-    """Texts with the collation of their comparison on the first.
+    """Adds the collation of a comparison of strings to the first one.
 
-    Columns are padded with spaces, as their collation in the public data says (``utf8mb4_general_ci``); constants
-    among themselves are not (the server's ``utf8mb4_0900_ai_ci``).
+    Trailing spaces of columns are ignored, according to their collation in the public data (``utf8mb4_general_ci``);
+    in comparisons among constants they count (the server's ``utf8mb4_0900_ai_ci``).
     """
     nodes = [value.node for value in values]
     if any(value.kind is Kind.BINARY for value in values):
@@ -166,7 +166,7 @@ def same_text(values: Sequence[Typed]) -> list[exp.Expr]:
 
 
 def merged_values(values: Sequence[Typed]) -> tuple[list[exp.Expr], Kind]:
-    """Values that stand for one another (CASE, IFNULL), and their common kind. Numbers among texts become texts."""
+    """Converts alternative values (CASE, IFNULL) to their common kind. Numbers among strings become strings."""
     kind = merged(value.kind for value in values)
     if kind in TEXTS:
         return [as_text(value) for value in values], kind
