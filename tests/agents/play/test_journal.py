@@ -357,6 +357,6 @@ def test_a_stored_first_trial_must_be_one():
     late = Trajectory("test-0-red", 1, "", (), 0.0, False, EndReason.FAILED)
     void = Trajectory("test-0-red", 0, "", (), 0.0, False, EndReason.ACTOR_ERROR, error=str(ActorError("down")))
     for wrong in (late, void, {}, "red"):
-        with pytest.raises(ConfigError, match="of a trial 0 that has a result"):
+        with pytest.raises(ConfigError, match="of a trial 0 that is not void"):
             env.reset(options={"trajectory": wrong})
     env.close()
