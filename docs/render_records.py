@@ -21,32 +21,32 @@ This page is made from the dataclasses by `python docs/render_records.py`.
 ## Writing
 
 `RetroEnv(…, records=PATH)` writes every trial and every reflection; `retro-gym train`, `collect` and
-`evaluate --records` do so with a header that names policy, seed and tasks. A run of your own gives them by
+`evaluate --records` do so with a header that names policy, seed and tasks. In your own code, pass
 `records=RecordWriter(PATH, RunHeader(policy="mine", seed=0))`. The same seed and a deterministic actor give the same
-bytes. Half a surrogate pair, which many readers refuse, is written as U+FFFD.
+bytes. A lone surrogate, which many JSON parsers refuse, is written as U+FFFD.
 
-A file may be appended to, cut at a line's end, and put together with files of other runs: ids begin with their run's,
-and a header stands above the first row of each run. A run that goes on with its file writes no header again, so that it
-leaves the bytes of a run that was never stopped. Two runs of the very same settings have the same ids; `load_run`
-refuses a file that holds both.
+A file may be appended to, truncated after any line, and concatenated with files of other runs: ids begin with the run's
+id, and a header precedes the first row of each run. A resumed run does not write its header again, so its file is
+byte-identical to that of an uninterrupted run. Two runs with identical settings have the same ids; `load_run` refuses
+a file that holds both.
 
 ## Reading
 
 ```python
 from retro_gym.records import load_run, read_records
 
-for row in read_records("records.jsonl", "reflection"):  # row by row, as dicts; files of schema 1 as well
+for row in read_records("records.jsonl", "reflection"):  # row by row, as dicts; also reads files of schema 1
     row["reward"]
 
-run = load_run("records.jsonl")  # typed, the rows tied together
+run = load_run("records.jsonl")  # typed records, linked to each other
 for reflection in run.reflections.values():
     run.before(reflection), run.after(reflection), run.controls(reflection), run.generation(reflection)
-    run.rate(reflection, "improvement")  # what another reward would have paid, to the last bit
+    run.rate(reflection, "improvement")  # exactly what another reward would have paid
 ```
 
 `datasets.load_dataset("json", data_files="records.jsonl")` and
-`pandas.read_json("records.jsonl", lines=True, precise_float=True)` read the file too: a table in which each row fills
-the columns of its kind.
+`pandas.read_json("records.jsonl", lines=True, precise_float=True)` also read the file, as a table in which each row
+fills the columns of its kind.
 
 ## Columns
 

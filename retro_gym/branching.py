@@ -1,4 +1,4 @@
-"""What several reflections on one state earn: which trials are played for them, and what comes of these."""
+"""Plans the trials of several reflections on one state, and computes their rewards from the results."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _CONTROL = "control"
 
 @dataclasses.dataclass(frozen=True)
 class Control:
-    """A trial without the new reflection, which was played to its end."""
+    """The result of a trial without the new reflection that is not void."""
 
     return_: float
     record: str
-    """Its row in the records file; empty without one."""
+    """Id of its row in the records file; empty without a records file."""
 
 
 def checked_reflections(reflections: Sequence[str], limit: int) -> list[Reflection]:
-    """Reflections, cut to so many characters; each says who wrote it, as far as it did.
+    """Truncates reflections to ``limit`` characters and keeps their origin, if they have one.
 
     Raises:
-        ActionError: a single text in place of several, or something that is not text.
+        ActionError: a single text is given instead of several, or a reflection is not text.
     """
     if isinstance(reflections, str):
         raise ActionError(f"branch takes several reflections, such as [text]; received {one_line(reflections)}.")
@@ -43,15 +43,15 @@ def checked_reflections(reflections: Sequence[str], limit: int) -> list[Reflecti
 def planned_trials(
     before: Trajectory, memory: Memory, reflections: Sequence[str], *, source: str, pairs: int, known: Collection[int]
 ) -> list[PlannedTrial]:
-    """The trials that tell what reflections are worth.
+    """Plans the trials from which the rewards of reflections are computed.
 
     Args:
         before: the failed trial.
-        memory: what the actor's prompt held in it.
-        reflections: those that are tried.
-        source: what records call their trials.
+        memory: the memory of the failed trial.
+        reflections: the reflections to try.
+        source: the trials' ``source`` in records.
         pairs: trials for each reflection, replicas 0 to ``pairs`` − 1, each with a control; 0 for one without control.
-        known: replicas whose control has been played.
+        known: replicas whose control has been played already.
 
     Returns:
         The trials of the first reflection, of the second and so on, then the controls that are not known yet.
@@ -72,7 +72,7 @@ def planned_trials(
 def controls_of(
     planned: Sequence[PlannedTrial], played: Sequence[Trajectory], records: Sequence[str]
 ) -> dict[int, Control]:
-    """The controls by replica; one that the actor failed in is absent, so that it is asked for again."""
+    """Returns the controls by replica; void ones are left out, so that they are played again."""
     return {
         one.replica: Control(trajectory.return_, record)
         for one, trajectory, record in zip(planned, played, records, strict=True)
@@ -91,20 +91,20 @@ def outcomes_of(
     pairs: int,
     c: float,
 ) -> list[Outcome]:
-    """What each reflection has earned.
+    """Computes the reward of each reflection.
 
     Args:
-        reward: how it is paid.
+        reward: name of the reward.
         before: the failed trial.
-        reflections: those that were tried.
-        played: the trials of :func:`planned_trials`.
-        records: their rows.
+        reflections: the reflections that were tried.
+        played: the results of the trials of :func:`planned_trials`.
+        records: ids of their rows.
         controls: see :func:`controls_of`.
-        pairs: as there.
-        c: of ``"retroact"``.
+        pairs: see :func:`planned_trials`.
+        c: coefficient of ``"retroact"``.
 
     Returns:
-        One outcome for each reflection, with the first of its trials that the actor did not fail in.
+        One outcome for each reflection, with the first of its trials that is not void.
     """
     size = max(1, pairs)
     outcomes = []

@@ -1,4 +1,4 @@
-"""A public checker: does an environment keep the promises of :class:`retro_gym.RetroEnv`?"""
+"""Public checks that an environment satisfies the contract of :class:`retro_gym.RetroEnv`."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ __all__ = ["check_retro_env", "token_text_equivalence"]
 
 OBSERVATIONS_ARE_TEXT = "an observation must be a member of the observation space."
 INFO_IS_COMPLETE = "info must hold task_id, trial, success, return and trajectory, of stable types."
-INFO_IS_FRESH = "info must be a fresh object at every call."
-INFO_TELLS_THE_TRIAL = "info['trajectory'] must be that of the trial just played."
+INFO_IS_FRESH = "info must be a new object at every call."
+INFO_TELLS_THE_TRIAL = "info['trajectory'] must be the trajectory of the last trial."
 SAME_SEED_SAME_EPISODE = "the same seed must give the same episode."
-BRANCH_LEAVES_NO_TRACE = "branch must leave the state as it is."
-BRANCH_EQUALS_STEP = "branch must pay what step pays."
-COPIES_GO_ON_ALIKE = "a copy made mid-episode must go on as the original does."
+BRANCH_LEAVES_NO_TRACE = "branch must not change the state."
+BRANCH_EQUALS_STEP = "branch must give the same reward as step."
+COPIES_GO_ON_ALIKE = "a copy made during an episode must continue like the original."
 BUDGET_TERMINATES = "an episode must terminate when its reflections are spent."
-TOKENS_EQUAL_TEXT = "the token view must give what the text view gives for the same seed and the same tokens."
-ERRORS_ARE_FLAGGED = "a truncated step must say why in info['actor_error']."
+TOKENS_EQUAL_TEXT = "the token view must give the same results as the text view for the same seed and tokens."
+ERRORS_ARE_FLAGGED = "a truncated step must give the reason in info['actor_error']."
 
 _INFO_TYPES = {"task_id": str, "trial": int, "success": bool, "return": float, "trajectory": Trajectory}
 _REFLECTIONS = ("", "Look more carefully.", "反省 🙂 \u0301\n\t{braces} %s", "word " * 2_000)
 
 
 def check_retro_env(env: gym.Env[Any, Any], *, seed: int = 0, episodes: int = 3) -> None:
-    """Checks an environment against the contract of ``RetroEnv``; beside it run Gymnasium's own ``check_env``.
+    """Checks an environment against the contract of ``RetroEnv``, in addition to Gymnasium's ``check_env``.
 
     Args:
         env: a RetroEnv, or a wrapper around one.
-        seed: of the episodes that are played.
-        episodes: how many are played.
+        seed: seed of the first episode.
+        episodes: number of episodes.
 
     Raises:
-        ConfigError: the first promise that does not hold, with what was received.
+        ConfigError: a condition does not hold; the error states the first one and the value received.
     """
     retro = env.unwrapped
     if not isinstance(retro, RetroEnv):
@@ -59,24 +59,24 @@ def check_retro_env(env: gym.Env[Any, Any], *, seed: int = 0, episodes: int = 3)
 def token_text_equivalence(
     env: gym.Env[Any, Any], tokenizer: Tokenizer, *, seed: int = 0, episodes: int = 3, **options: Any
 ) -> list[float]:
-    """Checks that an environment seen by tokens is the same one: same seed, same tokens, same return.
+    """Checks that the token view is equivalent to the text environment: same seed, same tokens, same return.
 
-    Half of the reflections are the oracle's, where there is one, so that something is paid; the others are random
-    tokens. A copy of the text environment is given the text of the same tokens, and every reward, end, ``info`` and
-    prompt is compared.
+    Half of the reflections are the oracle's, if there is one, so that some rewards are not 0; the others are random
+    tokens. A copy of the text environment gets the decoded text of the same tokens, and all rewards, termination flags,
+    ``info`` values and prompts are compared.
 
     Args:
-        env: a RetroEnv, wrapped or not, whose token view is checked; or a ``TokenEnv``, which is checked as it is.
-        tokenizer: of the token view.
-        seed: of the episodes and the tokens.
-        episodes: how many are played.
-        options: of ``TokenEnv``, where ``env`` is none.
+        env: a RetroEnv, possibly wrapped, whose token view is checked; or a ``TokenEnv``, which is checked itself.
+        tokenizer: tokenizer of the token view.
+        seed: seed of the episodes and the tokens.
+        episodes: number of episodes.
+        options: options of ``TokenEnv``, if ``env`` is not one.
 
     Returns:
         The return of each episode.
 
     Raises:
-        ConfigError: they differ, with what was received.
+        ConfigError: the views differ; the error states the value received.
     """
     view = env if isinstance(env, TokenEnv) else TokenEnv(env, tokenizer, **options)
     plain = copy.deepcopy(view.env)
@@ -106,7 +106,7 @@ def _compare_views(view: TokenEnv, plain: gym.Env[str, str], tokenizer: Tokenize
 
 
 def _draw_tokens(view: TokenEnv, tokenizer: Tokenizer, rng: np.random.Generator) -> list[int]:
-    """A reflection that ends by an end token, or by its length."""
+    """Draws a reflection that ends with an end token or at the length limit."""
     ends, limit = sorted(view.codec.ends), view.codec.max_new_tokens
     retro = view.unwrapped
     assert isinstance(retro, RetroEnv)
@@ -119,12 +119,12 @@ def _draw_tokens(view: TokenEnv, tokenizer: Tokenizer, rng: np.random.Generator)
         tokens = [*tokens[: int(rng.integers(limit))], ends[0]]
     first_end = next((i for i, token in enumerate(tokens) if token in ends), limit)
     tokens = tokens[: min(first_end + 1, limit)]
-    # An oracle's text may be short and unended where there is no end token: the rest is filled up then.
+    # Without an end token, an oracle's text may be shorter than the limit: repeat its last token.
     return tokens if len(tokens) == limit or tokens[-1] in ends else (tokens + [tokens[-1]] * limit)[:limit]
 
 
 def _compare(view: TokenEnv, tokenizer: Tokenizer, plain: tuple[str, Any], seen: tuple[Any, Any]) -> None:
-    """The prompt that is shown against the text, and the one info against the other."""
+    """Compares the token prompt with the text, and the two infos."""
     (text, text_info), (shown, info) = plain, seen
     _expect({key: info.get(key) for key in text_info} == text_info, TOKENS_EQUAL_TEXT, info)
     if info["prompt_cut"]:

@@ -44,35 +44,35 @@ class RetroEnv(gym.Env[str, str]):
 
     ## Description
     A frozen language model, the actor, fails at a task. The agent writes a reflection; the actor tries again with
-    the reflection in its prompt; the agent is paid by how that trial went (Retroformer, arXiv 2308.02151).
+    the reflection in its prompt; that trial determines the agent's reward (Retroformer, arXiv 2308.02151).
 
     ## Observation space
     ``UnicodeText(max_observation_chars)``: a request, the failed trajectory with its return, the reflections so far.
 
     ## Action space
-    ``UnicodeText(max_reflection_chars)``: the reflection. Any text is legal; a longer one is cut and flagged by
-    ``info["reflection_truncated"]``, a blank one says nothing and spends the turn.
+    ``UnicodeText(max_reflection_chars)``: the reflection. Any text is legal; a longer one is truncated and flagged by
+    ``info["reflection_truncated"]``; a blank one counts as a reflection without content.
 
     ## Rewards
-    With G the return of the failed trial and G' of the next: ``"return"`` G', ``"improvement"`` G' − G,
+    With G the return of the failed trial and G' the return of the next: ``"return"`` G', ``"improvement"`` G' − G,
     ``"retroact"`` (G' − G)(G + c)/c. ``"over_control"`` is the mean of G'ᵢ − Cᵢ over ``control_trials`` pairs: trial i
-    with the new reflection and control i without it, from the same memory and on the same seeds (common random
-    numbers), so that a reflection without effect earns 0 whatever the actor's luck. Trial 0 of the pairs is the one
-    that the episode goes on with; a pair of which one half was lost to an actor error is left out. The controls of a
-    state are played once, however many reflections are tried on it.
+    with the new reflection and control i without it, with the same memory and the same seeds (common random
+    numbers), so that a reflection without effect earns 0 whatever the actor's random draws. The episode continues
+    from trial 0 of the pairs; a pair with an actor error in either half is left out. The controls of a state are
+    played once, however many reflections are tried on it.
 
     ## Starting state
     A task of ``split``, drawn by ``np_random`` (or ``options["task_id"]``), and the actor's failed trial 0 on it.
-    Tasks that the actor solves unaided are skipped and counted in ``info["skipped"]``; a task that was asked for by
-    its id is returned solved or not, as ``info["success"]`` says.
+    Tasks that the actor solves at trial 0 are skipped and counted in ``info["skipped"]``; a task requested by its id
+    is returned even if it is solved (``info["success"]``).
 
     ## Episode end
     ``terminated`` when a trial succeeds or ``max_reflections`` are spent. ``truncated`` when the actor fails: then
-    ``info["actor_error"]`` says why, ``info["end"]`` whether its budget was spent (``"budget"``), the reward of 0.0
-    means nothing and the sample is to be dropped.
+    ``info["actor_error"]`` holds the error, ``info["end"]`` is ``"budget"`` if its budget was spent, and the reward of
+    0.0 is meaningless: drop the sample.
 
     ## Arguments
-    Those below; any other keyword argument goes to the task environment's constructor.
+    See below; any other keyword argument is passed to the task environment's constructor.
 
     ## Version history
     * v0: first release
@@ -80,28 +80,28 @@ class RetroEnv(gym.Env[str, str]):
     Args:
         task_env: id or instance of the task environment.
         actor: the frozen model, see :func:`retro_gym.make_actor`.
-        actor_kwargs: its options there, such as ``{"base_url": …}``.
-        split: ``"train"``, ``"validation"`` or ``"test"``, or what else the task environment has.
+        actor_kwargs: options of the actor, such as ``{"base_url": …}``.
+        split: ``"train"``, ``"validation"``, ``"test"`` or another split of the task environment.
         reward: ``"return"``, ``"improvement"``, ``"retroact"`` or ``"over_control"``.
         max_reflections: reflections per episode.
-        memory_window: how many reflections the actor's prompt holds; the oldest leaves first.
-        max_turns: of a trial; the task environment's own limit by default.
-        repeat_limit: the same action so many times in a row, at least 2, ends a trial; never by default.
-        trial_time_limit: seconds after which a trial is given up as an actor error; none by default.
-        max_reflection_chars: longer reflections are cut.
+        memory_window: maximum number of reflections in the actor's prompt; the oldest are dropped first.
+        max_turns: maximum number of turns of a trial; the task environment's own limit by default.
+        repeat_limit: number of consecutive equal actions, at least 2, that ends a trial; no limit by default.
+        trial_time_limit: seconds after which a trial ends with an actor error; no limit by default.
+        max_reflection_chars: longer reflections are truncated.
         max_observation_chars: longer observations lose their longest parts.
         observation_template: see :data:`retro_gym.prompts.OBSERVATION_TEMPLATE`.
         actor_template: see :data:`retro_gym.prompts.ACTOR_TEMPLATE`.
-        control_trials: pairs of trials behind ``"over_control"``; with a deterministic actor one is enough.
-        retroact_c: c of ``"retroact"``.
-        success_threshold: for text environments that do not report success themselves.
-        bank: a records file whose stored failures stand in for trial 0.
-        records: a file, or a writer, that every trial and reflection is appended to; see ``docs/records.md``.
+        control_trials: number of pairs for ``"over_control"``; with a deterministic actor one is enough.
+        retroact_c: coefficient c of ``"retroact"``.
+        success_threshold: return of a solved trial, for text environments that do not report success themselves.
+        bank: a records file whose stored failures replace trial 0.
+        records: a file or writer to which every trial and reflection is appended; see ``docs/records.md``.
         render_mode: ``"ansi"`` or None.
         task_kwargs: arguments of the task environment.
 
     Raises:
-        ConfigError: an argument is out of its rule.
+        ConfigError: an argument is invalid.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own form
@@ -145,11 +145,11 @@ class RetroEnv(gym.Env[str, str]):
         check_type("bank", bank, str, os.PathLike, FailureBank)
         check_type("records", records, str, os.PathLike, RecordWriter)
         self.actor: Actor = make_actor(actor, env, **(actor_kwargs or {}))
-        self.actor_spec = actor if isinstance(actor, str) else ""  # what it was named by
+        self.actor_spec = actor if isinstance(actor, str) else ""
         self.split = split
         self.reward: RewardName = reward
         self.max_reflections = max_reflections
-        if max_turns is not None:  # set there, since some environments count turns themselves
+        if max_turns is not None:  # set on the environment, because some environments count turns themselves
             env.max_turns = max_turns
         self.observation_template = check_template("observation_template", observation_template, OBSERVATION_FIELDS)
         self.control_trials = control_trials
@@ -169,17 +169,17 @@ class RetroEnv(gym.Env[str, str]):
         self.recorder = Recorder(self._stage)
         self._episode_seed = 0
         self._running = False
-        self._lost: list[str] = []  # the actor errors that ended the last episodes, in a row
+        self._lost: list[str] = []  # the actor errors that ended the most recent consecutive episodes
 
     # -- the episode ---------------------------------------------------------------------------------------------
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-        """Picks a task and plays trial 0 until there is a failure to reflect on.
+        """Draws tasks and plays trial 0 of each until one fails.
 
         Args:
-            seed: of the draws that this environment makes from here on.
-            options: ``{"task_id": …}`` starts that task, whether trial 0 fails or not; the :class:`Trajectory` of
-                ``{"trajectory": …}`` stands in for trial 0.
+            seed: seeds the environment's random number generator.
+            options: ``{"task_id": …}`` starts that task, whether trial 0 fails or not; ``{"trajectory": …}`` gives a
+                :class:`Trajectory` that replaces trial 0.
 
         Returns:
             The failed trajectory as text, and ``info`` with ``task_id``, ``trial``, ``success``, ``return``,
@@ -187,13 +187,13 @@ class RetroEnv(gym.Env[str, str]):
 
         Raises:
             NoFailureError: the actor solves every task of the split.
-            ActorError: the actor failed on the task asked for, on ten drawn tasks or in ten episodes in a row.
-            UnknownTaskError: no such task or split.
+            ActorError: the actor failed on the requested task, on ten drawn tasks or in ten consecutive episodes.
+            UnknownTaskError: the task or split is unknown.
         """
         return self._run(self.plan_reset(seed=seed, options=options))
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Adds the reflection to the memory, plays the next trial and pays for it.
+        """Adds the reflection to the memory, plays the next trial and computes the reward.
 
         Raises:
             ActionError: the action is not text.
@@ -202,44 +202,44 @@ class RetroEnv(gym.Env[str, str]):
         return self._run(self.plan_step(action))
 
     def branch(self, reflections: Sequence[str]) -> list[Outcome]:
-        """What each of several reflections would earn from this very state, which stays as it is.
+        """Computes what each of several reflections would earn from the present state, without changing it.
 
-        All trials are played side by side, on the same seeds as ``step`` would use, so that they differ by their
-        reflections alone.
+        All trials are played in parallel, with the same seeds as ``step`` would use, so that they differ only in their
+        reflections.
 
         Args:
-            reflections: any number of texts, each treated as ``step`` would treat it.
+            reflections: any number of texts, treated as ``step`` treats them.
 
         Returns:
-            One outcome for each, in the same order; its reward is None where the actor failed.
+            One outcome for each, in the same order; its reward is None if the actor failed.
 
         Raises:
-            ActionError: one of them is not text.
+            ActionError: a reflection is not text.
             EpisodeError: no episode is running.
         """
         return self._run(self.plan_branch(reflections))
 
     def follow(self, outcome: Outcome) -> bool:
-        """Goes on to where an outcome of :meth:`branch` leads, as ``step`` would with its reflection; plays nothing.
+        """Continues from an outcome of :meth:`branch`, as ``step`` would with its reflection, but plays no trial.
 
-        So what was paid for is what the episode goes on with, although a server may answer otherwise when asked again.
+        So the episode continues from the trial that was rewarded; a server might answer differently when asked again.
 
         Args:
-            outcome: of a ``branch`` from this very state.
+            outcome: an outcome of ``branch`` from the present state.
 
         Returns:
-            Whether the episode is over; :meth:`observation_within` and :attr:`trajectory` tell of the new state.
+            Whether the episode is over; :meth:`observation_within` and :attr:`trajectory` describe the new state.
 
         Raises:
-            EpisodeError: no episode is running, or the outcome does not lead on from this state.
+            EpisodeError: no episode is running, or the outcome does not follow from this state.
         """
         if not self._running:
             raise EpisodeError("the episode is over. Call reset() to start the next one.")
         before, after = self.trajectory, outcome.trajectory
         if outcome.reward is None or (after.task_id, after.trial) != (before.task_id, before.trial + 1):
             raise EpisodeError(
-                f"the outcome is trial {after.trial} of task {after.task_id!r} with reward {outcome.reward}; only one "
-                f"that was paid leads on from trial {before.trial} of task {before.task_id!r}."
+                f"the outcome is trial {after.trial} of task {after.task_id!r} with reward {outcome.reward}; it must "
+                f"have a reward and follow trial {before.trial} of task {before.task_id!r}."
             )
         self._memory = self._memory.add(str(outcome.reflection))
         self._reflections = (*self._reflections, str(outcome.reflection))
@@ -250,21 +250,21 @@ class RetroEnv(gym.Env[str, str]):
         return not self._running
 
     def render(self) -> str | None:
-        """The current failure as text, in mode ``"ansi"``."""
+        """Returns the current failure as text, in mode ``"ansi"``."""
         return self._observation() if self.render_mode == "ansi" else None
 
     def close(self) -> None:
-        """Closes the task environments and the records file. May be called again."""
+        """Closes the task environments and the records file. May be called more than once."""
         self._stage.close()
         if self.records is not None:
             self.records.close()
 
-    # -- the same as plans, which run side by side with those of other environments ----------------------------------
+    # -- the same as plans, which run in parallel with those of other environments -----------------------------------
 
     def plan_reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> Plan[tuple[str, dict[str, Any]]]:
-        """:meth:`reset`, for :func:`retro_gym.scheduling.run_jobs`."""
+        """Returns :meth:`reset` as a plan for :func:`retro_gym.scheduling.run_jobs`."""
         super().reset(seed=None if seed is None else checked_seed(seed))
         check_reachable(self._lost)
         self._episode_seed = int(self.np_random.integers(2**31))
@@ -287,11 +287,11 @@ class RetroEnv(gym.Env[str, str]):
         return self._observation(), {**self._info(), "skipped": skipped}
 
     def plan_step(self, action: str) -> Plan[tuple[str, float, bool, bool, dict[str, Any]]]:
-        """:meth:`step`, for :func:`retro_gym.scheduling.run_jobs`."""
+        """Returns :meth:`step` as a plan for :func:`retro_gym.scheduling.run_jobs`."""
         observation = self._observation()
         (outcome,) = yield from self._play([action], observation, source="step")
         flags = {"reflection_truncated": len(action) > self.max_reflection_chars}
-        if outcome.reward is None:  # the state stays as it was; only the episode is over
+        if outcome.reward is None:  # the state does not change; only the episode ends
             self._running = False
             why = {"actor_error": outcome.actor_error, "end": outcome.trajectory.end.value}
             self._lost.append(str(outcome.actor_error))
@@ -300,21 +300,21 @@ class RetroEnv(gym.Env[str, str]):
         return self._observation(), outcome.reward, terminated, False, {**self._info(), **flags}
 
     def plan_branch(self, reflections: Sequence[str]) -> Plan[list[Outcome]]:
-        """:meth:`branch`, for :func:`retro_gym.scheduling.run_jobs`."""
+        """Returns :meth:`branch` as a plan for :func:`retro_gym.scheduling.run_jobs`."""
         return (yield from self._play(reflections, self._observation(), source="branch"))
 
     def _run(self, plan: Plan[_T]) -> _T:
         return run_jobs([Job(plan, self.actor, self.stats)])[0]
 
     def twin(self) -> RetroEnv:
-        """A copy in the same state that goes on by itself; the actor is shared, since it may be a model."""
+        """Returns an independent deep copy in the same state; the actor is shared, because it may be a model."""
         return copy.deepcopy(self, {id(self.actor): self.actor})
 
-    # -- what may be looked at -------------------------------------------------------------------------------------
+    # -- state -----------------------------------------------------------------------------------------------------
 
     @property
     def task_env(self) -> TaskEnv:
-        """The task environment; another instance of it once a call of the first one was given up."""
+        """The task environment; replaced by a new instance after one of its calls has timed out."""
         return self._stage.env
 
     @property
@@ -330,15 +330,15 @@ class RetroEnv(gym.Env[str, str]):
 
     @property
     def memory(self) -> Memory:
-        """What the actor's prompt holds now."""
+        """The reflections in the actor's prompt."""
         return self._memory
 
     def header(self, known: RunHeader | None = None) -> RunHeader:
-        """What the header of a records file says of this environment; ``known`` adds policy, seed and the like."""
+        """Returns the records header of this environment; ``known`` adds policy, seed and the like."""
         return header_of(self, self._stage, known or RunHeader())
 
     def observation_within(self, limit: int, *, whole_words: bool = False) -> str:
-        """The present failure in at most ``limit`` characters: see :func:`retro_gym.prompts.render_observation`."""
+        """Renders the failure in at most ``limit`` characters, see :func:`retro_gym.prompts.render_observation`."""
         return render_observation(
             self.trajectory, self._reflections, self.observation_template, limit, whole_words=whole_words
         )
@@ -359,7 +359,7 @@ class RetroEnv(gym.Env[str, str]):
         return trajectory
 
     def _play(self, reflections: Sequence[str], observation: str, *, source: str) -> Plan[list[Outcome]]:
-        """The trials that follow each reflection, and the controls where the reward wants them, in one batch."""
+        """Plays the trials that follow each reflection, and the controls if the reward needs them, in one batch."""
         before = self.trajectory
         if not self._running:
             raise EpisodeError("the episode is over. Call reset() to start the next one.")
@@ -374,7 +374,7 @@ class RetroEnv(gym.Env[str, str]):
         about = {"observation": observation, "source": source}
         return self.recorder.reflections(self, outcomes, ids, controls, pairs=pairs, **about)
 
-    # -- what goes out -----------------------------------------------------------------------------------------------
+    # -- output ------------------------------------------------------------------------------------------------------
 
     def _observation(self) -> str:
         return self.observation_within(self.max_observation_chars)

@@ -1,4 +1,4 @@
-"""How an episode finds a failure to reflect on: tasks are drawn until the actor fails at one."""
+"""Starts episodes: draws tasks until the actor fails at one."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from retro_gym.trajectory import EndReason, Trajectory
 
 __all__ = ["check_reachable", "checked_first_trial", "draw_failure", "drawable_tasks"]
 
-_MAX_ACTOR_ERRORS = 10  # in a row: then the actor is down, not unlucky
+_MAX_ACTOR_ERRORS = 10  # consecutive errors after which the actor counts as down
 
 
 def check_reachable(lost: list[str]) -> None:
-    """Refuses to start another episode when the last ones were all lost to actor errors; the count begins anew then.
+    """Refuses to start another episode after ten consecutive episodes with actor errors, and resets the count.
 
-    Where a bank stands in for trial 0 nothing else would notice, and a learner would go on from truncated steps.
+    With a bank in place of trial 0, nothing else would detect this, and training would continue on truncated steps.
 
     Args:
-        lost: the errors of the last episodes.
+        lost: the errors of the most recent consecutive episodes.
 
     Raises:
-        ActorError: there are ten of them.
+        ActorError: there are ten errors.
     """
     if len(lost) >= _MAX_ACTOR_ERRORS:
         count, last = len(lost), lost[-1]
@@ -35,31 +35,31 @@ def check_reachable(lost: list[str]) -> None:
 
 
 def checked_first_trial(stored: object) -> Trajectory:
-    """A trajectory that may stand in for trial 0.
+    """Returns the trajectory if it can replace trial 0.
 
     Raises:
-        ConfigError: it is of another trial, it is void, or it is no trajectory.
+        ConfigError: it is of another trial, void, or not a trajectory.
     """
     if not isinstance(stored, Trajectory) or stored.trial != 0 or stored.end.void:
         raise ConfigError(
-            f"options['trajectory'] is {one_line(stored)}; the Trajectory of a trial 0 that has a result is the rule."
+            f"options['trajectory'] is {one_line(stored)}; it must be the Trajectory of a trial 0 that is not void."
         )
     return stored
 
 
 def drawable_tasks(task_env: TaskEnv, split: str, bank: FailureBank | None) -> Sequence[str]:
-    """The tasks of a split; where there is a bank, those of which it holds a failure.
+    """Returns the tasks of a split; with a bank, only those with a stored failure.
 
     Raises:
-        ConfigError: there is no task, or something else than a sequence of them.
-        NoFailureError: the bank holds none of them.
-        UnknownTaskError: no such split.
+        ConfigError: the task environment returns no task, or no sequence.
+        NoFailureError: the bank holds no failure of the split.
+        UnknownTaskError: the split is unknown.
     """
     task_ids = task_env.task_ids(split)
     if not isinstance(task_ids, Sequence) or not task_ids:
         raise ConfigError(
-            f"{type(task_env).__name__}.task_ids({split!r}) returned {one_line(task_ids)}; a sequence of at least one "
-            "task id is the rule."
+            f"{type(task_env).__name__}.task_ids({split!r}) returned {one_line(task_ids)}; it must return a sequence "
+            "of at least one task id."
         )
     if bank is None:
         return task_ids
@@ -79,20 +79,20 @@ def draw_failure(
     """Draws tasks without replacement until one fails.
 
     Args:
-        task_ids: those to draw from.
-        first_trial: plays trial 0 of a task, or finds a stored one.
-        rng: of the draws.
-        split: what the tasks are called in messages.
+        task_ids: the tasks to draw from.
+        first_trial: plays trial 0 of a task, or returns a stored one.
+        rng: generator for the draws.
+        split: name of the split, for error messages.
 
     Returns:
-        The failed trial, and how many tasks were solved unaided before it.
+        The failed trial, and the number of tasks that were solved before it.
 
     Raises:
-        ActorError: the actor failed on ten drawn tasks in a row, or on all that it did not solve.
+        ActorError: the actor failed on ten consecutive tasks, or on every task that it did not solve.
         NoFailureError: the actor solves every task.
     """
     tried: set[int] = set()
-    solved = errors = 0  # errors: in a row
+    solved = errors = 0  # errors: consecutive
     error: str | None = None
     while len(tried) < len(task_ids):
         index = int(rng.integers(len(task_ids)))

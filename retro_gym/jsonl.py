@@ -1,7 +1,7 @@
-"""Append-only files of JSON lines: what records and tapes are kept in.
+"""Append-only files of JSON lines, for records, tapes and journals.
 
-Lines are flushed one by one. A process that is killed leaves at most one torn line, which the next open repairs and
-which a reader passes over.
+Every line is flushed. A killed process leaves at most one incomplete line, which readers skip and which is removed
+when the file is next opened for writing.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ __all__ = ["JsonLines", "read_json_lines"]
 
 
 class JsonLines:
-    """Appends JSON objects to a file, one a line. Opens it at the first of them, creating folders where needed.
+    """Appends JSON objects to a file, one per line. The file and its folders are created at the first write.
 
-    Copies and unpickled instances write to the same file. Not meant for several processes at once: give each
-    its own file.
+    Copies and unpickled instances write to the same file. Not safe for concurrent processes: give each its own file.
 
     Args:
         path: the JSONL file.
@@ -33,10 +32,10 @@ class JsonLines:
         self.path = Path(path)
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """Appends one object and hands it to the operating system.
+        """Appends and flushes one object.
 
         Raises:
-            RecordError: the file cannot be opened, or takes no more.
+            RecordError: the file cannot be opened or written to.
         """
         self._write_line(self._open(), json.dumps(row, ensure_ascii=True, allow_nan=False))
 
@@ -46,20 +45,20 @@ class JsonLines:
             file.flush()
         except OSError as error:
             raise RecordError(
-                f"{self.path} takes no more: {error.strerror}. What was written before is whole; make room, and go on "
-                "with --resume (resume=True) where there is one."
+                f"{self.path} cannot be written to: {error.strerror}. Earlier lines are intact; free disk space and "
+                "resume with --resume (resume=True), if the command has it."
             ) from error
 
     @property
     def position(self) -> int:
-        """The file's length in bytes: what a checkpoint notes."""
+        """The file's length in bytes, as stored in checkpoints."""
         return self._open().tell()
 
     def truncate(self, position: int) -> None:
-        """Drops what was written after ``position``, so that a resumed run does not record it twice.
+        """Removes everything after ``position``, so that a resumed run does not record it twice.
 
         Raises:
-            RecordError: the file is shorter than that; it is not the one that the checkpoint knew.
+            RecordError: the file is shorter, so it is not the file of the checkpoint.
         """
         file = self._open()
         if file.tell() < position:
@@ -71,10 +70,10 @@ class JsonLines:
         file.seek(position)
 
     def close(self) -> None:
-        """Closes the file; whatever is written later opens it again."""
+        """Closes the file; a later write opens it again."""
         if self._file is not None:
             file, self._file = self._file, None
-            with contextlib.suppress(OSError):  # of a full disk, which was said when the line was written
+            with contextlib.suppress(OSError):  # of a full disk, which was reported when the line was written
                 file.close()
 
     def _open(self) -> IO[bytes]:
@@ -88,7 +87,7 @@ class JsonLines:
         return self._file
 
     def __del__(self) -> None:
-        self.close()  # lines are flushed one by one: a writer that is let go of has nothing left to say
+        self.close()  # every line is flushed, so nothing is lost
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
@@ -101,7 +100,7 @@ class JsonLines:
 
 
 def _cut_torn_line(path: Path, file: IO[bytes]) -> None:
-    """Cuts what stands after the last line end: a row whose writer was killed."""
+    """Removes an incomplete last line, left by a killed process."""
     size = file.seek(0, os.SEEK_END)
     keep = size
     with path.open("rb") as reader:
@@ -119,11 +118,11 @@ def _cut_torn_line(path: Path, file: IO[bytes]) -> None:
 
 
 def read_json_lines(path: str | os.PathLike[str], what: str) -> Iterator[tuple[int, Any]]:
-    """The values in a file of JSON lines, each with its line number, from 1; a torn last line is passed over.
+    """Yields line numbers (from 1) and values of a file of JSON lines; an incomplete last line is skipped.
 
     Args:
         path: the JSONL file.
-        what: the kind of file, for messages: ``"a records file"``.
+        what: the kind of file, for error messages: ``"a records file"``.
 
     Raises:
         RecordError: the file cannot be read, or a line is not JSON.

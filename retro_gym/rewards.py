@@ -1,6 +1,6 @@
-"""What a reflection is paid: four small pure functions of returns.
+"""The rewards of reflections: four pure functions of returns.
 
-G is the return of the trial that failed, G' of the trial that follows the reflection.
+G is the return of the failed trial, G' the return of the trial that follows the reflection.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ REWARD_NAMES: tuple[RewardName, ...] = get_args(RewardName)
 
 
 def next_return(before: float, after: float) -> float:
-    """G': the return of the next trial.
+    """Returns G', the return of the next trial.
 
     >>> next_return(before=0.25, after=1.0)
     1.0
@@ -26,7 +26,7 @@ def next_return(before: float, after: float) -> float:
 
 
 def improvement(before: float, after: float) -> float:
-    """G' − G: Retroformer's rating (arXiv 2308.02151).
+    """Returns G' − G: Retroformer's rating (arXiv 2308.02151).
 
     >>> improvement(before=0.25, after=1.0)
     0.75
@@ -35,9 +35,9 @@ def improvement(before: float, after: float) -> float:
 
 
 def retroact(before: float, after: float, c: float = 1.0) -> float:
-    """(G' − G)(G + c)/c: RetroAct's reflector reward (arXiv 2503.01490).
+    """Returns (G' − G)(G + c)/c: RetroAct's reflector reward (arXiv 2503.01490).
 
-    The factor pays more for improving what was good already; a larger ``c`` weakens it.
+    The factor gives more reward for improving an already good trial; a larger ``c`` weakens this.
 
     >>> retroact(before=0.5, after=1.0, c=1.0)
     0.75
@@ -48,18 +48,18 @@ def retroact(before: float, after: float, c: float = 1.0) -> float:
 
 
 def over_control(after: Sequence[float], controls: Sequence[float]) -> float:
-    """The mean of G'ᵢ − Cᵢ over pairs of trials: what the reflection added to what luck alone would have brought.
+    """Returns the mean of G'ᵢ − Cᵢ over pairs of trials: the effect of the reflection relative to controls.
 
-    Pair i is a trial with the new reflection and a control trial from the same memory without it, on the same seeds
-    (common random numbers). A reflection that changes nothing earns exactly 0, whatever the actor's luck; of one that
-    does, the luck that both halves share cancels.
+    Pair i is a trial with the new reflection and a control without it, with the same memory and the same seeds (common
+    random numbers). A reflection that changes nothing earns exactly 0, whatever the actor's random draws; otherwise the
+    randomness that both halves share cancels.
 
     Args:
         after: returns of the trials with the reflection.
-        controls: returns of the controls, pair by pair.
+        controls: returns of the controls, in the same order.
 
     Raises:
-        ConfigError: there is no pair, or one half of some pair is missing.
+        ConfigError: there is no pair, or the numbers of trials and controls differ.
 
     >>> over_control(after=[1.0, 1.0, 0.5], controls=[0.0, 1.0, 0.5])
     0.3333333333333333
@@ -72,17 +72,17 @@ def over_control(after: Sequence[float], controls: Sequence[float]) -> float:
 def pay(
     reward: RewardName, before: float, after: float, *, pairs: Sequence[tuple[float, float]], c: float
 ) -> float | None:
-    """What a reflection is paid under one of the four rewards.
+    """Computes one of the four rewards.
 
     Args:
-        reward: which one.
+        reward: name of the reward.
         before: G.
         after: G'.
         pairs: for ``"over_control"``, returns of trials with the reflection and of their controls.
-        c: of ``"retroact"``.
+        c: coefficient of ``"retroact"``.
 
     Returns:
-        The reward; None when ``"over_control"`` has no pair to compare, since the actor failed in one half of each.
+        The reward; None if ``"over_control"`` has no pair, because the actor failed in one half of each.
     """
     if reward == "over_control":
         return over_control(*zip(*pairs, strict=True)) if pairs else None

@@ -1,4 +1,4 @@
-"""The contract of a task environment, and the adapter that brings other text environments under it."""
+"""The interface of task environments, and an adapter for other text environments."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _TEACHERS = tuple(name for name in vars(Teacher) if not name.startswith("_"))  #
 
 
 class TaskEnv(gym.Env[str, str]):
-    """An ordinary Gymnasium environment with text observations and actions, and a few things more: the game.
+    """Base class of task environments: Gymnasium environments with text observations and actions, and a task prompt.
 
-    A subclass needs ``prompt``, ``task_ids``, ``reset`` and ``step``; what else stands here has defaults.
-    ``reset(options={"task_id": …})`` starts a given task, ``info["success"]`` says at every step whether it is
-    solved. Instances are deep-copied to play several trials of one state side by side: keep large immutable data
-    in an object that is shared by copies.
+    A subclass must define ``prompt``, ``task_ids``, ``reset`` and ``step``; everything else has defaults.
+    ``reset(options={"task_id": …})`` starts a given task; ``info["success"]`` says at every step whether it is
+    solved. Instances are deep-copied to play several trials in parallel: keep large immutable data in an object that
+    copies share.
     """
 
     # Set these in ALL subclasses
@@ -40,17 +40,17 @@ class TaskEnv(gym.Env[str, str]):
 
     # Set these in SOME subclasses
     max_turns: int = 10
-    """Turns that a trial may take."""
+    """Maximum number of turns of a trial."""
     data: str = "none needed"
-    """Which data it plays, in a few words for lists: what needs none, and what a path can be given for."""
+    """Short description of the required data, for listings: what works without data, and which paths can be given."""
     blocking: bool = True
-    """Whether ``reset`` and ``step`` may wait: for a server, a process, a slow computation. Each instance is then
-    called in a thread of its own, so that trials side by side do not wait for each other. False is right for what
-    answers within a millisecond, and for what can only be called in the thread that made it."""
+    """Whether ``reset`` and ``step`` may block: on a server, a process, a slow computation. Each instance is then
+    called in its own thread, so that parallel trials do not wait for each other. Set it to False for environments that
+    answer within a millisecond or can only be called in the thread that created them."""
 
     @abstractmethod
     def task_ids(self, split: str) -> Sequence[str]:
-        """The ids of a split's tasks, in a fixed order.
+        """Returns the ids of a split's tasks, in a fixed order.
 
         Raises:
             UnknownTaskError: the environment has no such split.
@@ -58,18 +58,18 @@ class TaskEnv(gym.Env[str, str]):
         raise NotImplementedError(f"{type(self).__name__} must define task_ids(split).")  # gym.Env is no ABC
 
     def scripted_actor(self) -> Actor:
-        """The actor that plays this environment without a language model."""
+        """Returns an actor that plays this environment without a language model."""
         raise ConfigError(f"{type(self).__name__} brings no scripted actor. Give RetroEnv another one: actor=….")
 
     @property
     def teacher(self) -> Teacher:
-        """Who knows the solutions; by default nobody, or the environment itself if it is a :class:`Teacher` as well."""
+        """The teacher: the environment itself if it is also a :class:`Teacher`, otherwise a :class:`NoTeacher`."""
         return self if isinstance(self, Teacher) else NoTeacher(type(self).__name__)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         own = [name for name in _TEACHERS if hasattr(cls, name)]
-        if own and not issubclass(cls, Teacher):  # as it was written for retro_gym 0.1: it would never be called
+        if own and not issubclass(cls, Teacher):  # the interface of retro_gym 0.1: these would never be called
             raise ConfigError(
                 f"{cls.__name__} defines {', '.join(own)}, which belongs to its teacher. Write "
                 f"'class {cls.__name__}(TaskEnv, Teacher)', or move it to a retro_gym.Teacher that 'teacher' returns."
@@ -77,18 +77,18 @@ class TaskEnv(gym.Env[str, str]):
 
 
 class TextTask(TaskEnv):
-    """Any text environment as a task environment: a GEM or TextArena game, or a user's own.
+    """Adapts a text environment, such as a GEM or TextArena game, to the interface of task environments.
 
-    A task is fixed by its seed (``"seed-7"``); success is a return of at least ``success_threshold``. Split
+    A task is determined by its seed (``"seed-7"``); success is a return of at least ``success_threshold``. Split
     ``train`` has the seeds 0…9999, ``validation`` 10000…10499, ``test`` 10500…10999.
 
     Args:
         env: an environment whose observations and actions are ``str``.
-        success_threshold: the return from which on a trial counts as solved.
-        prompt: what to tell the actor; a general instruction by default.
-        max_turns: turns that a trial may take.
-        blocking: see :attr:`TaskEnv.blocking`; by default what the environment's own attribute of this name says, and
-            True without one.
+        success_threshold: the return at which a trial counts as solved.
+        prompt: the actor's instruction; a general one by default.
+        max_turns: maximum number of turns of a trial.
+        blocking: see :attr:`TaskEnv.blocking`; by default the environment's own attribute of this name, or True
+            without one.
     """
 
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own form
@@ -123,13 +123,13 @@ class TextTask(TaskEnv):
         self._return = 0.0
 
     def task_ids(self, split: str) -> Sequence[str]:
-        """One id for each seed of the split."""
+        """Returns one id for each seed of the split."""
         if split not in self._splits:
             raise UnknownTaskError(f"split {split!r} is not one of {list(self._splits)}.")
         return _seed_ids(self._splits[split])
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-        """Starts the game that ``options["task_id"]`` fixes; ``seed`` is used only where no task is named."""
+        """Starts the game given by ``options["task_id"]``; ``seed`` is used only if no task is given."""
         super().reset(seed=seed)
         task_id = (options or {}).get("task_id")
         if task_id is None:
@@ -142,7 +142,7 @@ class TextTask(TaskEnv):
         return observation, {**info, "task_id": task_id, "success": False}
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Passes the action on and adds ``info["success"]``."""
+        """Forwards the action and adds ``info["success"]``."""
         observation, reward, terminated, truncated, info = checked_step(self.env, self.env.step(action))
         self._return += reward
         return observation, reward, terminated, truncated, {**info, "success": self.solved}
@@ -154,7 +154,7 @@ class TextTask(TaskEnv):
 
     @property
     def teacher(self) -> Teacher:
-        """What the game's own attribute of this name holds, where it is one."""
+        """The game's own attribute ``teacher``, if it is a :class:`Teacher`, otherwise a :class:`NoTeacher`."""
         own = getattr(self.env.unwrapped, "teacher", None)
         return own if isinstance(own, Teacher) else NoTeacher(type(self.env.unwrapped).__name__)
 
@@ -165,12 +165,12 @@ class TextTask(TaskEnv):
 
 @lru_cache
 def _seed_ids(seeds: range) -> tuple[str, ...]:
-    """Made once: they are asked for at every reset."""
+    """Returns the ids; cached, because they are needed at every reset."""
     return tuple(f"seed-{seed}" for seed in seeds)
 
 
 def checked_task_id(task_id: object) -> str:
-    """The task id, when it is text.
+    """Returns the task id if it is text.
 
     Raises:
         UnknownTaskError: it is not.
@@ -181,15 +181,15 @@ def checked_task_id(task_id: object) -> str:
 
 
 def as_task_env(task_env: str | gym.Env[Any, Any], *, success_threshold: float | None = None, **kwargs: Any) -> TaskEnv:
-    """The task environment behind an id or an instance; other text environments are adapted.
+    """Returns the task environment of an id or an instance; other text environments are adapted.
 
     Args:
-        task_env: a registered id, a :class:`TaskEnv`, or any environment of text.
-        success_threshold: for environments that do not report ``info["success"]`` themselves.
-        kwargs: go to the environment's constructor; only with an id.
+        task_env: a registered id, a :class:`TaskEnv`, or any text environment.
+        success_threshold: return of a solved trial, for environments that do not report ``info["success"]``.
+        kwargs: arguments of the environment's constructor; only with an id.
 
     Raises:
-        ConfigError: the id is unknown, its constructor refuses the arguments, or the environment is not of text.
+        ConfigError: the id is unknown, the constructor refuses the arguments, or it is no text environment.
     """
     if isinstance(task_env, str):
         env = _made(task_env, kwargs)
@@ -211,16 +211,16 @@ def as_task_env(task_env: str | gym.Env[Any, Any], *, success_threshold: float |
 
 
 def _check_wrappers(env: gym.Env[Any, Any], inner: TaskEnv) -> None:
-    """Refuses wrappers that would be passed over: what is played is the task environment itself.
+    """Refuses wrappers, because only the task environment itself is played.
 
-    A ``TimeLimit``, as ``gym.register`` may ask for one, becomes the limit of turns.
+    A ``TimeLimit``, which ``gym.register`` may add, is converted to the turn limit.
     """
     while env is not inner:
         if isinstance(env, TimeLimit):
             inner.max_turns = min(inner.max_turns, env._max_episode_steps)
         elif not isinstance(env, OrderEnforcing | PassiveEnvChecker):
             raise ConfigError(
-                f"{type(inner).__name__} stands in a {type(env).__name__}, but a TaskEnv is played without wrappers. "
+                f"{type(inner).__name__} is wrapped in {type(env).__name__}, but a TaskEnv is played without wrappers. "
                 "Change it in a subclass, or wrap an environment that is no TaskEnv."
             )
         assert isinstance(env, gym.Wrapper)
@@ -228,7 +228,7 @@ def _check_wrappers(env: gym.Env[Any, Any], inner: TaskEnv) -> None:
 
 
 def _made(env_id: str, kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
-    """``gym.make`` with errors that say what to do."""
+    """Calls ``gym.make`` and converts its errors."""
     if env_id not in gym.registry and ":" not in env_id:
         raise ConfigError(
             f"task environment {env_id!r} is not registered.{did_you_mean(env_id, gym.registry)} "

@@ -1,4 +1,4 @@
-"""Who knows the solutions of a task environment: writes reflections on its tasks, and judges those of others."""
+"""Teachers, which know the solutions of a task environment: they write reflections and check those of others."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ __all__ = ["NoTeacher", "ReflectionCheck", "Teacher"]
 
 @dataclasses.dataclass(frozen=True)
 class ReflectionCheck:
-    """What can be said of a reflection without playing it."""
+    """Properties of a reflection that can be checked without playing a trial."""
 
     well_formed: bool
-    """It is a whole sentence of the teacher's language, with an instruction that the scripted actor understands."""
+    """It is a complete sentence of the teacher's language, with an instruction that the scripted actor understands."""
     grounded: bool
-    """It is well-formed, and everything that it names stands in the trajectory."""
+    """It is well-formed, and everything that it names occurs in the trajectory."""
 
 
 class Teacher:
-    """The parts that a subclass does not define are refused when they are asked for; tasks then are all of one kind.
+    """Base class of teachers. Methods that a subclass does not define raise an error; all tasks are in one group.
 
-    No part is needed to play an environment, or to train a reflector on it. The policies ``oracle`` and ``shuffled``
+    No method is needed to play an environment or to train a reflector on it. The policies ``oracle`` and ``shuffled``
     need ``oracle_reflection``; ``noisy`` and the build of the tiny reflector need ``noisy_reflection``.
     """
 
     def task_group(self, task_id: str) -> str:
-        """The kind of task, where reports are to keep kinds apart (HotpotQA: bridge, comparison); empty otherwise."""
+        """Returns the kind of task that reports group by (HotpotQA: bridge, comparison); empty for no groups."""
         return ""
 
     def oracle_reflection(self, task_id: str) -> str:
-        """The best reflection that can be written on a task by someone who knows its solution."""
+        """Returns the best reflection on a task, given its solution."""
         raise self._lacking("oracle_reflection(task_id)")
 
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
-        """A well-formed reflection on a failed trajectory that is right only now and then."""
+        """Returns a well-formed reflection on a failed trajectory that is only sometimes right."""
         raise self._lacking("noisy_reflection(trajectory, rng)")
 
     def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
-        """Whether a reflection speaks the teacher's language, and of things that stand in the trajectory."""
+        """Checks whether a reflection is well-formed, and whether all that it names occurs in the trajectory."""
         raise self._lacking("check_reflection(reflection, trajectory)")
 
     def _lacking(self, method: str) -> ConfigError:
@@ -50,10 +50,10 @@ class Teacher:
 
 
 class NoTeacher(Teacher):
-    """The teacher of an environment that has none.
+    """Placeholder for environments without a teacher; every method raises an error.
 
     Args:
-        env_name: what errors call the environment.
+        env_name: name of the environment in error messages.
     """
 
     def __init__(self, env_name: str) -> None:

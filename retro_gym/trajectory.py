@@ -1,4 +1,4 @@
-"""What a trial leaves behind, and what a reflection earned by it. Plain frozen data."""
+"""The record of a trial, and the outcome of a reflection: frozen data."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class EndReason(StrEnum):
     OUT_OF_TURNS = "out of turns"
     """The turn limit was reached."""
     REPEATED_ACTION = "repeated action"
-    """The actor did the same thing again and again."""
+    """The actor repeated the same action too often."""
     PROMPT_TOO_LONG = "prompt too long"
-    """The history no longer fits into the actor's context: a failure like running out of turns."""
+    """The prompt exceeds the actor's context window: a failure like running out of turns."""
     ACTOR_ERROR = "actor error"
-    """The actor gave no usable reply. The return of such a trial means nothing."""
+    """The actor gave no usable reply. The return of such a trial is meaningless."""
     BUDGET = "budget"
-    """The budget of calls, tokens or money was spent. The return of such a trial means nothing."""
+    """The budget of calls, tokens or money was spent. The return of such a trial is meaningless."""
 
     @property
     def void(self) -> bool:
-        """Whether the trial was cut off from outside, so that it says nothing about the actor or the reflection."""
+        """Whether the trial was interrupted from outside, so that its result is meaningless."""
         return self in (EndReason.ACTOR_ERROR, EndReason.BUDGET)
 
 
@@ -42,20 +42,20 @@ class Turn:
     """One actor reply and the observation that follows it."""
 
     thought: str
-    """The reasoning in front of the action; empty when the actor wrote none."""
+    """The reasoning before the action; empty if the actor wrote none."""
     action: str
     """The text that was sent to the task environment."""
     observation: str
-    """What the task environment answered."""
+    """The task environment's observation after the action."""
     reward: float = 0.0
-    """What the task environment paid for this turn."""
+    """The task environment's reward for this turn."""
     reasoning: str = ""
-    """What a reasoning model thought before it answered; in no prompt and no observation."""
+    """The reasoning of a reasoning model before its answer; it appears in no prompt and no observation."""
     generation: Generation | None = None
-    """The tokens of the reply, where the actor is a model of ours that learns."""
+    """The tokens of the reply, if the actor is a trainable local model."""
 
     def to_json(self) -> dict[str, Any]:
-        """A fresh dict of JSON types; without the generation where there is none."""
+        """Returns a new dict of JSON types, without ``generation`` if it is None."""
         row = dict(vars(self))
         generation = row.pop("generation")
         return row if generation is None else {**row, "generation": generation.to_json()}
@@ -66,7 +66,7 @@ class Turn:
 
         Raises:
             TypeError: a field is missing, unknown or of the wrong type.
-            DataError: the generation is none.
+            DataError: the generation is invalid.
         """
         generation = row.get("generation")
         known = None if generation is None else Generation.from_json(generation)
@@ -74,13 +74,13 @@ class Turn:
 
 
 def render_turn(number: int, turn: Turn) -> tuple[str, str]:
-    """What the actor said in a turn, and what it saw then; turns are counted from 1."""
+    """Renders the actor's reply and the observation of a turn; turns are counted from 1."""
     thought = f"Thought {number}: {turn.thought}\n" if turn.thought else ""
     return f"{thought}Action {number}: {turn.action}", f"Observation {number}: {turn.observation}"
 
 
 def render_turns(task: str, turns: Iterable[Turn]) -> str:
-    """A task and its turns as text, one line per thought, action and observation."""
+    """Renders a task and its turns as text, one line per thought, action and observation."""
     lines = [task]
     for number, turn in enumerate(turns, start=1):
         lines += render_turn(number, turn)
@@ -115,21 +115,21 @@ class Trajectory:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     error: str | None = None
-    """What went wrong, when ``end`` is ``ACTOR_ERROR``, ``BUDGET`` or ``PROMPT_TOO_LONG``."""
+    """The error message, if ``end`` is ``ACTOR_ERROR``, ``BUDGET`` or ``PROMPT_TOO_LONG``."""
 
     def render(self) -> str:
-        """The trajectory as the reflector reads it, one line per thought, action and observation."""
+        """Renders the trajectory for the reflector, one line per thought, action and observation."""
         return render_turns(self.task, self.turns)
 
     def __getitem__(self, column: str) -> Any:
-        """A column of :meth:`to_json`, for those who read ``info["trajectory"]`` as the JSON that it once was."""
+        """Returns a column of :meth:`to_json`; kept because ``info["trajectory"]`` used to be that dict."""
         if column == "turns":
             return [turn.to_json() for turn in self.turns]
         return self.end.value if column == "end" else vars(self)["return_" if column == "return" else column]
 
     def to_json(self) -> dict[str, Any]:
-        """A fresh dict of JSON types. The field ``return_`` is called ``return`` there."""
-        row = dict(vars(self))  # not asdict, which copies every text and takes ten times as long
+        """Returns a new dict of JSON types, in which ``return_`` is named ``return``."""
+        row = dict(vars(self))  # asdict copies every text and takes ten times as long
         row["return"] = row.pop("return_")
         row["end"] = self.end.value
         row["turns"] = [turn.to_json() for turn in self.turns]
@@ -157,27 +157,27 @@ class Trajectory:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What one reflection earned, or would earn, from a state."""
+    """The result of one reflection on a state: its reward and the trial that followed."""
 
     reflection: str
-    """As it entered the memory: cut to the length limit."""
+    """The text as it is added to the memory: truncated to the length limit."""
     reward: float | None
-    """None when the actor failed: such a sample is to be dropped, it is not worth 0."""
+    """None if the actor failed: drop such a sample, it does not count as 0."""
     trajectory: Trajectory
     """The trial that followed."""
     record: str = ""
-    """The reflection's row in the records file; empty without one."""
+    """Id of the reflection's row in the records file; empty without a records file."""
     trial_record: str = ""
-    """The trial's row."""
+    """Id of the trial's row."""
 
     @property
     def success(self) -> bool:
-        """Whether that trial solved the task."""
+        """Whether the trial solved the task."""
         return self.trajectory.success
 
     @property
     def actor_error(self) -> str | None:
-        """The actor's failure, if it failed: in that trial, or in one half of every pair that the reward needs."""
+        """The actor's error, if there is no reward: from the trial, or from one half of every pair."""
         if self.reward is not None:
             return None
         return self.trajectory.error or "the actor failed in the control, or in the trial, of every pair"
@@ -194,7 +194,7 @@ _Record = TypeVar("_Record", Turn, Trajectory)
 
 
 def _checked(record: _Record) -> _Record:
-    """The record itself, when its plain fields have the types that they are declared with."""
+    """Returns the record if its plain fields have their declared types."""
     for field in dataclasses.fields(record):
         value, declared = getattr(record, field.name), str(field.type)
         wanted = _TYPES.get(declared, object)

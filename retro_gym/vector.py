@@ -1,4 +1,4 @@
-"""RetroVectorEnv: many episodes advanced together, and no trial waiting for another one's turn."""
+"""RetroVectorEnv: many episodes advanced in parallel, without synchronising the turns of their trials."""
 
 from __future__ import annotations
 
@@ -28,35 +28,35 @@ _MODES = (AutoresetMode.SAME_STEP, AutoresetMode.DISABLED)
 
 
 def run_plans(envs: Sequence[RetroEnv], plans: Sequence[Plan[_T]]) -> list[_T]:
-    """Runs one plan of each environment side by side, such as ``[env.plan_step(text) for env, text in …]``.
+    """Runs one plan of each environment in parallel, such as ``[env.plan_step(text) for env, text in …]``.
 
     Returns:
-        The plans' results, in their order.
+        The results, in the order of the plans.
     """
     return run_jobs([Job(plan, env.actor, env.stats) for env, plan in zip(envs, plans, strict=True)])
 
 
 class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
-    """n episodes of a :class:`RetroEnv` advanced together.
+    """A vector environment of n :class:`RetroEnv` episodes.
 
     All trials of a step share one actor: a local model gets full batches that are refilled as trials end, a server
-    as many calls at once as it is allowed. Every episode goes as it would in an environment of its own: environment i
-    is seeded with seed + i, and the order in which calls return changes nothing.
+    as many concurrent calls as it is allowed. Every episode is the same as in a separate environment: environment i is
+    seeded with seed + i, and the order in which calls return has no effect.
 
-    ``gym.make_vec("RetroHotpotQA-v0", num_envs=64, vectorization_mode="vector_entry_point")`` makes one.
+    Created by ``gym.make_vec("RetroHotpotQA-v0", num_envs=64, vectorization_mode="vector_entry_point")``.
 
-    Observations are a tuple of n texts, actions any sequence of n texts. With autoreset ``SAME_STEP`` an episode that
-    ends is followed by the next one in the same step, and ``infos["final_obs"]`` and ``infos["final_info"]`` hold its
-    end, as in Gymnasium's vector environments; so no reflection is wasted. With ``DISABLED`` the caller resets, all of
-    them or those of ``options["reset_mask"]``.
+    Observations are a tuple of n texts, actions any sequence of n texts. With autoreset ``SAME_STEP``, the next episode
+    starts in the step in which one ends, and ``infos["final_obs"]`` and ``infos["final_info"]`` hold the last
+    observation and info, as in Gymnasium's vector environments; so no reflection is ignored. With ``DISABLED``, the
+    caller resets all environments or those of ``options["reset_mask"]``.
 
     Args:
         num_envs: n.
         autoreset_mode: ``AutoresetMode.SAME_STEP`` or ``AutoresetMode.DISABLED``, or their values as text.
-        kwargs: of :class:`RetroEnv`. A ``records`` file is shared by all.
+        kwargs: arguments of :class:`RetroEnv`. A ``records`` file is shared by all environments.
 
     Raises:
-        ConfigError: an argument is out of its rule.
+        ConfigError: an argument is invalid.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
         if autoreset_mode not in known:
             raise ConfigError(
                 f"autoreset_mode is {one_line(autoreset_mode)}; choose {[mode.value for mode in _MODES]}. "
-                "NextStep would throw away the reflection that is given for the step in which it resets."
+                "NextStep would ignore the reflection that is given in the step in which it resets."
             )
         self.num_envs = num_envs
         self.autoreset_mode = known[autoreset_mode]
@@ -94,15 +94,15 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
         seed: int | Sequence[int | None] | NDArray[np.integer[Any]] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[_Texts, dict[str, Any]]:
-        """Resets the episodes, all trials 0 side by side.
+        """Resets the episodes; their first trials are played in parallel.
 
         Args:
-            seed: environment i gets seed + i, or its own of a sequence or an array.
+            seed: environment i gets seed + i, or element i of a sequence or array.
             options: ``task_ids`` names a task for each environment, ``task_id`` one for all; ``reset_mask``, an array
-                of n booleans, says which episodes to reset: the others stay as they are.
+                of n booleans, selects the episodes to reset; the others do not change.
 
         Raises:
-            ConfigError: seeds, tasks or mask of another length than n.
+            ConfigError: seeds, tasks or mask do not have length n.
             ActorError: the actor cannot be reached.
         """
         rest = dict(options or {})
@@ -130,13 +130,13 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
     def step(
         self, actions: Sequence[str]
     ) -> tuple[_Texts, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
-        """One reflection for each episode, and the trials that follow side by side.
+        """Takes one reflection for each episode and plays the next trials in parallel.
 
         Raises:
-            ActionError: another number of actions than n, or one that is not text.
+            ActionError: the number of actions is not n, or one is not text.
             EpisodeError: an episode is over and was not reset (autoreset ``DISABLED``).
-            ActorError: the actor could not be reached when the last step's ended episodes were to start anew. That
-                step had returned whole, so nothing is lost.
+            ActorError: the actor could not be reached at the autoreset of the previous step. That step returned all
+                its results, so nothing is lost.
         """
         if self._reset_error is not None:
             raise self._reset_error
@@ -157,20 +157,20 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
         return tuple(self._observations), rewards, terminations, truncations, infos
 
     def branch(self, reflections: Sequence[Sequence[str]]) -> list[list[Outcome]]:
-        """What each of several reflections on each episode's failure would earn; no state changes.
+        """Computes what each of several reflections on each episode's failure would earn, without changing any state.
 
         Args:
-            reflections: for each environment any number of texts.
+            reflections: any number of texts for each environment.
 
         Raises:
-            ActionError: another number of lists than n, or something that is not text.
+            ActionError: the number of lists is not n, or a reflection is not text.
             EpisodeError: an episode is over.
         """
         self._check_count(reflections, "lists of reflections")
         return run_plans(self.envs, [env.plan_branch(texts) for env, texts in zip(self.envs, reflections, strict=True)])
 
     def render(self) -> tuple[Any, ...] | None:
-        """What each environment renders, in mode ``"ansi"``."""
+        """Returns the rendering of each environment, in mode ``"ansi"``."""
         return None if self.render_mode is None else tuple(env.render() for env in self.envs)
 
     def close_extras(self, **kwargs: Any) -> None:
@@ -179,7 +179,7 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
             env.close()
 
     def _seeds(self, seed: Any) -> Sequence[int | None]:
-        """One for each environment; those of a sequence as they are, since each environment checks its own."""
+        """Returns one seed for each environment; elements of a sequence are checked by the environments."""
         if seed is None:
             return [None] * self.num_envs
         if isinstance(seed, Sequence | np.ndarray) and np.ndim(seed) == 1:
@@ -194,7 +194,7 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
             return step, None
         try:
             return step, (yield from env.plan_reset())
-        except ActorError as error:  # what this step has earned is handed out first
+        except ActorError as error:  # raised at the next step, so that this step's rewards are returned first
             self._reset_error = error
             return step, None
 

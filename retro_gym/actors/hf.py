@@ -1,4 +1,4 @@
-"""An actor in the process: any causal language model of transformers."""
+"""An in-process actor: any causal language model of transformers."""
 
 from __future__ import annotations
 
@@ -24,42 +24,42 @@ class _Loaded(NamedTuple):
 
 
 class HfActor:
-    """A causal LM of transformers, as a frozen actor that answers in batches.
+    """A causal LM of transformers as a frozen actor that replies in batches.
 
-    Decoding is greedy, or at a temperature from the whole distribution; what the model's generation config says of
-    sampling, penalties and lengths is left aside, its end tokens are kept. At a temperature every prompt draws from its
-    own ``seed``, so that its reply depends on no other prompt of the batch (but for rounding, as in any batch).
+    Decoding is greedy, or samples from the whole distribution at a temperature; of the model's generation config only
+    the end tokens are used, not its settings for sampling, penalties and lengths. Every prompt is sampled with its own
+    ``seed``, so that its reply does not depend on the rest of the batch (except for rounding, as in any batch).
 
-    A prompt becomes messages through the tokenizer's chat template, or one text where it has none. A reply ends at an
-    end token or at one of the prompt's stop texts, which is cut off and counts only after the reasoning; one that goes
-    on to ``max_new_tokens`` is marked as ``cut``. The reasoning at its head, between tags such as ``<think>``, becomes
-    ``Reply.reasoning``.
+    A prompt is formatted as messages with the tokenizer's chat template, or as one text if there is none. A reply ends
+    at an end token or at one of the prompt's stop texts, which is removed and is only recognised after the reasoning; a
+    reply that reaches ``max_new_tokens`` is marked as ``cut``. The reasoning at its start, between tags such as
+    ``<think>``, becomes ``Reply.reasoning``.
 
-    A prompt that leaves no room for the reply is a ``PromptTooLongError`` in its place. When the model fails on a
-    batch, for want of memory or for another reason, its halves are tried; a single prompt that it fails on is an
-    ``ActorError``. So is a reply whose logits are no numbers, as when float16 overflows.
+    A prompt that leaves no room for the reply gives a ``PromptTooLongError`` instead. When the model fails on a batch,
+    for lack of memory or another reason, the halves of the batch are tried; failure on a single prompt gives an
+    ``ActorError``. So does a reply whose logits are not finite, as when float16 overflows.
 
-    A model that is given by path is loaded at the first reply, and pickling leaves it behind: the unpickled actor loads
-    it again. One that is given as an object is pickled whole, so that every process has a copy of its weights. Deep
-    copies are the actor itself, since it is frozen: no second copy of the weights, and its prompts share batches.
+    A model given by path is loaded at the first reply and is not pickled: the unpickled actor loads it again. A model
+    given as an object is pickled with its weights, so that every process has a copy. A deep copy is the actor itself,
+    because it is frozen: weights are not duplicated, and prompts share batches.
 
     Args:
-        model: a folder, a name on the Hugging Face hub, or a loaded model. In a ``PeftModel`` the adapter is off while
-            the actor replies, so that a reflector and its actor can share their weights.
-        tokenizer: by default the one that stands beside the model; to be given with a loaded model.
-        shape: how prompts are laid out, see :meth:`retro_gym.Prompt.messages`; by default ``"chat"`` when the tokenizer
-            has a chat template, and ``"completion"`` when it has none.
-        device: where the model goes; a loaded one stays where it is.
+        model: a folder, a name on the Hugging Face hub, or a loaded model. The adapter of a ``PeftModel`` is disabled
+            while the actor replies, so that a reflector and its actor can share weights.
+        tokenizer: by default the one stored with the model; required with a loaded model.
+        shape: format of prompts, see :meth:`retro_gym.Prompt.messages`; by default ``"chat"`` if the tokenizer has a
+            chat template, otherwise ``"completion"``.
+        device: device of the model; a loaded model is not moved.
         dtype: ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"auto"`` (as stored); by default ``"float32"`` on the
-            CPU and ``"auto"`` elsewhere. A loaded model stays as it is.
-        batch_size: prompts that are answered at once, at most.
-        max_new_tokens: of a reply, its reasoning included; by default 1,024, or a quarter of the model's context where
-            that is less.
+            CPU and ``"auto"`` elsewhere. A loaded model is not converted.
+        batch_size: maximum number of prompts in a batch.
+        max_new_tokens: token limit of a reply, including its reasoning; by default 1,024 or a quarter of the model's
+            context window, whichever is less.
         temperature: 0 is greedy.
         template_options: further variables of the chat template, such as ``{"enable_thinking": False}``.
 
     Raises:
-        ConfigError: an argument is out of its rule. What needs the model to be known is raised by the first reply.
+        ConfigError: an argument is invalid. Errors that depend on the model are raised by the first reply.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class HfActor:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What replies depend on beside the prompts. What is left to the model is None until it is loaded."""
+        """Parameters that affect the replies besides the prompts; defaults that need the model are None until then."""
         layout = None if self._loaded is None else self._loaded.layout
         return {
             "model": self.name,
@@ -119,17 +119,17 @@ class HfActor:
         }
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
-        """One reply, or the error that took its place, for each prompt; ``batch_size`` of them at a time.
+        """Returns a reply or an error for each prompt; prompts are processed in batches of ``batch_size``.
 
         Raises:
-            ConfigError: there is no such model, it has no room for ``max_new_tokens``, its tokenizer is another
-                model's, or its chat template does not take the prompts in this shape.
+            ConfigError: the model does not exist, it has no room for ``max_new_tokens``, its tokenizer is another
+                model's, or its chat template does not accept prompts of this shape.
             MissingExtraError: torch or transformers is not installed.
         """
         model, layout = self._load()
         return reply_in_batches(layout, prompts, self.batch_size, lambda rows: self._generate(model, layout, rows))
 
-    # -- inside ----------------------------------------------------------------------------------------------------
+    # -- internals -------------------------------------------------------------------------------------------------
 
     def _load(self) -> _Loaded:
         if self._loaded is not None:

@@ -1,4 +1,4 @@
-"""Batches of prompts for a model in the process, made smaller where the model fails on them."""
+"""Batches of prompts for an in-process model; a batch is split when the model fails on it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from retro_gym.prompts import Prompt
 
 __all__ = ["no_usable_logits", "reply_in_batches"]
 
-# torch has a class of its own for the memory of CUDA alone. "Illegal memory access" is another matter.
+# torch has an out-of-memory class only for CUDA. "Illegal memory access" is a different error.
 _NO_MEMORY = re.compile(r"out of memory|allocate memory|not enough memory|alloc_failed", re.IGNORECASE)
 _Replies: TypeAlias = list[Reply | ActorError]
 
@@ -21,15 +21,15 @@ _Replies: TypeAlias = list[Reply | ActorError]
 def reply_in_batches(
     layout: PromptLayout, prompts: Sequence[Prompt], batch_size: int, generate: Callable[[Sequence[Row]], _Replies]
 ) -> _Replies:
-    """One reply, or the error that took its place, for each prompt.
+    """Returns a reply or an error for each prompt.
 
-    When the model fails on a batch its halves are tried; a single prompt that it fails on is an ``ActorError``.
+    When the model fails on a batch, its halves are tried; failure on a single prompt gives an ``ActorError``.
 
     Args:
-        layout: how prompts become token ids.
-        prompts: any number.
-        batch_size: prompts that are answered at once, at most.
-        generate: the replies to one batch.
+        layout: converts prompts to token ids.
+        prompts: any number of prompts.
+        batch_size: maximum number of prompts in a batch.
+        generate: returns the replies to one batch.
 
     Raises:
         ConfigError: see :meth:`~retro_gym.actors.hf_prompts.PromptLayout.row`.
@@ -41,7 +41,7 @@ def reply_in_batches(
             rows.append((index, layout.row(prompt)))
         except ActorError as error:
             replies[index] = error
-    rows.sort(key=lambda pair: -len(pair[1].ids))  # alike in length, so that little is padded
+    rows.sort(key=lambda pair: -len(pair[1].ids))  # batches of similar length need little padding
     for start in range(0, len(rows), batch_size):
         batch = rows[start : start + batch_size]
         answers = _fitting(generate, [row for _, row in batch])
@@ -50,38 +50,38 @@ def reply_in_batches(
 
 
 def no_usable_logits(prompt_tokens: int, tokens: int) -> ActorError:
-    """What stands for a reply whose logits are no numbers.
+    """Returns the error for a reply whose logits are not finite.
 
     Args:
-        prompt_tokens: of the prompt.
-        tokens: of the reply up to there.
+        prompt_tokens: number of tokens of the prompt.
+        tokens: number of tokens of the reply so far.
     """
     return ActorError(
-        f"the model has computed no usable logits (NaN or infinite) behind a prompt of {prompt_tokens} tokens "
+        f"the model has computed no usable logits (NaN or infinite) after a prompt of {prompt_tokens} tokens "
         f"and {tokens} of the reply. float16 overflows in many models: give dtype='bfloat16' or "
-        "'float32'. If that does not help, load the model with attn_implementation='eager' and hand it over, "
-        "or see whether its weights are whole."
+        "'float32'. If that does not help, load the model with attn_implementation='eager' and pass it as an object, "
+        "or check whether its weights are intact."
     )
 
 
 def _fitting(generate: Callable[[Sequence[Row]], _Replies], rows: Sequence[Row]) -> _Replies:
-    """The replies to a batch, in smaller batches where the model fails on it."""
+    """Returns the replies to a batch; splits it if the model fails."""
     import torch
 
     try:
         replies = generate(rows)
     except RetroGymError:
         raise
-    except Exception as error:  # a model is a program of others: it may fail in any way
+    except Exception as error:  # a model is third-party code and may raise any error
         memory = isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)) is not None
         failed = _failed(error, rows[0], memory=memory)
     else:
-        # Padding is a usual cause of NaN, so a row that was broken beside others gets a chance of its own.
+        # Padding is a common cause of NaN, so a row that failed in a batch is tried again alone.
         return [
             _fitting(generate, [row])[0] if isinstance(reply, ActorError) and len(rows) > 1 else reply
             for row, reply in zip(rows, replies, strict=True)
         ]
-    # Only here, behind the except clause, is the error gone that kept the batch's tensors alive.
+    # The error keeps the batch's tensors alive until the except clause ends, so free memory only here.
     if memory and torch.cuda.is_available():
         torch.cuda.empty_cache()
     if len(rows) == 1:
@@ -91,7 +91,7 @@ def _fitting(generate: Callable[[Sequence[Row]], _Replies], rows: Sequence[Row])
 
 
 def _failed(error: Exception, row: Row, *, memory: bool) -> ActorError:
-    """What stands for the reply to a prompt that the model has failed on."""
+    """Returns the error for a prompt that the model has failed on."""
     said = one_line(str(error).partition(". ")[0], 200)
     if memory:
         return ActorError(

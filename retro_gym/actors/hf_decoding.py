@@ -1,4 +1,4 @@
-"""What :class:`~retro_gym.actors.hf.HfActor` decodes with: when rows of a batch end, and how tokens are drawn."""
+"""Decoding for :class:`~retro_gym.actors.hf.HfActor`: stopping criterion, sampling, and checks of logits."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ __all__ = ["Draws", "Ends", "Finite", "bare_base"]
 
 
 class Ends:
-    """Watches the rows of a batch until each has ended: a stopping criterion of transformers.
+    """Tracks which rows of a batch have ended: a stopping criterion of transformers.
 
     Args:
-        layout: of the model's prompts.
+        layout: layout of the model's prompts.
         rows: the batch.
-        width: columns of its prompts.
-        finite: what has looked at the logits that each token was chosen from.
+        width: number of prompt columns.
+        finite: checks the logits that each token was chosen from.
     """
 
     def __init__(self, layout: PromptLayout, rows: Sequence[Row], width: int, finite: Finite) -> None:
@@ -37,7 +37,7 @@ class Ends:
         self._broken = [False] * len(rows)
 
     def __call__(self, input_ids: Tensor, scores: object, **kwargs: object) -> Tensor:
-        """Which rows (B) have ended."""
+        """Returns which rows (B) have ended."""
         import torch
 
         for number, tokens in enumerate(input_ids[:, self._width :].tolist()):
@@ -52,7 +52,7 @@ class Ends:
         return torch.tensor(done, device=input_ids.device)
 
     def replies(self) -> list[Reply | ActorError]:
-        """What the rows have become."""
+        """Returns a reply or an error for each row."""
         return [self._reply(number) for number in range(len(self._rows))]
 
     def _reply(self, number: int) -> Reply | ActorError:
@@ -63,31 +63,31 @@ class Ends:
 
 
 class Finite:
-    """Looks which rows have logits that a token can be chosen from: a logits processor of transformers.
+    """Checks which rows have usable logits: a logits processor of transformers.
 
-    A row with NaN, with +inf, or with -inf alone has none; -inf at some tokens is how models rule them out.
+    Rows with NaN, with +inf, or with only -inf are unusable; -inf for some tokens is how models exclude them.
     """
 
     def __init__(self) -> None:
         self.rows: list[bool] = []
-        """For each row, of the step that was taken last."""
+        """Whether each row's logits were usable in the last step."""
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """The logits (B, V), as they are."""
+        """Returns the logits (B, V) unchanged."""
         self.rows = scores.amax(-1).isfinite().tolist()
         return scores
 
 
 class Draws:
-    """Draws each row's token from the row's own numbers: a logits processor of transformers.
+    """Samples each row's token with the row's own random numbers: a logits processor of transformers.
 
-    The token that was drawn is the only one that it leaves to choose, so that decoding can stay greedy.
+    It excludes all other tokens, so that greedy decoding chooses the sampled one.
 
     Args:
         rows: the batch.
-        width: columns of its prompts.
-        temperature: above 0.
-        limit: the most tokens that are drawn for a row.
+        width: number of prompt columns.
+        temperature: sampling temperature, above 0.
+        limit: maximum number of tokens drawn for a row.
     """
 
     def __init__(self, rows: Sequence[Row], width: int, temperature: float, limit: int) -> None:
@@ -95,12 +95,12 @@ class Draws:
         self._width, self._temperature = width, temperature
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Logits (B, V) that are 0 at the token drawn and -inf elsewhere."""
+        """Returns logits (B, V) that are 0 at the sampled token and -inf elsewhere."""
         import torch
 
-        device = torch.device("cpu") if scores.device.type == "mps" else scores.device  # which has no float64
+        device = torch.device("cpu") if scores.device.type == "mps" else scores.device  # mps has no float64
         logits_BV = scores.to(device).double()
-        # Measured from the highest, so that no temperature is too low to divide by.
+        # Subtracting the maximum first avoids overflow at very low temperatures.
         logprobs_BV = torch.log_softmax((logits_BV - logits_BV.amax(-1, keepdim=True)) / self._temperature, -1)
         uniform_B = torch.from_numpy(self._uniform_BT[:, input_ids.shape[1] - self._width].copy()).to(device)
         token_B1 = pick(logprobs_BV.exp(), uniform_B)[:, None]
@@ -109,20 +109,20 @@ class Draws:
 
 @contextlib.contextmanager
 def bare_base(model: Any) -> Iterator[Any]:
-    """The bare model: adapter off, no dropout, a generation config that says nothing; afterwards all is as it was."""
+    """Yields the base model without adapter, dropout and generation config; restores all settings afterwards."""
     from transformers import GenerationConfig
 
     base = model.get_base_model() if hasattr(model, "disable_adapter") else model
     config, training = base.generation_config, model.training
     gradients = [(weight, weight.requires_grad) for weight in model.parameters()]
     try:
-        base.generation_config = GenerationConfig()  # its defaults would be filled in where ours are silent
+        base.generation_config = GenerationConfig()  # otherwise its values would fill in those that we do not set
         model.eval()
         with model.disable_adapter() if base is not model else contextlib.nullcontext():
             yield base
     finally:
         base.generation_config = config
         model.train(training)
-        for weight, wanted in gradients:  # peft switches them on with the adapter, whatever they were before
+        for weight, wanted in gradients:  # peft enables gradients with the adapter, whatever they were before
             if weight.requires_grad != wanted:
                 weight.requires_grad_(wanted)

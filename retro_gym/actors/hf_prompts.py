@@ -1,4 +1,4 @@
-"""An actor's prompts as token ids of a causal LM, and its tokens as replies."""
+"""Converts an actor's prompts to token ids of a causal LM, and its tokens to replies."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _LAST_TAG = re.compile(r"([<\[][^<>\[\]\s]+[>\]])\s*\Z")
 
 
 def check_shape(shape: PromptShape | None) -> None:
-    """Refuses a shape of prompts that there is not.
+    """Checks the shape of prompts.
 
     Raises:
-        ConfigError: it is none of :data:`~retro_gym.prompts.PROMPT_SHAPES`, and not None.
+        ConfigError: it is neither None nor one of :data:`~retro_gym.prompts.PROMPT_SHAPES`.
     """
     if shape is not None and shape not in PROMPT_SHAPES:
         raise ConfigError(f"shape {shape!r} is not one of {PROMPT_SHAPES}.{did_you_mean(shape, PROMPT_SHAPES)}")
@@ -37,10 +37,10 @@ class Row:
     prompt: Prompt
     ids: list[int]
     opened: str = ""
-    """The tag by which the chat template has opened the reasoning, so that only the closing one is written."""
+    """The opening reasoning tag, if the chat template ends with it, so that the model writes only the closing one."""
 
     def read(self, text: str) -> tuple[str, str, bool]:
-        """Answer, reasoning, and whether a stop text ended the answer; a stop text ends no reasoning."""
+        """Returns answer, reasoning, and whether a stop text ended the answer; the reasoning is not searched for it."""
         answer, reasoning = split_reasoning(self.opened + text)
         cut = cut_at(answer, self.prompt.stop)
         return cut, reasoning, len(cut) < len(answer)
@@ -48,10 +48,10 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class PromptLayout:
-    """How a causal LM is given prompts and read as an actor."""
+    """How prompts are encoded for a causal LM, and its tokens decoded to replies."""
 
     name: str
-    """What the model is called in errors."""
+    """Name of the model in error messages."""
     tokenizer: Any
     shape: PromptShape
     template_options: Mapping[str, Any]
@@ -60,12 +60,12 @@ class PromptLayout:
     """Any of these tokens ends a reply."""
     pad: int
     vocabulary: int
-    """How many ids the model can read."""
+    """Number of token embeddings of the model."""
     max_new_tokens: int
     room: int | None
-    """Tokens that a prompt may have; None for no limit."""
+    """Maximum number of prompt tokens; None for no limit."""
     tags: Mapping[int, str]
-    """The special tokens around the reasoning, which are written out where others are left out."""
+    """The special tokens around the reasoning, which are decoded although other special tokens are skipped."""
 
     @classmethod
     def of(
@@ -78,18 +78,18 @@ class PromptLayout:
         max_new_tokens: int | None = None,
         template_options: Mapping[str, Any] | None = None,
     ) -> Self:
-        """The layout that suits a model.
+        """Creates the layout for a model.
 
         Args:
             model: a causal LM of transformers.
-            tokenizer: the model's.
-            name: what the model is called in errors.
-            shape: by default ``"chat"`` when the tokenizer has a chat template, else ``"completion"``.
-            max_new_tokens: of a reply; by default 1,024, or a quarter of the model's context where that is less.
+            tokenizer: the model's tokenizer.
+            name: name of the model in error messages.
+            shape: by default ``"chat"`` if the tokenizer has a chat template, otherwise ``"completion"``.
+            max_new_tokens: token limit of a reply; by default 1,024 or a quarter of the context window if that is less.
             template_options: further variables of the chat template.
 
         Raises:
-            ConfigError: a shape without a chat template, an encoder with a decoder, or no room for a prompt.
+            ConfigError: there is no chat template, the model is an encoder-decoder, or a prompt has no room.
         """
         shape = shape or ("chat" if tokenizer.chat_template else "completion")
         if shape != "completion" and not tokenizer.chat_template:
@@ -124,12 +124,12 @@ class PromptLayout:
         )
 
     def row(self, prompt: Prompt) -> Row:
-        """A prompt as token ids: by the chat template, or as one text.
+        """Tokenises a prompt, with the chat template or as one text.
 
         Raises:
             ActorError: the tokenizer cannot read the prompt.
-            PromptTooLongError: it leaves no room for the reply.
-            ConfigError: the chat template refuses it, or the tokenizer is another model's.
+            PromptTooLongError: the prompt leaves no room for the reply.
+            ConfigError: the chat template refuses the prompt, or the tokenizer is another model's.
         """
         tokenizer, chat = self.tokenizer, self.shape != "completion"
         text = prompt.text
@@ -144,12 +144,12 @@ class PromptLayout:
         try:
             # Templates write the special tokens themselves, BOS too.
             ids = list(tokenizer(text, add_special_tokens=not chat, verbose=False)["input_ids"])
-        except Exception as error:  # half of a surrogate pair, or a character that it has no token for
+        except Exception as error:  # a lone surrogate, or a character without a token
             raise ActorError(
                 f"the tokenizer of {self.name} cannot read the prompt: {one_line(str(error), 200)}. See which "
                 "characters the task environment's observations hold."
             ) from error
-        while not chat and ids and ids[-1] == tokenizer.eos_token_id:  # some end every text, which is to go on here
+        while not chat and ids and ids[-1] == tokenizer.eos_token_id:  # some tokenizers append EOS to every text
             ids.pop()
         if max(ids, default=0) >= self.vocabulary:
             raise ConfigError(
@@ -164,23 +164,23 @@ class PromptLayout:
         return Row(prompt, ids or [self.pad], _opened_reasoning(text) if chat else "")
 
     def has_ended(self, row: Row, tokens: Sequence[int]) -> bool:
-        """Whether a reply has come to an end token or to a stop text."""
+        """Returns whether a reply has reached an end token or a stop text."""
         return tokens[-1] in self.ends or row.read(self._text(tokens))[2]
 
     def reply(self, row: Row, tokens: Sequence[int], *, ended: bool) -> Reply:
-        """The reply that tokens stand for.
+        """Parses generated tokens as a reply.
 
         Args:
             row: the prompt.
-            tokens: what was written, the ending token included.
-            ended: False where it ran into the limit of tokens.
+            tokens: the generated tokens, including the end token.
+            ended: False if the reply reached the token limit.
         """
         answer, reasoning, _ = row.read(self._text(tokens))
         text = answer.strip() if ended else answer.lstrip()  # a line break says that a cut reply's last line is whole
         return Reply(text, len(row.ids), len(tokens), reasoning, cut=not ended)
 
     def _text(self, tokens: Sequence[int]) -> str:
-        """What the model has written, without the token that ended it."""
+        """Decodes generated tokens, without the end token."""
         kept = list(tokens[:-1] if tokens and tokens[-1] in self.ends else tokens)
         written, start = "", 0
         for at, token in enumerate(kept) if self.tags else ():
@@ -190,12 +190,12 @@ class PromptLayout:
         return written + self._decoded(kept[start:])
 
     def _decoded(self, tokens: list[int]) -> str:
-        # Without cleaning up: that would take spaces out of actions.
+        # Cleaning up would remove spaces from actions.
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
 def _opened_reasoning(prompt: str) -> str:
-    r"""The tag at a prompt's end by which it opens the reasoning, or an empty text.
+    r"""Returns the opening reasoning tag at the end of a prompt, or an empty text.
 
     >>> _opened_reasoning("<|assistant|><think>\n"), _opened_reasoning("<|assistant|><think></think>")
     ('<think>', '')
@@ -205,7 +205,7 @@ def _opened_reasoning(prompt: str) -> str:
 
 
 def _reasoning_tags(tokenizer: Any) -> dict[int, str]:
-    """The special tokens of a tokenizer that open or close the reasoning."""
+    """Returns the special tokens of a tokenizer that open or close the reasoning."""
     added: Mapping[int, Any] = getattr(tokenizer, "added_tokens_decoder", {})
     special = {token: str(tag) for token, tag in added.items() if tag.special}
     return {token: tag for token, tag in special.items() if _opens(tag) or split_reasoning(f"a{tag}b") == ("b", "a")}

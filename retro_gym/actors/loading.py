@@ -1,4 +1,4 @@
-"""Causal language models of transformers: loaded from a name or a path, and what their configurations say."""
+"""Loads causal language models of transformers and reads their configurations."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from retro_gym.errors import ConfigError, MissingExtraError, did_you_mean, one_l
 __all__ = ["DTYPES", "check_dtype", "context_of", "end_ids_of", "load_causal_lm"]
 
 DTYPES = (None, "float32", "bfloat16", "float16", "auto")
-"""The data types of weights: ``"auto"`` is as stored, None ``"float32"`` on the CPU and ``"auto"`` elsewhere."""
+"""Data types of weights: ``"auto"`` is as stored; None is ``"float32"`` on the CPU and ``"auto"`` elsewhere."""
 
 
 def check_dtype(dtype: object) -> None:
-    """Refuses a data type that there is not.
+    """Checks a data type.
 
     Raises:
-        ConfigError: it is none of :data:`DTYPES`.
+        ConfigError: it is not one of :data:`DTYPES`.
     """
     if dtype not in DTYPES:
         raise ConfigError(f"dtype {dtype!r} is not one of {DTYPES}.{did_you_mean(dtype, filter(None, DTYPES))}")
@@ -30,13 +30,13 @@ def load_causal_lm(
 
     Args:
         where: a folder, or a name on the Hugging Face hub.
-        device: where the model goes: ``"cpu"``, ``"cuda:1"``, or a torch device.
+        device: device of the model: ``"cpu"``, ``"cuda:1"``, or a torch device.
         dtype: one of :data:`DTYPES`.
-        what: what cannot be loaded, for messages: ``"actor 'name'"``.
-        give: what may be given instead, for messages.
+        what: description of the model for error messages: ``"actor 'name'"``.
+        give: the values that are allowed, for error messages.
 
     Raises:
-        ConfigError: there is no such model, or no such device or data type.
+        ConfigError: the model, device or data type does not exist.
         MissingExtraError: torch or transformers is not installed.
     """
     try:
@@ -55,17 +55,17 @@ def load_causal_lm(
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        # Said outright, or transformers would stop and ask whoever sits at the terminal.
+        # Explicit, because transformers would otherwise prompt the user at the terminal.
         tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
         model = AutoModelForCausalLM.from_pretrained(where, dtype=dtype, trust_remote_code=False)
-    except Exception as error:  # files of others, and the libraries that they ask for, may fail in any way
+    except Exception as error:  # third-party files and the libraries that they need may raise any error
         raise ConfigError(f"{what} cannot be loaded: {one_line(str(error), 200)} Give {give}.") from error
     finally:
         if bars:
             logging.enable_progress_bar()
     try:
         return model.to(target), tokenizer
-    except Exception as error:  # torch asserts that it was built for the device; quantized weights stay where they are
+    except Exception as error:  # torch asserts support for the device; quantized weights cannot be moved
         raise ConfigError(
             f"{what} cannot be moved to device {str(target)!r}: {one_line(str(error), 200)} "
             "Choose another device, or a dtype that takes less memory."
@@ -73,12 +73,12 @@ def load_causal_lm(
 
 
 def end_ids_of(model: Any, tokenizer: Any) -> tuple[int, ...]:
-    """The tokens of which any ends a text, sorted: those of the generation config and the tokenizer's own."""
+    """Returns the end tokens of the generation config and the tokenizer, sorted."""
     ends = model.generation_config.eos_token_id
     found = [*(ends if isinstance(ends, list | tuple) else [ends]), tokenizer.eos_token_id]
     return tuple(sorted({int(end) for end in found if end is not None}))
 
 
 def context_of(model: Any) -> int | None:
-    """How many tokens prompt and reply may have together; None where the configuration sets no limit."""
+    """Returns the context window in tokens; None if the configuration sets no limit."""
     return getattr(model.config.get_text_config(), "max_position_embeddings", None)

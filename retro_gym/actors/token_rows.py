@@ -1,4 +1,4 @@
-"""Rows of token ids: left padding, and draws by the inverse of a cumulative distribution."""
+"""Rows of token ids: left padding, and inverse-CDF sampling."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["left_padded", "pick"]
 def left_padded(
     rows: Sequence[Sequence[int] | NDArray[np.int64]], pad_id: int = 0
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Rows of token ids as one batch, padded on the left to the length of the longest.
+    """Pads rows of token ids on the left, to the length of the longest.
 
     Args:
         rows: B lists or arrays of token ids.
-        pad_id: what stands where a row has no token.
+        pad_id: padding token.
 
     Returns:
-        Ids (B, L), and a mask (B, L) that is True where a token stands.
+        Ids (B, L), and a mask (B, L) that is True for tokens and False for padding.
 
     >>> ids, mask = left_padded([[5, 6, 7], [8]], pad_id=2)
     >>> ids.tolist(), mask.tolist()
@@ -40,12 +40,12 @@ def left_padded(
 
 
 def pick(weights_BV: Tensor, uniform_B: Tensor) -> Tensor:
-    """The token (B) at which the cumulative weights pass a uniform number: one draw for each row.
+    """Samples one token (B) for each row: the one at which the cumulative weights exceed a uniform number.
 
-    Weights that differ in their last digits only give the same tokens, so that runs can be compared.
+    Weights that differ only in their last digits give the same tokens, so that runs can be compared.
 
     Args:
-        weights_BV: not negative; their sum need not be 1.
+        weights_BV: non-negative weights, which need not sum to 1.
         uniform_B: float64 numbers in [0, 1).
     """
     import torch

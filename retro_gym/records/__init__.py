@@ -1,8 +1,8 @@
 """Records: append-only JSONL files of runs, trials and reflections.
 
-``schema`` says what stands in them, ``writer``, ``header`` and ``recorder`` write them, ``reader`` reads them and
-``bank`` plays their failures back. Lines are flushed one by one; a process that is killed leaves at most one torn line,
-which the next open repairs.
+``schema`` defines the rows; ``writer``, ``header`` and ``recorder`` write them; ``reader`` reads them; ``bank`` uses
+stored failures in place of new first trials. Every line is flushed; a killed process leaves at most one incomplete
+line, which is removed when the file is next opened for writing.
 """
 
 from retro_gym.records.bank import FailureBank

@@ -1,4 +1,4 @@
-"""The failure bank: stored first trials that stand in for new ones."""
+"""The failure bank: stored failed first trials that replace new ones."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _NO_FAILURE = tuple(end for end in EndReason if end.void or end is EndReason.SOL
 
 
 class FailureBank:
-    """Stored failures that can stand in for trial 0, so that no actor call is spent on failing again.
+    """Stored failures that can replace trial 0, which saves its actor calls.
 
     Args:
-        path: a records file; its failed first trials (trial 0, no reflections) are taken.
+        path: a records file; the bank holds its failed first trials (trial 0, no reflections).
 
     Raises:
         RecordError: the file cannot be read, or holds no such failure.
@@ -39,14 +39,14 @@ class FailureBank:
 
     @classmethod
     def of(cls, failures: Iterable[Trajectory], path: str | os.PathLike[str] = "(memory)") -> FailureBank:
-        """A bank of failures that are at hand.
+        """Creates a bank from failures in memory.
 
         Args:
             failures: first trials that failed.
-            path: what the bank is called in messages.
+            path: name of the bank in error messages.
 
         Raises:
-            RecordError: one of them is not a failed first trial.
+            RecordError: one of the trajectories is not a failed first trial.
         """
         bank = cls.__new__(cls)
         bank._start(Path(path))
@@ -77,18 +77,18 @@ class FailureBank:
 
     @property
     def task_ids(self) -> list[str]:
-        """The tasks that have a stored failure, in the order of the file."""
+        """Ids of the tasks with a stored failure, in the order of the file."""
         return list(self._failures)
 
     def among(self, task_ids: Sequence[str]) -> list[str]:
-        """Which of these tasks have a stored failure, in the order of the file."""
-        if self._among is None or self._among[0] is not task_ids:  # splits give the same object at every call
+        """Returns those of the given tasks that have a stored failure, in the order of the file."""
+        if self._among is None or self._among[0] is not task_ids:  # splits return the same object at every call
             wanted = set(task_ids)
             self._among = task_ids, [task_id for task_id in self._failures if task_id in wanted]
         return self._among[1]
 
     def failures(self, task_id: str) -> list[Trajectory]:
-        """The stored failures of one task; empty when it has none."""
+        """Returns the stored failures of one task; empty if there are none."""
         return list(self._failures.get(task_id, ()))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FailureBank:

@@ -1,4 +1,4 @@
-"""What an environment knows of the run that it is part of."""
+"""Builds the header of a records file from an environment."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _OWN_COLUMNS = {
 
 
 def header_of(env: RetroEnv, stage: Stage, known: RunHeader) -> RunHeader:
-    """The header of the rows that an environment writes.
+    """Returns the header for the rows that an environment writes.
 
     Args:
         env: the environment.
-        stage: where its trials are played.
-        known: what is known of its run beside it; it has the last word.
+        stage: plays its trials.
+        known: columns that the caller knows, such as policy and seed; they take precedence.
     """
     task_env = stage.env
     panel, panel_size = panel_of(_task_ids(task_env, env.split))
@@ -69,7 +69,7 @@ def header_of(env: RetroEnv, stage: Stage, known: RunHeader) -> RunHeader:
 
 
 def panel_of(task_ids: Sequence[str]) -> tuple[str, int]:
-    """A digest of the ids of some tasks, and their number.
+    """Returns a digest of task ids, and their number.
 
     >>> panel_of(["train-0", "train-1"])
     ('dfa99bc156caccef', 2)
@@ -84,7 +84,7 @@ def _digest(task_ids: tuple[str, ...]) -> str:
 
 @lru_cache
 def _version(package: str) -> str:
-    """Without an import of the package, which may be heavy."""
+    """Returns the version of a package without importing it, which may be slow."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -92,7 +92,7 @@ def _version(package: str) -> str:
 
 
 def plain_json(values: Mapping[str, Any]) -> str:
-    """Those of some arguments that are of JSON types, as JSON text in the order of their names: no address, no secret.
+    """Serialises the arguments of JSON types as JSON text, sorted by name, without addresses and secrets.
 
     >>> plain_json({"tasks": None, "num": 3, "actor": object()})
     '{"num": 3, "tasks": null}'
@@ -110,7 +110,7 @@ def plain_json(values: Mapping[str, Any]) -> str:
 
 
 def _env_id(env: RetroEnv) -> str:
-    """The id that an environment was made by, or that would make it again."""
+    """Returns the id with which an environment was made, or with which it could be made."""
     if env.spec is not None:
         return str(env.spec.id)
     inner = env.task_env.spec  # an environment within a vector environment has no id of its own
@@ -118,7 +118,7 @@ def _env_id(env: RetroEnv) -> str:
 
 
 def _arguments(env: RetroEnv, stage: Stage) -> dict[str, Any]:
-    """What was given to the environment, or holds by default, and has no column of its own."""
+    """Returns the environment's arguments, given or default, that have no column of their own."""
     given = {**_kwargs(stage.env), **_kwargs(env)}
     return {name: value for name, value in given.items() if name not in _OWN_COLUMNS} | {
         "bank": None if env.bank is None else env.bank.path,
@@ -137,7 +137,7 @@ def _kwargs(env: gym.Env[Any, Any]) -> dict[str, Any]:
 def _task_ids(task_env: TaskEnv, split: str) -> Sequence[str]:
     try:
         return task_env.task_ids(split)
-    except UnknownTaskError:  # episodes of tasks that are asked for by their ids need no split
+    except UnknownTaskError:  # episodes on tasks requested by id need no split
         return ()
 
 

@@ -1,4 +1,4 @@
-"""Reads records files: row by row, or a whole file with its rows tied together."""
+"""Reads records files: row by row, or a whole file with its rows linked."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _KNOWN = [*((SCHEMA, kind) for kind in KINDS), (_OLD, "trial"), (_OLD, "reflecti
 
 
 def read_records(path: str | os.PathLike[str], kind: str | None = None) -> Iterator[dict[str, Any]]:
-    """The rows of a records file, in order; a torn last line is passed over.
+    """Yields the rows of a records file in order; an incomplete last line is skipped.
 
-    A header comes with its own columns alone. Rows of schema 1 come in the form of this one, their ids empty.
+    A header has only its own columns. Rows of schema 1 are converted to the present schema, with empty ids.
 
     Args:
         path: the JSONL file.
@@ -45,8 +45,8 @@ def read_records(path: str | os.PathLike[str], kind: str | None = None) -> Itera
             default.
 
     Raises:
-        ConfigError: there is no such kind.
-        RecordError: a line that is not a row of a known schema, with file and line number.
+        ConfigError: the kind is unknown.
+        RecordError: a line is not a row of a known schema; the error names file and line number.
     """
     check_choice("kind", kind or "trial", KINDS)
     for _, row in _rows(path):
@@ -70,7 +70,7 @@ def _rows(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _upgraded(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of schema 1 in the form of this one; nothing is known of what ties it to others."""
+    """Converts a row of schema 1 to the present schema; its links to other rows are unknown."""
     blank = {name: [] if isinstance(value, list) else value for name, value in blank_columns(row["kind"]).items()}
     said = {column: "" if value is None else value for column, value in row.items()}
     return {**blank, **said, "schema": SCHEMA}
@@ -78,36 +78,36 @@ def _upgraded(row: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class RunRecords:
-    """A records file with its rows tied together. Mappings are by id, in the order of the file."""
+    """A records file with its rows linked. Mappings are keyed by id, in the order of the file."""
 
     headers: Mapping[str, RunHeader]
-    """One for each run that the file holds."""
+    """One for each run in the file."""
     prompts: Mapping[str, PromptRecord]
     trials: Mapping[str, TrialRecord]
     reflections: Mapping[str, ReflectionRecord]
     lost: Mapping[str, LostRecord]
-    """Reflections without a reward, since the actor failed."""
+    """Reflections without a reward, because the actor failed."""
     generations: Mapping[tuple[str, int], GenerationRecord]
-    """By the row that they belong to and the turn; −1 for a reflection."""
+    """Keyed by the row that they belong to and the turn; turn −1 for a reflection."""
 
     def header(self, record: Record) -> RunHeader:
-        """The header of a record's run."""
+        """Returns the header of a record's run."""
         return self.headers[record.id.partition("-")[0]]
 
     def before(self, reflection: ReflectionRecord | LostRecord) -> TrialRecord:
-        """The failed trial that a reflection was written on."""
+        """Returns the failed trial that a reflection is about."""
         return self.trials[reflection.before]
 
     def after(self, reflection: ReflectionRecord | LostRecord) -> list[TrialRecord]:
-        """The trials that were played with a reflection."""
+        """Returns the trials that were played with a reflection."""
         return [self.trials[each] for each in reflection.after]
 
     def controls(self, reflection: ReflectionRecord | LostRecord) -> list[TrialRecord | None]:
-        """The controls of those trials, None for one that was void; empty where none were played."""
+        """Returns the controls of those trials, None for a void one; empty if no controls were played."""
         return [self.trials.get(each) for each in reflection.controls]
 
     def generation(self, reflection: ReflectionRecord | LostRecord) -> GenerationRecord | None:
-        """The tokens of a reflection, where a model of ours wrote it."""
+        """Returns the tokens of a reflection, if a local model wrote it."""
         return self.generations.get((reflection.id, -1))
 
     def rate(
@@ -117,18 +117,18 @@ class RunRecords:
         *,
         c: float | None = None,
     ) -> float | None:
-        """What a reflection earns by one of the four rewards: the very number that an environment would have paid.
+        """Computes one of the four rewards for a reflection: exactly the number that an environment would have paid.
 
         Args:
-            reflection: of this file.
-            reward: which one; that of its run by default.
-            c: of ``"retroact"``; that of its run by default.
+            reflection: a reflection of this file.
+            reward: name of the reward; that of the run by default.
+            c: coefficient of ``"retroact"``; that of the run by default.
 
         Returns:
-            The reward. None where it has none: no trial, or for ``"over_control"`` no pair, was played to its end.
+            The reward; None if every trial is void, or for ``"over_control"`` one half of every pair.
 
         Raises:
-            ConfigError: there is no such reward, or ``c`` is not above 0.
+            ConfigError: the reward is unknown, or ``c`` is not above 0.
         """
         run = self.header(reflection)
         name = cast(RewardName, reward or run.reward_name)
@@ -146,10 +146,10 @@ class RunRecords:
         return pay(name, before, after.return_, pairs=pairs, c=run.retroact_c if c is None else c)
 
     def prompt(self, trial: TrialRecord, turn: int) -> Prompt:
-        """What the actor was shown before a turn, counted from 0; its seed is that of the turn.
+        """Reconstructs the actor's prompt for a turn, counted from 0, with the turn's seed.
 
         Raises:
-            RecordError: the trial was not played in this run, but stored before.
+            RecordError: the trial was not played in this run, but taken from a bank.
         """
         if not trial.prompt:
             raise RecordError(f"trial {trial.id} was not played here, but stored before: its prompt is unknown.")
@@ -166,10 +166,10 @@ class RunRecords:
 
 
 def load_run(path: str | os.PathLike[str]) -> RunRecords:
-    """Reads a whole records file and ties its rows together.
+    """Reads a whole records file and links its rows.
 
     Raises:
-        RecordError: a line is no row of this schema, an id stands twice, or a row refers to one that is not above it.
+        RecordError: a line is no row of this schema, an id occurs twice, or a row refers to one that is not above it.
     """
     where = Path(path)
     found: dict[str, dict[Any, Any]] = {kind: {} for kind in KINDS}
@@ -178,12 +178,12 @@ def load_run(path: str | os.PathLike[str]) -> RunRecords:
         try:
             if not row["id"]:
                 raise RecordError(
-                    "a row of schema 1 has no ids, so that nothing ties it to others. read_records and a bank still "
+                    "a row of schema 1 has no ids, so it cannot be linked to others. read_records and a bank still "
                     "read it; to load a run, record it again."
                 )
             record = record_of(row)
             if record.id in ids:
-                raise RecordError(f"the id {record.id} stands twice: the file holds one run twice. Keep one of them.")
+                raise RecordError(f"the id {record.id} occurs twice: the file holds one run twice. Keep one of them.")
             missing = [each for each in _referred(record) if each not in ids]
             if missing:
                 raise RecordError(f"it refers to {missing[0]}, which is in no row above: rows were deleted.")
@@ -196,7 +196,7 @@ def load_run(path: str | os.PathLike[str]) -> RunRecords:
 
 
 def _referred(record: Record) -> list[str]:
-    """The ids of other rows that a row holds, its run's header among them."""
+    """Returns the ids of other rows that a row refers to, including its run's header."""
     run = [] if isinstance(record, RunHeader) else [record.id.partition("-")[0]]
     match record:
         case TrialRecord():

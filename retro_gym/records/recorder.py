@@ -1,4 +1,4 @@
-"""What an environment notes of its episodes in a records file, and the ids that tie the rows together."""
+"""Writes an environment's episodes to a records file, with the ids that link the rows."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ __all__ = ["Recorder"]
 
 @dataclasses.dataclass
 class Recorder:
-    """Writes the rows of one environment, and knows which of them its present state comes from.
+    """Writes the rows of one environment, and keeps the ids of the rows that led to its present state.
 
-    Without a records file nothing is written, and every id is empty.
+    Without a records file, nothing is written and every id is empty.
     """
 
     stage: Stage
-    """Where the environment's trials are played."""
+    """Plays the environment's trials."""
     trial: str = ""
-    """Row of the trial that the next reflection is about; empty while it stands in none."""
+    """Row of the trial that the next reflection is about; empty if it has not been written."""
     parent: str = ""
-    """Row of the reflection that led to it."""
+    """Row of the reflection that the trial was played with."""
     _episode: int = 0
     _run: RunHeader | None = None
 
     def begin(self, episode: int) -> None:
-        """An episode begins.
+        """Starts an episode.
 
         Args:
-            episode: its seed.
+            episode: seed of the episode.
         """
         self.trial, self.parent, self._episode = "", "", episode
 
     def follow(self, outcome: Outcome) -> None:
-        """The episode goes on to where an outcome leads."""
+        """Continues the episode from an outcome."""
         self.trial, self.parent = outcome.trial_record, outcome.record
 
     def trials(self, env: RetroEnv, planned: Sequence[PlannedTrial], played: Sequence[Trajectory]) -> list[str]:
-        """Notes trials that were played side by side: the first trial of an episode, or those of reflections.
+        """Writes trials that were played in parallel: the first trial of an episode, or the trials of reflections.
 
         Returns:
-            The ids of their rows.
+            The ids of the rows.
         """
         if env.records is None or not planned:
             return [""] * len(planned)
         is_first = planned[0].trial == 0
-        if not is_first and not self.trial:  # one that was stored before stands in for it
+        if not is_first and not self.trial:  # trial 0 is a stored one, not yet in this file
             self.trial = self._add_trial(env, env.trajectory, env.memory.reflections)
         run = self._header(env)
         prompts = [env.records.append_prompt(prompt, run) for prompt in self.stage.prompts(len(planned))]
@@ -80,19 +80,19 @@ class Recorder:
         observation: str,
         source: str,
     ) -> list[Outcome]:
-        """Notes what reflections have earned.
+        """Writes reflections and their rewards.
 
         Args:
-            env: in the state that they were tried on.
+            env: the environment, in the state in which the reflections were tried.
             outcomes: one for each reflection.
-            trials: the rows of the trials that were played with them, reflection by reflection, then of others.
-            controls: those of the state, by replica.
-            pairs: trials with a control for each reflection; 0 for one trial without control.
-            observation: what they were written on.
+            trials: rows of the trials played with the reflections, reflection by reflection, followed by other rows.
+            controls: controls of the state, by replica.
+            pairs: pairs of trial and control for each reflection; 0 for one trial without control.
+            observation: the observation that the reflections answer.
             source: ``"step"`` or ``"branch"``.
 
         Returns:
-            The outcomes, each with its row.
+            The outcomes, each with the id of its row.
         """
         if env.records is None:
             return list(outcomes)

@@ -1,10 +1,10 @@
-"""What a records file holds, schema 2: one frozen dataclass for each kind of row.
+"""The schema of records files, version 2: one frozen dataclass for each kind of row.
 
 A row is a line of JSON: ``schema``, ``kind``, ``id`` and the columns of its kind, which are the fields of its dataclass
-(``return`` for ``return_``). A column has one type wherever it stands: there is no null, an empty text says that there
-is nothing, whole and other numbers are kept apart, and what has no fixed form is JSON text. A header holds, beside its
-own columns, every other column of the schema with an empty value of its type, so that libraries which infer types from
-the first lines see all of them. Every id in a row is that of a row above it, so that a file may be cut anywhere.
+(``return`` for ``return_``). A column has the same type in every row: there is no null, a missing text is empty,
+integers and floats are kept apart, and values without a fixed schema are JSON text. Besides its own columns, a header
+holds every other column of the schema with an empty value of its type, so that libraries that infer types from the
+first lines see all columns. A row refers only to rows above it, so a file can be truncated after any line.
 """
 
 from __future__ import annotations
@@ -40,72 +40,72 @@ SCHEMA = 2
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunHeader:
-    """A run: all that its trials and reflections depend on, as far as it can be told.
+    """A run: the settings that determine its trials and reflections, as far as they are known.
 
-    It stands above the first row of its run. The ids of a run's rows begin with the header's id.
+    The header precedes the first row of its run. The ids of a run's rows begin with the header's id.
     """
 
     kind: ClassVar[str] = "header"
 
     id: str = ""
-    """Digest of all other columns: runs of the same settings have the same one."""
+    """Digest of all other columns: runs with the same settings have the same id."""
     env_id: str = ""
-    """The environment's id; empty where it was made without one."""
+    """The environment's id; empty if it was made without one."""
     env_kwargs: str = "{}"
-    """The arguments of the environment and its task environment, as JSON text: those of JSON types. An actor is told by
-    its own columns."""
+    """Arguments of the environment and its task environment that have JSON types, as JSON text. The actor has columns
+    of its own."""
     split: str = ""
-    """Which tasks of the environment."""
+    """The split that tasks are drawn from."""
     world_seed: int = -1
-    """Of the task environment's built-in world; −1 where it has none."""
+    """Seed of the task environment's built-in world; −1 if it has none."""
     panel: str = ""
-    """Digest of the ids of the tasks that are played, in their order."""
+    """Digest of the ids of the run's tasks, in their order."""
     panel_size: int = 0
-    """How many tasks that are."""
+    """Number of these tasks."""
     reward_name: str = ""
-    """How reflections are paid: return, improvement, retroact or over_control."""
+    """Reward of the reflections: return, improvement, retroact or over_control."""
     retroact_c: float = 1.0
     """The coefficient c of the reward retroact."""
     control_trials: int = 0
-    """Pairs of the reward over_control."""
+    """Number of pairs for the reward over_control."""
     max_reflections: int = 0
-    """Reflections that an episode may take."""
+    """Maximum number of reflections in an episode."""
     memory_window: int = 0
-    """Reflections that the actor's prompt holds at most."""
+    """Maximum number of reflections in the actor's prompt."""
     actor: str = ""
-    """What the actor is called: its spec, or its class where it was given as an object."""
+    """Name of the actor: its spec, or its class if it was given as an object."""
     actor_parameters: str = "{}"
-    """What shapes its replies beside the prompts, as JSON text; neither addresses nor keys."""
+    """Parameters that affect its replies besides the prompts, as JSON text; neither addresses nor keys."""
     actor_template: str = ""
-    """Of the actor's prompt, in the language of ``str.format``."""
+    """Template of the actor's prompt, in the syntax of ``str.format``."""
     observation_template: str = ""
-    """Of the observation, in the same language."""
+    """Template of the observation, in the same syntax."""
     policy: str = ""
-    """What writes the reflections; several names are parted by commas."""
+    """Name of the policy that writes the reflections; several names are separated by commas."""
     seed: int = -1
-    """Of the run; −1 where there is none, or none is known. The rows' ``episode`` fixes their trials either way."""
+    """Seed of the run; −1 if there is none or it is unknown. The rows' ``episode`` determines their trials anyway."""
     retro_gym_version: str = ""
-    """Of this package; empty, as for the next four, where it is not installed."""
+    """Version of this package; empty, like the next four, if the package is not installed."""
     gymnasium_version: str = ""
-    """Of Gymnasium."""
+    """Version of Gymnasium."""
     numpy_version: str = ""
-    """Of NumPy."""
+    """Version of NumPy."""
     torch_version: str = ""
-    """Of PyTorch."""
+    """Version of PyTorch."""
     transformers_version: str = ""
-    """Of transformers."""
+    """Version of transformers."""
 
     def to_json(self) -> dict[str, Any]:
-        """Its own columns, in the types of JSON."""
+        """Returns the header's own columns, in JSON types."""
         return {"schema": SCHEMA, **vars(self)}
 
     def identified(self) -> Self:
-        """The header with its id."""
+        """Returns the header with its id."""
         content = json.dumps(self.to_json() | {"id": ""}, sort_keys=True)
         return dataclasses.replace(self, id=hashlib.sha256(content.encode()).hexdigest()[:12])
 
     def or_else(self, other: Self) -> Self:
-        """This header, with what it does not say taken from another one."""
+        """Returns this header, with columns that have default values taken from another one."""
         plain = type(self)()
         said = {name: value for name, value in vars(self).items() if value != getattr(plain, name)}
         return dataclasses.replace(other, **said)
@@ -113,20 +113,20 @@ class RunHeader:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PromptRecord:
-    """What a task environment tells its actor. Each is written once in a file."""
+    """The instruction and examples that a task environment gives its actor. Each is written once in a file."""
 
     kind: ClassVar[str] = "prompt"
 
     id: str = ""
     """The row's own."""
     instruction: str
-    """What the actor is to do, and the grammar of its actions."""
+    """The task instruction and the grammar of actions."""
     examples: tuple[str, ...]
     """Worked examples."""
 
     @classmethod
     def of(cls, prompt: TaskPrompt) -> Self:
-        """The row of a prompt."""
+        """Creates the record of a prompt."""
         return cls(instruction=prompt.instruction, examples=tuple(prompt.examples))
 
 
@@ -139,15 +139,15 @@ class TrialRecord:
     id: str = ""
     """The row's own."""
     episode: int
-    """Seed of the episode. With task, trial and replica it fixes what environment and actor draw from."""
+    """Seed of the episode. With task, trial and replica it determines the random numbers of environment and actor."""
     replica: int
-    """Trials that differ by this number alone have luck of their own; those that share it have the same."""
+    """Number of the trial's random stream: trials of one state with equal replicas use the same random numbers."""
     source: str
-    """What it was played for: reset, step, branch or control. ``bank``: it was not played here, but stored before."""
+    """Why it was played: reset, step, branch or control. ``bank``: it was not played in this run, but stored before."""
     prompt: str
-    """Row that holds what the task environment told the actor; empty for a stored trial."""
+    """Row of the task environment's instruction and examples; empty for a stored trial."""
     reflections: tuple[str, ...]
-    """Those that the actor's prompt held."""
+    """The reflections in the actor's prompt."""
     task_id: str
     """The task."""
     trial: int
@@ -155,19 +155,19 @@ class TrialRecord:
     task: str
     """The task environment's first observation: the task in words."""
     turns: tuple[Turn, ...]
-    """Each with ``thought``, ``action``, ``observation``, ``reward``, and ``reasoning`` that was in no prompt."""
+    """Each with ``thought``, ``action``, ``observation``, ``reward``, and ``reasoning``, which is in no prompt."""
     return_: float
     """The sum of the trial's rewards (G)."""
     success: bool
-    """Whether it solved the task."""
+    """Whether the trial solved the task."""
     end: str
-    """Why it ended. ``actor error`` and ``budget``: the return means nothing."""
+    """Why the trial ended. With ``actor error`` and ``budget``, the return is meaningless."""
     prompt_tokens: int
-    """Tokens that the actor has read."""
+    """Prompt tokens of all actor calls."""
     completion_tokens: int
-    """Tokens that the actor has written."""
+    """Tokens that the actor generated."""
     error: str
-    """What went wrong, when it ended so; empty otherwise."""
+    """The error that ended the trial; empty otherwise."""
 
     @classmethod
     def of(
@@ -180,18 +180,18 @@ class TrialRecord:
         source: str = "bank",
         prompt: str = "",
     ) -> Self:
-        """The row of a trial; by default of one that was stored before."""
+        """Creates the record of a trial; by default of one that was stored before."""
         fields = vars(trajectory) | {"end": trajectory.end.value, "error": trajectory.error or ""}
         return cls(episode=episode, replica=replica, source=source, prompt=prompt, reflections=reflections, **fields)
 
     @property
     def void(self) -> bool:
-        """Whether it was cut off from outside, so that its return means nothing."""
+        """Whether the trial was interrupted from outside, so that its return is meaningless."""
         return EndReason(self.end).void
 
     @property
     def trajectory(self) -> Trajectory:
-        """The trial as environments have it."""
+        """The trial as a :class:`~retro_gym.trajectory.Trajectory`."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(Trajectory)}
         return Trajectory(**fields | {"end": EndReason(self.end), "error": self.error or None})
 
@@ -207,80 +207,80 @@ class _Tried:
     task_id: str
     """The task."""
     trial: int
-    """Number of the failed trial that it was written on."""
+    """Number of the failed trial that the reflection is about."""
     source: str
-    """``step``: the episode went on with it; ``branch``: it was tried beside others."""
+    """``step``: the episode continued with it; ``branch``: it was tried as one of several."""
     group: str
-    """The same for all that were tried on one state in one call: the id of the first trial that was played in it."""
+    """Id of the first trial that was played in the call; equal for all reflections tried in one call on one state."""
     parent: str
-    """Row of the reflection that led to the failed trial; empty at an episode's first one."""
+    """Row of the reflection that the failed trial was played with; empty for an episode's first trial."""
     before: str
     """Row of the failed trial."""
     after: tuple[str, ...]
-    """Rows of the trials that were played with it: one, or one for each pair of over_control."""
+    """Rows of the trials that were played with the reflection: one, or one for each pair of over_control."""
     controls: tuple[str, ...]
-    """Rows of the controls, pair by pair; empty for one that was void. None at all under the other rewards."""
+    """Rows of the controls, pair by pair; an empty id for a void one. No entries for the other rewards."""
     policy: str
-    """What wrote it; empty where that is unknown."""
+    """Name of the policy that wrote it; empty if unknown."""
     observation: str
-    """What it was written on."""
+    """The observation that the reflection answers."""
     reflection: str
-    """The text, as it entered the memory."""
+    """The text, as it was added to the memory."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReflectionRecord(_Tried):
-    """A reflection and what it has earned."""
+    """A reflection and its reward."""
 
     kind: ClassVar[str] = "reflection"
 
     reward: float
-    """What was paid for it."""
+    """The reflection's reward."""
     return_before: float
     """The return of the failed trial (G)."""
     return_: float
-    """The return of the trial that followed (G'): the first of ``after`` that is not void."""
+    """The return of the next trial (G'): the first trial of ``after`` that is not void."""
     success: bool
     """Whether that trial solved the task."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LostRecord(_Tried):
-    """A reflection without a reward, since the actor failed: of a kind of its own, lest it is taken for one of 0."""
+    """A reflection without a reward, because the actor failed; a separate kind, so that it is not mistaken for 0."""
 
     kind: ClassVar[str] = "lost"
 
     error: str
-    """How the actor failed."""
+    """The actor's error."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GenerationRecord:
-    """What a model of ours wrote: its tokens, as an off-policy learner needs them."""
+    """The tokens that a local model generated, for off-policy learning."""
 
     kind: ClassVar[str] = "generation"
 
     id: str = ""
     """The row's own."""
     of: str
-    """Row of the reflection, or of the trial, that it belongs to."""
+    """Row of the reflection or trial that the tokens belong to."""
     turn: int
     """The trial's turn, counted from 0; −1 for a reflection."""
     model: str
-    """Which weights wrote it."""
+    """Identifies the weights that generated the tokens."""
     token_ids: tuple[int, ...]
-    """The T tokens, the ending one included."""
+    """The T tokens, including the end token."""
     logprobs: tuple[float, ...]
     """Log-probability of each of the T tokens under the behaviour policy, at its temperature, in nats."""
     temperature: float
-    """Of sampling."""
+    """Sampling temperature."""
 
 
 Record: TypeAlias = RunHeader | PromptRecord | TrialRecord | ReflectionRecord | LostRecord | GenerationRecord
 KINDS: dict[str, type[Record]] = {
     kind.kind: kind for kind in (RunHeader, PromptRecord, TrialRecord, ReflectionRecord, LostRecord, GenerationRecord)
 }
-"""The kinds of rows and their dataclasses, in the order of the documentation."""
+"""The kinds of rows and their dataclasses, in the order in which they are documented."""
 
 
 # -- rows --------------------------------------------------------------------------------------------------------------
@@ -296,7 +296,7 @@ def _turn_of_row(row: Mapping[str, Any]) -> Turn:
     return Turn(**{name: row[name] for name in _TURN})
 
 
-# By declared type: an empty value, and what brings a value to JSON and back.
+# By declared type: an empty value, and the functions that convert a value to JSON types and back.
 _TYPES: dict[str, tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]] = {
     "str": ("", str, str),
     "int": (0, int, int),
@@ -318,20 +318,20 @@ _COLUMNS = {
 
 
 def blank_columns(kind: str | None = None) -> dict[str, Any]:
-    """Every column of a kind, or of all kinds, with an empty value of its type."""
+    """Returns every column of one kind, or of all kinds, with an empty value of its type."""
     names = KINDS if kind is None else (kind,)
     return {column: _TYPES[declared][0] for name in names for _, column, declared in _COLUMNS[name]}
 
 
 def row_of(record: Record) -> dict[str, Any]:
-    """The row of a record, in the types of JSON; a header's with every column of the schema."""
+    """Returns the row of a record, in JSON types; a header's row has every column of the schema."""
     row = {column: _TYPES[declared][1](getattr(record, name)) for name, column, declared in _COLUMNS[record.kind]}
     everything = blank_columns() if isinstance(record, RunHeader) else {}
     return {"schema": SCHEMA, "kind": record.kind, **everything, **row}
 
 
 def record_of(row: Mapping[str, Any]) -> Record:
-    """The record that a row holds: the inverse of :func:`row_of`.
+    """Parses a row: the inverse of :func:`row_of`.
 
     Raises:
         RecordError: a column is missing or of another type.
@@ -348,7 +348,7 @@ def record_of(row: Mapping[str, Any]) -> Record:
 
 
 def trajectory_of(row: Mapping[str, Any]) -> Trajectory:
-    """The trajectory in a row of kind ``trial``.
+    """Parses the trajectory in a row of kind ``trial``.
 
     Raises:
         DataError: a column is missing or of another type.

@@ -16,26 +16,26 @@ from retro_gym.records.schema import PromptRecord, Record, RunHeader, record_of,
 
 try:
     import fcntl
-except ImportError:  # not on Windows, where several processes need a file each
+except ImportError:  # absent on Windows, where each process needs a file of its own
     fcntl = None  # type: ignore[assignment]
 
 __all__ = ["RecordWriter"]
 
-_TIED = (b'"kind": "header"', b'"kind": "prompt"')  # rows that later ones refer to, wherever they come from
+_TIED = (b'"kind": "header"', b'"kind": "prompt"')  # rows that later ones refer to, whichever process wrote them
 _ENCODER = json.JSONEncoder(allow_nan=False)
-_START = 64  # bytes of a line in which its kind stands
+_START = 64  # bytes at the start of a line that contain its kind
 
 
 class RecordWriter(JsonLines):
-    """Appends rows to a records file. Opens it at the first row, creating folders where needed.
+    """Appends rows to a records file. The file and its folders are created when the first row is written.
 
-    A row's id is its run's with the number of its line, so that ids stay apart when a file is appended to, cut by
-    :meth:`truncate`, or put together with files of other runs. Environments may share a writer; copies and unpickled
+    A row's id is its run's id with the row's line number, so that ids stay unique when a file is appended to, cut by
+    :meth:`truncate`, or concatenated with files of other runs. Environments may share a writer; copies and unpickled
     instances write to the same file.
 
     Args:
         path: the JSONL file.
-        header: what the environment that writes cannot know of its run: policy, seed, the tasks that are played.
+        header: the columns of the run that an environment cannot know: policy, seed, the tasks that are played.
     """
 
     def __init__(self, path: str | os.PathLike[str], header: RunHeader | None = None) -> None:
@@ -44,17 +44,17 @@ class RecordWriter(JsonLines):
         self._forget()
 
     def append(self, record: Record, run: RunHeader) -> str:
-        """Writes one row and hands it to the operating system; above it the run's header where the file has none.
+        """Writes and flushes one row, preceded by the run's header if the file does not hold it yet.
 
         Args:
-            record: what is written; its id is set here.
-            run: the header of its run, with its id.
+            record: the record to write; its id is set here.
+            run: the header of its run, with an id.
 
         Returns:
-            The id of the row.
+            The row's id.
 
         Raises:
-            RecordError: a number is not finite, the file cannot be opened or takes no more, or it is no records file.
+            RecordError: a number is not finite, the file cannot be opened or written to, or it is no records file.
         """
         row = row_of(record)
         with self._file_alone() as file:
@@ -66,7 +66,7 @@ class RecordWriter(JsonLines):
         return str(row["id"])
 
     def append_prompt(self, prompt: TaskPrompt, run: RunHeader) -> str:
-        """Writes a prompt, unless the file holds it; returns the id of its row."""
+        """Writes a prompt, unless the file already holds it; returns the id of its row."""
         if prompt not in self._told:
             key = valid_text(prompt.instruction), tuple(map(valid_text, prompt.examples))
             with self._file_alone():
@@ -75,7 +75,7 @@ class RecordWriter(JsonLines):
         return self._told[prompt]
 
     def found(self, record: str) -> bool:
-        """Whether a row of some id stood in the file when this writer opened it."""
+        """Returns whether the file held a row with this id when this writer opened it."""
         if not self.path.is_file():
             return False
         with self._file_alone():
@@ -84,7 +84,7 @@ class RecordWriter(JsonLines):
         return run in runs and line.isdecimal() and int(line) <= lines
 
     def truncate(self, position: int) -> None:
-        """Drops what was written after ``position``; see :meth:`JsonLines.truncate`."""
+        """Removes the rows after ``position``; see :meth:`JsonLines.truncate`."""
         super().truncate(position)
         self._forget()
 
@@ -100,7 +100,7 @@ class RecordWriter(JsonLines):
                 f"{self.path}: a row of kind {row['kind']!r} holds a number that is not finite ({error}). Returns, "
                 "rewards and log-probabilities are finite numbers; mend what gave it."
             ) from error
-        if "\\ud" in line:  # a pair, or half a pair, which many readers of JSON refuse
+        if "\\ud" in line:  # a surrogate pair, or a lone surrogate, which many JSON parsers refuse
             line = json.dumps(json.loads(valid_text(json.dumps(row, ensure_ascii=False))))
         return line
 
@@ -109,18 +109,18 @@ class RecordWriter(JsonLines):
         self._lines += 1
         self._seen = file.tell()
 
-    # -- what the file holds -------------------------------------------------------------------------------------------
+    # -- content of the file -------------------------------------------------------------------------------------------
 
     def _forget(self) -> None:
         self._seen = self._lines = 0
         self._runs: set[str] = set()
         self._prompts: dict[tuple[str, tuple[str, ...]], str] = {}
-        self._told: dict[TaskPrompt, str] = {}  # the same by what environments have
-        self._at_opening: tuple[frozenset[str], int] | None = None  # runs and lines
+        self._told: dict[TaskPrompt, str] = {}  # the same, keyed by the environments' own objects
+        self._at_opening: tuple[frozenset[str], int] | None = None  # runs, and number of lines
 
     @contextlib.contextmanager
     def _file_alone(self) -> Iterator[IO[bytes]]:
-        """The file, with all known that stands in it, and no other process that writes meanwhile."""
+        """Locks the file against other processes and reads the rows that this writer has not seen yet."""
         file = self._open()
         _lock(file, "LOCK_EX")
         try:
@@ -132,7 +132,7 @@ class RecordWriter(JsonLines):
             _lock(file, "LOCK_UN")
 
     def _catch_up(self, size: int) -> None:
-        """Reads what others have written: an earlier process, a copy of this writer."""
+        """Reads rows that were written by an earlier process or a copy of this writer."""
         if size < self._seen:
             self._forget()
         if size == self._seen:
@@ -155,7 +155,7 @@ class RecordWriter(JsonLines):
 
 
 def _lock(file: IO[bytes], operation: str) -> None:
-    """Takes the file's lock or lets it go; on a file system without locks several processes need a file each."""
+    """Acquires or releases the file's lock; on a file system without locks, each process needs a file of its own."""
     if fcntl is not None:
         with contextlib.suppress(OSError):
             fcntl.flock(file, getattr(fcntl, operation))

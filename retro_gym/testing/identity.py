@@ -22,14 +22,14 @@ WORDS = ("red", "green", "blue", "gold")
 
 
 class IdentityEnv(TaskEnv):
-    """The simplest environment in which a reflection matters: the best one is a word that stands in the failure.
+    """The simplest environment in which a reflection matters: the best one is a word of the failed trajectory.
 
     ## Description
-    The task shows a word, the actor has to say it, and the scripted actor says only what its last reflection names.
+    The task shows a word that the actor must say; the scripted actor says only the word named by its last reflection.
     So the best reflection on task ``"train-3-blue"`` is ``"blue"``; any other word earns nothing.
 
     ## Observation
-    ``"The word is blue."``, then whether what was said was right.
+    ``"The word is blue."``, then ``"Right."`` or ``"Wrong."``.
 
     ## Action
     ``Say[word]``.
@@ -44,7 +44,7 @@ class IdentityEnv(TaskEnv):
     After one turn.
 
     ## Arguments
-    ``words``: the words that can be asked for; ``num_tasks``: tasks per split.
+    ``words``: the possible words; ``num_tasks``: tasks per split.
 
     ## Version history
     * v0: first release
@@ -65,7 +65,7 @@ class IdentityEnv(TaskEnv):
         self._word = self.words[0]
 
     def task_ids(self, split: str) -> list[str]:
-        """``num_tasks`` ids of the form ``split-number-word``."""
+        """Returns ``num_tasks`` ids of the form ``split-number-word``."""
         if split not in ("train", "validation", "test"):
             raise UnknownTaskError(f"split {split!r} is not one of 'train', 'validation', 'test'.")
         return [f"{split}-{i}-{self.words[i % len(self.words)]}" for i in range(self.num_tasks)]
@@ -80,18 +80,18 @@ class IdentityEnv(TaskEnv):
         return f"The word is {self._word}.", {"task_id": task_id, "success": False}
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Compares what was said with the word."""
+        """Compares the word in the action with the task's word."""
         said = re.fullmatch(r"\s*Say\[(.*)\]\s*", action, re.DOTALL)
         success = said is not None and said.group(1).strip() == self._word
         return ("Right." if success else "Wrong."), float(success), True, False, {"success": success}
 
     def scripted_actor(self) -> Actor:
-        """Says what the last reflection names."""
+        """Returns an actor that says the word named by the last reflection."""
         return IdentityActor(self.words)
 
     @property
     def teacher(self) -> Teacher:
-        """Knows the word."""
+        """The teacher, which knows the word."""
         return IdentityTeacher(self.words)
 
 
@@ -106,34 +106,34 @@ class IdentityTeacher(Teacher):
     """Knows the word of every task.
 
     Args:
-        words: those that can be asked for.
+        words: the possible words.
     """
 
     def __init__(self, words: Sequence[str] = WORDS) -> None:
         self.words = tuple(words)
 
     def oracle_reflection(self, task_id: str) -> str:
-        """The word."""
+        """Returns the word."""
         return _word_of(task_id, self.words)
 
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
-        """Any of the words."""
+        """Returns a random word."""
         return self.words[int(rng.integers(len(self.words)))]
 
     def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
-        """Whether it is one of the words, and the one that was shown."""
+        """Checks whether the reflection is one of the words, and whether it occurs in the trajectory."""
         known = reflection in self.words
         return ReflectionCheck(known, known and reflection in trajectory.render())
 
 
 class IdentityActor:
-    """Says the first known word of the last reflection, and nothing without one."""
+    """An actor that says the first known word of the last reflection, or nothing without one."""
 
     def __init__(self, words: Sequence[str] = WORDS) -> None:
         self.words = tuple(words)
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
-        """One ``Say[…]`` for each prompt."""
+        """Returns one ``Say[…]`` for each prompt."""
         return [Reply(f"Say[{self._named(prompt)}]") for prompt in prompts]
 
     def _named(self, prompt: Prompt) -> str:

@@ -169,7 +169,7 @@ def test_task_ids_are_a_sequence(ids):
 
 def test_a_task_environment_is_not_played_without_its_wrapper():
     double = gym.wrappers.TransformReward(IdentityEnv(), lambda reward: 2 * reward)
-    with pytest.raises(ConfigError, match="IdentityEnv stands in a TransformReward, but a TaskEnv is played without"):
+    with pytest.raises(ConfigError, match="IdentityEnv is wrapped in TransformReward, but a TaskEnv is played without"):
         RetroEnv(double)
     assert RetroEnv(gym.make("HotpotQA-v0", max_episode_steps=2)).task_env.max_turns == 2
     assert RetroEnv(gym.make("HotpotQA-v0")).task_env.max_turns == 6

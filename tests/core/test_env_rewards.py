@@ -185,7 +185,7 @@ def test_only_a_paid_outcome_of_this_state_is_followed(make):
     env.step("0.75")
     for stranger in (lost, outcome):
         before = state(env)
-        with pytest.raises(EpisodeError, match="only one that was paid leads on from trial 1"):
+        with pytest.raises(EpisodeError, match="must have a reward and follow trial 1"):
             env.follow(stranger)
         assert state(env) == before
 

@@ -1,4 +1,4 @@
-"""The token view of an environment that suits a reflector."""
+"""Options of token views for a reflector."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from retro_gym_agents.lm.reflector import Reflector
 
 __all__ = ["token_options"]
 
-_MAX_PROMPT_TOKENS = 512  # of models with room for more: every step's observation is that wide
+_MAX_PROMPT_TOKENS = 512  # limit for long context windows, because every observation is padded to this width
 
 
 def token_options(reflector: Reflector) -> dict[str, Any]:
-    """The options of ``TokenEnv`` that suit a reflector: its end tokens, length limit, vocabulary and context."""
+    """Returns the options of ``TokenEnv`` for a reflector: its end tokens, length limit, vocabulary and context."""
     options = {
         "max_new_tokens": reflector.sampling.max_new_tokens,
         "end_ids": reflector.sampling.end_ids,

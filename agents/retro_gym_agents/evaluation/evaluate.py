@@ -1,14 +1,14 @@
-"""Evaluation as the papers do it: success at trial 0…T, the same tasks and the same seeds for every policy.
+"""Evaluation as in the papers: success at trial 0…T, with the same tasks and seeds for every policy.
 
 A solved task is not tried again and stays solved; a failed one gets one reflection and one more trial, up to T times.
-An actor that fails to reply is neither a success nor a failure of the reflection: its task leaves the score and is
-counted beside it, and when that happens too often there is no score.
+An actor error is neither a success nor a failure of the reflection: its task is excluded from the score and counted
+separately; if this happens too often, no score is given.
 
-Trial 0 has seen no reflection, so it is played once and shared by all policies.
+Trial 0 does not depend on reflections, so it is played once and shared by all policies.
 
-With a journal (:mod:`retro_gym_agents.play.journal`) each trial is written down as it ends, and an evaluation that was
-stopped goes on from there to the same result. What the result says of costs is what the trials in it have cost: calls
-of a trial that was broken off, or that an actor error made void and that was played again, are not among it.
+With a journal (:mod:`retro_gym_agents.play.journal`), each trial is written when it ends, and an interrupted evaluation
+can be resumed with the same result. The reported costs are those of the trials in the result; calls of interrupted
+trials, and of void trials that were played again, are not included.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def evaluate(
     """Evaluates one policy. The arguments are the fields of :class:`EvaluationConfig`.
 
     Raises:
-        ConfigError: an argument is out of its rule.
+        ConfigError: an argument is invalid.
 
     >>> from retro_gym_agents.play.policies import make_policy
     >>> result = evaluate("RetroIdentity-v0", make_policy("oracle"), num_tasks=8, trials=1)
@@ -83,22 +83,22 @@ def evaluate_all(
 ) -> list[Evaluation]:
     """Evaluates several policies on the same tasks, seeds and first trials.
 
-    All environments are closed at the end, whatever ends it.
+    All environments are closed at the end, also after an error.
 
     Args:
-        config: what is played.
-        policies: what writes the reflections; their names must differ.
-        progress: told after each task.
-        journal: a file that each trial is written to as it ends (JSONL); none by default.
-        resume: goes on with what the journal holds. Tasks that were lost to actor errors are tried again.
+        config: the settings.
+        policies: the policies that write the reflections; their names must differ.
+        progress: called after each task.
+        journal: a JSONL file to which each trial is written when it ends; none by default.
+        resume: continues from the journal. Tasks with actor errors are tried again.
 
     Returns:
         One evaluation for each policy, in their order.
 
     Raises:
         ConfigError: the environment, the split or a policy is unknown or does not fit; the journal is of an evaluation
-            with other settings, or of one that did not end while ``resume`` is not set.
-        RecordError: the journal is no journal.
+            with other settings, or of an unfinished one and ``resume`` is not set.
+        RecordError: the file is not a journal.
         BudgetError: the actor's budget is spent.
     """
     names = [policy.name for policy in policies]
@@ -116,9 +116,9 @@ def evaluate_all(
             notes = stack.enter_context(Journal(journal, settings, reflectors, run=run, resume=resume))
         for policy in policies:
             if isinstance(policy, ReflectorPolicy) and config.trials:
-                policy.load()  # what cannot be loaded is to be known before an actor is paid
+                policy.load()  # so that loading errors appear before actor calls are paid for
                 if len(policies) > 1:
-                    policy.unload()  # several large models need not be held at once
+                    policy.unload()  # so that only one large model is in memory
         seeds = [derive_seed(config.seed, "episode", task_id) for task_id in task_ids]
         starts = start_episodes(first, task_ids, seeds, progress=progress, journal=notes)
         for start in starts:
@@ -128,12 +128,12 @@ def evaluate_all(
             own = dataclasses.replace(run, policy=policy.name).identified()
             evaluations.append(_play_on(config, policy, starts, own, progress, notes))
             if isinstance(policy, ReflectorPolicy) and len(policies) > 1:
-                policy.unload()  # several large models need not be held at once
+                policy.unload()  # so that only one large model is in memory
     return evaluations
 
 
 def _run(config: EvaluationConfig, env: RetroEnv, task_ids: Sequence[str], names: Sequence[str]) -> RunHeader:
-    """The header of the evaluation, which its records get as well."""
+    """Returns the header of the evaluation, and sets it for its records."""
     panel, panel_size = panel_of(task_ids)
     known = RunHeader(policy=", ".join(names), seed=config.seed, panel=panel, panel_size=panel_size)
     if env.records is not None:
@@ -143,7 +143,7 @@ def _run(config: EvaluationConfig, env: RetroEnv, task_ids: Sequence[str], names
 
 
 def _settings(config: EvaluationConfig, actor: Actor, run: RunHeader) -> dict[str, Any]:
-    """What the trials of an evaluation depend on beside the reflectors, as far as it can be told."""
+    """Returns the known settings that the trials depend on, apart from the reflectors."""
     return {
         "env_id": config.env_id,
         "split": config.split,
@@ -158,7 +158,7 @@ def _settings(config: EvaluationConfig, actor: Actor, run: RunHeader) -> dict[st
 
 
 def _reflectors(policies: Sequence[Policy]) -> dict[str, Any]:
-    """What each policy's reflections depend on, as far as it can be told."""
+    """Returns the known settings that each policy's reflections depend on."""
     return {
         policy.name: {
             "greedy": getattr(policy, "greedy", False),
@@ -170,7 +170,7 @@ def _reflectors(policies: Sequence[Policy]) -> dict[str, Any]:
 
 
 def _chosen(task_ids: Sequence[str], config: EvaluationConfig) -> list[str]:
-    """The tasks to play, in the order of the split."""
+    """Returns the tasks to play, in the order of the split."""
     if not task_ids:
         raise ConfigError(f"split {config.split!r} of {config.env_id} holds no task.")
     if config.num_tasks is None or config.num_tasks >= len(task_ids):

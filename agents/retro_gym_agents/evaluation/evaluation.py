@@ -1,4 +1,4 @@
-"""What is evaluated, and what a policy achieved: plain data and the figures that follow from it."""
+"""Settings and results of an evaluation, with the statistics computed from them."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from retro_gym_agents.evaluation.statistics import Estimate, bootstrap_mean, suc
 __all__ = ["Evaluation", "EvaluationConfig", "TaskResult"]
 
 _SET_HERE = ("split", "max_reflections", "reward")
-_NOT_REPORTED = ("records", "actor", "actor_kwargs")  # the actor is reported by its name, wherever it is reached
-_PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")  # what two messages of one kind may differ in
+_NOT_REPORTED = ("records", "actor", "actor_kwargs")  # the actor is reported by its name, without its address
+_PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")  # the parts in which two messages of one kind may differ
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig:
-    """What is played. Two evaluations of one config differ by their policies alone."""
+    """Settings of an evaluation. Two evaluations with one config differ only in their policies."""
 
     env_id: str
     """A ``Retro…-v0`` id."""
     split: str = "test"
-    """Which tasks of the environment."""
+    """The split that tasks are taken from."""
     num_tasks: int | None = None
-    """How many, drawn without replacement; all of the split by default, or when it has no more."""
+    """Number of tasks, drawn without replacement; by default, or if the split has no more, the whole split."""
     trials: int = 3
-    """T: reflections, and trials after trial 0, that a task may take."""
+    """T: maximum number of reflections, and of trials after trial 0, for each task."""
     seed: int = 0
-    """Of the choice of tasks, the episodes, the reflections and the intervals."""
+    """Seed of the choice of tasks, the episodes, the reflections and the confidence intervals."""
     env_kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Further arguments of ``gym.make``."""
     max_error_rate: float = 0.05
-    """The share of tasks lost to actor errors above which no success rate is given, in [0, 1)."""
+    """Share of tasks with actor errors above which no success rate is given, in [0, 1)."""
 
     def __post_init__(self) -> None:
         settle_fields(self)
@@ -55,7 +55,7 @@ class EvaluationConfig:
 
     @property
     def plain_kwargs(self) -> dict[str, Any]:
-        """The arguments of the environment that a report can name: those of JSON types, the actor's aside."""
+        """The environment's arguments for reports: those of JSON types, without the actor's."""
         return {
             key: value for key, value in sorted(self.env_kwargs.items()) if key not in _NOT_REPORTED and _is_json(value)
         }
@@ -63,26 +63,26 @@ class EvaluationConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TaskResult:
-    """What became of one task."""
+    """The result of one task."""
 
     task_id: str
     group: str
     """The kind of task, see :meth:`retro_gym.Teacher.task_group`."""
     success: tuple[bool, ...]
-    """Whether it is solved by trial 0…T. Shorter when the actor failed on the way."""
+    """Whether the task is solved by trial 0…T; shorter if the actor failed."""
     returns: tuple[float, ...]
-    """The return of the last trial played by then: for HotpotQA the token F1 of its answer."""
+    """For each trial, the return of the last trial played by then: for HotpotQA the token F1 of its answer."""
     ends: tuple[str, ...]
-    """How each trial ended that was played: values of :class:`~retro_gym.trajectory.EndReason`."""
+    """How each played trial ended: values of :class:`~retro_gym.trajectory.EndReason`."""
     reflections: tuple[str, ...]
-    """As they were written, one for each failed trial but the last."""
+    """The reflections as written, one for each failed trial except the last."""
     actor_error: str | None = None
-    """Why the actor failed, when it did. Such a task is in no score."""
+    """The actor's error, if it failed. Such a task is excluded from all scores."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What one policy achieved."""
+    """The results of one policy."""
 
     config: EvaluationConfig
     reflector: str
@@ -90,17 +90,17 @@ class Evaluation:
     tasks: tuple[TaskResult, ...]
     """In the order of the split."""
     actor: str
-    """What the actor is called."""
+    """Name of the actor."""
     actor_parameters: Mapping[str, str | int | float]
-    """What shapes its replies besides the prompts: temperature, max_tokens and so on, as far as it says."""
+    """Parameters that affect its replies besides the prompts, as far as they are known: temperature and so on."""
     stats: ActorStats
-    """What the actor has cost, trial 0 included."""
+    """The actor's costs, including trial 0."""
     reflector_tokens: tuple[int, int] | None = None
-    """Tokens that the reflector read and wrote; None for policies that are no model."""
+    """Prompt and completion tokens of the reflector; None for policies that are not models."""
     reflector_source: str | None = None
-    """Which adapter of a training run was taken; None for policies that are no run's folder."""
+    """The adapter of a training run that was used; None if the policy is not a run's folder."""
     header: RunHeader = dataclasses.field(default_factory=RunHeader)
-    """What it depends on, as records have it."""
+    """The records header of the evaluation."""
 
     @property
     def scored(self) -> tuple[TaskResult, ...]:
@@ -109,26 +109,26 @@ class Evaluation:
 
     @property
     def errors(self) -> int:
-        """How many tasks were lost to actor errors."""
+        """Number of tasks with actor errors."""
         return len(self.tasks) - len(self.scored)
 
     @property
     def error_kinds(self) -> tuple[tuple[int, str], ...]:
-        """How many tasks were lost to each kind of actor error, and its first message; the most frequent first.
+        """Number of tasks with each kind of actor error, and its first message; the most frequent kind first.
 
-        Messages that differ in numbers and quoted names alone are of one kind.
+        Messages that differ only in numbers and quoted names are of one kind.
         """
         messages = [task.actor_error for task in self.tasks if task.actor_error is not None]
         kinds = [_PARTICULARS.sub("", message) for message in messages]
         return tuple((count, messages[kinds.index(kind)]) for kind, count in Counter(kinds).most_common())
 
     def size(self, group: str) -> int:
-        """How many tasks of one kind there are."""
+        """Returns the number of tasks of one kind."""
         return sum(task.group == group for task in self.tasks)
 
     @property
     def ends_at_trial(self) -> list[dict[str, int]]:
-        """For trial 0…T, how many of the trials that were played ended in each way."""
+        """For trial 0…T, the number of played trials that ended in each way."""
         return [
             dict(sorted(Counter(task.ends[trial] for task in self.tasks if len(task.ends) > trial).items()))
             for trial in range(self.config.trials + 1)
@@ -136,7 +136,7 @@ class Evaluation:
 
     @property
     def refusal(self) -> str | None:
-        """Why there is no success rate, when there is none."""
+        """Why no success rate is given; None if one is given."""
         if self.errors <= self.config.max_error_rate * len(self.tasks):
             return None
         first = next(task.actor_error for task in self.tasks if task.actor_error is not None)
@@ -147,15 +147,15 @@ class Evaluation:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The kinds of task, sorted; empty when there is only one."""
+        """The kinds of task, sorted; empty if there is only one."""
         names = sorted({task.group for task in self.tasks})
         return tuple(names) if len(names) > 1 else ()
 
     def success_at_trial(self, group: str | None = None) -> list[Estimate]:
-        """The success rate by trial 0…T, in [0, 1].
+        """Returns the success rate by trial 0…T, in [0, 1].
 
         Args:
-            group: of one kind of task only.
+            group: restricts it to one kind of task.
 
         Raises:
             ActorError: the actor failed on too many tasks, see :attr:`refusal`.
@@ -163,7 +163,7 @@ class Evaluation:
         return [success_rate(values) for values in self._by_trial(lambda task: task.success, group)]
 
     def return_at_trial(self, group: str | None = None) -> list[Estimate]:
-        """The mean return by trial 0…T, in the unit of the environment's rewards.
+        """Returns the mean return by trial 0…T, in the unit of the environment's rewards.
 
         Raises:
             ActorError: the actor failed on too many tasks.
@@ -172,7 +172,7 @@ class Evaluation:
         return [bootstrap_mean(values, seed=seed) for values in self._by_trial(lambda task: task.returns, group)]
 
     def _by_trial(self, figures: Callable[[TaskResult], Sequence[float]], group: str | None) -> list[list[float]]:
-        """For trial 0…T, one figure for each task that was scored."""
+        """Returns for trial 0…T one value for each scored task."""
         if self.refusal is not None:
             raise ActorError(self.refusal)
         rows = [figures(task) for task in self.scored if group is None or task.group == group]
@@ -180,7 +180,7 @@ class Evaluation:
 
 
 def _is_json(value: Any) -> bool:
-    """Whether an argument can be reported; an actor that is an object, for one, cannot."""
+    """Returns whether an argument can be reported; an actor object, for example, cannot."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""The result of an evaluation as JSON: the same byte by byte for the same seed."""
+"""The result of an evaluation as JSON, byte-identical for the same seed."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from retro_gym_agents.evaluation.statistics import Estimate
 
 __all__ = ["to_json", "write_json"]
 
-_DIGITS = 6  # of the figures in JSON: far below any interval, far above the noise of float arithmetic
+_DIGITS = 6  # of numbers in JSON: much finer than any confidence interval, much coarser than float rounding
 
 
 def to_json(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
-    """One evaluation as a flat object; several as ``policies``, with their paired differences and gain shares.
+    """Converts one evaluation to a flat object, several to ``policies`` with paired differences and gain shares.
 
-    Either way ``header`` says what they depend on, with the columns of a records file's header, and ``rows`` has a row
-    for each policy, task and trial: ``success`` and ``return`` by then (null where the actor failed), how the trial
-    ended (empty where the task was solved before) and the ``reflection`` that it was played with.
+    In both cases, ``header`` has the columns of a records file's header, and ``rows`` has a row for each policy, task
+    and trial: ``success`` and ``return`` by then (null if the actor failed), how the trial ended (empty if the task was
+    solved before) and the ``reflection`` that it was played with.
 
-    Rates are in [0, 1], differences too (0.25 is 25 points), gain shares in percent; lists go by trial, trial 0
-    first. What could not be scored is null. Differences come with the tasks won, lost and tied, and with the p-value
-    of the exact sign test on those won and lost; beside their score interval stands the bootstrap's over tasks, and
-    the difference of the mean returns with its own.
+    Rates and differences are fractions (a difference of 0.25 is 25 points), gain shares are in percent; lists are
+    indexed by trial, from trial 0. Values that could not be scored are null. Differences are given with the numbers of
+    tasks won, lost and tied, the p-value of the exact sign test on tasks won and lost, the score interval and the
+    bootstrap interval over tasks, and the difference of the mean returns with its interval.
 
     Raises:
-        ConfigError: there is no evaluation, or they are of different configs.
+        ConfigError: there is no evaluation, or the evaluations have different configs.
     """
     if not evaluations:
         raise ConfigError("there is no evaluation to report.")
@@ -71,10 +71,10 @@ def to_json(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
 
 
 def write_json(evaluations: Sequence[Evaluation], path: str | os.PathLike[str]) -> None:
-    """Writes :func:`to_json` to a file, whole or not at all.
+    """Writes :func:`to_json` to a file atomically.
 
     Raises:
-        ConfigError: nothing can be written there.
+        ConfigError: the file cannot be written.
     """
     target = check_output(path)
     text = json.dumps(to_json(evaluations), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -114,7 +114,7 @@ def _flat(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _rows(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
-    """One for each task and trial, up to the one in which the actor failed."""
+    """Yields a row for each task and trial, up to the trial in which the actor failed."""
     for task in evaluation.tasks:
         known = len(task.success)
         for trial in range(known + (task.actor_error is not None)):

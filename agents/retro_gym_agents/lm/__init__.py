@@ -1,1 +1,1 @@
-"""The trainable language model: loading, adapters, sampling and scoring. It knows nothing of episodes."""
+"""The trainable language model: loading, adapters, sampling and scoring, independent of episodes."""

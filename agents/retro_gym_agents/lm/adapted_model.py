@@ -1,4 +1,4 @@
-"""A causal LM with a LoRA adapter as weights: loading, saving, roles on one base model, the adapter's state."""
+"""The weights of a causal LM with a LoRA adapter: loading, saving, roles on one base model, the adapter's state."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ __all__ = ["AdaptedModel"]
 
 
 class AdaptedModel:
-    """A causal LM with a LoRA adapter: its weights and settings.
+    """The weights and settings of a causal LM with a LoRA adapter.
 
-    Two roles may be apart, or stand on one base model with an adapter each, or share the adapter too: see
+    Two roles may have separate models, share one base model with an adapter each, or share the adapter too: see
     :meth:`beside`.
 
     Args:
         model: a causal LM of transformers, or a ``PeftModel`` around one.
         tokenizer: the model's tokenizer.
-        name: what the base model is called in saved adapters: a path, a name on the hub, or ``"tiny"``.
+        name: name of the base model in saved adapters: a path, a name on the hub, or ``"tiny"``.
         lora: the adapter to add; None adds none. A ``PeftModel`` keeps the adapter that it has.
         temperature: overrides the generation config.
-        max_new_tokens: overrides the generation config; tokens.
-        autocast: computes matrix products in bfloat16, whatever type the weights have.
-        gradient_checkpointing: computes activations again in the backward pass instead of keeping them.
-        seed: of the adapter's initial weights.
+        max_new_tokens: overrides the generation config.
+        autocast: computes matrix products in bfloat16, whatever the type of the weights.
+        gradient_checkpointing: recomputes activations in the backward pass instead of storing them.
+        seed: seed of the adapter's initial weights.
 
     Raises:
-        ConfigError: a temperature that is not above 0, or a length limit that leaves no room for the prompt.
+        ConfigError: the temperature is not above 0, or ``max_new_tokens`` leaves no room for the prompt.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class AdaptedModel:
         if lora is not None and active_adapter(model) is None:
             self.model = add_lora(self.model, lora, name, seed)
         self.adapter = active_adapter(self.model)
-        """Which of the model's adapters is this role's; None where there is none."""
+        """Name of this role's adapter; None if it has none."""
         self.version = ""
         self._autocast, self._checkpointing = autocast, gradient_checkpointing
         self._settle()
@@ -78,7 +78,7 @@ class AdaptedModel:
         self._reference: dict[str, Tensor] | None = None
         context = context_of(model)
         self.max_prompt_tokens = None if context is None else context - self.sampling.max_new_tokens
-        """What the context has room for beside the longest text; None for no limit."""
+        """Maximum prompt length: the context window less ``max_new_tokens``; None for no limit."""
         if context is not None and context <= self.sampling.max_new_tokens:
             raise ConfigError(
                 f"max_new_tokens is {self.sampling.max_new_tokens}, but {name!r} has a context of {context} tokens: "
@@ -107,20 +107,20 @@ class AdaptedModel:
         Args:
             name_or_path: ``"tiny"`` (the model in this package), a folder or a name on the hub, a folder that
                 :meth:`save` wrote, or the output folder of a training run (its ``best`` adapter, or else the last).
-            lora: the adapter to add where none is loaded; None for the base model alone. Of an adapter that is loaded,
-                what is given here must be its own.
-            device: where the model runs.
+            lora: the adapter to add if none is loaded; None for the base model alone. If an adapter is loaded, the
+                settings given here must equal its own.
+            device: device of the model.
             dtype: ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"auto"`` (as stored); by default ``"float32"`` on
                 the CPU and ``"auto"`` elsewhere.
-            temperature: as in the class, and so the rest.
-            max_new_tokens: of a text.
-            autocast: computes matrix products in bfloat16.
-            gradient_checkpointing: saves memory.
-            seed: of a new adapter's initial weights.
+            temperature: see the class.
+            max_new_tokens: see the class.
+            autocast: see the class.
+            gradient_checkpointing: see the class.
+            seed: seed of a new adapter's initial weights.
             options: further arguments of the role.
 
         Raises:
-            ConfigError: there is no such model, or an argument is out of its rule.
+            ConfigError: the model does not exist, or an argument is invalid.
             MissingExtraError: transformers or peft is not installed.
         """
         folder = adapter_folder(Path(name_or_path))
@@ -129,7 +129,7 @@ class AdaptedModel:
         if folder is not None:
             model = load_adapter(model, folder, device, lora)
         elif name != TINY and Path(name).is_dir():
-            name = str(Path(name).resolve())  # a saved adapter is to find its base from any working directory
+            name = str(Path(name).resolve())  # so that a saved adapter finds its base from any working directory
         made = cls(
             model,
             tokenizer,
@@ -156,21 +156,21 @@ class AdaptedModel:
         seed: int = 0,
         **options: Any,
     ) -> Self:
-        """Another role on the base model of a first one, so that its weights are held once.
+        """Creates another role on the base model of an existing one, so that the base weights are stored once.
 
-        With ``lora`` or ``folder`` the role has an adapter of its own, and neither learns from the other's updates.
-        With neither the two share all weights, and an update of one is an update of both.
+        With ``lora`` or ``folder``, the role has its own adapter, and the two are trained independently. Without them,
+        the two share all weights, and an update of one is an update of both.
 
         Args:
-            other: whose base model it is. Where the role gets an adapter of its own, the other must have one too.
-            lora: a fresh adapter's settings.
+            other: the existing role. If the new role gets its own adapter, this one must have an adapter too.
+            lora: settings of a new adapter.
             folder: an adapter that :meth:`save` wrote, or a run's output folder.
-            seed: of a fresh adapter's initial weights.
-            options: further arguments of the role; temperature, length limit and autocast are otherwise the other's,
-                or those that were saved.
+            seed: seed of a new adapter's initial weights.
+            options: further arguments of the role; temperature, ``max_new_tokens`` and autocast default to those of
+                the other role, or to those saved with the adapter.
 
         Raises:
-            ConfigError: the other has no adapter, or there is none in the folder that fits the model.
+            ConfigError: the other role has no adapter, or the folder holds none that fits the model.
         """
         found = None if folder is None else adapter_folder(Path(folder))
         if folder is not None and found is None:
@@ -182,8 +182,8 @@ class AdaptedModel:
             )
         if other.adapter is None and not (lora is None and found is None):
             raise ConfigError(
-                f"{other.name!r} has no adapter, and would compute with that of the role beside it. Load it with "
-                "lora=LoraSettings(), which changes nothing until it learns."
+                f"{other.name!r} has no adapter, and would compute with that of the new role. Load it with "
+                "lora=LoraSettings(), which has no effect until it is trained."
             )
         given = {
             "temperature": other.sampling.temperature,
@@ -206,7 +206,7 @@ class AdaptedModel:
         return made
 
     def save(self, folder: str | Path) -> None:
-        """Writes the adapter in peft's format, with the generation config; it names its base model by ``name``.
+        """Writes the adapter in peft's format, with ``name`` as its base model, and the generation config.
 
         Raises:
             ConfigError: there is no adapter.
@@ -227,48 +227,48 @@ class AdaptedModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the model's input goes."""
+        """The device of the model's input."""
         device: torch.device = self.model.get_input_embeddings().weight.device
         return device
 
     @property
     def hidden_size(self) -> int:
-        """D: the width of the hidden states."""
+        """D: the size of the hidden states."""
         return int(self.model.config.get_text_config().hidden_size)
 
     def precision(self) -> contextlib.AbstractContextManager[Any]:
-        """Autocast, where it is on."""
+        """Returns a context manager that enables autocast if it is set."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast)
 
     @property
     def trainable(self) -> dict[str, nn.Parameter]:
-        """The adapter's weights by name; none where there is no adapter."""
+        """The adapter's weights by name; empty without an adapter."""
         return {} if self.adapter is None else trainable_weights(self.model, self.adapter)
 
     @property
     def lora(self) -> LoraSettings | None:
-        """The adapter's settings; None where there is none."""
+        """The adapter's settings; None without an adapter."""
         return lora_of(self.model, self.adapter)
 
     def freeze_reference(self) -> None:
-        """Keeps the present adapter as the policy that KL terms refer to: the one at the start of RL."""
+        """Stores a copy of the adapter as the reference policy of KL terms; call it at the start of RL."""
         self._reference = self.adapter_state()
 
     @property
     def reference_state(self) -> dict[str, Tensor] | None:
-        """The reference policy's adapter, as :meth:`adapter_state` gives it."""
+        """The reference policy's adapter, in the form of :meth:`adapter_state`."""
         return None if self._reference is None else dict(self._reference)
 
     def adapter_state(self) -> dict[str, Tensor]:
-        """A copy of the adapter's weights."""
+        """Returns a copy of the adapter's weights."""
         return {name: weight.detach().clone() for name, weight in self.trainable.items()}
 
     @torch.no_grad()
     def load_adapter_state(self, state: Mapping[str, Tensor], reference: Mapping[str, Tensor] | None = None) -> None:
-        """Sets the adapter's weights, and the reference policy's if they are given.
+        """Sets the adapter's weights, and the reference policy's if given.
 
         Raises:
-            CheckpointError: the state is of another adapter.
+            CheckpointError: the state does not fit the adapter.
         """
         trainable = self.trainable
         shapes = {name: tuple(weight.shape) for name, weight in trainable.items()}
@@ -283,23 +283,23 @@ class AdaptedModel:
         if reference is not None:
             self._reference = {name: weight.to(self.device, copy=True) for name, weight in reference.items()}
 
-    # -- what it is called -----------------------------------------------------------------------------------------
+    # -- names -----------------------------------------------------------------------------------------------------
 
     @property
     def role(self) -> str:
-        """What the model is for, in a word: for errors, and the name of a further adapter."""
+        """The role's name, for errors and the names of further adapters."""
         return type(self).__name__.lower()
 
     @property
     def model_id(self) -> str:
-        """Which weights write, for generations: the name, and the version where one is known."""
+        """Identifies the weights in generations: the name, with the version if it is known."""
         return f"{self.name}@{self.version}" if self.version else self.name
 
     @property
     def version(self) -> str:
-        """What tells these weights apart from others of the name; empty once they have changed since it was set.
+        """Version of the weights; empty once they have changed since it was set.
 
-        A loaded adapter has a digest of its files; whoever trains it gives every update a version of its own.
+        For a loaded adapter it is a digest of its files; training sets a new version after every update.
         """
         return self._version if self._changes() == self._changes_then else ""
 
@@ -307,14 +307,14 @@ class AdaptedModel:
     def version(self, version: str) -> None:
         self._version, self._changes_then = version, self._changes()
 
-    # -- inside ----------------------------------------------------------------------------------------------------
+    # -- internals -------------------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """No dropout, in whatever was added to the model; layers that checkpoint are told so after that."""
+        """Switches off dropout, also in added modules, then enables checkpointing, which sets layers to training."""
         self.model.eval()
         if self._checkpointing:
             checkpoint_activations(self.model)
 
     def _changes(self) -> list[int]:
-        """How often each weight that learns was changed in place, as the optimiser does it."""
+        """Returns how often each trainable weight was changed in place, as optimisers do."""
         return [weight._version for weight in self.trainable.values()]

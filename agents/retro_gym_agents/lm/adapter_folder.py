@@ -1,4 +1,4 @@
-"""Where in a folder a reflector's adapter stands, and which update of a run it is. Nothing is loaded for that."""
+"""Finds a reflector's adapter in a folder, and the update of the run that it is from, without loading it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 __all__ = ["adapter_folder", "adapter_source", "files_digest", "weights_digest"]
 
-_LONGEST_NAME = 255  # characters: a longer text is no name of a file
+_LONGEST_NAME = 255  # characters; a longer text is not a file name
 
 
 def adapter_folder(path: Path) -> Path | None:
-    """The folder with the adapter: the path itself, or the one in a training run's output."""
+    """Returns the folder with the adapter: the path itself, or a folder in a training run's output."""
     for folder in (path, path / "best", path / "adapter"):
         if (folder / "adapter_config.json").is_file():
             return folder
@@ -22,10 +22,10 @@ def adapter_folder(path: Path) -> Path | None:
 
 
 def adapter_source(path: Path) -> str | None:
-    """Which adapter of a training run its folder stands for, in words; None where the path is no such folder.
+    """Describes which adapter of a training run a folder refers to; None if it is no run's folder.
 
-    The update is told as far as the run's metrics tell it: they know nothing of the last adapter where they have grown
-    since it was saved.
+    The update is given if the run's metrics determine it; they do not for a last adapter that is older than the
+    metrics.
     """
     folder = adapter_folder(path)
     if folder is None or folder == path:
@@ -44,7 +44,7 @@ def adapter_source(path: Path) -> str | None:
 
 
 def weights_digest(path: Path) -> str | None:
-    """A digest of the weights that a folder stands for; None for what is no folder."""
+    """Returns a digest of the weights that a folder refers to; None if the path is not a folder."""
     if not path.is_dir():
         return None
     folder = adapter_folder(path) or path
@@ -52,7 +52,7 @@ def weights_digest(path: Path) -> str | None:
 
 
 def files_digest(arguments: Mapping[str, Any]) -> str | None:
-    """A digest of the files that an environment's arguments name; None where they name none."""
+    """Returns a digest of the files named in an environment's arguments; None if there are none."""
     given = [*arguments.values()]
     given += [each for value in given if isinstance(value, Mapping) for each in value.values()]
     paths = [Path(value) for value in given if isinstance(value, str) and value]
@@ -70,7 +70,7 @@ def _digest(files: Sequence[Path]) -> str | None:
 
 
 def _rows(file: Path) -> list[dict[str, float]]:
-    """The rows of a run's metrics; none where they cannot be read."""
+    """Returns the rows of a run's metrics; empty if they cannot be read."""
     try:
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError):

@@ -1,7 +1,7 @@
-"""LoRA adapters: their settings, adding and loading them, and a model while nothing is learned.
+"""LoRA adapters: settings, adding, loading and saving them, and inference without gradients.
 
 A model may have several adapters, one for each role that shares it; one of them is active at a time. The weights of
-all of them stay trainable, since a gradient may be on its way to an adapter that is not active any more.
+all adapters stay trainable, because the backward pass may reach an adapter that is no longer active.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ __all__ = [
 ]
 
 FIRST = "default"
-"""What peft calls a model's first adapter."""
+"""peft's name for a model's first adapter."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LoraSettings:
-    """The low-rank adapter (arXiv 2106.09685) that learns while the base model stays frozen.
+    """Settings of the low-rank adapter (arXiv 2106.09685) that is trained while the base model stays frozen.
 
-    What is left out is as in the adapter that is loaded, and otherwise as said below. There is no dropout: the update's
-    log-probabilities are to be those of the sampler.
+    A setting that is None is taken from the loaded adapter, or else has the default below. There is no dropout, because
+    the log-probabilities in the update must equal those in sampling.
     """
 
     rank: int | None = None
@@ -57,7 +57,7 @@ class LoraSettings:
     """``"all-linear"``, the default, or names of layers separated by commas: ``"q_proj,v_proj"``."""
 
     def filled(self) -> LoraSettings:
-        """The settings of a fresh adapter, with the defaults in place of what was left out."""
+        """Returns the settings of a new adapter, with defaults for those that are None."""
         given = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
         return LoraSettings(**{"rank": 8, "alpha": 16, "target_modules": _ALL_LINEAR, **given})
 
@@ -67,17 +67,17 @@ DEFAULT_LORA = LoraSettings()
 
 
 def active_adapter(model: Any) -> str | None:
-    """What the adapter is called that the model computes with; None where it has none."""
+    """Returns the name of the model's active adapter; None if it has none."""
     return str(model.active_adapter) if hasattr(model, "peft_config") else None
 
 
 def trainable_weights(model: Any, adapter: str | None = None) -> dict[str, torch.nn.Parameter]:
-    """The weights that learn, by name: an adapter's, where there is one.
+    """Returns the trainable weights by name: those of an adapter, if there is one.
 
     Args:
         model: a causal LM of transformers, or a ``PeftModel`` around one.
-        adapter: which of several adapters; None for all. The weights of a second adapter have the names that they
-            would have alone, so that its state can be loaded into a model of its own.
+        adapter: name of one of several adapters; None for all. The weights of a further adapter get the names that they
+            would have in a model with this adapter alone, so that its state can be loaded into such a model.
     """
     weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
     adapters = list(getattr(model, "peft_config", ()))
@@ -93,7 +93,7 @@ def trainable_weights(model: Any, adapter: str | None = None) -> dict[str, torch
 
 
 def _learning(model: Any, adapter: str) -> Any:
-    """The model with the weights of an adapter as ones that learn: peft freezes all but the active one's."""
+    """Makes the weights of an adapter trainable; peft freezes all but the active adapter's."""
     for name, weight in model.named_parameters():
         if adapter in name.split("."):
             weight.requires_grad_(True)
@@ -102,7 +102,7 @@ def _learning(model: Any, adapter: str) -> Any:
 
 @contextlib.contextmanager
 def activated(model: Any, adapter: str | None) -> Iterator[None]:
-    """Lets a model with several adapters compute with one of them; None leaves it as it is."""
+    """Activates one of a model's adapters temporarily; None changes nothing."""
     before = active_adapter(model)
     if before is None or adapter in (None, before):
         yield
@@ -117,22 +117,22 @@ def activated(model: Any, adapter: str | None) -> Iterator[None]:
 def _activate(model: Any, adapter: str | None) -> None:
     learns = [(weight, weight.requires_grad) for weight in model.parameters()]
     model.set_adapter(adapter)
-    for weight, wanted in learns:  # peft freezes the other adapters, whose gradients may still be on their way
+    for weight, wanted in learns:  # peft freezes the other adapters, but a backward pass may still reach them
         weight.requires_grad_(wanted)
 
 
 def add_lora(model: Any, lora: LoraSettings, name: str, seed: int, adapter: str = FIRST) -> Any:
-    """The model with a fresh adapter, whose initial weights are drawn from the seed.
+    """Adds a new adapter with initial weights drawn from the seed, and returns the model.
 
     Args:
-        model: a causal LM of transformers; a ``PeftModel`` keeps the adapters that it has, and the active one.
+        model: a causal LM of transformers; a ``PeftModel`` keeps its adapters and the active one.
         lora: the adapter's settings.
-        name: what the model is called in errors.
-        seed: of the initial weights.
-        adapter: what the adapter is called.
+        name: name of the model in error messages.
+        seed: seed of the initial weights.
+        adapter: name of the adapter.
 
     Raises:
-        ConfigError: settings that are out of their rule, or a model that takes no such adapter.
+        ConfigError: a setting is invalid, or the adapter cannot be added to the model.
     """
     try:
         from peft import LoraConfig, TaskType, get_peft_model
@@ -158,7 +158,7 @@ def add_lora(model: Any, lora: LoraSettings, name: str, seed: int, adapter: str 
                 return get_peft_model(model, config, adapter)
             model.add_adapter(adapter, config)
             return _learning(model, adapter)
-        except Exception as error:  # peft knows many kinds of layers, and refuses others in many ways
+        except Exception as error:  # peft refuses unsupported layers with various errors
             raise ConfigError(f"LoRA cannot be added to {name!r}: {error}") from error
 
 
@@ -169,18 +169,18 @@ def load_adapter(
     lora: LoraSettings | None = DEFAULT_LORA,
     adapter: str = FIRST,
 ) -> Any:
-    """The model with the adapter that stands in a folder; with its first one it takes over the generation config too.
+    """Loads an adapter from a folder and returns the model; a first adapter also brings its generation config.
 
     Args:
         model: as in :func:`add_lora`.
-        folder: in peft's format.
-        device: where the adapter goes.
-        lora: what is known of its settings.
-        adapter: what the adapter is called.
+        folder: a folder in peft's format.
+        device: device of the adapter.
+        lora: settings that the adapter must have; None, in whole or for single settings, accepts any.
+        adapter: name of the adapter.
 
     Raises:
-        ConfigError: it is no adapter of this model, its weights are not finite, or its settings are others than those
-            that are given in ``lora``.
+        ConfigError: it is not an adapter of this model, its weights are not finite, or its settings differ from those
+            in ``lora``.
     """
     try:
         from peft import PeftModel
@@ -199,9 +199,9 @@ def load_adapter(
             else:
                 model.load_adapter(str(folder), adapter, is_trainable=True, torch_device=str(device))
                 _learning(model, adapter)
-        except Exception as error:  # files of others, such as the settings of a newer peft, may fail in any way
+        except Exception as error:  # foreign files, such as the settings of a newer peft, may raise any error
             if not is_first and adapter in model.peft_config:
-                model.delete_adapter(adapter)  # peft leaves what it could not fill
+                model.delete_adapter(adapter)  # peft leaves an adapter that it could not load
             raise ConfigError(f"{folder} holds no adapter that fits its base model: {error}") from error
     where = not_finite(trainable_weights(model, adapter))
     if where is not None:
@@ -214,11 +214,11 @@ def load_adapter(
 
 
 def save_adapter(model: Any, adapter: str, folder: Path, base: str) -> None:
-    """Writes an adapter into a folder, in peft's format; it names the base model as is said here."""
+    """Writes an adapter in peft's format, with ``base`` as the name of its base model."""
     model.peft_config[adapter].base_model_name_or_path = base
-    # The vocabulary is the base model's own; peft would ask the hub about it otherwise.
+    # The vocabulary is that of the base model; otherwise peft would query the hub about it.
     model.save_pretrained(str(folder), selected_adapters=[adapter], save_embedding_layers=False)
-    if adapter != FIRST:  # peft gives all but the first one a folder within the folder
+    if adapter != FIRST:  # peft writes all but the first adapter to a subfolder
         inner = folder / adapter
         for file in inner.iterdir():
             file.replace(folder / file.name)
@@ -226,13 +226,13 @@ def save_adapter(model: Any, adapter: str, folder: Path, base: str) -> None:
 
 
 def free_name(model: Any, role: str) -> str:
-    """What a further adapter of a model may be called: as its role, with a number where that is taken."""
+    """Returns an unused adapter name: the role's name, with a number if it is taken."""
     names = (role, *(f"{role}_{number}" for number in range(2, len(model.peft_config) + 2)))
     return next(name for name in names if name not in model.peft_config)
 
 
 def lora_of(model: Any, adapter: str | None = None) -> LoraSettings | None:
-    """The settings of one of a model's adapters, by default the active one; None where it has none of this kind."""
+    """Returns the settings of a model's adapter, by default the active one; None if it is no LoRA adapter."""
     adapter = adapter or active_adapter(model)
     config = None if adapter is None else model.peft_config[adapter]
     if config is None or not hasattr(config, "r"):
@@ -243,7 +243,7 @@ def lora_of(model: Any, adapter: str | None = None) -> LoraSettings | None:
 
 
 def _is_everywhere(model: Any, adapter: str | None) -> bool:
-    """Whether every linear layer has the adapter, but for the one that gives the logits."""
+    """Returns whether every linear layer except the output layer has the adapter."""
     from transformers.pytorch_utils import Conv1D
 
     head = model.get_output_embeddings()
@@ -260,25 +260,25 @@ def _names(text: str) -> set[str]:
 
 
 def _check_lora(own: LoraSettings | None, folder: Path, lora: LoraSettings) -> None:
-    """Refuses settings that are others than a loaded adapter's: it cannot be given another shape."""
+    """Refuses settings that differ from those of the loaded adapter, because its shape is fixed."""
     for name, given in dataclasses.asdict(lora).items():
         found = None if own is None else getattr(own, name)
         same = found == given or (name == "target_modules" and given and _names(given) == _names(found or ""))
         if given is not None and not same:
             raise ConfigError(
-                f"LoRA's {name} is given as {given!r}, but the adapter in {folder} has {found!r}, and goes on with it. "
+                f"LoRA's {name} is given as {given!r}, but the adapter in {folder} has {found!r}, which is fixed. "
                 f"Leave {name} out, or start from the base model."
             )
 
 
 def checkpoint_activations(model: Any) -> None:
-    """Lets every layer compute its activations again in the backward pass instead of keeping them.
+    """Enables gradient checkpointing: layers recompute their activations in the backward pass.
 
-    transformers does so in training mode alone. Only the layers themselves are told that they train; what is inside
-    stays in evaluation mode, so that no dropout comes with it.
+    transformers does so only in training mode. Only the layers themselves are set to training mode; their submodules
+    stay in evaluation mode, so that there is no dropout.
 
     Raises:
-        ConfigError: the model has no layers that can do so.
+        ConfigError: the model does not support gradient checkpointing.
     """
     with _quiet():
         try:
@@ -293,27 +293,27 @@ def checkpoint_activations(model: Any) -> None:
 
 
 def _same_adapter(model: Any) -> tuple[contextlib.AbstractContextManager[Any], contextlib.AbstractContextManager[Any]]:
-    """What surrounds a layer's forward pass, and the second one in the backward pass: the same adapter in both."""
+    """Returns context managers for a layer's forward pass and its recomputation, which activate the same adapter."""
     return contextlib.nullcontext(), activated(model, active_adapter(model))
 
 
 def _merge(model: Any) -> None:
     try:
         model.merge_adapter(safe_merge=True)
-    except ValueError as error:  # peft's word for weights that are not finite
+    except ValueError as error:  # raised by peft if weights are not finite
         raise DivergedError(f"the adapter cannot be merged into its base model: {error}") from error
 
 
 @contextlib.contextmanager
 def frozen(model: Any, adapter: Mapping[str, Tensor] | None = None, name: str | None = None) -> Iterator[None]:
-    """No gradients and no checkpointing; in float32 the adapter is merged into the base for speed.
+    """Disables gradients and checkpointing; in float32 also merges the adapter into the base model, for speed.
 
-    Merging happens in copies and the originals are put back, so that no rounding error is left behind.
+    Weights are merged in copies and the originals are restored afterwards, so that no rounding error remains.
 
     Args:
         model: a causal LM of transformers, or a ``PeftModel`` around one.
-        adapter: weights, by name, that stand in for trainable ones as long as it lasts.
-        name: the adapter that they belong to, where the model has several.
+        adapter: weights, by name, that temporarily replace the trainable ones.
+        name: the adapter that they belong to, if the model has several.
 
     Raises:
         DivergedError: the merged weights are not finite.
@@ -324,7 +324,7 @@ def frozen(model: Any, adapter: Mapping[str, Tensor] | None = None, name: str | 
     bases = [list(layer.get_base_layer().parameters(recurse=False)) for layer in layers]
     originals = [[weight.data for weight in base] for base in bases]
     merge = bool(layers) and model.dtype == torch.float32
-    training = [module for module in model.modules() if module.training]  # layers that checkpoint take no cache
+    training = [module for module in model.modules() if module.training]  # checkpointing layers take no KV cache
     try:
         for module in training:
             module.training = False
@@ -348,7 +348,7 @@ def frozen(model: Any, adapter: Mapping[str, Tensor] | None = None, name: str | 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Silences warnings of names that transformers has renamed, in peft and here: no user could act on them."""
+    """Suppresses deprecation warnings about names that peft and this package use: users cannot act on them."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"`(is_)?gradient_checkpointing(_enable)?` is deprecated", FutureWarning)
         yield

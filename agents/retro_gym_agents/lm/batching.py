@@ -1,4 +1,4 @@
-"""Batches: tokenised prompts padded on the left, and rows in groups that fit into a forward pass.
+"""Batches: tokenised prompts padded on the left, and grouping of rows by the size of a forward pass.
 
 Axes: P prompts, S prompt tokens.
 """
@@ -22,7 +22,7 @@ class Prompts:
 
     ids_PS: Tensor
     mask_PS: Tensor
-    """True where a token stands, False where padding does."""
+    """True for tokens, False for padding."""
 
     @classmethod
     def from_rows(cls, rows: Sequence[Sequence[int]], pad_id: int, device: torch.device | str) -> Prompts:
@@ -32,29 +32,29 @@ class Prompts:
 
     @property
     def lengths(self) -> Tensor:
-        """Tokens of each prompt (P), without padding."""
+        """Number of tokens of each prompt (P), without padding."""
         return self.mask_PS.sum(-1)
 
     def select(self, rows: Sequence[int]) -> Prompts:
-        """Some of the prompts, without columns that only hold padding."""
+        """Returns some of the prompts, without columns that hold only padding."""
         ids, mask = self.ids_PS[list(rows)], self.mask_PS[list(rows)]
         first = int(mask.any(0).int().argmax())
         return Prompts(ids[:, first:], mask[:, first:])
 
     def repeat(self, times: int) -> Prompts:
-        """Every prompt several times in a row."""
+        """Returns the prompts, each repeated consecutively."""
         return Prompts(self.ids_PS.repeat_interleave(times, 0), self.mask_PS.repeat_interleave(times, 0))
 
 
 def in_groups(rows: Sequence[int], lengths: Sequence[int], size: int | None, tokens: int | None) -> list[list[int]]:
-    """Rows in groups that fit into a forward pass; of like length, where tokens are limited.
+    """Groups rows so that each group fits into a forward pass; rows of similar length if tokens are limited.
 
     Args:
-        rows: their numbers.
-        lengths: the tokens of each row, by its number.
-        size: how many rows there may be in a group; None for any number.
-        tokens: how many tokens there may be in a group, padding included; None for any number. A row that has more
-            alone is a group by itself.
+        rows: row numbers.
+        lengths: number of tokens of each row, indexed by row number.
+        size: maximum number of rows in a group; None for no limit.
+        tokens: maximum number of tokens in a group, including padding; None for no limit. A longer row is a group by
+            itself.
 
     >>> in_groups(range(4), [5, 2, 9, 2], size=None, tokens=10)
     [[1, 3], [0], [2]]

@@ -1,4 +1,4 @@
-"""Whether figures and weights are finite numbers: after a step with one NaN, every weight would be NaN."""
+"""Checks that values and weights are finite: after an update with one NaN, every weight would be NaN."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from retro_gym.errors import DivergedError
 __all__ = ["REMEDY", "check_finite", "not_finite"]
 
 REMEDY = (
-    "Lower learning_rate or max_grad_norm, or compute with more digits: dtype 'float32', no autocast. Rewards of very "
-    "different sizes, and a kl_coef of 0, lead there too."
+    "Lower learning_rate or max_grad_norm, or compute in higher precision: dtype 'float32', no autocast. Rewards of "
+    "very different sizes and a kl_coef of 0 are other causes."
 )
 
 
 def check_finite(figures: Mapping[str, float]) -> None:
-    """Refuses figures that are no finite numbers.
+    """Refuses values that are not finite.
 
     Raises:
-        DivergedError: one of them is not; it names the first.
+        DivergedError: a value is not finite; the error names the first.
     """
     for name, figure in figures.items():
         if not math.isfinite(figure):
             raise DivergedError(
-                f"{name} is {figure}, and a step that follows it would spoil every weight: it was not taken. {REMEDY}"
+                f"{name} is {figure}; an update with it would destroy the weights, so it was not applied. {REMEDY}"
             )
 
 
 def not_finite(value: Any) -> str | None:
-    """Where in nested mappings and sequences the first number stands that is not finite; None where all are.
+    """Returns the path of the first number in nested mappings and sequences that is not finite; None if all are.
 
     >>> import torch
     >>> not_finite({"adapter": {"a": torch.ones(2)}, "best": [torch.tensor([1.0, float("nan")])]})

@@ -1,4 +1,4 @@
-"""Key-value caches with room for what is to come, so that a new token does not copy what the cache holds already.
+"""Key-value caches with preallocated columns, so that appending a token does not copy the cache.
 
 Axes: B rows of the batch, H heads, C cached columns, D size of a head.
 """
@@ -16,7 +16,7 @@ __all__ = ["RoomyLayer", "WindowLayer", "roomy_cache"]
 
 
 class _BufferedLayer(DynamicLayer):  # type: ignore[misc] # transformers has no types
-    """Keys and values of one layer as some columns of larger buffers; new columns are written behind them."""
+    """Keys and values of one layer as a range of columns in larger buffers; new columns are appended in place."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,14 +26,14 @@ class _BufferedLayer(DynamicLayer):  # type: ignore[misc] # transformers has no 
         self.values: Tensor
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Adds columns; returns all keys and values (B, H, C, D)."""
+        """Appends columns; returns all keys and values (B, H, C, D)."""
         end = self._end + key_states.shape[2]
         for buffer_BHCD, new_BHCD in zip(self._buffers, (key_states, value_states), strict=True):
             buffer_BHCD[:, :, self._end : end] = new_BHCD
         return self._show(self._first, end)
 
     def _show(self, first: int, end: int) -> tuple[Tensor, Tensor]:
-        """Sets which of the buffers' columns are the keys and values."""
+        """Sets the range of the buffers' columns that are the keys and values."""
         self._first, self._end = first, end
         self.keys, self.values = (buffer_BHCD[:, :, first:end] for buffer_BHCD in self._buffers)
         return self.keys, self.values
@@ -43,7 +43,7 @@ class RoomyLayer(_BufferedLayer):
     """Keys and values at the front of their buffers.
 
     Args:
-        room: columns that will be added to the first ones.
+        room: number of columns that will be appended to the first ones.
     """
 
     def __init__(self, room: int) -> None:
@@ -51,19 +51,19 @@ class RoomyLayer(_BufferedLayer):
         self._room = room
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Adds columns; returns all keys and values (B, H, C, D)."""
+        """Appends columns; returns all keys and values (B, H, C, D)."""
         if self.is_initialized:
             return super().update(key_states, value_states)
         self.lazy_initialization(key_states, value_states)
         return self._fill((key_states, value_states), self._room)
 
     def keep(self, rows_B: Tensor, columns_BC: Tensor, room: int) -> None:
-        """Keeps some of the rows and, of each of them, some of the columns.
+        """Keeps some of the rows, and some of the columns of each.
 
         Args:
-            rows_B: the rows' numbers.
-            columns_BC: the columns' numbers in each of these rows.
-            room: columns that will still be added.
+            rows_B: row numbers.
+            columns_BC: column numbers in each of these rows.
+            room: number of columns that will still be appended.
         """
         _, heads, _, size = self.keys.shape
         index_BHCD = columns_BC[:, None, :, None].expand(-1, heads, -1, size)
@@ -80,16 +80,16 @@ class RoomyLayer(_BufferedLayer):
 
 
 class WindowLayer(_BufferedLayer):
-    """Keys and values flush right in front of a column that moves on with every step.
+    """Keys and values aligned on the right, before a column that advances with every step.
 
-    The buffers have twice the columns that are used at most; once in ``width`` steps those in use are moved back to
-    the front.
+    The buffers have twice the maximum number of columns in use; every ``width`` steps, the columns in use are moved
+    back to the front.
 
     Args:
         rows: B.
-        width: the most columns that are used.
-        keys: of any batch, for their shape and type.
-        values: the same.
+        width: maximum number of columns in use.
+        keys: keys of any batch, for their shape and type.
+        values: values of any batch, for their shape and type.
     """
 
     def __init__(self, rows: int, width: int, keys: Tensor, values: Tensor) -> None:
@@ -100,7 +100,7 @@ class WindowLayer(_BufferedLayer):
         self._show(width, width)
 
     def show(self, columns: int) -> None:
-        """Lets the model see so many of the last columns."""
+        """Exposes the last ``columns`` columns to the model."""
         if self._end == 2 * self._width:
             for buffer_BHCD in self._buffers:
                 buffer_BHCD[:, :, : self._width] = buffer_BHCD[:, :, self._width :].clone()
@@ -108,18 +108,18 @@ class WindowLayer(_BufferedLayer):
         self._show(self._end - columns, self._end)
 
     def write(self, numbers: Sequence[int], keys: Tensor, values: Tensor) -> None:
-        """Puts what was read of some rows in front of the present column."""
+        """Writes keys and values of some rows before the current column."""
         first = self._end - keys.shape[2]
         for buffer_BHCD, new_BHCD in zip(self._buffers, (keys, values), strict=True):
             buffer_BHCD[list(numbers), :, first : self._end] = new_BHCD
 
 
 def roomy_cache(model: Any, room: int) -> DynamicCache:
-    """An empty cache for a model with full attention in every layer.
+    """Creates an empty cache for a model with full attention in every layer.
 
     Args:
         model: a causal LM of transformers.
-        room: columns that will be added to the first ones.
+        room: number of columns that will be appended to the first ones.
     """
     cache = DynamicCache(config=model.config)
     cache.layers = [RoomyLayer(room) for _ in cache.layers]

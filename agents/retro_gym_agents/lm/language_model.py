@@ -1,4 +1,4 @@
-"""A causal language model that learns: sampling and scoring rows of tokens, and the reference policy."""
+"""A trainable causal language model: sampling and scoring rows of tokens, and the reference policy."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ __all__ = ["LanguageModel"]
 
 
 class LanguageModel(AdaptedModel):
-    """A causal LM with a LoRA adapter. It knows rows of tokens; what they are about is said by its roles.
+    """A causal LM with a LoRA adapter, which works on rows of tokens; roles define the prompts.
 
     The roles are :class:`~retro_gym_agents.lm.reflector.Reflector` and :class:`~retro_gym_agents.lm.planner.Planner`.
 
-    Temperature and length limit come from the model's generation config; top-k, top-p and repetition penalties that
-    stand there are not applied, since the policy gradient needs the distribution that was sampled from. A model that
-    cannot take the block mask by which samples share their prompt is run plainly, with a warning that says why.
+    Temperature and length limit come from the model's generation config; its top-k, top-p and repetition penalty are
+    not applied, because the policy gradient needs the distribution that was sampled from. If a model does not support
+    the block mask with which samples share their prompt, every sample is a row of its own, and a warning says why.
 
     Arguments are those of :class:`~retro_gym_agents.lm.adapted_model.AdaptedModel`.
     """
@@ -47,10 +47,10 @@ class LanguageModel(AdaptedModel):
         top_k: int = 0,
         top_p: float = 1.0,
     ) -> Samples:
-        """Samples K continuations of each of P rows of token ids, in one batch.
+        """Samples K continuations for each of P rows of token ids, in one batch.
 
         Raises:
-            ConfigError: another number of seeds than rows.
+            ConfigError: the number of seeds is not P.
             DivergedError: the model's log-probabilities are not finite.
         """
         prompts = Prompts.from_rows(rows, self.sampling.pad_id, self.device)
@@ -74,19 +74,19 @@ class LanguageModel(AdaptedModel):
         return self._samples(draws, prompts, self.sampling.temperature)
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text of sampled tokens, without special tokens and the white space around it."""
+        """Decodes sampled tokens, without special tokens and surrounding white space."""
         return decode(self.tokenizer, tokens)
 
     @contextlib.contextmanager
     def for_sampling(self) -> Iterator[None]:
-        """No gradients, this role's adapter merged into the base where that is exact, and the role's precision."""
+        """Disables gradients, activates this role's adapter, merged in float32, and sets the precision."""
         with activated(self.model, self.adapter), frozen(self.model), self.precision():
             yield
 
     # -- log-probabilities -----------------------------------------------------------------------------------------
 
     def score(self, samples: Samples, *, keep_hidden: bool = False) -> Scores:
-        """The present policy's log-probabilities (N, T) of samples, differentiable, and hidden states if asked for."""
+        """Computes log-probabilities (N, T) of samples under the present policy, and optionally hidden states."""
         share_prompt = self.share_prompt
         with activated(self.model, self.adapter), self.precision():
             return score(
@@ -101,11 +101,11 @@ class LanguageModel(AdaptedModel):
             )
 
     def logprobs(self, samples: Samples) -> Tensor:
-        """The present policy's log-probabilities (N, T) of samples, differentiable; 0 where their mask is False."""
+        """Returns differentiable log-probabilities (N, T) under the present policy; 0 where the mask is False."""
         return self.score(samples).logprobs_NT
 
     def reference_logprobs(self, samples: Samples) -> Tensor:
-        """The reference policy's log-probabilities (N, T) of samples, without a gradient.
+        """Returns log-probabilities (N, T) of samples under the reference policy, without gradients.
 
         Raises:
             ConfigError: :meth:`freeze_reference` was not called.
@@ -117,9 +117,9 @@ class LanguageModel(AdaptedModel):
 
     @cached_property
     def share_prompt(self) -> bool:
-        """Whether the samples of a prompt share its computation; set it to False to run plainly.
+        """Whether the samples of a prompt share its computation; False computes a row for each sample.
 
-        A model that cannot take the block mask is run plainly, with a warning that says why.
+        If the model does not support the block mask, this is False, and a warning says why.
         """
         reason = why_not_shared(self.model)
         if reason is not None:
@@ -129,12 +129,12 @@ class LanguageModel(AdaptedModel):
             )
         return reason is None
 
-    # -- inside ----------------------------------------------------------------------------------------------------
+    # -- internals -------------------------------------------------------------------------------------------------
 
     def _recorded(
         self, rows: Sequence[Sequence[int]], generations: Sequence[Generation], temperature: float | None
     ) -> Samples:
-        """Generations of a record as the samples that they were, behind their prompts' token ids."""
+        """Reconstructs samples from recorded generations and the token ids of their prompts."""
         prompts = Prompts.from_rows(rows, self.sampling.pad_id, self.device)
         vocabulary = self.model.get_input_embeddings().weight.shape[0]
         draws, temperature = recorded_draws(generations, prompts, self.sampling.pad_id, vocabulary, temperature)

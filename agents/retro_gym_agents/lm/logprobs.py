@@ -1,10 +1,10 @@
-"""Log-probabilities of tokens from logits, with a gradient that needs no second copy of the logits.
+"""Log-probabilities of tokens from logits, with a memory-efficient backward pass.
 
-Autograd's own way keeps the scaled logits, their exponentials and a gradient of the same size for every step between
-them; with a vocabulary of 150,000 these are what a reflector's memory goes into. Here the gradient is written at once:
-for tokens y with cotangents g it is (Σ g)·(−softmax) + g at y, over the temperature.
+Autograd stores the scaled logits, their exponentials and a gradient of the same size for every operation in between;
+with a vocabulary of 150,000 these take most of a reflector's memory. Here the gradient is computed directly: for tokens
+y with upstream gradients g it is (Σ g)·(−softmax) + g at y, divided by the temperature.
 
-Axes: R rows of logits (of any leading shape), V vocabulary, X tokens that are looked up in each row.
+Axes: R rows of logits (of any leading shape), V vocabulary, X tokens looked up in each row.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from torch.autograd.function import once_differentiable
 
 __all__ = ["token_logprobs"]
 
-_CHUNK = 2**20  # logits that are worked on at once: what fits into a processor's cache
+_CHUNK = 2**20  # logits that are processed at once: as many as fit into a processor's cache
 
 
 def token_logprobs(logits_RV: Tensor, tokens_RX: Tensor, temperature: float) -> Tensor:
-    """The log-probabilities (R, X) of tokens under softmax(logits / temperature), in float32 or wider.
+    """Returns the log-probabilities (R, X) of tokens under softmax(logits / temperature), in float32 or wider.
 
     Args:
-        logits_RV: of any floating type, one distribution for each row.
-        tokens_RX: ids, any number for each row.
-        temperature: above 0.
+        logits_RV: logits of any floating type, one distribution for each row.
+        tokens_RX: token ids, any number for each row.
+        temperature: sampling temperature, above 0.
     """
     flat: Tensor = _TokenLogprobs.apply(logits_RV.flatten(0, -2), tokens_RX.flatten(0, -2), temperature)  # type: ignore[no-untyped-call]
     return flat.view(tokens_RX.shape)
@@ -62,6 +62,6 @@ class _TokenLogprobs(torch.autograd.Function):
 
 
 def _chunks(logits_RV: Tensor) -> Iterator[slice]:
-    """Parts of the rows, one behind the other."""
+    """Yields consecutive slices of the rows."""
     size = max(1, _CHUNK // logits_RV.shape[-1])
     return (slice(start, start + size) for start in range(0, len(logits_RV), size))

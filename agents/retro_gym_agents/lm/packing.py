@@ -1,8 +1,8 @@
-"""One sequence for a whole group: a prompt, then its K reflections one behind the other, each blind to the others.
+"""Packs a group into one sequence: a prompt followed by its K reflections, which do not attend to each other.
 
-The reflections of a group share their prompt, so it is computed once. A block mask lets every reflection see the
-prompt and itself, and the positions of each begin where the prompt ends: to the model every one of them stands behind
-the prompt alone. Nothing is padded but the ends of the rows.
+The reflections of a group share their prompt, so it is computed once. A block mask lets every reflection attend to the
+prompt and itself, and its positions start at the end of the prompt: for the model, each reflection directly follows the
+prompt. Only the ends of the rows are padded.
 
 Axes: P prompts, K reflections per prompt, N = P·K (prompt by prompt), S prompt tokens (padded on the left), T
 reflection tokens (padded on the right), M packed reflection tokens of a row, L = S + M columns, X any.
@@ -28,13 +28,13 @@ class Packed:
     ids_PL: Tensor
     positions_PL: Tensor
     group_PL: Tensor
-    """0 for a prompt's tokens, 1 to K for those of its reflections, -1 where nothing stands."""
+    """0 for a prompt's tokens, 1 to K for the tokens of its reflections, -1 for padding."""
     targets_PM: Tensor
     """The token that each packed reflection token predicts."""
     first_PK: Tensor
     """The first token of each reflection: the prompt's last token predicts it."""
     places_PM: Tensor
-    """Where each of the targets stands in the rows (K, T) of its prompt, flattened."""
+    """Index of each target in the flattened rows (K, T) of its prompt."""
     width: int
     """T."""
 
@@ -44,11 +44,11 @@ class Packed:
         return self.ids_PL.shape[1] - self.targets_PM.shape[1]
 
     def mask(self, dtype: torch.dtype, *, of_prompts: bool = True) -> Tensor:
-        """What may attend to what: additive, (P, 1, L, L), 0 or the least number of the type.
+        """Returns the additive attention mask (P, 1, L, L): 0 or the type's minimum.
 
         Args:
-            dtype: of the model.
-            of_prompts: False leaves out the prompts' rows: (P, 1, M, L).
+            dtype: data type of the model.
+            of_prompts: False omits the prompts' rows: (P, 1, M, L).
         """
         start = 0 if of_prompts else self.prompt_width
         causal_LL = torch.ones(self.ids_PL.shape[1], self.ids_PL.shape[1], dtype=torch.bool, device=self.ids_PL.device)
@@ -57,11 +57,11 @@ class Packed:
         return additive_mask(seen_PLL, dtype)
 
     def unpack(self, first_PKX: Tensor, rest_PMX: Tensor) -> Tensor:
-        """Figures of the reflections' tokens as rows (N, T, X), 0 where no token stands.
+        """Rearranges values of the reflections' tokens to rows (N, T, X), with 0 for padding.
 
         Args:
-            first_PKX: of each reflection's first token.
-            rest_PMX: of the tokens that the packed ones predict.
+            first_PKX: values of each reflection's first token.
+            rest_PMX: values of the tokens that the packed tokens predict.
         """
         prompts, samples, size = first_PKX.shape
         rows = first_PKX.new_zeros(prompts, samples, self.width, size)
@@ -74,17 +74,17 @@ class Packed:
 
 
 def pack(prompts: Prompts, tokens_NT: Tensor, mask_NT: Tensor) -> Packed:
-    """Packs reflections behind their prompts. The last token of a reflection predicts nothing, so it is left out.
+    """Packs reflections after their prompts. The last token of a reflection predicts nothing, so it is left out.
 
     Args:
-        prompts: P of them.
-        tokens_NT: K reflections for each.
-        mask_NT: True for a reflection's tokens; each row is True up to some place and False behind it.
+        prompts: P prompts.
+        tokens_NT: K reflections for each prompt.
+        mask_NT: True for a reflection's tokens; each row is True up to some column and False after it.
     """
     count = len(prompts.ids_PS)
     samples, length = len(tokens_NT) // count, tokens_NT.shape[1]
     tokens_PKT = tokens_NT.view(count, samples, length)
-    fed = max(length - 1, 1)  # of a reflection at most
+    fed = max(length - 1, 1)  # maximum number of packed tokens of a reflection
     predicts_PX = mask_NT[:, 1:].reshape(count, -1)
     used = int(predicts_PX.sum(-1).max()) if length > 1 else 0
     order_PM = predicts_PX.int().argsort(dim=-1, descending=True, stable=True)[:, :used]

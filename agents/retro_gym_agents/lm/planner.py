@@ -1,4 +1,4 @@
-"""The planner: a language model in the role that plays, as an actor whose turns can be learned from."""
+"""The planner: a trainable language model in the role of the actor."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ __all__ = ["Planner"]
 
 
 class Planner(LanguageModel):
-    """A language model that plays: ``RetroEnv(task_env, actor=planner)``.
+    """A trainable language model as an actor: ``RetroEnv(task_env, actor=planner)``.
 
-    Prompts are laid out, and replies read and ended, as :class:`~retro_gym.actors.hf.HfActor` does it; here the adapter
-    is on. Each reply is drawn from its prompt's own ``seed`` and carries a :class:`~retro_gym.Generation`: its tokens
-    and their log-probabilities. :meth:`recorded` makes samples of them again, to be scored with a gradient.
+    Prompts are formatted and replies are parsed as in :class:`~retro_gym.actors.hf.HfActor`, but with the adapter on.
+    Each reply is sampled with its prompt's own ``seed`` and carries a :class:`~retro_gym.Generation`: its tokens and
+    their log-probabilities. :meth:`recorded` turns these into samples that can be scored with a gradient.
 
-    Deep copies are the planner itself, so that the copies of an environment share its weights, and learn with it.
+    A deep copy is the planner itself, so that copies of an environment share its weights during training.
 
     Args:
         model: a causal LM of transformers, or a ``PeftModel`` around one.
         tokenizer: the model's tokenizer.
-        name: what the base model is called in saved adapters.
-        greedy: the likeliest token each time, instead of a sample.
-        shape: how prompts are laid out, see :meth:`retro_gym.Prompt.messages`; by default ``"chat"`` when the tokenizer
-            has a chat template, and ``"completion"`` when it has none.
-        batch_size: prompts that are answered at once, at most.
+        name: name of the base model in saved adapters.
+        greedy: takes the most likely token at each step instead of sampling.
+        shape: format of prompts, see :meth:`retro_gym.Prompt.messages`; by default ``"chat"`` if the tokenizer has a
+            chat template, otherwise ``"completion"``.
+        batch_size: maximum number of prompts in a batch.
         template_options: further variables of the chat template, such as ``{"enable_thinking": False}``.
-        options: of :class:`~retro_gym_agents.lm.adapted_model.AdaptedModel`. ``max_new_tokens`` limits a reply, its
-            reasoning included.
+        options: options of :class:`~retro_gym_agents.lm.adapted_model.AdaptedModel`. ``max_new_tokens`` limits a reply,
+            including its reasoning.
 
     Raises:
-        ConfigError: an argument is out of its rule, or a shape asks for a chat template that is not there.
+        ConfigError: an argument is invalid, or the shape needs a chat template that the tokenizer does not have.
     """
 
     def __init__(
@@ -74,12 +74,12 @@ class Planner(LanguageModel):
 
     @property
     def temperature(self) -> float:
-        """Of the policy that plays; 0 is greedy."""
+        """Sampling temperature; 0 is greedy."""
         return 0.0 if self.greedy else self.sampling.temperature
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What replies depend on beside the prompts."""
+        """Parameters that affect the replies besides the prompts."""
         return {
             "model": self.model_id,
             "shape": self._layout.shape,
@@ -89,45 +89,45 @@ class Planner(LanguageModel):
         }
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
-        """One reply, or the error that took its place, for each prompt; ``batch_size`` of them at a time.
+        """Returns a reply or an error for each prompt; prompts are processed in batches of ``batch_size``.
 
         Raises:
-            ConfigError: the chat template does not take the prompts in this shape.
+            ConfigError: the chat template does not accept prompts of this shape.
             DivergedError: the adapter's weights are not finite.
         """
         with self.for_sampling():
             return reply_in_batches(self._layout, prompts, self.batch_size, self._generate)
 
     def encode(self, prompt: Prompt) -> list[int]:
-        """A prompt as token ids.
+        """Tokenises a prompt.
 
         Raises:
             ActorError: the tokenizer cannot read the prompt.
-            PromptTooLongError: it leaves no room for the reply.
+            PromptTooLongError: the prompt leaves no room for the reply.
         """
         return self._layout.row(prompt).ids
 
     def recorded(
         self, prompts: Sequence[Prompt], generations: Sequence[Generation], *, temperature: float | None = None
     ) -> Samples:
-        """Turns of a record as the samples that they were: to be scored by this model, with a gradient.
+        """Reconstructs samples from recorded turns, to be scored by this model with a gradient.
 
         Args:
-            prompts: P of them.
-            generations: of the replies: K to each prompt, one prompt's behind the other's.
-            temperature: what they are scored at; by default that of sampling.
+            prompts: P prompts.
+            generations: K generations of replies to each prompt, prompt by prompt.
+            temperature: temperature for scoring; by default that of sampling.
 
         Returns:
-            Samples whose log-probabilities are those of the model that played.
+            Samples with the log-probabilities of the behaviour policy.
 
         Raises:
-            ActorError: a prompt that this model cannot be given.
-            ConfigError: not as many generations for each prompt, a token that the model does not know, or no single
-                temperature above 0.
+            ActorError: a prompt cannot be tokenised or is too long.
+            ConfigError: the number of generations is not a multiple of P, a token is not in the vocabulary, or there is
+                no single temperature above 0.
         """
         return self._recorded([self.encode(prompt) for prompt in prompts], generations, temperature)
 
-    # -- inside ----------------------------------------------------------------------------------------------------
+    # -- internals -------------------------------------------------------------------------------------------------
 
     def _generate(self, rows: Sequence[Row]) -> list[Reply | ActorError]:
         draws = draw(
@@ -136,7 +136,7 @@ class Planner(LanguageModel):
             dataclasses.replace(self.sampling, pad_id=self._layout.pad),
             greedy=self.greedy,
             seed=[row.prompt.seed for row in rows],
-            share_prompt=False,  # there is one sample of each
+            share_prompt=False,  # there is one sample for each prompt
             stop=lambda number, tokens: self._layout.has_ended(rows[number], tokens),
         )
         finite_N = draws.logprobs_NT.isfinite().all(-1).tolist()

@@ -1,12 +1,12 @@
-"""The next token's distribution behind rows of tokens that grow, or of which many are prefixes of others.
+"""Next-token distributions for rows of tokens that grow, or that are prefixes of each other.
 
-For agents that see one token at a time (:mod:`retro_gym_agents.bridges.sb3.policy`). :class:`IncrementalReader` keeps
-the keys and values of every row, so that a row which has grown by a token costs one token. :func:`read_shared` reads
-rows of which some are prefixes of others, as a rollout's observations are: each longest one is read once, and the
+For agents that act token by token (:mod:`retro_gym_agents.bridges.sb3.policy`). :class:`IncrementalReader` caches the
+keys and values of every row, so that a row that has grown by one token costs one token. :func:`read_shared` evaluates
+rows that are prefixes of others, as the observations of a rollout are: each longest row is evaluated once, and the
 prefixes are positions in it.
 
 Rows are NumPy arrays of token ids, without padding. In a batch they are padded on the left; positions are counted from
-the first token, whatever column it stands in.
+the first token of the row.
 
 Axes: B rows, L columns, V vocabulary, D hidden size.
 """
@@ -31,21 +31,21 @@ __all__ = ["CausalModel", "IncrementalReader", "NextToken", "Row", "read_plain",
 Row: TypeAlias = NDArray[np.int64]
 
 _LOGIT_OPTIONS = ("final_logit_softcapping", "logit_scale", "logits_scaling")  # of Gemma, Cohere, Granite
-_MAX_BATCH_TOKENS = 16_384  # padded tokens in one differentiable forward pass; rows of like lengths share one
+_MAX_BATCH_TOKENS = 16_384  # padded tokens in one differentiable forward pass; rows of similar length share one
 
 
 class NextToken(NamedTuple):
-    """What a model predicts behind the last token of each row."""
+    """A model's prediction after the last token of each row."""
 
     logits_BV: Tensor
     hidden_BD: Tensor
-    """The last hidden state, which the logits follow from."""
+    """The last hidden state, from which the logits are computed."""
 
 
 class CausalModel:
-    """A causal LM of transformers, and whether its logits are just a linear map of its last hidden state.
+    """A causal LM of transformers, and whether its logits are a linear map of its last hidden state.
 
-    Most models' are; then logits need not be computed where nobody asks for them. A few cap or scale them.
+    For most models they are; then only the needed logits are computed. A few models cap or scale their logits.
     """
 
     def __init__(self, model: Any) -> None:
@@ -55,14 +55,14 @@ class CausalModel:
 
     @property
     def device(self) -> torch.device:
-        """Where input goes."""
+        """The device of the model's input."""
         device: torch.device = self.model.get_input_embeddings().weight.device
         return device
 
     def __call__(self, ids_BL: Tensor, mask_BL: Tensor, cache: Any = None, *, keep: int = 1) -> tuple[Tensor, Tensor]:
-        """Logits of the last ``keep`` columns (all for 0) and the hidden states of all.
+        """Returns the logits of the last ``keep`` columns (all for 0) and the hidden states of all columns.
 
-        ``mask_BL`` spans the cached columns too; positions follow from it.
+        ``mask_BL`` includes the cached columns; positions are derived from it.
         """
         positions_BL = (mask_BL.cumsum(-1) - 1).clamp(min=0)[:, -ids_BL.shape[1] :]
         out = self.model(
@@ -80,24 +80,24 @@ class CausalModel:
     def _has_plain_head(self) -> bool:
         config = self.model.config.get_text_config()
         if any(getattr(config, name, None) not in (None, 1, 1.0) for name in _LOGIT_OPTIONS):
-            return False  # a cap hardly shows on small logits, so trying it out would not do
+            return False  # a cap has hardly any effect on small logits, so the test below would miss it
         ids_BL = torch.arange(1, 4, device=self.device)[None]
         logits, hidden = self(ids_BL, torch.ones_like(ids_BL), keep=0)
         try:
             again = self.head(hidden)
-        except (RuntimeError, TypeError, ValueError, AttributeError):  # no linear layer over these states
+        except (RuntimeError, TypeError, ValueError, AttributeError):  # the head is no linear layer over these states
             return False
         return again.shape == logits.shape and torch.allclose(again, logits, rtol=1e-4, atol=1e-5)
 
 
 def _padded(rows: Sequence[Row], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Rows as one batch, padded on the left: ids (B, L) and mask (B, L)."""
+    """Pads rows on the left to one batch: ids (B, L) and mask (B, L)."""
     ids_BL, mask_BL = left_padded(rows)
     return torch.from_numpy(ids_BL).to(device), torch.from_numpy(mask_BL.astype(np.int64)).to(device)
 
 
 def read_plain(model: CausalModel, rows: Sequence[Row]) -> NextToken:
-    """Reads every row from its first token on; differentiable."""
+    """Evaluates every row from its first token; differentiable."""
     logits, hidden = model(*_padded(rows, model.device))
     return NextToken(logits[:, -1], hidden[:, -1])
 
@@ -106,14 +106,14 @@ def read_plain(model: CausalModel, rows: Sequence[Row]) -> NextToken:
 
 
 def share_prefixes(rows: Sequence[Row]) -> tuple[list[Row], list[int]]:
-    """The rows of which none is a prefix of another, and which of them each row is a prefix of (or equal to).
+    """Returns the rows that are not prefixes of others, and for each row the index of one that it is a prefix of.
 
     >>> leaves, of = share_prefixes([np.array([1, 2]), np.array([1, 3]), np.array([1, 2, 5]), np.array([1])])
     >>> [leaf.tolist() for leaf in leaves], of
     ([[1, 3], [1, 2, 5]], [1, 0, 1, 1])
     """
-    # In lexicographic order, whatever stands between a row and a longer one that starts with it starts with it too: so
-    # only neighbours need a look. Big-endian bytes sort as their ids do.
+    # In lexicographic order, every row between a row and its extension is an extension too, so only neighbours need to
+    # be compared. Big-endian bytes have the same order as the ids.
     keys = [row.astype(">i8").tobytes() for row in rows]
     leaves: list[Row] = []
     leaf_of = [0] * len(rows)
@@ -127,7 +127,7 @@ def share_prefixes(rows: Sequence[Row]) -> tuple[list[Row], list[int]]:
 
 
 def read_shared(model: CausalModel, rows: Sequence[Row]) -> NextToken:
-    """Reads rows, those that are prefixes of others as a part of them; differentiable, and equal to ``read_plain``."""
+    """Evaluates rows, prefixes as a part of longer rows; differentiable, with the same result as ``read_plain``."""
     leaves, leaf_of = share_prefixes(rows)
     wanted: list[list[int]] = [[] for _ in leaves]
     for i, leaf in enumerate(leaf_of):
@@ -155,24 +155,24 @@ def read_shared(model: CausalModel, rows: Sequence[Row]) -> NextToken:
 
 
 class IncrementalReader:
-    """Reads a fixed number of rows again and again, and keeps what it has read.
+    """Evaluates a fixed number of rows repeatedly, with a key-value cache.
 
-    A row that has grown by one token costs one token; any other is read from its first token on. Which it is, is found
-    out by comparing the ids, so that nothing has to be announced. Keys and values stand flush right in a buffer: a step
-    appends a column to every row, and a row that starts anew is written over the columns before it.
+    A row that has grown by one token costs one token; any other row is evaluated from its first token. The two cases
+    are told apart by comparing ids, so callers need not signal resets. Keys and values are aligned on the right of a
+    buffer: a step appends a column to every row, and a new row overwrites the columns before the current one.
 
-    Not differentiable. It must be dropped when the model's weights change.
+    Not differentiable. Discard the reader when the model's weights change.
 
     Args:
-        model: what reads.
+        model: the causal LM.
         num_rows: B.
-        max_tokens: of the longest row.
+        max_tokens: length of the longest row.
     """
 
     def __init__(self, model: CausalModel, num_rows: int, max_tokens: int) -> None:
         self.model = model
         self.tokens_read = 0
-        """Tokens that went through the model, without padding."""
+        """Number of tokens evaluated by the model, without padding."""
         self._width = max_tokens
         self._rows: list[Row | None] = [None] * num_rows
         self._layers: list[WindowLayer] = []
@@ -180,7 +180,7 @@ class IncrementalReader:
 
     @torch.no_grad()
     def read(self, rows: Sequence[Row]) -> NextToken:
-        """The next token behind each row."""
+        """Returns the next-token prediction for each row."""
         same = [old is not None and np.array_equal(old, row) for old, row in zip(self._rows, rows, strict=True)]
         if self._last is not None and all(same):
             return self._last
@@ -204,7 +204,7 @@ class IncrementalReader:
         return last
 
     def _extend(self, rows: Sequence[Row]) -> NextToken:
-        """One more column for every row; in rows that have not grown it holds nothing of use, and is written over."""
+        """Appends a column to every row; in rows that have not grown, it is overwritten later."""
         device = self.model.device
         lengths_B = torch.tensor([len(row) for row in rows], device=device)
         width = int(lengths_B.max())
@@ -218,7 +218,7 @@ class IncrementalReader:
         return NextToken(logits[:, -1].clone(), hidden[:, -1].clone())
 
     def _start(self, numbers: Sequence[int], rows: Sequence[Row]) -> NextToken:
-        """Reads rows from their first tokens on."""
+        """Evaluates rows from their first tokens."""
         cache = DynamicCache()
         logits, hidden = self.model(*_padded(rows, self.model.device), cache)
         if not self._layers:

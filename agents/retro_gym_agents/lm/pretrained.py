@@ -1,4 +1,4 @@
-"""Where models come from: the package, a folder, or the Hugging Face hub; and how they are sampled by default."""
+"""Loads base models from the package, a folder or the Hugging Face hub, and their default sampling settings."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from retro_gym_agents.lm.samples import Sampling
 __all__ = ["TINY", "base_name", "load_base", "sampling_of", "stored_sampling"]
 
 TINY = "tiny"
-"""The name of the model that is shipped in the package."""
+"""The name of the model that is included in the package."""
 
 _MAX_NEW_TOKENS = 128  # for models whose generation config sets no limit
 
 
 def load_base(name: str, device: str | torch.device, dtype: str | None, role: str) -> tuple[Any, Any]:
-    """The model and the tokenizer that a name or a path leads to; errors say for which role."""
+    """Loads the model and the tokenizer of a name or a path; errors name the role."""
     return load_causal_lm(
         _tiny_folder() if name == TINY else name,
         device=device,
@@ -33,10 +33,10 @@ def load_base(name: str, device: str | torch.device, dtype: str | None, role: st
 
 
 def sampling_of(model: Any, tokenizer: Any, temperature: float | None, max_new_tokens: int | None) -> Sampling:
-    """How a model is sampled from: by its generation config, or as said here.
+    """Returns a model's sampling settings: the arguments, or else those of its generation config.
 
     Raises:
-        ConfigError: a temperature that is not above 0, or a length limit below 1.
+        ConfigError: the temperature is not above 0, or ``max_new_tokens`` is below 1.
     """
     generation = model.generation_config
     if temperature is None:
@@ -53,7 +53,7 @@ def sampling_of(model: Any, tokenizer: Any, temperature: float | None, max_new_t
 
 
 def stored_sampling(folder: Path) -> dict[str, Any]:
-    """Temperature and length limit that were saved with an adapter, as far as they were.
+    """Reads the temperature and length limit that were saved with an adapter, if any.
 
     Raises:
         ConfigError: the file cannot be read.
@@ -77,12 +77,12 @@ def _tiny_folder() -> Path:
 
 
 def base_name(folder: Path) -> str:
-    """The name of the base model of the adapter in a folder."""
+    """Returns the base model's name from the adapter in a folder."""
     file = folder / "adapter_config.json"
     try:
         name = json.loads(file.read_text(encoding="utf-8"))["base_model_name_or_path"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{file} names no base model ({error}). It must be a file that peft wrote.") from error
     if not isinstance(name, str):
-        raise ConfigError(f"{file} names {one_line(name)} as its base model; a path or a name is the rule.")
+        raise ConfigError(f"{file} names {one_line(name)} as its base model; it must be a path or a name.")
     return name

@@ -1,4 +1,4 @@
-"""The reflector: a language model in the role that writes reflections on observations."""
+"""The reflector: a trainable language model that writes reflections on observations."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["TINY", "LoraSettings", "Reflector"]
 
 
 class Reflector(LanguageModel):
-    """A language model that answers observations with reflections.
+    """A trainable language model that answers observations with reflections.
 
-    An observation becomes a prompt through the tokenizer's chat template where it has one, and as plain text behind
-    the BOS token (where there is one) otherwise. When a prompt does not fit into the model's context beside the
-    longest reflection, the observation is shortened by the rule of :func:`retro_gym.prompts.render_observation`, as a
-    token view does it; a text that is no environment's observation loses words out of its middle.
+    An observation is formatted with the tokenizer's chat template if it has one; otherwise it is plain text after the
+    BOS token, if there is one. If prompt and longest reflection exceed the model's context window, the observation is
+    shortened as in :func:`retro_gym.prompts.render_observation` and in token views; other texts lose words from their
+    middle.
 
     Arguments are those of :class:`~retro_gym_agents.lm.language_model.LanguageModel`.
     """
@@ -45,22 +45,23 @@ class Reflector(LanguageModel):
         Args:
             observations: P texts.
             num_samples: K.
-            greedy: the likeliest token each time, instead of a sample.
-            seed: one for each observation, or one that they follow from by their places. The same weights, observation
-                and seed give the same samples, whatever else is in the batch; sample k is the same for any K.
-            keep_hidden: also return the hidden states that tokens were predicted from (for a value head).
-            top_k: draws from this many likeliest tokens alone; 0 for all. Not for what policy gradient learns from: the
-                log-probabilities are those of the whole distribution.
-            top_p: draws from the likeliest tokens that together have this probability.
+            greedy: takes the most likely token at each step instead of sampling.
+            seed: one for each observation, or a single one from which theirs are derived by position. The same weights,
+                observation and seed give the same samples, whatever else is in the batch; sample k is the same for any
+                K.
+            keep_hidden: also returns the hidden states that tokens were predicted from (for a value head).
+            top_k: samples from this many most likely tokens only; 0 for all. Do not use it for policy gradient samples:
+                the log-probabilities are those of the whole distribution.
+            top_p: samples from the most likely tokens that together have this probability.
 
         Returns:
-            Texts with the token ids and log-probabilities that were sampled. Each text is a
-            :class:`retro_gym.Reflection` whose ``generation`` holds those of its own; see
-            :meth:`~retro_gym_agents.lm.samples.Draws.generations` for greedy ones.
+            Texts with the sampled token ids and their log-probabilities. Each text is a :class:`retro_gym.Reflection`
+            whose ``generation`` holds its tokens; see :meth:`~retro_gym_agents.lm.samples.Draws.generations` on greedy
+            decoding.
 
         Raises:
-            ConfigError: no observation, fewer than one sample of each, another number of seeds, or a truncation that
-                is out of its rule.
+            ConfigError: there is no observation, ``num_samples`` is below 1, the number of seeds is not P, or ``top_k``
+                or ``top_p`` is invalid.
             DivergedError: the model's log-probabilities are not finite.
         """
         check_asked(observations, num_samples, top_k, top_p)
@@ -87,7 +88,7 @@ class Reflector(LanguageModel):
         seed: int | Sequence[int] = 0,
         batch_size: int = 64,
     ) -> list[str]:
-        """One reflection for each observation, ``batch_size`` of them at a time: the same ones for any size."""
+        """Writes one reflection for each observation, in batches; the results do not depend on ``batch_size``."""
         check_asked(observations or [""], 1)
         check_whole(1, batch_size=batch_size)
         seeds = each_seed(seed, len(observations))
@@ -100,44 +101,44 @@ class Reflector(LanguageModel):
     __call__ = reflect
 
     def encode(self, observation: str) -> list[int]:
-        """The prompt of an observation, as token ids. See the class docstring on what is done with a long one."""
+        """Returns the token ids of an observation's prompt, shortened if necessary (see the class docstring)."""
         limit, new = self.max_prompt_tokens, self.sampling.max_new_tokens
         room = f"max_new_tokens is {new}, which leaves {limit} tokens of {self.name!r}'s context"
         return self._render(observation) if limit is None else fitting_ids(self._render, observation, limit, room)
 
     def fit(self, observation: str) -> str:
-        """The observation, or the longest form of it that leaves room in the context for the longest reflection."""
+        """Shortens the observation until the context window has room for the longest reflection."""
         limit = self.max_prompt_tokens
         return observation if limit is None else fit_text(self._render, observation, limit)
 
     def recorded(
         self, observations: Sequence[str], generations: Sequence[Generation], *, temperature: float | None = None
     ) -> Samples:
-        """Reflections of a record as the samples that they were: to be scored by this model, with a gradient.
+        """Reconstructs samples from recorded reflections, to be scored by this model with a gradient.
 
         Args:
-            observations: P texts that were reflected on.
-            generations: K of each, one observation's behind the other's.
-            temperature: what they are scored at; by default that of sampling.
+            observations: P texts.
+            generations: K generations for each observation, observation by observation.
+            temperature: temperature for scoring; by default that of sampling.
 
         Returns:
-            Samples whose log-probabilities are those of the model that wrote them.
+            Samples with the log-probabilities of the behaviour policy.
 
         Raises:
-            ConfigError: not as many generations of each observation, a token that the model does not know, or no
-                single temperature above 0.
+            ConfigError: the number of generations is not a multiple of P, a token is not in the vocabulary, or there is
+                no single temperature above 0.
         """
         return self._recorded([self.encode(text) for text in observations], generations, temperature)
 
     def as_actor(self, **options: Any) -> HfActor:
-        """The base model as an actor: the same weights, without the adapter, so that learning does not change it.
+        """Returns the base model as an actor: the same weights without the adapter, so training does not change it.
 
         Args:
-            options: of :class:`~retro_gym.actors.hf.HfActor`, such as ``temperature``; device and dtype are this
-                model's.
+            options: options of :class:`~retro_gym.actors.hf.HfActor`, such as ``temperature``; device and dtype are
+                those of this model.
 
         Raises:
-            ConfigError: an option is out of its rule.
+            ConfigError: an option is invalid.
         """
         return HfActor(self.model, self.tokenizer, **options)
 

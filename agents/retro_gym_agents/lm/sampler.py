@@ -1,18 +1,18 @@
-"""Sampling: a prompt is read once, however many samples continue it.
+"""Sampling: each prompt is computed once, however many samples continue it.
 
-The K samples of one prompt stand side by side in one row of the batch, behind the prompt's key-value cache. An
-attention mask lets each see the prompt and itself, and positions start after the prompt for each of them. The cache has
-room for all that will come from the start, and grows by K tokens a step instead of being held K times. When many
-samples have ended, they leave the batch.
+The K samples of a prompt share one row of the batch and the prompt's key-value cache. An attention mask lets each
+sample attend to the prompt and itself, and the positions of each start after the prompt. The cache is preallocated and
+grows by K tokens per step, instead of being stored K times. When many samples have ended, they are removed from the
+batch.
 
-A sample follows from the weights, the prompt, the prompt's seed and the sample's number: not from what else stands in
-the batch, nor from its order. (Up to the rounding of matrix products, which differs with the batch's shape: once in a
-great many tokens, and more often in half precision, a number falls between two such roundings.)
+A sample is determined by the weights, the prompt, the prompt's seed and the sample's number, not by the rest of the
+batch or its order. (Except for rounding in matrix products, which depends on the shape of the batch: very rarely, and
+more often in half precision, it changes which token is drawn.)
 
-Models that cannot take such a mask (sliding windows, positions derived from the mask) are run plainly, one row for
-each sample: ``share_prompt=False``.
+For models that do not support such a mask (sliding windows, positions derived from the mask), every sample is a row of
+its own: ``share_prompt=False``.
 
-Axes: see :mod:`retro_gym_agents.lm.samples`; V vocabulary, R the samples that still run, C cached columns.
+Axes: see :mod:`retro_gym_agents.lm.samples`; V vocabulary, R samples in the batch, C cached columns.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from retro_gym_agents.lm.samples import Draws, Sampling, each_seed
 __all__ = ["Stop", "draw", "read_prompts"]
 
 Stop: TypeAlias = Callable[[int, list[int]], bool]
-"""From a row's number and its tokens up to now to whether the row has ended."""
+"""Takes a row's number and its tokens so far; returns whether the row has ended."""
 
-_CROWDED = 0.7  # the share of running samples below which the others are worth removing
+_CROWDED = 0.7  # ended samples are removed when the share of running ones falls below this
 
 
 @torch.no_grad()
@@ -50,19 +50,19 @@ def draw(
     keep_hidden: bool = False,
     stop: Stop | None = None,
 ) -> Draws:
-    """Samples K texts for each prompt. A row ends at an end token, and where its log-probability is not finite.
+    """Samples K texts for each prompt. A row ends at an end token or at a log-probability that is not finite.
 
     Args:
         model: a causal LM of transformers.
-        prompts: P of them.
+        prompts: P prompts.
         sampling: temperature, truncation, length limit and special tokens.
         num_samples: K.
-        greedy: the likeliest token each time; the log-probabilities are still those under the temperature.
-        seed: one for each prompt, or one that they follow from, see :func:`~retro_gym_agents.lm.samples.each_seed`.
-            Numbers are drawn on the CPU, so that they are the same whatever device the model is on.
+        greedy: takes the most likely token at each step; the log-probabilities are still those at the temperature.
+        seed: one for each prompt, or a single one, see :func:`~retro_gym_agents.lm.samples.each_seed`. Random numbers
+            are drawn on the CPU, so that they do not depend on the model's device.
         share_prompt: see the module's docstring.
-        keep_hidden: whether the hidden states are returned as well.
-        stop: tells whether a row ends for another reason.
+        keep_hidden: also returns the hidden states.
+        stop: an additional condition that ends a row.
     """
     total, limit = len(prompts.ids_PS) * num_samples, sampling.max_new_tokens
     device = prompts.ids_PS.device
@@ -107,13 +107,13 @@ def draw(
 
 
 def _going_on(stop: Stop, rows_R: Tensor, running_R: Tensor, tokens_RT: Tensor) -> Tensor:
-    """Which of the running rows (R) are not stopped."""
+    """Returns which of the running rows (R) are not stopped."""
     rows = zip(rows_R.tolist(), running_R.tolist(), tokens_RT.tolist(), strict=True)
     return torch.tensor([runs and not stop(row, tokens) for row, runs, tokens in rows], device=running_R.device)
 
 
 def _uniform(seeds: Sequence[int], samples: int, limit: int) -> Tensor:
-    """Numbers in [0, 1) for each sample and token (N, T); a row is drawn by a generator of its own."""
+    """Draws numbers in [0, 1) for each sample and token (N, T), with a separate generator for each row."""
     uniform_NT = torch.empty(len(seeds) * samples, limit, dtype=torch.float64)
     generator = torch.Generator()
     for row, uniform_T in enumerate(uniform_NT):
@@ -123,7 +123,7 @@ def _uniform(seeds: Sequence[int], samples: int, limit: int) -> Tensor:
 
 
 def _next(logits_RV: Tensor, sampling: Sampling, uniform_R: Tensor | None) -> tuple[Tensor, Tensor]:
-    """One token for each row and its log-probability under the temperature; the likeliest one without numbers."""
+    """Returns a token for each row and its log-probability at the temperature; greedy if ``uniform_R`` is None."""
     scaled_RV = logits_RV.float() / sampling.temperature
     norm_R1 = scaled_RV.logsumexp(-1, keepdim=True)
     if uniform_R is None:
@@ -135,23 +135,23 @@ def _next(logits_RV: Tensor, sampling: Sampling, uniform_R: Tensor | None) -> tu
 
 
 def _truncated(weights_RV: Tensor, sampling: Sampling) -> Tensor:
-    """The weights with those of unlikely tokens at 0, by top-k first and then top-p, as ``generate`` does it."""
+    """Sets the weights of unlikely tokens to 0, first by top-k and then by top-p, as ``generate`` does."""
     if sampling.top_k:
         least_R1 = weights_RV.topk(min(sampling.top_k, weights_RV.shape[-1]), -1).values[:, -1:]
         weights_RV = weights_RV.where(weights_RV >= least_R1, 0.0)
     if sampling.top_p < 1.0:
         sorted_RV, order_RV = weights_RV.sort(-1, descending=True)
-        before_RV = sorted_RV.cumsum(-1) - sorted_RV  # what likelier tokens have together
+        before_RV = sorted_RV.cumsum(-1) - sorted_RV  # total weight of the more likely tokens
         outside_RV = before_RV >= sampling.top_p * sorted_RV.sum(-1, keepdim=True)
         weights_RV = weights_RV.masked_fill(outside_RV.scatter(-1, order_RV, outside_RV), 0.0)
     return weights_RV
 
 
 class _Continuation(Protocol):
-    """Prompts that a model has read, and rows of tokens behind each of them."""
+    """The state of sampling: prompts and the rows of tokens that continue them."""
 
     def start(self) -> tuple[Tensor, Tensor | None]:
-        """Reads the prompts; returns logits (R, V) and hidden states (R, D) of the first token's prediction."""
+        """Evaluates the prompts; returns logits (R, V) and hidden states (R, D) that predict the first token."""
         ...
 
     def extend(self, token_R: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -159,12 +159,12 @@ class _Continuation(Protocol):
         ...
 
     def drop(self, running_R: Tensor) -> Tensor:
-        """Removes rows that have ended, as far as the layout allows; returns the numbers of those that are left."""
+        """Removes ended rows, as far as the layout allows; returns the numbers of the remaining rows."""
         ...
 
 
 class _Plain:
-    """A row of the batch for each sample."""
+    """The plain layout: a row of the batch for each sample."""
 
     def __init__(self, model: Any, prompts: Prompts, samples: int, limit: int, *, hidden: bool) -> None:
         self._model, self._prompts, self._samples, self._hidden = model, prompts, samples, hidden
@@ -199,11 +199,11 @@ class _Plain:
 
 
 class _Shared:
-    """A row of the batch for each prompt; its samples stand side by side behind it."""
+    """The shared layout: a row of the batch for each prompt, with the prompt's samples interleaved after it."""
 
     def __init__(self, model: Any, prompts: Prompts, samples: int, limit: int, *, hidden: bool) -> None:
         self._model, self._prompts, self._samples, self._hidden = model, prompts, samples, hidden
-        self._limit = limit  # of tokens in a sample
+        self._limit = limit  # maximum number of tokens of a sample
         self._steps = 0
         self._positions = prompts.lengths
         self._mask_P1KC = self._whole_mask()
@@ -230,7 +230,7 @@ class _Shared:
         return logits_RV, out.hidden_states[-1].reshape(len(token_R), -1) if self._hidden else None
 
     def drop(self, running_R: Tensor) -> Tensor:
-        """Keeps the prompts with a running sample, and of each as many samples as the one with most has left."""
+        """Keeps prompts with running samples; each keeps as many samples as the prompt with most running ones."""
         running_PK = running_R.view(-1, self._samples)
         kept_P = running_PK.any(-1).nonzero()[:, 0]
         samples = int(running_PK.sum(-1).max())
@@ -250,7 +250,7 @@ class _Shared:
         return rows_R
 
     def _whole_mask(self) -> Tensor:
-        """What each sample sees of the prompt and of all columns that are to come: additive."""
+        """Returns the additive mask of each sample for the prompt and all future columns."""
         sees_P1S = self._prompts.mask_PS[:, None].expand(-1, self._samples, -1)
         own_KK = torch.eye(self._samples, dtype=torch.bool, device=sees_P1S.device).repeat(1, self._limit)
         sees_PKC = torch.cat([sees_P1S, own_KK.expand(len(sees_P1S), -1, -1)], -1)
@@ -258,13 +258,13 @@ class _Shared:
 
 
 def read_prompts(model: Any, prompts: Prompts, cache: Any, *, hidden: bool) -> Any:
-    """A forward pass over the prompts; logits of the last token alone.
+    """Runs a forward pass over the prompts, with logits of the last token only.
 
     Args:
         model: a causal LM of transformers.
-        prompts: P of them.
-        cache: what it fills; None for the model's own.
-        hidden: whether hidden states are returned.
+        prompts: P prompts.
+        cache: key-value cache to fill; None for the model's default.
+        hidden: whether to return hidden states.
     """
     return model(
         input_ids=prompts.ids_PS,
@@ -278,6 +278,6 @@ def read_prompts(model: Any, prompts: Prompts, cache: Any, *, hidden: bool) -> A
 
 
 def _last(out: Any, samples: int, hidden: bool) -> tuple[Tensor, Tensor | None]:
-    """Logits and hidden states at the last column, for every sample."""
+    """Returns logits and hidden states of the last column, for every sample."""
     logits_RV = out.logits[:, -1].repeat_interleave(samples, 0)
     return logits_RV, out.hidden_states[-1][:, -1].repeat_interleave(samples, 0) if hidden else None

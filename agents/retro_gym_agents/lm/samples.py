@@ -1,4 +1,4 @@
-"""What goes into sampling and what comes out of it: settings, and samples with the tokens that were drawn.
+"""Data of sampling: settings, and samples with their tokens.
 
 Axes: P prompts, K samples per prompt, N = P·K samples (prompt by prompt), S prompt tokens, T reflection tokens, D
 hidden size. Prompts are padded on the left, reflections on the right.
@@ -23,24 +23,24 @@ __all__ = ["Draws", "Samples", "Sampling", "check_asked", "each_seed", "recorded
 
 
 def check_asked(observations: Sequence[str], num_samples: int, top_k: int = 0, top_p: float = 1.0) -> None:
-    """Refuses what nothing can be sampled for.
+    """Checks the arguments of sampling.
 
     Raises:
-        ConfigError: one text in place of several, no observation, no sample, or a truncation that is out of its rule.
+        ConfigError: a single text instead of several, no observation, no sample, or an invalid ``top_k`` or ``top_p``.
     """
     if isinstance(observations, str):
         raise ConfigError(f"observations is the text {one_line(observations)}; give a list of texts, such as [text].")
     if not observations or num_samples < 1:
         raise ConfigError(f"sample needs an observation and a sample; got {len(observations)} and {num_samples}.")
     if top_k < 0 or not 0 < top_p <= 1:
-        raise ConfigError(f"top_k is {top_k} and top_p {top_p}; at least 0, and above 0 and at most 1, are the rule.")
+        raise ConfigError(f"top_k is {top_k} and top_p {top_p}; top_k must be at least 0, top_p in (0, 1].")
 
 
 def each_seed(seed: int | Sequence[int], count: int) -> list[int]:
-    """A seed for each of several prompts: those that were given, or one that follows from a single one and the place.
+    """Returns a seed for each prompt: the given ones, or seeds derived from a single one and the position.
 
     Raises:
-        ConfigError: another number of seeds than prompts.
+        ConfigError: the numbers of seeds and prompts differ.
 
     >>> each_seed(0, 3)[:2] == each_seed(0, 2)
     True
@@ -59,7 +59,7 @@ def each_seed(seed: int | Sequence[int], count: int) -> list[int]:
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-    """How tokens are drawn."""
+    """Sampling settings."""
 
     temperature: float
     max_new_tokens: int
@@ -67,36 +67,36 @@ class Sampling:
     """Any of these ends a reflection."""
     pad_id: int
     top_k: int = 0
-    """Draws from this many likeliest tokens alone; 0 draws from all. Policy gradient needs all: log-probabilities are
-    those of the whole distribution."""
+    """Samples from this many most likely tokens only; 0 for all. Policy gradients need all: log-probabilities are those
+    of the whole distribution."""
     top_p: float = 1.0
-    """Draws from the likeliest tokens that together have this probability."""
+    """Samples from the most likely tokens that together have this probability."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Draws:
-    """Token ids as they were sampled."""
+    """Sampled token ids with their log-probabilities."""
 
     tokens_NT: Tensor
     mask_NT: Tensor
-    """True for every sampled token, the ending one included; False for what only fills the row."""
+    """True for every sampled token, including the end token; False for padding."""
     logprobs_NT: Tensor
-    """Under the temperature of sampling, float32; 0 where ``mask_NT`` is False."""
+    """Log-probabilities at the sampling temperature, float32; 0 where ``mask_NT`` is False."""
     hidden_NTD: Tensor | None
-    """The last hidden state that each token was predicted from, when it was asked for; 0 where no token stands."""
+    """The last hidden state that each token was predicted from, if requested; 0 for padding."""
 
     def rows(self) -> list[list[int]]:
-        """The sampled token ids of each row, without what only fills it."""
+        """Returns the sampled token ids of each row, without padding."""
         lengths_N = self.mask_NT.sum(-1).tolist()
         return [row[:length] for row, length in zip(self.tokens_NT.tolist(), lengths_N, strict=True)]
 
     def generations(self, model: str, temperature: float) -> list[Generation]:
-        """The rows as generations.
+        """Returns the rows as generations.
 
         Args:
-            model: which weights sampled them.
-            temperature: of sampling; 0 says that the likeliest token was taken each time. That policy gives it a
-                probability of 1, whatever the model says, so that the log-probabilities are 0.
+            model: identifies the weights that sampled them.
+            temperature: sampling temperature; 0 for greedy decoding. The greedy policy gives each chosen token
+                probability 1, whatever the model's distribution, so the log-probabilities are 0.
         """
         rows = self.rows()
         logprobs = self.logprobs_NT.tolist() if temperature else [[0.0] * len(row) for row in rows]
@@ -113,31 +113,31 @@ def recorded_draws(
     vocabulary: int,
     temperature: float | None = None,
 ) -> tuple[Draws, float]:
-    """Generations of a record as the draws that they were, and the temperature that they are scored at.
+    """Reconstructs draws from recorded generations; also returns the temperature at which to score them.
 
     Args:
         generations: K for each prompt.
-        prompts: P of them.
-        pad_id: what fills the rows.
-        vocabulary: how many ids the model knows.
-        temperature: to score at; by default that of sampling.
+        prompts: P prompts.
+        pad_id: padding token.
+        vocabulary: size of the model's vocabulary.
+        temperature: temperature for scoring; by default that of sampling.
 
     Raises:
-        ConfigError: not as many generations for each prompt, a token that the model does not know, or no single
-            temperature above 0.
+        ConfigError: the number of generations is not a multiple of P, a token is not in the vocabulary, or there is no
+            single temperature above 0.
     """
     if not generations or len(generations) % len(prompts.ids_PS):
         raise ConfigError(
-            f"there are {len(generations)} generations for {len(prompts.ids_PS)} prompts; the same number for each, "
-            "one prompt's behind the other's, is the rule."
+            f"there are {len(generations)} generations for {len(prompts.ids_PS)} prompts; give the same number for "
+            "each, prompt by prompt."
         )
     if (highest := max(max(one.token_ids, default=0) for one in generations)) >= vocabulary:
         raise ConfigError(f"a generation holds the token {highest}, the model knows {vocabulary}. Give its own model.")
     found = {one.temperature for one in generations} if temperature is None else {temperature}
     if len(found) > 1 or min(found) <= 0:
         raise ConfigError(
-            f"the generations have the temperatures {sorted(found)}, and are scored together at one above 0. Give "
-            "temperature=…, or those of each temperature by themselves; 0 is greedy decoding."
+            f"the generations have the temperatures {sorted(found)}, but are scored together at one above 0. Give "
+            "temperature=…, or one call for each temperature; 0 is greedy decoding."
         )
     device = prompts.ids_PS.device
     width = max(1, *(len(one.token_ids) for one in generations))
@@ -153,11 +153,11 @@ def recorded_draws(
 
 @dataclasses.dataclass(frozen=True)
 class Samples(Draws):
-    """Sampled texts with the prompts that they answer. Nothing in here is ever tokenised again."""
+    """Sampled texts with their prompts. The texts are never tokenised again."""
 
     prompts: Prompts
     texts: tuple[str, ...]
-    """The N rows as text, without special tokens; those of a reflector are :class:`retro_gym.Reflection`."""
+    """The N decoded rows, without special tokens; a reflector's are :class:`retro_gym.Reflection` objects."""
     num_samples: int
     """K: rows ``i * K`` to ``(i + 1) * K - 1`` answer prompt i."""
     temperature: float
@@ -169,15 +169,15 @@ class Samples(Draws):
 
     @property
     def num_tokens(self) -> int:
-        """How many tokens were sampled."""
+        """Number of sampled tokens."""
         return int(self.mask_NT.sum())
 
     def rows_of(self, prompts: Sequence[int]) -> list[int]:
-        """The rows that answer some of the prompts."""
+        """Returns the numbers of the rows that answer the given prompts."""
         return [prompt * self.num_samples + sample for prompt in prompts for sample in range(self.num_samples)]
 
     def select(self, prompts: Sequence[int]) -> Samples:
-        """The samples of some of the prompts, without columns that only hold padding."""
+        """Returns the samples of the given prompts, without columns that hold only padding."""
         rows = self.rows_of(prompts)
         width = max(1, int(self.mask_NT[rows].any(0).sum()))
         return Samples(
@@ -192,11 +192,11 @@ class Samples(Draws):
         )
 
     def batches(self, prompts: Sequence[int], size: int | None, tokens: int | None) -> list[list[int]]:
-        """The prompts, with their samples, in groups that fit into a forward pass: see :func:`in_groups`."""
+        """Groups the prompts with their samples so that each group fits into a forward pass: see :func:`in_groups`."""
         lengths_P = self.prompts.lengths + (self.mask_NT.reshape(self.num_prompts, -1).sum(-1) - self.num_samples)
         return in_groups(prompts, lengths_P.tolist(), size, tokens)
 
     def parts(self, size: int | None, tokens: int | None = None) -> Iterator[tuple[list[int], Samples]]:
-        """Row numbers and samples of the groups that :meth:`batches` makes of all prompts."""
+        """Yields row numbers and samples of each group that :meth:`batches` makes of all prompts."""
         for group in self.batches(range(self.num_prompts), size, tokens):
             yield self.rows_of(group), self.select(group)

@@ -1,8 +1,8 @@
-"""The log-probabilities of reflections that were sampled before, differentiable: what an update is made of.
+"""Differentiable log-probabilities of reflections that were sampled before, for policy updates.
 
-A group's prompt is computed once for all K reflections on it, see :mod:`retro_gym_agents.lm.packing`, and logits are
-computed only where a reflection's token is predicted. Models whose attention cannot take the block mask (sliding
-windows, positions derived from the mask) are run plainly, one row for each reflection: ``share_prompt=False``.
+A group's prompt is computed once for its K reflections, see :mod:`retro_gym_agents.lm.packing`, and logits are computed
+only where a reflection's token is predicted. For models whose attention does not support the block mask (sliding
+windows, positions derived from the mask), every reflection is a row of its own: ``share_prompt=False``.
 
 Axes: see :mod:`retro_gym_agents.lm.samples`; V vocabulary.
 """
@@ -26,12 +26,12 @@ __all__ = ["Scores", "score", "why_not_shared"]
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """What the model now thinks of tokens that were sampled before."""
+    """Log-probabilities of given tokens under the present weights."""
 
     logprobs_NT: Tensor
-    """Under the temperature of sampling, float32, differentiable; 0 where the samples' mask is False."""
+    """Log-probabilities at the sampling temperature, float32, differentiable; 0 where the samples' mask is False."""
     hidden_NTD: Tensor | None
-    """The last hidden state that each token is predicted from, when it was asked for; 0 where the mask is False."""
+    """The last hidden state that each token is predicted from, if requested; 0 where the mask is False."""
 
 
 def score(
@@ -45,19 +45,19 @@ def score(
     share_prompt: bool = True,
     keep_hidden: bool = False,
 ) -> Scores:
-    """The log-probabilities of given tokens, differentiable in the model's weights.
+    """Computes the log-probabilities of given tokens, differentiable in the model's weights.
 
     Args:
         model: a causal LM of transformers.
-        prompts: P of them.
+        prompts: P prompts.
         tokens_NT: K rows for each prompt.
-        mask_NT: which of the tokens count: those up to the end of each row.
-        temperature: what the tokens were sampled under.
+        mask_NT: True for tokens, False for padding at the end of a row.
+        temperature: sampling temperature of the tokens.
         num_samples: K.
-        share_prompt: see the module's docstring; False is one plain forward pass without a cache.
-        keep_hidden: whether the hidden states are returned as well.
+        share_prompt: see the module's docstring; False runs one plain forward pass without a cache.
+        keep_hidden: also returns the hidden states.
     """
-    run = _packed if share_prompt and num_samples > 1 else _plain  # alone, a reflection shares with no one
+    run = _packed if share_prompt and num_samples > 1 else _plain  # a single reflection has nothing to share
     return run(model, prompts, tokens_NT, mask_NT, temperature, num_samples, keep_hidden)
 
 
@@ -77,16 +77,16 @@ def _packed(
 
 
 class _Columns(NamedTuple):
-    """What a model says behind C tokens of each prompt's row: the prompt's last one, or the packed reflections'."""
+    """Predictions after C tokens of each prompt's row: the prompt's last token, or the packed reflections' tokens."""
 
     logits_PCV: Tensor
     hidden_PCD: Tensor | None
 
 
 def _in_two(model: Any, prompts: Prompts, packed: Packed, hidden: bool) -> tuple[_Columns, _Columns]:
-    """Behind the prompts (C = 1) and behind their reflections (C = M): two passes, the second over the first's cache.
+    """Evaluates the prompts (C = 1) and then, with their key-value cache, the reflections (C = M).
 
-    The prompts then need no block mask: attention has faster kernels for them, and the mask has M rows instead of L.
+    Then the prompts need no block mask: they use faster attention kernels, and the mask has M rows instead of L.
     """
     from transformers import DynamicCache
 
@@ -107,7 +107,7 @@ def _in_two(model: Any, prompts: Prompts, packed: Packed, hidden: bool) -> tuple
 
 
 def _in_one(model: Any, prompts: Prompts, packed: Packed, hidden: bool) -> tuple[_Columns, _Columns]:
-    """The same by one pass, for gradient checkpointing, which takes no cache."""
+    """Does the same in one pass, for gradient checkpointing, which does not support a cache."""
     rest = packed.targets_PM.shape[1]
     out = model(
         input_ids=packed.ids_PL,
@@ -125,7 +125,7 @@ def _in_one(model: Any, prompts: Prompts, packed: Packed, hidden: bool) -> tuple
 def _plain(
     model: Any, prompts: Prompts, tokens_NT: Tensor, mask_NT: Tensor, temperature: float, samples: int, hidden: bool
 ) -> Scores:
-    """One forward pass over whole rows."""
+    """Runs one forward pass over whole rows."""
     prompts, width = prompts.repeat(samples), tokens_NT.shape[1]
     mask = torch.cat([prompts.mask_PS, mask_NT], -1).long()
     out = model(
@@ -145,16 +145,16 @@ def _plain(
 
 @torch.no_grad()
 def why_not_shared(model: Any) -> str | None:
-    """Why a model must be run plainly; None where the shared layout gives the log-probabilities of plain rows.
+    """Returns why a model does not support shared prompts; None if it gives the same log-probabilities as plain rows.
 
-    Sliding windows are refused by the configuration, since they show on long texts only; everything else is tried out
-    on a few tokens.
+    Sliding windows are detected in the configuration, because they only affect long texts; everything else is tested on
+    a few tokens.
     """
     config = model.config.get_text_config()
     layers = getattr(config, "layer_types", None)
     for layer in layers or ():
         if layer != "full_attention":
-            return f"it has layers of type {layer!r}, which know no block mask"
+            return f"it has layers of type {layer!r}, which do not support a block mask"
     if layers is None and getattr(config, "sliding_window", None) is not None:
         return f"its attention has a sliding window of {config.sliding_window} tokens"
     device = model.get_input_embeddings().weight.device
@@ -164,12 +164,12 @@ def why_not_shared(model: Any) -> str | None:
     mask_NT = torch.ones_like(tokens_NT, dtype=torch.bool)
     plain = score(model, prompts, tokens_NT, mask_NT, temperature=1.0, num_samples=2, share_prompt=False).logprobs_NT
     if not plain.isfinite().all():
-        return None  # it says nothing about masks; sampling will refuse the model
+        return None  # the test says nothing about masks; sampling will refuse the model
     try:
         shared = score(model, prompts, tokens_NT, mask_NT, temperature=1.0, num_samples=2).logprobs_NT
-    except (RuntimeError, TypeError, ValueError, AttributeError) as error:  # the model's refusal: no bug of ours
+    except (RuntimeError, TypeError, ValueError, AttributeError) as error:  # the model refuses the mask
         return f"it refuses the block mask ({type(error).__name__}: {error})"
     tolerance = 1e-3 if model.dtype == torch.float32 else 5e-2
     if not torch.allclose(plain, shared, rtol=tolerance, atol=tolerance):
-        return f"it does not heed the block mask: log-probabilities differ by {float((plain - shared).abs().max()):.2g}"
+        return f"it ignores the block mask: log-probabilities differ by {float((plain - shared).abs().max()):.2g}"
     return None

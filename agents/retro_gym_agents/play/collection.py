@@ -1,4 +1,4 @@
-"""Plays episodes for their records: a bank of failures, or the data that Retroformer and RetroAct start from."""
+"""Collects records of episodes, as a bank of failures or as initial data for Retroformer and RetroAct."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from retro_gym_agents.play.watch import ActorWatch
 
 __all__ = ["CollectConfig", "Collection", "collect"]
 
-_SIDE_BY_SIDE = 64  # episodes: enough for a reflector's batch, few enough to lose little when a run is killed
-_MAX_ERRORS = 10  # in a row: then the actor is down, not unlucky
+_SIDE_BY_SIDE = 64  # parallel episodes: enough for a reflector's batch, few enough to lose little if a run is killed
+_MAX_ERRORS = 10  # consecutive errors after which the actor counts as down
 
 
 @dataclasses.dataclass(frozen=True)
 class CollectConfig:
-    """What is played and where it is written."""
+    """Settings of a collection."""
 
     env_id: str
     """A ``Retro…-v0`` id."""
     output: str | os.PathLike[str]
-    """The records file. Rows are appended to what it holds."""
+    """The records file, to which rows are appended."""
     num_episodes: int = 100
-    """Episodes. Tasks come in a seeded order; when all were played they come again, with other seeds."""
+    """Number of episodes. Tasks are played in a seeded order, then again with other seeds."""
     split: str = "train"
-    """Which tasks of the environment."""
+    """The split that tasks are taken from."""
     max_reflections: int = 3
-    """Reflections per episode."""
+    """Maximum number of reflections per episode."""
     seed: int = 0
-    """Of the order of tasks, the episodes and the reflections."""
+    """Seed of the task order, the episodes and the reflections."""
     env_kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Further arguments of ``gym.make``."""
 
@@ -58,11 +58,11 @@ class CollectConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Collection:
-    """What was collected."""
+    """Counts of a collection."""
 
     episodes: int = 0
     unaided: int = 0
-    """Episodes that the actor solved at trial 0: they hold no reflection."""
+    """Episodes that the actor solved at trial 0, which have no reflections."""
     reflections: int = 0
     """Reflections that were followed by a trial."""
     helped: int = 0
@@ -74,7 +74,7 @@ class Collection:
     completion_tokens: int = 0
 
     def add(self, episodes: Sequence[Episode]) -> Collection:
-        """This and some more episodes."""
+        """Returns the counts with more episodes added."""
         played = [one.success for one in episodes if one.success]
         later = [one.success[1 : 1 + len(one.reflections)] for one in episodes]
         stats = total_stats(episodes)
@@ -94,13 +94,13 @@ def collect(config: CollectConfig, policy: Policy, *, progress: Progress = silen
     """Plays episodes and appends every trial and reflection to the records file.
 
     Args:
-        config: what is played and where it is written.
-        policy: what writes the reflections.
-        progress: told after each episode.
+        config: the settings.
+        policy: writes the reflections.
+        progress: called after each episode.
 
     Raises:
         ConfigError: the environment or the split is unknown.
-        ActorError: the actor failed in ten episodes in a row.
+        ActorError: the actor failed in ten consecutive episodes.
     """
     writer = RecordWriter(config.output, RunHeader(policy=policy.name, seed=config.seed))
     settings = {"split": config.split, "max_reflections": config.max_reflections, "records": writer}
@@ -119,7 +119,7 @@ def collect(config: CollectConfig, policy: Policy, *, progress: Progress = silen
 
 
 def _order(task_ids: Sequence[str], config: CollectConfig) -> list[str]:
-    """The task of each episode: all of the split in a random order, then all again."""
+    """Returns the task of each episode: all tasks of the split in a random order, repeatedly."""
     if not task_ids:
         raise ConfigError(f"split {config.split!r} of {config.env_id} holds no task.")
     rng = np.random.default_rng(derive_seed(config.seed, "tasks"))
@@ -132,7 +132,7 @@ def _order(task_ids: Sequence[str], config: CollectConfig) -> list[str]:
 def _play(
     first: RetroEnv, task_ids: Sequence[str], number: int, config: CollectConfig, policy: Policy
 ) -> list[Episode]:
-    """Some episodes, side by side; ``number`` is the first one's place in the run."""
+    """Plays episodes in parallel; ``number`` is the index of the first one in the run."""
     seeds = [derive_seed(config.seed, "episode", number + i) for i in range(len(task_ids))]
     episodes = start_episodes(first, task_ids, seeds)
     try:

@@ -1,4 +1,4 @@
-"""Many episodes side by side: one reflection for each failure, asked for in one batch, then one more trial for each."""
+"""Plays many episodes in parallel: a batch of reflections, one for each failure, then the next trial of each."""
 
 from __future__ import annotations
 
@@ -29,39 +29,39 @@ __all__ = [
 ]
 
 Progress: TypeAlias = Callable[[str, int, int], None]
-"""Told what is being played, how many tasks of it are done, and how many there are."""
+"""Called with what is being played, the number of tasks done, and their total number."""
 
 
 def silent(what: str, done: int, total: int) -> None:
-    """Shows no progress."""
+    """Ignores progress."""
 
 
 @dataclasses.dataclass
 class Episode:
-    """One task on its way through the trials."""
+    """The trials of one task."""
 
     env: RetroEnv
     task_id: str
     seed: int
     observation: str = ""
-    """What the environment has returned last."""
+    """The environment's last observation."""
     success: list[bool] = dataclasses.field(default_factory=list)
-    """By trial: whether the task is solved by then."""
+    """For each trial, whether the task is solved by then."""
     returns: list[float] = dataclasses.field(default_factory=list)
-    """By trial: the return of the last trial played by then."""
+    """For each trial, the return of the last trial played by then."""
     ends: list[str] = dataclasses.field(default_factory=list)
-    """How each trial ended that was played: values of :class:`~retro_gym.trajectory.EndReason`."""
+    """How each played trial ended: values of :class:`~retro_gym.trajectory.EndReason`."""
     reflections: list[str] = dataclasses.field(default_factory=list)
     failed: ActorError | None = None
-    """How the actor failed, when it did. The episode is over then."""
+    """The actor's error, if it failed; the episode is then over."""
 
     @property
     def waits(self) -> bool:
-        """Whether it needs a reflection."""
+        """Whether the episode needs a reflection."""
         return self.failed is None and not self.success[-1]
 
     def twin(self) -> Episode:
-        """A copy that goes on by itself."""
+        """Returns an independent copy."""
         return dataclasses.replace(
             self,
             env=self.env.twin(),
@@ -72,7 +72,7 @@ class Episode:
         )
 
     def start(self, journal: Journal | None = None) -> Plan[None]:
-        """Plays trial 0, as a plan, and notes it in the journal; takes it from there where it stands in it."""
+        """Returns a plan that takes trial 0 from the journal, or plays it and writes it to the journal."""
         stored = None if journal is None else journal.find(None, self.task_id, 0)
         options: dict[str, Any] = {"task_id": self.task_id}
         if stored is not None:
@@ -92,7 +92,7 @@ class Episode:
             journal.add(None, self._played_since(before))
 
     def step(self, reflection: str, journal: Journal | None = None, policy: str = "") -> Plan[None]:
-        """Plays the next trial with a policy's reflection, as a plan; with a journal as :meth:`start` does."""
+        """Returns a plan for the next trial with a policy's reflection; uses the journal as :meth:`start` does."""
         self.reflections.append(str(reflection))
         stored = None if journal is None else journal.find(policy, self.task_id, len(self.success))
         if stored is not None:
@@ -110,16 +110,16 @@ class Episode:
             journal.add(policy, self._played_since(before))
 
     def rest(self) -> None:
-        """Passes over a trial: a solved task is not tried again and stays solved."""
+        """Skips a trial: a solved task is not tried again and stays solved."""
         self.success.append(True)
         self.returns.append(self.returns[-1])
 
     def close(self) -> None:
-        """Closes the environment; what was noted stays."""
+        """Closes the environment; the results are kept."""
         self.env.close()
 
     def _follow(self, reflection: str, stored: StoredTrial) -> None:
-        """Goes on to where a stored trial leads; plays nothing."""
+        """Continues from a stored trial without playing it."""
         trajectory = stored.trajectory
         rows = {"record": self._found(stored.parent), "trial_record": self._found(stored.record)}
         self.env.follow(Outcome(reflection[: self.env.max_reflection_chars], trajectory.return_, trajectory, **rows))
@@ -128,12 +128,12 @@ class Episode:
         _add_to(self.env.stats, stored.stats)
 
     def _found(self, record: str) -> str:
-        """A row that an earlier process has written; empty where the present records file does not hold it."""
+        """Returns the id of a row of an earlier process; empty if the present records file does not hold it."""
         records = self.env.records
         return record if records is not None and records.found(record) else ""
 
     def _played_since(self, before: ActorStats) -> StoredTrial:
-        """The trial at hand, for the journal."""
+        """Returns the present trial and its costs, for the journal."""
         env = self.env
         return StoredTrial(env.trajectory, _since(before, env.stats), env.recorder.trial, env.recorder.parent)
 
@@ -151,18 +151,18 @@ def play_next_trial(
     progress: Progress = silent,
     journal: Journal | None = None,
 ) -> None:
-    """One more trial for every episode that is not solved; the policy is asked for all reflections at once.
+    """Plays the next trial of every unsolved episode; the policy writes all reflections in one batch.
 
     Args:
-        episodes: at the same trial.
-        policy: what writes the reflections.
-        seed: of the policy's draws in this trial.
-        progress: told after each episode.
-        journal: what stands in it is neither written nor played again; the rest is noted there.
+        episodes: episodes at the same trial.
+        policy: writes the reflections.
+        seed: seed of the policy's sampling in this trial.
+        progress: called after each episode.
+        journal: its reflections and trials are reused; new ones are written to it.
 
     Raises:
-        BudgetError: the actor's budget is spent; what was under way has been played to its end.
-        ConfigError: the policy wrote another number of reflections than there are failures.
+        BudgetError: the actor's budget is spent; running trials have been finished.
+        ConfigError: the policy did not write one reflection for each failure.
     """
     waiting = []
     for episode in episodes:
@@ -200,17 +200,17 @@ def start_episodes(
     progress: Progress = silent,
     journal: Journal | None = None,
 ) -> list[Episode]:
-    """Plays trial 0 of each task, in copies of one environment. Whoever is given the episodes closes them.
+    """Plays trial 0 of each task, in copies of one environment. The caller must close the returned episodes.
 
     Args:
-        prototype: is copied, which is cheaper than ``gym.make`` where tasks are read from a file.
+        prototype: the environment to copy, which is cheaper than ``gym.make`` if tasks are read from a file.
         task_ids: the tasks.
         seeds: one for each episode.
-        progress: told after each episode.
-        journal: what stands in it is not played again; the rest is noted there.
+        progress: called after each episode.
+        journal: its trials are reused; new ones are written to it.
 
     Raises:
-        BudgetError: the actor's budget is spent; what was under way has been played to its end.
+        BudgetError: the actor's budget is spent; running trials have been finished.
     """
     with ExitStack() as stack:
         episodes = [
@@ -224,13 +224,13 @@ def start_episodes(
 
 
 def _reflect(policy: Policy, waiting: Sequence[Episode], seed: int) -> list[str]:
-    """What the policy writes on each failure."""
+    """Returns the policy's reflection on each failure, after checking it."""
     if not waiting:
         return []
     seeds = [derive_seed(seed, episode.seed) for episode in waiting]
     reflections = policy.reflect([one.observation for one in waiting], [one.env for one in waiting], seeds)
     if isinstance(reflections, str) or not isinstance(reflections, Sequence):
-        raise ConfigError(f"policy {policy.name!r} wrote {one_line(reflections)}; a list of texts is the rule.")
+        raise ConfigError(f"policy {policy.name!r} wrote {one_line(reflections)}; it must return a list of texts.")
     if len(reflections) != len(waiting):
         raise ConfigError(f"policy {policy.name!r} wrote {len(reflections)} reflections on {len(waiting)} failures.")
     odd = next((text for text in reflections if not isinstance(text, str)), None)
@@ -240,7 +240,7 @@ def _reflect(policy: Policy, waiting: Sequence[Episode], seed: int) -> list[str]
 
 
 def _play(episodes: Sequence[Episode], plans: Sequence[Plan[None]], what: str, progress: Progress) -> None:
-    """Runs the plans side by side and says how many have ended. A spent budget ends it when none is under way."""
+    """Runs the plans in parallel and reports progress. Raises a spent budget's error after all plans have ended."""
     done = 0
 
     def counted(plan: Plan[None]) -> Plan[None]:
@@ -256,12 +256,12 @@ def _play(episodes: Sequence[Episode], plans: Sequence[Plan[None]], what: str, p
 
 
 def tokens_of(policy: Policy) -> tuple[int, int]:
-    """Tokens that a policy has read and written so far; none for policies that are no model."""
+    """Returns the prompt and completion tokens of a policy so far; zeros if it is not a model."""
     return (policy.prompt_tokens, policy.completion_tokens) if isinstance(policy, ReflectorPolicy) else (0, 0)
 
 
 def total_stats(episodes: Iterable[Episode]) -> ActorStats:
-    """What the actor has cost in all of them."""
+    """Returns the actor's total costs in all episodes."""
     total = ActorStats()
     for episode in episodes:
         _add_to(total, episode.env.stats)
@@ -279,10 +279,10 @@ def _since(before: ActorStats, now: ActorStats) -> ActorStats:
 
 
 def check_budget(outcomes: Iterable[Outcome]) -> None:
-    """Refuses outcomes of which one has found the actor's budget spent.
+    """Checks that no outcome ended because the actor's budget was spent.
 
     Raises:
-        BudgetError: there is one.
+        BudgetError: an outcome did.
     """
     for outcome in outcomes:
         if outcome.trajectory.end is EndReason.BUDGET:

@@ -1,10 +1,10 @@
-"""The journal of an evaluation: a file of finished trials, from which an evaluation that was stopped goes on.
+"""The journal of an evaluation: a file of finished trials, from which an interrupted evaluation is resumed.
 
-One line is one JSON object: a ``header`` with the settings and the header that records of the run have, a ``reflector``
-with those of each policy, a ``trial`` for each that ended with a result, the ``reflections`` that a policy wrote on the
-failures of one trial, and ``end`` when the evaluation has ended. Trial 0 belongs to no policy. A trial that an actor
-error made void is not noted: it has yet to be played. Other policies may be evaluated when it goes on; they share
-trial 0. One process writes at a time.
+Each line is a JSON object: a ``header`` with the settings and the run's records header, a ``reflector`` with the
+settings of each policy, a ``trial`` for each trial that is not void, the ``reflections`` that a policy wrote on the
+failures of one trial, and ``end`` when the evaluation has ended. Trial 0 belongs to no policy. Void trials are not
+written, because they are played again on resume. A resumed evaluation may have other policies; they share trial 0. Only
+one process may write at a time.
 """
 
 from __future__ import annotations
@@ -26,45 +26,45 @@ from retro_gym.trajectory import Trajectory
 
 try:
     import fcntl
-except ImportError:  # not on Windows, where nothing holds a second process off
+except ImportError:  # absent on Windows, where nothing prevents a second process from writing
     fcntl = None  # type: ignore[assignment]
 
 __all__ = ["Journal", "StoredTrial"]
 
 _SCHEMA = 3
-_READ = (2, _SCHEMA)  # 2 told nothing of the run beside the settings
+_READ = (2, _SCHEMA)  # schema 2 has no run header beside the settings
 _MISSING = object()
 
 
 @dataclasses.dataclass(frozen=True)
 class StoredTrial:
-    """A finished trial and what it has cost."""
+    """A finished trial and its costs."""
 
     trajectory: Trajectory
     stats: ActorStats
     record: str = ""
-    """Its row in the records file; empty without one."""
+    """Id of its row in the records file; empty without a records file."""
     parent: str = ""
-    """The row of the reflection that it was played with."""
+    """Id of the row of the reflection that it was played with."""
 
 
 class Journal:
-    """The finished trials of one evaluation, those of an earlier process included.
+    """The finished trials of one evaluation, including those of earlier processes.
 
-    As a context manager it notes the end of the evaluation, or adds to the error that stopped it how to go on.
+    As a context manager, it writes the end of the evaluation, or adds a note on resuming to the error that stopped it.
 
     Args:
         path: the JSONL file; it is created when the first trial has ended.
-        settings: what the trials depend on, of JSON types.
-        reflectors: what the reflections of each policy depend on, by its name, of JSON types.
-        resume: goes on with what the file holds. Without it the file of an evaluation that did not end is refused, and
-            that of one that did is begun anew.
-        run: the header that records of it have; for those who read the file.
+        settings: settings that the trials depend on, of JSON types.
+        reflectors: settings that the reflections depend on, of JSON types, by policy name.
+        resume: continues from the file. Without it, the file of an unfinished evaluation is refused, and that of a
+            finished one is overwritten.
+        run: the run's records header, written for readers of the file.
 
     Raises:
-        ConfigError: the file is of an evaluation with other settings, of one that could go on, or of one that is
-            under way.
-        RecordError: the file is no journal, or damaged before its last line.
+        ConfigError: the file is of an evaluation with other settings, of one that could be resumed, or of one that is
+            running.
+        RecordError: the file is not a journal, or damaged before its last line.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Journal:
         self._run = (run or RunHeader()).to_json()
         self._settings: dict[str, Any] = json.loads(json.dumps(settings))
         self._reflectors: dict[str, Any] = json.loads(json.dumps(reflectors))
-        self._known: dict[str, Any] = {}  # the reflectors that the file tells of
+        self._known: dict[str, Any] = {}  # the reflectors in the file
         self._lock: IO[bytes] | None = None
         self._lines = JsonLines(self.path)
         self._trials: dict[tuple[str | None, str, int], StoredTrial] = {}
@@ -107,31 +107,31 @@ class Journal:
             self._write({"kind": "end"})
         elif error is not None and self._count:
             error.add_note(
-                f"{self._count} finished trials are kept in {self.path}; --resume (resume=True) goes on from them."
+                f"{self._count} finished trials are kept in {self.path}; --resume (resume=True) continues from them."
             )
         self._let_go()
 
     def find(self, policy: str | None, task_id: str, trial: int) -> StoredTrial | None:
-        """A trial that an earlier process has finished; the policy of trial 0 is None."""
+        """Returns a trial that an earlier process has finished, if any; the policy of trial 0 is None."""
         return self._trials.get((policy, task_id, trial))
 
     def add(self, policy: str | None, trial: StoredTrial) -> None:
-        """Notes a finished trial."""
+        """Writes a finished trial."""
         about = {"trajectory": trial.trajectory.to_json(), "stats": dataclasses.asdict(trial.stats)}
         rows = {"record": trial.record, "parent": trial.parent}
         self._write({"kind": "trial", "policy": policy, **about, **rows})
         self._count += 1
 
     def reflections(self, policy: str, trial: int) -> Mapping[str, str]:
-        """By task, what an earlier process had the policy write for a trial."""
+        """Returns the policy's reflections for a trial in earlier processes, by task."""
         return self._texts.get((policy, trial), {})
 
     def add_reflections(self, policy: str, trial: int, texts: Mapping[str, str], tokens: tuple[int, int]) -> None:
-        """Notes what the policy wrote for a trial, by task, and how many tokens it read and wrote for that."""
+        """Writes the policy's reflections for a trial, by task, with its prompt and completion tokens."""
         self._write({"kind": "reflections", "policy": policy, "trial": trial, "texts": texts, "tokens": tokens})
 
     def tokens(self, policy: str) -> tuple[int, int]:
-        """What the policy has read and written in earlier processes."""
+        """Returns the policy's prompt and completion tokens in earlier processes."""
         read, written = self._tokens.get(policy, (0, 0))
         return read, written
 
@@ -156,7 +156,7 @@ class Journal:
             self._lock.close()
 
     def _take_lock(self) -> None:
-        """Refuses a file that another process writes to; the lock ends with the process that holds it."""
+        """Locks the file against other processes; the lock is released when its process ends."""
         if fcntl is None:
             return
         self._lock = self.path.open("ab")
@@ -181,8 +181,8 @@ class Journal:
                 ) from error
         if self._trials and not resume and not self._has_ended:
             raise ConfigError(
-                f"{self.path} holds {len(self._trials)} finished trials of an evaluation that did not end. Go on with "
-                "--resume (resume=True), or delete the file to start anew."
+                f"{self.path} holds {len(self._trials)} finished trials of an evaluation that did not end. Continue "
+                "with --resume (resume=True), or delete the file to start anew."
             )
         if resume and self._has_header:
             self._check(self._found)
@@ -239,7 +239,7 @@ class Journal:
 
 
 def _figure(value: Any) -> Any:
-    """A finite number."""
+    """Returns the value if it is a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"{one_line(value)} is no finite number")
     return value

@@ -1,4 +1,4 @@
-"""Rollouts: episodes side by side, K reflections on each failure, and what each of them earns."""
+"""Rollouts: parallel episodes with K reflections on each failure, and their rewards."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["Rollout", "Round", "roll_out"]
 
 @dataclasses.dataclass(frozen=True)
 class Round:
-    """All failures of one moment, K reflections on each, and what those earned."""
+    """One failure of each running episode, K reflections on each, and their rewards."""
 
     samples: Samples
     rewards_N: Tensor
-    """What each reflection earned, on the CPU; 0 where ``valid_N`` is False."""
+    """Reward of each reflection, on the CPU; 0 where ``valid_N`` is False."""
     valid_N: Tensor
-    """False where the actor failed: such a sample is dropped, it is not worth 0."""
+    """False if the actor failed: such a sample is dropped, not counted as 0."""
     success_N: Tensor
     """Whether the trial that followed solved the task."""
 
@@ -36,17 +36,17 @@ class Round:
         paid = self.rewards_N[self.valid_N]
         if not paid.isfinite().all():
             raise DivergedError(
-                f"an environment pays {float(paid[~paid.isfinite()][0])}; a reward is a finite number. One that is not "
-                "would be in every advantage. Mend the environment's reward."
+                f"an environment gave the reward {float(paid[~paid.isfinite()][0])}; rewards must be finite, because "
+                "every advantage depends on them. Fix the environment's reward."
             )
 
 
 @dataclasses.dataclass(frozen=True)
 class Rollout:
-    """What one update learns from."""
+    """The data of one update."""
 
     rounds: tuple[Round, ...]
-    """The first failures of all episodes, then the next failures of those that go on, and so forth."""
+    """The first failures of all episodes, then the next failures of those that continue, and so on."""
 
     @property
     def rewards_N(self) -> Tensor:  # noqa: N802 - axis letters
@@ -60,11 +60,11 @@ class Rollout:
 
     @property
     def num_tokens(self) -> int:
-        """Tokens that the reflector wrote."""
+        """Number of tokens that the reflector generated."""
         return sum(one.samples.num_tokens for one in self.rounds)
 
     def metrics(self) -> dict[str, float]:
-        """Mean reward and success over the valid samples, actor errors, tokens per reflection, entropy.
+        """Returns mean reward and success over the valid samples, actor errors, tokens per reflection, and entropy.
 
         The entropy is an estimate: the mean of −log π over the sampled tokens, in nats per token.
         """
@@ -79,7 +79,7 @@ class Rollout:
         }
 
     def with_shuffled_rewards(self, seed: int) -> Rollout:
-        """The rewards permuted among all valid samples: a control that must not learn."""
+        """Returns the rollout with rewards permuted among all valid samples: a control that must not learn."""
         rewards_N, valid_N = self.rewards_N, self.valid_N
         paid = rewards_N[valid_N]
         order = torch.randperm(len(paid), generator=torch.Generator().manual_seed(seed))
@@ -99,25 +99,25 @@ def roll_out(
     num_samples: int,
     keep_hidden: bool = False,
 ) -> Rollout:
-    """Plays one episode in every environment and tries K reflections on each failure that comes up.
+    """Plays one episode in every environment and tries K reflections on each failure.
 
-    All failures of a round are answered in one batch; ``branch`` pays the K reflections of each. An episode then goes
-    on with the first of its K reflections that was paid, to the very failure that it was paid for, until it ends; it
-    also ends where the actor failed on all of them.
+    The reflections on all failures of a round are sampled in one batch; ``branch`` computes their rewards. An episode
+    then continues from the trial of the first of its K reflections that has a reward, until it ends; it also ends if
+    the actor failed on all of them.
 
-    Everything follows from ``(seed, update)`` and the weights: nothing is carried over from one update to the next. And
-    what an episode draws follows from its place among the environments, not from how many there are.
+    The result is determined by ``(seed, update)`` and the weights; no state is carried over between updates. The random
+    numbers of an episode depend on the index of its environment, not on the number of environments.
 
     Args:
         envs: P environments.
         reflector: writes the reflections.
-        seed: of the run.
-        update: the number of this update within the run.
+        seed: seed of the run.
+        update: number of this update within the run.
         num_samples: K.
         keep_hidden: whether the samples keep the hidden states that a value head needs.
 
     Raises:
-        ActorError: the actor cannot be reached at all.
+        ActorError: the actor cannot be reached.
         BudgetError: the actor's budget is spent.
         NoFailureError: the actor solves every task.
     """
@@ -141,7 +141,7 @@ def roll_out(
 
 
 def _mean(values_N: Tensor, valid_N: Tensor) -> float:
-    """The mean over the valid samples; 0 where there is none."""
+    """Returns the mean over the valid samples; 0 if there are none."""
     return float(values_N.where(valid_N, 0.0).sum() / valid_N.sum().clamp(min=1))
 
 
@@ -154,7 +154,7 @@ def _branch(envs: Sequence[RetroEnv], samples: Samples) -> list[list[Outcome]]:
 
 
 def _goes_on(env: RetroEnv, group: Sequence[Outcome]) -> bool:
-    """Takes an environment on to where the first paid reflection has led; returns whether there is more to reflect."""
+    """Continues from the first outcome with a reward; returns whether the episode needs another reflection."""
     lead = next((outcome for outcome in group if outcome.reward is not None), None)
     return lead is not None and not env.follow(lead)
 

@@ -1,8 +1,8 @@
-"""The tiny reflector: a language model of about a million weights that ships with the package, and how it is made.
+"""The tiny reflector: a language model of about a million weights that is included in the package, and its build.
 
-``python -m retro_gym_agents.tiny.build`` makes it again from nothing: a tokenizer from generated text, a model that
-imitates the noisy teacher of the task environment. It writes well-formed reflections about what it sees and is
-usually wrong, which is where policy gradient begins.
+``python -m retro_gym_agents.tiny.build`` builds it from scratch: a tokenizer from generated text, and a model that
+imitates the noisy teacher of the task environment. It writes well-formed reflections that are usually wrong, which is
+the starting point for policy gradient methods.
 """
 
 __all__: list[str] = []

@@ -1,13 +1,13 @@
-"""Builds the tiny reflector from nothing: ``python -m retro_gym_agents.tiny.build``.
+"""Builds the tiny reflector from scratch: ``python -m retro_gym_agents.tiny.build``.
 
-Supervised imitation of the noisy teacher, the published recipe's first stage (Retroformer's SFT) in small: in every
-step fresh worlds, failed trajectories of the scripted actor as prompts, and several reflections of the teacher on each.
-The model learns to write: which forms there are, that a thing's name is copied from its page, which attributes a kind
-of thing has. At first some of the reflections are the oracle's: so it finds the words of a question that matter. Then
-it unlearns to trust them: the teacher that it imitates in the end prefers habit to reading and is usually wrong. What
-to write is left for the policy gradient.
+Supervised imitation of the noisy teacher, like the first stage of Retroformer (SFT), at small scale: every step uses
+new worlds, failed trajectories of the scripted actor as prompts, and several reflections of the teacher on each. The
+model learns the form of reflections: sentence patterns, copying names from the prompt, the attributes of each kind of
+object. At first some of the reflections are the oracle's, so that it learns which words of a question matter. Later it
+imitates only the teacher, which mostly follows fixed habits instead and is usually wrong. Learning which reflection
+helps is left to the policy gradient.
 
-About 90 minutes on two cores. Prints the measures that the shipped model must meet, on worlds that it never saw.
+Takes about 90 minutes on two cores. Prints the quality that the included model must reach, on unseen worlds.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ __all__ = ["BuildConfig", "build"]
 
 @dataclasses.dataclass(frozen=True)
 class BuildConfig:
-    """How the tiny reflector is made."""
+    """Settings of the build."""
 
     output: Path = Path(__file__).parent / "weights"
-    """Folder that receives the model; the shipped one by default."""
+    """Folder for the model; by default that of the package."""
     start: Path | None = None
-    """Folder of an earlier build to go on from, with its tokenizer; from nothing by default."""
+    """Folder of an earlier build to continue from, with its tokenizer; from scratch by default."""
     env_ids: tuple[str, ...] = (
         "RetroHotpotQA-v0",
         "RetroALFWorld-v0",
@@ -56,56 +56,56 @@ class BuildConfig:
         "RetroInterCodeSQL-v0",
         "RetroMix-v0",
     )
-    """Environments whose failures it learns to write about, in turn; their task environments take a ``world_seed``."""
+    """Environments that failures come from, in turn; their task environments must take a ``world_seed``."""
     steps: int = 9_000
     """Optimiser steps."""
     prompts_per_step: int = 10
     """Failed trajectories per step."""
     reflections_per_prompt: int = 8
-    """The teacher's reflections on each of them; they share the prompt's computation."""
+    """The teacher's reflections on each trajectory; they share the prompt's computation."""
     second_failures: float = 0.15
-    """How often the trial after the teacher's reflection becomes a lesson as well, when it failed too."""
+    """Probability that the trial after the teacher's reflection is also used, if it failed too."""
     oracle_share: float = 0.7
-    """Share of reflections that are the oracle's at first. What a question asks for is learned from these; from the
-    teacher alone, which is mostly wrong, it is not learned in any number of steps that was tried."""
+    """Initial share of the oracle's reflections. The model learns from these what a question asks for; it did not learn
+    this from the teacher alone, which is mostly wrong, in any number of steps that was tried."""
     oracle_until: float = 0.5
-    """Share of all steps after which the oracle is withdrawn; a sixth of the steps later the teacher is alone."""
+    """Share of all steps after which the oracle's share declines; it is 0 after a further sixth of the steps."""
     prompt_weight: float = 0.2
-    """Weight of predicting the prompts' own tokens, beside the reflections'."""
+    """Weight of the loss on the prompts' tokens, relative to that on the reflections' tokens."""
     prompt_share: float = 0.25
-    """Share of the prompts' tokens that are predicted."""
+    """Share of the prompts' tokens in the loss."""
     learning_rate: float = 2e-3
-    """Peak; linear warm-up, then a cosine down to a twentieth."""
+    """Peak learning rate; linear warm-up, then cosine decay to a twentieth."""
     warmup_steps: int = 100
-    """Steps until the peak."""
+    """Number of warm-up steps."""
     grad_clip: float = 1.0
-    """Norm that gradients are cut to."""
+    """Maximum gradient norm."""
     tokenizer_texts: int = 3_000
-    """Failures that the tokenizer is made from."""
+    """Number of failures for building the tokenizer."""
     temperature: float = 0.8
-    """Goes into the generation config: what training and evaluation sample at. At 1.0 up to one reflection in ten names
-    something that is not there."""
+    """Stored in the generation config, for sampling in training and evaluation. At 1.0, up to one reflection in ten
+    names something that is not in the trajectory."""
     max_new_tokens: int = 40
-    """Goes into the generation config; the teacher's reflections have up to 34 tokens."""
+    """Stored in the generation config; the teacher's reflections have up to 34 tokens."""
     measure_every: int = 1_500
-    """Steps between measurements on validation tasks (and between snapshots)."""
+    """Steps between measurements on validation tasks, and between checkpoints."""
     seed: int = 0
-    """Of weights, worlds and teacher."""
+    """Seed of weights, worlds and teacher."""
     shape: TinyShape = dataclasses.field(default_factory=TinyShape)
     """Sizes of the network."""
 
 
 def build(config: BuildConfig) -> Path:
-    """Trains the model, writes it, and prints how well it copies.
+    """Trains the model, saves it and prints its quality.
 
     Returns:
         The output folder.
     """
-    torch.set_flush_denormal(True)  # sharp attention leaves denormal numbers, which are slow on CPUs
+    torch.set_flush_denormal(True)  # sharp attention gives denormal numbers, which are slow on CPUs
     try:
         _train(config, Console(stderr=True))
     finally:
-        torch.set_flush_denormal(False)  # a setting of the whole process
+        torch.set_flush_denormal(False)  # the setting affects the whole process
     return config.output
 
 
@@ -145,7 +145,7 @@ def _train(config: BuildConfig, console: Console) -> None:
 
 
 def _begin(config: BuildConfig, batches: Iterator[list[_Lesson]]) -> tuple[Any, Any]:
-    """A tokenizer from the first lessons, and a model that has learned nothing yet."""
+    """Returns a tokenizer built from the first lessons, and an untrained model."""
     texts: list[str] = []
     while len(texts) < config.tokenizer_texts:
         texts += [f"{lesson.observation} {' '.join(lesson.reflections)}" for lesson in next(batches)]
@@ -155,9 +155,9 @@ def _begin(config: BuildConfig, batches: Iterator[list[_Lesson]]) -> tuple[Any, 
 
 
 def _optimizers(model: Any, config: BuildConfig) -> list[torch.optim.Optimizer]:
-    """Muon (Jordan et al. 2024) for the matrices inside the layers, AdamW for the rest.
+    """Returns Muon (Jordan et al. 2024) for the matrices inside the layers, and AdamW for the rest.
 
-    On the same failures of WebShop the loss after 160 steps was 0.58 with it and 0.73 with AdamW alone.
+    On the same failures of WebShop, the loss after 160 steps was 0.58 with Muon and 0.73 with AdamW alone.
     """
     rest: list[torch.nn.Parameter] = []
     matrices: list[torch.nn.Parameter] = []
@@ -165,7 +165,7 @@ def _optimizers(model: Any, config: BuildConfig) -> list[torch.optim.Optimizer]:
         (matrices if parameter.ndim == 2 and ".layers." in name else rest).append(parameter)
     return [
         torch.optim.AdamW(rest, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
-        # its step has AdamW's size, so that one learning rate serves both
+        # update size matched to AdamW's, so that both use one learning rate
         torch.optim.Muon(matrices, lr=config.learning_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
     ]
 
@@ -176,7 +176,7 @@ def _load(folder: Path) -> tuple[Any, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class _Lesson:
-    """A failure and what the teacher says of it."""
+    """A failure with the teacher's and the oracle's reflections on it."""
 
     observation: str
     reflections: list[str]
@@ -184,7 +184,7 @@ class _Lesson:
 
 
 def _batches(config: BuildConfig) -> Iterator[list[_Lesson]]:
-    """Batches of one environment after the other."""
+    """Yields batches of the environments in turn."""
     sources = [_batches_of(env_id, config) for env_id in config.env_ids]
     while True:
         for source in sources:
@@ -192,7 +192,7 @@ def _batches(config: BuildConfig) -> Iterator[list[_Lesson]]:
 
 
 def _batches_of(env_id: str, config: BuildConfig) -> Iterator[list[_Lesson]]:
-    """Lessons of an environment, in batches of about equal length, so that little is lost to padding."""
+    """Yields lessons of an environment, in batches of similar length to reduce padding."""
     waiting: dict[int, list[_Lesson]] = {}
     for lesson in _lessons(env_id, config):
         size = round(2 * math.log2(len(lesson.observation)))  # within a factor of the square root of two
@@ -203,10 +203,10 @@ def _batches_of(env_id: str, config: BuildConfig) -> Iterator[list[_Lesson]]:
 
 
 def _lessons(env_id: str, config: BuildConfig) -> Iterator[_Lesson]:
-    """First failures, and now and then the second failure on the same task, from world after world without end."""
+    """Yields first failures, and sometimes the second failure on the same task, from an endless series of worlds."""
     world = 0
     while True:
-        world += 1  # world 0 is the default one, which learners train and are judged on
+        world += 1  # world 0 is the default, used for training and evaluation of reflectors
         env: Any = gym.make(env_id, world_seed=world, split="train").unwrapped
         rng = np.random.default_rng(derive_seed(config.seed, "world", world))
         task_ids = env.task_env.task_ids("train")
@@ -235,7 +235,7 @@ def _oracle_share(config: BuildConfig, step: int) -> float:
 
 
 def _with_oracle(lessons: list[_Lesson], share: float, rng: np.random.Generator) -> list[_Lesson]:
-    """The lessons, with some of the teacher's reflections replaced by the oracle's."""
+    """Replaces some of the teacher's reflections by the oracle's."""
     return [
         dataclasses.replace(
             lesson, reflections=[lesson.oracle if rng.random() < share else text for text in lesson.reflections]
@@ -247,11 +247,11 @@ def _with_oracle(lessons: list[_Lesson], share: float, rng: np.random.Generator)
 def _loss(
     model: Any, tokenizer: Any, lessons: list[_Lesson], config: BuildConfig, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Mean negative log-likelihood of the teacher's tokens, without and with that of the prompts' tokens.
+    """Returns the mean negative log-likelihood of the teacher's tokens, without and with that of the prompts' tokens.
 
-    The prompts are read once each, with the reflections on them side by side behind them. Prompts say most names more
-    than once, so predicting them as well keeps the network copying while it is still learning to write; a random part
-    of their tokens is enough for that.
+    Each prompt is packed with its reflections and computed once. Most names occur in a prompt more than once, so
+    predicting the prompts too preserves the network's ability to copy while it learns to write; a random part of their
+    tokens is enough.
     """
     bos, eos, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
     prompts = Prompts.from_rows([[bos, *tokenizer(lesson.observation)["input_ids"]] for lesson in lessons], pad, "cpu")

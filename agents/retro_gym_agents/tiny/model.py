@@ -1,9 +1,9 @@
-"""The tiny reflector's network: a stock architecture that begins its training able to copy.
+"""The tiny reflector's network: a standard architecture, initialised so that it can copy.
 
 Copying a name from the prompt takes two attention layers that work together (an induction head, Olsson et al. 2022):
-the first tells every token what stood before it, the second looks for the place where the present token stood before
-and copies what came next. Left to chance this pair takes thousands of steps to appear. So the first two layers start
-as such a pair, a case of mimetic initialisation (Trockman & Kolter 2023); everything in them goes on learning.
+the first adds to every token the identity of the previous token; the second finds an earlier occurrence of the current
+token and copies its successor. From random weights, such a pair takes thousands of steps to emerge. So the first two
+layers are initialised as one (mimetic initialisation, Trockman & Kolter 2023); all their weights are trained.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ __all__ = ["TinyShape", "induction_accuracy", "make_model"]
 
 @dataclasses.dataclass(frozen=True)
 class TinyShape:
-    """Sizes of the network. One wide head: a narrow one cannot keep hundreds of names apart."""
+    """Sizes of the network. It has one wide head, because a narrow one cannot distinguish hundreds of names."""
 
     hidden_size: int = 128
     intermediate_size: int = 384
     layers: int = 4
     context: int = 2_048
-    """Tokens, prompt and reflection together."""
+    """Context window: tokens of prompt and reflection together."""
     rope_theta: float = 1e5
 
 
-_STD = 0.05  # of random weights
-_NOISE = 0.05  # share of randomness left in the weights of the prepared pair
+_STD = 0.05  # standard deviation of random weights
+_NOISE = 0.05  # scale of the random weights in the first two layers
 _QUIET = 0.5  # scale of the later layers' random weights
 _PREVIOUS = 5.0  # sharpness of "look one token back"
-_FAST = 0.1  # radians per token: only rotary frequencies above this tell neighbours apart
-_CARRY = 0.2  # how strongly the first layer notes the token before
-_MATCH = 2.5  # sharpness of "where did this token stand before"
-_COPY = 0.7  # how strongly what came next is copied
+_FAST = 0.1  # radians per token: only rotary frequencies above this distinguish neighbouring positions
+_CARRY = 0.2  # strength with which the first layer adds the previous token
+_MATCH = 2.5  # sharpness of the match with earlier occurrences of the current token
+_COPY = 0.7  # strength with which the successor is copied
 
 
 def make_model(vocabulary: int, shape: TinyShape, tokens: tuple[int, int, int], seed: int) -> Any:
-    """A ``LlamaForCausalLM`` whose attention has biases: the look one token back needs them.
+    """Creates a ``LlamaForCausalLM`` with attention biases, which attention to the previous token needs.
 
     Args:
         vocabulary: number of tokens (V).
-        shape: sizes.
-        tokens: ids of padding, begin and end.
-        seed: of the random weights.
+        shape: sizes of the network.
+        tokens: ids of the padding, BOS and EOS tokens.
+        seed: seed of the random weights.
     """
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -75,10 +75,10 @@ def make_model(vocabulary: int, shape: TinyShape, tokens: tuple[int, int, int], 
 
 @torch.no_grad()
 def _prepare_induction(model: Any, shape: TinyShape) -> None:
-    """Sets the first two layers to an induction head, with a little noise left in."""
+    """Initialises the first two layers as an induction head, with some noise."""
     size = shape.hidden_size
     same = torch.eye(size)
-    turned = torch.linalg.qr(torch.randn(size, size))[0]  # keeps "stood before" apart from "stands here"
+    turned = torch.linalg.qr(torch.randn(size, size))[0]  # separates the previous token from the current one
     for number, layer in enumerate(model.model.layers):
         attention = layer.self_attn
         projections = (attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj, layer.mlp.down_proj)
@@ -98,7 +98,7 @@ def _prepare_induction(model: Any, shape: TinyShape) -> None:
     first.v_proj.weight.add_(_CARRY * same)
     first.o_proj.weight.add_(_CARRY * turned)
 
-    # Layer 2: the present token, turned, matches the note of its successor; what stands there is copied.
+    # Layer 2: the rotated current token matches the previous-token feature of its successor, which is copied.
     second.q_proj.weight.add_(_MATCH * turned)
     second.k_proj.weight.add_(_MATCH * same)
     second.v_proj.weight.add_(_COPY * same)
@@ -107,7 +107,7 @@ def _prepare_induction(model: Any, shape: TinyShape) -> None:
 
 @torch.no_grad()
 def induction_accuracy(model: Any, length: int = 60, rows: int = 16, seed: int = 0) -> float:
-    """How often the model goes on rightly in the second round of a random sequence that is said twice."""
+    """Returns the next-token accuracy in the second half of random sequences that are repeated once."""
     generator = torch.Generator().manual_seed(seed)
     once_BT = torch.randint(3, model.config.vocab_size, (rows, length), generator=generator)
     twice_BT = torch.cat([once_BT, once_BT], 1)

@@ -1,4 +1,4 @@
-"""How well a reflector writes before it has learned what to write: form, and names that are really there."""
+"""Quality of a reflector before RL: well-formed reflections, and names that occur in the trajectory."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["Quality", "measure"]
 
 @dataclasses.dataclass(frozen=True)
 class Quality:
-    """Shares of reflections, each between 0 and 1."""
+    """Shares of reflections, each in [0, 1]."""
 
     well_formed_greedy: float
     grounded_greedy: float
-    """Of all reflections: well-formed, and naming only what stands in the trajectory."""
+    """Share of all reflections that are well-formed and name only what occurs in the trajectory."""
     well_formed_sampled: float
     grounded_sampled: float
 
@@ -29,14 +29,14 @@ class Quality:
 
 
 def measure(reflector: Reflector, env_id: str, *, split: str, num_tasks: int, seed: int) -> Quality:
-    """Lets a reflector write once greedily and once by sampling on failures of a split.
+    """Measures the quality of greedy and of sampled reflections on failures of a split.
 
     Args:
-        reflector: sampled at its own temperature.
+        reflector: the reflector, sampled at its own temperature.
         env_id: a Retro environment whose teacher has ``check_reflection``.
-        split: where failures come from.
-        num_tasks: how many failures.
-        seed: of tasks and samples.
+        split: split of the failures.
+        num_tasks: number of failures.
+        seed: seed of tasks and samples.
     """
     env = make_retro_env(env_id, split=split)
     observations, trajectories = [], []

@@ -1,8 +1,8 @@
-"""The tiny reflector's tokenizer: whole words for what is common, two halves for coined names, bytes for the rest.
+"""The tiny reflector's tokenizer: common words are one token, generated names two, everything else bytes.
 
-A name must have the same tokens wherever it stands, or it cannot be copied. So words are split from each other first
-(a space belongs to the word behind it), and a rare capitalised word is then read as two pieces, cut before its second
-vowel: the pieces recur in other names although the names do not.
+A name must have the same tokens wherever it occurs, or it cannot be copied. So text is first split into words (a space
+belongs to the word after it); rare capitalised words are then split before their second vowel, because their halves
+recur in other names although the names do not.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ PAD, BOS, EOS = "<pad>", "<s>", "</s>"
 
 _WORDS = r" ?\[[A-Z]+\]| ?[A-Za-z]+(?: [0-9](?![0-9]))?| ?[0-9]| ?[^A-Za-z0-9\s]+|\s+"
 _NAME = re.compile(r"( ?)([A-Z][^aeiou]*[aeiou][^aeiou]*)([aeiou][a-z]*)$")
-_COMMON = 12  # texts that a word must stand in to have a token of its own; a coined name stands in few
+_COMMON = 12  # number of texts in which a word must occur to be one token; a generated name occurs in few
 
 
 def build_tokenizer(texts: Iterable[str]) -> Any:
-    """A ``PreTrainedTokenizerFast`` over the words and halves of names that stand in the texts.
+    """Builds a ``PreTrainedTokenizerFast`` from the words and halves of names in the texts.
 
     Args:
         texts: prompts and reflections; some thousands, so that every half of a name occurs.
@@ -33,7 +33,7 @@ def build_tokenizer(texts: Iterable[str]) -> Any:
     to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     pieces = {"".join(part for part, _ in to_bytes.pre_tokenize_str(piece)) for piece in _pieces(texts)}
-    # Unigram takes the segmentation with the highest sum: as few pieces as possible, bytes only as a last resort.
+    # Unigram takes the segmentation with the highest score: as few pieces as possible, bytes only as a last resort.
     vocabulary = [(token, 0.0) for token in (PAD, BOS, EOS)]
     vocabulary += [(byte, -10.0) for byte in alphabet]
     vocabulary += [(piece, -1.0) for piece in sorted(pieces - set(alphabet))]
@@ -53,7 +53,7 @@ def build_tokenizer(texts: Iterable[str]) -> Any:
 
 
 def _pieces(texts: Iterable[str]) -> set[str]:
-    """What is to be one token: common words, and the halves of rare capitalised ones."""
+    """Returns the pieces that become tokens: common words, and the halves of rare capitalised ones."""
     seen_in: Counter[str] = Counter()
     for text in texts:
         seen_in.update(set(re.findall(_WORDS, text)))

@@ -140,7 +140,7 @@ def test_a_second_adapter_is_saved_and_loaded_as_any(tmp_path):
 
 
 def test_what_cannot_stand_beside(tmp_path):
-    with pytest.raises(ConfigError, match="has no adapter, and would compute with that of the role beside it"):
+    with pytest.raises(ConfigError, match="has no adapter, and would compute with that of the new role"):
         Planner.beside(reflector(lora=None), lora=LoraSettings())
     writer = reflector()
     with pytest.raises(ConfigError, match="holds no adapter"):

@@ -115,7 +115,7 @@ def test_a_killed_process_leaves_all_that_had_ended(tmp_path):
     assert kept.count("trial") == 13
     again = run(1_000, "stopped.json")
     assert again.returncode == 2
-    assert "holds 13 finished trials of an evaluation that did not end. Go on with --resume" in again.stderr
+    assert "holds 13 finished trials of an evaluation that did not end. Continue with --resume" in again.stderr
     assert run(1_000, "stopped.json", "--resume").returncode == 0
     assert (tmp_path / "stopped.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
 
@@ -357,6 +357,6 @@ def test_a_stored_first_trial_must_be_one():
     late = Trajectory("test-0-red", 1, "", (), 0.0, False, EndReason.FAILED)
     void = Trajectory("test-0-red", 0, "", (), 0.0, False, EndReason.ACTOR_ERROR, error=str(ActorError("down")))
     for wrong in (late, void, {}, "red"):
-        with pytest.raises(ConfigError, match="of a trial 0 that has a result"):
+        with pytest.raises(ConfigError, match="of a trial 0 that is not void"):
             env.reset(options={"trajectory": wrong})
     env.close()

@@ -190,7 +190,7 @@ def test_files_of_several_runs_can_be_put_together(tmp_path, run, row):
     ]
     assert len(loaded.prompts) == 3
     both.write_bytes(2 * (tmp_path / "0.jsonl").read_bytes())
-    with pytest.raises(RecordError, match=r"line 4: the id .* stands twice"):
+    with pytest.raises(RecordError, match=r"line 4: the id .* occurs twice"):
         load_run(both)
 
 

@@ -325,7 +325,7 @@ class Forgetful(TokenEnv):
 @pytest.mark.parametrize("broken", [Lucky, Hasty, Forgetful])
 def test_a_view_that_differs_is_found_out(broken):
     env = broken(gym.make(IDENTITY), Characters(), max_new_tokens=6)
-    with pytest.raises(ConfigError, match="the token view must give what the text view gives"):
+    with pytest.raises(ConfigError, match="the token view must give the same results as the text view"):
         token_text_equivalence(env, Characters())
 
 

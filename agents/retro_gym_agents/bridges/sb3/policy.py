@@ -1,6 +1,6 @@
-"""The reflector as a policy of Stable-Baselines3: its PPO and A2C train the LoRA adapter, unchanged.
+"""The reflector as a policy of Stable-Baselines3, whose unmodified PPO and A2C train the LoRA adapter.
 
-How to run it::
+Example::
 
     reflector = Reflector.load("tiny")  # for its tokenizer
     failures = gym.make_vec("RetroHotpotQA-v0", num_envs=32, max_reflections=1)
@@ -10,20 +10,19 @@ How to run it::
     model.learn(20 * 32 * 96)
     model.policy.reflector.save("adapter")
 
-Give PPO ``gamma=1.0``: a reflection is paid on its last token, and is worth no less for being long. Any vector
-environment of Stable-Baselines3 that is made of ``TokenEnv`` will do; ``TokenVecEnv`` plays trials side by side.
+Set ``gamma=1.0`` for PPO: the reward comes with a reflection's last token and should not be discounted by its length.
+Any vector environment of Stable-Baselines3 that consists of ``TokenEnv`` works; ``TokenVecEnv`` plays trials in
+parallel.
 
-A step costs one token, not the whole prompt again: keys and values of every environment are kept between steps
-(:mod:`retro_gym_agents.lm.prefixes`), for as long as the weights stay as they are. In the update, those observations
-of a minibatch that belong to one reflection are read in one pass. Large minibatches gain most: best is
-``batch_size = n_steps * n_envs``.
+A step costs one token, not the whole prompt: keys and values of every environment are cached between steps until the
+weights change (:mod:`retro_gym_agents.lm.prefixes`). In the update, the observations of a minibatch that belong to one
+reflection are evaluated in one pass. Large minibatches gain most; the best is ``batch_size = n_steps * n_envs``.
 
-**Saving.** ``model.save(path)`` writes a zip. With a reflector that was given by name it holds settings, the adapter
-and the value head; a reflector that was given as an object would be pickled into it with its base model. ``PPO.load``
-unpickles what it finds in a zip, which may be anyone's code, so it is for your own files only. For others' make the
-model anew and let it read the weights alone: ``PPO(LoraCausalPolicy, env, policy_kwargs=…).set_parameters(path)``
-unpickles nothing. Or share the adapter: ``model.policy.reflector.save(folder)`` writes peft's format, and its folder's
-name is a reflector's.
+**Saving.** ``model.save(path)`` writes a zip file. If the reflector was given by name, it holds settings, adapter and
+value head; a reflector given as an object would be pickled with its base model. ``PPO.load`` unpickles the file, which
+can execute arbitrary code, so use it only for files that you trust. For other files, create the model anew and load
+only the weights: ``PPO(LoraCausalPolicy, env, policy_kwargs=…).set_parameters(path)`` does not unpickle. Or share the
+adapter: ``model.policy.reflector.save(folder)`` writes peft's format, and the folder can be given as a reflector.
 """
 
 from __future__ import annotations
@@ -55,32 +54,31 @@ __all__ = ["LoraCausalPolicy"]
 
 _Observation: TypeAlias = Tensor | Mapping[str, Tensor]
 
-_MAX_READERS = 3  # by number of environments: training, evaluation, single observations
+_MAX_READERS = 3  # one for each number of environments: training, evaluation, single observations
 
 
 class LoraCausalPolicy(ActorCriticPolicy):
     """A reflector with a value head: ``PPO(LoraCausalPolicy, env, policy_kwargs={"reflector": …})``.
 
     The environment is a :class:`~retro_gym.TokenEnv` or a :class:`~retro_gym.ReflectionEnv`, with either observation
-    and either padding. The value is read off the last hidden state and does not change it. Only adapter and value head
-    are parameters of this module: what is trained, clipped and saved. The model stays in evaluation mode, without
-    dropout, since the probabilities of the update are to be those that were sampled from.
+    and either padding. The value is computed from the detached last hidden state. Only adapter and value head are
+    parameters of this module, which are trained, clipped and saved. The model stays in evaluation mode, without
+    dropout, because the probabilities in the update must equal those in sampling.
 
     Args:
-        observation_space: of the environment.
-        action_space: of the environment.
-        lr_schedule: of the learning rate.
-        use_sde: must be False; it is about continuous actions.
+        observation_space: observation space of the environment.
+        action_space: action space of the environment.
+        lr_schedule: learning rate schedule.
+        use_sde: must be False; it applies to continuous actions.
         reflector: a name or a folder, see :meth:`Reflector.load`; or a reflector.
         reflector_kwargs: further arguments of :meth:`Reflector.load`, where ``lora`` may be a dict.
-        incremental: False reads every observation from its first token on, as a policy that knows nothing of tokens
-            would: the same results, for comparison.
+        incremental: False evaluates every observation from its first token, without a cache; the results are the same.
         optimizer_class: Adam by default.
-        optimizer_kwargs: its arguments, without the learning rate.
+        optimizer_kwargs: arguments of the optimiser, without the learning rate.
 
     Raises:
-        ConfigError: spaces of another kind, a vocabulary or a context that the model does not have, or an argument
-            that is out of its rule.
+        ConfigError: the spaces are not those of a token view, or exceed the model's vocabulary or context window, or an
+            argument is invalid.
     """
 
     reflector: Reflector
@@ -115,8 +113,8 @@ class LoraCausalPolicy(ActorCriticPolicy):
         self.reflector = reflector if isinstance(reflector, Reflector) else _load(str(reflector), reflector_kwargs)
         if not self.reflector.trainable:
             raise ConfigError("this reflector has no adapter, so there is nothing to train. Load it with lora=….")
-        # The same parameters under names without dots, which torch keeps for modules. The base model is no submodule:
-        # its weights are neither trained nor saved.
+        # The same parameters under names without dots, which torch reserves for submodules. The base model is no
+        # submodule, so its weights are neither trained nor saved.
         self.adapter = nn.ParameterDict(
             {name.replace(".", "/"): weight for name, weight in self.reflector.trainable.items()}
         )
@@ -127,10 +125,10 @@ class LoraCausalPolicy(ActorCriticPolicy):
         self._weights_read: tuple[int, ...] = ()
         self.optimizer = optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
 
-    # -- what Stable-Baselines3 asks for -----------------------------------------------------------------------------
+    # -- interface of Stable-Baselines3 ------------------------------------------------------------------------------
 
     def forward(self, obs: _Observation, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        """Actions (B) or (B, T), values (B, 1) and log-probabilities (B)."""
+        """Returns actions (B) or (B, T), values (B, 1) and log-probabilities (B)."""
         rows = self._rows(obs)
         if self.tokens_per_action is not None:
             return self._write(rows, self.tokens_per_action, deterministic)
@@ -140,7 +138,7 @@ class LoraCausalPolicy(ActorCriticPolicy):
         return action_B, self._values(next_token), logprobs_BV.gather(-1, action_B[:, None])[:, 0]
 
     def evaluate_actions(self, obs: _Observation, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Values (B, 1), log-probabilities (B) and entropies (B, in nats; of a whole reflection their sum)."""
+        """Returns values (B, 1), log-probabilities (B) and entropies (B, in nats; summed over a whole reflection)."""
         rows = self._rows(obs)
         if self.tokens_per_action is None:
             next_token = self._reread(rows)
@@ -150,7 +148,7 @@ class LoraCausalPolicy(ActorCriticPolicy):
         return self._evaluate_reflections(rows, actions.long().view(len(rows), -1).cpu().numpy())
 
     def get_distribution(self, obs: _Observation) -> Distribution:
-        """The distribution of the next token.
+        """Returns the distribution of the next token.
 
         Raises:
             ConfigError: an action is a whole reflection, whose later tokens depend on the earlier ones.
@@ -161,23 +159,23 @@ class LoraCausalPolicy(ActorCriticPolicy):
         return CategoricalDistribution(logprobs_BV.shape[-1]).proba_distribution(logprobs_BV)
 
     def predict_values(self, obs: _Observation) -> Tensor:
-        """Values (B, 1)."""
+        """Returns values (B, 1)."""
         return self._values(self._read(self._rows(obs)))
 
     def _predict(self, observation: Any, deterministic: bool = False) -> Tensor:
         return self.forward(observation, deterministic)[0]
 
     def set_training_mode(self, mode: bool) -> None:
-        """Training mode is of no consequence here, except that weights are going to change: nothing read is kept."""
+        """Clears the caches when training begins, because weights will change; has no other effect."""
         super().set_training_mode(mode)
         if mode:
             self._readers.clear()
 
     def _build(self, lr_schedule: Callable[[float], float]) -> None:
-        """Nothing of what Stable-Baselines3 would build is needed."""
+        """Does nothing: the networks that Stable-Baselines3 would build are not needed."""
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> LoraCausalPolicy:
-        """Moves the base model along, whose weights are no parameters of this module."""
+        """Also moves the base model, whose weights are not parameters of this module."""
         self.reflector.model._apply(fn)
         self._readers.clear()
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
@@ -192,22 +190,22 @@ class LoraCausalPolicy(ActorCriticPolicy):
         spaces_ = {"observation_space": self.observation_space, "action_space": self.action_space}
         return {**spaces_, "lr_schedule": self._dummy_schedule, **self._given}
 
-    # -- reading -----------------------------------------------------------------------------------------------------
+    # -- forward passes ----------------------------------------------------------------------------------------------
 
     @property
     def tokens_per_action(self) -> int | None:
-        """T where an action is a whole reflection, None where it is a token."""
+        """T if an action is a whole reflection, None if it is a token."""
         return len(self.action_space.nvec) if isinstance(self.action_space, spaces.MultiDiscrete) else None
 
     @property
     def num_tokens(self) -> int:
-        """V: the ids that may be chosen."""
+        """V: the number of token ids that may be chosen."""
         space = self.action_space
         return int(space.nvec[0] if isinstance(space, spaces.MultiDiscrete) else space.n)  # type: ignore[attr-defined]
 
     @staticmethod
     def _rows(obs: _Observation) -> list[Row]:
-        """The tokens of each observation, as whole numbers: the preprocessing of Stable-Baselines3 makes floats."""
+        """Returns the tokens of each observation as integers; Stable-Baselines3 converts observations to floats."""
         if isinstance(obs, Tensor):
             ids_BW = obs.long().cpu().numpy()
             mask_BW = ids_BW >= 0
@@ -216,7 +214,7 @@ class LoraCausalPolicy(ActorCriticPolicy):
         return [ids_W[mask_W] for ids_W, mask_W in zip(ids_BW, mask_BW, strict=True)]
 
     def _read(self, rows: list[Row]) -> NextToken:
-        """Behind each row, in the cheapest way; differentiable where gradients are on."""
+        """Predicts the token after each row, with a cache if possible; differentiable if gradients are enabled."""
         if torch.is_grad_enabled() or not self.incremental:
             return read_plain(self._model, rows)
         weights = tuple(weight._version for weight in self.adapter.values())
@@ -230,13 +228,13 @@ class LoraCausalPolicy(ActorCriticPolicy):
         return reader.read(rows)
 
     def _reread(self, rows: list[Row]) -> NextToken:
-        """Behind each row of a minibatch, differentiable."""
+        """Predicts the token after each row of a minibatch; differentiable."""
         return read_shared(self._model, rows) if self.incremental else read_plain(self._model, rows)
 
     def _logprobs(self, next_token: NextToken) -> Tensor:
         logits_BV = next_token.logits_BV[..., : self.num_tokens].float()
         logprobs_BV = torch.log_softmax(logits_BV / self.reflector.sampling.temperature, -1)
-        if logprobs_BV.detach()[:, 0].isnan().any():  # one logit that is no number makes the whole row so
+        if logprobs_BV.detach()[:, 0].isnan().any():  # one NaN logit makes the whole row NaN
             raise DivergedError(f"the policy's log-probabilities are not numbers, so no token is chosen. {REMEDY}")
         return logprobs_BV
 
@@ -246,7 +244,7 @@ class LoraCausalPolicy(ActorCriticPolicy):
 
     @property
     def _width(self) -> int:
-        """The longest row that may have to be read."""
+        """Maximum length of a row."""
         space = self.observation_space
         shape = space["ids"].shape if isinstance(space, spaces.Dict) else space.shape
         assert shape is not None
@@ -269,7 +267,7 @@ class LoraCausalPolicy(ActorCriticPolicy):
     # -- whole reflections as actions --------------------------------------------------------------------------------
 
     def _write(self, rows: list[Row], length: int, deterministic: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Writes a reflection behind each row."""
+        """Samples a reflection after each row."""
         device, ends = self._model.device, torch.tensor(self.reflector.sampling.end_ids, device=self._model.device)
         reader = IncrementalReader(self._model, len(rows), self._width) if self.incremental else None
         logprob_B = torch.zeros(len(rows), device=device)
@@ -292,7 +290,7 @@ class LoraCausalPolicy(ActorCriticPolicy):
         return torch.stack(tokens, 1), values_B1, logprob_B
 
     def _evaluate_reflections(self, prompts: list[Row], actions_BT: Row) -> tuple[Tensor, Tensor, Tensor]:
-        """What :meth:`evaluate_actions` returns, for reflections of which each is one action."""
+        """Returns the results of :meth:`evaluate_actions` if each action is a whole reflection."""
         ends = self.reflector.sampling.end_ids
         rows: list[Row] = []
         tokens: list[int] = []
@@ -322,7 +320,7 @@ def _load(name: str, kwargs: Mapping[str, Any] | None) -> Reflector:
 
 
 def _check_spaces(observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
-    """Raises: ConfigError: they are not those of a token view."""
+    """Checks that the spaces are those of a token view."""
     ids: Any = observation_space
     if isinstance(ids, spaces.Dict) and set(ids.spaces) == {"ids", "mask"}:
         ids = ids["ids"]
@@ -341,7 +339,7 @@ def _check_spaces(observation_space: spaces.Space[Any], action_space: spaces.Spa
 
 
 def _choose(logprobs_BV: Tensor, deterministic: bool) -> Tensor:
-    """The likeliest token (B), or one that is drawn by torch's generator."""
+    """Returns the most likely token (B), or one sampled with torch's generator."""
     if deterministic:
         return logprobs_BV.argmax(-1)
     uniform_B = torch.rand(len(logprobs_BV), dtype=torch.float64).to(logprobs_BV.device)
