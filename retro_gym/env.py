@@ -140,7 +140,7 @@ class RetroEnv(gym.Env[str, str]):
         check_positive(retroact_c=retroact_c, trial_time_limit=1.0 if trial_time_limit is None else trial_time_limit)
         env = as_task_env(task_env, success_threshold=success_threshold, **task_kwargs)
         template = check_template("actor_template", actor_template, ACTOR_FIELDS)
-        self._stage = Stage(env, template, repeat_limit, trial_time_limit)
+        self._stage = Stage(env, template, repeat_limit, trial_time_limit, max_turns)
         check_type("actor_kwargs", actor_kwargs, Mapping)
         check_type("bank", bank, str, os.PathLike, FailureBank)
         check_type("records", records, str, os.PathLike, RecordWriter)
@@ -153,7 +153,7 @@ class RetroEnv(gym.Env[str, str]):
             env.max_turns = max_turns
         self.observation_template = check_template("observation_template", observation_template, OBSERVATION_FIELDS)
         self.control_trials = control_trials
-        self.retroact_c = retroact_c
+        self.retroact_c = float(retroact_c)
         self.bank = bank if isinstance(bank, FailureBank) or bank is None else FailureBank(bank)
         self.records = records if isinstance(records, RecordWriter) or records is None else RecordWriter(records)
         self.render_mode = render_mode

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -20,7 +21,8 @@ class Generation:
     the trial's prompt, reflections and earlier turns.
 
     Raises:
-        DataError: the numbers of log-probabilities and of tokens differ.
+        DataError: the numbers of log-probabilities and of tokens differ, an id is no whole number, or a log-probability
+            is not finite.
     """
 
     model: str
@@ -38,6 +40,14 @@ class Generation:
                 f"a generation has {len(self.token_ids)} tokens and {len(self.logprobs)} log-probabilities; one per "
                 "token is required."
             )
+        try:
+            ids, logprobs = tuple(map(operator.index, self.token_ids)), tuple(map(float, self.logprobs))
+        except (TypeError, ValueError) as error:
+            raise DataError(f"a generation's tokens are {one_line(self.token_ids)}: {error}.") from error
+        if not all(map(math.isfinite, logprobs)):
+            raise DataError(f"a generation's log-probabilities are {one_line(logprobs)}; finite numbers are required.")
+        object.__setattr__(self, "token_ids", ids)  # as Python's own numbers, whatever library they come from
+        object.__setattr__(self, "logprobs", logprobs)
 
     def to_json(self) -> dict[str, Any]:
         """Returns a new dict of JSON types."""
@@ -55,10 +65,7 @@ class Generation:
         True
         """
         try:
-            ids, logprobs = tuple(row["token_ids"]), tuple(map(float, row["logprobs"]))
-            if any(type(each) is not int for each in ids) or not all(map(math.isfinite, logprobs)):
-                raise TypeError("token_ids are whole numbers and logprobs finite ones")
-            return cls(**{**row, "token_ids": ids, "logprobs": logprobs})
+            return cls(**{**row, "token_ids": tuple(row["token_ids"]), "logprobs": tuple(row["logprobs"])})
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
                 f"not a generation: {error} in {one_line(row)}. "

@@ -25,11 +25,18 @@ class JsonLines:
 
     Args:
         path: the JSONL file.
+        starts: how the first line of a file of this kind begins. A file that begins otherwise is left as it is.
+
+    Raises:
+        RecordError: the path is empty or a folder.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], starts: str = "{") -> None:
         self._file: IO[bytes] | None = None
         self.path = Path(path)
+        self._starts = starts
+        if not os.fspath(path) or self.path.is_dir():
+            raise RecordError(f"the path {os.fspath(path)!r} is empty or a folder. Give the path of a file.")
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Appends and flushes one object.
@@ -80,10 +87,16 @@ class JsonLines:
         if self._file is None:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self.path.open("ab")
+                file = self.path.open("ab")
             except OSError as error:
                 raise RecordError(f"{self.path}: {error.strerror}. Give a path that can be written.") from error
-            _cut_torn_line(self.path, self._file)
+            try:
+                _check_start(self.path, self._starts.encode())
+            except RecordError:
+                file.close()
+                raise
+            _cut_torn_line(self.path, file)
+            self._file = file
         return self._file
 
     def __del__(self) -> None:
@@ -93,10 +106,21 @@ class JsonLines:
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "_file": None}
+        return {**self.__dict__, "_file": None}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
+
+
+def _check_start(path: Path, starts: bytes) -> None:
+    """Refuses to append to a file of another kind, of which the last line might be removed as incomplete."""
+    with path.open("rb") as reader:
+        found = reader.read(len(starts))
+    if found != starts[: len(found)]:
+        raise RecordError(
+            f"{path} begins with {one_line(found.decode(errors='replace'))}, not with {starts.decode()}: it is a file "
+            "of another kind, and is left as it is. Give another path."
+        )
 
 
 def _cut_torn_line(path: Path, file: IO[bytes]) -> None:

@@ -66,7 +66,10 @@ def over_control(after: Sequence[float], controls: Sequence[float]) -> float:
     """
     if not after or len(after) != len(controls):
         raise ConfigError(f"over_control takes pairs of trials, at least one; received {after!r} and {controls!r}.")
-    return sum(with_it - without for with_it, without in zip(after, controls, strict=True)) / len(after)
+    total = 0.0
+    for with_it, without in zip(after, controls, strict=True):  # not sum(), which rounds otherwise from Python 3.12 on
+        total += with_it - without
+    return total / len(after)
 
 
 def pay(

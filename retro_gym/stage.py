@@ -41,6 +41,8 @@ class Stage:
     """Template of the actor's prompt."""
     repeat_limit: int | None
     time_limit: float | None
+    max_turns: int | None = None
+    """As given to the environment; None for each task's own limit."""
     copies: list[TaskEnv] = dataclasses.field(default_factory=list)
     """Made when they are first needed, and reused."""
 

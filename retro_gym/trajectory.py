@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -147,6 +148,8 @@ class Trajectory:
             fields["return_"] = float(fields.pop("return"))
             fields["end"] = EndReason(fields["end"])
             fields["turns"] = tuple(Turn.from_json(turn) for turn in fields["turns"])
+            if not math.isfinite(fields["return_"]):
+                raise ValueError(f"the return is {fields['return_']}, not a finite number")
             return _checked(cls(**fields))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(

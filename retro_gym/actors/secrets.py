@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["MASK", "hidden", "is_secret", "mask", "secrets_of"]
+__all__ = ["MASK", "hidden", "is_secret", "mask", "secrets_of", "shareable"]
 
 MASK = "[masked]"
 
@@ -16,6 +16,7 @@ _NAMES = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 _SHORTEST = 6  # characters; shorter values are placeholders such as "EMPTY" and "none"
 _STAND_INS = ("dummy-key", "lm-studio", "no-key", "not-needed", "ollama", "placeholder", "sk-no-key-required")
 _UNMISTAKABLE = 20  # characters; a shorter secret of only letters or only digits may occur in a text by chance
+_LOGIN = re.compile(r"(?<=://)[^/@\s]+@")  # user and password in a URL
 _PIECE = 10  # characters of a key that identify it in a text that was truncated within the key
 
 
@@ -66,6 +67,24 @@ def mask(value: Any, secrets: Sequence[str]) -> Any:
     if isinstance(value, list | tuple):
         return [mask(each, secrets) for each in value]
     return value
+
+
+def shareable(value: Any) -> Any:
+    """Returns a JSON value without the secrets in it: logins in URLs, and what is named as a key, token or password.
+
+    >>> shareable({"parts": [{"server": "http://me:secret@host:80/a", "API_KEY": "0123456789"}]})
+    {'parts': [{'server': 'http://[masked]@host:80/a', 'API_KEY': '[masked]'}]}
+    """
+    if isinstance(value, str):
+        return _LOGIN.sub(f"{MASK}@", value)
+    if isinstance(value, Mapping):
+        return {
+            name: MASK
+            if str(name).upper().endswith(_NAMES) and isinstance(each, str) and is_secret(each)
+            else shareable(each)
+            for name, each in value.items()
+        }
+    return [shareable(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def hidden(said: str, secrets: Sequence[str]) -> str:

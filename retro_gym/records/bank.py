@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from retro_gym.errors import RecordError
+from retro_gym.errors import DataError, RecordError
 from retro_gym.records.reader import read_records
-from retro_gym.records.schema import trajectory_of
+from retro_gym.records.rows import trajectory_of
 from retro_gym.trajectory import EndReason, Trajectory
 
 __all__ = ["FailureBank"]
@@ -33,7 +33,7 @@ class FailureBank:
         for row in read_records(path, "trial"):
             is_first = row.get("trial") == 0 and not row.get("reflections")
             if is_first and row.get("end") not in _NO_FAILURE:
-                self._add(trajectory_of(row))
+                self._add(_failure_in(row, self.path))
         if not self._failures:
             raise RecordError(f"{self.path} holds no failed first trial. Collect some: retro-gym collect ENV_ID.")
 
@@ -93,3 +93,10 @@ class FailureBank:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FailureBank:
         return self
+
+
+def _failure_in(row: Mapping[str, Any], path: Path) -> Trajectory:
+    try:
+        return trajectory_of(row)
+    except DataError as error:
+        raise RecordError(f"{path}: {error}") from error

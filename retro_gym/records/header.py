@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 
 from retro_gym.actors import actor_name, parameters_of
-from retro_gym.actors.secrets import mask, secrets_of
+from retro_gym.actors.secrets import mask, secrets_of, shareable
 from retro_gym.errors import UnknownTaskError
 from retro_gym.records.schema import RunHeader
 from retro_gym.registration import RETRO_IDS
@@ -92,7 +92,7 @@ def _version(package: str) -> str:
 
 
 def plain_json(values: Mapping[str, Any]) -> str:
-    """Serialises the arguments of JSON types as JSON text, sorted by name, without addresses and secrets.
+    """Serialises the arguments of JSON types as JSON text, sorted by name, without secrets.
 
     >>> plain_json({"tasks": None, "num": 3, "actor": object()})
     '{"num": 3, "tasks": null}'
@@ -100,13 +100,11 @@ def plain_json(values: Mapping[str, Any]) -> str:
     kept = {}
     for name, value in sorted(values.items()):
         plain = os.fspath(value) if isinstance(value, os.PathLike) else value
-        if isinstance(plain, str) and "://" in plain:
-            continue
         try:
             kept[name] = json.loads(json.dumps(plain, allow_nan=False))
         except (TypeError, ValueError):
             continue
-    return json.dumps(mask(kept, secrets_of()))
+    return json.dumps(mask(shareable(kept), secrets_of()))
 
 
 def _env_id(env: RetroEnv) -> str:
@@ -119,13 +117,15 @@ def _env_id(env: RetroEnv) -> str:
 
 def _arguments(env: RetroEnv, stage: Stage) -> dict[str, Any]:
     """Returns the environment's arguments, given or default, that have no column of their own."""
-    given = {**_kwargs(stage.env), **_kwargs(env)}
+    inner = getattr(stage.env, "env", None)  # of a TextTask
+    given = {**(_kwargs(inner) if isinstance(inner, gym.Env) else {}), **_kwargs(stage.env), **_kwargs(env)}
     return {name: value for name, value in given.items() if name not in _OWN_COLUMNS} | {
         "bank": None if env.bank is None else env.bank.path,
         "max_observation_chars": env.max_observation_chars,
         "max_reflection_chars": env.max_reflection_chars,
-        "max_turns": stage.env.max_turns,
+        "max_turns": stage.max_turns,
         "repeat_limit": stage.repeat_limit,
+        "success_threshold": getattr(stage.env, "success_threshold", None),
         "trial_time_limit": stage.time_limit,
     }
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from retro_gym.checks import check_choice
-from retro_gym.errors import RecordError, one_line
+from retro_gym.errors import ConfigError, RecordError, one_line
 from retro_gym.jsonl import read_json_lines
 from retro_gym.prompts import Prompt
+from retro_gym.records.rows import blank_columns, record_of
 from retro_gym.records.schema import (
     KINDS,
     SCHEMA,
@@ -22,8 +23,6 @@ from retro_gym.records.schema import (
     ReflectionRecord,
     RunHeader,
     TrialRecord,
-    blank_columns,
-    record_of,
 )
 from retro_gym.rewards import REWARD_NAMES, RewardName, pay
 from retro_gym.seeding import derive_seed
@@ -148,9 +147,14 @@ class RunRecords:
     def prompt(self, trial: TrialRecord, turn: int) -> Prompt:
         """Reconstructs the actor's prompt for a turn, counted from 0, with the turn's seed.
 
+        A task environment whose ``prompt`` changes within a trial is reconstructed with the last one.
+
         Raises:
+            ConfigError: the trial has no such turn.
             RecordError: the trial was not played in this run, but taken from a bank.
         """
+        if not 0 <= turn <= len(trial.turns):
+            raise ConfigError(f"turn is {turn}; trial {trial.id} has {len(trial.turns)} turns, counted from 0.")
         if not trial.prompt:
             raise RecordError(f"trial {trial.id} was not played here, but stored before: its prompt is unknown.")
         said, seed = self.prompts[trial.prompt], derive_seed(trial.episode, trial.task_id, trial.trial, trial.replica)
@@ -168,19 +172,21 @@ class RunRecords:
 def load_run(path: str | os.PathLike[str]) -> RunRecords:
     """Reads a whole records file and links its rows.
 
+    Rows of schema 1 have no ids and are left out, as in the file of a run that an earlier version began.
+
     Raises:
-        RecordError: a line is no row of this schema, an id occurs twice, or a row refers to one that is not above it.
+        RecordError: all rows are of schema 1, a line is no row, an id occurs twice, or a row refers to one that is not
+            above it.
     """
     where = Path(path)
     found: dict[str, dict[Any, Any]] = {kind: {} for kind in KINDS}
     ids: set[str] = {""}
+    old = 0
     for number, row in _rows(where):
+        if row.get("id") == "":
+            old += 1
+            continue
         try:
-            if not row["id"]:
-                raise RecordError(
-                    "a row of schema 1 has no ids, so it cannot be linked to others. read_records and a bank still "
-                    "read it; to load a run, record it again."
-                )
             record = record_of(row)
             if record.id in ids:
                 raise RecordError(f"the id {record.id} occurs twice: the file holds one run twice. Keep one of them.")
@@ -192,6 +198,11 @@ def load_run(path: str | os.PathLike[str]) -> RunRecords:
         ids.add(record.id)
         key = (record.of, record.turn) if isinstance(record, GenerationRecord) else record.id
         found[record.kind][key] = record
+    if old and len(ids) == 1:
+        raise RecordError(
+            f"{where} holds rows of schema 1 only, which have no ids and cannot be linked. read_records and a bank "
+            "still read them; to load a run, record it again."
+        )
     return RunRecords(*(found[kind] for kind in KINDS))
 
 

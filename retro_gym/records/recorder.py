@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from retro_gym.actors.secrets import mask, secrets_of
 from retro_gym.branching import Control
 from retro_gym.generation import Generation
 from retro_gym.records.schema import GenerationRecord, LostRecord, Record, ReflectionRecord, RunHeader, TrialRecord
@@ -114,7 +115,9 @@ class Recorder:
                 "reflection": outcome.reflection,
             }
             if outcome.reward is None:
-                record = self._add(env, LostRecord(**tried, error=outcome.actor_error or ""))
+                record = self._add(
+                    env, LostRecord(**tried, error=mask(outcome.actor_error or "", secrets_of(env.actor)))
+                )
             else:
                 tried |= {"reward": outcome.reward, "return_before": before.return_, "success": outcome.success}
                 record = self._add(env, ReflectionRecord(**tried, return_=outcome.trajectory.return_))
@@ -123,6 +126,8 @@ class Recorder:
         return noted
 
     def _add_trial(self, env: RetroEnv, trajectory: Trajectory, reflections: tuple[str, ...], **about: Any) -> str:
+        if trajectory.error is not None:
+            trajectory = dataclasses.replace(trajectory, error=mask(trajectory.error, secrets_of(env.actor)))
         record = self._add(env, TrialRecord.of(trajectory, reflections, episode=self._episode, **about))
         for number, turn in enumerate(trajectory.turns):
             self._add_generation(env, record, number, turn.generation)

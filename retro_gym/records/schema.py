@@ -12,10 +12,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self, TypeAlias
 
-from retro_gym.errors import RecordError, one_line
 from retro_gym.prompts import TaskPrompt
 from retro_gym.trajectory import EndReason, Trajectory, Turn
 
@@ -29,10 +27,6 @@ __all__ = [
     "ReflectionRecord",
     "RunHeader",
     "TrialRecord",
-    "blank_columns",
-    "record_of",
-    "row_of",
-    "trajectory_of",
 ]
 
 SCHEMA = 2
@@ -82,6 +76,8 @@ class RunHeader:
     """Template of the observation, in the same syntax."""
     policy: str = ""
     """Name of the policy that writes the reflections; several names are separated by commas."""
+    settings: str = "{}"
+    """Further settings of the run, as JSON text: those of a learner, such as its learning rate."""
     seed: int = -1
     """Seed of the run; −1 if there is none or it is unknown. The rows' ``episode`` determines their trials anyway."""
     retro_gym_version: str = ""
@@ -168,6 +164,9 @@ class TrialRecord:
     """Tokens that the actor generated."""
     error: str
     """The error that ended the trial; empty otherwise."""
+
+    def __post_init__(self) -> None:
+        EndReason(self.end)  # a ValueError for an unknown one
 
     @classmethod
     def of(
@@ -281,79 +280,3 @@ KINDS: dict[str, type[Record]] = {
     kind.kind: kind for kind in (RunHeader, PromptRecord, TrialRecord, ReflectionRecord, LostRecord, GenerationRecord)
 }
 """The kinds of rows and their dataclasses, in the order in which they are documented."""
-
-
-# -- rows --------------------------------------------------------------------------------------------------------------
-
-_TURN = ("thought", "action", "observation", "reward", "reasoning")
-
-
-def _turn_to_row(turn: Turn) -> dict[str, Any]:
-    return {**{name: getattr(turn, name) for name in _TURN}, "reward": float(turn.reward)}
-
-
-def _turn_of_row(row: Mapping[str, Any]) -> Turn:
-    return Turn(**{name: row[name] for name in _TURN})
-
-
-# By declared type: an empty value, and the functions that convert a value to JSON types and back.
-_TYPES: dict[str, tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]] = {
-    "str": ("", str, str),
-    "int": (0, int, int),
-    "float": (0.0, float, float),
-    "bool": (False, bool, bool),
-    "tuple[str, ...]": ([""], list, tuple),
-    "tuple[int, ...]": ([0], list, tuple),
-    "tuple[float, ...]": ([0.0], lambda values: list(map(float, values)), tuple),
-    "tuple[Turn, ...]": (
-        [_turn_to_row(Turn("", "", ""))],
-        lambda turns: list(map(_turn_to_row, turns)),
-        lambda rows: tuple(map(_turn_of_row, rows)),
-    ),
-}
-_COLUMNS = {
-    name: [(field.name, field.name.rstrip("_"), str(field.type)) for field in dataclasses.fields(kind)]
-    for name, kind in KINDS.items()
-}
-
-
-def blank_columns(kind: str | None = None) -> dict[str, Any]:
-    """Returns every column of one kind, or of all kinds, with an empty value of its type."""
-    names = KINDS if kind is None else (kind,)
-    return {column: _TYPES[declared][0] for name in names for _, column, declared in _COLUMNS[name]}
-
-
-def row_of(record: Record) -> dict[str, Any]:
-    """Returns the row of a record, in JSON types; a header's row has every column of the schema."""
-    row = {column: _TYPES[declared][1](getattr(record, name)) for name, column, declared in _COLUMNS[record.kind]}
-    everything = blank_columns() if isinstance(record, RunHeader) else {}
-    return {"schema": SCHEMA, "kind": record.kind, **everything, **row}
-
-
-def record_of(row: Mapping[str, Any]) -> Record:
-    """Parses a row: the inverse of :func:`row_of`.
-
-    Raises:
-        RecordError: a column is missing or of another type.
-    """
-    kind = str(row.get("kind"))
-    try:
-        fields = {name: _TYPES[declared][2](row[column]) for name, column, declared in _COLUMNS[kind]}
-    except (LookupError, TypeError, ValueError) as error:
-        raise RecordError(
-            f"{one_line(row)} is no row of kind {kind!r} ({type(error).__name__}: {error}). Its columns are "
-            f"{list(blank_columns(kind)) if kind in KINDS else list(KINDS)}."
-        ) from error
-    return KINDS[kind](**fields)
-
-
-def trajectory_of(row: Mapping[str, Any]) -> Trajectory:
-    """Parses the trajectory in a row of kind ``trial``.
-
-    Raises:
-        DataError: a column is missing or of another type.
-    """
-    names = [field.name.rstrip("_") for field in dataclasses.fields(Trajectory)]
-    return Trajectory.from_json(
-        {**{name: row[name] for name in names if name in row}, "error": row.get("error") or None}
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -12,7 +13,8 @@ from typing import IO, Any
 from retro_gym.errors import RecordError, one_line
 from retro_gym.jsonl import JsonLines
 from retro_gym.prompts import TaskPrompt, valid_text
-from retro_gym.records.schema import PromptRecord, Record, RunHeader, record_of, row_of
+from retro_gym.records.rows import record_of, row_of
+from retro_gym.records.schema import PromptRecord, Record, RunHeader
 
 try:
     import fcntl
@@ -21,7 +23,7 @@ except ImportError:  # absent on Windows, where each process needs a file of its
 
 __all__ = ["RecordWriter"]
 
-_TIED = (b'"kind": "header"', b'"kind": "prompt"')  # rows that later ones refer to, whichever process wrote them
+_TIED = re.compile(rb'"kind":\s*"(header|prompt)"')  # rows that later ones refer to, whichever process wrote them
 _ENCODER = json.JSONEncoder(allow_nan=False)
 _START = 64  # bytes at the start of a line that contain its kind
 
@@ -39,7 +41,7 @@ class RecordWriter(JsonLines):
     """
 
     def __init__(self, path: str | os.PathLike[str], header: RunHeader | None = None) -> None:
-        super().__init__(path)
+        super().__init__(path, '{"schema"')
         self.header = header or RunHeader()
         self._forget()
 
@@ -67,12 +69,13 @@ class RecordWriter(JsonLines):
 
     def append_prompt(self, prompt: TaskPrompt, run: RunHeader) -> str:
         """Writes a prompt, unless the file already holds it; returns the id of its row."""
-        if prompt not in self._told:
-            key = valid_text(prompt.instruction), tuple(map(valid_text, prompt.examples))
+        key = prompt.instruction, tuple(prompt.examples)
+        if key not in self._told:
+            valid = valid_text(prompt.instruction), tuple(map(valid_text, prompt.examples))
             with self._file_alone():
-                known = self._prompts.get(key)
-            self._told[prompt] = known or self.append(PromptRecord.of(prompt), run)
-        return self._told[prompt]
+                known = self._prompts.get(valid)
+            self._told[key] = known or self.append(PromptRecord.of(prompt), run)
+        return self._told[key]
 
     def found(self, record: str) -> bool:
         """Returns whether the file held a row with this id when this writer opened it."""
@@ -115,7 +118,7 @@ class RecordWriter(JsonLines):
         self._seen = self._lines = 0
         self._runs: set[str] = set()
         self._prompts: dict[tuple[str, tuple[str, ...]], str] = {}
-        self._told: dict[TaskPrompt, str] = {}  # the same, keyed by the environments' own objects
+        self._told: dict[tuple[str, tuple[str, ...]], str] = {}  # the same, by the texts as the environments have them
         self._at_opening: tuple[frozenset[str], int] | None = None  # runs, and number of lines
 
     @contextlib.contextmanager
@@ -143,7 +146,7 @@ class RecordWriter(JsonLines):
                 self._lines += 1
                 if self._lines == 1:
                     _check_first(self.path, line)
-                if any(kind in line[:_START] for kind in _TIED):
+                if _TIED.search(line[:_START]):
                     self._note(record_of(json.loads(line)))
             self._seen = reader.tell()
 

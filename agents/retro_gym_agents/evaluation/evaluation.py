@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from retro_gym.actors.secrets import shareable
 from retro_gym.errors import ActorError, ConfigError
 from retro_gym.records import RunHeader
 from retro_gym.scheduling import ActorStats
@@ -56,9 +57,9 @@ class EvaluationConfig:
     @property
     def plain_kwargs(self) -> dict[str, Any]:
         """The environment's arguments for reports: those of JSON types, without the actor's."""
-        return {
-            key: value for key, value in sorted(self.env_kwargs.items()) if key not in _NOT_REPORTED and _is_json(value)
-        }
+        plain = {name: value for name, value in sorted(self.env_kwargs.items()) if name not in _NOT_REPORTED}
+        kept: dict[str, Any] = shareable({name: value for name, value in plain.items() if _is_json(value)})
+        return kept
 
 
 @dataclasses.dataclass(frozen=True)

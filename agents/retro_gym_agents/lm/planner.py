@@ -140,7 +140,8 @@ class Planner(LanguageModel):
             stop=lambda number, tokens: self._layout.has_ended(rows[number], tokens),
         )
         finite_N = draws.logprobs_NT.isfinite().all(-1).tolist()
-        generations = draws.generations(self.model_id, self.temperature)
+        usable = dataclasses.replace(draws, logprobs_NT=draws.logprobs_NT.nan_to_num())
+        generations = usable.generations(self.model_id, self.temperature)
         return [
             self._reply(row, generation) if finite else no_usable_logits(len(row.ids), len(generation.token_ids) - 1)
             for row, generation, finite in zip(rows, generations, finite_N, strict=True)

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from retro_gym.errors import ConfigError, DataError, RecordError, one_line
+from retro_gym.generation import Generation, Reflection
 from retro_gym.jsonl import JsonLines, read_json_lines
 from retro_gym.records import RunHeader
 from retro_gym.scheduling import ActorStats
@@ -82,9 +83,9 @@ class Journal:
         self._reflectors: dict[str, Any] = json.loads(json.dumps(reflectors))
         self._known: dict[str, Any] = {}  # the reflectors in the file
         self._lock: IO[bytes] | None = None
-        self._lines = JsonLines(self.path)
+        self._lines = JsonLines(self.path, '{"kind"')
         self._trials: dict[tuple[str | None, str, int], StoredTrial] = {}
-        self._texts: dict[tuple[str, int], dict[str, str]] = {}
+        self._texts: dict[tuple[str, int], dict[str, Reflection]] = {}
         self._tokens: dict[str, list[int]] = {}
         self._found: dict[str, Any] = {}
         self._has_header = self._has_ended = False
@@ -128,7 +129,10 @@ class Journal:
 
     def add_reflections(self, policy: str, trial: int, texts: Mapping[str, str], tokens: tuple[int, int]) -> None:
         """Writes the policy's reflections for a trial, by task, with its prompt and completion tokens."""
-        self._write({"kind": "reflections", "policy": policy, "trial": trial, "texts": texts, "tokens": tokens})
+        made = {task_id: getattr(text, "generation", None) for task_id, text in texts.items()}
+        generations = {task_id: each.to_json() for task_id, each in made.items() if each is not None}
+        about = {"texts": texts, "generations": generations, "tokens": tokens}
+        self._write({"kind": "reflections", "policy": policy, "trial": trial, **about})
 
     def tokens(self, policy: str) -> tuple[int, int]:
         """Returns the policy's prompt and completion tokens in earlier processes."""
@@ -210,7 +214,11 @@ class Journal:
             _figure(trajectory.return_)
             self._trials[row["policy"], trajectory.task_id, trajectory.trial] = stored
         elif kind == "reflections":
-            texts = {str(task_id): _text(text) for task_id, text in row["texts"].items()}
+            generations = {name: Generation.from_json(each) for name, each in row.get("generations", {}).items()}
+            texts = {
+                str(task_id): Reflection(_text(text), generation=generations.get(task_id))
+                for task_id, text in row["texts"].items()
+            }
             self._texts.setdefault((row["policy"], int(row["trial"])), {}).update(texts)
             read, written = map(_figure, row["tokens"])
             tokens = self._tokens.setdefault(row["policy"], [0, 0])

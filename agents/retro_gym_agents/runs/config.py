@@ -155,6 +155,13 @@ class TrainConfig:
         """Returns the fields as JSON types."""
         return {"algorithm": self.algorithm, **dataclasses.asdict(self), "output": str(self.output)}
 
+    def recorded(self) -> dict[str, Any]:
+        """Returns the learner's fields that a run's result depends on, for the header of its records."""
+        fields = self.to_json()
+        apart = ("env_id", "env_kwargs", "actor", "actor_kwargs", "seed")  # these have columns of their own
+        steps = ("learning_rate", "value_learning_rate", "max_grad_norm")  # these may change when a run is resumed
+        return {name: fields[name] for name in (*self.settings(), *steps) if name in fields and name not in apart}
+
     def settings(self) -> dict[str, str]:
         """Returns the fields that a run's result depends on, each as JSON text."""
         fields = self.to_json() | {"lora": dataclasses.asdict(self.lora.filled())}

@@ -98,7 +98,8 @@ class TrainingRun:
             seed=config.seed,
         )
         self.reflector.freeze_reference()
-        about = RunHeader(policy=f"{config.reflector} + {config.algorithm}", seed=config.seed)
+        settings = json.dumps(config.recorded(), sort_keys=True)
+        about = RunHeader(policy=f"{config.reflector} + {config.algorithm}", seed=config.seed, settings=settings)
         self._records = RecordWriter(config.output / "records.jsonl", about)
         self._envs = make_envs(
             config.env_id,

@@ -72,7 +72,7 @@ class Tape:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.file = JsonLines(path)
+        self.file = JsonLines(path, '{"cassette"')
         self._lock = threading.Lock()
         self._asked = 0
         self._begun = False

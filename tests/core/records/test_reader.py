@@ -11,7 +11,8 @@ from retro_gym import Generation, RecordWriter, Reflection, RetroEnv, read_recor
 from retro_gym.actors import Reply
 from retro_gym.errors import ConfigError, RecordError
 from retro_gym.records import ReflectionRecord, TrialRecord, load_run
-from retro_gym.records.schema import KINDS, blank_columns, record_of, row_of
+from retro_gym.records.rows import blank_columns, record_of, row_of
+from retro_gym.records.schema import KINDS
 from retro_gym.rewards import REWARD_NAMES
 from retro_gym.testing import EchoActor, FlakyActor
 
