@@ -101,7 +101,7 @@ class RecordWriter(JsonLines):
         except ValueError as error:
             raise RecordError(
                 f"{self.path}: a row of kind {row['kind']!r} holds a number that is not finite ({error}). Returns, "
-                "rewards and log-probabilities are finite numbers; mend what gave it."
+                "rewards and log-probabilities must be finite; fix their source."
             ) from error
         if "\\ud" in line:  # a surrogate pair, or a lone surrogate, which many JSON parsers refuse
             line = json.dumps(json.loads(valid_text(json.dumps(row, ensure_ascii=False))))

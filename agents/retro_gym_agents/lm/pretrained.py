@@ -44,7 +44,7 @@ def sampling_of(model: Any, tokenizer: Any, temperature: float | None, max_new_t
     if max_new_tokens is None:
         max_new_tokens = generation.max_new_tokens or _MAX_NEW_TOKENS
     if not temperature > 0:
-        raise ConfigError(f"temperature is {temperature}; it must be above 0. For the likeliest text: greedy=True.")
+        raise ConfigError(f"temperature is {temperature}; it must be above 0. For greedy decoding: greedy=True.")
     if max_new_tokens < 1:
         raise ConfigError(f"max_new_tokens is {max_new_tokens}; it must be at least 1.")
     end_ids = end_ids_of(model, tokenizer)

@@ -74,7 +74,7 @@ def test_a_reward_that_is_not_finite_reaches_no_advantage(small_model, bad):
     (one,) = roll_out(envs, reflector, seed=0, update=1, num_samples=2).rounds
     rewards_N = torch.tensor([0.0, bad, 1.0, 0.0])
     Round(one.samples, rewards_N, torch.tensor([True, False, True, True]), one.success_N)  # it does not count
-    with pytest.raises(DivergedError, match=r"pays (nan|inf); a reward is a finite number"):
+    with pytest.raises(DivergedError, match=r"gave the reward (nan|inf); rewards must be finite"):
         Round(one.samples, rewards_N, torch.ones(4, dtype=torch.bool), one.success_N)
 
 
