@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["TaskEnv", "TextTask", "as_task_env", "checked_task_id"]
 
 
-_TEACHERS = tuple(name for name in vars(Teacher) if not name.startswith("_"))  # its methods
+_TEACHERS = ("task_group", "oracle_reflection", "noisy_reflection", "check_reflection")
 
 
 class TaskEnv(gym.Env[str, str]):
@@ -64,15 +64,16 @@ class TaskEnv(gym.Env[str, str]):
     @property
     def teacher(self) -> Teacher:
         """The teacher: the environment itself if it is also a :class:`Teacher`, otherwise a :class:`NoTeacher`."""
-        return self if isinstance(self, Teacher) else NoTeacher(type(self).__name__)
+        return _teacher_in(self) or NoTeacher(type(self).__name__)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         own = [name for name in _TEACHERS if hasattr(cls, name)]
         if own and not issubclass(cls, Teacher):  # the interface of retro_gym 0.1: these would never be called
+            bases = ", ".join(base.__name__ for base in cls.__bases__)
             raise ConfigError(
                 f"{cls.__name__} defines {', '.join(own)}, which belongs to its teacher. Write "
-                f"'class {cls.__name__}(TaskEnv, Teacher)', or move it to a retro_gym.Teacher that 'teacher' returns."
+                f"'class {cls.__name__}({bases}, Teacher)', or move it to a retro_gym.Teacher that 'teacher' returns."
             )
 
 
@@ -154,13 +155,18 @@ class TextTask(TaskEnv):
 
     @property
     def teacher(self) -> Teacher:
-        """The game's own attribute ``teacher``, if it is a :class:`Teacher`, otherwise a :class:`NoTeacher`."""
-        own = getattr(self.env.unwrapped, "teacher", None)
-        return own if isinstance(own, Teacher) else NoTeacher(type(self.env.unwrapped).__name__)
+        """This adapter, the game or the game's attribute ``teacher``: the first of them that is a :class:`Teacher`."""
+        game = self.env.unwrapped
+        own = getattr(game, "teacher", None)
+        return _teacher_in(self) or _teacher_in(game) or _teacher_in(own) or NoTeacher(type(game).__name__)
 
     def close(self) -> None:
         """Closes the game."""
         self.env.close()
+
+
+def _teacher_in(found: object) -> Teacher | None:
+    return found if isinstance(found, Teacher) else None
 
 
 @lru_cache
@@ -206,6 +212,11 @@ def as_task_env(task_env: str | gym.Env[Any, Any], *, success_threshold: float |
         _check_wrappers(env, env.unwrapped)
         if success_threshold is not None:
             raise ConfigError(f"{type(env.unwrapped).__name__} reports success itself; leave success_threshold out.")
+        if not isinstance(env.unwrapped.teacher, Teacher):
+            raise ConfigError(
+                f"{type(env.unwrapped).__name__}.teacher is {one_line(env.unwrapped.teacher)}; an instance of "
+                "retro_gym.Teacher is required. Leave it out for an environment without a teacher."
+            )
         return env.unwrapped
     return TextTask(env, success_threshold=1.0 if success_threshold is None else success_threshold)
 

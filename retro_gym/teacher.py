@@ -35,18 +35,31 @@ class Teacher:
 
     def oracle_reflection(self, task_id: str) -> str:
         """Returns the best reflection on a task, given its solution."""
-        raise self._lacking("oracle_reflection(task_id)")
+        raise self._lacking("oracle_reflection")
 
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
         """Returns a well-formed reflection on a failed trajectory that is only sometimes right."""
-        raise self._lacking("noisy_reflection(trajectory, rng)")
+        raise self._lacking("noisy_reflection")
 
     def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
         """Checks whether a reflection is well-formed, and whether all that it names occurs in the trajectory."""
-        raise self._lacking("check_reflection(reflection, trajectory)")
+        raise self._lacking("check_reflection")
+
+    def require(self, method: str) -> None:
+        """Raises an error unless a method is defined, so that its absence is noticed before an actor is called.
+
+        Args:
+            method: its name: ``"oracle_reflection"``, for example.
+
+        Raises:
+            ConfigError: it is not defined.
+        """
+        if getattr(type(self), method) is getattr(Teacher, method):
+            raise self._lacking(method)
 
     def _lacking(self, method: str) -> ConfigError:
-        return ConfigError(f"{type(self).__name__} does not define {method}, which was asked for. Define it there.")
+        name = type(self).__name__
+        return ConfigError(f"{name}.{method} is needed here but not defined. Define it in {name}.")
 
 
 class NoTeacher(Teacher):
@@ -61,6 +74,6 @@ class NoTeacher(Teacher):
 
     def _lacking(self, method: str) -> ConfigError:
         return ConfigError(
-            f"{self.env_name} has no teacher, and {method} was asked for. Let its property 'teacher' return a "
-            "retro_gym.Teacher that defines it, or use what needs no teacher: the policies none and vague, a reflector."
+            f"{self.env_name} has no teacher, and {method} is needed here. Derive it from retro_gym.Teacher too, let "
+            "its property 'teacher' return one, or use policies that need no teacher: none, vague, a reflector."
         )

@@ -69,22 +69,30 @@ def mask(value: Any, secrets: Sequence[str]) -> Any:
     return value
 
 
-def shareable(value: Any) -> Any:
+def shareable(value: Any, *, addresses: bool = True) -> Any:
     """Returns a JSON value without the secrets in it: logins in URLs, and what is named as a key, token or password.
+
+    Args:
+        value: of JSON types.
+        addresses: False masks URLs altogether.
 
     >>> shareable({"parts": [{"server": "http://me:secret@host:80/a", "API_KEY": "0123456789"}]})
     {'parts': [{'server': 'http://[masked]@host:80/a', 'API_KEY': '[masked]'}]}
     """
     if isinstance(value, str):
-        return _LOGIN.sub(f"{MASK}@", value)
+        return _LOGIN.sub(f"{MASK}@", value) if addresses or "://" not in value else MASK
     if isinstance(value, Mapping):
         return {
-            name: MASK
-            if str(name).upper().endswith(_NAMES) and isinstance(each, str) and is_secret(each)
-            else shareable(each)
+            name: MASK if _is_named_secret(str(name), each) else shareable(each, addresses=addresses)
             for name, each in value.items()
         }
-    return [shareable(each) for each in value] if isinstance(value, list | tuple) else value
+    return (
+        type(value)(shareable(each, addresses=addresses) for each in value) if type(value) in (list, tuple) else value
+    )
+
+
+def _is_named_secret(name: str, value: object) -> bool:
+    return name.upper().endswith(_NAMES) and isinstance(value, str) and is_secret(value)
 
 
 def hidden(said: str, secrets: Sequence[str]) -> str:

@@ -92,7 +92,7 @@ def _version(package: str) -> str:
 
 
 def plain_json(values: Mapping[str, Any]) -> str:
-    """Serialises the arguments of JSON types as JSON text, sorted by name, without secrets.
+    """Serialises the arguments of JSON types as JSON text, sorted by name, without addresses and secrets.
 
     >>> plain_json({"tasks": None, "num": 3, "actor": object()})
     '{"num": 3, "tasks": null}'
@@ -104,7 +104,7 @@ def plain_json(values: Mapping[str, Any]) -> str:
             kept[name] = json.loads(json.dumps(plain, allow_nan=False))
         except (TypeError, ValueError):
             continue
-    return json.dumps(mask(shareable(kept), secrets_of()))
+    return json.dumps(mask(shareable(kept, addresses=False), secrets_of()))
 
 
 def _env_id(env: RetroEnv) -> str:

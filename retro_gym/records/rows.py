@@ -40,7 +40,7 @@ def _whole(value: Any) -> int:
 
 def _real(value: Any) -> float:
     if isinstance(value, bool | str) or not math.isfinite(value):
-        raise TypeError(f"{one_line(value)} is no finite number")
+        raise TypeError(f"{one_line(value)} is not finite")
     return float(value)
 
 

@@ -24,7 +24,6 @@ except ImportError:  # absent on Windows, where each process needs a file of its
 __all__ = ["RecordWriter"]
 
 _TIED = re.compile(rb'"kind":\s*"(header|prompt)"')  # rows that later ones refer to, whichever process wrote them
-_ENCODER = json.JSONEncoder(allow_nan=False)
 _START = 64  # bytes at the start of a line that contain its kind
 
 
@@ -58,10 +57,11 @@ class RecordWriter(JsonLines):
         Raises:
             RecordError: a number is not finite, the file cannot be opened or written to, or it is no records file.
         """
-        row = row_of(record)
+        row = self._row(record)
+        header = None if run.id in self._runs else self._row(run)
         with self._file_alone() as file:
             if run.id not in self._runs:
-                self._add(file, row_of(run))
+                self._add(file, header or self._row(run))
                 self._runs.add(run.id)
             row["id"] = f"{run.id}-{self._lines + 1}"
             self._add(file, row)
@@ -95,14 +95,14 @@ class RecordWriter(JsonLines):
         twin = RecordWriter(self.path, self.header)
         return vars(twin)
 
-    def _encoded(self, row: Mapping[str, Any]) -> str:
+    def _row(self, record: Record) -> dict[str, Any]:
         try:
-            line = _ENCODER.encode(row)
-        except ValueError as error:
-            raise RecordError(
-                f"{self.path}: a row of kind {row['kind']!r} holds a number that is not finite ({error}). Returns, "
-                "rewards and log-probabilities must be finite; fix their source."
-            ) from error
+            return row_of(record)
+        except RecordError as error:
+            raise RecordError(f"{self.path}: {error}") from error
+
+    def _encoded(self, row: Mapping[str, Any]) -> str:
+        line = json.dumps(row, allow_nan=False)
         if "\\ud" in line:  # a surrogate pair, or a lone surrogate, which many JSON parsers refuse
             line = json.dumps(json.loads(valid_text(json.dumps(row, ensure_ascii=False))))
         return line

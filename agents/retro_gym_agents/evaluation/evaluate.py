@@ -41,7 +41,7 @@ from retro_gym_agents.play.episodes import (
     total_stats,
 )
 from retro_gym_agents.play.journal import Journal
-from retro_gym_agents.play.policies import Policy, ReflectorPolicy
+from retro_gym_agents.play.policies import Policy, ReflectorPolicy, check_teacher
 
 __all__ = ["evaluate", "evaluate_all"]
 
@@ -114,8 +114,9 @@ def evaluate_all(
         if journal is not None:
             settings, reflectors = _settings(config, first.actor, run), _reflectors(policies)
             notes = stack.enter_context(Journal(journal, settings, reflectors, run=run, resume=resume))
-        for policy in policies:
-            if isinstance(policy, ReflectorPolicy) and config.trials:
+        for policy in policies if config.trials else ():
+            check_teacher(policy, first)
+            if isinstance(policy, ReflectorPolicy):
                 policy.load()  # so that loading errors appear before actor calls are paid for
                 if len(policies) > 1:
                     policy.unload()  # so that only one large model is in memory

@@ -200,17 +200,27 @@ def load_adapter(
                 model.load_adapter(str(folder), adapter, is_trainable=True, torch_device=str(device))
                 _learning(model, adapter)
         except Exception as error:  # foreign files, such as the settings of a newer peft, may raise any error
-            if not is_first and adapter in model.peft_config:
-                model.delete_adapter(adapter)  # peft leaves an adapter that it could not load
+            if not is_first:
+                _remove(model, adapter)  # peft leaves an adapter that it could not load
             raise ConfigError(f"{folder} holds no adapter that fits its base model: {error}") from error
-    where = not_finite(trainable_weights(model, adapter))
-    if where is not None:
-        raise ConfigError(
-            f"the adapter in {folder} holds numbers that are not finite, first in {where}: the run that wrote it has "
-            "diverged. Take another adapter."
-        )
-    _check_lora(lora_of(model, adapter), folder, lora or DEFAULT_LORA)
+    try:
+        where = not_finite(trainable_weights(model, adapter))
+        if where is not None:
+            raise ConfigError(
+                f"the adapter in {folder} holds numbers that are not finite, first in {where}: the run that wrote it "
+                "has diverged. Take another adapter."
+            )
+        _check_lora(lora_of(model, adapter), folder, lora or DEFAULT_LORA)
+    except ConfigError:
+        if not is_first:
+            _remove(model, adapter)
+        raise
     return model
+
+
+def _remove(model: Any, adapter: str) -> None:
+    if adapter in model.peft_config:
+        model.delete_adapter(adapter)
 
 
 def save_adapter(model: Any, adapter: str, folder: Path, base: str) -> None:

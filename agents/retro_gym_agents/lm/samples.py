@@ -131,10 +131,14 @@ def recorded_draws(
             f"there are {len(generations)} generations for {len(prompts.ids_PS)} prompts; give the same number for "
             "each, prompt by prompt."
         )
-    if (highest := max(max(one.token_ids, default=0) for one in generations)) >= vocabulary:
-        raise ConfigError(f"a generation holds the token {highest}, the model knows {vocabulary}. Give its own model.")
+    tokens = {token for one in generations for token in one.token_ids}
+    if tokens and not 0 <= min(tokens) <= max(tokens) < vocabulary:
+        raise ConfigError(
+            f"the generations hold tokens from {min(tokens)} to {max(tokens)}, the model knows 0 to {vocabulary - 1}. "
+            "Score them with the model that wrote them."
+        )
     found = {one.temperature for one in generations} if temperature is None else {temperature}
-    if len(found) > 1 or min(found) <= 0:
+    if len(found) > 1 or not 0 < min(found) < float("inf"):
         raise ConfigError(
             f"the generations have the temperatures {sorted(found)}, but are scored together at one above 0. Give "
             "temperature=…, or one call for each temperature; 0 is greedy decoding."
@@ -147,8 +151,8 @@ def recorded_draws(
         length = len(one.token_ids)
         tokens_NT[number, :length], mask_NT[number, :length] = one.token_ids, True
         logprobs_NT[number, :length] = one.logprobs
-    tokens, mask, logprobs = (torch.from_numpy(array).to(device) for array in (tokens_NT, mask_NT, logprobs_NT))
-    return Draws(tokens, mask, logprobs, None), found.pop()
+    drawn, mask, logprobs = (torch.from_numpy(array).to(device) for array in (tokens_NT, mask_NT, logprobs_NT))
+    return Draws(drawn, mask, logprobs, None), found.pop()
 
 
 @dataclasses.dataclass(frozen=True)

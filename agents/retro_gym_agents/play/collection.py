@@ -18,7 +18,7 @@ from retro_gym.seeding import derive_seed
 from retro_gym.typed_fields import settle_fields
 from retro_gym_agents.play.envs import make_retro_env
 from retro_gym_agents.play.episodes import Episode, Progress, play_next_trial, silent, start_episodes, total_stats
-from retro_gym_agents.play.policies import Policy
+from retro_gym_agents.play.policies import Policy, check_teacher
 from retro_gym_agents.play.watch import ActorWatch
 
 __all__ = ["CollectConfig", "Collection", "collect"]
@@ -107,6 +107,7 @@ def collect(config: CollectConfig, policy: Policy, *, progress: Progress = silen
     watch = ActorWatch(_MAX_ERRORS, "in {} episodes")
     total = Collection()
     with contextlib.closing(make_retro_env(config.env_id, **{**config.env_kwargs, **settings})) as first:
+        check_teacher(policy, first)
         tasks = _order(first.task_env.task_ids(config.split), config)
         panel, panel_size = panel_of(list(dict.fromkeys(tasks)))
         writer.header = dataclasses.replace(writer.header, panel=panel, panel_size=panel_size)

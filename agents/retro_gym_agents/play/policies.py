@@ -27,7 +27,15 @@ from retro_gym.errors import ConfigError, MissingExtraError, did_you_mean
 if TYPE_CHECKING:
     from retro_gym_agents.lm.reflector import Reflector
 
-__all__ = ["BASELINES", "VAGUE_REFLECTION", "BaselinePolicy", "Policy", "ReflectorPolicy", "make_policy"]
+__all__ = [
+    "BASELINES",
+    "VAGUE_REFLECTION",
+    "BaselinePolicy",
+    "Policy",
+    "ReflectorPolicy",
+    "check_teacher",
+    "make_policy",
+]
 
 VAGUE_REFLECTION = "I should be more careful next time and check every step before I answer."
 TINY = "tiny"
@@ -107,6 +115,19 @@ class BaselinePolicy:
         """Returns one reflection for each environment; the observations are not used."""
         write = BASELINES[self.name]
         return [write(env, seed) for env, seed in zip(envs, seeds, strict=True)]
+
+
+_TAUGHT = {"shuffled": "oracle_reflection", "noisy": "noisy_reflection", "oracle": "oracle_reflection"}
+
+
+def check_teacher(policy: Policy, env: RetroEnv) -> None:
+    """Checks that an environment's teacher has what a baseline needs, before an actor is called.
+
+    Raises:
+        ConfigError: it has not.
+    """
+    if isinstance(policy, BaselinePolicy) and policy.name in _TAUGHT:
+        env.task_env.teacher.require(_TAUGHT[policy.name])
 
 
 class ReflectorPolicy:

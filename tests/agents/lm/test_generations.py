@@ -68,7 +68,7 @@ def test_reflections_of_a_record_are_scored_as_those_that_were_sampled(reflector
     [
         ([], "0 generations for 2 prompts"),
         ([Generation("a", (5,), (-1.0,))] * 3, "3 generations for 2 prompts"),
-        ([Generation("a", (5,), (-1.0,)), Generation("a", (999,), (-1.0,))], "the token 999"),
+        ([Generation("a", (5,), (-1.0,)), Generation("a", (999,), (-1.0,))], "tokens from 5 to 999"),
         ([Generation("a", (5,), (-1.0,)), Generation("a", (5,), (-1.0,), 0.5)], r"temperatures \[0.5, 1.0\]"),
     ],
 )
