@@ -20,15 +20,17 @@ This page is made from the dataclasses by `python docs/render_records.py`.
 
 ## Writing
 
-`RetroEnv(…, records=PATH)` writes every trial and every reflection; `retro-gym train`, `collect` and
-`evaluate --records` do so with a header that names policy, seed and tasks. In your own code, pass
-`records=RecordWriter(PATH, RunHeader(policy="mine", seed=0))`. The same seed and a deterministic actor give the same
-bytes. A lone surrogate, which many JSON parsers refuse, is written as U+FFFD.
+`RetroEnv(…, records=PATH)` writes every trial and every reflection; `retro-gym train`, `collect` and `evaluate
+--records` do so with a header that names policy, seed and tasks. In your own code, pass `records=RecordWriter(PATH,
+RunHeader(policy="mine", seed=0))`. The same seed and a deterministic actor give the same bytes; with concurrent calls
+(a server, blocking environments) rows are written in the order in which trials end. A lone surrogate, which many JSON
+parsers refuse, is written as U+FFFD.
 
-A file may be appended to, truncated after any line, and concatenated with files of other runs: ids begin with the run's
-id, and a header precedes the first row of each run. A resumed run does not write its header again, so its file is
-byte-identical to that of an uninterrupted run. Two runs with identical settings have the same ids; `load_run` refuses
-a file that holds both.
+A file may be appended to, truncated after any line, and concatenated with files of other runs: ids begin with the
+run's id, and a header precedes the first row of each run. A resumed run does not write its header again, so its file
+is byte-identical to that of an uninterrupted run. Files of two runs with identical settings have the same ids, and
+`load_run` refuses their concatenation; a run that is appended to its own file is counted twice. A file that an
+earlier version began (schema 1) can be appended to: `load_run` reads the rows of this version.
 
 ## Reading
 

@@ -262,7 +262,7 @@ class GenerationRecord:
     id: str = ""
     """The row's own."""
     of: str
-    """Row of the reflection or trial that the tokens belong to."""
+    """Row of the reflection, the lost reflection or the trial that the tokens belong to."""
     turn: int
     """The trial's turn, counted from 0; −1 for a reflection."""
     model: str

@@ -34,7 +34,8 @@ class AdaptedModel:
     """The weights and settings of a causal LM with a LoRA adapter.
 
     Two roles may have separate models, share one base model with an adapter each, or share the adapter too: see
-    :meth:`beside`.
+    :meth:`beside`. Roles on one base model are not safe for concurrent threads, since each activates its adapter in it;
+    and gradient checkpointing is a property of the base model, so that one role sets it for both.
 
     Args:
         model: a causal LM of transformers, or a ``PeftModel`` around one.

@@ -18,7 +18,7 @@ class Advice:
     places: tuple[str, ...] = ()
     """Where to look first, in order."""
     treatment: str = ""
-    """As in :class:`Goal`."""
+    """As in :class:`~retro_gym_envs.alfworld.observations.Goal`."""
 
     def __bool__(self) -> bool:
         return bool(self.places or self.treatment)

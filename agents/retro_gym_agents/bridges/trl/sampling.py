@@ -74,7 +74,7 @@ class ReflectorRollout:
             out["logprobs"].append(samples.logprobs_NT[row, :length].tolist())
 
     def _observation_of(self, prompt: str | Messages) -> str:
-        """Returns the observation that :func:`prompt_of` made the prompt from, as shortened there."""
+        """Returns the observation that ``prompt_of`` made the prompt from, as shortened there."""
         if isinstance(prompt, str):
             return prompt.removeprefix(self.reflector.tokenizer.bos_token or "")
         return str(prompt[-1]["content"])
