@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from retro_gym import Generation, Reflection
 from retro_gym.errors import RecordError
 from retro_gym.records import load_run, read_records
+from retro_gym_agents.play.journal import Journal
 from tests.agents.play.test_journal import ENV, POLICIES, Stopping, play
 from tests.core.untied import untied
 
@@ -54,3 +56,14 @@ def test_a_journal_of_the_last_release_is_gone_on_with(tmp_path):
     journal.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     with pytest.raises(RecordError, match=r"line 1: .*of schema 3 \(schema 1\). Delete the file"):
         play(Stopping(), journal, resume=True)
+
+
+def test_tokens_of_reflections_outlive_the_process(tmp_path):
+    path, generation = tmp_path / "journal.jsonl", Generation("tiny", (5, 2), (-0.5, -0.25))
+    first = Journal(path, {}, {}, resume=False)
+    first.add_reflections("tiny", 1, {"a": Reflection("Look.", generation=generation), "b": "Plain."}, (1, 2))
+    first._let_go()
+    with Journal(path, {}, {}, resume=True) as second:
+        texts = second.reflections("tiny", 1)
+    assert dict(texts) == {"a": "Look.", "b": "Plain."}
+    assert [getattr(text, "generation", None) for text in texts.values()] == [generation, None]

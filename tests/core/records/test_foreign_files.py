@@ -2,12 +2,13 @@
 
 import json
 
+import gymnasium as gym
 import pytest
 
 from retro_gym import Generation, Reflection, RetroEnv
 from retro_gym.actors import make_actor
 from retro_gym.actors.secrets import MASK
-from retro_gym.errors import ActorError, DataError, RecordError
+from retro_gym.errors import ActorError, ConfigError, DataError, RecordError
 from retro_gym.records import RecordWriter, RunHeader, load_run, read_records
 from retro_gym.records.header import plain_json
 
@@ -100,3 +101,39 @@ def test_appending_after_another_program_has_rewritten_the_lines(tmp_path, grade
         path.write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows))
     run = load_run(path)
     assert (len(run.headers), len(run.prompts), len(run.trials)) == (1, 1, 2)
+
+
+def test_a_run_on_a_mix_of_environments_has_one_header(tmp_path):
+    path = tmp_path / "x.jsonl"
+    env = gym.make_vec("RetroMix-v0", num_envs=4, vectorization_mode="vector_entry_point", records=path)
+    env.reset(seed=1)
+    env.step(["Look elsewhere."] * 4)
+    (header,) = read_records(path, "header")
+    assert len({row["prompt"] for row in read_records(path, "trial")}) > 1
+    assert json.loads(header["env_kwargs"])["max_turns"] is None
+
+
+def test_runs_of_other_settings_have_other_ids(tmp_path, graded):
+    path = tmp_path / "x.jsonl"
+    for rate in (0.1, 0.2):
+        header = RunHeader(settings=json.dumps({"learning_rate": rate}))
+        writer = RecordWriter(path, header)
+        env = RetroEnv(graded(), actor=lambda prompts: ["Action: 0.5"] * len(prompts), records=writer)
+        env.reset(seed=0)
+    assert len(load_run(path).headers) == 2
+
+
+def test_rows_of_an_earlier_version_are_left_out_of_a_file_that_goes_on(tmp_path, graded):
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"schema": 1, "kind": "trial", "trial": 0}\n')
+    RetroEnv(graded(), actor=lambda prompts: ["Action: 0.5"] * len(prompts), records=path).reset(seed=0)
+    assert len(load_run(path).trials) == 1
+
+
+@pytest.mark.parametrize("turn", [-1, 99])
+def test_a_turn_that_there_is_not_has_no_prompt(tmp_path, graded, turn):
+    path = tmp_path / "x.jsonl"
+    RetroEnv(graded(), actor=lambda prompts: ["Action: 0.5"] * len(prompts), records=path).reset(seed=0)
+    run = load_run(path)
+    with pytest.raises(ConfigError, match=f"turn is {turn}"):
+        run.prompt(next(iter(run.trials.values())), turn)
