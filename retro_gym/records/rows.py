@@ -32,6 +32,8 @@ def _text(value: Any) -> str:
 
 
 def _whole(value: Any) -> int:
+    if type(value) is int and -(2**63) <= value < 2**63:  # as nearly always
+        return value
     number = operator.index(value)
     if isinstance(value, bool) or not -(2**63) <= number < 2**63:
         raise TypeError(f"{one_line(value)} is no whole number of 64 bits")
@@ -39,13 +41,15 @@ def _whole(value: Any) -> int:
 
 
 def _real(value: Any) -> float:
+    if type(value) is float and math.isfinite(value):  # as nearly always
+        return value
     if isinstance(value, bool | str) or not math.isfinite(value):
         raise TypeError(f"{one_line(value)} is not finite")
     return float(value)
 
 
 def _truth(value: Any) -> bool:
-    if value not in (True, False) or isinstance(value, str):
+    if type(value) is not bool and (value not in (True, False) or isinstance(value, str)):
         raise TypeError(f"{one_line(value)} is no truth value")
     return bool(value)
 
