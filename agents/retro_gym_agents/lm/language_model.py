@@ -135,6 +135,8 @@ class LanguageModel(AdaptedModel):
         self, rows: Sequence[Sequence[int]], generations: Sequence[Generation], temperature: float | None
     ) -> Samples:
         """Reconstructs samples from recorded generations and the token ids of their prompts."""
+        if not rows:
+            raise ConfigError(f"there is no prompt for {len(generations)} generations. Give the prompts they answer.")
         prompts = Prompts.from_rows(rows, self.sampling.pad_id, self.device)
         vocabulary = self.model.get_input_embeddings().weight.shape[0]
         draws, temperature = recorded_draws(generations, prompts, self.sampling.pad_id, vocabulary, temperature)

@@ -69,9 +69,15 @@ def test_reflections_of_a_record_are_scored_as_those_that_were_sampled(reflector
         ([], "0 generations for 2 prompts"),
         ([Generation("a", (5,), (-1.0,))] * 3, "3 generations for 2 prompts"),
         ([Generation("a", (5,), (-1.0,)), Generation("a", (999,), (-1.0,))], "tokens from 5 to 999"),
+        ([Generation("a", (-1,), (-1.0,))] * 2, "tokens from -1 to -1"),
         ([Generation("a", (5,), (-1.0,)), Generation("a", (5,), (-1.0,), 0.5)], r"temperatures \[0.5, 1.0\]"),
     ],
 )
 def test_records_of_another_kind_are_refused(reflector, generations, words):
     with pytest.raises(ConfigError, match=words):
         reflector.recorded(OBSERVATIONS, generations)
+
+
+def test_without_a_prompt_nothing_can_be_scored(reflector):
+    with pytest.raises(ConfigError, match="there is no prompt for 1 generations"):
+        reflector.recorded([], [Generation("a", (5,), (-1.0,))])
