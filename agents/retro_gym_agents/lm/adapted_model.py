@@ -72,6 +72,7 @@ class AdaptedModel:
             self.model = add_lora(self.model, lora, name, seed)
         self.adapter = active_adapter(self.model)
         """Name of this role's adapter; None if it has none."""
+        self._own: tuple[str | None, list[nn.Parameter]] = (None, [])
         self.version = ""
         self._autocast, self._checkpointing = autocast, gradient_checkpointing
         self._settle()
@@ -318,4 +319,6 @@ class AdaptedModel:
 
     def _changes(self) -> list[int]:
         """Returns how often each trainable weight was changed in place, as optimisers do."""
-        return [weight._version for weight in self.trainable.values()]
+        if self._own[0] != self.adapter:  # cached: walking all modules takes milliseconds
+            self._own = self.adapter, list(self.trainable.values())
+        return [weight._version for weight in self._own[1]]
