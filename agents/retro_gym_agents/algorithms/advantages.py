@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from retro_gym.errors import ConfigError, did_you_mean
+from retro_gym_agents.lm.masked import masked_mean
 
 __all__ = [
     "Baseline",
@@ -20,20 +21,10 @@ __all__ = [
     "gae",
     "kl_estimate",
     "leave_one_out",
-    "masked_mean",
     "whiten",
 ]
 
 Baseline = Literal["none", "batch_mean", "leave_one_out"]
-
-
-def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Returns the mean over the mask's True entries, or 0 if there are none.
-
-    >>> masked_mean(torch.tensor([1.0, 2.0, 9.0]), torch.tensor([True, True, False]))
-    tensor(1.5000)
-    """
-    return values.where(mask, 0.0).sum() / mask.sum().clamp(min=1)
 
 
 def whiten(values: Tensor, mask: Tensor) -> Tensor:

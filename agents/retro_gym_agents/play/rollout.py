@@ -13,6 +13,7 @@ from retro_gym.errors import DivergedError
 from retro_gym.seeding import derive_seed
 from retro_gym.trajectory import Outcome
 from retro_gym.vector import run_plans
+from retro_gym_agents.lm.masked import masked_mean
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.lm.samples import Samples
 from retro_gym_agents.play.episodes import check_budget
@@ -71,8 +72,8 @@ class Rollout:
         success_N = torch.cat([one.success_N for one in self.rounds])
         surprise = -sum(float(one.samples.logprobs_NT.sum()) for one in self.rounds)
         return {
-            "reward": _mean(self.rewards_N, self.valid_N),
-            "success": _mean(success_N.float(), self.valid_N),
+            "reward": float(masked_mean(self.rewards_N, self.valid_N)),
+            "success": float(masked_mean(success_N.float(), self.valid_N)),
             "actor_errors": float((~self.valid_N).sum()),
             "tokens_per_reflection": self.num_tokens / len(self.valid_N),
             "entropy": surprise / max(1, self.num_tokens),
@@ -138,11 +139,6 @@ def roll_out(
             index: env for (index, env), group in zip(running.items(), groups, strict=True) if _goes_on(env, group)
         }
     return Rollout(tuple(rounds))
-
-
-def _mean(values_N: Tensor, valid_N: Tensor) -> float:
-    """Returns the mean over the valid samples; 0 if there are none."""
-    return float(values_N.where(valid_N, 0.0).sum() / valid_N.sum().clamp(min=1))
 
 
 def _branch(envs: Sequence[RetroEnv], samples: Samples) -> list[list[Outcome]]:

@@ -8,9 +8,9 @@ from retro_gym_agents.algorithms.advantages import (
     gae,
     kl_estimate,
     leave_one_out,
-    masked_mean,
     whiten,
 )
+from retro_gym_agents.lm.masked import masked_mean
 
 YES, NO = True, False
 

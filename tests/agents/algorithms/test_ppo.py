@@ -19,20 +19,17 @@ from retro_gym_agents.algorithms.ppo import (
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.envs import make_envs
 from retro_gym_agents.play.rollout import roll_out
+from tests.agents.configs import identity_config
 
 YES, NO = True, False
 
 
 def config(small_model, output, **fields):
     defaults = {
-        "env_id": "RetroIdentity-v0",
-        "env_kwargs": {"max_reflections": 1},
-        "reflector": str(small_model),
-        "output": output,
         "updates": 18,
         "learning_rate": 1e-3,
     }
-    return PPOConfig(**{**defaults, **fields})
+    return identity_config(PPOConfig, small_model, output, **{**defaults, **fields})
 
 
 def test_token_rewards_by_hand():

@@ -7,6 +7,7 @@ from retro_gym_agents.algorithms.reinforce import ReinforceConfig, improve, rein
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.envs import make_envs
 from retro_gym_agents.play.rollout import roll_out
+from tests.agents.configs import identity_config
 
 YES, NO = True, False
 
@@ -14,14 +15,10 @@ YES, NO = True, False
 def config(small_model, output, **fields):
     """A run that learns the identity environment in a second or two."""
     defaults = {
-        "env_id": "RetroIdentity-v0",
-        "env_kwargs": {"max_reflections": 1},
-        "reflector": str(small_model),
-        "output": output,
         "updates": 25,
         "learning_rate": 3e-3,
     }
-    return ReinforceConfig(**{**defaults, **fields})
+    return identity_config(ReinforceConfig, small_model, output, **{**defaults, **fields})
 
 
 def test_loss_by_hand():

@@ -19,6 +19,7 @@ from retro_gym_agents.play.envs import make_envs
 from retro_gym_agents.play.rollout import Round, roll_out
 from retro_gym_agents.runs import run as training
 from retro_gym_agents.runs.checkpoints import read_checkpoint
+from tests.agents.configs import identity_config
 
 
 def weights(*gradients):
@@ -83,16 +84,12 @@ def test_a_reward_that_is_not_finite_reaches_no_advantage(small_model, bad):
 
 def make(small_model, output, *, kind=ReinforceConfig, **fields):
     defaults = {
-        "env_id": "RetroIdentity-v0",
-        "env_kwargs": {"max_reflections": 1},
-        "reflector": str(small_model),
-        "output": output,
         "updates": 5,
         "num_prompts": 4,
         "group_size": 3,
         "checkpoint_every": 100,
     }
-    return kind(**{**defaults, **fields})
+    return identity_config(kind, small_model, output, **{**defaults, **fields})
 
 
 def spoil_update(monkeypatch, number, how):

@@ -15,21 +15,18 @@ from retro_gym_agents.algorithms.reinforce import ReinforceConfig
 from retro_gym_agents.lm.reflector import LoraSettings, Reflector
 from retro_gym_agents.runs import run as training
 from retro_gym_agents.runs.checkpoints import read_checkpoint
+from tests.agents.configs import identity_config
 
 
 def make(small_model, output, *, kind=ReinforceConfig, **fields):
     defaults = {
-        "env_id": "RetroIdentity-v0",
-        "env_kwargs": {"max_reflections": 1},
-        "reflector": str(small_model),
-        "output": output,
         "updates": 6,
         "num_prompts": 4,
         "group_size": 3,
         "checkpoint_every": 10,
         "learning_rate": 3e-3,
     }
-    return kind(**{**defaults, **fields})
+    return identity_config(kind, small_model, output, **{**defaults, **fields})
 
 
 def adapters(*folders):

@@ -15,6 +15,7 @@ from retro_gym_agents.algorithms.ppo import PPOConfig
 from retro_gym_agents.algorithms.reinforce import ReinforceConfig
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.runs import run as training
+from tests.agents.configs import identity_config
 
 TIMING = {"seconds", "tokens_per_second"}
 LIBRARIES = [
@@ -29,17 +30,14 @@ LIBRARIES = [
 
 def make(small_model, output, *, kind=ReinforceConfig, **fields):
     defaults = {
-        "env_id": "RetroIdentity-v0",
         "env_kwargs": {"max_reflections": 2},
-        "reflector": str(small_model),
-        "output": output,
         "updates": 6,
         "num_prompts": 4,
         "group_size": 3,
         "checkpoint_every": 2,
         "learning_rate": 3e-3,
     }
-    return kind(**{**defaults, **fields})
+    return identity_config(kind, small_model, output, **{**defaults, **fields})
 
 
 def state(folder):
