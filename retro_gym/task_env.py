@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 __all__ = ["TaskEnv", "TextTask", "as_task_env", "checked_task_id"]
 
 
-_TEACHERS = ("task_group", "oracle_reflection", "noisy_reflection", "check_reflection")
+_TEACHERS = (
+    "task_group",
+    "failure_cause",
+    "oracle_reflection",
+    "told_reflection",
+    "rule_reflection",
+    "noisy_reflection",
+    "check_reflection",
+    "leaks",
+)
 
 
 class TaskEnv(gym.Env[str, str]):
@@ -58,7 +67,10 @@ class TaskEnv(gym.Env[str, str]):
         raise NotImplementedError(f"{type(self).__name__} must define task_ids(split).")  # gym.Env is no ABC
 
     def scripted_actor(self) -> Actor:
-        """Returns an actor that plays this environment without a language model."""
+        """Returns an actor that plays this environment without a language model.
+
+        A subclass may add keyword arguments, such as ``temperature``, which ``actor_kwargs`` can then set.
+        """
         raise ConfigError(f"{type(self).__name__} brings no scripted actor. Give RetroEnv another one: actor=….")
 
     @property

@@ -25,17 +25,34 @@ class ReflectionCheck:
 class Teacher:
     """Base class of teachers. Methods that a subclass does not define raise an error; all tasks are in one group.
 
-    No method is needed to play an environment or to train a reflector on it. The policies ``oracle`` and ``shuffled``
-    need ``oracle_reflection``; ``noisy`` and the build of the tiny reflector need ``noisy_reflection``.
+    No method is needed to play an environment or to train a reflector on it. The policies ``oracle``, ``shuffled`` and
+    ``lookup`` need ``oracle_reflection``; ``told``, ``rule`` and ``noisy`` need the method of their name; reports of
+    leaks, and ``leak="ignore"``, need ``leaks``; the build of the tiny reflector needs ``noisy_reflection``.
     """
 
     def task_group(self, task_id: str) -> str:
         """Returns the kind of task that reports group by (HotpotQA: bridge, comparison); empty for no groups."""
         return ""
 
+    def failure_cause(self, task_id: str) -> str:
+        """Returns the cause of failure that a generated task was given; empty if it is not known."""
+        return ""
+
     def oracle_reflection(self, task_id: str) -> str:
-        """Returns the best reflection on a task, given its solution."""
+        """Returns the best reflection on a task that does not state its answer, given its solution."""
         raise self._lacking("oracle_reflection")
+
+    def told_reflection(self, task_id: str) -> str:
+        """Returns a reflection that states the answer outright: gold answer, gold query, the list of all commands."""
+        raise self._lacking("told_reflection")
+
+    def rule_reflection(self, observation: str) -> str:
+        """Returns a reflection that fixed rules derive from the observation of a failure, and from nothing else."""
+        raise self._lacking("rule_reflection")
+
+    def leaks(self, reflection: str, task_id: str) -> bool:
+        """Returns whether a reflection contains the answer of a task."""
+        raise self._lacking("leaks")
 
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
         """Returns a well-formed reflection on a failed trajectory that is only sometimes right."""

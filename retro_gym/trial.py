@@ -12,7 +12,7 @@ from retro_gym.actors import parse_reply
 from retro_gym.answers import checked_reset, checked_step
 from retro_gym.errors import ActorError, BudgetError, PromptTooLongError
 from retro_gym.prompts import ACTOR_TEMPLATE, Prompt
-from retro_gym.seeding import derive_seed
+from retro_gym.seeding import derive_seed, turn_seed
 from retro_gym.task_env import TaskEnv
 from retro_gym.trajectory import EndReason, Trajectory, Turn
 
@@ -89,7 +89,7 @@ def play_trial(
             tuple(reflections),
             played.task,
             tuple(played.turns),
-            seed=derive_seed(seed, "turn", number),
+            seed=turn_seed(seed, number),
             template=template,
         )
         if isinstance(reply, ActorError):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TypeAlias
 
 from retro_gym.actors import Reply
-from retro_gym.errors import ActorError
+from retro_gym.errors import ActorError, ConfigError, one_line
 from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER, Prompt
+from retro_gym.seeding import trial_seed
+from retro_gym_envs.choices import Choices
 
 __all__ = [
     "TURN",
@@ -30,16 +33,38 @@ TURN = re.compile(r"^Action \d+: (.*)\nObservation \d+: (.*(?:\n(?!Thought \d|Ac
 
 
 class ScriptedTextActor(ABC):
-    """Deterministic: the same prompt text gives the same reply."""
+    """Reads a prompt's text and nothing else; the same text and the same trial seed give the same reply.
+
+    Args:
+        temperature: scale of the noise in its choices, see :class:`~retro_gym_envs.choices.Choices`; 0 for none.
+
+    Raises:
+        ConfigError: the temperature is not a finite number, at least 0.
+    """
+
+    def __init__(self, temperature: float = 1.0) -> None:
+        if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0 <= temperature < math.inf:
+            raise ConfigError(f"temperature is {one_line(temperature)}; it must be a finite number, at least 0.")
+        self.temperature = float(temperature)
+        self.parameters = {"temperature": self.temperature}
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
         """Returns a reply to each prompt; words are counted as tokens."""
-        replies = [(prompt.text, self.say(prompt.text)) for prompt in prompts]
+        replies = [(prompt.text, self.say(prompt.text, prompt.seed)) for prompt in prompts]
         return [Reply(said, len(text.split()), len(said.split())) for text, said in replies]
 
     @abstractmethod
-    def say(self, text: str) -> str:
-        """Returns thought and action, in the numbered form of a trajectory, for a prompt's text."""
+    def say(self, text: str, seed: int) -> str:
+        """Returns thought and action, in the numbered form of a trajectory, for a prompt's text and seed."""
+
+    def choices(self, seed: int, turn: int) -> Choices:
+        """Returns the choices of the trial that a prompt belongs to.
+
+        Args:
+            seed: the prompt's seed.
+            turn: number of turns that were played before.
+        """
+        return Choices(trial_seed(seed, turn), self.temperature)
 
 
 def turns_in(text: str) -> Turns:

@@ -75,9 +75,9 @@ def _named(spec: ActorSpec, task_env: TaskEnv, options: Mapping[str, Any]) -> Ac
         return _KINDS[kind](rest, **_known(_KINDS[kind], options, f"actor {spec!r}"))
     if kind == "python":
         return _given(_imported(spec, rest), options, repr(spec))
-    _without_options(options, repr(spec))
     if spec == "scripted":
-        return task_env.scripted_actor()
+        return task_env.scripted_actor(**_known(task_env.scripted_actor, options, "actor 'scripted'"))
+    _without_options(options, repr(spec))
     raise ConfigError(
         f"actor {spec!r} is not known. Give 'scripted', 'openai:MODEL', 'hf:PATH', 'replay:FILE', "
         "'python:MODULE:NAME', an object with reply(prompts), or a function on prompts."

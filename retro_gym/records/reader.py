@@ -25,7 +25,7 @@ from retro_gym.records.schema import (
     TrialRecord,
 )
 from retro_gym.rewards import REWARD_NAMES, RewardName, pay
-from retro_gym.seeding import derive_seed
+from retro_gym.seeding import derive_seed, turn_seed
 
 __all__ = ["RunRecords", "load_run", "read_records"]
 
@@ -164,7 +164,7 @@ class RunRecords:
             trial.reflections,
             trial.task,
             trial.turns[:turn],
-            seed=derive_seed(seed, "turn", turn),
+            seed=turn_seed(seed, turn),
             template=self.header(trial).actor_template,
         )
 

@@ -31,9 +31,9 @@ _TREATED = re.compile(r"You (clean|heat|cool) the (.+) using the ")
 
 
 class ScriptedAlfworldActor(ScriptedTextActor):
-    """Deterministic: the same prompt text gives the same reply."""
+    """The same prompt text and the same trial seed give the same reply."""
 
-    def say(self, text: str) -> str:
+    def say(self, text: str, seed: int) -> str:
         """Returns an action, sometimes with a thought."""
         view = _read_prompt(text)
         thought, action = _decide(view) if view.goal else ("I do not understand the task.", "look")

@@ -144,11 +144,11 @@ class ALFWorldEnv(GameEnv[Household | GameFile]):
 
     # -- actor and teacher -----------------------------------------------------------------------------------------
 
-    def scripted_actor(self) -> Actor:
+    def scripted_actor(self, *, temperature: float = 1.0) -> Actor:
         """Returns an actor that reads only the prompt, searches in a fixed order, and follows specific reflections."""
         from retro_gym_envs.alfworld.actor import ScriptedAlfworldActor
 
-        return ScriptedAlfworldActor()
+        return ScriptedAlfworldActor(temperature)
 
     @property
     def teacher(self) -> Teacher:

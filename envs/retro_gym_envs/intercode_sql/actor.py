@@ -27,9 +27,9 @@ _TEXTS = ("text", "char", "varchar")
 
 
 class ScriptedSQLActor(ScriptedTextActor):
-    """Deterministic: the same prompt text gives the same reply."""
+    """The same prompt text and the same trial seed give the same reply."""
 
-    def say(self, text: str) -> str:
+    def say(self, text: str, seed: int) -> str:
         """Returns one thought and action."""
         view = _read_prompt(text)
         return as_turn(len(view.turns) + 1, *_decide(view))

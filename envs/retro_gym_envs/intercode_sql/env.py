@@ -175,11 +175,11 @@ class InterCodeSQLEnv(GameEnv[SQLTask]):
         """
         return self._tasks.database(checked_task_id(task_id))
 
-    def scripted_actor(self) -> Actor:
+    def scripted_actor(self, *, temperature: float = 1.0) -> Actor:
         """Returns an actor that reads only the prompt, guesses columns by words, and follows specific reflections."""
         from retro_gym_envs.intercode_sql.actor import ScriptedSQLActor
 
-        return ScriptedSQLActor()
+        return ScriptedSQLActor(temperature)
 
     @property
     def teacher(self) -> Teacher:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from retro_gym.actors import Actor
+from retro_gym.actors import Actor, make_actor
 from retro_gym.answers import checked_reset, checked_step
 from retro_gym.errors import ConfigError, EpisodeError, did_you_mean, one_line
 from retro_gym.prompts import TaskPrompt
@@ -154,9 +154,14 @@ class MixEnv(TaskEnv):
         order = interleaved(tuple(map(len, inner.values())), tuple(self._weights.values()))
         return MixedIds(inner, order)
 
-    def scripted_actor(self) -> Actor:
-        """Returns an actor that passes every prompt to the scripted actor of the environment it comes from."""
-        return MixActor({env.prompt.instruction: env.scripted_actor() for env in self.envs.values()})
+    def scripted_actor(self, *, temperature: float | None = None) -> Actor:
+        """Returns an actor that passes every prompt to the scripted actor of the environment it comes from.
+
+        Args:
+            temperature: that of all environments' actors; by default each has its own default.
+        """
+        options = {} if temperature is None else {"temperature": temperature}
+        return MixActor({env.prompt.instruction: make_actor("scripted", env, **options) for env in self.envs.values()})
 
     @property
     def teacher(self) -> Teacher:

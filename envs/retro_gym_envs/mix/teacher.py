@@ -39,6 +39,28 @@ class MixTeacher(Teacher):
         name, inner = parted(task_id, self._envs)
         return self._envs[name].teacher.oracle_reflection(inner)
 
+    def failure_cause(self, task_id: str) -> str:
+        """Returns the cause that the environment's own teacher knows."""
+        name, inner = parted(task_id, self._envs)
+        return self._envs[name].teacher.failure_cause(inner)
+
+    def told_reflection(self, task_id: str) -> str:
+        """Returns the reflection of the environment's own teacher."""
+        name, inner = parted(task_id, self._envs)
+        return self._envs[name].teacher.told_reflection(inner)
+
+    def rule_reflection(self, observation: str) -> str:
+        """Returns the reflection of the teacher of the environment that the observation names."""
+        name = next((name for name in self._envs if head_of(name) in observation), None)
+        if name is None:
+            return ""
+        return self._envs[name].teacher.rule_reflection(observation.replace(head_of(name), "", 1))
+
+    def leaks(self, reflection: str, task_id: str) -> bool:
+        """Returns whether the environment's own teacher finds the answer in it."""
+        name, inner = parted(task_id, self._envs)
+        return self._envs[name].teacher.leaks(reflection, inner)
+
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
         """Returns the reflection of the environment's own teacher."""
         teacher, own = self._own(trajectory)

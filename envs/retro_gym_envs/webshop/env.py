@@ -206,11 +206,11 @@ class WebShopEnv(GameEnv[Goal]):
         """
         return self._tasks.catalog(checked_task_id(task_id))
 
-    def scripted_actor(self) -> Actor:
+    def scripted_actor(self, *, temperature: float = 1.0) -> Actor:
         """Returns an actor that reads only the prompt, buys the first hit, and follows specific reflections."""
         from retro_gym_envs.webshop.actor import ScriptedShopActor
 
-        return ScriptedShopActor()
+        return ScriptedShopActor(temperature)
 
     @property
     def teacher(self) -> Teacher:

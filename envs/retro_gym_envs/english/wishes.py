@@ -1,0 +1,58 @@
+"""What a reflection wants of the things that an actor knows: which ones it names for use, and which ones against."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable
+
+from retro_gym_envs.english.naming import mentioned
+from retro_gym_envs.english.stance import Stance, read_clauses
+
+__all__ = ["Wishes", "read_wishes"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Wishes:
+    """The known names in a reflection, by what it wants of them."""
+
+    wanted: tuple[str, ...] = ()
+    """Names that it speaks for, in the order of their first mention."""
+    shunned: tuple[str, ...] = ()
+    """Names that it speaks against."""
+    contradicted: tuple[str, ...] = ()
+    """Names that it speaks both for and against; they are in neither of the others."""
+
+    def __bool__(self) -> bool:
+        return bool(self.wanted or self.shunned)
+
+
+def read_wishes(reflection: str, names: Iterable[str], *, about: re.Pattern[str]) -> Wishes:
+    """Reads what a reflection wants of the named things.
+
+    Args:
+        reflection: the text.
+        names: names of the things that the actor knows.
+        about: matches words that a sentence about the task contains: verbs of its actions, nouns of its things. A
+            sentence without any is not advice, whatever it names.
+
+    >>> about = re.compile("go|look|search|open|mug")
+    >>> read_wishes("I looked in drawer 1. The mug is on shelf 2, not in drawer 3.",
+    ...             ["drawer 1", "drawer 3", "shelf 2"], about=about)
+    Wishes(wanted=('shelf 2',), shunned=('drawer 3',), contradicted=())
+    """
+    known = tuple(names)
+    clauses = read_clauses(reflection)
+    relevant = {clause.sentence for clause in clauses if about.search(clause.text)}
+    wanted: dict[str, None] = {}
+    shunned: dict[str, None] = {}
+    for clause in clauses:
+        if clause.sentence not in relevant or clause.stance is Stance.NEITHER:
+            continue
+        (wanted if clause.stance is Stance.FOR else shunned).update(dict.fromkeys(mentioned(known, clause.text)))
+    both = tuple(name for name in wanted if name in shunned)
+    return Wishes(
+        tuple(name for name in wanted if name not in both),
+        tuple(name for name in shunned if name not in both),
+        both,
+    )
