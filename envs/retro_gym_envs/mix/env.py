@@ -160,7 +160,7 @@ class MixEnv(TaskEnv):
         Args:
             temperature: that of all environments' actors; by default each has its own default.
         """
-        options = {} if temperature is None else {"temperature": temperature}
+        options: dict[str, Any] = {} if temperature is None else {"temperature": temperature}
         return MixActor({env.prompt.instruction: make_actor("scripted", env, **options) for env in self.envs.values()})
 
     @property
