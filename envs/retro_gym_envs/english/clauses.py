@@ -1,29 +1,41 @@
-"""Divides a reflection into clauses.
+"""Divides a reflection into sentences and clauses of tagged words.
 
-A clause ends where its stance may change: at the end of a sentence, at a comma, before ``but``, ``because``, ``instead
-of`` and the like. Quoted text is never divided.
+A clause ends where its stance may change: at a comma, before ``but``, ``because``, ``instead of`` and the like. Quoted
+text is never divided. Names that are known are masked first, so that no word of a name is read as English.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from typing import NamedTuple, TypeAlias
 
-__all__ = ["Boundary", "Piece", "pieces", "plain_words"]
+from retro_gym_envs.english.lexicon import WORDS, Link, Tag
+from retro_gym_envs.english.naming import find_mentions
+from retro_gym_envs.english.phrases import PHRASES
+
+__all__ = ["NOUN", "Masked", "Piece", "Token", "mask", "plain_words", "sentences"]
+
+NOUN = re.compile("[\ue000-\uf8ff]")
+"""A masked name or quotation: one character of Unicode's private use area."""
+_FIRST_NOUN, _MOST_NOUNS = 0xE000, 6_400
 
 _CONTRACTIONS = (
     (re.compile(r"\bcan(?:'t|not)\b"), "can not"),
     (re.compile(r"\bwon't\b"), "will not"),
     (re.compile(r"\bshan't\b"), "shall not"),
-    (re.compile(r"n't\b"), " not"),
+    (re.compile(r"\bain't\b"), "is not"),
+    (re.compile(r"\b(do|does|did|is|was|are|were|has|have|had|should|would|could|must|need)n'?t\b"), r"\1 not"),
     (re.compile(r"\b(i|you|we|they|he|she|it|that|there|what|who)'ll\b"), r"\1 will"),
-    (re.compile(r"\b(i|you|we|they)'ve\b"), r"\1 have"),
-    (re.compile(r"\b(i|you|we|they|it|he|she)'d\b"), r"\1 would"),
+    (re.compile(r"\b(i|you|we|they|should|would|could|must|might)'ve\b"), r"\1 have"),
+    (re.compile(r"'d (?=better\b)"), " had "),
+    (re.compile(r"\b(i|you|we|they|it|he|she|that|there)'d\b"), r"\1 would"),
     (re.compile(r"\b(you|we|they)'re\b"), r"\1 are"),
     (re.compile(r"\bi'm\b"), "i am"),
     (re.compile(r"\b(it|that|there|he|she|what|here)'s\b"), r"\1 is"),
     (re.compile(r"\blet's\b"), "let us"),
-)
+)  # fmt: skip
+_QUOTE_MARKS = str.maketrans({"’": "'", "‘": "'", "‚": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',
+                              "→": " -> ", "⇒": " -> ", "…": "...", "\u00a0": " ", "\t": " ", "\r": "\n"})  # fmt: skip
 
 
 def plain_words(text: str) -> str:
@@ -32,64 +44,257 @@ def plain_words(text: str) -> str:
     >>> plain_words("I’ll look there, but don't stop.")
     'i will look there, but do not stop.'
     """
-    text = text.lower().replace("’", "'").replace("‘", "'").replace("“", '"').replace("”", '"')
-    text = re.sub(r"\s*[–—]\s*|\s+-+\s+", " , ", text)
+    return _expanded(_plain_marks(text))
+
+
+def _plain_marks(text: str) -> str:
+    text = NOUN.sub(" ", text.lower().translate(_QUOTE_MARKS))
+    text = re.sub(r"\*+|(?<!\w)_+(?=\w)|(?<=\w)_+(?!\w)", " ", re.sub(r"(?m)^ *[*•·–—-] +", "- ", text))
+    text = re.sub(r"=>|-->|->|>>", " -> ", text)
+    text = re.sub(r"(?<=\S) *[–—] *|(?<=\S) +-+ +", " , ", text)
+    return re.sub(r"  +", " ", text)
+
+
+def _expanded(text: str) -> str:
+    if "'" not in text and "cannot" not in text and "nt" not in text:
+        return text
     for pattern, full in _CONTRACTIONS:
         text = pattern.sub(full, text)
-    return re.sub(r"[ \t]+", " ", text)
+    return text
 
 
-class Boundary(NamedTuple):
-    """What divides a clause from the text before it."""
+@dataclasses.dataclass(frozen=True)
+class Masked:
+    """A plain text whose names and quotations are masked, each by one character."""
 
-    word: str
-    """The comma or conjunction; ``"?"`` for a clause of a question; otherwise empty at the beginning of a sentence."""
-    begins: bool = False
-    """Whether a sentence begins here."""
+    text: str
+    shown: tuple[str, ...]
+    """What the text had, by mask."""
+    names: tuple[str, ...]
+    """The name, by mask; empty for a quotation without a known name."""
+
+    def show(self, text: str) -> str:
+        """Returns a part of the text with what the masks stand for."""
+        return NOUN.sub(lambda match: self.shown[ord(match[0]) - _FIRST_NOUN], text)
+
+    def names_in(self, text: str) -> tuple[str, ...]:
+        """Returns the names in a part of the text, in the order of their first mention."""
+        found = (self.names[ord(noun) - _FIRST_NOUN] for noun in NOUN.findall(text))
+        return tuple(dict.fromkeys(name for name in found if name))
 
 
-Piece: TypeAlias = tuple[Boundary, str]
-"""A boundary and the text after it."""
+_QUOTED = re.compile(
+    r'"(?P<double>[^"\n]{1,400})"|`(?P<code>[^`\n]{1,400})`|\[(?P<bracket>[^\]\n]{1,400})\]'
+    r"|(?<![\w'])'(?P<single>[^'\n]{1,400})'(?![\w'])"
+)
+_COMMANDED = re.compile(r"\W*(?:please )?(?:do not|don't|never|avoid|not)\b")
+_INNER_MARKS = str.maketrans(".!?;:,", "      ")
 
-_QUOTED = re.compile(r'"[^"\n]*"|`[^`\n]*`|\[[^\]\n]*\]|(?<!\w)\'[^\'\n]*\'(?!\w)')
-_SENTENCES = re.compile(r"(?<=[.!?;])(?=\s|$)|\n+|(?<=:)(?=\s)")
-_BULLET = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.)]|step \d+[:.]?)\s+")
-_JOINTS = re.compile(
-    r",? \b(?P<word>but(?! also\b)|instead of|rather than|because(?: of)?|since|although|though|whereas|while|so that"
-    r"|so(?= (?:i|next|the|it|we|you|this|that)\b)|which|and not|not(?= (?:from|in|on|at|by|with|to|for|the|of|under)\b)"
-    r"|unless|even if|except|for(?= (?:it|that|this|the \w+ (?:is|was)) )|and(?= (?:i|we|you|it|that|this|do|never|"
-    r"please|next time|then|instead|avoid)\b)|then|instead(?! of))\b"
-    r"|(?P<comma>,)(?= )"
+
+def mask(text: str, names: tuple[str, ...]) -> Masked:
+    """Masks the known names in a reflection, and quotations that hold none of them."""
+    plain = _plain_marks(text)
+    shown: list[str] = []
+    owners: list[str] = []
+
+    def noun(covered: str, name: str) -> str:
+        if len(shown) == _MOST_NOUNS:
+            return covered
+        shown.append(covered)
+        owners.append(name)
+        return chr(_FIRST_NOUN + len(shown) - 1)
+
+    parts, end = [], 0
+    for mention in find_mentions(names, plain):
+        parts += [plain[end : mention.start], noun(plain[mention.start : mention.end], mention.name)]
+        end = mention.end
+    covered = "".join((*parts, plain[end:]))
+
+    def quotation(match: re.Match[str]) -> str:
+        content = next(group for group in match.groups() if group is not None)
+        alone = covered[: match.start()].rstrip(" ")[-1:] in ("", "\n", ":", ".", ",") and (
+            content[-1] in ".!?" or covered[match.end() :].lstrip(" .!")[:1] in ("", "\n")
+        )
+        if alone and match["bracket"] is None and " " in content.strip():
+            return f" {content} "  # a whole sentence in quotes
+        if NOUN.search(content) or _COMMANDED.match(content):
+            return match[0].translate(_INNER_MARKS)
+        return noun(match[0], "")
+
+    return Masked(re.sub(r"  +", " ", _expanded(_QUOTED.sub(quotation, covered))), tuple(shown), tuple(owners))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Token:
+    """A word, a phrase or a mark."""
+
+    text: str
+    start: int
+    end: int
+    tags: int
+    """Bits of ``Tag``."""
+    link: Link | None = None
+    """What a conjunction ties its clause with."""
+
+
+@dataclasses.dataclass(slots=True)
+class Piece:
+    """A clause: its words, and what ties it to the others."""
+
+    link: Link
+    tokens: list[Token]
+    sentence: int
+    line: int
+    """Index of its line in the text."""
+    mark: str
+    """The mark that ends its sentence."""
+    heads: bool = False
+    """Whether a colon follows."""
+
+
+_TOKENS = re.compile(r"[\ue000-\uf8ff]|->|\w+(?:['.-]\w+)*|[.!?;:,\n()]")
+_BULLETS = re.compile(r"(?m)^[ >#]*(?:[-+] |\(?(?:\d{1,2}|[a-z])[.)](?= )|step \d+ ?[:.)]?(?= )|#+ )? *")
+_WRAPPED = re.compile(r"(?<=[^\n.!?:;]{50})\n(?=[a-z\ue000-\uf8ff])")
+_SHORT_FORMS = frozenset(("e.g", "i.e", "eg", "ie", "vs", "etc", "no", "nr", "approx", "cf", "mr", "mrs", "dr", "st"))
+_PARENTHESIS = re.compile(r"\(([^()\n]{1,200})\)")
+
+
+def _beside(match: re.Match[str]) -> str:
+    """Returns a text in parentheses as part of its clause if it is short, otherwise between commas."""
+    return f" {match[1]} " if match[1].count(" ") < 2 else f", {match[1]},"
+
+
+def sentences(masked: str) -> tuple[str, list[list[Piece]]]:
+    """Returns the text that tokens refer to, and its clauses by sentence."""
+    text = _WRAPPED.sub(" ", _BULLETS.sub("", _PARENTHESIS.sub(_beside, masked)))
+    found: list[list[Piece]] = []
+    tokens: list[Token] = []
+    line = 0
+
+    def close(mark: str) -> None:
+        if tokens:
+            found.append(_pieces(tokens, len(found), mark, line))
+            tokens.clear()
+
+    for token in _tagged(text):
+        if token.text in (".", "!", "?", ";", "\n"):
+            if not (token.text == "." and tokens and tokens[-1].text in _SHORT_FORMS):
+                close(token.text)
+            line += token.text == "\n"
+        else:
+            tokens.append(token)
+    close(".")
+    return text, [pieces for pieces in found if pieces]
+
+
+def _tagged(text: str) -> list[Token]:
+    """Returns the tokens of a text, with phrases as one token."""
+    raw = [(match[0], match.start(), match.end()) for match in _TOKENS.finditer(text)]
+    words = [each[0] for each in raw]
+    found: list[Token] = []
+    index = 0
+    while index < len(raw):
+        word, start, end = raw[index]
+        width, tags, link = 1, WORDS.get(word, 0), None
+        for rest, tags_of_phrase, link_of_phrase in PHRASES.get(word, ()):
+            if words[index + 1 : index + 1 + len(rest)] == rest:
+                width, tags, link = 1 + len(rest), tags_of_phrase, link_of_phrase
+                end = raw[index + len(rest)][2]
+                break
+        found.append(Token(" ".join(words[index : index + width]), start, end, tags, link))
+        index += width
+    return found
+
+
+def _pieces(tokens: list[Token], sentence: int, mark: str, line: int) -> list[Piece]:
+    """Divides a sentence into clauses."""
+    found = [Piece(Link.START, [], sentence, line, mark)]
+    for index, token in enumerate(tokens):
+        link, keeps = _link(tokens, index)
+        if link is Link.COLON:
+            found[-1].heads = bool(found[-1].tokens)
+        if link is None:
+            found[-1].tokens.append(token)
+            continue
+        kept = [token] if keeps else []
+        if found[-1].tokens:
+            found.append(Piece(link, kept, sentence, line, mark))
+        else:
+            stronger = found[-1].link in (Link.START, Link.COMMA, Link.AND) or link not in (Link.COMMA, Link.AND)
+            if stronger and not (found[-1].link is Link.START and link in (Link.COMMA, Link.AND, Link.BUT, Link.WHICH)):
+                found[-1].link = link
+            found[-1].tokens += kept
+    return [piece for piece in found if piece.tokens]
+
+
+_OPENS_CLAUSE = (
+    Tag.BASE
+    | Tag.PAST
+    | Tag.ING
+    | Tag.FINITE
+    | Tag.PERSON
+    | Tag.AUXILIARY
+    | Tag.MODAL
+    | Tag.COULD
+    | Tag.AVOID
+    | Tag.NOT
 )
 
 
-def pieces(text: str) -> list[Piece]:
-    """Returns the clauses of a text, each with the boundary before it.
+def _link(tokens: list[Token], index: int) -> tuple[Link | None, bool]:
+    """Returns how a clause that begins at a token is tied to the text before, and whether the token belongs to it."""
+    token = tokens[index]
+    before = tokens[index - 1] if index else None
+    after = tokens[index + 1] if index + 1 < len(tokens) else None
+    if token.text == ",":
+        return Link.COMMA, False
+    if token.text == ":":
+        return Link.COLON, False
+    if token.text in ("and", "or", "nor") and _starts_clause(tokens, index + 1):
+        return Link.AND, token.text == "nor"
+    if token.text == "not" and after is not None and _is_contrast(before, after):
+        return Link.NOT, False
+    if token.text in ("by", "on") and after is not None and after.tags & Tag.ING:
+        return Link.AFTER, False
+    if token.tags & Tag.PERSON and before is not None and NOUN.match(before.text):
+        return Link.COMMA, True
+    link = token.link
+    if link is None:
+        return None, False
+    if link is Link.AFTER and token.text in ("having", "while", "when", "once", "after", "upon"):
+        return _after(token, before, after), token.text == "having"
+    if token.text in ("so", "then", "yet", "since", "though") and not _starts_clause(tokens, index + 1):
+        free = before is not None and before.text in (",", "and")
+        return (Link.AND if token.text == "then" or free else None), False
+    if link is Link.WHICH:
+        return (Link.WHICH, True) if before is not None else (None, False)
+    return link, link is Link.HAD
 
-    >>> for boundary, text in pieces(plain_words("Go to the desk 1 instead of the shelf 2, then look.")):
-    ...     print(repr(boundary.word), text)
-    '' go to the desk 1
-    'instead of' the shelf 2
-    'then' look
-    """
-    hidden: list[str] = []
 
-    def hide(match: re.Match[str]) -> str:
-        hidden.append(match[0])
-        return f"\0{len(hidden) - 1}\0"
+def _after(token: Token, before: Token | None, after: Token | None) -> Link | None:
+    """Returns the link of ``after``, ``when`` and the like: none inside a verb phrase (``without having …``)."""
+    if token.text == "having" and before is not None and before.tags & Tag.NOT:
+        return None
+    if token.text == "once" and (after is None or not after.tags & _OPENS_CLAUSE):
+        return None
+    return Link.AFTER
 
-    covered = _QUOTED.sub(hide, text)
-    found: list[Piece] = []
-    for sentence in _SENTENCES.split(covered):
-        sentence = _BULLET.sub("", sentence).strip()
-        asked = sentence.endswith("?")
-        boundary, start = Boundary("?" if asked else "", begins=True), 0
-        sentence = re.sub(r"^(?:but|and|so|instead|then|also)\b(?! of),? ", "", sentence)
-        if opening := re.match(r"(instead of|rather than|because of|because|since|although|though|while)\b ", sentence):
-            boundary, start = Boundary(opening[1], begins=True), opening.end()
-        for joint in _JOINTS.finditer(sentence, start):
-            found.append((boundary, sentence[start : joint.start()]))
-            boundary, start = Boundary("?" if asked else joint["word"] or ","), joint.end()
-        found.append((boundary, sentence[start:]))
-    shown = [(boundary, re.sub(r"\0(\d+)\0", lambda m: hidden[int(m[1])], each)) for boundary, each in found]
-    return [(boundary, cleaned) for boundary, each in shown if (cleaned := each.strip(" ,.;:!?"))]
+
+def _starts_clause(tokens: list[Token], index: int) -> bool:
+    """Returns whether a new clause, and no mere noun, begins at a token."""
+    while index < len(tokens) and tokens[index].tags & Tag.ADVERB and not tokens[index].tags & _OPENS_CLAUSE:
+        index += 1
+    if index >= len(tokens):
+        return False
+    tags = tokens[index].tags
+    following = tokens[index + 1].tags if index + 1 < len(tokens) else 0
+    if tags & Tag.IT or tags & Tag.THEM:
+        return bool(following & (Tag.AUXILIARY | Tag.BE | Tag.PAST | Tag.FINITE | Tag.NOT))
+    return bool(tags & _OPENS_CLAUSE) or tokens[index].link is not None
+
+
+def _is_contrast(before: Token | None, after: Token) -> bool:
+    """Returns whether ``not`` sets one thing against another (``use X, not Y``), and negates no verb."""
+    if before is None or after.tags & (Tag.BASE | Tag.PAST | Tag.MODAL):
+        return False
+    return before.text in (",", "and", "but", "so") or NOUN.match(before.text) is not None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
-from retro_gym_envs.english.naming import mentioned
-from retro_gym_envs.english.stance import Stance, read_clauses
+from retro_gym_envs.english.stance import read_clauses
+from retro_gym_envs.english.syntax import Stance
 
 __all__ = ["Wishes", "read_wishes"]
 
@@ -41,15 +42,18 @@ def read_wishes(reflection: str, names: Iterable[str], *, about: re.Pattern[str]
     ...             ["drawer 1", "drawer 3", "shelf 2"], about=about)
     Wishes(wanted=('shelf 2',), shunned=('drawer 3',), contradicted=())
     """
-    known = tuple(names)
-    clauses = read_clauses(reflection)
+    return _read(reflection, tuple(names), about)
+
+
+@lru_cache(maxsize=4_096)
+def _read(reflection: str, names: tuple[str, ...], about: re.Pattern[str]) -> Wishes:
+    clauses = read_clauses(reflection, names)
     relevant = {clause.sentence for clause in clauses if about.search(clause.text)}
     wanted: dict[str, None] = {}
     shunned: dict[str, None] = {}
     for clause in clauses:
-        if clause.sentence not in relevant or clause.stance is Stance.NEITHER:
-            continue
-        (wanted if clause.stance is Stance.FOR else shunned).update(dict.fromkeys(mentioned(known, clause.text)))
+        if clause.sentence in relevant and clause.stance is not Stance.NEITHER:
+            (wanted if clause.stance is Stance.FOR else shunned).update(dict.fromkeys(clause.names))
     both = tuple(name for name in wanted if name in shunned)
     return Wishes(
         tuple(name for name in wanted if name not in both),

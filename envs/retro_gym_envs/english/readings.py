@@ -1,0 +1,275 @@
+"""Reads a clause by itself: whether it is a report, an instruction or a statement, and whether it affirms or denies."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import itertools
+
+from retro_gym_envs.english.clauses import NOUN, Piece, Token
+from retro_gym_envs.english.lexicon import Tag
+
+__all__ = ["Kind", "Reading", "Reference", "read_piece", "refers"]
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+class Kind(enum.Enum):
+    """What a clause does."""
+
+    ADVICE = "advice"
+    """It instructs or plans."""
+    STATEMENT = "statement"
+    """It says how things are."""
+    FOUND = "found"
+    """It says where something was found or not found."""
+    REPORT = "report"
+    """It says what was done, or left undone."""
+    JUDGED = "judged"
+    """It says that what was done was wrong, or in vain."""
+    FRAGMENT = "fragment"
+    """It has no verb of its own."""
+    IDLE = "idle"
+    """A hope, a belief that was held, or a question."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reading:
+    """What a clause says by itself."""
+
+    kind: Kind
+    affirms: bool
+    """Whether its negations cancel out."""
+    person: bool
+    """Whether somebody who acts is its subject."""
+    governs: bool = False
+    """Whether it is negated by ``not`` or ``never``, which may govern the verbs of further clauses."""
+    judged: bool = False
+    """Whether it says that something is of no use, or that nothing came of it."""
+
+
+_VERBS = Tag.BASE | Tag.PAST | Tag.ING | Tag.FINITE | Tag.AUXILIARY | Tag.MODAL | Tag.COULD | Tag.BE | Tag.AVOID
+_NOUNS_TOO = _words("""
+    set name point state list mean record like order answer query search plan try run call left second right match
+    filter count group sort store land target pass press pay
+""")
+_LEAVING = _words("leave leaves leaving left rule rules ruled ruling put putting set cross keep keeping")
+_NARRATED = _words("see arrive are")  # in the present tense, with *you*: an observation that was copied
+_LEFT = _words("alone out aside behind off")
+
+
+def read_piece(piece: Piece) -> Reading:
+    """Reads one clause."""
+    tokens = piece.tokens
+    person = _has_person(tokens)
+    affirms, judged, governs = _polarity(tokens)
+    kind = Kind.IDLE if piece.mark == "?" else _kind(tokens, person=person, judged=judged)
+    if kind in (Kind.REPORT, Kind.FOUND, Kind.STATEMENT, Kind.ADVICE) and _unnoticed(tokens):
+        affirms, kind = not affirms if kind is not Kind.ADVICE else affirms, Kind.STATEMENT
+    undone = any(token.tags & Tag.UNDONE and not _verb_at(tokens, index) for index, token in enumerate(tokens))
+    if undone and kind in (Kind.STATEMENT, Kind.REPORT) and any(token.tags & Tag.BE for token in tokens):
+        kind, affirms = Kind.STATEMENT, not any(token.tags & Tag.NOT for token in tokens)
+    return Reading(kind, affirms, person, governs, judged)
+
+
+def _verb_at(tokens: list[Token], index: int) -> bool:
+    """Returns whether a word that is participle and adjective is a verb here: it has a person before it."""
+    return index > 0 and any(token.tags & Tag.PERSON for token in tokens[:index])
+
+
+def _has_person(tokens: list[Token]) -> bool:
+    """Returns whether the subject is somebody who acts."""
+    for index, token in enumerate(tokens):
+        if token.tags & Tag.PERSON:
+            return True
+        if token.tags & Tag.ACTING and index and tokens[index - 1].tags & Tag.ARTICLE:
+            return True
+    return False
+
+
+def _polarity(tokens: list[Token]) -> tuple[bool, bool, bool]:
+    """Counts the negations of a clause.
+
+    Returns:
+        Whether they cancel out, whether one of them judges, and whether ``not`` or ``never`` is among them.
+    """
+    affirms, judged, governs = True, False, False
+    denied = predicate = False  # whether a negation, and a form of *be* after the last one, came before
+    bad_before = False
+    for index, token in enumerate(tokens):
+        tags = token.tags
+        if tags & Tag.BE:
+            predicate = True
+        if tags & (Tag.BE | Tag.BASE | Tag.PAST | Tag.ING | Tag.FINITE) and not tags & Tag.BAD:
+            bad_before = False
+        if token.text == "nor" and denied:
+            continue
+        if token.text == "no" and index + 1 < len(tokens) and tokens[index + 1].text == ",":
+            continue
+        if tags & Tag.EMPTY and (index == 0 or not _acts(tokens[index - 1])):
+            judged = True
+        if tags & Tag.BAD:
+            judged = True
+            # Under a negation, an adjective before its noun says what is avoided: "do not use the broken lamp".
+            if bad_before or (denied and not predicate):
+                continue
+            bad_before = True
+        elif tags & Tag.NOT or _avoids(tokens, index):
+            governs = governs or bool(tags & Tag.NOT)
+        else:
+            continue
+        affirms, denied, predicate = not affirms, True, predicate and not bool(tags & Tag.BAD)
+    return affirms, judged, governs
+
+
+def _acts(token: Token) -> bool:
+    """Returns whether a token is a verb of doing (``I bought nothing``), not of finding or being."""
+    return bool(token.tags & (Tag.BASE | Tag.PAST)) and not token.tags & (Tag.FIND | Tag.HOLD | Tag.NOTICE | Tag.BE)
+
+
+def _avoids(tokens: list[Token], index: int) -> bool:
+    """Returns whether the verb at a token says that its object is not done."""
+    token = tokens[index]
+    if token.tags & Tag.AVOID:
+        return True
+    if token.text in _LEAVING:
+        return any(other.text in _LEFT for other in tokens[index + 1 :])
+    if token.text in ("stop", "stops", "stopped", "stopping", "quit", "quits", "quitting"):
+        rest = [other for other in tokens[index + 1 : index + 3] if not other.tags & Tag.ADVERB]
+        return bool(rest and rest[0].tags & Tag.ING)
+    return False
+
+
+def _unnoticed(tokens: list[Token]) -> bool:
+    """Returns whether a clause says that something was not noticed, which leaves it true."""
+    for index, token in enumerate(tokens):
+        rest = tokens[index + 1 :]
+        if token.tags & Tag.NOT or token.text in ("failed", "forgot", "neglected", "fail"):
+            verb = next(
+                (other for other in rest if not other.tags & (Tag.ADVERB | Tag.AUXILIARY) and other.text != "to"), None
+            )
+            if verb is None:
+                continue
+            if verb.tags & Tag.NOTICE and tokens[max(index - 1, 0)].text not in ("do", "must", "should", "need"):
+                return True
+            if verb.text in ("see", "seen"):
+                after = rest[rest.index(verb) + 1 :]
+                return bool(after) and (after[0].text == "that" or NOUN.match(after[0].text) is not None)
+    return False
+
+
+def _kind(tokens: list[Token], *, person: bool, judged: bool) -> Kind:
+    if tokens[0].text == "you" or any(
+        one.text == "you" and two.text == "see" for one, two in itertools.pairwise(tokens)
+    ):
+        verb = next((token for token in tokens if token.text != "you" and not token.tags & Tag.ADVERB), None)
+        if verb is not None and verb.text in _NARRATED:
+            return Kind.IDLE
+    if any(token.tags & Tag.HOPE for token in tokens) and not any(token.tags & Tag.MODAL for token in tokens):
+        return Kind.IDLE
+    advice = _is_advice(tokens)
+    if person and not advice and any(token.tags & Tag.BELIEVED for token in tokens):
+        return Kind.JUDGED if judged else Kind.IDLE
+    if advice:
+        return Kind.ADVICE
+    if any(token.tags & Tag.LATE for token in tokens):
+        return Kind.STATEMENT
+    done = [index for index in range(len(tokens)) if _tells(tokens, index, person=person)]
+    if done:
+        return Kind.JUDGED if judged else Kind.REPORT
+    if any(token.tags & (Tag.FIND | Tag.NOTICE) for token in tokens):
+        return Kind.FOUND if person or _starts_past(tokens) else Kind.STATEMENT
+    if any(token.tags & _VERBS and not (token.text in _NOUNS_TOO and index) for index, token in enumerate(tokens)):
+        return Kind.STATEMENT
+    return Kind.FRAGMENT
+
+
+def _is_advice(tokens: list[Token]) -> bool:
+    """Returns whether a clause instructs or plans."""
+    for index, token in enumerate(tokens):
+        if token.tags & Tag.MODAL:
+            return True
+        if token.tags & Tag.COULD:
+            return not any(other.tags & Tag.BELIEVED for other in tokens[:index])
+    return False
+
+
+def _starts_past(tokens: list[Token]) -> bool:
+    return bool(next((token.tags for token in tokens if not token.tags & Tag.ADVERB), 0) & Tag.PAST)
+
+
+def _tells(tokens: list[Token], index: int, *, person: bool) -> bool:
+    """Returns whether the word at a place tells what was done."""
+    token = tokens[index]
+    before = [other for other in tokens[:index] if not other.tags & Tag.ADVERB or other.text in ("not", "never")]
+    last = before[-1] if before else None
+    if token.text == "did" and last is not None and "not" in [other.text for other in tokens[index : index + 3]]:
+        return _undone(tokens, index, person=person)
+    if token.text in ("have", "has", "had") and any(other.tags & Tag.NOT for other in tokens[index + 1 : index + 3]):
+        return _undone(tokens, index, person=person)
+    if person and token.tags & Tag.WAS and (index + 1 == len(tokens) or not _judges(tokens, index + 1)):
+        return True
+    is_past = token.tags & Tag.PAST or (token.text.endswith("ed") and not token.tags and len(token.text) > 4)
+    if not is_past or token.tags & Tag.AUXILIARY:
+        return False
+    if token.tags & (Tag.FIND | Tag.NOTICE):
+        return False
+    if token.tags & Tag.BASE:  # read, put, set: past only after a person or an auxiliary verb
+        return last is not None and bool(
+            last.tags & (Tag.PERSON | Tag.WAS | Tag.ACTING) or last.text in ("have", "has", "had")
+        )
+    if token.tags & Tag.HOLD and not person:
+        return bool(last and last.tags & Tag.WAS and not token.tags & Tag.FIND and token.text not in _SHOWN)
+    if last is None:
+        return True
+    if last.tags & Tag.ARTICLE and token.text != "left":
+        return False
+    if last.tags & Tag.BE and not last.tags & Tag.WAS and last.text not in ("been", "be"):
+        return False
+    return last.text not in ("be", "to", "get")
+
+
+_SHOWN = _words("shown listed stored named called stated mentioned hidden said spelt spelled required needed")
+
+
+def _judges(tokens: list[Token], index: int) -> bool:
+    return any(token.tags & Tag.BAD for token in tokens[index : index + 3])
+
+
+def _undone(tokens: list[Token], index: int, *, person: bool) -> bool:
+    """Returns whether a negated past verb was an action, and not what a person cannot simply decide to do."""
+    rest = [other for other in tokens[index + 1 :] if not other.tags & (Tag.ADVERB | Tag.NOT)]
+    verb = next((other for other in rest if other.tags & _VERBS and other.text not in ("been", "be")), None)
+    if verb is None or verb.tags & Tag.FIND:
+        return False
+    return person or not verb.tags & Tag.HOLD or any(other.text == "been" for other in rest)
+
+
+class Reference(enum.Enum):
+    """Which of the things named before a clause without names is about."""
+
+    NONE = enum.auto()
+    LAST = enum.auto()
+    ALL = enum.auto()
+
+
+def refers(piece: Piece, reading: Reading, *, affirmed: bool) -> Reference:
+    """Returns what the pronouns of a clause refer to, or what its judgement is about if it has none."""
+    tokens = piece.tokens
+    empty_subject = any(token.text in ("to", "that") for token in tokens[2:])  # "it would be better to …"
+    for index, token in enumerate(tokens):
+        following = tokens[index + 1] if index + 1 < len(tokens) else None
+        alone = following is None or bool(following.tags & (_VERBS | Tag.ADVERB | Tag.NOT | Tag.PREPOSITION))
+        if token.tags & Tag.THEM and alone:
+            return Reference.ALL
+        if not token.tags & Tag.IT or not alone:
+            continue
+        if following is not None and following.tags & Tag.BE and (empty_subject or token.text == "there"):
+            continue
+        if affirmed and index and tokens[index - 1].text in ("do", "did", "done", "doing", "make", "made", "that"):
+            continue
+        return Reference.LAST
+    in_vain = not affirmed and (reading.judged or reading.kind is Kind.FOUND)
+    return Reference.LAST if in_vain and not empty_subject else Reference.NONE

@@ -1,0 +1,271 @@
+"""The stances of a sentence's clauses, from what each says by itself and how they are tied together."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+from retro_gym_envs.english.clauses import NOUN, Piece
+from retro_gym_envs.english.lexicon import Link, Tag
+from retro_gym_envs.english.readings import Kind, Reading
+
+__all__ = ["Header", "Stance", "stances"]
+
+
+class Stance(enum.Enum):
+    """What a clause is to the things that it names."""
+
+    FOR = "for"
+    AGAINST = "against"
+    NEITHER = "neither"
+
+    @property
+    def opposite(self) -> Stance:
+        """The other side; ``NEITHER`` has none and stays."""
+        return _OPPOSITE[self]
+
+
+_OPPOSITE = {Stance.FOR: Stance.AGAINST, Stance.AGAINST: Stance.FOR, Stance.NEITHER: Stance.NEITHER}
+
+
+@dataclasses.dataclass
+class Header:
+    """What stands before a colon (``Do not:``, ``Wrong:``) and governs the rest of its line, or the list below it."""
+
+    denies: bool = False
+    line: int = -1
+    listed: bool = False
+    """Whether the colon ended its line, so that a list follows."""
+
+    def covers(self, piece: Piece) -> bool:
+        """Returns whether a clause stands under a header that denies."""
+        return self.denies and piece.line - self.line <= self.listed
+
+    def after(self, pieces: list[Piece]) -> None:
+        """Notes the end of a sentence: a full stop on the header's own line ends its reach."""
+        if self.listed and pieces[-1].line - self.line <= 1:
+            self.line = pieces[-1].line
+        elif pieces[-1].mark in ".!?":
+            self.denies = False
+
+
+def stances(pieces: list[Piece], readings: list[Reading], header: Header) -> list[Stance]:
+    """Returns the stance of each clause of a sentence; notes headers for the sentences that follow."""
+    return _Sentence(pieces, readings).stances(header)
+
+
+_DEPENDENT = frozenset({Link.NOT, Link.INSTEAD, Link.EXCEPT, Link.IF, Link.HAD, Link.UNLESS, Link.BEFORE, Link.AFTER})
+_FINITE = Tag.AUXILIARY | Tag.BE | Tag.FINITE | Tag.COULD | Tag.PAST
+
+
+class _Sentence:
+    def __init__(self, pieces: list[Piece], readings: list[Reading]) -> None:
+        self._pieces = pieces
+        self._readings = readings
+        self._found: dict[int, Stance] = {}
+        self._open: set[int] = set()
+
+    def stances(self, header: Header) -> list[Stance]:
+        found = []
+        for index, piece in enumerate(self._pieces):
+            stance = self._stance(index)
+            if piece.heads and not _has_noun(piece):
+                denies = not self._readings[index].affirms and self._readings[index].kind is not Kind.REPORT
+                header.denies, header.line = denies, piece.line
+                header.listed = index + 1 == len(self._pieces)
+            elif header.covers(piece) and self._readings[index].kind is not Kind.IDLE:
+                stance = self._under_denial(index, stance)
+                self._found[index] = stance
+            found.append(stance)
+        header.after(self._pieces)
+        return found
+
+    def _under_denial(self, index: int, stance: Stance) -> Stance:
+        reading, piece = self._readings[index], self._pieces[index]
+        if reading.kind is Kind.REPORT:  # "My mistake: I opened X"
+            return Stance.AGAINST if reading.affirms else Stance.FOR
+        if reading.kind is Kind.FRAGMENT or (_is_bare(piece) and not reading.person):
+            return Stance.AGAINST if reading.affirms else Stance.FOR
+        return stance
+
+    def _stance(self, index: int) -> Stance:
+        """Returns a clause's stance; a clause that depends on one that depends on it stands by itself."""
+        if index not in self._found:
+            if index in self._open:
+                return self._alone(index)
+            self._open.add(index)
+            self._found[index] = self._tied(index)
+            self._open.discard(index)
+        return self._found[index]
+
+    def _alone(self, index: int) -> Stance:
+        reading = self._readings[index]
+        if reading.kind is Kind.IDLE:
+            return Stance.NEITHER
+        if reading.kind is Kind.REPORT:
+            return Stance.NEITHER if reading.affirms else Stance.FOR
+        return Stance.FOR if reading.affirms else Stance.AGAINST
+
+    def _tied(self, index: int) -> Stance:
+        link, reading = self._pieces[index].link, self._readings[index]
+        if reading.kind is Kind.IDLE:
+            return Stance.NEITHER
+        if link in (Link.NOT, Link.INSTEAD, Link.EXCEPT):
+            return self._denied(index)
+        if link in (Link.IF, Link.HAD, Link.UNLESS):
+            return self._conditional(index)
+        if link is Link.BEFORE:
+            return self._before(index)
+        if link is Link.AFTER:
+            return self._after(index)
+        if self._is_postponed(index):
+            return Stance.NEITHER
+        if index and link in (Link.COMMA, Link.AND, Link.BUT, Link.COLON):
+            return self._continued(index)
+        if reading.kind is Kind.FRAGMENT:
+            return self._opening(index)
+        return self._alone(index)
+
+    def _main(self, index: int) -> int | None:
+        """Returns the clause that a dependent clause belongs to: the one before it, or else the next."""
+        before = (other for other in range(index - 1, -1, -1) if self._pieces[other].link not in _DEPENDENT)
+        after = (other for other in range(index + 1, len(self._pieces)) if self._pieces[other].link not in _DEPENDENT)
+        return next(before, next(after, None))
+
+    def _denied(self, index: int) -> Stance:
+        """``… instead of X``: the opposite of the main clause; after a report, what was left out."""
+        main = self._main(index)
+        stance = Stance.FOR if main is None else self._stance(main)
+        if main is not None and self._readings[main].kind is Kind.IDLE:
+            return Stance.NEITHER
+        denied = Stance.FOR if stance is Stance.NEITHER else stance.opposite
+        return denied if self._readings[index].affirms else denied.opposite
+
+    def _conditional(self, index: int) -> Stance:
+        """``if I open X, …``: as good as what follows from it; neither if it only says when to do something else."""
+        reading, main = self._readings[index], self._main(index)
+        piece = self._pieces[index]
+        outcome = self._readings[main] if main is not None else None
+        affirms = reading.affirms
+        if piece.link is Link.UNLESS:
+            if outcome is None or outcome.affirms or reading.judged:
+                return Stance.NEITHER
+            return Stance.FOR if affirms else Stance.AGAINST
+        past = piece.link is Link.HAD or any(token.text == "had" for token in piece.tokens)
+        if main is not None and outcome is not None and not _has_noun(self._pieces[main]):
+            told = outcome.person or any(token.tags & Tag.IT for token in self._pieces[main].tokens)
+            if (reading.person and told) or past:
+                affirms = affirms is outcome.affirms
+                return Stance.FOR if affirms else Stance.AGAINST
+        if past and not reading.judged:
+            return Stance.FOR if affirms else Stance.AGAINST
+        return Stance.NEITHER
+
+    def _before(self, index: int) -> Stance:
+        """``before opening X``, ``until X is opened``: what is still to be done."""
+        reading, main = self._readings[index], self._main(index)
+        if reading.kind is Kind.REPORT:
+            return self._alone(index)
+        if reading.kind is Kind.FRAGMENT and main is not None and self._readings[main].kind is Kind.REPORT:
+            return Stance.NEITHER
+        return Stance.FOR if reading.affirms else Stance.AGAINST
+
+    def _is_postponed(self, index: int) -> bool:
+        """Returns whether a prohibition only holds for a while (``do not buy Y before opening X``)."""
+        follows = index + 1 < len(self._pieces) and self._pieces[index + 1].link in (Link.BEFORE, Link.UNLESS)
+        reading = self._readings[index]
+        return follows and reading.governs and not reading.affirms and reading.kind is not Kind.REPORT
+
+    def _after(self, index: int) -> Stance:
+        """``after opening X``: neither after a report, otherwise as the main clause is."""
+        piece, reading, main = self._pieces[index], self._readings[index], self._main(index)
+        if any(token.text == "having" for token in piece.tokens):
+            return Stance.NEITHER if reading.affirms else Stance.FOR
+        if reading.person or main is None:
+            return self._alone(index)
+        if self._readings[main].kind in (Kind.REPORT, Kind.IDLE):
+            return Stance.NEITHER if reading.affirms else Stance.FOR
+        stance = self._stance(main) if not _has_noun(self._pieces[main]) else Stance.FOR
+        return stance if reading.affirms else stance.opposite
+
+    def _continued(self, index: int) -> Stance:
+        """A clause after a comma, a colon or a conjunction."""
+        piece, reading = self._pieces[index], self._readings[index]
+        before = self._before_it(index)
+        stance = self._stance(before)
+        former = self._readings[before]
+        if reading.kind is Kind.FRAGMENT:
+            if piece.link is Link.BUT:
+                return Stance.FOR if reading.affirms else Stance.AGAINST
+            if not reading.affirms:
+                return Stance.AGAINST if stance is not Stance.NEITHER or reading.judged else Stance.FOR
+            return stance
+        if reading.person or piece.link is Link.COLON:
+            return self._alone(index)
+        first = next((token for token in piece.tokens if not token.tags & Tag.ADVERB), piece.tokens[0])
+        if former.kind is Kind.REPORT and first.tags & Tag.BASE and piece.link is not Link.BUT:
+            return stance if reading.affirms else Stance.FOR  # "I did not open X or read Y", "I opened X and read Y"
+        if self._is_governed(index, before):
+            return Stance.AGAINST if reading.affirms else Stance.FOR
+        return self._alone(index)
+
+    def _before_it(self, index: int) -> int:
+        return next(
+            (other for other in range(index - 1, -1, -1) if self._pieces[other].link not in _DEPENDENT), index - 1
+        )
+
+    def _is_governed(self, index: int, before: int) -> bool:
+        """Returns whether the ``not`` of the clause before also negates this one (``do not open X and read Y``)."""
+        piece, former = self._pieces[index], self._readings[before]
+        governed = not former.affirms and former.governs and former.kind in (Kind.ADVICE, Kind.STATEMENT)
+        if not governed or not _is_bare(piece) or any(token.text in ("instead", "do") for token in piece.tokens):
+            return False
+        if piece.link is Link.AND:
+            return self._found.get(before) is not Stance.FOR
+        following = self._pieces[index + 1] if index + 1 < len(self._pieces) else None
+        listed = following is not None and following.link is Link.AND and _is_bare(following)
+        return piece.link is Link.COMMA and listed and _verb(piece) not in [t.text for t in self._pieces[before].tokens]
+
+    def _opening(self, index: int) -> Stance:
+        """A fragment that opens a sentence: the subject, or the place, of what comes next; or a thing by itself."""
+        piece, reading = self._pieces[index], self._readings[index]
+        following = next(
+            (other for other in range(index + 1, len(self._pieces))
+             if self._pieces[other].link not in _DEPENDENT | {Link.WHICH}), None
+        )  # fmt: skip
+        if following is None:
+            return self._alone(index)
+        then = self._pieces[following]
+        said = self._readings[following]
+        if then.link in (Link.COMMA, Link.COLON, Link.AND) and self._is_about(piece, then, said):
+            stance = self._stance(following)
+            if reading.affirms:
+                return stance
+            return Stance.FOR if stance is Stance.NEITHER else stance.opposite
+        return self._alone(index)
+
+    def _is_about(self, piece: Piece, then: Piece, said: Reading) -> bool:
+        """Returns whether a clause says something about the fragment before it."""
+        if piece.tokens[0].tags & Tag.PREPOSITION or piece.tokens[0].text == "without":
+            return then.link is Link.COMMA
+        if not _has_noun(then):
+            return said.judged or bool(then.tokens[0].tags & (_FINITE | Tag.IT | Tag.NOT | Tag.PERSON))
+        if then.tokens[0].tags & _FINITE and not then.tokens[0].tags & Tag.BASE:
+            return True
+        listed = all(NOUN.match(token.text) or token.text in ("the", "and", "or") for token in piece.tokens)
+        verb = next((token for token in then.tokens if token.tags & _FINITE), None)
+        return listed and NOUN.match(then.tokens[0].text) is not None and verb is not None
+
+
+def _has_noun(piece: Piece) -> bool:
+    return any(NOUN.match(token.text) for token in piece.tokens)
+
+
+def _verb(piece: Piece) -> str:
+    return next((token.text for token in piece.tokens if token.tags & (Tag.BASE | Tag.ING)), "")
+
+
+def _is_bare(piece: Piece) -> bool:
+    """Returns whether a clause begins with a verb in its base form or a gerund, without a subject."""
+    first = next((t for t in piece.tokens if not t.tags & Tag.ADVERB and t.text not in ("and", "or", "nor")), None)
+    return first is not None and bool(first.tags & (Tag.BASE | Tag.ING))
