@@ -27,7 +27,7 @@ _CONTRACTIONS = (
     (re.compile(r"\b(do|does|did|is|was|are|were|has|have|had|should|would|could|must|need)n'?t\b"), r"\1 not"),
     (re.compile(r"\b(i|you|we|they|he|she|it|that|there|what|who)'ll\b"), r"\1 will"),
     (re.compile(r"\b(i|you|we|they|should|would|could|must|might)'ve\b"), r"\1 have"),
-    (re.compile(r"'d (?=better\b)"), " had "),
+    (re.compile(r"'d (?=(?:better|already|been|just|never|only|gone|(?!need|proceed|succeed)\w+ed)\b)"), " had "),
     (re.compile(r"\b(i|you|we|they|it|he|she|that|there)'d\b"), r"\1 would"),
     (re.compile(r"\b(you|we|they)'re\b"), r"\1 are"),
     (re.compile(r"\bi'm\b"), "i am"),
@@ -254,6 +254,11 @@ def _link(tokens: list[Token], index: int) -> tuple[Link | None, bool]:
         return Link.AND, token.text == "nor"
     if token.text == "not" and after is not None and _is_contrast(before, after):
         return Link.NOT, False
+    if (
+        token.text in ("with", "by", "for", "to", "over")
+        and (swapped := _swapped(tokens[:index], token.text)) is not None
+    ):
+        return swapped, False
     if token.text in ("by", "on") and after is not None and after.tags & Tag.ING:
         return Link.AFTER, False
     if token.tags & Tag.PERSON and before is not None and NOUN.match(before.text):
@@ -269,6 +274,22 @@ def _link(tokens: list[Token], index: int) -> tuple[Link | None, bool]:
     if link is Link.WHICH:
         return (Link.WHICH, True) if before is not None else (None, False)
     return link, link is Link.HAD
+
+
+def _swapped(before: list[Token], word: str) -> Link | None:
+    """Returns how a preposition ties what it governs after verbs like *replace Y with X* and *prefer X to Y*."""
+    said = [token.text for token in before]
+    if word in ("with", "by", "for"):
+        return Link.REPLACING if _REPLACING.intersection(said) else None
+    if word == "to" and "from" in said and _SWITCHING.intersection(said):
+        return Link.REPLACING
+    nouns = sum(NOUN.match(text) is not None for text in said)
+    return Link.INSTEAD if _PREFERRING.intersection(said) and nouns else None
+
+
+_REPLACING = frozenset(("replace", "replaces", "replacing", "swap", "swapping", "exchange", "exchanging"))
+_SWITCHING = frozenset(("switch", "switching", "change", "changing"))
+_PREFERRING = frozenset(("prefer", "preferred", "preferring", "favour", "favor", "preferable"))
 
 
 def _after(token: Token, before: Token | None, after: Token | None) -> Link | None:

@@ -85,21 +85,22 @@ class Link(enum.Enum):
     AFTER = enum.auto()
     WHICH = enum.auto()
     COLON = enum.auto()
+    REPLACING = enum.auto()
 
 
 # What actors do, what is done with searches, shops and queries, and what goes on in the mind.
 _ACTIONS = """
-    search look check read open close visit go try use take put place pick choose select click buy purchase order get
-    grab fetch bring carry move walk head turn return heat cool clean wash examine inspect explore investigate query
-    join filter sort group count describe list write run execute type enter ask answer submit finish end stop start
-    begin continue keep switch change replace swap exchange prefer favour favor focus concentrate rely trust follow
-    study scan view browse consult review revisit reread research lookup retrieve compare test verify confirm recall
-    reflect plan expect add set make do work act play spend repeat retry say tell call name pass press push pull lift
-    drop leave land stand sit wait lie stay settle stick bother tackle refine rephrase copy collect gather acquire
-    approach mention specify include combine link connect conclude decide determine figure attempt intend want aim hurry
-    rush jump guess assume insist resort fill slice cut toggle warm rinse chill store insert give hand show recommend
-    suggest advise propose prioritise prioritize target navigate proceed peek dig hunt seek pursue base derive treat
-    regard deserve come reconsider recheck reopen restart mistake
+    search look check read open close visit go try use take put place pick choose select click buy purchase order
+    get grab fetch bring carry move walk head turn return heat cool clean wash examine inspect explore investigate
+    query join filter sort group count describe list write run execute type enter ask answer submit finish end stop
+    start begin continue keep switch change replace swap exchange prefer favour favor focus concentrate rely trust
+    follow study scan view browse consult review revisit reread research lookup retrieve compare test verify confirm
+    recall reflect plan expect add set make do work act play spend repeat retry say tell call name pass press push
+    pull lift drop leave land stand sit wait lie stay settle stick bother tackle refine rephrase copy collect gather
+    acquire approach mention specify include combine link connect conclude decide determine figure attempt intend
+    want aim hurry rush jump guess assume insist resort fill slice cut toggle warm rinse chill store insert give
+    hand show recommend suggest advise propose prioritise prioritize target navigate proceed peek dig hunt seek
+    pursue base derive treat regard deserve come reconsider recheck reopen restart mistake
 """
 # Verbs that say that their object was not, or should not be, done.
 _AVOIDING = """
@@ -159,13 +160,14 @@ _DOUBLED = frozenset(
 _BAD = """
     wrong wrongly mistaken mistakenly mistake mistakes error errors erroneous false falsely untrue lie incorrect
     incorrectly empty broken useless pointless futile unhelpful irrelevant unsuitable unfit bad badly poor fruitless
-    misleading forbidden prohibited taboo unnecessary needless superfluous redundant inadvisable unwise foolish stupid
-    silly absurd impossible nonsense doubt doubtful dubious unlikely dead worthless harmful hopeless absent worse worst
-    insufficient inadequate unavailable problem problematic fault faulty flaw flawed failure blunder misstep trap decoy
-    distraction distractor dud detour vain ruined damaged defective unplugged senseless misguided ineffective
-    unproductive counterproductive unsuccessful unsuccessfully nonexistent unreliable inferior malfunctioning
-    disconnected inoperative unneeded unwanted ill-advised mislead misleads misled inappropriate inapplicable
-    disappointing culprit dead-end nonsensical bogus unusable waste wastes wasted wasting misdirected
+    misleading forbidden prohibited taboo unnecessary needless superfluous redundant inadvisable unwise foolish
+    stupid silly absurd impossible nonsense doubt doubtful dubious unlikely dead worthless harmful hopeless absent
+    worse worst insufficient inadequate unavailable problem problematic fault faulty flaw flawed failure blunder
+    misstep trap decoy distraction distractor dud detour vain ruined damaged defective unplugged senseless misguided
+    ineffective unproductive counterproductive unsuccessful unsuccessfully nonexistent unreliable inferior
+    malfunctioning disconnected inoperative unneeded unwanted ill-advised mislead misleads misled inappropriate
+    inapplicable disappointing culprit fool fools foolishly idiot dead-end nonsensical bogus unusable waste wastes
+    wasted wasting misdirected
 """
 _NEGATIONS = "not never no neither nor none nobody nothing nowhere hardly scarcely barely seldom rarely without noone"
 _EMPTY = "nothing nowhere fruitlessly"
@@ -179,20 +181,20 @@ _BELIEVED = "thought believed assumed guessed expected supposed figured hoped im
 _HOPES = "hope hopes hopefully luck lucky luckier wish wishes"
 _ACTING = "agent actor player model attempt trial episode trajectory query run plan answer strategy try search"
 _BEFORE_NOUNS = """
-    the a an my your our his her their its this that these those last previous first next another any every each some
-    one failed earlier
+    the a an my your our his her their its this that these those last previous first next another any every each
+    some one failed earlier
 """
 _PREPOSITIONS = """
     in on at inside under behind from within near by to of for with among into onto beside below above
 """
 _ADVERBS = """
     then also never do not please next just only first even simply now again still already really actually instead
-    therefore immediately directly straight always quickly finally later soon ever yet once merely right too definitely
-    certainly surely carefully so rather completely entirely wholly
+    therefore immediately directly straight always quickly finally later soon ever yet once merely right too
+    definitely certainly surely carefully so rather completely entirely wholly
 """
 _UNDONE = """
-    unopened unsearched untested unread unvisited unexplored unchecked untried unused unexamined overlooked neglected
-    untouched ignored missed forgotten unnoticed
+    unopened unsearched untested unread unvisited unexplored unchecked untried unused unexamined overlooked
+    neglected untouched ignored missed forgotten unnoticed
 """
 
 

@@ -25,6 +25,7 @@ _PHRASES: dict[int | Link, str] = {
         not enough attention; how come
     """,
     Tag.NOT: """
+        drop the idea; drop the thought; drop the plan; give up the idea; forget the idea; abandon the idea;
         no need; no one; no longer; by no means; under no circumstances; on no account; in no case; in no way;
         at no time; not at all; no attempt; no attention; no effort; no point; no sense; no reason; no use in;
         is the last thing; be the last thing; is the last place; be the last place; far from; anything but;
@@ -40,12 +41,12 @@ _PHRASES: dict[int | Link, str] = {
         turned a blind eye to; lose sight of; lost sight of
     """,
     Tag.BAD: """
-        no good; no use; no help; no luck; no avail; no success; no result; no results; no value; no progress;
-        dead end; dead ends; red herring; waste time; out of order; off limits; off the table; not worth; in vain;
-        to no avail; without success; without result; without luck; for nothing; sold out; too expensive; too high;
-        not the case; no such; wild goose chase; would be the last; little use; little sense; little point;
-        of little; against the rules; beside the point; what not to do; too much time; too many turns; too long;
-        a pity that; false lead; bad idea; blind alley
+        only a fool; only an idiot; only fools; no good; no use; no help; no luck; no avail; no success; no result;
+        no results; no value; no progress; dead end; dead ends; red herring; waste time; out of order; off limits;
+        off the table; not worth; in vain; to no avail; without success; without result; without luck; for nothing;
+        sold out; too expensive; too high; not the case; no such; wild goose chase; would be the last; little use;
+        little sense; little point; of little; against the rules; beside the point; what not to do; too much time;
+        too many turns; too long; a pity that; false lead; bad idea; blind alley
     """,
     Tag.BE: """
         turned out; turned out to be; turn out; turn out to be; turns out; turns out to be

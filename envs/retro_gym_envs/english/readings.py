@@ -67,7 +67,7 @@ def read_piece(piece: Piece) -> Reading:
     affirms, judged, governs = _polarity(tokens)
     kind = Kind.IDLE if piece.mark == "?" else _kind(tokens, person=person, judged=judged)
     if kind in (Kind.REPORT, Kind.FOUND, Kind.STATEMENT, Kind.ADVICE) and _unnoticed(tokens):
-        affirms, kind = not affirms if kind is not Kind.ADVICE else affirms, Kind.STATEMENT
+        affirms, kind = not affirms, Kind.STATEMENT
     undone = any(token.tags & Tag.UNDONE and not _verb_at(tokens, index) for index, token in enumerate(tokens))
     if undone and kind in (Kind.STATEMENT, Kind.REPORT) and any(token.tags & Tag.BE for token in tokens):
         kind, affirms = Kind.STATEMENT, not any(token.tags & Tag.NOT for token in tokens)
@@ -176,8 +176,7 @@ def _kind(tokens: list[Token], *, person: bool, judged: bool) -> Kind:
         return Kind.ADVICE
     if any(token.tags & Tag.LATE for token in tokens):
         return Kind.STATEMENT
-    done = [index for index in range(len(tokens)) if _tells(tokens, index, person=person)]
-    if done:
+    if any(_tells(tokens, index, person=person) for index in range(_end_of_telling(tokens))):
         return Kind.JUDGED if judged else Kind.REPORT
     if any(token.tags & (Tag.FIND | Tag.NOTICE) for token in tokens):
         return Kind.FOUND if person or _starts_past(tokens) else Kind.STATEMENT
@@ -196,6 +195,14 @@ def _is_advice(tokens: list[Token]) -> bool:
     return False
 
 
+def _end_of_telling(tokens: list[Token]) -> int:
+    """Returns where a clause ends as a report: what follows in ``X is what I asked for`` tells nothing."""
+    for index, token in enumerate(tokens):
+        if token.text == "what" and any(other.tags & Tag.BE for other in tokens[:index]):
+            return index
+    return len(tokens)
+
+
 def _starts_past(tokens: list[Token]) -> bool:
     return bool(next((token.tags for token in tokens if not token.tags & Tag.ADVERB), 0) & Tag.PAST)
 
@@ -209,7 +216,11 @@ def _tells(tokens: list[Token], index: int, *, person: bool) -> bool:
         return _undone(tokens, index, person=person)
     if token.text in ("have", "has", "had") and any(other.tags & Tag.NOT for other in tokens[index + 1 : index + 3]):
         return _undone(tokens, index, person=person)
-    if person and token.tags & Tag.WAS and (index + 1 == len(tokens) or not _judges(tokens, index + 1)):
+    if (
+        person
+        and (token.tags & Tag.WAS or token.text == "been")
+        and (index + 1 == len(tokens) or not _judges(tokens, index + 1))
+    ):
         return True
     is_past = token.tags & Tag.PAST or (token.text.endswith("ed") and not token.tags and len(token.text) > 4)
     if not is_past or token.tags & Tag.AUXILIARY:
@@ -244,7 +255,7 @@ def _undone(tokens: list[Token], index: int, *, person: bool) -> bool:
     verb = next((other for other in rest if other.tags & _VERBS and other.text not in ("been", "be")), None)
     if verb is None or verb.tags & Tag.FIND:
         return False
-    return person or not verb.tags & Tag.HOLD or any(other.text == "been" for other in rest)
+    return person or any(other.text == "been" for other in rest)
 
 
 class Reference(enum.Enum):

@@ -14,8 +14,8 @@ from __future__ import annotations
 import dataclasses
 from functools import lru_cache
 
-from retro_gym_envs.english.clauses import Piece, mask, sentences
-from retro_gym_envs.english.lexicon import Link
+from retro_gym_envs.english.clauses import NOUN, Piece, mask, sentences
+from retro_gym_envs.english.lexicon import Link, Tag
 from retro_gym_envs.english.readings import Kind, Reading, Reference, read_piece, refers
 from retro_gym_envs.english.syntax import Header, Stance, stances
 from retro_gym_envs.english.transcripts import without_transcripts
@@ -65,12 +65,27 @@ def _read(reflection: str, names: tuple[str, ...]) -> tuple[Clause, ...]:
         readings = [read_piece(piece) for piece in pieces]
         for piece, reading, stance in zip(pieces, readings, stances(pieces, readings, header), strict=True):
             part = text[piece.tokens[0].start : piece.tokens[-1].end]
-            named = masked.names_in(part)
+            named = masked.names_in(_place(piece, part, reading) if stance is Stance.AGAINST else part)
             if not named and stance is not Stance.NEITHER:
                 named = _referred(piece, reading, stance, clauses, kinds)
             clauses.append(Clause(" ".join(masked.show(part).split()), stance, piece.sentence, named))
             kinds.append(reading.kind)
     return tuple(clauses)
+
+
+def _place(piece: Piece, part: str, reading: Reading) -> str:
+    """Returns what a denied statement is about: the place only, if it says that something is not there."""
+    nouns = [index for index, token in enumerate(piece.tokens) if NOUN.match(token.text)]
+    place = next(
+        (i for i in range(len(piece.tokens) - 1) if piece.tokens[i].text in _IN_PLACE and i + 1 in nouns), None
+    )
+    if place is None or nouns[0] > place or reading.kind not in (Kind.STATEMENT, Kind.FOUND, Kind.JUDGED):
+        return part
+    says_where = any(token.tags & (Tag.BE | Tag.FIND) or token.text in ("no", "nothing") for token in piece.tokens)
+    return part[piece.tokens[place].start - piece.tokens[0].start :] if says_where else part
+
+
+_IN_PLACE = frozenset(["in", "on", "at", "inside", "under", "behind", "within", "beside", "from"])
 
 
 def _referred(
@@ -89,6 +104,8 @@ def _referred(
     reference = refers(piece, reading, affirmed=stance is Stance.FOR)
     if reference is Reference.NONE and not which:
         return ()
+    if kinds[before] is Kind.REPORT and clauses[before].stance is Stance.FOR and stance is Stance.AGAINST:
+        return ()  # "I forgot X, which was a mistake"
     names = clauses[before].names
     if reference is not Reference.ALL:
         names = names[-1:]

@@ -70,8 +70,7 @@ class _Sentence:
         for index, piece in enumerate(self._pieces):
             stance = self._stance(index)
             if piece.heads and not _has_noun(piece):
-                denies = not self._readings[index].affirms and self._readings[index].kind is not Kind.REPORT
-                header.denies, header.line = denies, piece.line
+                header.denies, header.line = _is_denial(piece, self._readings[index]), piece.line
                 header.listed = index + 1 == len(self._pieces)
             elif header.covers(piece) and self._readings[index].kind is not Kind.IDLE:
                 stance = self._under_denial(index, stance)
@@ -116,10 +115,14 @@ class _Sentence:
             return self._conditional(index)
         if link is Link.BEFORE:
             return self._before(index)
-        if link is Link.AFTER:
+        if link is Link.AFTER or self._is_participle(index):
             return self._after(index)
         if self._is_postponed(index):
             return Stance.NEITHER
+        if link is Link.REPLACING:
+            return self._stance(index - 1).opposite
+        if index + 1 < len(self._pieces) and self._pieces[index + 1].link is Link.REPLACING:
+            return self._alone(index).opposite
         if index and link in (Link.COMMA, Link.AND, Link.BUT, Link.COLON):
             return self._continued(index)
         if reading.kind is Kind.FRAGMENT:
@@ -153,6 +156,8 @@ class _Sentence:
             return Stance.FOR if affirms else Stance.AGAINST
         past = piece.link is Link.HAD or any(token.text == "had" for token in piece.tokens)
         if main is not None and outcome is not None and not _has_noun(self._pieces[main]):
+            if all(token.tags & Tag.NOT or token.text == "do" for token in self._pieces[main].tokens):
+                return Stance.AGAINST  # "If anyone tells you to open X, do not"
             told = outcome.person or any(token.tags & Tag.IT for token in self._pieces[main].tokens)
             if (reading.person and told) or past:
                 affirms = affirms is outcome.affirms
@@ -163,8 +168,8 @@ class _Sentence:
 
     def _before(self, index: int) -> Stance:
         """``before opening X``, ``until X is opened``: what is still to be done."""
-        reading, main = self._readings[index], self._main(index)
-        if reading.kind is Kind.REPORT:
+        piece, reading, main = self._pieces[index], self._readings[index], self._main(index)
+        if reading.kind is Kind.REPORT and not any(token.text in ("have", "has") for token in piece.tokens):
             return self._alone(index)
         if reading.kind is Kind.FRAGMENT and main is not None and self._readings[main].kind is Kind.REPORT:
             return Stance.NEITHER
@@ -175,6 +180,12 @@ class _Sentence:
         follows = index + 1 < len(self._pieces) and self._pieces[index + 1].link in (Link.BEFORE, Link.UNLESS)
         reading = self._readings[index]
         return follows and reading.governs and not reading.affirms and reading.kind is not Kind.REPORT
+
+    def _is_participle(self, index: int) -> bool:
+        """Returns whether a clause is a participle before its sentence (``Looking at X, I ran out of turns``)."""
+        if index or not self._pieces[0].tokens[0].tags & Tag.ING or len(self._pieces) == 1:
+            return False
+        return self._pieces[1].link is Link.COMMA and self._readings[1].person
 
     def _after(self, index: int) -> Stance:
         """``after opening X``: neither after a report, otherwise as the main clause is."""
@@ -217,7 +228,11 @@ class _Sentence:
     def _is_governed(self, index: int, before: int) -> bool:
         """Returns whether the ``not`` of the clause before also negates this one (``do not open X and read Y``)."""
         piece, former = self._pieces[index], self._readings[before]
-        governed = not former.affirms and former.governs and former.kind in (Kind.ADVICE, Kind.STATEMENT)
+        gerunds = not former.judged and all(
+            any(token.tags & Tag.ING for token in each.tokens) for each in (piece, self._pieces[before])
+        )
+        governing = former.governs or gerunds  # "stop opening X and reading Y"
+        governed = not former.affirms and governing and former.kind in (Kind.ADVICE, Kind.STATEMENT)
         if not governed or not _is_bare(piece) or any(token.text in ("instead", "do") for token in piece.tokens):
             return False
         if piece.link is Link.AND:
@@ -229,10 +244,7 @@ class _Sentence:
     def _opening(self, index: int) -> Stance:
         """A fragment that opens a sentence: the subject, or the place, of what comes next; or a thing by itself."""
         piece, reading = self._pieces[index], self._readings[index]
-        following = next(
-            (other for other in range(index + 1, len(self._pieces))
-             if self._pieces[other].link not in _DEPENDENT | {Link.WHICH}), None
-        )  # fmt: skip
+        following = next((other for other in range(index + 1, len(self._pieces)) if self._may_continue(other)), None)
         if following is None:
             return self._alone(index)
         then = self._pieces[following]
@@ -244,6 +256,12 @@ class _Sentence:
             return Stance.FOR if stance is Stance.NEITHER else stance.opposite
         return self._alone(index)
 
+    def _may_continue(self, index: int) -> bool:
+        """Returns whether a clause may say something about what opens the sentence: no aside, and no item of a list."""
+        piece = self._pieces[index]
+        item = self._readings[index].kind is Kind.FRAGMENT and _is_only_nouns(piece)
+        return piece.link not in _DEPENDENT | {Link.WHICH} and not item
+
     def _is_about(self, piece: Piece, then: Piece, said: Reading) -> bool:
         """Returns whether a clause says something about the fragment before it."""
         if piece.tokens[0].tags & Tag.PREPOSITION or piece.tokens[0].text == "without":
@@ -252,9 +270,19 @@ class _Sentence:
             return said.judged or bool(then.tokens[0].tags & (_FINITE | Tag.IT | Tag.NOT | Tag.PERSON))
         if then.tokens[0].tags & _FINITE and not then.tokens[0].tags & Tag.BASE:
             return True
-        listed = all(NOUN.match(token.text) or token.text in ("the", "and", "or") for token in piece.tokens)
+        listed = _is_only_nouns(piece)
         verb = next((token for token in then.tokens if token.tags & _FINITE), None)
         return listed and NOUN.match(then.tokens[0].text) is not None and verb is not None
+
+
+def _is_denial(piece: Piece, reading: Reading) -> bool:
+    """Returns whether what stands before a colon denies what follows: it is no sentence about something else."""
+    about_it = any(token.tags & (Tag.IT | Tag.PERSON) for token in piece.tokens)
+    return not reading.affirms and reading.kind is not Kind.REPORT and (reading.judged or not about_it)
+
+
+def _is_only_nouns(piece: Piece) -> bool:
+    return all(NOUN.match(token.text) or token.text in ("the", "and", "or") for token in piece.tokens)
 
 
 def _has_noun(piece: Piece) -> bool:
