@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from functools import lru_cache
 
 from retro_gym_envs.english.lexicon import WORDS, Link, Tag
 from retro_gym_envs.english.naming import find_mentions
@@ -47,6 +48,7 @@ def plain_words(text: str) -> str:
     return _expanded(_plain_marks(text))
 
 
+@lru_cache(maxsize=1_024)
 def _plain_marks(text: str) -> str:
     text = NOUN.sub(" ", text.lower().translate(_QUOTE_MARKS))
     text = re.sub(r"\*+|(?<!\w)_+(?=\w)|(?<=\w)_+(?!\w)", " ", re.sub(r"(?m)^ *[*•·–—-] +", "- ", text))
@@ -263,6 +265,8 @@ def _link(tokens: list[Token], index: int) -> tuple[Link | None, bool]:
         return Link.AFTER, False
     if token.tags & Tag.PERSON and before is not None and NOUN.match(before.text):
         return Link.COMMA, True
+    if token.text == "that" and after is not None and after.tags & Tag.PERSON and _is_consequence(tokens[:index]):
+        return Link.AND, False
     link = token.link
     if link is None:
         return None, False
@@ -274,6 +278,11 @@ def _link(tokens: list[Token], index: int) -> tuple[Link | None, bool]:
     if link is Link.WHICH:
         return (Link.WHICH, True) if before is not None else (None, False)
     return link, link is Link.HAD
+
+
+def _is_consequence(before: list[Token]) -> bool:
+    """Returns whether ``that`` follows upon ``so`` or ``such`` (``so busy that I …``)."""
+    return any(token.text in ("so", "such") for token in before)
 
 
 def _swapped(before: list[Token], word: str) -> Link | None:

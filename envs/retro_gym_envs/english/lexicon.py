@@ -65,6 +65,8 @@ class Tag:
     """Says that something was not done yet (``unopened``)."""
     LATE = 1 << 26
     """Says that it should have been done earlier."""
+    GET = 1 << 27
+    """Verb, other than of finding, of what a person cannot simply decide to do (``get``, ``succeed``)."""
 
 
 class Link(enum.Enum):
@@ -114,8 +116,9 @@ _HOLDING = """
     suit produce reveal store need require come point fulfil fulfill satisfy state mention say name suffice deserve
     mean become list hide spell call respond react apply answer pay bear refer
 """
-# Verbs of finding, and others of which a person cannot simply decide that they happen.
-_FINDING = "find see get locate obtain manage discover win succeed encounter help reach have hear solve"
+_FINDING = "find see locate discover encounter hear"
+# Other verbs of what a person cannot simply decide to do.
+_GETTING = "get obtain manage win succeed help reach have solve accept allow permit suffice"
 _NOTICING = "notice realise realize know learn understand recognise recognize spot remember consider think note"
 _LIKE_BE = "seem appear remain prove"
 _IRREGULAR_PAST = {
@@ -166,8 +169,8 @@ _BAD = """
     misstep trap decoy distraction distractor dud detour vain ruined damaged defective unplugged senseless misguided
     ineffective unproductive counterproductive unsuccessful unsuccessfully nonexistent unreliable inferior
     malfunctioning disconnected inoperative unneeded unwanted ill-advised mislead misleads misled inappropriate
-    inapplicable disappointing culprit fool fools foolishly idiot dead-end nonsensical bogus unusable waste wastes
-    wasted wasting misdirected
+    inapplicable disappointing culprit fool fools foolishly idiot regret regrets regretted regrettable distracted
+    deceived fooled tricked sidetracked dead-end nonsensical bogus unusable waste wastes wasted wasting misdirected
 """
 _NEGATIONS = "not never no neither nor none nobody nothing nowhere hardly scarcely barely seldom rarely without noone"
 _EMPTY = "nothing nowhere fruitlessly"
@@ -178,7 +181,7 @@ _MODALS = """
 _POSSIBLE = "will would can could may might"
 _AUXILIARIES = "should must ought shall do does did has have had is are was were am"
 _BELIEVED = "thought believed assumed guessed expected supposed figured hoped imagined presumed suspected"
-_HOPES = "hope hopes hopefully luck lucky luckier wish wishes"
+_HOPES = "hope hopes hopefully luck lucky luckier wish wishes wonder wonders wondered wondering"
 _ACTING = "agent actor player model attempt trial episode trajectory query run plan answer strategy try search"
 _BEFORE_NOUNS = """
     the a an my your our his her their its this that these those last previous first next another any every each
@@ -217,9 +220,14 @@ def _word_table() -> dict[str, int]:
             table[word] = table.get(word, 0) | tags
 
     for verbs, tags in (
-        (_ACTIONS, 0), (_AVOIDING, Tag.AVOID), (_HOLDING, Tag.HOLD), (_FINDING, Tag.FIND), (_NOTICING, Tag.NOTICE),
+        (_ACTIONS, 0),
+        (_AVOIDING, Tag.AVOID),
+        (_HOLDING, Tag.HOLD),
+        (_FINDING, Tag.FIND),
+        (_GETTING, Tag.GET),
+        (_NOTICING, Tag.NOTICE),
         (_LIKE_BE, Tag.BE),
-    ):  # fmt: skip
+    ):
         for base in verbs.split():
             add(base, Tag.BASE | tags)
             for form, tag in _forms(base).items():

@@ -55,7 +55,7 @@ def find_mentions(names: tuple[str, ...], text: str) -> list[Mention]:
 class _Finder:
     """Finds a name without a number."""
 
-    def __init__(self, name: str, words: list[str]) -> None:
+    def __init__(self, name: str, words: tuple[str, ...]) -> None:
         self._name = name
         self._part = max(words, key=len)
         joined = r"[\s_-]+".join(map(re.escape, words))
@@ -95,17 +95,18 @@ def _value(numeral: str) -> int:
     return _VALUES[numeral] if numeral in _VALUES else int(re.match(r"\d+", numeral)[0])  # type: ignore[index]
 
 
-def _split(name: str) -> list[str]:
-    return [word for word in re.split(r"[\s_-]+", name.lower().replace("’", "'")) if word]
+@lru_cache(maxsize=16_384)
+def _split(name: str) -> tuple[str, ...]:
+    return tuple(word for word in re.split(r"[\s_-]+", name.lower().replace("’", "'")) if word)
 
 
-def _is_numbered(words: list[str]) -> bool:
+def _is_numbered(words: tuple[str, ...]) -> bool:
     return len(words) > 1 and words[-1].isascii() and words[-1].isdecimal() and len(words[-1]) < 7
 
 
 @lru_cache(maxsize=16_384)
 def _finder(name: str) -> _Finder | None:
-    words = _split(name) or [name.strip().lower()]
+    words = _split(name) or (name.strip().lower(),)
     return None if _is_numbered(words) or not words[0] else _Finder(name, words)
 
 
@@ -120,5 +121,5 @@ def _kinds(names: tuple[str, ...]) -> list[tuple[_Kind, dict[int, str]]]:
     for name in names:
         words = _split(name)
         if _is_numbered(words):
-            found.setdefault(tuple(words[:-1]), {}).setdefault(int(words[-1]), name)
+            found.setdefault(words[:-1], {}).setdefault(int(words[-1]), name)
     return [(_kind(words), numbers) for words, numbers in found.items()]

@@ -11,8 +11,9 @@ __all__ = ["PHRASES", "Phrase"]
 # Phrases, by what they are read as; 0 stands for phrases that say nothing for or against.
 _PHRASES: dict[int | Link, str] = {
     0: """
-        not only; not just; not merely; not simply; no doubt; without doubt; without a doubt; without fail;
-        without delay; without hesitation; no matter; no later than; no sooner than; no other than; nothing else;
+        missing link; missing piece; missing step; what was missing; what is missing; missing from my; not only;
+        not just; not merely; not simply; no doubt; without doubt; without a doubt; without fail; without delay;
+        without hesitation; no matter; no later than; no sooner than; no other than; nothing else;
         nothing other than; nothing but; nothing else but; nothing less than; none but; none other than; no one but;
         nobody but; no one else; nobody else; not until; if not; why not; not least; no wonder; no less than;
         no more than; needless to say; not to mention; nothing except; none except; at once; one and only;
@@ -27,44 +28,45 @@ _PHRASES: dict[int | Link, str] = {
     Tag.NOT: """
         drop the idea; drop the thought; drop the plan; give up the idea; forget the idea; abandon the idea;
         no need; no one; no longer; by no means; under no circumstances; on no account; in no case; in no way;
-        at no time; not at all; no attempt; no attention; no effort; no point; no sense; no reason; no use in;
-        is the last thing; be the last thing; is the last place; be the last place; far from; anything but;
-        the opposite of; the contrary of; the reverse of; opposite of; reverse of; never ever; never again;
-        not ever; not any longer; not any more; not anymore; no way; keep away; stay away; keep clear; stay clear;
-        steer clear; steer away; kept away; staying away; staying clear; steering clear; keeping away; stay out of;
-        keep out of; keep off; stay off; hands off; away from; rule out; ruled out; ruling out; rules out; give up;
-        gave up; giving up; do without; did without; doing without; leave aside; leave alone; leave out; put aside;
-        set aside; cross off; crossed off; turn down; pass over; passed over; passing over; pass up; passed up;
-        move on from; moving on from; moved on from; done with; through with; free of; devoid of;
-        out of the question; the least; too little attention; too little thought; little attention; little thought;
-        never once; not once; get rid of; steered clear; shy away from; shied away from; turn a blind eye to;
-        turned a blind eye to; lose sight of; lost sight of
+        at no time; not at all; no attempt; no attention; no effort; no reason; no use in; is the last thing;
+        be the last thing; is the last place; be the last place; far from; anything but; the opposite of;
+        the contrary of; the reverse of; opposite of; reverse of; never ever; never again; not ever; not any longer;
+        not any more; not anymore; no way; keep away; stay away; keep clear; stay clear; steer clear; steer away;
+        kept away; staying away; staying clear; steering clear; keeping away; stay out of; keep out of; keep off;
+        stay off; hands off; away from; rule out; ruled out; ruling out; rules out; give up; gave up; giving up;
+        do without; did without; doing without; leave aside; leave alone; leave out; put aside; set aside;
+        cross off; crossed off; turn down; pass over; passed over; passing over; pass up; passed up; move on from;
+        moving on from; moved on from; done with; through with; free of; devoid of; out of the question; the least;
+        too little attention; too little thought; little attention; little thought; never once; not once;
+        get rid of; steered clear; shy away from; shied away from; turn a blind eye to; turned a blind eye to;
+        lose sight of; lost sight of
     """,
     Tag.BAD: """
-        only a fool; only an idiot; only fools; no good; no use; no help; no luck; no avail; no success; no result;
-        no results; no value; no progress; dead end; dead ends; red herring; waste time; out of order; off limits;
-        off the table; not worth; in vain; to no avail; without success; without result; without luck; for nothing;
-        sold out; too expensive; too high; not the case; no such; wild goose chase; would be the last; little use;
-        little sense; little point; of little; against the rules; beside the point; what not to do; too much time;
-        too many turns; too long; a pity that; false lead; bad idea; blind alley
+        no point; no sense; only a fool; only an idiot; only fools; no good; no use; no help; no luck; no avail;
+        no success; no result; no results; no value; no progress; dead end; dead ends; red herring; waste time;
+        out of order; off limits; off the table; not worth; in vain; to no avail; without success; without result;
+        without luck; for nothing; sold out; too expensive; too high; not the case; no such; wild goose chase;
+        would be the last; little use; little sense; little point; of little; against the rules; beside the point;
+        what not to do; too much time; too many turns; too long; a pity that; false lead; bad idea; blind alley
     """,
     Tag.BE: """
         turned out; turned out to be; turn out; turn out to be; turns out; turns out to be
     """,
     Tag.BAD | Tag.BE: """
-        lead nowhere; leads nowhere; led nowhere; leading nowhere; goes nowhere; went nowhere; got me nowhere;
-        gets me nowhere; got nowhere; got us nowhere; did nothing; does nothing; did not pay off; cost me; costs me;
-        cost us; costs us; cost the trial; went wrong
+        led me astray; leads astray; led astray; lead me astray; went astray; lead nowhere; leads nowhere;
+        led nowhere; leading nowhere; goes nowhere; went nowhere; got me nowhere; gets me nowhere; got nowhere;
+        got us nowhere; did nothing; does nothing; did not pay off; cost me; costs me; cost us; costs us;
+        cost the trial; went wrong
     """,
     Tag.MODAL: """
-        going to; gonna; gotta; got to; have to; has to; had to; had better; supposed to; let us; let me; next time;
-        make sure; be sure; want to; plan to; intend to; wish i had; wish we had; wish it had; wish the agent had;
-        wish i would have; wish i could have; if only; called for; calls for; aim to; mean to; in future;
-        in the future; from now on; the next attempt; the next trial; next attempt; next trial; my next; needed is;
-        needed was; only way; must have; how about; needs to; need to; the way to go; what about; worth a;
-        it pays to; i recommend; i suggest; i advise; i propose; worth it; had i only; i would rather; would rather;
-        wanna; all i need; all that is needed; step one; it is time to; time to; ready to; resolve to; resolved to;
-        promise to; commit to; bound to; due to be; about to
+        going to; gonna; gotta; have got to; has got to; have to; has to; had to; had better; supposed to; let us;
+        let me; next time; make sure; be sure; want to; plan to; intend to; wish i had; wish we had; wish it had;
+        wish the agent had; wish i would have; wish i could have; if only; called for; calls for; aim to; mean to;
+        in future; in the future; from now on; the next attempt; the next trial; next attempt; next trial; my next;
+        needed is; needed was; only way; must have; how about; needs to; need to; the way to go; what about;
+        worth a; it pays to; i recommend; i suggest; i advise; i propose; worth it; had i only; i would rather;
+        would rather; wanna; all i need; all that is needed; step one; it is time to; time to; ready to; resolve to;
+        resolved to; promise to; commit to; bound to; due to be; about to
     """,
     Tag.LATE: """
         too late; only later; not early enough; not soon enough; late; only at the end; only briefly

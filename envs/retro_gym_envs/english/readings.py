@@ -65,13 +65,23 @@ def read_piece(piece: Piece) -> Reading:
     tokens = piece.tokens
     person = _has_person(tokens)
     affirms, judged, governs = _polarity(tokens)
-    kind = Kind.IDLE if piece.mark == "?" else _kind(tokens, person=person, judged=judged)
+    kind = Kind.IDLE if piece.mark == "?" and not _suggests(tokens) else _kind(tokens, person=person, judged=judged)
     if kind in (Kind.REPORT, Kind.FOUND, Kind.STATEMENT, Kind.ADVICE) and _unnoticed(tokens):
         affirms, kind = not affirms, Kind.STATEMENT
     undone = any(token.tags & Tag.UNDONE and not _verb_at(tokens, index) for index, token in enumerate(tokens))
-    if undone and kind in (Kind.STATEMENT, Kind.REPORT) and any(token.tags & Tag.BE for token in tokens):
+    if undone and kind in (Kind.STATEMENT, Kind.REPORT) and _stays(tokens):
         kind, affirms = Kind.STATEMENT, not any(token.tags & Tag.NOT for token in tokens)
     return Reading(kind, affirms, person, governs, judged)
+
+
+def _stays(tokens: list[Token]) -> bool:
+    return any(token.tags & Tag.BE or token.text in ("went", "left") for token in tokens)
+
+
+def _suggests(tokens: list[Token]) -> bool:
+    """Returns whether a question is a request or a suggestion (``Could you open X?``, ``Why not open X?``)."""
+    request = len(tokens) > 1 and bool(tokens[0].tags & Tag.COULD) and tokens[1].text == "you"
+    return request or tokens[0].text in ("why not", "how about", "what about")
 
 
 def _verb_at(tokens: list[Token], index: int) -> bool:
@@ -126,12 +136,16 @@ def _polarity(tokens: list[Token]) -> tuple[bool, bool, bool]:
 
 def _acts(token: Token) -> bool:
     """Returns whether a token is a verb of doing (``I bought nothing``), not of finding or being."""
-    return bool(token.tags & (Tag.BASE | Tag.PAST)) and not token.tags & (Tag.FIND | Tag.HOLD | Tag.NOTICE | Tag.BE)
+    return bool(token.tags & (Tag.BASE | Tag.PAST)) and not token.tags & (
+        Tag.FIND | Tag.GET | Tag.HOLD | Tag.NOTICE | Tag.BE
+    )
 
 
 def _avoids(tokens: list[Token], index: int) -> bool:
     """Returns whether the verb at a token says that its object is not done."""
     token = tokens[index]
+    if token.text == "failed" and _has_person(tokens[:index]):
+        return index + 1 < len(tokens) and tokens[index + 1].text in ("to", "at", "in")
     if token.tags & Tag.AVOID:
         return True
     if token.text in _LEAVING:
@@ -225,7 +239,7 @@ def _tells(tokens: list[Token], index: int, *, person: bool) -> bool:
     is_past = token.tags & Tag.PAST or (token.text.endswith("ed") and not token.tags and len(token.text) > 4)
     if not is_past or token.tags & Tag.AUXILIARY:
         return False
-    if token.tags & (Tag.FIND | Tag.NOTICE):
+    if token.tags & (Tag.FIND | Tag.NOTICE) or (token.tags & Tag.GET and not person):
         return False
     if token.tags & Tag.BASE:  # read, put, set: past only after a person or an auxiliary verb
         return last is not None and bool(
@@ -253,9 +267,11 @@ def _undone(tokens: list[Token], index: int, *, person: bool) -> bool:
     """Returns whether a negated past verb was an action, and not what a person cannot simply decide to do."""
     rest = [other for other in tokens[index + 1 :] if not other.tags & (Tag.ADVERB | Tag.NOT)]
     verb = next((other for other in rest if other.tags & _VERBS and other.text not in ("been", "be")), None)
-    if verb is None or verb.tags & Tag.FIND:
+    if verb is None or verb.tags & (Tag.FIND | Tag.GET):
         return False
-    return person or any(other.text == "been" for other in rest)
+    subjectless = all(token.tags & Tag.ADVERB or token.text in ("and", "but") for token in tokens[:index])
+    passive = any(other.text == "been" for other in rest)
+    return person or passive or (subjectless and not verb.tags & Tag.HOLD)
 
 
 class Reference(enum.Enum):
@@ -272,7 +288,8 @@ def refers(piece: Piece, reading: Reading, *, affirmed: bool) -> Reference:
     empty_subject = any(token.text in ("to", "that") for token in tokens[2:])  # "it would be better to …"
     for index, token in enumerate(tokens):
         following = tokens[index + 1] if index + 1 < len(tokens) else None
-        alone = following is None or bool(following.tags & (_VERBS | Tag.ADVERB | Tag.NOT | Tag.PREPOSITION))
+        finite = _VERBS & ~(Tag.BASE | Tag.ING) | Tag.ADVERB | Tag.NOT | Tag.PREPOSITION
+        alone = following is None or bool(following.tags & finite)
         if token.tags & Tag.THEM and alone:
             return Reference.ALL
         if not token.tags & Tag.IT or not alone:

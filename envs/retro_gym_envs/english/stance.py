@@ -57,20 +57,39 @@ def read_clauses(reflection: str, names: tuple[str, ...] = ()) -> tuple[Clause, 
 @lru_cache(maxsize=4_096)
 def _read(reflection: str, names: tuple[str, ...]) -> tuple[Clause, ...]:
     masked = mask(without_transcripts(reflection), names)
-    text, found = sentences(masked.text)
     clauses: list[Clause] = []
     kinds: list[Kind] = []
+    for piece, part, reading, stance in _analysed(masked.text):
+        named = masked.names_in(_place(piece, part, reading) if stance is Stance.AGAINST else part)
+        if not named and stance is not Stance.NEITHER:
+            named = _referred(piece, reading, stance, clauses, kinds)
+        clauses.append(Clause(" ".join(masked.show(part).split()), stance, piece.sentence, named))
+        kinds.append(reading.kind)
+    return _without_weak(clauses, kinds)
+
+
+@lru_cache(maxsize=4_096)
+def _analysed(masked: str) -> tuple[tuple[Piece, str, Reading, Stance], ...]:
+    """Returns the clauses of a masked text, which stays the same while an actor learns names that it does not hold."""
+    text, found = sentences(masked)
     header = Header()
+    analysed: list[tuple[Piece, str, Reading, Stance]] = []
     for pieces in found:
         readings = [read_piece(piece) for piece in pieces]
-        for piece, reading, stance in zip(pieces, readings, stances(pieces, readings, header), strict=True):
-            part = text[piece.tokens[0].start : piece.tokens[-1].end]
-            named = masked.names_in(_place(piece, part, reading) if stance is Stance.AGAINST else part)
-            if not named and stance is not Stance.NEITHER:
-                named = _referred(piece, reading, stance, clauses, kinds)
-            clauses.append(Clause(" ".join(masked.show(part).split()), stance, piece.sentence, named))
-            kinds.append(reading.kind)
-    return tuple(clauses)
+        parts = [text[piece.tokens[0].start : piece.tokens[-1].end] for piece in pieces]
+        analysed += zip(pieces, parts, readings, stances(pieces, readings, header), strict=True)
+    return tuple(analysed)
+
+
+def _without_weak(clauses: list[Clause], kinds: list[Kind]) -> tuple[Clause, ...]:
+    """Returns the clauses; a name that merely stands by itself is not wanted if another clause is against it."""
+    denied = {name for clause in clauses if clause.stance is Stance.AGAINST for name in clause.names}
+    return tuple(
+        dataclasses.replace(clause, names=tuple(name for name in clause.names if name not in denied))
+        if kind is Kind.FRAGMENT and clause.stance is Stance.FOR and denied
+        else clause
+        for clause, kind in zip(clauses, kinds, strict=True)
+    )
 
 
 def _place(piece: Piece, part: str, reading: Reading) -> str:
@@ -85,6 +104,7 @@ def _place(piece: Piece, part: str, reading: Reading) -> str:
     return part[piece.tokens[place].start - piece.tokens[0].start :] if says_where else part
 
 
+_ANSWERS = frozenset(["no", "never", "not", "yes", "certainly", "sure", "again"])
 _IN_PLACE = frozenset(["in", "on", "at", "inside", "under", "behind", "within", "beside", "from"])
 
 
@@ -98,6 +118,8 @@ def _referred(
     before = next((index for index in range(len(clauses) - 1, -1, -1) if clauses[index].names), None)
     if before is None or clauses[before].sentence < piece.sentence - 1:
         return ()
+    if piece.sentence > clauses[before].sentence and all(token.text in _ANSWERS for token in piece.tokens):
+        return clauses[before].names  # "Open X? No."
     which = piece.link is Link.WHICH
     if kinds[before] not in (Kind.REPORT, Kind.FOUND, Kind.FRAGMENT) and not which:
         return ()

@@ -11,6 +11,7 @@ from retro_gym_envs.english.stance import read_clauses
 from retro_gym_envs.english.wishes import Wishes, read_wishes
 from tests.envs.english.familiar_sentences import FAMILIAR
 from tests.envs.english.held_back_sentences import HELD_BACK
+from tests.envs.english.reflections import REFLECTIONS, WORLDS
 
 ANYTHING = re.compile("")
 NAMES = (
@@ -43,6 +44,14 @@ def test_a_sentence_is_read_as_it_is_meant(expected, template):
         assert letters(read_wishes(with_names(template, names), names, about=ANYTHING), names) == expected, names
 
 
+@pytest.mark.parametrize(("world", "wanted", "shunned", "text"), REFLECTIONS)
+def test_a_reflection_on_a_task_is_read_as_it_is_meant(world, wanted, shunned, text):
+    wishes = read_wishes(text, WORLDS[world], about=ANYTHING)
+    assert sorted(wishes.wanted) == sorted(filter(None, wanted.split(";")))
+    assert sorted(wishes.shunned) == sorted(filter(None, shunned.split(";")))
+    assert not wishes.contradicted
+
+
 _LISTED = """
 Search for X. | Open X. | Look at X first. | Go to X and open it. | Use X. | Read X carefully. | Buy X.
 Click X, then Y. | Take X from Y. | Check X or Y. | Look up X before anything else. | Start with X.
@@ -60,7 +69,7 @@ PREFIXES = ["Do not ", "Don't ", "Never ", "do not ", "Please do not ", "You mus
 )
 def test_a_negated_imperative_is_never_wanted(template, prefix):
     for names in NAMES:
-        assert "X" in letters(read_wishes(with_names(template, names), names, about=ANYTHING), names)
+        assert "+" in letters(read_wishes(with_names(template, names), names, about=ANYTHING), names)
         wishes = read_wishes(prefix + with_names(template[0].lower() + template[1:], names), names, about=ANYTHING)
         assert names[0] not in wishes.wanted
 
