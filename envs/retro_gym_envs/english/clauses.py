@@ -261,6 +261,10 @@ def _link(tokens: list[Token], index: int) -> tuple[Link | None, bool]:
         and (swapped := _swapped(tokens[:index], token.text)) is not None
     ):
         return swapped, False
+    if token.text == "where" and before is not None and NOUN.match(before.text):
+        return Link.AND, False
+    if token.text == "been" and after is not None and _is_corrected(tokens[:index], after):
+        return Link.REPLACING, False
     if token.text in ("by", "on") and after is not None and after.tags & Tag.ING:
         return Link.AFTER, False
     if token.tags & Tag.PERSON and before is not None and NOUN.match(before.text):
@@ -294,6 +298,12 @@ def _swapped(before: list[Token], word: str) -> Link | None:
         return Link.REPLACING
     nouns = sum(NOUN.match(text) is not None for text in said)
     return Link.INSTEAD if _PREFERRING.intersection(said) and nouns else None
+
+
+def _is_corrected(before: list[Token], after: Token) -> bool:
+    """Returns whether one thing is corrected to another (``X should have been Y``)."""
+    said = [token.text for token in before]
+    return said[-2:] == ["should", "have"] and NOUN.match(after.text) is not None and NOUN.match(said[0]) is not None
 
 
 _REPLACING = frozenset(("replace", "replaces", "replacing", "swap", "swapping", "exchange", "exchanging"))

@@ -114,7 +114,7 @@ _AVOIDING = """
 _HOLDING = """
     contain hold have help work give show lead match fit yield belong prove exist include offer solve succeed matter
     suit produce reveal store need require come point fulfil fulfill satisfy state mention say name suffice deserve
-    mean become list hide spell call respond react apply answer pay bear refer
+    mean become list hide spell call respond react apply answer pay bear refer return
 """
 _FINDING = "find see locate discover encounter hear"
 # Other verbs of what a person cannot simply decide to do.

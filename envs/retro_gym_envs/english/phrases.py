@@ -26,20 +26,20 @@ _PHRASES: dict[int | Link, str] = {
         not enough attention; how come
     """,
     Tag.NOT: """
-        drop the idea; drop the thought; drop the plan; give up the idea; forget the idea; abandon the idea;
-        no need; no one; no longer; by no means; under no circumstances; on no account; in no case; in no way;
-        at no time; not at all; no attempt; no attention; no effort; no reason; no use in; is the last thing;
-        be the last thing; is the last place; be the last place; far from; anything but; the opposite of;
-        the contrary of; the reverse of; opposite of; reverse of; never ever; never again; not ever; not any longer;
-        not any more; not anymore; no way; keep away; stay away; keep clear; stay clear; steer clear; steer away;
-        kept away; staying away; staying clear; steering clear; keeping away; stay out of; keep out of; keep off;
-        stay off; hands off; away from; rule out; ruled out; ruling out; rules out; give up; gave up; giving up;
-        do without; did without; doing without; leave aside; leave alone; leave out; put aside; set aside;
-        cross off; crossed off; turn down; pass over; passed over; passing over; pass up; passed up; move on from;
-        moving on from; moved on from; done with; through with; free of; devoid of; out of the question; the least;
-        too little attention; too little thought; little attention; little thought; never once; not once;
-        get rid of; steered clear; shy away from; shied away from; turn a blind eye to; turned a blind eye to;
-        lose sight of; lost sight of
+        stopped short of; stop short of; step short of; just short of; drop the idea; drop the thought;
+        drop the plan; give up the idea; forget the idea; abandon the idea; no need; no one; no longer; by no means;
+        under no circumstances; on no account; in no case; in no way; at no time; not at all; no attempt;
+        no attention; no effort; no reason; no use in; is the last thing; be the last thing; is the last place;
+        be the last place; far from; anything but; the opposite of; the contrary of; the reverse of; opposite of;
+        reverse of; never ever; never again; not ever; not any longer; not any more; not anymore; no way; keep away;
+        stay away; keep clear; stay clear; steer clear; steer away; kept away; staying away; staying clear;
+        steering clear; keeping away; stay out of; keep out of; keep off; stay off; hands off; away from; rule out;
+        ruled out; ruling out; rules out; give up; gave up; giving up; do without; did without; doing without;
+        leave aside; leave alone; leave out; put aside; set aside; cross off; crossed off; turn down; pass over;
+        passed over; passing over; pass up; passed up; move on from; moving on from; moved on from; done with;
+        through with; free of; devoid of; out of the question; the least; too little attention; too little thought;
+        little attention; little thought; never once; not once; get rid of; steered clear; shy away from;
+        shied away from; turn a blind eye to; turned a blind eye to; lose sight of; lost sight of
     """,
     Tag.BAD: """
         no point; no sense; only a fool; only an idiot; only fools; no good; no use; no help; no luck; no avail;
@@ -75,8 +75,8 @@ _PHRASES: dict[int | Link, str] = {
         fingers crossed; with luck; with any luck; good luck
     """,
     Link.INSTEAD: """
-        instead of; rather than; in place of; as opposed to; in lieu of; in preference to; than; as against;
-        over and above
+        beats; superior to; outperforms; instead of; rather than; in place of; as opposed to; in lieu of;
+        in preference to; than; as against; over and above
     """,
     Link.EXCEPT: """
         except; except for; apart from; other than; but for; save for; aside from; excepting; bar

@@ -57,7 +57,7 @@ _NOUNS_TOO = _words("""
 """)
 _LEAVING = _words("leave leaves leaving left rule rules ruled ruling put putting set cross keep keeping")
 _NARRATED = _words("see arrive are")  # in the present tense, with *you*: an observation that was copied
-_LEFT = _words("alone out aside behind off")
+_LEFT = _words("alone out aside behind off closed shut unopened untouched unread unsearched unexplored untried")
 
 
 def read_piece(piece: Piece) -> Reading:
@@ -212,7 +212,8 @@ def _is_advice(tokens: list[Token]) -> bool:
 def _end_of_telling(tokens: list[Token]) -> int:
     """Returns where a clause ends as a report: what follows in ``X is what I asked for`` tells nothing."""
     for index, token in enumerate(tokens):
-        if token.text == "what" and any(other.tags & Tag.BE for other in tokens[:index]):
+        stated = any(other.tags & (Tag.BE | Tag.FINITE) for other in tokens[:index])
+        if stated and (token.text == "what" or (token.tags & Tag.PERSON and tokens[-1].text in ("for", "after"))):
             return index
     return len(tokens)
 

@@ -118,10 +118,12 @@ def _referred(
     before = next((index for index in range(len(clauses) - 1, -1, -1) if clauses[index].names), None)
     if before is None or clauses[before].sentence < piece.sentence - 1:
         return ()
-    if piece.sentence > clauses[before].sentence and all(token.text in _ANSWERS for token in piece.tokens):
+    answers = reading.judged or all(token.text in _ANSWERS for token in piece.tokens)
+    if kinds[before] is Kind.IDLE and reading.kind is Kind.FRAGMENT and answers:
         return clauses[before].names  # "Open X? No."
     which = piece.link is Link.WHICH
-    if kinds[before] not in (Kind.REPORT, Kind.FOUND, Kind.FRAGMENT) and not which:
+    subject = kinds[before] is Kind.IDLE and bool(piece.tokens[0].tags & Tag.IT)  # "I thought it is in X. It is not."
+    if kinds[before] not in (Kind.REPORT, Kind.FOUND, Kind.FRAGMENT) and not which and not subject:
         return ()
     reference = refers(piece, reading, affirmed=stance is Stance.FOR)
     if reference is Reference.NONE and not which:

@@ -33,20 +33,22 @@ class Header:
     """What stands before a colon (``Do not:``, ``Wrong:``) and governs the rest of its line, or the list below it."""
 
     denies: bool = False
+    tells: bool = False
+    """Whether it announces what was done (``The steps I took were:``)."""
     line: int = -1
     listed: bool = False
     """Whether the colon ended its line, so that a list follows."""
 
     def covers(self, piece: Piece) -> bool:
         """Returns whether a clause stands under a header that denies."""
-        return self.denies and piece.line - self.line <= self.listed
+        return (self.denies or self.tells) and piece.line - self.line <= self.listed
 
     def after(self, pieces: list[Piece]) -> None:
         """Notes the end of a sentence: a full stop on the header's own line ends its reach."""
         if self.listed and pieces[-1].line - self.line <= 1:
             self.line = pieces[-1].line
         elif pieces[-1].mark in ".!?":
-            self.denies = False
+            self.denies = self.tells = False
 
 
 def stances(pieces: list[Piece], readings: list[Reading], header: Header) -> list[Stance]:
@@ -71,9 +73,10 @@ class _Sentence:
             stance = self._stance(index)
             if piece.heads and not _has_noun(piece):
                 header.denies, header.line = _is_denial(piece, self._readings[index]), piece.line
+                header.tells = _is_telling(piece, self._readings[index])
                 header.listed = index + 1 == len(self._pieces)
             elif header.covers(piece) and self._readings[index].kind is not Kind.IDLE:
-                stance = self._under_denial(index, stance)
+                stance = self._under_denial(index, stance) if header.denies else self._under_telling(index, stance)
                 self._found[index] = stance
             found.append(stance)
         header.after(self._pieces)
@@ -86,6 +89,10 @@ class _Sentence:
         if reading.kind is Kind.FRAGMENT or (_is_bare(piece) and not reading.person):
             return Stance.AGAINST if reading.affirms else Stance.FOR
         return stance
+
+    def _under_telling(self, index: int, stance: Stance) -> Stance:
+        told = self._readings[index].kind is Kind.FRAGMENT or _is_bare(self._pieces[index])
+        return Stance.NEITHER if told else stance
 
     def _stance(self, index: int) -> Stance:
         """Returns a clause's stance; a clause that depends on one that depends on it stands by itself."""
@@ -123,6 +130,8 @@ class _Sentence:
             return self._stance(index - 1).opposite
         if index + 1 < len(self._pieces) and self._pieces[index + 1].link is Link.REPLACING:
             return self._alone(index).opposite
+        if link is Link.WHICH and reading.person and reading.kind is Kind.FOUND:
+            return Stance.FOR  # "X, which I had not seen"
         if index and link in (Link.COMMA, Link.AND, Link.BUT, Link.COLON):
             return self._continued(index)
         if reading.kind is Kind.FRAGMENT:
@@ -191,6 +200,8 @@ class _Sentence:
         """``after opening X``: neither after a report, otherwise as the main clause is."""
         piece, reading, main = self._pieces[index], self._readings[index], self._main(index)
         if any(token.text == "having" for token in piece.tokens):
+            if reading.judged or any(token.tags & Tag.FIND for token in piece.tokens):
+                return self._alone(index)
             return Stance.NEITHER if reading.affirms else Stance.FOR
         if reading.person or main is None:
             return self._alone(index)
@@ -279,6 +290,14 @@ def _is_denial(piece: Piece, reading: Reading) -> bool:
     """Returns whether what stands before a colon denies what follows: it is no sentence about something else."""
     about_it = any(token.tags & (Tag.IT | Tag.PERSON) for token in piece.tokens)
     return not reading.affirms and reading.kind is not Kind.REPORT and (reading.judged or not about_it)
+
+
+_DEEDS = frozenset("steps actions moves commands taken done following did".split())
+
+
+def _is_telling(piece: Piece, reading: Reading) -> bool:
+    """Returns whether what stands before a colon announces what was done."""
+    return reading.kind is Kind.REPORT and any(token.text in _DEEDS for token in piece.tokens)
 
 
 def _is_only_nouns(piece: Piece) -> bool:

@@ -29,7 +29,8 @@ def without_transcripts(text: str) -> str:
     if len(_COMMAND.findall(text)) > 1:
         bare = [bool(line.strip()) and _ONLY_COMMANDS.fullmatch(line) is not None for line in lines]
         lines = [line for index, line in enumerate(lines) if not (bare[index] and _is_log(lines, bare, index))]
-    return "\n".join(line for line in lines if not _is_copied(line))
+    played = any(line.startswith("You ") for line in lines)  # a game's lines after commands at a prompt
+    return "\n".join(line for line in lines if not _is_copied(line) and not (played and line.startswith(">")))
 
 
 def _is_log(lines: list[str], bare: list[bool], index: int) -> bool:
