@@ -121,8 +121,9 @@ class Episode:
     def _follow(self, reflection: str, stored: StoredTrial) -> None:
         """Continues from a stored trial without playing it."""
         trajectory = stored.trajectory
-        rows = {"record": self._found(stored.parent), "trial_record": self._found(stored.record)}
-        self.env.follow(Outcome(reflection[: self.env.max_reflection_chars], trajectory.return_, trajectory, **rows))
+        text = reflection[: self.env.max_reflection_chars]
+        record, trial_record = self._found(stored.parent), self._found(stored.record)
+        self.env.follow(Outcome(text, trajectory.return_, trajectory, record, trial_record))
         self.observation = self.env.observation_within(self.env.max_observation_chars)
         self._note(trajectory)
         _add_to(self.env.stats, stored.stats)
