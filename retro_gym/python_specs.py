@@ -91,7 +91,7 @@ def check_called(found: object, what: str, *arguments: str) -> None:
         raise ConfigError(f"{what} is {one_line(found)}, which cannot be called.")
     for each in (found, type(found).__call__):  # a function, or an object that is called like one
         if inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each):
-            raise ConfigError(f"{what} is async; it must return its replies. Call asyncio.run in it, for example.")
+            raise ConfigError(f"{what} is async; it must return its results. Call asyncio.run in it, for example.")
     if (reason := mismatch(found, *arguments)) is not None:
         count = "one argument" if len(arguments) == 1 else f"{len(arguments)} arguments"
         raise ConfigError(f"{what} cannot be called with {count}, the {', '.join(arguments)}: {reason}.")

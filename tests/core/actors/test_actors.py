@@ -130,7 +130,7 @@ def test_every_object_of_a_class_is_its_own(module):
         ("SubmitsLater", {}, "submit of actor .* is async"),
         ("CalledLater", {}, "is async"),
         ("called_later", {}, "is async"),
-        ("later", {}, "is async; it must return its replies"),
+        ("later", {}, "is async; it must return its results"),
         ("one_by_one", {}, "is async"),
         ("nothing", {}, r"cannot be called with one argument, the prompts: .*the arguments are \(\)"),
         ("two", {}, "cannot be called with one argument, the prompts: missing .*'more'"),
