@@ -106,7 +106,8 @@ _SEPARATOR = "; "
 def _instruction(start: str, parts: Sequence[str] | Mapping[str, None], env: RetroEnv) -> str:
     """Returns an instruction with a list, on one line and within the length limit; empty without parts."""
     listed = _SEPARATOR.join(" ".join(part.split()) for part in parts)
-    return shorten(f"{start}{listed}.", env.max_reflection_chars) if listed else ""
+    end = "" if listed.endswith((".", "?", "!")) else "."
+    return shorten(f"{start}{listed}{end}", env.max_reflection_chars) if listed else ""
 
 
 BASELINES: dict[str, Baseline] = {

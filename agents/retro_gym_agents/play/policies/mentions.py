@@ -9,16 +9,25 @@ from retro_gym.trajectory import Trajectory
 
 __all__ = ["mentions"]
 
-_ENCLOSED = re.compile(
-    r"""(?<!\w)"([^"\n]{1,80})"(?!\w) | (?<!\w)'([^'\n]{1,80})'(?!\w) | `([^`\n]{1,80})` | \[([^\[\]\n]{1,80})\]""",
-    re.VERBOSE,
-)
-_CAPITAL = r"[^\W\d_a-zß-öø-ÿ][\w'’-]*"
+_WITHIN = r"([\w$€£#][^{0}\n]{{0,79}})"  # begins like a name or a value, not like a list
+_ENCLOSED = [
+    re.compile(before + _WITHIN.format(end) + after)
+    for before, end, after in (
+        (r'(?<!\w)"', '"', r'"(?!\w)'),
+        (r"(?<!\w)'", "'", r"'(?!\w)"),
+        ("`", "`", "`"),
+        (r"\[", r"\[\]", r"\]"),
+    )
+]
+_MARK = r"\[[A-Z]{2,}\]|[|\t]"  # between the cells of a row or the parts of a page
+_CELL = re.compile(rf"(?:{_MARK})\s*([^|\t\[\]\n]{{1,40}}?)\s*(?={_MARK}|$)")
+_CAPITAL = r"[^\W\d_a-zß-öø-ÿ](?:[\w'’-]*\w)?"
 _NAMED = re.compile(
     rf"""\b(?:
         {_CAPITAL}(?:[ ](?:(?:of|the|and|de|la|van|von)[ ])*{_CAPITAL})*  # a name of one or several words
-        | [a-z]+[ ]\d+\b                                                  # a numbered thing, such as "drawer 3"
-        | \w*[_\d]\w*(?:[.:-]\w+)*                                        # an id or a number
+        | (?!(?:about|and|at|be|by|for|from|in|is|of|on|or|over|than|to|under|was|with)\b)
+          [a-z]+[ ]\d{{1,3}}\b(?![.,]\d)                                 # a numbered thing, such as "drawer 3"
+        | \w*[_\d]\w*(?:[.,:-]\w+)*                                     # an id or a number
     )""",
     re.VERBOSE,
 )
@@ -88,7 +97,7 @@ def mentions(trajectory: Trajectory) -> list[str]:
     >>> from retro_gym.trajectory import EndReason, Turn
     >>> turn = Turn("Velmora may be a town.", 'Search["Lake Oru"]', "In drawer 3 you see part_id 17.")
     >>> mentions(Trajectory("t", 0, "Where is Velmora?", (turn,), 0.0, False, EndReason.FAILED))
-    ['Velmora', 'Search', '"Lake Oru"', 'Lake Oru', 'drawer 3', 'part_id', '17']
+    ['Velmora', 'Search', 'Lake Oru', 'drawer 3', 'part_id', '17']
     """
     texts = [trajectory.task]
     for turn in trajectory.turns:
@@ -98,7 +107,7 @@ def mentions(trajectory: Trajectory) -> list[str]:
 
 def _found_in(text: str) -> Iterator[str]:
     """Yields what is named in a text, by position; what is enclosed comes before the names in it."""
-    found = [(match.start(), next(filter(None, match.groups()))) for match in _ENCLOSED.finditer(text)]
-    found += [(match.start(), match[0]) for match in _NAMED.finditer(text) if match[0] not in _NO_NAMES]
-    for _, name in sorted(found, key=lambda each: each[0]):
+    found = [(match.start(1), -match.end(1), match[1]) for each in (*_ENCLOSED, _CELL) for match in each.finditer(text)]
+    found += [(match.start(), -match.end(), match[0]) for match in _NAMED.finditer(text) if match[0] not in _NO_NAMES]
+    for *_, name in sorted(found):
         yield " ".join(name.split())
