@@ -45,9 +45,11 @@ def _vague(observation: str, env: RetroEnv, seed: int) -> str:
 
 def _copy(observation: str, env: RetroEnv, seed: int) -> str:
     """Copies the observation without the template's words around it; shortened in the middle."""
-    parts = list(string.Formatter().parse(env.observation_template)) or [("", None, None, None)]
-    before, (after, field, *_) = parts[0][0], parts[-1]
-    text = observation.removeprefix(before).removesuffix(after if field is None else "")
+    parts = list(string.Formatter().parse(env.observation_template))
+    fields = [index for index, (_, field, *_) in enumerate(parts) if field is not None] or [len(parts)]
+    before, after = parts[: fields[0] + 1], parts[fields[-1] + 1 :]
+    text = observation.removeprefix("".join(literal for literal, *_ in before))
+    text = text.removesuffix("".join(literal for literal, *_ in after))
     return shorten(text.strip(), env.max_reflection_chars)
 
 

@@ -108,6 +108,7 @@ def mentions(trajectory: Trajectory) -> list[str]:
 def _found_in(text: str) -> Iterator[str]:
     """Yields what is named in a text, by position; what is enclosed comes before the names in it."""
     found = [(match.start(1), -match.end(1), match[1]) for each in (*_ENCLOSED, _CELL) for match in each.finditer(text)]
-    found += [(match.start(), -match.end(), match[0]) for match in _NAMED.finditer(text) if match[0] not in _NO_NAMES]
+    named = [match for match in _NAMED.finditer(text) if re.split("['’]", match[0])[0] not in _NO_NAMES]
+    found += [(match.start(), -match.end(), match[0]) for match in named]
     for *_, name in sorted(found):
         yield " ".join(name.split())
