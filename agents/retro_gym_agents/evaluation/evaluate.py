@@ -165,7 +165,7 @@ def _reflectors(policies: Sequence[Policy]) -> dict[str, Any]:
             "greedy": getattr(policy, "greedy", False),
             "source": _source(policy),
             "weights": weights_digest(Path(policy.name)) if isinstance(policy, ReflectorPolicy) else None,
-            **({"parameters": policy.parameters} if isinstance(policy, PromptedPolicy) else {}),
+            **(policy.parameters if isinstance(policy, PromptedPolicy) else {}),
         }
         for policy in policies
     }
