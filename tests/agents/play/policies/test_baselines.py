@@ -8,7 +8,8 @@ from retro_gym import RetroEnv, TaskEnv, TaskPrompt, Teacher, UnicodeText
 from retro_gym.errors import ConfigError
 from retro_gym.testing import EchoActor, ScriptedActor
 from retro_gym.trajectory import EndReason, Trajectory, Turn
-from retro_gym_agents.evaluation.evaluate import evaluate
+from retro_gym_agents.evaluation.evaluate import evaluate, evaluate_all
+from retro_gym_agents.evaluation.evaluation import EvaluationConfig
 from retro_gym_agents.play.envs import make_retro_env
 from retro_gym_agents.play.policies import BASELINES, check_teacher, make_policy
 from retro_gym_agents.play.policies.mentions import mentions
@@ -235,3 +236,12 @@ def test_an_evaluation_by_name():
     again = evaluate("RetroIdentity-v0", make_policy("lookup"), num_tasks=8, trials=1)
     assert [task.reflections for task in found.tasks] == [task.reflections for task in again.tasks]
     assert np.mean([task.success[-1] for task in found.tasks]) == 1.0
+
+
+@pytest.mark.parametrize(("leak", "success"), [("allow", [0.0, 1.0, 1.0]), ("ignore", [0.0, 0.0, 0.0])])
+def test_an_evaluation_may_ignore_leaks(tmp_path, leak, success):
+    """Also when it is resumed from its journal."""
+    config = EvaluationConfig("RetroIdentity-v0", num_tasks=8, trials=2, env_kwargs={"leak": leak})
+    for resume in (False, True):
+        (found,) = evaluate_all(config, [make_policy("told")], journal=tmp_path / "journal.jsonl", resume=resume)
+        assert [estimate.mean for estimate in found.success_at_trial()] == success
