@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from retro_gym.errors import ActionError, one_line
+from retro_gym.errors import ActionError, EpisodeError, one_line
 from retro_gym.generation import Reflection
 from retro_gym.memory import Memory
 from retro_gym.rewards import RewardName, pay
 from retro_gym.stage import PlannedTrial
 from retro_gym.trajectory import Outcome, Trajectory
 
-__all__ = ["Control", "checked_reflections", "controls_of", "outcomes_of", "planned_trials"]
+__all__ = ["Control", "check_follows", "checked_reflections", "controls_of", "outcomes_of", "planned_trials"]
 
 _CONTROL = "control"
 
@@ -40,6 +40,20 @@ def checked_reflections(reflections: Sequence[str], limit: int) -> list[Reflecti
     return [Reflection.of(reflection, limit) for reflection in reflections]
 
 
+def check_follows(outcome: Outcome, before: Trajectory) -> None:
+    """Checks that an episode in the state after a trial can continue from an outcome.
+
+    Raises:
+        EpisodeError: the outcome has no reward, or does not follow from this state.
+    """
+    after = outcome.trajectory
+    if outcome.reward is None or (after.task_id, after.trial) != (before.task_id, before.trial + 1):
+        raise EpisodeError(
+            f"the outcome is trial {after.trial} of task {after.task_id!r} with reward {outcome.reward}; it must "
+            f"have a reward and follow trial {before.trial} of task {before.task_id!r}."
+        )
+
+
 def planned_trials(
     before: Trajectory, memory: Memory, reflections: Sequence[str], *, source: str, pairs: int, known: Collection[int]
 ) -> list[PlannedTrial]:
@@ -48,7 +62,7 @@ def planned_trials(
     Args:
         before: the failed trial.
         memory: the memory of the failed trial.
-        reflections: the reflections to try.
+        reflections: what the actor reads of the reflections to try.
         source: the trials' ``source`` in records.
         pairs: trials for each reflection, replicas 0 to ``pairs`` − 1, each with a control; 0 for one without control.
         known: replicas whose control has been played already.
@@ -83,7 +97,7 @@ def controls_of(
 def outcomes_of(
     reward: RewardName,
     before: Trajectory,
-    reflections: Sequence[str],
+    reflections: Iterable[tuple[str, bool | None]],
     played: Sequence[Trajectory],
     records: Sequence[str],
     controls: Mapping[int, Control],
@@ -96,7 +110,7 @@ def outcomes_of(
     Args:
         reward: name of the reward.
         before: the failed trial.
-        reflections: the reflections that were tried.
+        reflections: the reflections that were tried, each with whether it contains the answer.
         played: the results of the trials of :func:`planned_trials`.
         records: ids of their rows.
         controls: see :func:`controls_of`.
@@ -108,7 +122,8 @@ def outcomes_of(
     """
     size = max(1, pairs)
     outcomes = []
-    for start, reflection in zip(range(0, size * len(reflections), size), reflections, strict=True):
+    for number, (reflection, leak) in enumerate(reflections):
+        start = number * size
         trials = played[start : start + size]
         chosen = next((index for index, trial in enumerate(trials) if not trial.end.void), 0)
         after = trials[chosen]
@@ -118,5 +133,5 @@ def outcomes_of(
             if replica in controls and not trial.end.void
         ]
         paid = None if after.end.void else pay(reward, before.return_, after.return_, pairs=whole, c=c)
-        outcomes.append(Outcome(reflection, paid, after, trial_record=records[start + chosen]))
+        outcomes.append(Outcome(reflection, paid, after, trial_record=records[start + chosen], leak=leak))
     return outcomes

@@ -10,10 +10,11 @@ from typing import Any, Literal, TypeVar
 import gymnasium as gym
 
 from retro_gym.actors import Actor, ActorSpec, make_actor
-from retro_gym.branching import Control, checked_reflections, controls_of, outcomes_of, planned_trials
+from retro_gym.branching import Control, check_follows, checked_reflections, controls_of, outcomes_of, planned_trials
 from retro_gym.checks import check_choice, check_positive, check_type, check_whole
-from retro_gym.errors import ActorError, BudgetError, EpisodeError, UnknownTaskError
-from retro_gym.first_trials import check_reachable, checked_first_trial, draw_failure, drawable_tasks
+from retro_gym.errors import ActorError, BudgetError, EpisodeError
+from retro_gym.first_trials import check_reachable, checked_first_trial, draw_failure, drawable_tasks, stored_failure
+from retro_gym.leaks import LeakMode, check_leak_mode, leak_in, read_by_actor
 from retro_gym.memory import Memory
 from retro_gym.prompts import (
     ACTOR_FIELDS,
@@ -30,7 +31,7 @@ from retro_gym.rewards import REWARD_NAMES, RewardName
 from retro_gym.scheduling import ActorStats, Job, Plan, run_jobs
 from retro_gym.seeding import checked_seed
 from retro_gym.spaces import UnicodeText
-from retro_gym.stage import PlannedTrial, Stage
+from retro_gym.stage import Origin, PlannedTrial, Stage
 from retro_gym.task_env import TaskEnv, as_task_env, checked_task_id
 from retro_gym.trajectory import EndReason, Outcome, Trajectory
 
@@ -51,7 +52,9 @@ class RetroEnv(gym.Env[str, str]):
 
     ## Action space
     ``UnicodeText(max_reflection_chars)``: the reflection. Any text is legal; a longer one is truncated and flagged by
-    ``info["reflection_truncated"]``; a blank one counts as a reflection without content.
+    ``info["reflection_truncated"]``; a blank one counts as a reflection without content. If the task environment's
+    teacher defines ``leaks``, ``info["leak"]`` says whether the reflection contains the task's answer. With
+    ``leak="ignore"`` the actor reads a blank one in place of such a reflection; observations and records keep its text.
 
     ## Rewards
     With G the return of the failed trial and G' the return of the next: ``"return"`` G', ``"improvement"`` G' − G,
@@ -88,6 +91,7 @@ class RetroEnv(gym.Env[str, str]):
         max_turns: maximum number of turns of a trial; the task environment's own limit by default.
         repeat_limit: number of consecutive equal actions, at least 2, that ends a trial; no limit by default.
         trial_time_limit: seconds after which a trial ends with an actor error; no limit by default.
+        leak: ``"allow"`` or ``"ignore"``, see above; ``"ignore"`` needs a teacher that defines ``leaks``.
         max_reflection_chars: longer reflections are truncated.
         max_observation_chars: longer observations lose their longest parts.
         observation_template: see :data:`retro_gym.prompts.OBSERVATION_TEMPLATE`.
@@ -119,6 +123,7 @@ class RetroEnv(gym.Env[str, str]):
         max_turns: int | None = None,
         repeat_limit: int | None = None,
         trial_time_limit: float | None = None,
+        leak: LeakMode = "allow",
         max_reflection_chars: int = 1_000,
         max_observation_chars: int = 16_000,
         observation_template: str = OBSERVATION_TEMPLATE,
@@ -139,7 +144,9 @@ class RetroEnv(gym.Env[str, str]):
         check_whole(2, repeat_limit=2 if repeat_limit is None else repeat_limit)
         check_positive(retroact_c=retroact_c, trial_time_limit=1.0 if trial_time_limit is None else trial_time_limit)
         env = as_task_env(task_env, success_threshold=success_threshold, **task_kwargs)
+        check_leak_mode(leak, env.teacher)
         template = check_template("actor_template", actor_template, ACTOR_FIELDS)
+        self.origin = Origin()  # for what is computed once for an environment and its twins
         self._stage = Stage(env, template, repeat_limit, trial_time_limit, max_turns)
         check_type("actor_kwargs", actor_kwargs, Mapping)
         check_type("bank", bank, str, os.PathLike, FailureBank)
@@ -148,6 +155,7 @@ class RetroEnv(gym.Env[str, str]):
         self.actor_spec = actor if isinstance(actor, str) else ""
         self.split = split
         self.reward: RewardName = reward
+        self.leak: LeakMode = leak
         self.max_reflections = max_reflections
         if max_turns is not None:  # set on the environment, because some environments count turns themselves
             env.max_turns = max_turns
@@ -235,15 +243,11 @@ class RetroEnv(gym.Env[str, str]):
         """
         if not self._running:
             raise EpisodeError("the episode is over. Call reset() to start the next one.")
-        before, after = self.trajectory, outcome.trajectory
-        if outcome.reward is None or (after.task_id, after.trial) != (before.task_id, before.trial + 1):
-            raise EpisodeError(
-                f"the outcome is trial {after.trial} of task {after.task_id!r} with reward {outcome.reward}; it must "
-                f"have a reward and follow trial {before.trial} of task {before.task_id!r}."
-            )
-        self._memory = self._memory.add(str(outcome.reflection))
-        self._reflections = (*self._reflections, str(outcome.reflection))
-        self._trajectory = after
+        check_follows(outcome, self.trajectory)
+        text = str(outcome.reflection)
+        self._memory = self._memory.add(*read_by_actor([text], [self.leaks(text)], self.leak))
+        self._reflections = (*self._reflections, text)
+        self._trajectory = outcome.trajectory
         self.recorder.follow(outcome)
         self._controls, self._lost = {}, []
         self._running = not (outcome.success or len(self._reflections) >= self.max_reflections)
@@ -291,6 +295,7 @@ class RetroEnv(gym.Env[str, str]):
         observation = self._observation()
         (outcome,) = yield from self._play([action], observation, source="step")
         flags = {"reflection_truncated": len(action) > self.max_reflection_chars}
+        flags |= {} if outcome.leak is None else {"leak": outcome.leak}
         if outcome.reward is None:  # the state does not change; only the episode ends
             self._running = False
             why = {"actor_error": outcome.actor_error, "end": outcome.trajectory.end.value}
@@ -333,6 +338,10 @@ class RetroEnv(gym.Env[str, str]):
         """The reflections in the actor's prompt."""
         return self._memory
 
+    def leaks(self, reflection: str) -> bool | None:
+        """Whether a reflection contains the present task's answer; None if the teacher does not define ``leaks``."""
+        return leak_in(reflection, self.task_env.teacher, self.trajectory.task_id)
+
     def header(self, known: RunHeader | None = None) -> RunHeader:
         """Returns the records header of this environment; ``known`` adds policy, seed and the like."""
         return header_of(self, self._stage, known or RunHeader())
@@ -347,10 +356,7 @@ class RetroEnv(gym.Env[str, str]):
 
     def _first_trial(self, task_id: str) -> Plan[Trajectory]:
         if self.bank is not None:
-            stored = self.bank.failures(task_id)
-            if not stored:
-                raise UnknownTaskError(f"{self.bank.path} holds no failure of task {task_id!r}.")
-            return stored[int(self.np_random.integers(len(stored)))]
+            return stored_failure(self.bank, task_id, self.np_random)
         planned = [PlannedTrial(task_id, 0, self._empty_memory, 0, "reset")]
         (trajectory,) = played = yield self._stage.trials(planned, self._episode_seed)
         self.recorder.trials(self, planned, played)
@@ -365,12 +371,15 @@ class RetroEnv(gym.Env[str, str]):
             raise EpisodeError("the episode is over. Call reset() to start the next one.")
         texts = checked_reflections(reflections, self.max_reflection_chars)
         pairs = self.control_trials if self.reward == "over_control" else 0
-        planned = planned_trials(before, self._memory, texts, source=source, pairs=pairs, known=self._controls)
+        leaks = list(map(self.leaks, texts))
+        read = read_by_actor(texts, leaks, self.leak)
+        planned = planned_trials(before, self._memory, read, source=source, pairs=pairs, known=self._controls)
         played = yield self._stage.trials(planned, self._episode_seed)
         ids = self.recorder.trials(self, planned, played)
         controls = self._controls
         controls.update(controls_of(planned, played, ids))
-        outcomes = outcomes_of(self.reward, before, texts, played, ids, controls, pairs=pairs, c=self.retroact_c)
+        told = zip(texts, leaks, strict=True)
+        outcomes = outcomes_of(self.reward, before, told, played, ids, controls, pairs=pairs, c=self.retroact_c)
         about = {"observation": observation, "source": source}
         return self.recorder.reflections(self, outcomes, ids, controls, pairs=pairs, **about)
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from retro_gym.errors import ActorError, ConfigError, NoFailureError, one_line
+from retro_gym.errors import ActorError, ConfigError, NoFailureError, UnknownTaskError, one_line
 from retro_gym.records.bank import FailureBank
 from retro_gym.scheduling import Plan
 from retro_gym.task_env import TaskEnv
 from retro_gym.trajectory import EndReason, Trajectory
 
-__all__ = ["check_reachable", "checked_first_trial", "draw_failure", "drawable_tasks"]
+__all__ = ["check_reachable", "checked_first_trial", "draw_failure", "drawable_tasks", "stored_failure"]
 
 _MAX_ACTOR_ERRORS = 10  # consecutive errors after which the actor counts as down
 
@@ -67,6 +67,18 @@ def drawable_tasks(task_env: TaskEnv, split: str, bank: FailureBank | None) -> S
     if not stored:
         raise NoFailureError(f"{bank.path} holds no failure of split {split!r}.")
     return stored
+
+
+def stored_failure(bank: FailureBank, task_id: str, rng: np.random.Generator) -> Trajectory:
+    """Draws one of a bank's failures of a task.
+
+    Raises:
+        UnknownTaskError: the bank holds none.
+    """
+    stored = bank.failures(task_id)
+    if not stored:
+        raise UnknownTaskError(f"{bank.path} holds no failure of task {task_id!r}.")
+    return stored[int(rng.integers(len(stored)))]
 
 
 def draw_failure(

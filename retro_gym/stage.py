@@ -14,7 +14,14 @@ from retro_gym.seeding import derive_seed
 from retro_gym.task_env import TaskEnv
 from retro_gym.trial import Trial, play_trial
 
-__all__ = ["PlannedTrial", "Stage"]
+__all__ = ["Origin", "PlannedTrial", "Stage"]
+
+
+class Origin:
+    """Identifies an environment and its deep copies: all of them have the same one."""
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Origin:
+        return self
 
 
 @dataclasses.dataclass(frozen=True)

@@ -74,6 +74,14 @@ class Teacher:
         if getattr(type(self), method) is getattr(Teacher, method):
             raise self._lacking(method)
 
+    def defines(self, method: str) -> bool:
+        """Returns whether a method is defined, see :meth:`require`."""
+        try:
+            self.require(method)
+        except ConfigError:
+            return False
+        return True
+
     def _lacking(self, method: str) -> ConfigError:
         name = type(self).__name__
         return ConfigError(f"{name}.{method} is needed here but not defined. Define it in {name}.")
@@ -92,5 +100,6 @@ class NoTeacher(Teacher):
     def _lacking(self, method: str) -> ConfigError:
         return ConfigError(
             f"{self.env_name} has no teacher, and {method} is needed here. Derive it from retro_gym.Teacher too, let "
-            "its property 'teacher' return one, or use policies that need no teacher: none, vague, a reflector."
+            "its property 'teacher' return one, or use policies that need no teacher: none, vague, copy, task_only, "
+            "actions, shotgun, a reflector."
         )

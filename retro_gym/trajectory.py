@@ -163,7 +163,7 @@ class Outcome:
     """The result of one reflection on a state: its reward and the trial that followed."""
 
     reflection: str
-    """The text as it is added to the memory: truncated to the length limit."""
+    """The text as it was written, truncated to the length limit."""
     reward: float | None
     """None if the actor failed: drop such a sample, it does not count as 0."""
     trajectory: Trajectory
@@ -172,6 +172,8 @@ class Outcome:
     """Id of the reflection's row in the records file; empty without a records file."""
     trial_record: str = ""
     """Id of the trial's row."""
+    leak: bool | None = None
+    """Whether the reflection contains the task's answer; None if the teacher does not define ``leaks``."""
 
     @property
     def success(self) -> bool:

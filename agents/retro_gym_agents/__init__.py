@@ -38,7 +38,14 @@ if TYPE_CHECKING:
     from retro_gym_agents.lm.planner import Planner
     from retro_gym_agents.lm.reflector import LoraSettings, Reflector
     from retro_gym_agents.play.collection import CollectConfig, Collection
-    from retro_gym_agents.play.policies import BaselinePolicy, Policy, ReflectorPolicy, make_policy
+    from retro_gym_agents.play.policies import (
+        BaselinePolicy,
+        FunctionPolicy,
+        Policy,
+        PromptedPolicy,
+        ReflectorPolicy,
+        make_policy,
+    )
 
 __all__ = [
     "BaselinePolicy",
@@ -47,12 +54,14 @@ __all__ = [
     "Estimate",
     "Evaluation",
     "EvaluationConfig",
+    "FunctionPolicy",
     "LoraCausalPolicy",
     "LoraSettings",
     "PPOConfig",
     "PairedDifference",
     "Planner",
     "Policy",
+    "PromptedPolicy",
     "Reflector",
     "ReflectorPolicy",
     "ReinforceConfig",
@@ -101,7 +110,14 @@ _HOMES = {
         "lm.planner": ("Planner",),
         "lm.reflector": ("LoraSettings", "Reflector"),
         "play.collection": ("CollectConfig", "Collection"),
-        "play.policies": ("BaselinePolicy", "Policy", "ReflectorPolicy", "make_policy"),
+        "play.policies": (
+            "BaselinePolicy",
+            "FunctionPolicy",
+            "Policy",
+            "PromptedPolicy",
+            "ReflectorPolicy",
+            "make_policy",
+        ),
     }.items()
     for name in names
 }

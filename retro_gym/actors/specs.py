@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import operator
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,7 +11,8 @@ from retro_gym.actors.base import Actor, ActorSpec, CallableActor
 from retro_gym.actors.budget import Budget, BudgetedActor
 from retro_gym.actors.hf import HfActor
 from retro_gym.actors.tape.replay import RecordingActor, ReplayActor
-from retro_gym.errors import ConfigError, RetroGymError, did_you_mean, one_line
+from retro_gym.errors import ConfigError, did_you_mean, one_line
+from retro_gym.python_specs import check_called, imported, made, without_options
 from retro_gym.task_env import TaskEnv
 
 __all__ = ["actor_name", "make_actor"]
@@ -23,7 +22,7 @@ _KINDS: dict[str, Callable[..., Actor]] = {"hf": HfActor, "replay": ReplayActor}
 
 def make_actor(
     spec: ActorSpec,
-    task_env: TaskEnv,
+    task_env: TaskEnv | None,
     *,
     record: str | os.PathLike[str] | None = None,
     budget: Budget | Mapping[str, Any] | None = None,
@@ -35,7 +34,7 @@ def make_actor(
         spec: ``"scripted"`` (the task environment's own), ``"openai:MODEL"`` (``OpenAIActor``), ``"hf:PATH"``
             (``HfActor``), ``"replay:FILE"`` (``ReplayActor``), ``"python:MODULE:NAME"`` (imports one of the following;
             such a spec can be saved as JSON), an :class:`Actor`, a class of actors, or a function on prompts.
-        task_env: provides the actor for ``"scripted"``.
+        task_env: provides the actor for ``"scripted"``; may be None for the others.
         record: path of a tape on which every reply is recorded, for ``"replay:FILE"``.
         budget: limits on the actor's cost: a :class:`~retro_gym.actors.Budget`, or its arguments.
         options: arguments of the actor's class, such as ``base_url`` or ``batch_size``.
@@ -63,9 +62,9 @@ def _is_openai(spec: ActorSpec) -> bool:
     return isinstance(spec, str) and spec.startswith("openai:") and spec != "openai:"
 
 
-def _named(spec: ActorSpec, task_env: TaskEnv, options: Mapping[str, Any]) -> Actor:
+def _named(spec: ActorSpec, task_env: TaskEnv | None, options: Mapping[str, Any]) -> Actor:
     if not isinstance(spec, str):
-        return _given(spec, options, one_line(spec))
+        return _given(spec, options, f"actor {one_line(spec)}")
     kind, _, rest = spec.partition(":")
     if kind == "openai" and rest:
         from retro_gym.actors.openai import OpenAIActor  # asyncio alone would double the time of `import retro_gym`
@@ -74,10 +73,12 @@ def _named(spec: ActorSpec, task_env: TaskEnv, options: Mapping[str, Any]) -> Ac
     if kind in _KINDS and rest:
         return _KINDS[kind](rest, **_known(_KINDS[kind], options, f"actor {spec!r}"))
     if kind == "python":
-        return _given(_imported(spec, rest), options, repr(spec))
+        return _given(imported(spec, "actor"), options, f"actor {spec!r}")
     if spec == "scripted":
+        if task_env is None:
+            raise ConfigError("actor 'scripted' is a task environment's own, and task_env is None. Give task_env.")
         return task_env.scripted_actor(**_known(task_env.scripted_actor, options, "actor 'scripted'"))
-    _without_options(options, repr(spec))
+    without_options(options, f"actor {spec!r}")
     raise ConfigError(
         f"actor {spec!r} is not known. Give 'scripted', 'openai:MODEL', 'hf:PATH', 'replay:FILE', "
         "'python:MODULE:NAME', an object with reply(prompts), or a function on prompts."
@@ -87,61 +88,18 @@ def _named(spec: ActorSpec, task_env: TaskEnv, options: Mapping[str, Any]) -> Ac
 def _given(found: object, options: Mapping[str, Any], what: str) -> Actor:
     """Returns an object as an actor: itself, an instance of a class, or a wrapped function."""
     if inspect.isclass(found):
-        found = _made(found, options, what)
+        found = made(found, options, what, "actor_kwargs")
     else:
-        _without_options(options, what)
+        without_options(options, what)
     if isinstance(found, Actor):
         for name in ("reply", "submit"):
             if hasattr(found, name):
-                _check_called(getattr(found, name), f"{name} of actor {what}")
+                check_called(getattr(found, name), f"{name} of {what}", "prompts")
         return found
     if not callable(found):
-        raise ConfigError(f"actor {what} has neither reply(prompts) nor is it callable.")
-    _check_called(found, f"actor {what}")
+        raise ConfigError(f"{what} has neither reply(prompts) nor is it callable.")
+    check_called(found, what, "prompts")
     return CallableActor(found)
-
-
-def _without_options(options: Mapping[str, Any], what: str) -> None:
-    if options:
-        raise ConfigError(f"actor {what} has no options; received {', '.join(sorted(options))}.")
-
-
-def _made(kind: type, options: Mapping[str, Any], what: str) -> object:
-    """Instantiates a class that was given in place of an actor."""
-    given = f"the options {', '.join(sorted(options))}" if options else "no options"
-    failed = f"actor {what} is the class {kind.__name__}, which cannot be made of {given}"
-    if (reason := _mismatch(kind, **options)) is not None:
-        raise ConfigError(f"{failed}: {reason}. Give its arguments as actor_kwargs, or give an object.")
-    try:
-        return kind(**options)
-    except RetroGymError:
-        raise
-    except Exception as error:  # code of a user may fail in any way
-        raise ConfigError(f"{failed}: {type(error).__name__} ({one_line(str(error), 200)}).") from error
-
-
-def _check_called(found: object, what: str) -> None:
-    """Refuses objects that cannot be called with prompts, and async functions, which return no replies."""
-    if not callable(found):
-        raise ConfigError(f"{what} is {one_line(found)}, which cannot be called.")
-    for each in (found, type(found).__call__):  # a function, or an object that is called like one
-        if inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each):
-            raise ConfigError(f"{what} is async; it must return its replies. Call asyncio.run in it, for example.")
-    if (reason := _mismatch(found, ())) is not None:
-        raise ConfigError(f"{what} cannot be called with one argument, the prompts: {reason}.")
-
-
-def _mismatch(called: Callable[..., object], /, *args: object, **kwargs: object) -> str | None:
-    """Checks arguments against a signature without a call; returns the problem, or None if they fit."""
-    try:
-        signature = inspect.signature(called)
-    except ValueError:  # functions written in C may have no signature
-        return None
-    try:
-        signature.bind(*args, **kwargs)
-    except TypeError as error:
-        return f"{error}; the arguments are {signature}"
-    return None
 
 
 def _known(kind: Callable[..., object], options: Mapping[str, Any], what: str) -> dict[str, Any]:
@@ -154,20 +112,3 @@ def _known(kind: Callable[..., object], options: Mapping[str, Any], what: str) -
                 f"{what} has no option {name!r}; it has {', '.join(names) or 'none'}.{did_you_mean(name, names)}"
             )
     return dict(options)
-
-
-def _imported(spec: str, path: str) -> object:
-    module, _, name = path.partition(":")
-    if not module or not name:
-        raise ConfigError(f"actor {spec!r} does not have the form 'python:MODULE:NAME'.")
-    try:
-        found: object = operator.attrgetter(name)(importlib.import_module(module))
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"actor {spec!r} cannot be imported: {error}.") from error
-    except (Exception, SystemExit) as error:  # code of a user may fail in any way
-        raise ConfigError(
-            f"actor {spec!r} cannot be imported: {type(error).__name__} ({one_line(str(error), 200)})."
-        ) from error
-    if isinstance(found, str):
-        raise ConfigError(f"actor {spec!r} names the text {one_line(found)}, not an actor.")
-    return found

@@ -121,6 +121,7 @@ def _arguments(env: RetroEnv, stage: Stage) -> dict[str, Any]:
     given = {**(_kwargs(inner) if isinstance(inner, gym.Env) else {}), **_kwargs(stage.env), **_kwargs(env)}
     return {name: value for name, value in given.items() if name not in _OWN_COLUMNS} | {
         "bank": None if env.bank is None else env.bank.path,
+        "leak": env.leak,
         "max_observation_chars": env.max_observation_chars,
         "max_reflection_chars": env.max_reflection_chars,
         "max_turns": stage.max_turns,

@@ -113,6 +113,7 @@ class Recorder:
                 "policy": getattr(outcome.reflection, "policy", "") or env.records.header.policy,
                 "observation": observation,
                 "reflection": outcome.reflection,
+                "leak": bool(outcome.leak),
             }
             if outcome.reward is None:
                 record = self._add(

@@ -224,7 +224,10 @@ class _Tried:
     observation: str
     """The observation that the reflection answers."""
     reflection: str
-    """The text, as it was added to the memory."""
+    """The text as it was written, truncated to the length limit."""
+    leak: bool
+    """Whether it contains the task's answer; False also if the teacher does not define ``leaks``. With the argument
+    ``leak`` of value ``ignore`` (in the header), the actor read a blank one in its place."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,8 @@ __all__ = ["IdentityActor", "IdentityEnv", "IdentityTeacher"]
 
 WORDS = ("red", "green", "blue", "gold")
 
+_SHOWN = re.compile(r"The word is (\w+)\.")
+
 
 class IdentityEnv(TaskEnv):
     """The simplest environment in which a reflection matters: the best one is a word of the failed trajectory.
@@ -115,6 +117,19 @@ class IdentityTeacher(Teacher):
     def oracle_reflection(self, task_id: str) -> str:
         """Returns the word."""
         return _word_of(task_id, self.words)
+
+    def told_reflection(self, task_id: str) -> str:
+        """Returns the answer: the action with the word."""
+        return f"Say[{_word_of(task_id, self.words)}]"
+
+    def rule_reflection(self, observation: str) -> str:
+        """Returns the word that the observation shows."""
+        shown = _SHOWN.search(observation)
+        return "" if shown is None else shown[1]
+
+    def leaks(self, reflection: str, task_id: str) -> bool:
+        """Returns whether the action with the word is in the reflection; the word alone is only a hint."""
+        return self.told_reflection(task_id) in reflection
 
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
         """Returns a random word."""

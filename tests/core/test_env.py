@@ -231,7 +231,7 @@ def test_a_failed_actor_is_never_a_reward_of_zero():
     assert (reward, terminated, truncated) == (0.0, False, True)
     assert info.pop("actor_error") == "no connection (simulated)"
     assert info.pop("end") == "actor error"
-    assert info.pop("reflection_truncated") is False
+    assert info.pop("reflection_truncated") is info.pop("leak") is False
     before.pop("skipped")
     assert info == before  # the state stays as it was
     assert after == observation

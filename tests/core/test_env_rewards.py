@@ -8,7 +8,7 @@ import pytest
 from retro_gym import FailureBank, RetroEnv
 from retro_gym.actors import Reply
 from retro_gym.errors import ActionError, ActorError, EpisodeError, NoFailureError, UnknownTaskError
-from retro_gym.seeding import derive_seed
+from retro_gym.seeding import derive_seed, turn_seed
 from retro_gym.testing import EchoActor, FlakyActor, IdentityEnv, LuckyActor
 
 DRAWS = {"0.0": 0.4, "0.5": 0.4, "0.75": 0.2}
@@ -48,7 +48,7 @@ def test_rewards_of_an_episode(make, kwargs, expected):
 
 def drawn(episode_seed, task_id, trial, replica):
     """What the lucky actor says in the first turn of a trial, from the seeds as they are documented."""
-    seed = derive_seed(derive_seed(episode_seed, task_id, trial, replica), "turn", 0)
+    seed = turn_seed(derive_seed(episode_seed, task_id, trial, replica), 0)
     return float(np.random.default_rng(seed).choice(list(DRAWS), p=list(DRAWS.values())))
 
 
@@ -120,7 +120,7 @@ def test_a_pair_of_which_one_half_is_lost_is_left_out(make, lost):
     env = make(flaky, reward="over_control")
     for seed in range(20):
         _, info = env.reset(seed=seed)
-        seeds = [derive_seed(derive_seed(env._episode_seed, info["task_id"], 1, i), "turn", 0) for i in range(4)]
+        seeds = [turn_seed(derive_seed(env._episode_seed, info["task_id"], 1, i), 0) for i in range(4)]
         flaky.fails = lambda prompt, bad=seeds[2]: prompt.seed == bad and bool(prompt.reflections) == (lost == "trial")
         _, reward, _, truncated, _ = env.step("x")
         draws = [np.random.default_rng(seeds[i]).random() for i in (0, 1, 3)]
@@ -132,7 +132,7 @@ def test_when_the_first_trial_is_lost_the_episode_goes_on_with_the_next(make):
     flaky = FlakyActor(LuckyActor(DRAWS), lambda prompt: False)
     env = make(flaky, reward="over_control")
     _, info = env.reset(seed=0)
-    first = derive_seed(derive_seed(env._episode_seed, info["task_id"], 1, 0), "turn", 0)
+    first = turn_seed(derive_seed(env._episode_seed, info["task_id"], 1, 0), 0)
     flaky.fails = lambda prompt: prompt.seed == first
     _, reward, _, truncated, info = env.step("x")
     assert (reward, truncated) == (0.0, False)

@@ -9,18 +9,17 @@ import tyro
 
 from retro_gym.errors import ConfigError
 from retro_gym.records import read_records
-from retro_gym_agents.cli.options import EnvOptions, File, Flag, Number, Text, Words, new_records, reflector_names
+from retro_gym_agents.cli.options import File, Flag, Number, PolicyOptions, Text, Words, new_records
 from retro_gym_agents.cli.output import print_lines
 from retro_gym_agents.evaluation.outputs import check_output
 from retro_gym_agents.play.collection import CollectConfig, collect
-from retro_gym_agents.play.policies import make_policy
 from retro_gym_agents.runs.log import shown_progress
 
 __all__ = ["Collect"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Collect(EnvOptions):
+class Collect(PolicyOptions):
     """Play episodes and write their records: a bank of failures, or offline data."""
 
     output: File
@@ -33,19 +32,15 @@ class Collect(EnvOptions):
     """Split of the tasks: train, validation or test."""
     max_reflections: Number = 3
     """Maximum number of reflections per episode."""
-    greedy: Flag = False
-    """Decode reflections greedily instead of sampling them."""
-    device: Text = "cpu"
-    """Device of the reflector: cpu, cuda, cuda:1."""
     append: Flag = False
     """Append to an existing records file. The same seed adds the same episodes again."""
 
     def run(self) -> int:
         """Collects records; returns the exit code."""
-        names = reflector_names(self.reflector) or ("tiny",)
-        if len(names) > 1:
-            raise ConfigError(f"--reflector names {', '.join(names)}; collect takes one policy. Give one name.")
-        policy = make_policy(names[0], greedy=self.greedy, device=self.device)
+        policy, *others = self.policies(self.reflector, ("tiny",))
+        if others:
+            names = ", ".join(one.name for one in (policy, *others))
+            raise ConfigError(f"--reflector names {names}; collect takes one policy. Give one name.")
         output = check_output(self.output) if self.append else new_records(self.output, "Add to it with --append.")
         if self.append and output.exists():
             next(read_records(output), None)  # raises if the file is not a records file

@@ -10,15 +10,14 @@ import tyro
 
 from retro_gym.errors import ActorError, ConfigError, MissingExtraError
 from retro_gym_agents.cli.options import (
-    EnvOptions,
     Flag,
     Number,
     OptionalFile,
     OptionalNumber,
+    PolicyOptions,
     Text,
     Words,
     new_records,
-    reflector_names,
 )
 from retro_gym_agents.cli.output import print_error, stdout
 from retro_gym_agents.evaluation.evaluate import evaluate_all
@@ -27,7 +26,6 @@ from retro_gym_agents.evaluation.outputs import check_output
 from retro_gym_agents.evaluation.plots import draw_success
 from retro_gym_agents.evaluation.results import write_json
 from retro_gym_agents.evaluation.tables import print_tables
-from retro_gym_agents.play.policies import make_policy
 from retro_gym_agents.runs.log import shown_progress
 
 __all__ = ["Evaluate"]
@@ -36,23 +34,21 @@ _DEFAULT = ("none", "tiny", "oracle")  # the policies that are evaluated by defa
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Evaluate(EnvOptions):
+class Evaluate(PolicyOptions):
     """Measure success by trial of one or several policies on the same tasks."""
 
     reflector: Annotated[
         Words, tyro.conf.arg(metavar="NAME", help_behavior_hint=f"(default: {' '.join(_DEFAULT)})")
     ] = ()
-    """One or several of: none, vague, shuffled, noisy, oracle, tiny, the folder of a run or a model, a hub name."""
+    """One or several of: none, vague, copy, task_only, actions, shotgun, lookup, shuffled, noisy, told, oracle, rule,
+    tiny, the folder of a run or a model, a hub name, 'openai:MODEL' (a prompted model behind a server),
+    'replay:FILE' (its tape), 'python:MODULE:NAME' (a function from observations to reflections, or a policy)."""
     split: Text = "test"
     """Split of the tasks: train, validation or test."""
     num_tasks: OptionalNumber = None
     """Number of tasks, drawn with the seed; all by default."""
     trials: Number = 3
     """Maximum number of reflections per task, each followed by a new trial."""
-    greedy: Flag = False
-    """Decode reflections greedily instead of sampling them."""
-    device: Text = "cpu"
-    """Device of the reflector: cpu, cuda, cuda:1."""
     json: OptionalFile = None
     """Write the results to FILE; the same seed gives the same bytes. FILE.trials.jsonl gets each trial as it ends."""
     resume: Flag = False
@@ -67,8 +63,7 @@ class Evaluate(EnvOptions):
     def run(self) -> int:
         """Evaluates the policies; returns the exit code."""
         kwargs = self.arguments()
-        names = reflector_names(self.reflector) or _DEFAULT
-        policies = [make_policy(name, greedy=self.greedy, device=self.device) for name in names]
+        policies = self.policies(self.reflector, _DEFAULT)
         if self.resume and self.json is None:
             raise ConfigError("--resume needs --json FILE: it resumes from FILE.trials.jsonl. Give --json FILE.")
         result, picture = (None if path is None else check_output(path) for path in (self.json, self.png))

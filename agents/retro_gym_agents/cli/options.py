@@ -13,6 +13,7 @@ import tyro
 
 from retro_gym.errors import ConfigError, one_line
 from retro_gym_agents.evaluation.outputs import check_output
+from retro_gym_agents.play.policies import Policy, make_policy, takes_options
 
 __all__ = [
     "EnvId",
@@ -23,11 +24,11 @@ __all__ = [
     "OptionalFigure",
     "OptionalFile",
     "OptionalNumber",
+    "PolicyOptions",
     "Text",
     "Words",
     "check_repeats",
     "new_records",
-    "reflector_names",
     "words_of",
 ]
 
@@ -89,6 +90,33 @@ class EnvOptions:
         return kwargs or None
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PolicyOptions(EnvOptions):
+    """Options of the policies, for commands that play episodes with given ones."""
+
+    reflector_kwargs: Annotated[str | None, tyro.conf.arg(metavar="JSON", help_behavior_hint="")] = None
+    """Options of reflectors 'openai:MODEL' and classes 'python:MODULE:NAME':
+    '{"base_url": "http://localhost:8000/v1", "temperature": 0.7, "record": "tape.jsonl", "budget": {"calls": 100}}'."""
+    greedy: Flag = False
+    """Let reflectors in this process decode greedily instead of sampling."""
+    device: Text = "cpu"
+    """Device of reflectors in this process: cpu, cuda, cuda:1."""
+
+    def policies(self, given: Sequence[Sequence[str]], default: Sequence[str]) -> list[Policy]:
+        """Returns the policies after --reflector, or the default ones."""
+        names = _reflector_names(given) or default
+        options = _json_object("--reflector-kwargs", self.reflector_kwargs)
+        if options and not any(map(takes_options, names)):
+            raise ConfigError(
+                f"--reflector-kwargs {one_line(options)}: none of the reflectors {', '.join(names)} has options. Leave "
+                "it out, or name 'openai:MODEL' or 'python:MODULE:NAME'."
+            )
+        return [
+            make_policy(name, greedy=self.greedy, device=self.device, **(options if takes_options(name) else {}))
+            for name in names
+        ]
+
+
 def words_of(option: str, given: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """Returns the words of a repeatable option, in order.
 
@@ -132,7 +160,7 @@ def _json_object(option: str, text: str | None) -> dict[str, Any]:
     return value
 
 
-def reflector_names(given: Sequence[Sequence[str]]) -> tuple[str, ...]:
+def _reflector_names(given: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """Returns the names after --reflector. Commas separate names, unless the whole word is an existing path."""
     words = words_of("--reflector", given)
     parts = [[word] if Path(word).exists() else [part.strip() for part in word.split(",")] for word in words]

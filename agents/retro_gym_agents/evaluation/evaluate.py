@@ -41,7 +41,7 @@ from retro_gym_agents.play.episodes import (
     total_stats,
 )
 from retro_gym_agents.play.journal import Journal
-from retro_gym_agents.play.policies import Policy, ReflectorPolicy, check_teacher
+from retro_gym_agents.play.policies import MeteredPolicy, Policy, PromptedPolicy, ReflectorPolicy, check_teacher
 
 __all__ = ["evaluate", "evaluate_all"]
 
@@ -165,6 +165,7 @@ def _reflectors(policies: Sequence[Policy]) -> dict[str, Any]:
             "greedy": getattr(policy, "greedy", False),
             "source": _source(policy),
             "weights": weights_digest(Path(policy.name)) if isinstance(policy, ReflectorPolicy) else None,
+            **(policy.parameters if isinstance(policy, PromptedPolicy) else {}),
         }
         for policy in policies
     }
@@ -197,7 +198,7 @@ def _play_on(
             seed = derive_seed(config.seed, "reflection", trial)
             play_next_trial(episodes, policy, seed=seed, progress=progress, journal=journal)
         after = tokens_of(policy)
-        is_model = isinstance(policy, ReflectorPolicy)
+        is_model = isinstance(policy, MeteredPolicy)
         return Evaluation(
             config,
             policy.name,

@@ -8,14 +8,14 @@ from contextlib import ExitStack, closing
 from typing import Any, TypeAlias
 
 from retro_gym.env import RetroEnv
-from retro_gym.errors import ActorError, BudgetError, ConfigError, one_line
+from retro_gym.errors import ActorError, BudgetError
 from retro_gym.generation import Reflection
 from retro_gym.scheduling import ActorStats, Plan
 from retro_gym.seeding import derive_seed
 from retro_gym.trajectory import EndReason, Outcome, Trajectory
 from retro_gym.vector import run_plans
 from retro_gym_agents.play.journal import Journal, StoredTrial
-from retro_gym_agents.play.policies import Policy, ReflectorPolicy
+from retro_gym_agents.play.policies import MeteredPolicy, Policy, written_reflections
 
 __all__ = [
     "Episode",
@@ -53,7 +53,7 @@ class Episode:
     """How each played trial ended: values of :class:`~retro_gym.trajectory.EndReason`."""
     reflections: list[str] = dataclasses.field(default_factory=list)
     failed: ActorError | None = None
-    """The actor's error, if it failed; the episode is then over."""
+    """The error of the actor, or of the model that reflects, if it failed; the episode is then over."""
 
     @property
     def waits(self) -> bool:
@@ -121,8 +121,9 @@ class Episode:
     def _follow(self, reflection: str, stored: StoredTrial) -> None:
         """Continues from a stored trial without playing it."""
         trajectory = stored.trajectory
-        rows = {"record": self._found(stored.parent), "trial_record": self._found(stored.record)}
-        self.env.follow(Outcome(reflection[: self.env.max_reflection_chars], trajectory.return_, trajectory, **rows))
+        text = reflection[: self.env.max_reflection_chars]
+        record, trial_record = self._found(stored.parent), self._found(stored.record)
+        self.env.follow(Outcome(text, trajectory.return_, trajectory, record, trial_record))
         self.observation = self.env.observation_within(self.env.max_observation_chars)
         self._note(trajectory)
         _add_to(self.env.stats, stored.stats)
@@ -153,6 +154,8 @@ def play_next_trial(
 ) -> None:
     """Plays the next trial of every unsolved episode; the policy writes all reflections in one batch.
 
+    An episode for which the policy gives an error in place of a reflection is over.
+
     Args:
         episodes: episodes at the same trial.
         policy: writes the reflections.
@@ -161,7 +164,7 @@ def play_next_trial(
         journal: its reflections and trials are reused; new ones are written to it.
 
     Raises:
-        BudgetError: the actor's budget is spent; running trials have been finished.
+        BudgetError: the budget of the actor or the policy is spent; running trials have been finished.
         ConfigError: the policy did not write one reflection for each failure.
     """
     waiting = []
@@ -178,18 +181,24 @@ def play_next_trial(
     stored = {} if journal is None else journal.reflections(policy.name, trial)
     unheard = [episode for episode in waiting if episode.task_id not in stored]
     before = tokens_of(policy)
-    written = _reflect(policy, unheard, seed)
+    seeds = [derive_seed(seed, episode.seed) for episode in unheard]
+    written = written_reflections(policy, [one.observation for one in unheard], [one.env for one in unheard], seeds)
     if journal is not None and unheard:
         after = tokens_of(policy)
-        by_task = {episode.task_id: text for episode, text in zip(unheard, written, strict=True)}
+        pairs = zip(unheard, written, strict=True)
+        by_task = {episode.task_id: text for episode, text in pairs if isinstance(text, str)}
         journal.add_reflections(policy.name, trial, by_task, (after[0] - before[0], after[1] - before[1]))
     rest = iter(written)
-    texts = [
-        Reflection.of(stored[one.task_id] if one.task_id in stored else next(rest), policy=policy.name)
-        for one in waiting
-    ]
-    plans = [episode.step(text, journal, policy.name) for episode, text in zip(waiting, texts, strict=True)]
-    _play(waiting, plans, what, progress)
+    going, plans = [], []
+    for episode in waiting:
+        text = stored[episode.task_id] if episode.task_id in stored else next(rest)
+        if isinstance(text, ActorError):
+            episode.failed = text
+        else:
+            going.append(episode)
+            plans.append(episode.step(Reflection.of(text, policy=policy.name), journal, policy.name))
+    _play(going, plans, what, progress)
+    _check_spent(waiting)
 
 
 def start_episodes(
@@ -219,28 +228,13 @@ def start_episodes(
         ]
         progress("trial 0", 0, len(episodes))
         _play(episodes, [episode.start(journal) for episode in episodes], "trial 0", progress)
+        _check_spent(episodes)
         stack.pop_all()
     return episodes
 
 
-def _reflect(policy: Policy, waiting: Sequence[Episode], seed: int) -> list[str]:
-    """Returns the policy's reflection on each failure, after checking it."""
-    if not waiting:
-        return []
-    seeds = [derive_seed(seed, episode.seed) for episode in waiting]
-    reflections = policy.reflect([one.observation for one in waiting], [one.env for one in waiting], seeds)
-    if isinstance(reflections, str) or not isinstance(reflections, Sequence):
-        raise ConfigError(f"policy {policy.name!r} wrote {one_line(reflections)}; it must return a list of texts.")
-    if len(reflections) != len(waiting):
-        raise ConfigError(f"policy {policy.name!r} wrote {len(reflections)} reflections on {len(waiting)} failures.")
-    odd = next((text for text in reflections if not isinstance(text, str)), None)
-    if odd is not None:
-        raise ConfigError(f"policy {policy.name!r} wrote {one_line(odd)}; a reflection is text (str).")
-    return list(reflections)
-
-
 def _play(episodes: Sequence[Episode], plans: Sequence[Plan[None]], what: str, progress: Progress) -> None:
-    """Runs the plans in parallel and reports progress. Raises a spent budget's error after all plans have ended."""
+    """Runs the plans in parallel and reports progress."""
     done = 0
 
     def counted(plan: Plan[None]) -> Plan[None]:
@@ -250,6 +244,10 @@ def _play(episodes: Sequence[Episode], plans: Sequence[Plan[None]], what: str, p
         progress(what, done, len(plans))
 
     run_plans([episode.env for episode in episodes], [counted(plan) for plan in plans])
+
+
+def _check_spent(episodes: Sequence[Episode]) -> None:
+    """Raises the error of a spent budget, after all plans have ended."""
     for episode in episodes:
         if isinstance(episode.failed, BudgetError):
             raise episode.failed
@@ -257,7 +255,7 @@ def _play(episodes: Sequence[Episode], plans: Sequence[Plan[None]], what: str, p
 
 def tokens_of(policy: Policy) -> tuple[int, int]:
     """Returns the prompt and completion tokens of a policy so far; zeros if it is not a model."""
-    return (policy.prompt_tokens, policy.completion_tokens) if isinstance(policy, ReflectorPolicy) else (0, 0)
+    return (policy.prompt_tokens, policy.completion_tokens) if isinstance(policy, MeteredPolicy) else (0, 0)
 
 
 def total_stats(episodes: Iterable[Episode]) -> ActorStats:

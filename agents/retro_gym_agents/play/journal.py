@@ -235,8 +235,10 @@ class Journal:
         both = self._known.keys() & self._reflectors.keys()
         names += [f"reflector {name!r}" for name in sorted(both) if self._known[name] != self._reflectors[name]]
         if names:
-            was = {**found, **{f"reflector {name!r}": settings for name, settings in self._known.items()}}
-            now = {**self._settings, **{f"reflector {name!r}": each for name, each in self._reflectors.items()}}
+            was, now = dict(found), dict(self._settings)
+            for name in both:
+                was[f"reflector {name!r}"] = _other_than(self._reflectors[name], self._known[name])
+                now[f"reflector {name!r}"] = _other_than(self._known[name], self._reflectors[name])
             differences = "; ".join(
                 f"{name} was {one_line(was.get(name))} and is {one_line(now.get(name))}" for name in names
             )
@@ -244,6 +246,11 @@ class Journal:
                 f"{self.path} is of an evaluation with other settings: {differences}. Resume with the same ones, or "
                 "delete the file to start anew."
             )
+
+
+def _other_than(other: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings that are absent from other ones, or have another value there."""
+    return {name: value for name, value in settings.items() if other.get(name, _MISSING) != value}
 
 
 def _figure(value: Any) -> Any:

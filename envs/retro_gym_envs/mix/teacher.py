@@ -71,6 +71,15 @@ class MixTeacher(Teacher):
         teacher, own = self._own(trajectory)
         return teacher.check_reflection(reflection, own)
 
+    def require(self, method: str) -> None:
+        """Requires the method of every environment's own teacher.
+
+        Raises:
+            ConfigError: one of them does not define it.
+        """
+        for env in self._envs.values():
+            env.teacher.require(method)
+
     def _own(self, trajectory: Trajectory) -> tuple[Teacher, Trajectory]:
         """Returns the environment's teacher, and the trajectory as the environment itself would have recorded it."""
         name, inner = parted(trajectory.task_id, self._envs)

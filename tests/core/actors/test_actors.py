@@ -1,4 +1,5 @@
 import pickle
+import sys
 from typing import Any
 
 import numpy as np
@@ -129,7 +130,7 @@ def test_every_object_of_a_class_is_its_own(module):
         ("SubmitsLater", {}, "submit of actor .* is async"),
         ("CalledLater", {}, "is async"),
         ("called_later", {}, "is async"),
-        ("later", {}, "is async; it must return its replies"),
+        ("later", {}, "is async; it must return its results"),
         ("one_by_one", {}, "is async"),
         ("nothing", {}, r"cannot be called with one argument, the prompts: .*the arguments are \(\)"),
         ("two", {}, "cannot be called with one argument, the prompts: missing .*'more'"),
@@ -152,6 +153,19 @@ def test_a_module_that_fails_while_it_is_imported_is_a_clear_error(tmp_path, mon
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ConfigError, match=r"actor 'python:broken_actors_of_a_user:actor' cannot be imported: [A-Z]"):
         make_actor("python:broken_actors_of_a_user:actor", IdentityEnv())
+
+
+def test_a_module_in_the_working_folder_is_found(tmp_path, monkeypatch):
+    (tmp_path / "actors_beside_a_user.py").write_text("def play(prompts):\n    return ['Say[red]'] * len(prompts)\n")
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if each])
+    monkeypatch.chdir(tmp_path)
+    assert make_actor("python:actors_beside_a_user:play", IdentityEnv()).reply([None])[0].text == "Say[red]"
+
+
+def test_only_the_scripted_actor_needs_a_task_environment():
+    assert make_actor("openai:any", None).model == "any"
+    with pytest.raises(ConfigError, match=r"task_env is None. Give task_env"):
+        make_actor("scripted", None)
 
 
 def test_a_function_of_python_itself_may_keep_its_arguments_to_itself():

@@ -91,6 +91,7 @@ def test_every_reflection_is_recorded_with_what_it_earned(recorded, path):
         "policy": "",
         "observation": observation,
         "reflection": "0.75",
+        "leak": False,
         "reward": 0.5,
         "return_before": 0.25,
         "return": 0.75,

@@ -28,8 +28,9 @@ def failures(num: int = 12):
     return envs
 
 
-def reflections(policy: Policy, envs, seed: int = 0) -> list[str]:
-    return policy.reflect(["failed"] * len(envs), envs, [seed + i for i in range(len(envs))])
+def reflections(policy: Policy, envs, seed: int = 0):
+    observations = [env.observation_within(env.max_observation_chars) for env in envs]
+    return policy.reflect(observations, envs, [seed + i for i in range(len(envs))])
 
 
 class FakeReflector:

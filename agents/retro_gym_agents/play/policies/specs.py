@@ -1,0 +1,70 @@
+"""Policy specs: the ways to name a policy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from retro_gym.errors import one_line
+from retro_gym.python_specs import imported, without_options
+from retro_gym_agents.play.policies.baselines import BASELINES, BaselinePolicy
+from retro_gym_agents.play.policies.functions import ReflectFunction, policy_of
+from retro_gym_agents.play.policies.prompted import PromptedPolicy
+from retro_gym_agents.play.policies.protocol import Policy
+from retro_gym_agents.play.policies.reflectors import ReflectorPolicy
+
+__all__ = ["make_policy", "takes_options"]
+
+_PYTHON = "python"
+_PROMPTED = ("openai", "replay")
+
+
+def make_policy(
+    spec: str | Policy | ReflectFunction | type[Policy],
+    *,
+    greedy: bool = False,
+    device: str = "cpu",
+    batch_size: int = 64,
+    **options: Any,
+) -> Policy:
+    """Returns the policy that a spec names. Checks everything that can be checked without loading a model.
+
+    Args:
+        spec: a key of :data:`BASELINES`; ``"tiny"``, the folder of a run or of a model, or a hub name
+            (:class:`ReflectorPolicy`); ``"openai:MODEL"`` or ``"replay:FILE"`` (:class:`PromptedPolicy`);
+            ``"python:MODULE:NAME"``, which imports one of the following; a :class:`Policy`, a class of policies, or a
+            function from a list of observations to a list of reflections.
+        greedy: for models in this process, see :class:`ReflectorPolicy`.
+        device: likewise.
+        batch_size: likewise.
+        options: for models behind a server and classes of policies: their arguments, such as ``base_url``.
+
+    Raises:
+        ConfigError: the spec is none of these, or an option is unknown.
+        RecordError: the file of a replay is not a tape.
+
+    >>> make_policy("oracle").name
+    'oracle'
+    >>> make_policy(lambda observations: ["Look again."] * len(observations)).reflect(["It failed."], [], [0])
+    ['Look again.']
+    >>> make_policy("orcale")
+    Traceback (most recent call last):
+    ...
+    retro_gym.errors.ConfigError: reflector 'orcale' is neither a baseline nor a folder. Did you mean 'oracle'?
+    """
+    if not isinstance(spec, str):
+        name = getattr(spec, "__name__", type(spec).__name__)
+        return policy_of(spec, options, f"reflector {one_line(spec)}", name)
+    kind, _, rest = spec.partition(":")
+    if kind == _PYTHON:
+        return policy_of(imported(spec, "reflector"), options, f"reflector {spec!r}", spec)
+    if kind in _PROMPTED and rest:
+        return PromptedPolicy(spec, **options)
+    without_options(options, f"reflector {spec!r}")
+    if spec in BASELINES:
+        return BaselinePolicy(spec)
+    return ReflectorPolicy(spec, greedy=greedy, device=device, batch_size=batch_size)
+
+
+def takes_options(spec: str) -> bool:
+    """Returns whether a spec names a policy with options of its own."""
+    return spec.partition(":")[0] in (_PYTHON, *_PROMPTED)
