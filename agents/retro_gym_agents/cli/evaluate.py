@@ -21,6 +21,7 @@ from retro_gym_agents.cli.options import (
     reflector_names,
 )
 from retro_gym_agents.cli.output import print_error, stdout
+from retro_gym_agents.evaluation.comparison import NONE
 from retro_gym_agents.evaluation.evaluate import evaluate_all
 from retro_gym_agents.evaluation.evaluation import EvaluationConfig
 from retro_gym_agents.evaluation.outputs import check_output
@@ -37,16 +38,19 @@ _DEFAULT = ("none", "tiny", "oracle")  # the policies that are evaluated by defa
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluate(EnvOptions):
-    """Measure success by trial of one or several policies on the same tasks."""
+    """Measure success by trial of one or several policies on the same tasks, and its difference to a plain retry."""
 
     reflector: Annotated[
         Words, tyro.conf.arg(metavar="NAME", help_behavior_hint=f"(default: {' '.join(_DEFAULT)})")
     ] = ()
-    """One or several of: none, vague, shuffled, noisy, oracle, tiny, the folder of a run or a model, a hub name."""
+    """One or several of: none, vague, shuffled, noisy, oracle, tiny, the folder of a run or a model, a hub name.
+    none, a plain retry, is added in front if it is missing: the first figure is the difference to it."""
     split: Text = "test"
     """Split of the tasks: train, validation or test."""
     num_tasks: OptionalNumber = None
     """Number of tasks, drawn with the seed; all by default."""
+    seeds: Number = 1
+    """Number of evaluation seeds: every task is played with each of SEED, SEED + 1, …"""
     trials: Number = 3
     """Maximum number of reflections per task, each followed by a new trial."""
     greedy: Flag = False
@@ -56,18 +60,20 @@ class Evaluate(EnvOptions):
     json: OptionalFile = None
     """Write the results to FILE; the same seed gives the same bytes. FILE.trials.jsonl gets each trial as it ends."""
     resume: Flag = False
-    """Resume from FILE.trials.jsonl of --json; tasks that were lost to actor errors are played again."""
+    """Resume from FILE.trials.jsonl of --json; episodes that were lost to actor errors are played again."""
     png: OptionalFile = None
     """Write a plot of success by trial to FILE."""
     records: OptionalFile = None
     """Write every trial and reflection to FILE (JSONL), which must be new or empty unless --resume is given."""
     max_error_rate: Annotated[float, tyro.conf.arg(metavar="X")] = 0.05
-    """Give no success rate if more than this share of tasks was lost to actor errors."""
+    """Give no success rate if more than this share of episodes was lost to actor errors."""
 
     def run(self) -> int:
         """Evaluates the policies; returns the exit code."""
         kwargs = self.arguments()
         names = reflector_names(self.reflector) or _DEFAULT
+        if NONE not in names and self.trials > 0:
+            names = (NONE, *names)
         policies = [make_policy(name, greedy=self.greedy, device=self.device) for name in names]
         if self.resume and self.json is None:
             raise ConfigError("--resume needs --json FILE: it resumes from FILE.trials.jsonl. Give --json FILE.")
@@ -80,7 +86,7 @@ class Evaluate(EnvOptions):
             records = check_output(self.records)
             kwargs["records"] = records if self.resume else new_records(records, "Give another path.")
         config = EvaluationConfig(
-            self.env_id, self.split, self.num_tasks, self.trials, self.seed, kwargs, self.max_error_rate
+            self.env_id, self.split, self.num_tasks, self.trials, self.seed, self.seeds, kwargs, self.max_error_rate
         )
         journal = None if result is None else result.with_name(f"{result.name}.trials.jsonl")
         try:
@@ -97,5 +103,5 @@ class Evaluate(EnvOptions):
             draw_success(evaluations, picture)
         print_tables(evaluations, stdout())
         for refusal in refusals:
-            print_error(refusal if result is None else f"{refusal} --resume plays the lost tasks again.")
+            print_error(refusal if result is None else f"{refusal} --resume plays the lost episodes again.")
         return 1 if refusals else 0
