@@ -1,7 +1,11 @@
 """Evaluation as in the papers: success at trial 0…T, with the same tasks and seeds for every policy.
 
+The actor's draws depend on the evaluation seed, the task and the trial alone. So trial t with a policy and trial t with
+``none``, a plain retry, differ by the reflections only, and a policy that writes blanks has exactly the trials of
+``none``. Several evaluation seeds are several episodes on each task.
+
 A solved task is not tried again and stays solved; a failed one gets one reflection and one more trial, up to T times.
-An actor error is neither a success nor a failure of the reflection: its task is excluded from the score and counted
+An actor error is neither a success nor a failure of the reflection: its episode is excluded from the score and counted
 separately; if this happens too often, no score is given.
 
 Trial 0 does not depend on reflections, so it is played once and shared by all policies.
@@ -14,6 +18,7 @@ trials, and of void trials that were played again, are not included.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -28,6 +33,7 @@ from retro_gym.errors import ConfigError
 from retro_gym.records import RecordWriter, RunHeader
 from retro_gym.records.header import panel_of
 from retro_gym.seeding import derive_seed
+from retro_gym.teacher import Teacher
 from retro_gym_agents.evaluation.evaluation import Evaluation, EvaluationConfig, TaskResult
 from retro_gym_agents.lm.adapter_folder import adapter_source, files_digest, weights_digest
 from retro_gym_agents.play.envs import make_retro_env
@@ -54,6 +60,7 @@ def evaluate(
     num_tasks: int | None = None,
     trials: int = 3,
     seed: int = 0,
+    seeds: int = 1,
     env_kwargs: Mapping[str, Any] | None = None,
     max_error_rate: float = 0.05,
     progress: Progress = silent,
@@ -68,7 +75,7 @@ def evaluate(
     >>> [estimate.mean for estimate in result.success_at_trial()]
     [0.0, 1.0]
     """
-    config = EvaluationConfig(env_id, split, num_tasks, trials, seed, env_kwargs or {}, max_error_rate)
+    config = EvaluationConfig(env_id, split, num_tasks, trials, seed, seeds, env_kwargs or {}, max_error_rate)
     (evaluation,) = evaluate_all(config, [policy], progress=progress)
     return evaluation
 
@@ -88,9 +95,9 @@ def evaluate_all(
     Args:
         config: the settings.
         policies: the policies that write the reflections; their names must differ.
-        progress: called after each task.
+        progress: called after each episode.
         journal: a JSONL file to which each trial is written when it ends; none by default.
-        resume: continues from the journal. Tasks with actor errors are tried again.
+        resume: continues from the journal. Episodes with actor errors are played again.
 
     Returns:
         One evaluation for each policy, in their order.
@@ -120,8 +127,8 @@ def evaluate_all(
                 policy.load()  # so that loading errors appear before actor calls are paid for
                 if len(policies) > 1:
                     policy.unload()  # so that only one large model is in memory
-        seeds = [derive_seed(config.seed, "episode", task_id) for task_id in task_ids]
-        starts = start_episodes(first, task_ids, seeds, progress=progress, journal=notes)
+        seeds = [derive_seed(seed, "episode", task_id) for seed in config.evaluation_seeds for task_id in task_ids]
+        starts = start_episodes(first, task_ids * config.seeds, seeds, progress=progress, journal=notes)
         for start in starts:
             stack.enter_context(closing(start))
         evaluations = []
@@ -136,7 +143,8 @@ def evaluate_all(
 def _run(config: EvaluationConfig, env: RetroEnv, task_ids: Sequence[str], names: Sequence[str]) -> RunHeader:
     """Returns the header of the evaluation, and sets it for its records."""
     panel, panel_size = panel_of(task_ids)
-    known = RunHeader(policy=", ".join(names), seed=config.seed, panel=panel, panel_size=panel_size)
+    settings = json.dumps({"seeds": config.seeds})
+    known = RunHeader(policy=", ".join(names), seed=config.seed, settings=settings, panel=panel, panel_size=panel_size)
     if env.records is not None:
         known = env.records.header.or_else(known)
         env.records = RecordWriter(env.records.path, known)
@@ -151,6 +159,7 @@ def _settings(config: EvaluationConfig, actor: Actor, run: RunHeader) -> dict[st
         "tasks": f"{run.panel_size}, {run.panel}",
         "trials": config.trials,
         "seed": config.seed,
+        "seeds": config.seeds,
         "env_kwargs": config.plain_kwargs,
         "files": files_digest(config.plain_kwargs),
         "actor": _actor_of(config, actor),
@@ -189,7 +198,7 @@ def _play_on(
     progress: Progress,
     journal: Journal | None,
 ) -> Evaluation:
-    """Plays trials 1…T of every task with one policy's reflections."""
+    """Plays trials 1…T of every episode with one policy's reflections."""
     read, written = (0, 0) if journal is None else journal.tokens(policy.name)
     before = tokens_of(policy)
     with ExitStack() as stack:
@@ -199,10 +208,11 @@ def _play_on(
             play_next_trial(episodes, policy, seed=seed, progress=progress, journal=journal)
         after = tokens_of(policy)
         is_model = isinstance(policy, MeteredPolicy)
+        seeds = np.repeat(config.evaluation_seeds, len(episodes) // config.seeds).tolist()
         return Evaluation(
             config,
             policy.name,
-            tuple(map(_result, episodes)),
+            tuple(map(_result, episodes, seeds)),
             _actor_of(config, episodes[0].env.actor),
             parameters_of(episodes[0].env.actor),
             total_stats(episodes),
@@ -220,13 +230,24 @@ def _source(policy: Policy) -> str | None:
     return adapter_source(Path(policy.name)) if isinstance(policy, ReflectorPolicy) else None
 
 
-def _result(episode: Episode) -> TaskResult:
+def _result(episode: Episode, seed: int) -> TaskResult:
+    teacher = episode.env.task_env.teacher
     return TaskResult(
         episode.task_id,
-        episode.env.task_env.teacher.task_group(episode.task_id),
+        seed,
+        teacher.task_group(episode.task_id),
+        teacher.failure_cause(episode.task_id),
         tuple(episode.success),
         tuple(episode.returns),
         tuple(episode.ends),
         tuple(episode.reflections),
+        _leaks(teacher, episode.task_id, episode.reflections),
         None if episode.failed is None else str(episode.failed),
     )
+
+
+def _leaks(teacher: Teacher, task_id: str, reflections: Sequence[str]) -> tuple[bool, ...] | None:
+    try:
+        return tuple(teacher.leaks(text, task_id) for text in reflections)
+    except ConfigError:  # not defined, perhaps only for some tasks of a mixture
+        return None

@@ -1,4 +1,8 @@
-"""Settings and results of an evaluation, with the statistics computed from them."""
+"""Settings and results of an evaluation, with the statistics computed from them.
+
+Every figure is a mean over tasks; with several seeds, of each task's mean over its episodes. Intervals account for the
+likeness of a task's episodes, see :mod:`retro_gym_agents.evaluation.statistics`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,9 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from statistics import fmean
+from typing import Any, Literal, TypeAlias, get_args
 
 from retro_gym.actors.secrets import shareable
 from retro_gym.errors import ActorError, ConfigError
@@ -17,7 +23,11 @@ from retro_gym.seeding import derive_seed
 from retro_gym.typed_fields import settle_fields
 from retro_gym_agents.evaluation.statistics import Estimate, bootstrap_mean, success_rate
 
-__all__ = ["Evaluation", "EvaluationConfig", "TaskResult"]
+__all__ = ["PARTS", "Evaluation", "EvaluationConfig", "Part", "TaskResult", "Where", "everywhere"]
+
+Part: TypeAlias = Literal["group", "cause"]
+PARTS: tuple[Part, ...] = get_args(Part)
+"""What the tasks are divided by in reports: their kind and their cause of failure."""
 
 _SET_HERE = ("split", "max_reflections", "reward")
 _NOT_REPORTED = ("records", "actor", "actor_kwargs")  # the actor is reported by its name, without its address
@@ -38,14 +48,18 @@ class EvaluationConfig:
     """T: maximum number of reflections, and of trials after trial 0, for each task."""
     seed: int = 0
     """Seed of the choice of tasks, the episodes, the reflections and the confidence intervals."""
+    seeds: int = 1
+    """Number of evaluation seeds. Every task is played once with each of ``seed``, ``seed + 1``, …: with a stochastic
+    actor, other episodes on the same tasks."""
     env_kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Further arguments of ``gym.make``."""
     max_error_rate: float = 0.05
-    """Share of tasks with actor errors above which no success rate is given, in [0, 1)."""
+    """Share of episodes with actor errors above which no success rate is given, in [0, 1)."""
 
     def __post_init__(self) -> None:
         settle_fields(self)
-        for name, value, least in (("num_tasks", self.num_tasks, 1), ("trials", self.trials, 0)):
+        for name, least in (("num_tasks", 1), ("trials", 0), ("seeds", 1)):
+            value = getattr(self, name)
             if value is not None and value < least:
                 raise ConfigError(f"{name} is {value}; it must be at least {least}.")
         if not 0.0 <= self.max_error_rate < 1.0:
@@ -53,6 +67,11 @@ class EvaluationConfig:
         for name in _SET_HERE:
             if name in self.env_kwargs:
                 raise ConfigError(f"env_kwargs sets {name!r}, which the evaluation sets itself. Leave it out.")
+
+    @property
+    def evaluation_seeds(self) -> range:
+        """The evaluation seeds."""
+        return range(self.seed, self.seed + self.seeds)
 
     @property
     def plain_kwargs(self) -> dict[str, Any]:
@@ -64,11 +83,15 @@ class EvaluationConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TaskResult:
-    """The result of one task."""
+    """The result of one task with one evaluation seed."""
 
     task_id: str
+    seed: int
+    """The evaluation seed."""
     group: str
     """The kind of task, see :meth:`retro_gym.Teacher.task_group`."""
+    cause: str
+    """The task's cause of failure, see :meth:`retro_gym.Teacher.failure_cause`."""
     success: tuple[bool, ...]
     """Whether the task is solved by trial 0…T; shorter if the actor failed."""
     returns: tuple[float, ...]
@@ -77,8 +100,20 @@ class TaskResult:
     """How each played trial ended: values of :class:`~retro_gym.trajectory.EndReason`."""
     reflections: tuple[str, ...]
     """The reflections as written, one for each failed trial except the last."""
+    leaks: tuple[bool, ...] | None = None
+    """Whether each reflection contains the answer, see :meth:`retro_gym.Teacher.leaks`; None if the teacher does not
+    define it."""
     actor_error: str | None = None
-    """The actor's error, if it failed. Such a task is excluded from all scores."""
+    """The actor's error, if it failed. Such an episode is excluded from all scores."""
+
+
+Where: TypeAlias = Callable[[TaskResult], bool]
+"""Chooses the results that a figure is computed from."""
+
+
+def everywhere(task: TaskResult) -> bool:
+    """Chooses all results."""
+    return True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +124,7 @@ class Evaluation:
     reflector: str
     """The policy's name."""
     tasks: tuple[TaskResult, ...]
-    """In the order of the split."""
+    """All tasks with the first evaluation seed, in the order of the split, then with the next one."""
     actor: str
     """Name of the actor."""
     actor_parameters: Mapping[str, str | int | float]
@@ -105,17 +140,17 @@ class Evaluation:
 
     @property
     def scored(self) -> tuple[TaskResult, ...]:
-        """The tasks on which the actor did not fail."""
+        """The results of the episodes in which the actor did not fail."""
         return tuple(task for task in self.tasks if task.actor_error is None)
 
     @property
     def errors(self) -> int:
-        """Number of tasks with actor errors."""
+        """Number of episodes with actor errors."""
         return len(self.tasks) - len(self.scored)
 
     @property
     def error_kinds(self) -> tuple[tuple[int, str], ...]:
-        """Number of tasks with each kind of actor error, and its first message; the most frequent kind first.
+        """Number of episodes with each kind of actor error, and its first message; the most frequent kind first.
 
         Messages that differ only in numbers and quoted names are of one kind.
         """
@@ -123,16 +158,16 @@ class Evaluation:
         kinds = [_PARTICULARS.sub("", message) for message in messages]
         return tuple((count, messages[kinds.index(kind)]) for kind, count in Counter(kinds).most_common())
 
-    def size(self, group: str) -> int:
-        """Returns the number of tasks of one kind."""
-        return sum(task.group == group for task in self.tasks)
+    def num_tasks(self, where: Where = everywhere) -> int:
+        """Returns the number of tasks with a chosen result."""
+        return len({task.task_id for task in self.tasks if where(task)})
 
     @property
     def ends_at_trial(self) -> list[dict[str, int]]:
         """For trial 0…T, the number of played trials that ended in each way."""
         return [
             dict(sorted(Counter(task.ends[trial] for task in self.tasks if len(task.ends) > trial).items()))
-            for trial in range(self.config.trials + 1)
+            for trial in self._trials
         ]
 
     @property
@@ -142,42 +177,71 @@ class Evaluation:
             return None
         first = next(task.actor_error for task in self.tasks if task.actor_error is not None)
         return (
-            f"the actor failed on {self.errors} of {len(self.tasks)} tasks with {self.reflector!r}, more than "
+            f"the actor failed in {self.errors} of {len(self.tasks)} episodes with {self.reflector!r}, more than "
             f"max_error_rate ({self.config.max_error_rate:.1%}): no success rate is given. First: {first}"
         )
 
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """The kinds of task, sorted; empty if there is only one."""
-        names = sorted({task.group for task in self.tasks})
-        return tuple(names) if len(names) > 1 else ()
+    def parts(self, attribute: Part) -> dict[str, Where]:
+        """Returns filters for the tasks of each kind, or each cause of failure, by name; empty if all are alike."""
+        names = sorted({getattr(task, attribute) for task in self.tasks})
+        return {name: partial(_has, attribute, name) for name in names} if len(names) > 1 else {}
 
-    def success_at_trial(self, group: str | None = None) -> list[Estimate]:
+    def success_at_trial(self, where: Where = everywhere) -> list[Estimate]:
         """Returns the success rate by trial 0…T, in [0, 1].
 
         Args:
-            group: restricts it to one kind of task.
+            where: chooses results; all by default.
 
         Raises:
-            ActorError: the actor failed on too many tasks, see :attr:`refusal`.
+            ActorError: the actor failed in too many episodes, see :attr:`refusal`.
         """
-        return [success_rate(values) for values in self._by_trial(lambda task: task.success, group)]
+        results = self._chosen(where)
+        tasks = [result.task_id for result in results]
+        return [success_rate([each.success[trial] for each in results], tasks=tasks) for trial in self._trials]
 
-    def return_at_trial(self, group: str | None = None) -> list[Estimate]:
+    def return_at_trial(self, where: Where = everywhere) -> list[Estimate]:
         """Returns the mean return by trial 0…T, in the unit of the environment's rewards.
 
         Raises:
-            ActorError: the actor failed on too many tasks.
+            ActorError: the actor failed in too many episodes.
         """
-        seed = derive_seed(self.config.seed, "bootstrap")
-        return [bootstrap_mean(values, seed=seed) for values in self._by_trial(lambda task: task.returns, group)]
+        results = self._chosen(where)
+        return [self._mean(results, [each.returns[trial] for each in results]) for trial in self._trials]
 
-    def _by_trial(self, figures: Callable[[TaskResult], Sequence[float]], group: str | None) -> list[list[float]]:
-        """Returns for trial 0…T one value for each scored task."""
+    def average_success(self, where: Where = everywhere) -> Estimate:
+        """Returns the average of the success rates by trial 0…T: the third of RetroAct's figures, after first and last.
+
+        Raises:
+            ActorError: the actor failed in too many episodes.
+        """
+        results = self._chosen(where)
+        return self._mean(results, [fmean(each.success) for each in results])
+
+    def average_return(self, where: Where = everywhere) -> Estimate:
+        """Returns the average of the mean returns by trial 0…T.
+
+        Raises:
+            ActorError: the actor failed in too many episodes.
+        """
+        results = self._chosen(where)
+        return self._mean(results, [fmean(each.returns) for each in results])
+
+    @property
+    def _trials(self) -> range:
+        return range(self.config.trials + 1)
+
+    def _chosen(self, where: Where) -> list[TaskResult]:
         if self.refusal is not None:
             raise ActorError(self.refusal)
-        rows = [figures(task) for task in self.scored if group is None or task.group == group]
-        return [[row[trial] for row in rows] for trial in range(self.config.trials + 1)]
+        return [task for task in self.scored if where(task)]
+
+    def _mean(self, results: Sequence[TaskResult], values: Sequence[float]) -> Estimate:
+        seed = derive_seed(self.config.seed, "bootstrap")
+        return bootstrap_mean(values, tasks=[each.task_id for each in results], seed=seed)
+
+
+def _has(attribute: str, name: str, task: TaskResult) -> bool:
+    return bool(getattr(task, attribute) == name)
 
 
 def _is_json(value: Any) -> bool:

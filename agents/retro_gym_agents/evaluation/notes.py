@@ -1,11 +1,13 @@
-"""Notes below the tables: prompts that were too long, truncated replies, lost tasks, and the loaded adapter."""
+"""Notes below the tables: leaks, prompts that were too long, truncated replies, lost episodes, the loaded adapter."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from retro_gym.trajectory import EndReason
+from retro_gym_agents.evaluation.comparison import NONE
 from retro_gym_agents.evaluation.evaluation import Evaluation
+from retro_gym_agents.evaluation.leaks import leak_reports
 
 __all__ = ["notes_on"]
 
@@ -15,10 +17,29 @@ _LONGER = "Raise the actor's max_tokens, which includes its reasoning (--actor-k
 
 def notes_on(evaluations: Sequence[Evaluation]) -> list[str]:
     """Returns the notes to print below the tables, each of a sentence or two; empty if there are none."""
-    notes = [*_first_trials(evaluations[0]), *_cut_replies(evaluations)]
+    notes = [*_bases(evaluations), *_leaks(evaluations), *_first_trials(evaluations[0]), *_cut_replies(evaluations)]
     for evaluation in evaluations:
         notes += [*_lost(evaluation), *_later_trials(evaluation), *_source(evaluation)]
     return notes
+
+
+def _bases(evaluations: Sequence[Evaluation]) -> Iterator[str]:
+    if evaluations[0].config.trials and NONE not in [one.reflector for one in evaluations]:
+        yield "There is no difference to a plain retry above: none was not evaluated."
+
+
+def _leaks(evaluations: Sequence[Evaluation]) -> Iterator[str]:
+    if not evaluations[0].config.trials:
+        return
+    reports = leak_reports(evaluations)
+    if None in reports.values():
+        yield "Not known: how many reflections contain the answer. The environment's teacher does not define 'leaks'."
+    for name, report in reports.items():
+        if report is not None and report.leaking:
+            yield (
+                f"{name}: {report.share:.1%} of its reflections contain the answer; what they earn, telling the answer "
+                "earns, not reading the failure."
+            )
 
 
 def _first_trials(evaluation: Evaluation) -> Iterator[str]:
@@ -45,7 +66,7 @@ def _cut_replies(evaluations: Sequence[Evaluation]) -> Iterator[str]:
 def _lost(evaluation: Evaluation) -> Iterator[str]:
     if not evaluation.errors:
         return
-    lost = f"{evaluation.errors} of {len(evaluation.tasks)} tasks were lost to actor errors"
+    lost = f"{evaluation.errors} of {len(evaluation.tasks)} episodes were lost to actor errors"
     yield f"{evaluation.reflector}: {lost}{'' if evaluation.refusal else '; no figure above includes them'}."
     for count, message in evaluation.error_kinds:
         yield f"  {count} × {' '.join(message.split())}"

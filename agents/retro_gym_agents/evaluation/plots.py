@@ -84,9 +84,9 @@ def draw_success(evaluations: Sequence[Evaluation], path: str | os.PathLike[str]
         others = [one.reflector for one in scored if one.reflector not in _BOUNDS]
         for one in scored:
             _draw_policy(axes, one, others.index(one.reflector) if one.reflector in others else None)
-        axes.set_title(
-            f"{config.env_id}, {len(scored[0].tasks)} tasks of split {config.split}, 95 % intervals", fontsize=11
-        )
+        seeds = "" if config.seeds == 1 else f" × {config.seeds} seeds"
+        tasks = f"{scored[0].num_tasks()} tasks of split {config.split}{seeds}"
+        axes.set_title(f"{config.env_id}, {tasks}, 95 % intervals", fontsize=11)
         axes.set_xlabel("trial (reflections so far)")
         axes.set_ylabel("success")
         axes.set_xticks(range(config.trials + 1))

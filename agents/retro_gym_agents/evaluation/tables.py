@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from retro_gym.trajectory import EndReason
-from retro_gym_agents.evaluation.comparison import compare, compared_pairs, gain_shares
-from retro_gym_agents.evaluation.evaluation import Evaluation
+from retro_gym_agents.evaluation.comparison import NONE, compare, compared_pairs, gain_shares
+from retro_gym_agents.evaluation.evaluation import PARTS, Evaluation, Part
+from retro_gym_agents.evaluation.leaks import LeakReport, leak_reports
 from retro_gym_agents.evaluation.notes import notes_on
 from retro_gym_agents.evaluation.statistics import Estimate, PairedDifference
+from retro_gym_agents.play.policies import TINY
 
 __all__ = ["print_tables"]
 
@@ -21,20 +23,28 @@ _NO_FIGURE = "-"
 
 
 def print_tables(evaluations: Sequence[Evaluation], console: Console) -> None:
-    """Prints the results of ``to_json``, except the rows of single tasks, in percent and percentage points."""
-    config = evaluations[0].config
+    """Prints the results of ``to_json``, except the rows of single trials, in percent and percentage points.
+
+    First the paired differences to ``none``, then success over the trials, then everything else.
+    """
+    first = evaluations[0]
+    config, trials = first.config, first.config.trials
+    seeds = f"seed {config.seed}" if config.seeds == 1 else f"seeds {config.seed} to {config.evaluation_seeds[-1]}"
     console.print(
-        f"{config.env_id}: {len(evaluations[0].tasks)} tasks of split {config.split!r}, seed {config.seed}",
-        highlight=False,
-        markup=False,
+        f"{config.env_id}: {first.num_tasks()} tasks of split {config.split!r}, {seeds}", highlight=False, markup=False
     )
     tables = [_success_table(evaluations)]
-    pairs, shares = list(compared_pairs(evaluations)), gain_shares(evaluations)
-    if config.trials:
-        tables += [_group_table(evaluations)] if evaluations[0].groups else []
-        tables += [_paired_table(pairs, config.trials)] if pairs else []
-        tables += [_share_table(shares, config.trials)] if shares else []
-    for table in [*tables, _cost_table(evaluations)]:
+    if trials:
+        at = [trials, 1] if trials > 1 else [1]
+        against_none = compared_pairs(evaluations, NONE)
+        tables = [_paired_table(against_none, at), *tables] if against_none else tables
+        against_tiny, shares = compared_pairs(evaluations, TINY), gain_shares(evaluations)
+        tables += [_paired_table(against_tiny, at)] if against_tiny else []
+        tables += [_share_table(shares, trials)] if shares else []
+        tables += [_part_table(evaluations, part) for part in PARTS if first.parts(part)]
+        leaks = {name: report for name, report in leak_reports(evaluations).items() if report is not None}
+        tables += [_leak_table(leaks)] if leaks else []
+    for table in [*tables, _return_table(evaluations), _cost_table(evaluations)]:
         title, table.title = table.title, None  # rich would break it at the table's own width
         console.print("", title, sep="\n", style="italic", highlight=False)
         console.print(table)
@@ -50,10 +60,22 @@ def _table(title: str, name: str, figures: Sequence[str]) -> Table:
     return table
 
 
+def _paired_table(pairs: Sequence[tuple[Evaluation, Evaluation]], trials: Sequence[int]) -> Table:
+    base = pairs[0][1].reflector
+    retry = " (a plain retry)" if base == NONE else ""
+    title = f"Difference to {base}{retry} on the same actor seeds: points, 95 % interval, tasks won : lost and exact p"
+    table = _table(title, "reflector", [f"trial {trial}" for trial in trials])
+    for one, other in pairs:
+        estimates = compare(one, other)
+        cells = [_difference(estimates[trial]) for trial in trials]
+        table.add_row(_escaped(f"{one.reflector} − {other.reflector}"), *cells)
+    return table
+
+
 def _success_table(evaluations: Sequence[Evaluation]) -> Table:
     trials = evaluations[0].config.trials
-    headers = [*[f"trial {trial}" for trial in range(trials + 1)], "return"]
-    table = _table("Success by trial, % and 95 % interval; mean return at the end", "reflector", headers)
+    headers = _over_trials([f"trial {trial}" for trial in range(trials + 1)])
+    table = _table("Success by trial, % and 95 % interval; solved stays solved", "reflector", headers)
     for one in evaluations:
         if one.refusal is None:
             too_long = [ends.get(EndReason.PROMPT_TOO_LONG, 0) for ends in one.ends_at_trial]
@@ -61,10 +83,29 @@ def _success_table(evaluations: Sequence[Evaluation]) -> Table:
                 _percent(estimate) + (f"\n[yellow]{count} too long[/yellow]" if count else "")
                 for estimate, count in zip(one.success_at_trial(), too_long, strict=True)
             ]
-            table.add_row(_escaped(one.reflector), *success, f"{one.return_at_trial()[-1].mean:.3f}")
+            table.add_row(_escaped(one.reflector), *success, *[_percent(one.average_success())] * (trials > 0))
         else:
             table.add_row(_escaped(one.reflector), *[_NO_FIGURE] * len(headers))
     return table
+
+
+def _return_table(evaluations: Sequence[Evaluation]) -> Table:
+    trials = evaluations[0].config.trials
+    headers = _over_trials(["trial 0", f"trial {trials}"] if trials else ["trial 0"])
+    table = _table("Mean return of the last trial played", "reflector", headers)
+    for one in evaluations:
+        if one.refusal is None:
+            returns = one.return_at_trial()
+            figures = [returns[0], returns[-1], one.average_return()] if trials else returns
+            table.add_row(_escaped(one.reflector), *[f"{estimate.mean:.3f}" for estimate in figures])
+    return table
+
+
+def _over_trials(trials: Sequence[str]) -> list[str]:
+    """Returns the headers of figures by trial, with RetroAct's names for three of them."""
+    if len(trials) == 1:
+        return list(trials)
+    return [f"first\n{trials[0]}", *trials[1:-1], f"last\n{trials[-1]}", "average\nover trials"]
 
 
 def _share_table(shares: dict[str, list[float | None]], trials: int) -> Table:
@@ -75,25 +116,28 @@ def _share_table(shares: dict[str, list[float | None]], trials: int) -> Table:
     return table
 
 
-def _group_table(evaluations: Sequence[Evaluation]) -> Table:
+def _part_table(evaluations: Sequence[Evaluation], part: Part) -> Table:
+    """Returns a table with a row for each kind of task, or for each cause of failure."""
     first, trials = evaluations[0], evaluations[0].config.trials
-    headers = [f"{_escaped(group) or 'other'}\n({first.size(group)} tasks)" for group in first.groups]
-    table = _table(f"By kind of task, trial 0 → {trials}, %", "reflector", headers)
-    for one in evaluations:
-        if one.refusal is None:
-            by_group = [one.success_at_trial(group) for group in one.groups]
-            cells = [f"{100 * estimates[0].mean:.1f} → {_percent(estimates[-1])}" for estimates in by_group]
-            table.add_row(_escaped(one.reflector), *cells)
+    scored = [one for one in evaluations if one.refusal is None]
+    title = f"By {'kind of task' if part == 'group' else 'cause of failure'}, success at trial 0 → {trials}, %"
+    table = _table(title, "tasks", [_escaped(one.reflector) for one in scored])
+    for name, where in first.parts(part).items():
+        by_policy = [one.success_at_trial(where) for one in scored]
+        cells = [f"{100 * estimates[0].mean:.1f} → {_percent(estimates[-1])}" for estimates in by_policy]
+        table.add_row(f"{_escaped(name) or 'other'}: {first.num_tasks(where)}", *cells)
     return table
 
 
-def _paired_table(pairs: Sequence[tuple[Evaluation, Evaluation]], trials: int) -> Table:
-    headers = [f"trial {trial}" for trial in range(1, trials + 1)]
-    title = "Paired differences in success: points, 95 % interval, tasks won : lost and exact p"
-    table = _table(title, "reflector − against", headers)
-    for one, other in pairs:
-        cells = [_difference(estimate) for estimate in compare(one, other)[1:]]
-        table.add_row(_escaped(f"{one.reflector} − {other.reflector}"), *cells)
+def _leak_table(reports: Mapping[str, LeakReport]) -> Table:
+    title = "Reflections with the answer, and trial 1 after those without it: success in %, difference to none"
+    headers = ["reflections", "with the\nanswer", "episodes\nwithout", "success", "− none"]
+    table = _table(title, "reflector", headers)
+    for name, report in reports.items():
+        share = f"{100 * report.share:.1f} %" if report.written else _NO_FIGURE
+        success = _NO_FIGURE if report.success is None else _percent(report.success)
+        difference = _NO_FIGURE if report.difference is None or name == NONE else _difference(report.difference)
+        table.add_row(_escaped(name), f"{report.written:,}", share, f"{report.episodes:,}", success, difference)
     return table
 
 
@@ -127,7 +171,7 @@ def _percent(estimate: Estimate, sign: str = "", to: str = "–") -> str:
     if math.isnan(estimate.mean):
         return _NO_FIGURE
     mean, low, high = (f"{100 * value:{sign}.1f}" for value in (estimate.mean, estimate.low, estimate.high))
-    return f"{mean}\n[dim]{low}{to}{high}[/dim]"
+    return mean if math.isnan(estimate.low) else f"{mean}\n[dim]{low}{to}{high}[/dim]"
 
 
 def _escaped(text: str) -> str:

@@ -14,7 +14,7 @@ from retro_gym.scheduling import ActorStats, Plan
 from retro_gym.seeding import derive_seed
 from retro_gym.trajectory import EndReason, Outcome, Trajectory
 from retro_gym.vector import run_plans
-from retro_gym_agents.play.journal import Journal, StoredTrial
+from retro_gym_agents.play.journal import EpisodeKey, Journal, StoredTrial
 from retro_gym_agents.play.policies import MeteredPolicy, Policy, written_reflections
 
 __all__ = [
@@ -38,11 +38,12 @@ def silent(what: str, done: int, total: int) -> None:
 
 @dataclasses.dataclass
 class Episode:
-    """The trials of one task."""
+    """The trials of one task with one seed."""
 
     env: RetroEnv
     task_id: str
     seed: int
+    """Determines the actor's draws in all trials, whatever is reflected."""
     observation: str = ""
     """The environment's last observation."""
     success: list[bool] = dataclasses.field(default_factory=list)
@@ -54,6 +55,11 @@ class Episode:
     reflections: list[str] = dataclasses.field(default_factory=list)
     failed: ActorError | None = None
     """The error of the actor, or of the model that reflects, if it failed; the episode is then over."""
+
+    @property
+    def key(self) -> EpisodeKey:
+        """Tells the episode from all others of an evaluation."""
+        return self.task_id, self.seed
 
     @property
     def waits(self) -> bool:
@@ -73,7 +79,7 @@ class Episode:
 
     def start(self, journal: Journal | None = None) -> Plan[None]:
         """Returns a plan that takes trial 0 from the journal, or plays it and writes it to the journal."""
-        stored = None if journal is None else journal.find(None, self.task_id, 0)
+        stored = None if journal is None else journal.find(None, self.key, 0)
         options: dict[str, Any] = {"task_id": self.task_id}
         if stored is not None:
             options["trajectory"] = stored.trajectory
@@ -89,12 +95,12 @@ class Episode:
             self.env.recorder.trial = self._found(stored.record)
         self._note(info["trajectory"])
         if journal is not None and stored is None:
-            journal.add(None, self._played_since(before))
+            journal.add(None, self.seed, self._played_since(before))
 
     def step(self, reflection: str, journal: Journal | None = None, policy: str = "") -> Plan[None]:
         """Returns a plan for the next trial with a policy's reflection; uses the journal as :meth:`start` does."""
         self.reflections.append(str(reflection))
-        stored = None if journal is None else journal.find(policy, self.task_id, len(self.success))
+        stored = None if journal is None else journal.find(policy, self.key, len(self.success))
         if stored is not None:
             self._follow(reflection, stored)
             return
@@ -107,7 +113,7 @@ class Episode:
             return
         self._note(info["trajectory"])
         if journal is not None:
-            journal.add(policy, self._played_since(before))
+            journal.add(policy, self.seed, self._played_since(before))
 
     def rest(self) -> None:
         """Skips a trial: a solved task is not tried again and stays solved."""
@@ -179,19 +185,19 @@ def play_next_trial(
     what = f"{policy.name}, trial {trial}"
     progress(what, 0, len(waiting))
     stored = {} if journal is None else journal.reflections(policy.name, trial)
-    unheard = [episode for episode in waiting if episode.task_id not in stored]
+    unheard = [episode for episode in waiting if episode.key not in stored]
     before = tokens_of(policy)
     seeds = [derive_seed(seed, episode.seed) for episode in unheard]
     written = written_reflections(policy, [one.observation for one in unheard], [one.env for one in unheard], seeds)
     if journal is not None and unheard:
         after = tokens_of(policy)
         pairs = zip(unheard, written, strict=True)
-        by_task = {episode.task_id: text for episode, text in pairs if isinstance(text, str)}
-        journal.add_reflections(policy.name, trial, by_task, (after[0] - before[0], after[1] - before[1]))
+        texts_by_key = {episode.key: text for episode, text in pairs if isinstance(text, str)}
+        journal.add_reflections(policy.name, trial, texts_by_key, (after[0] - before[0], after[1] - before[1]))
     rest = iter(written)
     going, plans = [], []
     for episode in waiting:
-        text = stored[episode.task_id] if episode.task_id in stored else next(rest)
+        text = stored[episode.key] if episode.key in stored else next(rest)
         if isinstance(text, ActorError):
             episode.failed = text
         else:
@@ -209,12 +215,12 @@ def start_episodes(
     progress: Progress = silent,
     journal: Journal | None = None,
 ) -> list[Episode]:
-    """Plays trial 0 of each task, in copies of one environment. The caller must close the returned episodes.
+    """Plays trial 0 of each episode, in copies of one environment. The caller must close the returned episodes.
 
     Args:
         prototype: the environment to copy, which is cheaper than ``gym.make`` if tasks are read from a file.
-        task_ids: the tasks.
-        seeds: one for each episode.
+        task_ids: the task of each episode.
+        seeds: the seed of each episode.
         progress: called after each episode.
         journal: its trials are reused; new ones are written to it.
 

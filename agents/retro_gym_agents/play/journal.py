@@ -2,9 +2,9 @@
 
 Each line is a JSON object: a ``header`` with the settings and the run's records header, a ``reflector`` with the
 settings of each policy, a ``trial`` for each trial that is not void, the ``reflections`` that a policy wrote on the
-failures of one trial, and ``end`` when the evaluation has ended. Trial 0 belongs to no policy. Void trials are not
-written, because they are played again on resume. A resumed evaluation may have other policies; they share trial 0. Only
-one process may write at a time.
+failures of one trial, and ``end`` when the evaluation has ended. Trials and reflections name their task and the seed of
+their episode. Trial 0 belongs to no policy. Void trials are not written, because they are played again on resume. A
+resumed evaluation may have other policies; they share trial 0. Only one process may write at a time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Self, TypeAlias
 
 from retro_gym.errors import ConfigError, DataError, RecordError, one_line
 from retro_gym.generation import Generation, Reflection
@@ -30,11 +30,13 @@ try:
 except ImportError:  # absent on Windows, where nothing prevents a second process from writing
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Journal", "StoredTrial"]
+__all__ = ["EpisodeKey", "Journal", "StoredTrial"]
 
-_SCHEMA = 3
-_READ = (2, _SCHEMA)  # schema 2 has no run header beside the settings
+_SCHEMA = 4
 _MISSING = object()
+
+EpisodeKey: TypeAlias = tuple[str, int]
+"""The task of an episode, and the episode's seed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,8 +86,8 @@ class Journal:
         self._known: dict[str, Any] = {}  # the reflectors in the file
         self._lock: IO[bytes] | None = None
         self._lines = JsonLines(self.path, '{"kind"')
-        self._trials: dict[tuple[str | None, str, int], StoredTrial] = {}
-        self._texts: dict[tuple[str, int], dict[str, Reflection]] = {}
+        self._trials: dict[tuple[str | None, EpisodeKey, int], StoredTrial] = {}
+        self._texts: dict[tuple[str, int], dict[EpisodeKey, Reflection]] = {}
         self._tokens: dict[str, list[int]] = {}
         self._found: dict[str, Any] = {}
         self._has_header = self._has_ended = False
@@ -112,27 +114,31 @@ class Journal:
             )
         self._let_go()
 
-    def find(self, policy: str | None, task_id: str, trial: int) -> StoredTrial | None:
+    def find(self, policy: str | None, episode: EpisodeKey, trial: int) -> StoredTrial | None:
         """Returns a trial that an earlier process has finished, if any; the policy of trial 0 is None."""
-        return self._trials.get((policy, task_id, trial))
+        return self._trials.get((policy, episode, trial))
 
-    def add(self, policy: str | None, trial: StoredTrial) -> None:
-        """Writes a finished trial."""
+    def add(self, policy: str | None, seed: int, trial: StoredTrial) -> None:
+        """Writes a finished trial of the episode with that seed."""
         about = {"trajectory": trial.trajectory.to_json(), "stats": dataclasses.asdict(trial.stats)}
         rows = {"record": trial.record, "parent": trial.parent}
-        self._write({"kind": "trial", "policy": policy, **about, **rows})
+        self._write({"kind": "trial", "policy": policy, "seed": seed, **about, **rows})
         self._count += 1
 
-    def reflections(self, policy: str, trial: int) -> Mapping[str, str]:
-        """Returns the policy's reflections for a trial in earlier processes, by task."""
+    def reflections(self, policy: str, trial: int) -> Mapping[EpisodeKey, str]:
+        """Returns the policy's reflections for a trial in earlier processes."""
         return self._texts.get((policy, trial), {})
 
-    def add_reflections(self, policy: str, trial: int, texts: Mapping[str, str], tokens: tuple[int, int]) -> None:
-        """Writes the policy's reflections for a trial, by task, with its prompt and completion tokens."""
-        made = {task_id: getattr(text, "generation", None) for task_id, text in texts.items()}
-        generations = {task_id: each.to_json() for task_id, each in made.items() if each is not None}
-        about = {"texts": texts, "generations": generations, "tokens": tokens}
-        self._write({"kind": "reflections", "policy": policy, "trial": trial, **about})
+    def add_reflections(
+        self, policy: str, trial: int, texts: Mapping[EpisodeKey, str], tokens: tuple[int, int]
+    ) -> None:
+        """Writes the policy's reflections for a trial, with its prompt and completion tokens."""
+        written = []
+        for (task_id, seed), text in texts.items():
+            generation = getattr(text, "generation", None)
+            about = {"text": text, "generation": None if generation is None else generation.to_json()}
+            written.append({"task_id": task_id, "seed": seed, **about})
+        self._write({"kind": "reflections", "policy": policy, "trial": trial, "written": written, "tokens": tokens})
 
     def tokens(self, policy: str) -> tuple[int, int]:
         """Returns the policy's prompt and completion tokens in earlier processes."""
@@ -200,7 +206,7 @@ class Journal:
             raise ValueError("a header is the first line and no other")
         self._has_ended = kind == "end"
         if kind == "header":
-            if row["schema"] not in _READ:
+            if row["schema"] != _SCHEMA:
                 raise ValueError(f"schema {row['schema']}")
             self._found = dict(row["settings"])
             self._has_header = True
@@ -209,16 +215,13 @@ class Journal:
         elif kind == "trial":
             trajectory = Trajectory.from_json(row["trajectory"])
             stats = {name: _figure(value) for name, value in row["stats"].items()}
-            rows = {name: _text(row.get(name, "")) for name in ("record", "parent")}
+            rows = {name: _text(row[name]) for name in ("record", "parent")}
             stored = StoredTrial(trajectory, ActorStats(**stats), **rows)
             _figure(trajectory.return_)
-            self._trials[row["policy"], trajectory.task_id, trajectory.trial] = stored
+            episode = (trajectory.task_id, int(_figure(row["seed"])))
+            self._trials[row["policy"], episode, trajectory.trial] = stored
         elif kind == "reflections":
-            generations = {name: Generation.from_json(each) for name, each in row.get("generations", {}).items()}
-            texts = {
-                str(task_id): Reflection(_text(text), generation=generations.get(task_id))
-                for task_id, text in row["texts"].items()
-            }
+            texts = {(_text(one["task_id"]), int(_figure(one["seed"]))): _reflection(one) for one in row["written"]}
             self._texts.setdefault((row["policy"], int(row["trial"])), {}).update(texts)
             read, written = map(_figure, row["tokens"])
             tokens = self._tokens.setdefault(row["policy"], [0, 0])
@@ -258,6 +261,11 @@ def _figure(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"{one_line(value)} is no finite number")
     return value
+
+
+def _reflection(row: Mapping[str, Any]) -> Reflection:
+    made = row["generation"]
+    return Reflection(_text(row["text"]), generation=None if made is None else Generation.from_json(made))
 
 
 def _text(value: Any) -> str:

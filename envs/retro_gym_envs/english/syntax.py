@@ -292,7 +292,7 @@ def _is_denial(piece: Piece, reading: Reading) -> bool:
     return not reading.affirms and reading.kind is not Kind.REPORT and (reading.judged or not about_it)
 
 
-_DEEDS = frozenset("steps actions moves commands taken done following did".split())
+_DEEDS = frozenset(["steps", "actions", "moves", "commands", "taken", "done", "following", "did"])
 
 
 def _is_telling(piece: Piece, reading: Reading) -> bool:

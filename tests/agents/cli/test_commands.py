@@ -21,10 +21,13 @@ def test_evaluate_in_its_fixed_form(capsys, tmp_path):
     code, out, _ = run(capsys, "evaluate", ENV, "--reflector", "oracle", *words)
     assert code == 0
     assert "oracle" in out
-    row = json.loads(file.read_text())
-    assert row["env_id"] == ENV
+    result = json.loads(file.read_text())
+    assert result["env_id"] == ENV
+    none, row = result["policies"]
+    assert (none["reflector"], none["success_at_trial"]) == ("none", [0.0, 0.0, 0.0])  # was not asked for
+    assert "oracle − none" in out
     assert row["reflector"] == "oracle"
-    assert (row["num_tasks"], row["seed"], row["split"]) == (10, 3, "test")
+    assert (result["num_tasks"], result["seed"], result["split"]) == (10, 3, "test")
     assert row["success_at_trial"] == [0.0, 1.0, 1.0]
     assert row["ci95"] == [[0.0, 0.277533], [0.722467, 1.0], [0.722467, 1.0]]
     assert (row["actor_calls"], row["actor_errors"]) == (20, 0)
@@ -54,11 +57,12 @@ def test_options_reach_the_environment(capsys, tmp_path, actors):
     words = ["--trials", 1, "--reflector", "none", "--json", file, "--actor", actors + "half_dead_actor"]
     code, _, _ = run(capsys, "evaluate", ENV, *words, "--env-kwargs", '{"num_tasks": 6}', "--max-error-rate", 0.5)
     assert code == 0
-    row = json.loads(file.read_text())
-    assert row["num_tasks"] == 6
+    result = json.loads(file.read_text())
+    assert result["num_tasks"] == 6
+    (row,) = result["policies"]
     assert (row["actor_errors"], row["prompt_tokens"], row["completion_tokens"]) == (2, 56, 24)
-    assert row["actor"] == "python:actors_of_test_cli:half_dead_actor"
-    assert row["env_kwargs"] == {"num_tasks": 6}
+    assert result["actor"] == "python:actors_of_test_cli:half_dead_actor"
+    assert result["env_kwargs"] == {"num_tasks": 6}
 
 
 def test_tasks_and_fold_reach_the_environment(capsys):
@@ -71,9 +75,9 @@ def test_evaluation_refuses_a_score_when_the_actor_is_down(capsys, tmp_path, act
     file = tmp_path / "a.json"
     words = ["--reflector", "none", "--json", file, "--png", tmp_path / "a.png", "--actor", actors + "dead_actor"]
     line = refused(capsys, "evaluate", ENV, *words, code=1)
-    assert "64 of 64 tasks" in line
+    assert "64 of 64 episodes" in line
     assert "no connection (simulated)" in line
-    assert json.loads(file.read_text())["success_at_trial"] is None
+    assert json.loads(file.read_text())["policies"][0]["success_at_trial"] is None
     assert not (tmp_path / "a.png").exists()
 
 
@@ -100,7 +104,7 @@ def test_a_folder_may_have_a_comma_in_its_name(capsys, tmp_path):
     file = tmp_path / "a.json"
     words = ["--num-tasks", 2, "--trials", 0, "--json", file]
     assert run(capsys, "evaluate", ENV, "--reflector", folder, *words)[0] == 0
-    assert json.loads(file.read_text())["reflector"] == str(folder)
+    assert [one["reflector"] for one in json.loads(file.read_text())["policies"]] == [str(folder)]
 
 
 def test_an_evaluation_that_ran_out_of_its_budget_goes_on(capsys, tmp_path):
@@ -126,8 +130,8 @@ def test_a_refused_evaluation_tries_the_lost_tasks_again(capsys, tmp_path, actor
     words = ["evaluate", ENV, "--reflector", "none", "--trials", 1, "--json", file]
     words += ["--actor", "python:actors_of_test_cli:half_dead_actor"]
     line = refused(capsys, *words, code=1)
-    assert "16 of 64 tasks" in line
-    assert line.endswith("--resume plays the lost tasks again.")
+    assert "16 of 64 episodes" in line
+    assert line.endswith("--resume plays the lost episodes again.")
     asked = []
 
     def alive_actor(prompts):
@@ -137,8 +141,8 @@ def test_a_refused_evaluation_tries_the_lost_tasks_again(capsys, tmp_path, actor
     monkeypatch.setattr(sys.modules["actors_of_test_cli"], "half_dead_actor", alive_actor)
     assert run(capsys, *words, "--resume")[0] == 0
     assert len(asked) == 2 * 16
-    row = json.loads(file.read_text())
-    assert (row["num_tasks"], row["actor_calls"], row["actor_errors"]) == (64, 128, 0)
+    (row,) = json.loads(file.read_text())["policies"]
+    assert (row["actor_calls"], row["actor_errors"]) == (128, 0)
 
 
 # -- collect and envs --------------------------------------------------------------------------------------------------

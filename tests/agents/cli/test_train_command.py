@@ -35,13 +35,15 @@ def test_train_then_evaluate_the_run(capsys, tmp_path, small_model, algo):
         capsys, "evaluate", ENV, "--reflector", folder, "--num-tasks", 4, "--trials", 1, "--json", file, "--greedy"
     )
     assert code == 0
-    row = json.loads(file.read_text())
+    result = json.loads(file.read_text())
+    row = result["policies"][1]
     assert row["reflector"] == str(folder)
     assert re.fullmatch(r"best of update [123]: the one that did best on the validation tasks", row["reflector_source"])
     shutil.rmtree(folder / "best")
     code, out, _ = run(capsys, "evaluate", ENV, "--reflector", folder, "--num-tasks", 1, "--trials", 0)
     assert "adapter of update 3: the last one, since no validation has chosen a best" in " ".join(out.split())
-    assert all(len(task["reflections"]) == 1 for task in row["tasks"])
+    later = [each for each in result["rows"] if each["policy"] == str(folder) and each["trial"] == 1]
+    assert [bool(each["reflection"]) for each in later] == 4 * [True]
     read, written = row["reflector_tokens"]
     assert read > 4 * 10
     assert 4 <= written <= 4 * 2  # the model writes two tokens at most

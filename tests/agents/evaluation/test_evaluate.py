@@ -151,7 +151,7 @@ def test_too_many_actor_errors_refuse_a_score():
         EvaluationConfig(ENV, trials=1, env_kwargs={"actor": actor}), [make_policy("none"), make_policy("oracle")]
     )
     for result in results:
-        with pytest.raises(ActorError, match=r"failed on 16 of 64 tasks .*'test-0-red': no connection"):
+        with pytest.raises(ActorError, match=r"failed in 16 of 64 episodes .*'test-0-red': no connection"):
             result.success_at_trial()
         with pytest.raises(ActorError):
             result.return_at_trial()
@@ -187,16 +187,17 @@ def test_groups_are_scored_apart(monkeypatch):
             return ["red"] * len(envs)
 
     result = evaluate(ENV, OnlyRed("red", 1.0), trials=1)
-    assert result.groups == ("cold", "warm")
-    assert means(result.success_at_trial("warm")) == [0.0, 1.0]
-    assert means(result.success_at_trial("cold")) == [0.0, 0.0]
+    parts = result.parts("group")
+    assert {name: result.num_tasks(where) for name, where in parts.items()} == {"cold": 48, "warm": 16}
+    assert means(result.success_at_trial(parts["warm"])) == [0.0, 1.0]
+    assert means(result.success_at_trial(parts["cold"])) == [0.0, 0.0]
     assert means(result.success_at_trial()) == [0.0, 0.25]
-    assert means(result.return_at_trial("warm")) == [0.0, 1.0]
+    assert means(result.return_at_trial(parts["warm"])) == [0.0, 1.0]
 
 
 def test_one_group_is_none(monkeypatch):
     monkeypatch.setattr(IdentityTeacher, "task_group", lambda self, task_id: "all")
-    assert evaluate(ENV, make_policy("none"), num_tasks=3, trials=1).groups == ()
+    assert evaluate(ENV, make_policy("none"), num_tasks=3, trials=1).parts("group") == {}
 
 
 def test_records_hold_every_trial_once(tmp_path):
@@ -297,6 +298,7 @@ def test_all_environments_are_closed_whatever_ends_it(monkeypatch, calls, policy
     [
         ({"num_tasks": 0}, "num_tasks is 0"),
         ({"trials": -1}, "trials is -1"),
+        ({"seeds": 0}, "seeds is 0"),
         ({"max_error_rate": 1.0}, "max_error_rate is 1.0"),
         ({"env_kwargs": {"reward": "improvement"}}, "sets 'reward'"),
     ],

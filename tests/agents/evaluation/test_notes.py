@@ -12,6 +12,7 @@ from rich.console import Console
 from retro_gym.actors import Reply
 from retro_gym.errors import ActorError, CutReplyError, PromptTooLongError, TaskEnvError
 from retro_gym.testing import IdentityActor
+from retro_gym.testing.identity import IdentityTeacher
 from retro_gym_agents.evaluation.evaluate import evaluate_all
 from retro_gym_agents.evaluation.evaluation import EvaluationConfig
 from retro_gym_agents.evaluation.notes import notes_on
@@ -46,8 +47,15 @@ def printed(evaluations) -> str:
     return stream.getvalue()
 
 
-def test_an_evaluation_without_incident_has_no_notes():
+def test_an_evaluation_without_incident_has_no_notes(monkeypatch):
+    assert notes_on(results(lambda prompt: None)) == [
+        "Not known: how many reflections contain the answer. The environment's teacher does not define 'leaks'."
+    ]
+    monkeypatch.setattr(IdentityTeacher, "leaks", lambda self, reflection, task_id: False)
     assert notes_on(results(lambda prompt: None)) == []
+    assert notes_on(results(lambda prompt: None, "oracle", trials=0)) == []
+    (note,) = notes_on(results(lambda prompt: None, "oracle"))
+    assert note == "There is no difference to a plain retry above: none was not evaluated."
 
 
 def test_every_first_trial_too_long_is_said_beside_the_figure():
@@ -60,7 +68,6 @@ def test_every_first_trial_too_long_is_said_beside_the_figure():
     row = to_json(found)["policies"][0]
     assert row["success_at_trial"] == [0.0] * 3
     assert row["ends_at_trial"] == [{"prompt too long": 64}] * 3
-    assert row["tasks"][0]["ends"] == ("prompt too long",) * 3
     assert row["refused"] is None
 
 
@@ -82,7 +89,7 @@ def test_replies_that_were_cut_are_counted_with_the_remedy():
         return CutReplyError("the reply was cut at 512 tokens") if "blue" in prompt.task else None
 
     found = results(answer, "none", max_error_rate=0.5)
-    row = to_json(found)
+    (row,) = to_json(found)["policies"]
     assert row["cut_replies"] == 16 * 2 + 16
     assert row["actor_errors"] == 16
     assert "Replies that reached the actor's token limit: none 48 of 112. Raise the actor's max_tokens, which " in (
@@ -110,15 +117,15 @@ def test_actor_errors_are_told_by_kind_also_when_they_are_few():
     assert "status 502" in first
     assert second == "the shop's server is gone"
     row = to_json(found)["policies"][1]
-    assert row["lost"] == [{"num_tasks": many, "first": first}, {"num_tasks": few, "first": second}]
+    assert row["lost"] == [{"num_episodes": many, "first": first}, {"num_episodes": few, "first": second}]
     assert row["ends_at_trial"][0] == {"actor error": 16, "failed": 48}
     assert row["ends_at_trial"][1] == {"actor error": 16, "solved": 32}
     text = printed(found)
-    assert "oracle: 32 of 64 tasks were lost to actor errors; no figure above includes them." in text
+    assert "oracle: 32 of 64 episodes were lost to actor errors; no figure above includes them." in text
     assert "  16 × the actor failed on task " in text
     assert "  16 × the shop's server is gone" in text
     refused = results(answer, "none", "oracle")
-    assert "none: 16 of 64 tasks were lost to actor errors.\n" in printed(refused)  # there is no figure above
+    assert "none: 16 of 64 episodes were lost to actor errors.\n" in printed(refused)  # there is no figure above
 
 
 # -- which adapter -----------------------------------------------------------------------------------------------------

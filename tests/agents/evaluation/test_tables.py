@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 
@@ -42,35 +43,34 @@ def printed(results, width=100) -> str:
     return stream.getvalue()
 
 
-def test_one_policy_is_a_flat_object():
-    row = to_json(evaluations(Always("red", "red"), num_tasks=None, seed=5))
-    assert row["env_id"] == ENV
-    assert (row["reflector"], row["split"], row["seed"], row["num_tasks"], row["trials"]) == ("red", "test", 5, 64, 1)
+def test_figures_of_one_policy():
+    result = to_json(evaluations(Always("red", "red"), num_tasks=None, seed=5))
+    about = {"schema": 2, "env_id": ENV, "split": "test", "seed": 5, "seeds": 1, "num_tasks": 64, "trials": 1}
+    assert about.items() <= result.items()
+    assert result["paired"] == []
+    (row,) = result["policies"]
+    assert row["reflector"] == "red"
     assert row["success_at_trial"] == row["mean_return_at_trial"] == [0.0, 0.25]
+    assert row["average_success"] == row["average_return"] == 0.125
     assert row["ci95"][0] == [0.0, 0.056624]  # 0 of 64 says so much and no more
     low, high = row["ci95"][1]
     assert 0.1 < low < 0.25 < high < 0.4
     assert (row["actor_calls"], row["actor_errors"]) == (128, 0)
     assert (row["prompt_tokens"], row["completion_tokens"]) == (0, 0)
-    assert row["groups"] == {}
+    assert row["groups"] == row["causes"] == {}
     assert row["refused"] is None
-    assert len(row["tasks"]) == 64
-    assert row["tasks"][0] == {
-        "task_id": "test-0-red",
-        "group": "",
-        "success": (False, True),
-        "returns": (0.0, 1.0),
-        "ends": ("failed", "solved"),
-        "reflections": ("red",),
-        "actor_error": None,
-    }
+    first = {"policy": "red", "seed": 5, "task_id": "test-0-red", "group": "", "cause": "", "actor_error": ""}
+    assert result["rows"][:2] == [
+        {**first, "trial": 0, "success": False, "return": 0.0, "end": "failed", "reflection": "", "leak": None},
+        {**first, "trial": 1, "success": True, "return": 1.0, "end": "solved", "reflection": "red", "leak": None},
+    ]
 
 
-def test_several_policies_are_compared_with_the_first_and_with_tiny():
-    row = to_json(evaluations("none", Always("tiny", "?"), Always("runs/x", "red"), "oracle"))
-    assert [one["reflector"] for one in row["policies"]] == ["none", "tiny", "runs/x", "oracle"]
+def test_several_policies_are_compared_with_none_and_with_tiny():
+    row = to_json(evaluations(Always("tiny", "?"), Always("runs/x", "red"), "none", "oracle"))
+    assert [one["reflector"] for one in row["policies"]] == ["tiny", "runs/x", "none", "oracle"]
     paired = {(one["reflector"], one["against"]): one for one in row["paired"]}
-    assert set(paired) == {("tiny", "none"), ("runs/x", "none"), ("oracle", "none"), ("runs/x", "tiny")}
+    assert list(paired) == [("tiny", "none"), ("runs/x", "none"), ("oracle", "none"), ("runs/x", "tiny")]
     assert paired["runs/x", "tiny"]["difference_at_trial"] == [0.0, 0.25]
     low, high = paired["runs/x", "tiny"]["ci95"][1]
     assert 0 < low < 0.25 < high
@@ -81,7 +81,7 @@ def test_several_policies_are_compared_with_the_first_and_with_tiny():
     assert row["gain_share"] == {"tiny": [None, 0.0], "runs/x": [None, 25.0]}
 
 
-def test_tiny_in_front_is_compared_with_once():
+def test_without_none_only_tiny_is_compared_with():
     row = to_json(evaluations(Always("tiny", "?"), Always("runs/x", "red")))
     assert [(one["reflector"], one["against"]) for one in row["paired"]] == [("runs/x", "tiny")]
     assert row["gain_share"] == {}
@@ -108,17 +108,22 @@ def test_same_seed_same_bytes_wherever_the_records_go(tmp_path):
 def test_the_header_and_a_row_for_each_task_and_trial():
     config = {"num_tasks": 12, "trials": 2, "seed": 4, "max_error_rate": 0.9}
     flaky = {"actor": FlakyActor(IdentityActor(), lambda prompt: "green" in prompt.task and bool(prompt.reflections))}
-    result = to_json(evaluations(Always("red", "red"), "oracle", env_kwargs=flaky, **config))
+    found = evaluations(Always("red", "red"), "oracle", env_kwargs=flaky, **config)
+    result = to_json(found)
     header, rows = result["header"], result["rows"]
     assert {"schema": 2, "env_id": ENV, "policy": "red, oracle", "seed": 4, "panel_size": 12}.items() <= header.items()
     assert (header["reward_name"], header["actor"], len(header["id"])) == ("return", "FlakyActor", 12)
     assert {tuple(row) for row in rows} == {
-        ("policy", "task_id", "group", "seed", "trial", "success", "return", "end", "reflection", "actor_error")
+        (
+            *("policy", "seed", "task_id", "group", "cause", "trial"),
+            *("success", "return", "end", "reflection", "leak", "actor_error"),
+        )
     }
-    for policy in result["policies"]:
-        own = [row for row in rows if row["policy"] == policy["reflector"]]
+    assert json.loads(header["settings"]) == {"seeds": 1}
+    for policy in found:
+        own = [row for row in rows if row["policy"] == policy.reflector]
         assert {row["seed"] for row in own} == {4}
-        for task in policy["tasks"]:
+        for task in map(dataclasses.asdict, policy.tasks):
             mine = [row for row in own if row["task_id"] == task["task_id"]]
             assert [row["trial"] for row in mine] == list(range(len(mine)))
             assert [row["success"] for row in mine if row["success"] is not None] == list(task["success"])
@@ -141,7 +146,7 @@ def test_arguments_of_the_environment_are_reported_where_they_are_plain():
 def test_groups_are_reported_apart(monkeypatch):
     monkeypatch.setattr(IdentityTeacher, "task_group", lambda self, task_id: "warm" if "red" in task_id else "[cold]")
     results = evaluations(Always("red", "red"))
-    groups = to_json(results)["groups"]
+    groups = to_json(results)["policies"][0]["groups"]
     assert {name: group["num_tasks"] for name, group in groups.items()} == {"[cold]": 48, "warm": 16}
     assert groups["warm"]["success_at_trial"] == [0.0, 1.0]
     assert groups["[cold]"]["success_at_trial"] == [0.0, 0.0]
@@ -176,19 +181,21 @@ def test_a_refused_policy_has_no_figure_and_the_others_keep_theirs():
     row = to_json(results)
     flat = {one["reflector"]: one for one in row["policies"]}
     assert flat["down"]["success_at_trial"] is flat["down"]["ci95"] is flat["down"]["mean_return_at_trial"] is None
-    assert "64 of 64 tasks" in flat["down"]["refused"]
+    assert "64 of 64 episodes" in flat["down"]["refused"]
     assert (flat["down"]["actor_errors"], flat["oracle"]["actor_errors"]) == (64, 16)
     assert flat["oracle"]["success_at_trial"] == [0.0, 1.0]
     assert [(one["reflector"], one["against"]) for one in row["paired"]] == [("oracle", "none")]
     json.dumps(row, allow_nan=False)
     text = printed(results)
-    assert "oracle: 16 of 64 tasks were lost to actor errors" in text
+    assert "oracle: 16 of 64 episodes were lost to actor errors" in text
 
 
-def test_a_refused_first_policy_is_compared_with_nothing():
-    down = FlakyActor(IdentityActor(), lambda prompt: "red" in prompt.reflections)
-    results = evaluations(Always("down", "red"), "none", "vague", env_kwargs={"actor": down})
+def test_a_refused_none_is_compared_with_nothing():
+    down = FlakyActor(IdentityActor(), lambda prompt: not prompt.reflections and prompt.seed % 2 == 0)
+    results = evaluations("none", "vague", env_kwargs={"actor": down})
+    assert all(one.refusal for one in results)
     assert to_json(results)["paired"] == []
+    assert "Difference" not in printed(results)
 
 
 def test_nothing_and_other_configs_are_refused():

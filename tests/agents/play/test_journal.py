@@ -56,20 +56,21 @@ def flaky():
     return FlakyActor(IdentityActor(), lambda prompt: prompt.seed % 7 == 0)
 
 
-@pytest.mark.parametrize("actor", [IdentityActor, flaky])
-def test_stopped_anywhere_and_resumed_it_is_the_same_to_the_byte(tmp_path, actor):
+@pytest.mark.parametrize(("actor", "fields"), [(IdentityActor, {"num_tasks": 3, "seeds": 2}), (flaky, {})])
+def test_stopped_anywhere_and_resumed_it_is_the_same_to_the_byte(tmp_path, actor, fields):
+    fields = {"max_error_rate": 0.9, **fields}
     whole = Stopping(actor=actor())
-    expected = play(whole, max_error_rate=0.9)
+    expected = play(whole, **fields)
     assert actor is IdentityActor or "no connection" in expected
     for calls in range(1, whole.calls, 3):
         journal = tmp_path / f"{calls}.jsonl"
         with pytest.raises(KeyboardInterrupt) as stop:
-            play(Stopping(calls, actor()), journal, max_error_rate=0.9)
+            play(Stopping(calls, actor()), journal, **fields)
         rows = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
         finished = sum(row["kind"] == "trial" for row in rows)
         assert not finished or f"{finished} finished trials are kept in {journal}" in stop.value.__notes__[0]
         rest = Stopping(actor=actor())
-        assert play(rest, journal, resume=True, max_error_rate=0.9) == expected
+        assert play(rest, journal, resume=True, **fields) == expected
         assert rest.calls == whole.calls - finished  # a trial is one call here, and none is made twice
 
 
@@ -211,6 +212,7 @@ def test_one_that_did_not_end_is_not_written_over(tmp_path):
     [
         ({"seed": 4}, "seed was 3 and is 4"),
         ({"trials": 3}, "trials was 2 and is 3"),
+        ({"seeds": 2}, "seeds was 1 and is 2"),
         ({"num_tasks": 5}, "tasks was '6, "),
         ({"env_kwargs": {"words": ("red", "blue")}}, "env_kwargs was {} and is {'words': \\['red', 'blue'\\]}"),
         ({"split": "validation"}, "split was 'test' and is 'validation'"),
@@ -299,14 +301,14 @@ def test_two_evaluations_do_not_write_to_one_file(tmp_path):
     first = Journal(path, {"seed": 1}, {}, resume=False)
     second = Journal(path, {"seed": 2}, {}, resume=False)
     with first:
-        first.add_reflections("none", 1, {"a": "text"}, (1, 2))
+        first.add_reflections("none", 1, {("a", 0): "text"}, (1, 2))
         with pytest.raises(ConfigError, match="is being written by another evaluation"), second:
-            second.add_reflections("none", 1, {"a": "other"}, (1, 2))
+            second.add_reflections("none", 1, {("a", 0): "other"}, (1, 2))
         with pytest.raises(ConfigError, match="is being written by another evaluation"):
             Journal(path, {"seed": 1}, {}, resume=True)
-        first.add_reflections("none", 2, {"a": "more"}, (1, 2))
+        first.add_reflections("none", 2, {("a", 0): "more"}, (1, 2))
     with Journal(path, {"seed": 1}, {}, resume=True) as again:
-        assert again.reflections("none", 2) == {"a": "more"}
+        assert again.reflections("none", 2) == {("a", 0): "more"}
         assert again.tokens("none") == (2, 4)
 
 
@@ -316,7 +318,9 @@ def test_two_evaluations_do_not_write_to_one_file(tmp_path):
         ("trial", {"stats": {"calls": "3"}}),
         ("trial", {"stats": {"calls": None}}),
         ("trial", {"stats": []}),
-        ("reflections", {"texts": {"a": 3}}),
+        ("trial", {"seed": "3"}),
+        ("reflections", {"written": [{"task_id": "a", "seed": 0, "text": 3, "generation": None}]}),
+        ("reflections", {"written": [{"task_id": "a", "text": "?", "generation": None}]}),
         ("reflections", {"tokens": [1, 2, 3]}),
         ("reflections", {"tokens": "12"}),
         ("header", {"settings": None}),
