@@ -215,7 +215,9 @@ def _begin(config: BuildConfig) -> tuple[Any, Any]:
     """Returns a tokenizer built from the first lessons, and an untrained model."""
     texts: list[str] = []
     replies: list[str] = []
-    with closing(batches_from(config, 1)) as batches:
+    # Few lessons of each world, so that its names are rare among the texts.
+    few = dataclasses.replace(config, failures_per_step=1, trials_per_step=1)
+    with closing(batches_from(few, 1)) as batches:
         for _, batch in batches:
             for lesson in batch:
                 if isinstance(lesson, Failure):

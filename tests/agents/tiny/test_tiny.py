@@ -53,6 +53,19 @@ def test_a_common_word_is_one_token_and_a_rare_name_two_halves():
     assert rare.convert_ids_to_tokens(rare(" Velmora")["input_ids"]) == ["ĠVelm", "ora"]
 
 
+def test_rare_words_in_lower_case_have_halves_too():
+    tokenizer = build_tokenizer(["colour velmora or taskin"])
+    for text, halves in (("velmin", ["velm", "in"]), (" taskora", ["Ġtask", "ora"])):
+        assert tokenizer.convert_ids_to_tokens(tokenizer(text)["input_ids"]) == halves
+
+
+def test_a_word_and_its_number_are_one_token_if_that_is_common():
+    tokenizer = build_tokenizer(["on shelf 1, on shelf 2"] * 8 + ["on shelf 1"] * 8)
+    first, second = (tokenizer.convert_ids_to_tokens(tokenizer(text)["input_ids"]) for text in (" shelf 1", " shelf 2"))
+    assert len(first) == 1
+    assert second[0] == "Ġshelf"
+
+
 def test_the_network_can_copy_before_it_has_learned_anything():
     special = (0, 1, 2)
     prepared = make_model(400, TinyShape(context=256), special, seed=0)
