@@ -48,6 +48,7 @@ __all__ = ["BuildConfig", "build"]
 
 _MODEL = "model"  # folder within the output
 _CHECKPOINT = Path("state") / "checkpoint.pt"
+_ROOM = 1.25  # the limit of a reply's tokens, relative to the longest of the first lessons
 _PACKAGED = Path(__file__).parent / "weights"
 
 
@@ -232,8 +233,9 @@ def _begin(config: BuildConfig) -> tuple[Any, Any]:
     special = (tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id)
     model = make_model(len(tokenizer), config.shape, special, config.seed)
     longest = max(len(reply_ids(tokenizer, f" {text}")) for text in replies)
+    limit = 8 * math.ceil(_ROOM * longest / 8)
     model.generation_config.update(
-        do_sample=True, temperature=config.temperature, top_k=0, top_p=1.0, max_new_tokens=8 * math.ceil(longest / 8)
+        do_sample=True, temperature=config.temperature, top_k=0, top_p=1.0, max_new_tokens=limit
     )
     return tokenizer, model
 

@@ -26,7 +26,7 @@ SMALL = TinyShape(hidden_size=64, intermediate_size=64, layers=2, context=1_024)
 
 def config_of(folder, **fields):
     few = {"steps": 6, "failures_per_step": 3, "trials_per_step": 3, "reflections_per_failure": 2}
-    quick = {"tokenizer_texts": 40, "warmup_steps": 1, "measure_every": 0, "generators": 0, "threads": 1}
+    quick = {"tokenizer_texts": 100, "warmup_steps": 1, "measure_every": 0, "generators": 0, "threads": 1}
     return BuildConfig(output=folder, **{"env_ids": ("RetroHotpotQA-v0",), **few, **quick, "shape": SMALL, **fields})
 
 
