@@ -18,6 +18,7 @@ from retro_gym.trajectory import Trajectory, Turn, render_turn, render_turns
 
 __all__ = [
     "ACTOR_TEMPLATE",
+    "BARE_TEMPLATE",
     "END_OF_EXAMPLES",
     "OBSERVATION_TEMPLATE",
     "PROMPT_SHAPES",
@@ -37,6 +38,9 @@ REFLECTIONS_HEADER = "You have tried this task before and failed. What you noted
 
 ACTOR_TEMPLATE = "{instruction}\n\n{examples}{reflections}{history}\n"
 """Fields: ``instruction``, ``examples``, ``reflections``, ``history``. Empty fields leave no blank lines."""
+
+BARE_TEMPLATE = "{reflections}{history}\n"
+"""The actor's prompt without instruction and examples: short, for a planner that has been trained on its tasks."""
 
 OBSERVATION_TEMPLATE = (
     "This attempt failed. Reflect: what should be done differently next time?\n\n"

@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 import pickle
 
 import pytest
@@ -7,6 +8,7 @@ from retro_gym.errors import TemplateError
 from retro_gym.prompts import (
     ACTOR_FIELDS,
     ACTOR_TEMPLATE,
+    BARE_TEMPLATE,
     END_OF_EXAMPLES,
     OBSERVATION_FIELDS,
     OBSERVATION_TEMPLATE,
@@ -41,6 +43,13 @@ def test_a_prompt_holds_its_parts_in_order():
         f"{REFLECTIONS_HEADER}\n- look\n- think\n\n"
         "Question: Where?\nThought 1: think\nAction 1: Search[a]\nObservation 1: short\n"
     )
+
+
+def test_the_bare_template_leaves_out_instruction_and_examples():
+    prompt = Prompt("Answer.", ("EXAMPLE",), ("look",), "Question: Where?", TURNS[:1], seed=0, template=BARE_TEMPLATE)
+    history = "Question: Where?\nThought 1: think\nAction 1: Search[a]\nObservation 1: short\n"
+    assert prompt.text == f"{REFLECTIONS_HEADER}\n- look\n\n{history}"
+    assert dataclasses.replace(prompt, reflections=()).text == history
 
 
 def test_a_reflection_cannot_pass_for_another_part_of_the_prompt():

@@ -1,160 +1,250 @@
-"""Builds the tiny reflector from scratch: ``python -m retro_gym_agents.tiny.build``.
+"""Builds the tiny model from scratch: ``python -m retro_gym_agents.tiny.build``.
 
-Supervised imitation of the noisy teacher, like the first stage of Retroformer (SFT), at small scale: every step uses
-new worlds, failed trajectories of the scripted actor as prompts, and several reflections of the teacher on each. The
-model learns the form of reflections: sentence patterns, copying names from the prompt, the attributes of each kind of
-object. At first some of the reflections are the oracle's, so that it learns which words of a question matter. Later it
-imitates only the teacher, which mostly follows fixed habits instead and is usually wrong. Learning which reflection
-helps is left to the policy gradient.
+Supervised imitation, like the first stage of Retroformer and of RetroAct, at small scale. One model learns two roles in
+generated worlds that are used for nothing else:
 
-Takes about 90 minutes on two cores. Prints the quality that the included model must reach, on unseen worlds.
+- to *reflect*: the prompt is a failure of the scripted actor, the text to imitate a reflection of the noisy teacher,
+  which is well-formed and usually wrong. By default the model never sees a reflection of the oracle: which reflection
+  helps is left to the policy gradient;
+- to *play*: the prompt is that of a planner, zero-shot, before any trial or after failed ones with the noisy teacher's
+  reflections; the text to imitate is the scripted actor's thought and action.
+
+A build can be stopped at any time and goes on with ``--resume``; every step derives its randomness from the seed and
+its number, so the weights are those of a build without interruption.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import torch
 import tyro
 from rich.console import Console
 from torch import Tensor
-from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import retro_gym  # noqa: F401 - registers the environments
-from retro_gym.env import RetroEnv
 from retro_gym.seeding import derive_seed
-from retro_gym_agents.lm.batching import Prompts
-from retro_gym_agents.lm.packing import pack
+from retro_gym_agents.lm.finite import check_finite
+from retro_gym_agents.lm.planner import Planner
 from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.tiny.model import TinyShape, make_model
-from retro_gym_agents.tiny.quality import measure
+from retro_gym_agents.runs.checkpoints import Checkpoint, find_checkpoint, replace_folder, save_checkpoint
+from retro_gym_agents.tiny.lessons import Batch, Failure, Played, Stream, batches_from
+from retro_gym_agents.tiny.losses import encode_trial, play_loss, reflect_loss, reply_ids
+from retro_gym_agents.tiny.model import make_model
+from retro_gym_agents.tiny.quality import measure_all, quality_table
+from retro_gym_agents.tiny.settings import BuildConfig
 from retro_gym_agents.tiny.tokenizer import build_tokenizer
 
 __all__ = ["BuildConfig", "build"]
 
-
-@dataclasses.dataclass(frozen=True)
-class BuildConfig:
-    """Settings of the build."""
-
-    output: Path = Path(__file__).parent / "weights"
-    """Folder for the model; by default that of the package."""
-    start: Path | None = None
-    """Folder of an earlier build to continue from, with its tokenizer; from scratch by default."""
-    env_ids: tuple[str, ...] = (
-        "RetroHotpotQA-v0",
-        "RetroALFWorld-v0",
-        "RetroWebShop-v0",
-        "RetroInterCodeSQL-v0",
-        "RetroMix-v0",
-    )
-    """Environments that failures come from, in turn; their task environments must take a ``world_seed``."""
-    steps: int = 9_000
-    """Optimiser steps."""
-    prompts_per_step: int = 10
-    """Failed trajectories per step."""
-    reflections_per_prompt: int = 8
-    """The teacher's reflections on each trajectory; they share the prompt's computation."""
-    second_failures: float = 0.15
-    """Probability that the trial after the teacher's reflection is also used, if it failed too."""
-    oracle_share: float = 0.7
-    """Initial share of the oracle's reflections. The model learns from these what a question asks for; it did not learn
-    this from the teacher alone, which is mostly wrong, in any number of steps that was tried."""
-    oracle_until: float = 0.5
-    """Share of all steps after which the oracle's share declines; it is 0 after a further sixth of the steps."""
-    prompt_weight: float = 0.2
-    """Weight of the loss on the prompts' tokens, relative to that on the reflections' tokens."""
-    prompt_share: float = 0.25
-    """Share of the prompts' tokens in the loss."""
-    learning_rate: float = 2e-3
-    """Peak learning rate; linear warm-up, then cosine decay to a twentieth."""
-    warmup_steps: int = 100
-    """Number of warm-up steps."""
-    grad_clip: float = 1.0
-    """Maximum gradient norm."""
-    tokenizer_texts: int = 3_000
-    """Number of failures for building the tokenizer."""
-    temperature: float = 0.8
-    """Stored in the generation config, for sampling in training and evaluation. At 1.0, up to one reflection in ten
-    names something that is not in the trajectory."""
-    max_new_tokens: int = 40
-    """Stored in the generation config; the teacher's reflections have up to 34 tokens."""
-    measure_every: int = 1_500
-    """Steps between measurements on validation tasks, and between checkpoints."""
-    seed: int = 0
-    """Seed of weights, worlds and teacher."""
-    shape: TinyShape = dataclasses.field(default_factory=TinyShape)
-    """Sizes of the network."""
+_MODEL = "model"  # folder within the output
+_CHECKPOINT = Path("state") / "checkpoint.pt"
+_ROOM = 1.25  # the limit of a reply's tokens, relative to the longest of the first lessons
+_PACKAGED = Path(__file__).parent / "weights"
 
 
 def build(config: BuildConfig) -> Path:
-    """Trains the model, saves it and prints its quality.
+    """Builds the model, or goes on with it, and prints its quality when it is finished.
 
     Returns:
-        The output folder.
+        The folder of the model.
+
+    Raises:
+        ConfigError: the folder holds another build, or none to resume.
+        CheckpointError: the build was started with other settings.
+        DivergedError: the loss is not finite.
     """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(config.threads)
     torch.set_flush_denormal(True)  # sharp attention gives denormal numbers, which are slow on CPUs
     try:
-        _train(config, Console(stderr=True))
+        run = _Build(config, Console(stderr=True))
+        if not run.finished:
+            run.train()
+        if run.finished and config.install:
+            shutil.copytree(config.output / _MODEL, _PACKAGED, dirs_exist_ok=True)
     finally:
-        torch.set_flush_denormal(False)  # the setting affects the whole process
-    return config.output
+        torch.set_flush_denormal(False)  # both settings affect the whole process
+        torch.set_num_threads(threads)
+    return config.output / _MODEL
 
 
-def _train(config: BuildConfig, console: Console) -> None:
-    batches = _batches(config)
-    tokenizer, model = _begin(config, batches) if config.start is None else _load(config.start)
-    console.print(f"{sum(p.numel() for p in model.parameters()):,} weights, {len(tokenizer):,} tokens")
-    optimizers = _optimizers(model, config)
-    mixer = np.random.default_rng(derive_seed(config.seed, "oracle"))
-    columns = torch.Generator().manual_seed(derive_seed(config.seed, "columns"))
-    start, losses = time.perf_counter(), []
-    for step in range(1, config.steps + 1):
-        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-            group["lr"] = _learning_rate(config, step)
-        lessons = _with_oracle(next(batches), _oracle_share(config, step), mixer)
-        loss, total = _loss(model, tokenizer, lessons, config, columns)
-        model.zero_grad()
+class _Build:
+    """The state of a build: weights, optimisers, the number of steps made, and the losses so far."""
+
+    def __init__(self, config: BuildConfig, console: Console) -> None:
+        self.config, self.console = config, console
+        self.checkpoint = config.output / _CHECKPOINT
+        found = find_checkpoint(self.checkpoint.parent, config.settings(), resume=config.resume)
+        self.step, self.seconds, self.finished, self.losses = 0, 0.0, False, list[dict[str, float]]()
+        if found is None:
+            self.tokenizer, self.model = _begin(config) if config.start is None else _load(config.start)
+        else:
+            self.tokenizer, self.model = _load(config.output / _MODEL)
+            self.model.load_state_dict(found.adapter)
+        self.optimizers = _optimizers(self.model, config)
+        self.model.train()
+        if found is None:
+            self.save_model()  # before the first checkpoint, since a resumed build reads the tokenizer from there
+            self.save()
+        else:
+            for name, optimizer in self.optimizers.items():
+                optimizer.load_state_dict(found.optimizer[name])
+            self.step, self.seconds, self.finished = found.update, found.seconds, found.finished
+            self.losses = found.metrics
+        weights = sum(p.numel() for p in self.model.parameters())
+        self.say(f"{weights:,} weights, {len(self.tokenizer):,} tokens; {self.step} of {config.steps} steps are made")
+
+    def train(self) -> None:
+        """Makes the remaining steps, or as many as the time limit allows."""
+        config, began, before = self.config, time.monotonic(), self.seconds
+        saved = began
+        with closing(batches_from(config, self.step + 1)) as batches:
+            while self.step < config.steps:
+                self.learn(*next(batches))
+                now = time.monotonic()
+                self.seconds = before + now - began
+                if self.step % config.log_every == 0:
+                    self.report()
+                if config.measure_every and self.step % config.measure_every == 0 and self.step < config.steps:
+                    self.save_model()
+                    self.measure("validation", config.measure_tasks)
+                over = config.max_minutes is not None and now - began >= 60 * config.max_minutes
+                if over or now - saved >= 60 * config.save_minutes:
+                    self.save()
+                    saved = now
+                if over and self.step < config.steps:
+                    self.say(f"stopped after {self.step} of {config.steps} steps; go on with --resume")
+                    return
+        self.save_model()
+        self.finished = True
+        self.save()
+        if config.measure_every:
+            self.measure("test", 5 * config.measure_tasks)
+
+    def learn(self, stream: Stream, batch: Batch) -> None:
+        """Makes the next step."""
+        config, self.step = self.config, self.step + 1
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = _learning_rate(config, self.step)
+        loss, total = self.loss(batch)
+        check_finite({"loss": loss.item()})
+        self.model.zero_grad()
         torch.autograd.backward(total)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
-        for optimizer in optimizers:
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip)
+        for optimizer in self.optimizers.values():
             optimizer.step()
-        losses.append(loss.item())
-        if step % config.measure_every == 0 or step == config.steps:
-            _save(model, tokenizer, config)
-            mean = sum(losses[-config.measure_every :]) / len(losses[-config.measure_every :])
-            console.print(f"step {step}, {time.perf_counter() - start:.0f} s: loss {mean:.3f}")
-            reflector = Reflector(model, tokenizer, name=str(config.output), lora=None)
-            for env_id in config.env_ids:
-                quality = measure(reflector, env_id, split="validation", num_tasks=200, seed=config.seed)
-                console.print(f"  {env_id}: {quality}")
-            model.train()
-    reflector = Reflector.load(config.output, lora=None)
-    for env_id in config.env_ids:
-        for split in ("validation", "test"):
-            quality = measure(reflector, env_id, split=split, num_tasks=500, seed=config.seed + 1)
-            console.print(f"{env_id}, {split}: {quality}")
+        self.losses.append({"update": self.step, str(stream): loss.item()})
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Returns the loss to report and the one to minimise."""
+        config, longest = self.config, self.config.longest
+        trials = [one for one in batch if isinstance(one, Played)]
+        if trials:
+            fitting = [one for one in trials if len(encode_trial(self.tokenizer, one)[0]) <= longest]
+            loss = play_loss(self.model, self.tokenizer, fitting or trials[:1])  # the shortest comes first
+            return loss, loss
+        failures = [one for one in batch if isinstance(one, Failure)]
+        fits = [one for one in failures if len(self.tokenizer(one.observation)["input_ids"]) <= longest]
+        rng = np.random.default_rng(derive_seed(config.seed, "oracle", self.step))
+        lessons = _with_oracle(fits or failures[:1], _oracle_share(config, self.step), rng)
+        generator = torch.Generator().manual_seed(derive_seed(config.seed, "columns", self.step))
+        return reflect_loss(self.model, self.tokenizer, lessons, config, generator)
+
+    def report(self) -> None:
+        """Prints the mean loss of each stream since the last report."""
+        recent: defaultdict[str, list[float]] = defaultdict(list)
+        for row in self.losses[-self.config.log_every :]:
+            for name, value in row.items():
+                recent[name].append(value)
+        del recent["update"]
+        losses = ", ".join(f"{name} {np.mean(values):.3f}" for name, values in sorted(recent.items()))
+        pace = self.seconds / self.step
+        self.say(f"step {self.step} of {self.config.steps}, {self.seconds / 60:.1f} min, {pace:.2f} s a step: {losses}")
+
+    def measure(self, split: str, num_tasks: int) -> None:
+        """Prints the quality of the present weights."""
+        folder, env_ids = str(self.config.output / _MODEL), self.config.env_ids
+        reflector = Reflector(self.model, self.tokenizer, name=folder, lora=None)
+        planner = Planner(self.model, self.tokenizer, name=folder, lora=None, greedy=True)
+        found = measure_all(reflector, planner, env_ids, split=split, num_tasks=num_tasks, seed=self.config.seed + 1)
+        self.console.print(quality_table(found, title=f"step {self.step}, {num_tasks} tasks of split {split}"))
+        self.model.train()
+
+    def save_model(self) -> None:
+        """Replaces the model in the output folder."""
+
+        def write(folder: Path) -> None:
+            self.model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
+
+        replace_folder(self.config.output / _MODEL, write)
+
+    def save(self) -> None:
+        """Replaces the checkpoint."""
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        state = Checkpoint(
+            settings=self.config.settings(),
+            update=self.step,
+            seconds=self.seconds,
+            finished=self.finished,
+            adapter=self.model.state_dict(),
+            reference={},
+            modules={},
+            optimizer={name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            metrics=self.losses,
+            records_position=0,
+        )
+        save_checkpoint(state, self.checkpoint)
+
+    def say(self, text: str) -> None:
+        """Prints a line, without rich's colours and line breaks."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def _begin(config: BuildConfig, batches: Iterator[list[_Lesson]]) -> tuple[Any, Any]:
+def _begin(config: BuildConfig) -> tuple[Any, Any]:
     """Returns a tokenizer built from the first lessons, and an untrained model."""
     texts: list[str] = []
-    while len(texts) < config.tokenizer_texts:
-        texts += [f"{lesson.observation} {' '.join(lesson.reflections)}" for lesson in next(batches)]
+    replies: list[str] = []
+    # Few lessons of each world, so that its names are rare among the texts.
+    few = dataclasses.replace(config, failures_per_step=1, trials_per_step=1)
+    with closing(batches_from(few, 1)) as batches:
+        for _, batch in batches:
+            for lesson in batch:
+                if isinstance(lesson, Failure):
+                    texts.append(" ".join([lesson.observation, *lesson.reflections]))
+                    replies += lesson.reflections
+                else:
+                    texts.append(lesson.opening + "".join(said + then for said, then in lesson.turns))
+                    replies += [said for said, _ in lesson.turns]
+            if len(texts) >= config.tokenizer_texts:
+                break
     tokenizer = build_tokenizer(texts)
     special = (tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id)
-    return tokenizer, make_model(len(tokenizer), config.shape, special, config.seed)
+    model = make_model(len(tokenizer), config.shape, special, config.seed)
+    longest = max(len(reply_ids(tokenizer, f" {text}")) for text in replies)
+    limit = 8 * math.ceil(_ROOM * longest / 8)
+    model.generation_config.update(
+        do_sample=True, temperature=config.temperature, top_k=0, top_p=1.0, max_new_tokens=limit
+    )
+    return tokenizer, model
 
 
-def _optimizers(model: Any, config: BuildConfig) -> list[torch.optim.Optimizer]:
+def _load(folder: Path) -> tuple[Any, Any]:
+    return AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
+
+
+def _optimizers(model: Any, config: BuildConfig) -> dict[str, torch.optim.Optimizer]:
     """Returns Muon (Jordan et al. 2024) for the matrices inside the layers, and AdamW for the rest.
 
     On the same failures of WebShop, the loss after 160 steps was 0.58 with Muon and 0.73 with AdamW alone.
@@ -163,70 +253,11 @@ def _optimizers(model: Any, config: BuildConfig) -> list[torch.optim.Optimizer]:
     matrices: list[torch.nn.Parameter] = []
     for name, parameter in model.named_parameters():
         (matrices if parameter.ndim == 2 and ".layers." in name else rest).append(parameter)
-    return [
-        torch.optim.AdamW(rest, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
+    return {
+        "adamw": torch.optim.AdamW(rest, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
         # update size matched to AdamW's, so that both use one learning rate
-        torch.optim.Muon(matrices, lr=config.learning_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
-    ]
-
-
-def _load(folder: Path) -> tuple[Any, Any]:
-    return AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Lesson:
-    """A failure with the teacher's and the oracle's reflections on it."""
-
-    observation: str
-    reflections: list[str]
-    oracle: str
-
-
-def _batches(config: BuildConfig) -> Iterator[list[_Lesson]]:
-    """Yields batches of the environments in turn."""
-    sources = [_batches_of(env_id, config) for env_id in config.env_ids]
-    while True:
-        for source in sources:
-            yield next(source)
-
-
-def _batches_of(env_id: str, config: BuildConfig) -> Iterator[list[_Lesson]]:
-    """Yields lessons of an environment, in batches of similar length to reduce padding."""
-    waiting: dict[int, list[_Lesson]] = {}
-    for lesson in _lessons(env_id, config):
-        size = round(2 * math.log2(len(lesson.observation)))  # within a factor of the square root of two
-        batch = waiting.setdefault(size, [])
-        batch.append(lesson)
-        if len(batch) == config.prompts_per_step:
-            yield waiting.pop(size)
-
-
-def _lessons(env_id: str, config: BuildConfig) -> Iterator[_Lesson]:
-    """Yields first failures, and sometimes the second failure on the same task, from an endless series of worlds."""
-    world = 0
-    while True:
-        world += 1  # world 0 is the default, used for training and evaluation of reflectors
-        env: Any = gym.make(env_id, world_seed=world, split="train").unwrapped
-        rng = np.random.default_rng(derive_seed(config.seed, "world", world))
-        task_ids = env.task_env.task_ids("train")
-        for index in rng.permutation(len(task_ids)):
-            seed = int(rng.integers(2**31))
-            observation, info = env.reset(seed=seed, options={"task_id": task_ids[int(index)]})
-            if info["success"]:
-                continue
-            first = _lesson(env, observation, rng, config.reflections_per_prompt)
-            yield first
-            if rng.random() < config.second_failures:
-                observation, _, terminated, _, _ = env.step(first.reflections[0])
-                if not terminated:
-                    yield _lesson(env, observation, rng, config.reflections_per_prompt)
-
-
-def _lesson(env: RetroEnv, observation: str, rng: np.random.Generator, count: int) -> _Lesson:
-    trajectory = env.trajectory
-    reflections = [env.task_env.teacher.noisy_reflection(trajectory, rng) for _ in range(count)]
-    return _Lesson(observation, reflections, env.task_env.teacher.oracle_reflection(trajectory.task_id))
+        "muon": torch.optim.Muon(matrices, lr=config.learning_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
+    }
 
 
 def _oracle_share(config: BuildConfig, step: int) -> float:
@@ -234,64 +265,19 @@ def _oracle_share(config: BuildConfig, step: int) -> float:
     return config.oracle_share * min(1.0, max(0.0, 1 - 6 * beyond))
 
 
-def _with_oracle(lessons: list[_Lesson], share: float, rng: np.random.Generator) -> list[_Lesson]:
+def _with_oracle(failures: list[Failure], share: float, rng: np.random.Generator) -> list[Failure]:
     """Replaces some of the teacher's reflections by the oracle's."""
     return [
         dataclasses.replace(
-            lesson, reflections=[lesson.oracle if rng.random() < share else text for text in lesson.reflections]
+            one, reflections=tuple(one.oracle if rng.random() < share else text for text in one.reflections)
         )
-        for lesson in lessons
+        for one in failures
     ]
-
-
-def _loss(
-    model: Any, tokenizer: Any, lessons: list[_Lesson], config: BuildConfig, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Returns the mean negative log-likelihood of the teacher's tokens, without and with that of the prompts' tokens.
-
-    Each prompt is packed with its reflections and computed once. Most names occur in a prompt more than once, so
-    predicting the prompts too preserves the network's ability to copy while it learns to write; a random part of their
-    tokens is enough.
-    """
-    bos, eos, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
-    prompts = Prompts.from_rows([[bos, *tokenizer(lesson.observation)["input_ids"]] for lesson in lessons], pad, "cpu")
-    rows = [[*tokenizer(f" {text}")["input_ids"], eos] for lesson in lessons for text in lesson.reflections]
-    width = max(map(len, rows))
-    tokens_NT = torch.tensor([row + [pad] * (width - len(row)) for row in rows])
-    mask_NT = torch.tensor([[True] * len(row) + [False] * (width - len(row)) for row in rows])
-
-    packed = pack(prompts, tokens_NT, mask_NT)
-    last, total = packed.prompt_width - 1, packed.ids_PL.shape[1]
-    some = (torch.rand(last, generator=generator) < config.prompt_share).nonzero()[:, 0]
-    logits_PCV = model(
-        packed.ids_PL,
-        attention_mask=packed.mask(model.dtype),
-        position_ids=packed.positions_PL,
-        logits_to_keep=torch.cat([some, torch.arange(last, total)]),
-    ).logits
-    prompt_PCV, first_PV, rest_PMV = logits_PCV.tensor_split([len(some), len(some) + 1], 1)
-    first_PKV = first_PV.expand(-1, packed.first_PK.shape[1], -1)
-    told_PM = packed.group_PL[:, last + 1 :] > 0
-    loss = functional.cross_entropy(
-        torch.cat([first_PKV.flatten(0, 1), rest_PMV[told_PM]]),
-        torch.cat([packed.first_PK.flatten(), packed.targets_PM[told_PM]]),
-    )
-    known_PC = prompts.mask_PS[:, some]
-    prompt_loss = functional.cross_entropy(prompt_PCV[known_PC], prompts.ids_PS[:, some + 1][known_PC], reduction="sum")
-    return loss, loss + config.prompt_weight * prompt_loss / max(1, int(known_PC.sum()))
 
 
 def _learning_rate(config: BuildConfig, step: int) -> float:
     cosine = 0.5 * (1 + math.cos(math.pi * step / config.steps))
-    return config.learning_rate * min(1.0, step / config.warmup_steps) * (0.95 * cosine + 0.05)
-
-
-def _save(model: Any, tokenizer: Any, config: BuildConfig) -> None:
-    model.generation_config.update(
-        do_sample=True, temperature=config.temperature, top_k=0, top_p=1.0, max_new_tokens=config.max_new_tokens
-    )
-    model.save_pretrained(config.output)
-    tokenizer.save_pretrained(config.output)
+    return config.learning_rate * min(1.0, step / max(1, config.warmup_steps)) * (0.95 * cosine + 0.05)
 
 
 if __name__ == "__main__":

@@ -8,24 +8,13 @@ layers are initialised as one (mimetic initialisation, Trockman & Kolter 2023); 
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import torch
 
-__all__ = ["TinyShape", "induction_accuracy", "make_model"]
+from retro_gym_agents.tiny.settings import TinyShape
 
-
-@dataclasses.dataclass(frozen=True)
-class TinyShape:
-    """Sizes of the network. It has one wide head, because a narrow one cannot distinguish hundreds of names."""
-
-    hidden_size: int = 128
-    intermediate_size: int = 384
-    layers: int = 4
-    context: int = 2_048
-    """Context window: tokens of prompt and reflection together."""
-    rope_theta: float = 1e5
+__all__ = ["induction_accuracy", "make_model"]
 
 
 _STD = 0.05  # standard deviation of random weights

@@ -1,8 +1,8 @@
 """The tiny reflector's tokenizer: common words are one token, generated names two, everything else bytes.
 
 A name must have the same tokens wherever it occurs, or it cannot be copied. So text is first split into words (a space
-belongs to the word after it); rare capitalised words are then split before their second vowel, because their halves
-recur in other names although the names do not.
+belongs to the word after it, and a single digit to the word before it); rare words are then split before their second
+vowel, because the halves of a generated name recur in other names although the name does not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ __all__ = ["build_tokenizer"]
 PAD, BOS, EOS = "<pad>", "<s>", "</s>"
 
 _WORDS = r" ?\[[A-Z]+\]| ?[A-Za-z]+(?: [0-9](?![0-9]))?| ?[0-9]| ?[^A-Za-z0-9\s]+|\s+"
-_NAME = re.compile(r"( ?)([A-Z][^aeiou]*[aeiou][^aeiou]*)([aeiou][a-z]*)$")
+_NAME = re.compile(r" ?([A-Za-z][^aeiou ]*[aeiou][^aeiou ]*)([aeiou][a-z]*)$")
+_NUMBERED = re.compile(r"(.+)( [0-9])$")
 _COMMON = 12  # number of texts in which a word must occur to be one token; a generated name occurs in few
 
 
@@ -53,13 +54,15 @@ def build_tokenizer(texts: Iterable[str]) -> Any:
 
 
 def _pieces(texts: Iterable[str]) -> set[str]:
-    """Returns the pieces that become tokens: common words, and the halves of rare capitalised ones."""
+    """Returns the pieces that become tokens: common words, and the halves of rare ones."""
     seen_in: Counter[str] = Counter()
     for text in texts:
-        seen_in.update(set(re.findall(_WORDS, text)))
+        words = set(re.findall(_WORDS, text))
+        numbered = [match for word in words if (match := _NUMBERED.match(word))]
+        seen_in.update(words | {part for match in numbered for part in match.groups()})
     pieces = {word for word, count in seen_in.items() if count >= _COMMON and len(word) > 1}
     for word, count in seen_in.items():
         halves = _NAME.match(word)
         if halves and count < _COMMON:
-            pieces |= {halves.group(2), f" {halves.group(2)}", halves.group(3)}
+            pieces |= {halves.group(1), f" {halves.group(1)}", halves.group(2)}
     return pieces

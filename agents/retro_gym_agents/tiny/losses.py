@@ -1,0 +1,94 @@
+"""What the tiny model learns from a lesson: the loss of each role.
+
+Axes beyond those of the package: F failures or trials, C columns whose logits are needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from retro_gym_agents.lm.batching import Prompts
+from retro_gym_agents.lm.packing import pack
+from retro_gym_agents.tiny.lessons import Failure, Played
+from retro_gym_agents.tiny.settings import BuildConfig
+
+__all__ = ["encode_trial", "play_loss", "reflect_loss", "reply_ids"]
+
+_UNLEARNED = -100  # the target that cross_entropy ignores
+
+
+def reply_ids(tokenizer: Any, text: str) -> list[int]:
+    """Returns the tokens of a reflection or a turn as the model writes it, with the end token."""
+    return [*tokenizer(text)["input_ids"], tokenizer.eos_token_id]
+
+
+def reflect_loss(
+    model: Any, tokenizer: Any, failures: Sequence[Failure], config: BuildConfig, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Returns the mean negative log-likelihood of the reflections' tokens, without and with that of the prompts'.
+
+    Each prompt is packed with its reflections and computed once. Most names occur in a prompt more than once, so
+    predicting the prompts too preserves the network's ability to copy while it learns to write; a random part of their
+    tokens is enough.
+    """
+    bos, pad = tokenizer.bos_token_id, tokenizer.pad_token_id
+    prompts = Prompts.from_rows([[bos, *tokenizer(one.observation)["input_ids"]] for one in failures], pad, "cpu")
+    rows = [reply_ids(tokenizer, f" {text}") for one in failures for text in one.reflections]
+    width = max(map(len, rows))
+    tokens_NT = torch.tensor([row + [pad] * (width - len(row)) for row in rows])
+    mask_NT = torch.tensor([[True] * len(row) + [False] * (width - len(row)) for row in rows])
+
+    packed = pack(prompts, tokens_NT, mask_NT)
+    last, total = packed.prompt_width - 1, packed.ids_PL.shape[1]
+    some = (torch.rand(last, generator=generator) < config.prompt_share).nonzero()[:, 0]
+    logits_PCV = model(
+        packed.ids_PL,
+        attention_mask=packed.mask(model.dtype),
+        position_ids=packed.positions_PL,
+        logits_to_keep=torch.cat([some, torch.arange(last, total)]),
+    ).logits
+    prompt_PCV, first_PV, rest_PMV = logits_PCV.tensor_split([len(some), len(some) + 1], 1)
+    first_PKV = first_PV.expand(-1, packed.first_PK.shape[1], -1)
+    told_PM = packed.group_PL[:, last + 1 :] > 0
+    loss = functional.cross_entropy(
+        torch.cat([first_PKV.flatten(0, 1), rest_PMV[told_PM]]),
+        torch.cat([packed.first_PK.flatten(), packed.targets_PM[told_PM]]),
+    )
+    known_PC = prompts.mask_PS[:, some]
+    prompt_loss = functional.cross_entropy(prompt_PCV[known_PC], prompts.ids_PS[:, some + 1][known_PC], reduction="sum")
+    return loss, loss + config.prompt_weight * prompt_loss / max(1, int(known_PC.sum()))
+
+
+def play_loss(model: Any, tokenizer: Any, trials: Sequence[Played]) -> Tensor:
+    """Returns the mean negative log-likelihood of the tokens that the actor wrote, the end of each turn included.
+
+    All turns of a trial are learned in one row, because each turn's prompt is the beginning of the next one's.
+    """
+    rows = [encode_trial(tokenizer, trial) for trial in trials]
+    width = max(len(ids) for ids, _ in rows)
+    # Padding follows the tokens, so that no token attends to it.
+    ids_BL = torch.tensor([ids + [tokenizer.pad_token_id] * (width - len(ids)) for ids, _ in rows])
+    targets_BL = torch.tensor([targets + [_UNLEARNED] * (width - len(targets)) for _, targets in rows])
+    learned_BL = targets_BL != _UNLEARNED
+    hidden_BLD = model.model(ids_BL).last_hidden_state
+    return functional.cross_entropy(model.lm_head(hidden_BLD[learned_BL]), targets_BL[learned_BL])
+
+
+def encode_trial(tokenizer: Any, trial: Played) -> tuple[list[int], list[int]]:
+    """Returns the tokens of a trial, and what each of them predicts in the loss.
+
+    The last token of a turn's reply predicts the end token, which later prompts do not hold: the text goes on there.
+    """
+    ids = list(tokenizer(trial.opening)["input_ids"])
+    targets = [_UNLEARNED] * len(ids)
+    for said, then in trial.turns:
+        reply, between = reply_ids(tokenizer, said), tokenizer(then)["input_ids"]
+        targets[-1] = reply[0]
+        ids += [*reply[:-1], *between]
+        targets += [*reply[1:], *[_UNLEARNED] * len(between)]
+    return ids, targets
