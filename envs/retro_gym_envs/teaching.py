@@ -65,4 +65,4 @@ def check_forms(forms: Iterable[re.Pattern[str]], reflection: str, trajectory: T
         return ReflectionCheck(False, False)
     text = trajectory.render()
     names = (name for name in match.groupdict().values() if name)
-    return ReflectionCheck(True, all(re.search(rf"\b{re.escape(name)}\b", text) for name in names))
+    return ReflectionCheck(True, all(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) for name in names))

@@ -1,15 +1,28 @@
 """The built-in world: what it promises of its tasks, names and splits."""
 
 import re
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from retro_gym_envs.coined_names import HEADS, TAILS, NameMaker
-from retro_gym_envs.hotpotqa.observations import asked_attribute, asked_role, candidates, roles_on, spans, value_of
-from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, KINDS, ROLES
+from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, KINDS, ROLES, SUBJECTS, attributes_of
 from retro_gym_envs.hotpotqa.tasks import HotpotTask
-from retro_gym_envs.hotpotqa.world import BuiltinTasks
+from retro_gym_envs.hotpotqa.wording import (
+    FORMS,
+    NAMESAKES,
+    RUMOURS,
+    STATEMENTS,
+    SUCCESSORS,
+    Wanted,
+    asked_by,
+    described,
+    facts_on,
+    links_on,
+    rumour_on,
+)
+from retro_gym_envs.hotpotqa.world import CAUSES, BuiltinTasks
 from retro_gym_envs.task_sources import SPLITS
 
 COINED = re.compile(rf"\b(?:{'|'.join(HEADS)})(?:{'|'.join(TAILS)})\b")
@@ -19,10 +32,18 @@ def coined_words(task):
     return set(COINED.findall(" ".join([task.question, *(" ".join(s) for _, s in task.context)])))
 
 
+def form_of(task):
+    """The question without the entities that it describes."""
+    question = task.question
+    for entity in asked_by(question).entities:
+        question = question.replace(described(entity), "…")
+    return question
+
+
 @pytest.fixture(scope="module")
 def tasks():
     source = BuiltinTasks(0)
-    return {split: [source.get(task_id) for task_id in source.ids(split)[:200]] for split in SPLITS}
+    return {split: [source.get(task_id) for task_id in source.ids(split)[:300]] for split in SPLITS}
 
 
 def test_a_task_depends_on_world_split_and_number_alone():
@@ -35,21 +56,21 @@ def test_a_task_depends_on_world_split_and_number_alone():
 def test_tasks_have_the_public_schema(tasks):
     for task in tasks["test"]:
         assert HotpotTask.from_json(task.to_json(), "here") == task
-        assert len(task.context) == 10
-        assert len({title for title, _ in task.context}) == 10
+        titles = [title for title, _ in task.context]
+        assert len(titles) == len(set(titles)) >= 10
+        assert len(titles) == 10 or task.type == "comparison"
         assert task.level == "hard"
 
 
-def test_every_answer_stands_in_its_supporting_facts(tasks):
+def test_every_answer_stands_once_in_its_supporting_facts(tasks):
     for task in tasks["test"]:
         sentences = dict(task.context)
         told = [sentences[title][index] for title, index in task.supporting_facts]
-        if task.type == "bridge":
-            assert len(told) == 2
-            assert task.answer in told[1]
-            assert task.supporting_facts[1][0] in told[0], "the first page names the second"
-        else:
-            assert task.answer in {title for title, _ in task.supporting_facts}
+        assert len(told) == 2 * (1 + (task.type == "comparison"))
+        assert sum(task.answer in sentence for sentence in told[1::2]) == 1
+        for stated, (title, _) in zip(told[::2], task.supporting_facts[1::2], strict=True):
+            assert re.sub(r" \(.*", "", title) in stated, "the first page names the second"
+        assert sum(task.answer in " ".join(each) for each in sentences.values()) == 1, "nowhere else"
 
 
 def test_no_name_of_one_split_occurs_in_another(tasks):
@@ -60,11 +81,21 @@ def test_no_name_of_one_split_occurs_in_another(tasks):
     assert not words["validation"] & words["test"]
 
 
+def test_no_form_of_a_question_of_one_split_occurs_in_another():
+    source = BuiltinTasks(0)
+    ids = {split: source.ids(split) for split in SPLITS} | {"train": source.ids("train")[:6_000]}
+    forms = {split: {form_of(source.get(task_id)) for task_id in ids[split]} for split in SPLITS}
+    assert len(forms["train"]) == 30 * 3 + 20 * 2, "so these are the forms of all training tasks"
+    assert not forms["train"] & forms["test"]
+    assert not forms["train"] & forms["validation"]
+    assert not forms["validation"] & forms["test"]
+
+
 def test_names_of_one_task_share_no_half():
     maker = NameMaker("test", np.random.default_rng(0))
-    words = [maker.word() for _ in range(80)]
+    words = [maker.word() for _ in range(150)]
     halves = [re.fullmatch(rf"({'|'.join(HEADS)})({'|'.join(TAILS)})", word).groups() for word in words]
-    assert len({head for head, _ in halves}) == len({tail for _, tail in halves}) == 80
+    assert len({head for head, _ in halves}) == len({tail for _, tail in halves}) == 150
 
 
 def test_words_can_be_read_apart_in_one_way_only():
@@ -77,49 +108,78 @@ def test_words_can_be_read_apart_in_one_way_only():
         assert sum(word[:cut] in heads and word[cut:] in tails for cut in range(1, len(word))) == 1
 
 
+def test_causes_are_balanced_and_the_question_does_not_betray_them():
+    source = BuiltinTasks(0)
+    ids = source.ids("train")[:3_000]
+    for kind in ("bridge", "comparison"):
+        causes = Counter(source.cause(task_id) for task_id in ids if source.get(task_id).type == kind)
+        assert set(causes) == set(CAUSES)
+        assert max(causes.values()) < 1.7 * min(causes.values())
+    guesses = Counter()
+    for split in ("train", "test"):
+        seen = {}
+        for task_id in source.ids(split)[:1_000]:
+            asked = asked_by(source.get(task_id).question)
+            features = (asked.attribute.name, asked.entities[0].expression)
+            guesses[split] += source.cause(task_id) == seen.get(features)
+            seen[features] = source.cause(task_id)
+    assert max(guesses.values()) / 1_000 < 1.5 / len(CAUSES)
+
+
 def test_there_are_many_relations_and_wordings(tasks):
     everything = [task for split in SPLITS for task in tasks[split]]
-    bridges = [task for task in everything if task.type == "bridge"]
-    assert 0.7 < len(bridges) / len(everything) < 0.9
-    pairs = {(asked_role(task.question), asked_attribute(task.question).name) for task in bridges}
-    assert None not in {role for role, _ in pairs}
-    assert len(pairs) > 60
-    shapes = {COINED.sub("X", task.question) for task in everything}
-    assert len(shapes) > 250
+    assert 0.05 < np.mean([task.type == "comparison" for task in everything]) < 0.2
+    asked = [asked_by(task.question) for task in everything]
+    assert len({(each.attribute.name, each.entities[0].role.name) for each in asked}) > 150
+    assert len({COINED.sub("X", task.question) for task in everything}) > 500
 
 
-@pytest.mark.parametrize("name", ATTRIBUTES)
-def test_every_sentence_of_an_attribute_is_read_back(name):
-    attribute = ATTRIBUTES[name]
-    value = {"year": "1934", "number": "12,345", "person": "Tavora Brelin", "place": "Tavora", "name": "Tavora Medal"}
-    for sentence in attribute.sentences:
-        text = f"Skumex is a thing. {sentence.format(b='Brelum Orvin', v=value[attribute.value])} It is old."
-        assert value_of(attribute, text) == value[attribute.value]
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_question_and_page_is_read_back(tasks, split):
+    for task in tasks[split]:
+        asked = asked_by(task.question)
+        pages = {title: " ".join(map(str.strip, sentences)) for title, sentences in task.context}
+        facts = dict(task.supporting_facts)
+        assert len(asked.entities) == 1 + (task.type == "comparison")
+        for entity, title in zip(asked.entities, list(facts)[1::2], strict=True):
+            links = {link.role: link for link in links_on(pages[entity.subject])}
+            assert len(links) == 5
+            assert title.startswith(links[entity.role.name].name)
+            assert len(facts_on(pages[title])) == 5
+            assert set(facts_on(pages[title])) & set(asked.attribute.words)
 
 
 @pytest.mark.parametrize("name", ROLES)
-def test_every_sentence_of_a_role_is_read_back_even_with_an_aside(name):
+def test_every_sentence_of_a_role_is_read_back(name):
     role = ROLES[name]
-    for sentence in role.sentences:
-        told = sentence.format(b="Brelum Orvin")
-        assert roles_on(f"Skumex is a thing. {told} It is old.") == [(name, "Brelum Orvin")]
-        assert roles_on(f"Skumex is a thing. {told.removesuffix('.')}, born in 1934. It is old.") == [
-            (name, "Brelum Orvin")
-        ]
+    words = {"noun": role.name, "verb": role.verb, "b": "Brelum Orvin", "x": "Tavora Gramex"}
+    for expression in FORMS:
+        for forms in (STATEMENTS, NAMESAKES, SUCCESSORS):
+            for form in forms[expression]:
+                told = form.format(trade=KINDS[role.target].trades[0], **words)
+                (link,) = links_on(f"Skumex is a thing. {told} It is old.")
+                assert (link.role, link.expression, link.name) == (name, expression, "Brelum Orvin")
+                assert bool(link.trade) == (forms is NAMESAKES)
+                assert link.names[0] == ("Tavora Gramex" if forms is SUCCESSORS else "Brelum Orvin")
+        asked = asked_by(f"Who taught {described(Wanted('Velmora Nights', role, expression))}?")
+        assert asked.entities == (Wanted("Velmora Nights", role, expression),)
+
+
+def test_rumours_are_read_back():
+    attribute = ATTRIBUTES["birth year"]
+    for form in RUMOURS:
+        page = f"Skumex is a thing. {form.format(name=attribute.name, v='1934')} It is old."
+        assert rumour_on(page, attribute) == "1934"
+        assert rumour_on(page, ATTRIBUTES["debut year"]) is None
 
 
 def test_relations_refer_to_each_other():
-    for kind in KINDS.values():
+    targets = {role.target for role in ROLES.values()}
+    for kind in SUBJECTS:
         assert set(kind.roles) <= set(ROLES)
-        assert set(kind.attributes) <= set(ATTRIBUTES)
-    assert {role.target for role in ROLES.values()} <= set(KINDS)
-
-
-def test_comparison_questions_offer_three_candidates(tasks):
-    for task in tasks["test"]:
-        if task.type == "comparison":
-            assert len(candidates(task.question)) == 3
-            assert task.answer in candidates(task.question)
-        else:
-            assert candidates(task.question) == []
-            assert len(spans(task.question)) == 1
+        assert {ROLES[name].target for name in kind.roles} == targets
+    for attribute in ATTRIBUTES.values():
+        assert len(attributes_of(attribute.kind, attribute.sort)) == 5
+    words = [word for attribute in ATTRIBUTES.values() for word in attribute.words]
+    assert len(words) == len(set(words)), "a word names one attribute"
+    assert len({role.verb for role in ROLES.values()}) == len(ROLES)

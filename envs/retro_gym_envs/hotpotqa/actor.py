@@ -1,28 +1,28 @@
 """The scripted actor of HotpotQA: reads only the prompt's text and makes the mistakes of real actors.
 
-Without advice it searches for the first entity that the question names, reads that page, and answers with the first
-value there that looks like an answer: it stops after one hop. For a comparison it searches for one candidate and
-answers with it. If a reflection names what to search for and which attribute to find, the actor follows it exactly; the
-last such reflection counts. A vague reflection has no effect, and a wrong one leads to a wrong answer.
+It reads literally. It looks on the subject's page for the word with which the question names the role, and on the next
+page for the word with which the question names the attribute. Where it does not find the word, it takes any linked
+entity or any value; where it does, it takes the name next to it; and it believes a rumour. Reflections change which
+entity it follows and under which word it reads. It answers only with what it has read in this trial.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 
-from retro_gym_envs.hotpotqa.advice import Advice, read_reflection
-from retro_gym_envs.hotpotqa.observations import answer_sort, candidates, first_value, spans, value_of
+from retro_gym_envs.choices import Choices
+from retro_gym_envs.hotpotqa.advice import Wish, cue_in, names_to_search, wish_for_name, wish_for_title, wish_for_word
+from retro_gym_envs.hotpotqa.observations import answer_sort, candidates, first_value, searches, similar_titles, spans
+from retro_gym_envs.hotpotqa.wording import Asked, Wanted, asked_by, facts_on, links_on, rumour_on, without_trade
 from retro_gym_envs.scripted_actor import ScriptedTextActor, Turns, as_turn, parts_at_question
 
 __all__ = ["ScriptedHotpotActor"]
 
-_SEARCH = re.compile(r"Search\[(.+)\]$")
-_SIMILAR = re.compile(r"^Could not find \[.*\]\. Similar: \[(.*)\]", re.DOTALL)
-_LEAST = re.compile(r"\b(?:first|oldest|earliest|fewest|smallest|shortest|least|lowest|older|earlier|fewer|smaller)\b")
+_HASTE = 1.4  # log-odds of believing a rumour, and of taking the name nearest to the role's word
 _YES_OR_NO = re.compile(r"(?:Are|Is|Were|Was|Do|Does|Did|Have|Has|Can)\b")
-_LONGEST_SINCE = re.compile(r"\b(?:existed|open|out) the longest\b")
 
 
 class ScriptedHotpotActor(ScriptedTextActor):
@@ -30,101 +30,153 @@ class ScriptedHotpotActor(ScriptedTextActor):
 
     def say(self, text: str, seed: int) -> str:
         """Returns one thought and action."""
-        view = _read_prompt(text)
-        return as_turn(len(view.turns) + 1, *_decide(view))
+        notes, question, turns = parts_at_question(text)
+        view = _View(question, tuple(notes), turns, self.choices(seed, len(turns)))
+        asked = asked_by(question)
+        thought, action = _freely(view) if asked is None else _literally(view, asked)
+        return as_turn(len(turns) + 1, thought, action)
 
 
 @dataclasses.dataclass(frozen=True)
 class _View:
-    """What the actor has parsed from its prompt."""
+    """What the actor has parsed from its prompt, and the trial's choices."""
 
     question: str
-    advice: Advice
+    notes: tuple[str, ...]
     turns: Turns
+    choices: Choices
 
-    @property
-    def pages(self) -> list[tuple[str, str]]:
-        """Search term and text of every page that was found, in order."""
-        return [
-            (found.group(1), observation)
-            for action, observation in self.turns
-            if (found := _SEARCH.match(action)) and not _SIMILAR.match(observation)
-        ]
+    @cached_property
+    def found(self) -> dict[str, str]:
+        """The result of every search, by its term, in order."""
+        return searches(self.turns)
+
+    @cached_property
+    def pages(self) -> dict[str, str]:
+        """The text of every page that was found, by its search term."""
+        return {term: page for term, page in self.found.items() if similar_titles(page) is None}
+
+    def pick(self, name: str, options: Iterable[str], wish: Wish) -> str:
+        """Chooses what is wanted; otherwise any option, but not what is shunned if there is another."""
+        every = list(options)
+        left = wish.wanted or [option for option in every if option not in wish.shunned] or every
+        return self.choices.pick(name, dict.fromkeys(left, 0.0))
 
 
-def _read_prompt(text: str) -> _View:
-    notes, question, turns = parts_at_question(text)
-    advice = Advice()
-    for note in notes:
-        advice = read_reflection(note) or advice
-    return _View(question, advice, turns)
+def _search(term: str) -> tuple[str, str]:
+    return f"I look up {term}.", f"Search[{term}]"
 
 
-def _decide(view: _View) -> tuple[str, str]:
-    """Returns thought and action for the next turn."""
-    if view.advice.answer and not view.advice.entities:
-        return "I noted the answer last time.", f"Finish[{view.advice.answer}]"
-    missing = _not_found(view)
-    if missing:
-        return f"There is no page of that name; {missing} is near.", f"Search[{missing}]"
-    targets = _targets(view)
-    searched = [found.group(1) for action, _ in view.turns if (found := _SEARCH.match(action))]
-    for target in targets:
-        if target not in searched:
-            return f"I should look up {target}.", f"Search[{target}]"
-    answer = _answer(view)
+def _finish(answer: str | None) -> tuple[str, str]:
     return (f"The answer should be {answer}.", f"Finish[{answer}]") if answer else ("I cannot tell.", "Finish[unknown]")
 
 
-def _targets(view: _View) -> list[str]:
-    """Returns the search terms in order: the question's first entity, then those that the advice names."""
-    offered = candidates(view.question)
-    named = offered or sorted(spans(view.question), key=lambda name: -len(name.split()))
-    first = named[:1] or [view.question.rstrip("?")]
-    advised = list(view.advice.entities)
-    if view.advice.attribute and not advised:
-        advised = offered
-    return list(dict.fromkeys([*first, *advised]))
+# -- questions of the built-in world -----------------------------------------------------------------------------------
 
 
-def _not_found(view: _View) -> str | None:
-    """Returns the most similar title if the last search failed; None if it succeeded or was already a second try."""
-    if not view.turns:
+def _literally(view: _View, asked: Asked) -> tuple[str, str]:
+    """Returns thought and action: first the subjects, then the linked entities, then the answer."""
+    for entity in asked.entities:
+        if entity.subject not in view.found:
+            return _search(entity.subject)
+    rumours = [rumour_on(view.found[entity.subject], asked.attribute) for entity in asked.entities]
+    advised = any(_wish(view, entity).wanted for entity in asked.entities)
+    if all(rumours) and not advised and view.choices.happens("believe the rumour", _HASTE):
+        return _finish(_lowest(rumours))
+    values = []
+    for entity in asked.entities:
+        name = _followed(view, entity)
+        others = [each for each in _names(view, entity) if each != name]
+        title = _title(view, name, others)
+        if title not in view.found:
+            return _search(title)
+        values.append(_value(view, asked, name, others, facts_on(view.found[title])))
+    return _finish(_lowest(values))
+
+
+def _names(view: _View, entity: Wanted) -> list[str]:
+    """Returns all names of linked entities on the subject's page."""
+    return [name for link in links_on(view.found[entity.subject]) for name in link.names]
+
+
+def _wish(view: _View, entity: Wanted) -> Wish:
+    return wish_for_name(view.notes, _names(view, entity))
+
+
+def _followed(view: _View, entity: Wanted) -> str:
+    """Returns the linked entity to follow from a subject's page."""
+    wish, names = _wish(view, entity), _names(view, entity)
+    literal = [
+        link.names
+        for link in links_on(view.found[entity.subject])
+        if (link.role, link.expression) == (entity.role.name, entity.expression)
+    ]
+    if wish.wanted or not literal or literal[0][0] in wish.shunned:
+        return view.pick(f"link of {entity.subject}", names or [entity.subject], wish)
+    nearest, *farther = literal[0]
+    return view.choices.pick("name", {nearest: _HASTE, **dict.fromkeys(farther, 0.0)})
+
+
+def _title(view: _View, name: str, others: Sequence[str]) -> str:
+    """Returns the title to search for: the name itself, or one of the similar titles if there is no such page."""
+    offered = similar_titles(view.found.get(name, ""))
+    if not offered:
+        return name
+    same = [title for title in offered if without_trade(title) == name] or offered
+    return view.pick("title", same, wish_for_title(view.notes, name, others, same))
+
+
+def _value(view: _View, asked: Asked, name: str, others: Sequence[str], facts: Mapping[str, str]) -> str | None:
+    """Returns the value that the actor reads on an entity's page."""
+    wish = wish_for_word(view.notes, name, others, dict.fromkeys([*facts, *asked.attribute.unusual]))
+    if wish.wanted:
+        word = view.pick("wanted word", wish.wanted, wish)
+    elif asked.attribute.name in facts and asked.attribute.name not in wish.shunned:
+        word = asked.attribute.name
+    else:
+        word = ""
+    if word in facts or not facts:
+        return facts.get(word)
+    return facts[view.pick("word", facts, Wish(shunned=wish.shunned))]
+
+
+def _lowest(values: Sequence[str | None]) -> str | None:
+    """Returns the only value, or the lowest one."""
+    known = [value for value in values if value]
+    if len(values) == 1 or not all(value.replace(",", "").isdecimal() for value in known):
+        return known[0] if known else None
+    return min(known, key=lambda value: int(value.replace(",", "")), default=None)
+
+
+# -- questions of other files ------------------------------------------------------------------------------------------
+
+
+def _freely(view: _View) -> tuple[str, str]:
+    """Returns thought and action: the page of a name in the question, pages that reflections want, the answer."""
+    last = view.turns[-1][1] if view.turns else ""
+    offered = similar_titles(last)
+    if offered and (len(view.turns) < 2 or similar_titles(view.turns[-2][1]) is None):
+        return _search(view.choices.pick("title", {title: -float(i) for i, title in enumerate(offered)}))
+    for term in dict.fromkeys([_first_search(view), *names_to_search(view.notes)]):
+        if term not in view.found:
+            return _search(term)
+    return _finish(_free_answer(view))
+
+
+def _first_search(view: _View) -> str:
+    named = candidates(view.question)[:1] or spans(view.question) or [view.question.rstrip("?")]
+    return view.choices.pick("name", {name: float(len(name.split())) for name in named})
+
+
+def _free_answer(view: _View) -> str | None:
+    if cue := cue_in(view.notes):
+        for page in reversed(view.pages.values()):
+            _, found, after = page.partition(cue.words)
+            if found:
+                return " ".join(after.split()[: cue.length]).strip(' ,.;:()"')
+    if offered := candidates(view.question):
+        return "yes" if _YES_OR_NO.match(view.question) else offered[0]
+    if not view.pages:
         return None
-    similar = _SIMILAR.match(view.turns[-1][1])
-    if similar is None or (len(view.turns) > 1 and _SIMILAR.match(view.turns[-2][1])):
-        return None
-    titles = re.findall(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""", similar.group(1))
-    return next((single or double for single, double in titles), None)
-
-
-def _answer(view: _View) -> str | None:
-    pages, advice = view.pages, view.advice
-    if advice.answer:
-        return advice.answer
-    if advice.follows:
-        for _, page in reversed(pages):
-            _, cue, after = page.partition(advice.follows)
-            if cue:
-                return " ".join(after.split()[: advice.length]).strip(' ,.;:()"')
-    offered = candidates(view.question)
-    if offered:
-        return _best_of(offered, view) or ("yes" if _YES_OR_NO.match(view.question) else offered[0])
-    if not pages:
-        return None
-    title, page = pages[-1]
-    stated = value_of(advice.attribute, page) if advice.attribute else None
-    return stated or first_value(answer_sort(view.question), page, [title, *spans(view.question)])
-
-
-def _best_of(offered: Sequence[str], view: _View) -> str | None:
-    """Returns the candidate with the extreme value of the attribute, among the candidates whose pages were read."""
-    attribute = view.advice.attribute
-    if attribute is None:
-        return None
-    stated = {title: value_of(attribute, page) for title, page in view.pages if title in offered}
-    numbers = {title: int(value.replace(",", "")) for title, value in stated.items() if value and value[:1].isdecimal()}
-    if not numbers:
-        return None
-    least = _LEAST.search(view.question) or _LONGEST_SINCE.search(view.question)
-    return (min if least else max)(numbers, key=numbers.__getitem__)
+    title, page = list(view.pages.items())[-1]
+    return first_value(answer_sort(view.question), page, [title, *spans(view.question)])

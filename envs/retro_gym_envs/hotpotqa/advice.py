@@ -1,61 +1,177 @@
-"""Parses a reflection into advice for the scripted actor: search terms, an attribute, the position of the answer."""
+"""What reflections want of the things that the actor sees: which linked entity, which title, which word on a page.
+
+Only what the trial itself has shown can be wanted, so an answer that a reflection states, or the name of an entity that
+the actor has not come across, has no effect.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterable, Mapping, Sequence
 
+from retro_gym_envs.english.naming import mentioned
+from retro_gym_envs.english.stance import Stance, read_clauses
 from retro_gym_envs.hotpotqa.observations import spans
-from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, Attribute
+from retro_gym_envs.hotpotqa.relations import KINDS
+from retro_gym_envs.hotpotqa.wording import without_trade
 
-__all__ = ["Advice", "read_reflection"]
+__all__ = ["Cue", "Wish", "cue_in", "names_to_search", "wish_for_name", "wish_for_title", "wish_for_word"]
+
+_MOST = 2  # more names than this for one decision confuse the actor
+
+_SEEK = re.compile(
+    r"\b(?:search|look|find|read|open|visit|check|go|see|consult|use|follow|try|pick|choose|take|click|turn|head|move|"
+    r"get|fetch|retrieve|query|type|enter|continue|proceed|examine|inspect|study|explore|trac[ek]|investigat|locat|"
+    r"view|access|navigat|start|begin|select|jump|learn|discover|identif|determin|obtain|verif|compar|need|want|pull)"
+)
+_STATE = re.compile(r"\b(?:is|are|was|were|be|been|ha[sd]|became|replaced|took|called|named|stands|says|lists|gives)\b")
+_FILLER = re.compile(r"\b(?:and|or|then|also|the|a|an|of|both|page|pages|entry|article)\b|[^\w\0]")
 
 
 @dataclasses.dataclass(frozen=True)
-class Advice:
-    """What a reflection tells the actor to do; fields are empty where it says nothing."""
+class Wish:
+    """What reflections want of one decision's options."""
 
-    entities: tuple[str, ...] = ()
-    """Search terms, in order."""
-    attribute: Attribute | None = None
-    """The attribute to find."""
-    follows: str | None = None
-    """Words that directly precede the answer."""
-    length: int = 1
-    """Number of words of the answer, if ``follows`` is given."""
-    answer: str | None = None
-    """The answer to give."""
+    wanted: tuple[str, ...] = ()
+    """At most two options to take."""
+    shunned: tuple[str, ...] = ()
+    """Options to leave."""
 
     def __bool__(self) -> bool:
-        return bool(self.entities or self.attribute or self.follows or self.answer)
+        return bool(self.wanted or self.shunned)
 
 
-_INSTRUCTION = re.compile(r"\b(?:search|look|find|read|check|compare|answer|open|visit)\b", re.IGNORECASE)
-_FOLLOWS = re.compile(r'follows "([^"]+)"(?:,? \(?(\d+) words?\)?)?')
-_ANSWER = re.compile(r'\banswer (?:is |with )?(?:"([^"]+)"|(yes|no)\b)', re.IGNORECASE)
+def wish_for_name(notes: Sequence[str], names: Iterable[str]) -> Wish:
+    """Returns which of the names on a page reflections want; the last reflection that speaks of one decides.
 
-
-def read_reflection(text: str) -> Advice:
-    """Extracts what can be acted on: names, an attribute, the position of the answer.
-
-    A vague reflection ("be more careful") gives empty advice.
-
-    >>> advice = read_reflection("Search for the director, Taskin Brelum, and find the birth year.")
-    >>> advice.entities, advice.attribute.name
-    (('Taskin Brelum',), 'birth year')
-    >>> bool(read_reflection("Next time be more careful and read everything twice."))
-    False
+    >>> wish_for_name(["I read about Tor Gramex. Look up Brelum instead of Tor Gramex."],
+    ...               ["Tor Gramex", "Taskin Brelum"])
+    Wish(wanted=('Taskin Brelum',), shunned=('Tor Gramex',))
     """
-    if not _INSTRUCTION.search(text):
-        return Advice()
-    answer = _ANSWER.search(text)
-    follows = _FOLLOWS.search(text)
-    rest = _FOLLOWS.sub("", _ANSWER.sub("", text))
-    named = [(rest.lower().rfind(name), name) for name in ATTRIBUTES if name in rest.lower()]
-    return Advice(
-        entities=tuple(dict.fromkeys(spans(rest))),
-        attribute=ATTRIBUTES[max(named)[1]] if named else None,
-        follows=follows.group(1) if follows else None,
-        length=int(follows.group(2) or 1) if follows else 1,
-        answer=next((group for group in answer.groups() if group), None) if answer else None,
-    )
+    known = _ways_to_say(names)
+    return next((wish for note in reversed(notes) if (wish := _read(note, known))), Wish())
+
+
+def wish_for_title(notes: Sequence[str], name: str, others: Iterable[str], titles: Iterable[str]) -> Wish:
+    """Returns which of several titles reflections want that also want the name.
+
+    Args:
+        notes: the reflections.
+        name: the name that the titles share.
+        others: the other names that could have been followed.
+        titles: ``Taskin Brelum (painter)``, ``Taskin Brelum (sculptor)``.
+    """
+    trades = {title[len(name) :].strip(" ()"): title for title in titles if without_trade(title) == name}
+    return _bound(notes, (name, *others), {trade: title for trade, title in trades.items() if trade})
+
+
+def wish_for_word(notes: Sequence[str], name: str, others: Iterable[str], words: Iterable[str]) -> Wish:
+    """Returns which of several words for a value reflections want that also want the page.
+
+    Args:
+        notes: the reflections.
+        name: the name that led to the page.
+        others: the other names that could have been followed.
+        words: the words under which the page states values, and others for the asked one.
+    """
+    return _bound(notes, (name, *others), {word: word for word in words})
+
+
+def _bound(notes: Sequence[str], names: Sequence[str], options: Mapping[str, str]) -> Wish:
+    """Reads what reflections say of a page, which counts only if they want the name that led there."""
+    if names[0] not in wish_for_name(notes, names).wanted:
+        return Wish()
+    return next((wish for note in reversed(notes) if (wish := _read(note, options))), Wish())
+
+
+def _ways_to_say(names: Iterable[str]) -> dict[str, str]:
+    """Returns the names by what may stand for them: the whole name, or a word that no other of them has."""
+    whole = {name: name for name in names}
+    generic = {word for kind in KINDS.values() for title in kind.titles for word in title.split()}
+    words = [(word, name) for name in whole for word in name.split() if word not in generic]
+    held = [word for word, _ in words]
+    return {word: name for word, name in words if held.count(word) == 1} | whole
+
+
+def _read(note: str, options: Mapping[str, str]) -> Wish:
+    """Reads what one reflection wants of options, given by what may stand for them."""
+    clauses = read_clauses(note)
+    relevant = {clause.sentence for clause in clauses if _SEEK.search(clause.text) or _STATE.search(clause.text)}
+    wanted: dict[str, bool] = {}  # whether the reflection asks to seek it, or only states something about it
+    shunned: dict[str, None] = {}
+    seeks, sentence = False, -1
+    for clause in clauses:
+        found = mentioned(options, clause.text)
+        seeks = bool(_SEEK.search(clause.text)) or (
+            seeks and clause.sentence == sentence and _only_names(clause.text, found)
+        )
+        sentence = clause.sentence
+        if clause.sentence not in relevant or clause.stance is Stance.NEITHER:
+            continue
+        for option in dict.fromkeys(options[each] for each in found):
+            if clause.stance is Stance.FOR:
+                wanted[option] = seeks or wanted.get(option, False)
+            elif not _tells_namesakes_apart(clause.text, options):
+                shunned[option] = None
+    both = wanted.keys() & shunned.keys()
+    sought = [option for option, seek in wanted.items() if seek and option not in both]
+    kept = tuple(sought or [option for option in wanted if option not in both])
+    return Wish(kept if len(kept) <= _MOST else (), tuple(option for option in shunned if option not in both))
+
+
+def _only_names(text: str, names: Iterable[str]) -> bool:
+    """Returns whether a clause continues a list: nothing but names."""
+    for name in names:
+        text = text.replace(name.lower(), "")
+    return not _FILLER.sub("", text)
+
+
+_TRADES = tuple(trade for kind in KINDS.values() for trade in kind.trades)
+
+
+def _tells_namesakes_apart(text: str, options: Mapping[str, str]) -> bool:
+    """Returns whether a clause is against one of several entities of a name (``not the painter``), not the name."""
+    return not set(_TRADES) & options.keys() and bool(mentioned(_TRADES, text))
+
+
+# -- questions of other files ------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Cue:
+    """Where the answer stands on a page."""
+
+    words: str
+    """The words before it."""
+    length: int
+    """Its number of words."""
+
+
+_FOLLOWS = re.compile(r'follows "([^"]+)"(?:,? \(?(\d+) words?\)?)?')
+
+
+def cue_in(notes: Sequence[str]) -> Cue | None:
+    """Returns the position of the answer that the last reflection with one gives.
+
+    >>> cue_in(['Search for "Tim Kaine" and read what follows "a Senator from", 1 word.'])
+    Cue(words='a Senator from', length=1)
+    """
+    found = [match for note in notes if (match := _FOLLOWS.search(note))]
+    return Cue(found[-1][1], int(found[-1][2] or 1)) if found else None
+
+
+def names_to_search(notes: Sequence[str]) -> list[str]:
+    """Returns what the last reflection that asks for a search wants to search for, in order.
+
+    >>> names_to_search(['Do not search for "Bisquick". Search for "General Mills" next.'])
+    ['General Mills']
+    """
+    for note in reversed(notes):
+        rest = _FOLLOWS.sub("", note)
+        known = {name: name for name in spans(rest)}
+        sentences = [part for part in re.split(r"(?<=[.!?])\s+", rest) if _SEEK.search(part.lower())]
+        wish = [name for part in sentences for name in _read(part, known).wanted]
+        if wish:
+            return list(dict.fromkeys(wish))
+    return []

@@ -1,7 +1,6 @@
-"""Parses questions and pages for the scripted actor and the noisy teacher.
+"""Parses observations, and questions and pages of other files than the built-in world.
 
-The wordings of the built-in world are known; public questions are parsed heuristically (capitalised spans, the answer
-type that a question word implies).
+These are parsed heuristically: capitalised spans, the answer type that a question word implies.
 """
 
 from __future__ import annotations
@@ -9,17 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, ROLES, Attribute, value_pattern
-
 __all__ = [
     "answer_sort",
-    "asked_attribute",
-    "asked_role",
     "candidates",
     "first_value",
-    "roles_on",
+    "searches",
+    "similar_titles",
     "spans",
-    "value_of",
 ]
 
 _OPENERS = """
@@ -89,48 +84,30 @@ def candidates(question: str) -> list[str]:
     return run if len(run) > 1 and _COMPARES.search(question) else []
 
 
-def asked_role(question: str) -> str | None:
-    """Returns the role that a bridge question of the built-in world uses."""
-    for role in ROLES.values():
-        if any(pattern.search(question) for pattern in role.question_patterns):
-            return role.name
-    return None
+_SIMILAR = re.compile(r"^Could not find \[.*\]\. Similar: \[(.*)\]", re.DOTALL)
+_SEARCH = re.compile(r"Search\[(.+)\]$")
 
 
-def asked_attribute(question: str) -> Attribute | None:
-    """Returns the attribute that a question of the built-in world asks for or compares."""
-    for attribute in ATTRIBUTES.values():
-        if any(pattern.fullmatch(question) for pattern in attribute.question_patterns):
-            return attribute
-    return None
+def searches(turns: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Returns the result of every search by its term, in order.
 
-
-def roles_on(page: str) -> list[tuple[str, str]]:
-    """Returns role and name of every linked entity that a page states, in the order of the text.
-
-    >>> roles_on("Velmora Road is a film. It was directed by Taskin Brelum. The composer is Fluvora Gramex.")
-    [('director', 'Taskin Brelum'), ('composer', 'Fluvora Gramex')]
+    >>> searches([("Search[Velmora]", "Velmora is a town."), ("Finish[12]", "Answer is INCORRECT")])
+    {'Velmora': 'Velmora is a town.'}
     """
-    found = {
-        (match.start(), role.name, match.group(1))
-        for role in ROLES.values()
-        for pattern in role.patterns
-        for match in pattern.finditer(page)
-    }
-    return [(role, name) for _, role, name in sorted(found)]
+    return {found[1]: observation for action, observation in turns if (found := _SEARCH.match(action))}
 
 
-def value_of(attribute: Attribute, page: str) -> str | None:
-    """Returns the value that a page states for an attribute.
+def similar_titles(observation: str) -> list[str] | None:
+    """Returns the titles that a failed search offers; None for any other observation.
 
-    >>> value_of(ATTRIBUTES["birth year"], "Taskin Brelum was born in 1934.")
-    '1934'
+    >>> similar_titles("Could not find [Tor]. Similar: ['Tor Gramex', 'Tor Mill']")
+    ['Tor Gramex', 'Tor Mill']
     """
-    for pattern in attribute.patterns:
-        match = pattern.search(page)
-        if match:
-            return match.group(1)
-    return None
+    similar = _SIMILAR.match(observation)
+    if similar is None:
+        return None
+    titles = re.findall(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""", similar[1])
+    return [single or double for single, double in titles]
 
 
 _SORTS: tuple[tuple[str, str], ...] = (
@@ -151,15 +128,19 @@ def answer_sort(question: str) -> str:
     return next((sort for cue, sort in _SORTS if re.search(cue, lowered)), "name")
 
 
+_VALUES = {
+    "year": r"(?:1[5-9]\d\d|20[0-2]\d)",
+    "number": r"\d{1,3}(?:,\d{3})+|\d+",
+    "person": r"[A-Z][a-z]+ [A-Z][a-z]+",
+    "name": r"[A-Z][a-z]+(?: [A-Z][a-z]+)*",
+}
 _AFTER_PREPOSITION = r"(?:in|at|on|from|along|of|to)(?: the)? "
 
 
 def first_value(sort: str, page: str, known: Iterable[str]) -> str | None:
     """Returns the first value of this type on a page that is not a known name: what a careless reader answers."""
     taken = {word for name in known for word in name.split()}
-    pattern = rf"\b({value_pattern(sort)})\b"
-    if sort == "place":
-        pattern = rf"\b{_AFTER_PREPOSITION}({value_pattern('name')})\b"
+    pattern = rf"\b{_AFTER_PREPOSITION}({_VALUES['name']})\b" if sort == "place" else rf"\b({_VALUES[sort]})\b"
     for match in re.finditer(pattern, page):
         value = match.group(1)
         words = set(value.split())
@@ -170,4 +151,4 @@ def first_value(sort: str, page: str, known: Iterable[str]) -> str | None:
 
 
 def _is_year(value: str) -> bool:
-    return re.fullmatch(value_pattern("year"), value) is not None
+    return re.fullmatch(_VALUES["year"], value) is not None

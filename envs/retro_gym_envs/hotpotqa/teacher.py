@@ -1,9 +1,9 @@
-"""The teacher of HotpotQA: an oracle that knows the solution, and noisy reflections that are often wrong."""
+"""The teacher of HotpotQA: reflections by solution, by rule and by guess, and checks of reflections."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -11,105 +11,135 @@ from retro_gym.teacher import ReflectionCheck
 from retro_gym.trajectory import Trajectory
 from retro_gym_envs.draws import pick
 from retro_gym_envs.hotpotqa.metrics import normalize_answer
-from retro_gym_envs.hotpotqa.observations import asked_attribute, asked_role, candidates, roles_on, spans
-from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, KINDS, ROLES
+from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, ROLES, attributes_of
+from retro_gym_envs.hotpotqa.rule import BRIDGE_FORMS, COMPARISON_FORMS, FREE_FORMS, Failure, Lesson, read_failure
 from retro_gym_envs.hotpotqa.tasks import HotpotTask
-from retro_gym_envs.teaching import TaskTeacher, check_forms, guess
+from retro_gym_envs.hotpotqa.wording import Wanted, asked_by
+from retro_gym_envs.hotpotqa.world import BuiltinTasks
+from retro_gym_envs.teaching import TaskTeacher, check_forms
 
 __all__ = ["HotpotTeacher"]
 
-_BRIDGE_FORMS = (
-    "Search for the {role}, {name}, and find the {attribute}.",
-    "The {role} is {name}. Look up {name} and find the {attribute}.",
-    "Next time look up the {role}, {name}, and read the {attribute} there.",
-)
-_COMPARISON_FORMS = (
-    "Look up {names} and compare the {attribute}.",
-    "Look up {names}, then compare the {attribute}.",
-)
+_VAGUE = "Read every page to its end before you answer."  # nothing better can be said
+# Shares of the noisy teacher's reflections; the others name an entity and a word at random.
+_UNDERSTOOD = 0.25  # what the rules read
+_HASTY = 0.45  # the first link, and the question's own word if a page has it; this habit is the most likely
 
-_NAME = r"[A-Z][a-z]+(?: [A-Z][a-z]+)*"
+_NAME = r"[A-Z][a-z]+(?: [A-Z][a-z]+)*(?: \([a-z ]+\))?"
+_ROLE = f"(?:{'|'.join(ROLES)})"
 _WELL_FORMED = tuple(
     re.compile(
         re.escape(form)
         .replace(r"\{name\}", f"(?P<name>{_NAME})", 1)
         .replace(r"\{name\}", "(?P=name)")
-        .replace(r"\{names\}", f"(?P<first>{_NAME}), (?P<second>{_NAME}) and (?P<third>{_NAME})")
-        .replace(r"\{role\}", f"(?:{'|'.join(ROLES)})")
-        .replace(r"\{attribute\}", f"(?:{'|'.join(ATTRIBUTES)})")
+        .replace(r"\{name2\}", f"(?P<name2>{_NAME})")
+        .replace(r"\{role\}", _ROLE)
+        .replace(r"\{role2\}", _ROLE)
+        .replace(r"\{word\}", f"(?:{'|'.join(word for attribute in ATTRIBUTES.values() for word in attribute.words)})")
     )
-    for form in (*_BRIDGE_FORMS, *_COMPARISON_FORMS)
-)
-
-# Probability that the teacher follows habit: the first link on the page, the first attribute of a kind of entity. It
-# exceeds the probability of understanding the question, so the teacher's most likely reflection is wrong as well.
-_HASTY = 0.4
+    for form in (*BRIDGE_FORMS, *COMPARISON_FORMS)
+) + tuple(re.compile(re.escape(form).replace(r"\{name\}", '(?P<name>[^"]+)')) for form in FREE_FORMS)
 
 
 class HotpotTeacher(TaskTeacher[HotpotTask]):
-    """Knows which pages a question needs, and which attribute to look for."""
+    """Knows which pages a question needs, and under which word the answer stands there."""
 
     def task_group(self, task_id: str) -> str:
         """``bridge`` or ``comparison``."""
         return self.task(task_id).type
 
-    def oracle_reflection(self, task_id: str) -> str:
-        """Returns the best possible reflection on a task: the pages to read, and what to look for there.
+    def failure_cause(self, task_id: str) -> str:
+        """One of :data:`~retro_gym_envs.hotpotqa.world.CAUSES`; empty for questions of a file."""
+        return self._tasks.cause(task_id) if isinstance(self._tasks, BuiltinTasks) else ""
 
-        In the built-in world it names the linked entity and the attribute. On public questions it names the supporting
-        pages and quotes the words before the answer. It states the answer itself only if the answer is not a substring
-        of a supporting page (yes, no, one of two candidates, a paraphrase).
+    def oracle_reflection(self, task_id: str) -> str:
+        """Returns the best reflection on a task that does not state its answer.
+
+        In the built-in world it names the linked entity with its title, and the word under which its page states the
+        answer. On public questions it names the supporting pages and quotes the words before the answer.
         """
         task = self.task(task_id)
-        attribute = asked_attribute(task.question)
-        titles = list(dict.fromkeys(title for title, _ in task.supporting_facts))
-        offered = candidates(task.question)
-        if attribute is not None and offered and set(offered) <= set(titles):
-            return _COMPARISON_FORMS[0].format(names=_listed(offered), attribute=attribute.name)
-        role = asked_role(task.question)
-        if attribute is not None and role is not None:
-            return _BRIDGE_FORMS[0].format(role=role, name=titles[-1], attribute=attribute.name)
-        return _public_oracle(task, titles)
+        asked = asked_by(task.question)
+        if asked is None:
+            return _public_oracle(task, lambda text: self.leaks(text, task_id))
+        targets = task.supporting_facts[1::2]
+        sentences = dict(task.context)
+        word = sentences[targets[0][0]][targets[0][1]].partition(":")[0].strip().lower()
+        names = [(entity.role.name, title) for entity, (title, _) in zip(asked.entities, targets, strict=True)]
+        return Lesson(tuple(names), word).as_text()
+
+    def told_reflection(self, task_id: str) -> str:
+        """Returns a reflection that states the answer."""
+        return f'The answer is "{self.task(task_id).answer}".'
+
+    def rule_reflection(self, observation: str) -> str:
+        """Returns what fixed rules read in the observation of a failure.
+
+        They find the link whose role the question names by noun or verb, the title with the distinction that the page
+        makes, and the word for the attribute on pages of its kind. On public questions they name a title that was
+        offered or a name that was read, and was not searched for.
+        """
+        lesson = read_failure(observation).lesson()
+        return lesson.as_text() if lesson else _VAGUE
+
+    def leaks(self, reflection: str, task_id: str) -> bool:
+        """Returns whether a reflection contains the gold answer; ``yes`` and ``no`` only count as stated answers."""
+        answer = normalize_answer(self.task(task_id).answer)
+        said = normalize_answer(reflection)
+        if answer in ("yes", "no"):
+            return re.search(rf"\banswer (?:is |was |with |should be )?{answer}\b", said) is not None
+        return bool(answer) and f" {answer} " in f" {said} "
 
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
-        """Returns a well-formed reflection that uses only what the trajectory shows, and is correct only sometimes.
+        """Returns a well-formed reflection that uses only what the trajectory shows, and is right only sometimes.
 
-        The teacher reads the links on the pages, and names one linked entity with its role and an attribute of its
-        kind. Each of the two choices is made by understanding the question with probability 0.25, more often by habit
-        (the first link, the first attribute of its kind), and at random otherwise.
+        It is what the rules read, or names the first link, or a random one.
         """
-        question = trajectory.task.removeprefix("Question: ").strip()
-        text = "\n".join(turn.observation for turn in trajectory.turns)
-        offered = candidates(question)
-        if offered:
-            return _noisy_comparison(question, offered, rng)
-        links = list(dict.fromkeys(roles_on(text)))
-        if not links:
-            named = [name for name in spans(text) if name in text] or spans(question) or ["the first page"]
-            attribute = pick(tuple(ATTRIBUTES), rng)
-            return f'Look up "{pick(named, rng)}" and find the {attribute}.'
-        asked = asked_role(question)
-        role, name = guess(links, [link for link in links if link[0] == asked][:1], rng, hasty=_HASTY)
-        names = KINDS[ROLES[role].target].attributes
-        wanted = asked_attribute(question)
-        attribute = guess(names, [n for n in names if wanted is not None and n == wanted.name], rng, hasty=_HASTY)
-        return pick(_BRIDGE_FORMS, rng).format(role=role, name=name, attribute=attribute)
+        failure = read_failure(trajectory.render())
+        lesson = failure.lesson()
+        if lesson is None or failure.asked is None:
+            named = failure.unread() or list(failure.found) or [failure.question.replace('"', "")]
+            return FREE_FORMS[0].format(name=pick(named, rng))
+        form, luck = int(rng.integers(6)), rng.random()
+        if luck < _UNDERSTOOD:
+            return lesson.as_text(form)
+        attribute = failure.asked.attribute
+        usual = [each.name for each in attributes_of(attribute.kind, attribute.sort)]
+        words = failure.words() if attribute.name not in failure.words() else [attribute.name, *usual]
+        links = [_titles_linked(failure, entity) for entity in failure.asked.entities]
+        if luck < _UNDERSTOOD + _HASTY:
+            return Lesson(tuple(each[0] for each in links), words[0]).as_text(form)
+        return Lesson(tuple(pick(each, rng) for each in links), pick(words, rng)).as_text(form)
 
     def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
         """Checks that a reflection has one of the teacher's forms, and names only what the trajectory shows."""
         return check_forms(_WELL_FORMED, reflection, trajectory)
 
 
-def _public_oracle(task: HotpotTask, titles: Sequence[str]) -> str:
-    paragraphs = {title: "".join(sentences) for title, sentences in task.context}
-    search = " and ".join(f'"{title}"' for title in titles)
+def _titles_linked(failure: Failure, entity: Wanted) -> list[tuple[str, str]]:
+    """Returns role and title of what a subject's page links to, with all titles that a name may mean."""
+    return [
+        (link.role, title)
+        for link in failure.links(entity.subject)
+        for name in link.names
+        for title in failure.titles(name)
+    ]
+
+
+def _public_oracle(task: HotpotTask, leaks: Callable[[str], bool]) -> str:
+    """Returns where to look: the supporting pages, and the words before the answer where they identify it."""
+    paragraphs = {title: " ".join("".join(sentences).split()) for title, sentences in task.context}
+    titles = [title for title in dict.fromkeys(title for title, _ in task.supporting_facts) if '"' not in title]
+    attempts = []
     for title in reversed(titles):
-        cue = _words_before(task.answer, paragraphs.get(title, ""))
-        if cue:
-            others = " and ".join(f'"{other}"' for other in (*(t for t in titles if t != title), title))
+        if cue := _words_before(task.answer, paragraphs.get(title, "")):
             words = len(task.answer.split())
-            return f'Search for {others} and read what follows "{cue}", {words} words.'
-    return f'Search for {search} and answer "{task.answer}".'
+            unit = "word" if words == 1 else "words"
+            attempts.append(f'Search for "{title}" and read what follows "{cue}", {words} {unit}.')
+    quoted = [f'"{title}"' for title in titles]
+    for pages in (" and ".join(quoted), *reversed(quoted)):
+        attempts.append(f"Search for {pages} and read what the question asks.")
+    return next((text for text in attempts if not leaks(text)), _VAGUE)
 
 
 def _words_before(answer: str, text: str) -> str:
@@ -121,14 +151,3 @@ def _words_before(answer: str, text: str) -> str:
     words = re.findall(r"\S+\s*", before)[-6:]
     cue = "".join(words).strip()
     return cue if cue and '"' not in cue and text.count(cue) == 1 else ""
-
-
-def _noisy_comparison(question: str, offered: Sequence[str], rng: np.random.Generator) -> str:
-    wanted = asked_attribute(question)
-    comparable = tuple(name for name, attribute in ATTRIBUTES.items() if attribute.least or attribute.most)
-    attribute = guess(comparable, [n for n in comparable if wanted is not None and n == wanted.name], rng, hasty=0.0)
-    return pick(_COMPARISON_FORMS, rng).format(names=_listed(offered), attribute=attribute)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}"
