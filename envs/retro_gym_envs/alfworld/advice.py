@@ -25,7 +25,8 @@ _ABOUT = re.compile(
     r"mov\w+|leav\w+|left|stor\w+|set|deliver\w*|drop\w*|deposit\w*|clean\w*|wash\w*|rins\w+|scrub\w*|heat\w*|warm\w*|"
     r"microwav\w+|cook\w*|cool\w*|chill\w*|us(?:e|ed|ing)|switch\w*|turn\w*|light\w*|go|goes|going|went|head\w*|walk\w*|"
     r"visit\w*|look\w*|search\w*|check\w*|find\w*|found|open\w*|try|tried|trying|choos\w+|chose|inspect\w*|examin\w+|"
-    r"hold\w*|held|need\w*|work\w*|right|correct|start\w*|begin|instead|solution|fix|tool|water|room|seen|saw|usable|"
+    r"held|need\w*|work\w*|right|correct|start\w*|begin|instead|solution|fix|tool|water|room|seen|saw|usable|broken|"
+    r"miss\w*|overlook\w*|ignor\w+|notic\w+|hold\w*|belong\w*|accept\w*|fine|good|intact|function\w*|only|goal|must|"
     r"(?:is|was|lay|lies|sits?|stands?|waits?) (?:in|on|at|inside|under))\b"
 )
 _BAD = "|".join(
@@ -36,8 +37,9 @@ _IS = r"\b(?:is|was|are|were|be|being|stay(?:s|ed)|remained|seemed|looked|proved
 _PLAINER = (
     (re.compile(rf"({_IS}) (?:{_BAD})\b(?! of)"), r"\1 broken"),
     (re.compile(rf"\b(?:{_BAD}) (?=[a-z]+ #?\d)"), "broken "),
-    (re.compile(rf"(\b(?!shelf|cart)[a-z]+ \d+ (?:is|was)) (?:{_GOOD})\b"), r"\1 usable"),
+    (re.compile(rf"(\b[a-z]+ \d+ (?:is|was)) (?:{_GOOD})\b"), r"\1 usable"),
     (re.compile(rf"\b(?:{_GOOD}) (?=[a-z]+ #?\d)"), "usable "),
+    (re.compile(r"\b(?:what|that|which|the one) i need(?:ed)?\b(?! to)"), "what is needed"),
 )
 """Words for what works and what does not, and the words by which the reader of English knows them."""
 _SEARCHED = (
