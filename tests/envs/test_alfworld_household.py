@@ -91,16 +91,18 @@ def test_answers():
     [
         (("go to countertop 1", "take mug 1 from countertop 1"), "The mug 1 cannot be moved."),
         (("go to countertop 1", "use desklamp 1"), "The desklamp 1 stays dark."),
-        (("go to countertop 1", "take mug 2 from countertop 1", "go to sinkbasin 1", "clean mug 2 with sinkbasin 1"), None),
+        (
+            ("go to countertop 1", "take mug 2 from countertop 1", "go to sinkbasin 1", "clean mug 2 with sinkbasin 1"),
+            None,
+        ),
         (("go to countertop 1", "take mug 2 from countertop 1", "go to shelf 1", "move mug 2 to shelf 1"), None),
         (("go to cabinet 1", "open cabinet 1"), "The cabinet 1 does not open."),
     ],
 )
 def test_what_does_not_work_says_so_and_changes_nothing(commands, answer):
-    refusing = frozenset({"mug 1", "desklamp 1", "sinkbasin 1", "shelf 1", "cabinet 1"})
-    answers, game = play(*commands, refusing=refusing)
-    expected = {"clean": "The sinkbasin 1 gives no water.", "move": "There is no room on the shelf 1."}
-    assert answers[-1] == (answer or expected[commands[-1].split()[0]])
+    refusing = {"mug 1", "desklamp 1", "sinkbasin 1", "microwave 1", "fridge 1", "shelf 1", "cabinet 1"}
+    answers, game = play("go to countertop 1", *commands, refusing=frozenset(refusing))
+    assert answers[-1] == answer
     before = game.act("inventory")
     game.act(commands[-1])
     assert game.act("inventory") == before

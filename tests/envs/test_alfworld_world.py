@@ -80,21 +80,27 @@ def test_a_task_depends_on_world_split_and_number_alone():
 # -- splits ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("of", ["goal", "pair", "room"])
-def test_nothing_of_one_split_is_in_another(of):
+def test_nothing_of_one_split_is_in_another():
     """Over all tasks: goals word by word, pairs of object and target, and rooms with their numbers of receptacles."""
-    source, found = BuiltinTasks(0), {}
+    source = BuiltinTasks(0)
+    goals, pairs, rooms = ({split: set() for split in SPLITS} for _ in range(3))
     for split in SPLITS:
-        found[split] = set()
         for task_id in source.ids(split):
             task = source.get(task_id)
-            counts = Counter(map(kind_of, task.receptacles))
-            key = {"goal": task.goal, "pair": (task.thing, task.target), "room": tuple(sorted(counts.items()))}
-            found[split].add(key[of])
-            assert split_of_room(counts) == split_of_pair(task.thing, task.target) == split
-    assert all(len(keys) > 40 for keys in found.values())
-    assert not found["train"] & (found["validation"] | found["test"])
-    assert not found["validation"] & found["test"]
+            goals[split].add(task.goal)
+            pairs[split].add((task.thing, task.target))
+            rooms[split].add(tuple(sorted(Counter(map(kind_of, task.receptacles)).items())))
+    for found in (goals, pairs, rooms):
+        assert all(len(keys) > 40 for keys in found.values())
+        assert not found["train"] & (found["validation"] | found["test"])
+        assert not found["validation"] & found["test"]
+
+
+def test_a_split_is_told_by_its_rooms_and_pairs(tasks):
+    for split in SPLITS:
+        for task in tasks[split]:
+            assert split_of_room(Counter(map(kind_of, task.receptacles))) == split
+            assert split_of_pair(task.thing, task.target) == split
 
 
 def test_another_world_keeps_its_splits_apart_from_this_one(tasks):
@@ -154,7 +160,9 @@ def test_what_is_needed_is_seen_from_the_first_two_places_among_four_others(task
 
 def test_the_number_of_what_is_needed_says_nothing(tasks):
     for cause in CAUSES:
-        numbers = Counter(need.name.split()[-1] for task in tasks["train"] for need in task.needs if need.cause == cause)
+        numbers = Counter(
+            need.name.split()[-1] for task in tasks["train"] for need in task.needs if need.cause == cause
+        )
         assert max(numbers.values()) < 0.28 * numbers.total()
 
 

@@ -140,7 +140,7 @@ def _plainer(note: str, room: Sequence[str]) -> str:
 
 
 def _places(text: str, goal: Goal, wanted: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Returns the wanted receptacles in which to look for the task's object, and those in which to look for the lamp."""
+    """Returns the wanted receptacles in which to look for the task's object, and in which to look for the lamp."""
     searched: list[str] = []
     lit: list[str] = []
     for clause in read_clauses(text):

@@ -93,7 +93,7 @@ def rule_reflection(observation: str) -> str:
         kinds = {goal.thing: "stuck", LAMP: "tool"} if goal.treatment == "light" else {goal.thing: "stuck"}
         seen = dict(seen_in(observation))
         needs = [Need(kinds[kind_of(name)], name, place) for name, place in seen.items() if kind_of(name) in kinds]
-        needs = needs[: 2 if goal.treatment in ("light", "two") else 1]
+        needs = sorted(needs, key=lambda need: need.cause)[: 2 if goal.treatment in ("light", "two") else 1]
     if needs:
         return advise(needs, goal.treatment)
     visited = {shown[0] for line in observation.splitlines() if (shown := contents(line))}

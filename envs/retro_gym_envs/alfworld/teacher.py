@@ -144,7 +144,7 @@ def _walked(commands: Sequence[str]) -> list[Need]:
             needs.append(Need("tool", found[1]))
         elif command.startswith("use "):
             needs.append(Need("tool", command.removeprefix("use "), place))
-    return needs
+    return sorted(needs, key=lambda need: need.cause == "tool")  # a lamp may be lit before the object is taken
 
 
 def _options(text: str, goal: Goal, room: Sequence[str]) -> list[list[Need]]:

@@ -46,7 +46,6 @@ _ROOMS_OF = {
 }
 _CHOICES = 5  # candidates for every decision of the actor, one of which is right
 _PASSED = 2  # the first receptacles of a room, which the scripted actor visits in every trial
-_MOST_ALIKE = 3  # receptacles of one kind, apart from the candidates
 _TWO_CAUSES = 0.2  # share of the tasks with two causes of failure
 
 # The wordings of goals, by split. Those of split train are ALFWorld's.
@@ -174,17 +173,15 @@ class _Builder:
 
     def _furnish(self, candidates: Sequence[str]) -> list[str]:
         """Draws the places of a room of this split that has some candidates of other kinds."""
-        kinds = [kind for kind in ROOMS[self._room].places if kind not in candidates] * _MOST_ALIKE
+        kinds = [kind for kind in ROOMS[self._room].places if kind not in candidates]
         while True:
-            drawn = shuffled(kinds, self._rng)[: _PASSED + _CHOICES]
-            counts = {kind: drawn.count(kind) for kind in drawn} | dict.fromkeys(candidates, _CHOICES)
-            if split_of_room(counts) == self._split:
-                return list(
-                    shuffled([f"{kind} {i + 1}" for kind in sorted(set(drawn)) for i in range(counts[kind])], self._rng)
-                )
+            drawn = sorted(kinds[i] for i in self._rng.integers(len(kinds), size=_PASSED + _CHOICES))
+            counts = {kind: drawn.count(kind) for kind in drawn}
+            if split_of_room(counts | dict.fromkeys(candidates, _CHOICES)) == self._split:
+                return list(shuffled([f"{kind} {i + 1}" for kind in counts for i in range(counts[kind])], self._rng))
 
     def _keep(self, thing: str, count: int) -> None:
-        """Puts the task's objects at the second place passed, except one that is hidden, or stuck in all but one place."""
+        """Puts the task's objects at the second place passed, except one that is hidden or has stuck ones beside it."""
         numbers = [f"{thing} {i + 1}" for i in self._rng.permutation(_CHOICES + count)]
         near = count - bool(self._causes & {"hidden", "stuck"})
         self._contents[self._passed[1]] += numbers[_CHOICES : _CHOICES + near]
