@@ -30,20 +30,17 @@ def env():
 def solution(task):
     """A task that is to be brought somewhere without more ado."""
     places = {thing: place for place, things in task.contents for thing in things}
-    thing = f"{task.thing} 1"
-    target = next(place for place in task.receptacles if place.startswith(f"{task.target} "))
+    thing = next(name for name in places if name.startswith(f"{task.thing} ") and name not in task.refusing)
+    targets = [place for place in task.receptacles if place.startswith(f"{task.target} ")]
+    target = next(place for place in targets if place not in task.refusing)
     where = places[thing]
-    yield from (f"go to {where}", f"open {where}", f"Take the {thing} from the {where}.")
+    yield from (f"go to {where}", "look", f"Take the {thing} from the {where}.")
     yield from (f"go to {target}", f"open {target}", f"put {thing} in/on {target}")
 
 
 @pytest.fixture
 def simple(env):
-    return next(
-        task
-        for task in map(env.task, env.task_ids("test"))
-        if task.type == "pick_and_place_simple" and len(task.receptacles) > 9
-    )
+    return next(task for task in map(env.task, env.task_ids("test")) if task.type == "pick_and_place_simple")
 
 
 def test_a_trial(env, simple):
@@ -111,7 +108,7 @@ def test_the_worked_examples_are_what_the_environment_answers(example):
         contents[place] = tuple(names_in(things))
     treatment = goal.treatment if goal.treatment in APPLIANCES else ""
     line = re.search(r"Your task is to: (.*)", example)[1]
-    task = Household("x", "t", line, goal.thing, goal.target, treatment, 1, tuple(contents.items()), ())
+    task = Household("x", "t", line, goal.thing, goal.target, treatment, 1, tuple(contents.items()))
     game = HouseholdGame(task)
     turns = []
     for thought, action in re.findall(r"(?:Thought \d+: (.*)\n)?Action \d+: (.*)", example):
@@ -165,8 +162,6 @@ def test_arguments(arguments, says):
 def test_another_world_is_another_world(env):
     other = ALFWorldEnv(world_seed=1)
     assert other.task("test-00001") != env.task("test-00001")
-    assert "list on the wall" in env.reset(options={"task_id": "test-00001"})[0]
-    assert "list on the wall" not in ALFWorldEnv(note=False).reset(options={"task_id": "test-00001"})[0]
 
 
 def test_a_missing_extra_is_named(tmp_path, monkeypatch):

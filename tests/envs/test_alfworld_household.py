@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from retro_gym_envs.alfworld.commands import normalize
-from retro_gym_envs.alfworld.household import NOTHING_HAPPENS, Household, HouseholdGame
+from retro_gym_envs.alfworld.household import Household, HouseholdGame
+from retro_gym_envs.alfworld.observations import NOTHING_HAPPENS
 from retro_gym_envs.alfworld.world import BuiltinTasks
 
 CONTENTS = (
@@ -21,8 +22,8 @@ CONTENTS = (
 )
 
 
-def household(goal="put a clean mug in shelf.", thing="mug", target="shelf", treatment="clean", count=1, note=()):
-    return Household("x", "some_type", goal, thing, target, treatment, count, CONTENTS, note)
+def household(goal="put a clean mug in shelf.", thing="mug", target="shelf", treatment="clean", count=1, **more):
+    return Household("x", "some_type", goal, thing, target, treatment, count, CONTENTS, **more)
 
 
 def play(*commands, **task):
@@ -31,10 +32,9 @@ def play(*commands, **task):
 
 
 def test_the_room_comes_first():
-    assert HouseholdGame(household(note=(("mug 1", "countertop 1"), ("plate 1", "cabinet 1")))).first.splitlines() == [
+    assert HouseholdGame(household()).first.splitlines() == [
         "You are in the middle of a room. Looking quickly around you, you see a cabinet 1, a countertop 1, a fridge 1, "
         "a microwave 1, a shelf 1, and a sinkbasin 1.",
-        "A list on the wall says: mug 1 on the countertop 1, plate 1 in the cabinet 1.",
         "Your task is to: put a clean mug in shelf.",
     ]
 
@@ -86,6 +86,36 @@ def test_answers():
     assert game.act("help").startswith("You can: look")
 
 
+@pytest.mark.parametrize(
+    ("commands", "answer"),
+    [
+        (("go to countertop 1", "take mug 1 from countertop 1"), "The mug 1 cannot be moved."),
+        (("go to countertop 1", "use desklamp 1"), "The desklamp 1 stays dark."),
+        (
+            ("go to countertop 1", "take mug 2 from countertop 1", "go to sinkbasin 1", "clean mug 2 with sinkbasin 1"),
+            None,
+        ),
+        (("go to countertop 1", "take mug 2 from countertop 1", "go to shelf 1", "move mug 2 to shelf 1"), None),
+        (("go to cabinet 1", "open cabinet 1"), "The cabinet 1 does not open."),
+    ],
+)
+def test_what_does_not_work_says_so_and_changes_nothing(commands, answer):
+    refusing = {"mug 1", "desklamp 1", "sinkbasin 1", "microwave 1", "fridge 1", "shelf 1", "cabinet 1"}
+    answers, game = play("go to countertop 1", *commands, refusing=frozenset(refusing))
+    assert answers[-1] == answer
+    before = game.act("inventory")
+    game.act(commands[-1])
+    assert game.act("inventory") == before
+    assert not game.won
+
+
+def test_what_is_to_be_seen_from_a_place_is_said_once():
+    remarks = (("shelf 1", "From here you see a dry sinkbasin 1, and a mug 1 on the countertop 1."),)
+    answers, _ = play("go to shelf 1", "go to fridge 1", "go to shelf 1", remarks=remarks)
+    assert answers[0] == f"You arrive at shelf 1. On the shelf 1, you see nothing. {remarks[0][1]}"
+    assert answers[2] == "You arrive at shelf 1. On the shelf 1, you see nothing."
+
+
 def test_a_clean_thing_on_the_shelf_wins_and_a_dirty_one_does_not():
     _, game = play("go to countertop 1", "take mug 1 from countertop 1", "go to shelf 1", "move mug 1 to shelf 1")
     assert not game.won
@@ -113,7 +143,7 @@ def test_two_things_have_to_come_to_the_same_place():
         return [f"go to {start}", f"take {thing} from {start}", f"go to {place}", f"move {thing} to {place}"]
 
     contents = (*CONTENTS, ("shelf 2", ()))
-    task = Household("x", "t", "put two mug in shelf.", "mug", "shelf", "", 2, contents, ())
+    task = Household("x", "t", "put two mug in shelf.", "mug", "shelf", "", 2, contents)
     game = HouseholdGame(task)
     for command in [*bring("mug 1", "countertop 1", "shelf 1"), *bring("mug 2", "countertop 1", "shelf 2")]:
         game.act(command)

@@ -1,26 +1,31 @@
 """The scripted actor of ALFWorld: reads only the prompt's text and makes the mistakes of real actors.
 
-Without advice it visits the receptacles in the order in which the room lists them, and often runs out of turns. It
-ignores the list on the wall. It understands what a task expresses by a verb (``clean some mug and put it in …``), but
-overlooks what a task expresses by an adjective (``put a clean mug in …``): then it does not clean, heat or cool, brings
-one object instead of two, or examines an object without switching on the lamp. If a reflection names the task's object,
-and where to look or what to do with it, the actor follows it exactly; the last such reflection counts. A vague
-reflection has no effect, and a wrong one makes the actor fail.
+It begins each trial at the first two receptacles that the room lists, and takes no notice of what is to be seen from
+there. After that it decides by habit and chance where to look for the object, which tool to use, and where to bring the
+object. A failed attempt unsettles it for some turns, so that a trial rarely has room for a second one. It follows what
+reflections name for a decision (see :mod:`~retro_gym_envs.alfworld.advice`). Too much advice only costs it turns.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from retro_gym_envs.alfworld.advice import Advice, read_reflection
-from retro_gym_envs.alfworld.household import NOTHING_HAPPENS, kind_of
+from retro_gym_envs.alfworld.advice import Advice, read_reflections, tool_kind
 from retro_gym_envs.alfworld.objects import APPLIANCES, LAMP
-from retro_gym_envs.alfworld.observations import Goal, contents, read_goal, room_of
+from retro_gym_envs.alfworld.observations import NOTHING_HAPPENS, Goal, contents, kind_of, read_goal, room_of
+from retro_gym_envs.alfworld.remarks import sights_in
+from retro_gym_envs.choices import Choices
 from retro_gym_envs.scripted_actor import ScriptedTextActor, as_turn, behind_examples, notes_in, turns_in
 
 __all__ = ["ScriptedAlfworldActor"]
+
+_PASSED = 2  # receptacles at which it begins
+_UNSETTLED = 4  # turns lost after a failed attempt
+_PUZZLED = 2  # turns lost by unclear advice
+_SURE = 20.0  # score of what a reflection wants
+_UNLIKELY = -6.0  # score of looking for an object in a tool or a target
 
 _TASK = re.compile(r"^Your task is to: .*$", re.MULTILINE)
 _ROOM = "You are in the middle of a room."
@@ -35,16 +40,19 @@ class ScriptedAlfworldActor(ScriptedTextActor):
 
     def say(self, text: str, seed: int) -> str:
         """Returns an action, sometimes with a thought."""
-        view = _read_prompt(text)
-        thought, action = _decide(view) if view.goal else ("I do not understand the task.", "look")
-        return as_turn(view.turns + 1, thought, action)
+        trial = _read_prompt(text)
+        if trial is None:
+            turns = len(turns_in(behind_examples(text)))
+            return as_turn(turns + 1, "I do not understand the task.", "look")
+        thought, action = _Decision(trial, self.choices(seed, trial.turns)).next_turn()
+        return as_turn(trial.turns + 1, thought, action)
 
 
 @dataclasses.dataclass
-class _View:
-    """What the actor has parsed from its prompt."""
+class _Trial:
+    """What the actor knows of its trial."""
 
-    goal: Goal | None
+    goal: Goal
     room: list[str]
     advice: Advice
     turns: int = 0
@@ -52,28 +60,36 @@ class _View:
     held: str = ""
     seen: dict[str, str] = dataclasses.field(default_factory=dict)
     """The place where each object was last seen."""
+    glimpsed: dict[str, str] = dataclasses.field(default_factory=dict)
+    """The places of objects that were seen from afar; they come to mind only when a reflection names them."""
     visited: set[str] = dataclasses.field(default_factory=set)
     """Receptacles whose contents were seen."""
     closed: set[str] = dataclasses.field(default_factory=set)
     failed: set[str] = dataclasses.field(default_factory=set)
-    """Commands that were answered by ``Nothing happens.``"""
+    """Commands that did not have their effect."""
     treated: set[tuple[str, str]] = dataclasses.field(default_factory=set)
     brought: dict[str, str] = dataclasses.field(default_factory=dict)
     """Objects that were moved, and the receptacles they were moved to."""
     lit: bool = False
-    examined: bool = False
-    idle: bool = False
+    unsettled: int = 0
+    """Turns until it has got over the last failed attempt."""
 
-    def reaches(self, place: str) -> bool:
-        """Whether the actor is at the place, or ``go to`` failed: it fails if the actor is there under another name."""
-        return place == self.place or f"go to {place}" in self.failed
+    @property
+    def sought(self) -> str:
+        """The kind of object that it looks for; empty if none."""
+        if not self.held:
+            return self.goal.thing
+        return LAMP if self.goal.treatment == "light" else ""
 
     def note(self, action: str, observation: str) -> None:
-        """Updates the view with a turn."""
+        """Updates what is known by a turn."""
         self.turns += 1
-        self.idle = action == "look"
+        self.unsettled = max(0, self.unsettled - 1)
         if observation == NOTHING_HAPPENS:
             self.failed.add(action)
+        elif not observation.startswith("You "):
+            self.failed.add(action)
+            self.unsettled = _UNSETTLED
         if found := _ARRIVED.match(observation):
             self.place = found[1]
             if f"The {self.place} is closed." in observation:
@@ -83,9 +99,15 @@ class _View:
                 self.visited.add(self.place)
         if shown := contents(observation):
             self.seen.update(dict.fromkeys(shown[1], shown[0]))
+            in_vain = self.sought and self.sought not in map(kind_of, shown[1])
+            if in_vain and shown[0] not in self.room[:_PASSED]:
+                self.unsettled = _UNSETTLED
+        for sights in sights_in(observation):
+            self.glimpsed.update({sight.name: sight.place for sight in sights if sight.place})
         if found := _TAKEN.match(observation):
             self.held = found[1]
             self.seen.pop(self.held, None)
+            self.glimpsed.pop(self.held, None)
             self.brought.pop(self.held, None)
         if found := _MOVED.match(observation):
             self.held = ""
@@ -93,99 +115,114 @@ class _View:
         if found := _TREATED.match(observation):
             self.treated.add((found[1], found[2]))
         self.lit = self.lit or observation.startswith("You turn on the ")
-        self.examined = self.examined or (action == f"examine {self.held}" and observation != NOTHING_HAPPENS)
 
 
-def _read_prompt(text: str) -> _View:
+def _read_prompt(text: str) -> _Trial | None:
+    """Returns what a prompt says; None if its task is not understood."""
     own = behind_examples(text)
     tasks = list(_TASK.finditer(own))
-    if not tasks:
-        return _View(None, [], Advice(), turns=len(turns_in(own)))
-    start = own.rfind(_ROOM, 0, tasks[-1].start())
-    goal, room = read_goal(tasks[-1][0]), room_of(own[max(start, 0) : tasks[-1].start()])
-    advice = Advice()
-    if goal is not None:
-        for note in notes_in(own[: max(start, 0)]):
-            advice = read_reflection(note, goal.thing, room) or advice
-    view = _View(goal, room, advice)
+    goal = read_goal(tasks[-1][0]) if tasks else None
+    if goal is None:
+        return None
+    start = max(own.rfind(_ROOM, 0, tasks[-1].start()), 0)
+    room = room_of(own[start : tasks[-1].start()])
+    trial = _Trial(goal, room, read_reflections(notes_in(own[:start]), goal, room))
     for action, observation in turns_in(own[tasks[-1].end() :]):
-        view.note(action, observation)
-    return view
+        trial.note(action, observation)
+    return trial
 
 
-def _decide(view: _View) -> tuple[str, str]:
-    """Returns thought and action for the next turn."""
-    goal = view.goal
-    assert goal is not None
-    wanted = view.advice.treatment or (goal.treatment if goal.plain else "")
-    if view.held:
-        return _with_thing(view, goal, wanted)
-    brought = [thing for thing in view.brought if kind_of(thing) == goal.thing]
-    if view.lit or len(brought) >= (2 if wanted == "two" else 1):
-        return _idle(view)
-    for thing, place in view.seen.items():
-        if kind_of(thing) == goal.thing and thing not in brought and f"take {thing} from {place}" not in view.failed:
-            if view.reaches(place):
-                return f"Here is the {thing}.", f"take {thing} from {place}"
-            return "", f"go to {place}"
-    return _explore(view, goal.thing)
+@dataclasses.dataclass
+class _Decision:
+    """What the actor does next."""
 
+    trial: _Trial
+    choices: Choices
 
-def _with_thing(view: _View, goal: Goal, wanted: str) -> tuple[str, str]:
-    """Returns thought and action while the actor holds an object."""
-    if wanted == "light":
-        return _under_the_lamp(view, goal)
-    if goal.treatment == "light":  # the actor has overlooked the lamp
-        return _idle(view) if view.examined else ("Now I look at it.", f"examine {view.held}")
-    if wanted in APPLIANCES and (wanted, view.held) not in view.treated:
-        tool = _first(view.room, APPLIANCES[wanted])
-        command = f"{wanted} {view.held} with {tool}"
-        if tool and command not in view.failed:
-            return "", command if view.reaches(tool) else f"go to {tool}"
-    taken = [place for thing, place in view.brought.items() if kind_of(thing) == goal.thing]
-    target = taken[0] if taken else _target(view, goal)
-    if not target:
-        return _idle(view)
-    if not view.reaches(target):
-        return "", f"go to {target}"
-    opening = f"open {target}"
-    if target in view.closed and opening not in view.failed:
-        return "", opening
-    return "", f"move {view.held} to {target}"
+    def next_turn(self) -> tuple[str, str]:
+        """Returns thought and action."""
+        trial, goal = self.trial, self.trial.goal
+        if trial.advice.confused and trial.turns < _PUZZLED:
+            return self._pause("That is confusing advice." if not trial.turns else "")
+        if trial.unsettled:
+            return self._pause("What now?" if trial.unsettled == _UNSETTLED else "")
+        if trial.held:
+            return self._light() if goal.treatment == "light" else self._treat_and_bring()
+        brought = [thing for thing in trial.brought if kind_of(thing) == goal.thing]
+        if trial.lit or len(brought) >= (2 if goal.treatment == "two" else 1):
+            return self._pause("That should be it.")
+        for thing, place in self._known(goal.thing):
+            if thing not in brought and f"take {thing} from {place}" not in trial.failed:
+                return self._at(place) or ("", f"take {thing} from {place}")
+        return self._explore(trial.advice.searched)
 
+    def _light(self) -> tuple[str, str]:
+        """Looks at the object under a lamp."""
+        if self.trial.lit:
+            return self._pause("That should be it.")
+        for lamp, place in self._known(LAMP):
+            if f"use {lamp}" not in self.trial.failed:
+                return self._at(place) or ("", f"use {lamp}")
+        return self._explore(self.trial.advice.lit)
 
-def _target(view: _View, goal: Goal) -> str:
-    """Returns the first receptacle of the right kind that has not refused the object."""
-    names = [name for name in view.room if f"move {view.held} to {name}" not in view.failed]
-    return _first(names, goal.target)
+    def _treat_and_bring(self) -> tuple[str, str]:
+        """Cleans, heats or cools the object if it has to, then brings it to the target."""
+        trial, goal, held = self.trial, self.trial.goal, self.trial.held
+        if goal.treatment in APPLIANCES and (goal.treatment, held) not in trial.treated:
+            tools = [name for name in trial.room if kind_of(name) == tool_kind(goal)]
+            tools = [name for name in tools if f"{goal.treatment} {held} with {name}" not in trial.failed]
+            if tool := self._choose("tool", tools):
+                return self._at(tool) or ("", f"{goal.treatment} {held} with {tool}")
+        used = [place for thing, place in trial.brought.items() if kind_of(thing) == goal.thing]
+        targets = used or [name for name in trial.room if kind_of(name) == goal.target]
+        ruled_out = {f"move {held} to {name}" for name in targets} & trial.failed
+        targets = [
+            name
+            for name in targets
+            if f"move {held} to {name}" not in ruled_out
+            and not (name in trial.closed and f"open {name}" in trial.failed)
+        ]
+        if target := self._choose("target", targets):
+            return self._at(target) or ("", f"open {target}" if target in trial.closed else f"move {held} to {target}")
+        return self._pause("There is no place for it.")
 
+    def _known(self, kind: str) -> list[tuple[str, str]]:
+        """Returns the objects of a kind that come to mind, and their places; first those that a reflection wants."""
+        trial = self.trial
+        named = {thing: place for thing, place in trial.glimpsed.items() if thing in trial.advice.wanted}
+        known = [(thing, place) for thing, place in {**named, **trial.seen}.items() if kind_of(thing) == kind]
+        known = [each for each in known if each[0] not in trial.advice.shunned]
+        return sorted(known, key=lambda each: (each[0] not in trial.advice.wanted, each[1] != trial.place))
 
-def _under_the_lamp(view: _View, goal: Goal) -> tuple[str, str]:
-    kind = goal.target if goal.treatment == "light" else LAMP
-    for thing, place in view.seen.items():
-        if kind_of(thing) == kind:
-            if view.lit:
-                return _idle(view)
-            return ("", f"use {thing}") if view.reaches(place) else ("", f"go to {place}")
-    return _explore(view, kind)
+    def _at(self, place: str) -> tuple[str, str] | None:
+        """Returns the turn that leads to a place; None if the actor is there.
 
+        ``go to`` fails if the actor is there under another name: in real games a drawer may be at its desk.
+        """
+        there = place == self.trial.place or f"go to {place}" in self.trial.failed
+        return None if there else ("", f"go to {place}")
 
-def _explore(view: _View, thing: str) -> tuple[str, str]:
-    """Visits the next receptacle not yet searched: those of the advice first, then in the room's order."""
-    opening = f"open {view.place}"
-    if view.place in view.closed and view.place not in view.visited and opening not in view.failed:
-        return "", opening
-    for place in dict.fromkeys([*view.advice.places, *view.room]):
-        if place not in view.visited | view.closed and f"go to {place}" not in view.failed:
-            return f"I look for a {thing}." if not view.turns else "", f"go to {place}"
-    return _idle(view)
+    def _choose(self, name: str, options: Sequence[str]) -> str:
+        """Returns one of the options; an empty string if there are none."""
+        advice = self.trial.advice
+        scores = {o: _SURE * ((o in advice.wanted) - (o in advice.shunned)) for o in options}
+        return self.choices.pick(name, scores) if scores else ""
 
+    def _explore(self, advised: Collection[str]) -> tuple[str, str]:
+        """Visits the next receptacle: those of the advice first, then the first two of the room, then by chance."""
+        trial, goal = self.trial, self.trial.goal
+        if trial.place in trial.closed and f"open {trial.place}" not in trial.failed:
+            return "", f"open {trial.place}"
+        left = [name for name in trial.room if name not in trial.visited | trial.closed]
+        left = [name for name in left if f"go to {name}" not in trial.failed]
+        scores = {name: _UNLIKELY * (kind_of(name) in (tool_kind(goal), goal.target)) for name in left}
+        for name in left:
+            scores[name] -= _SURE * (name in trial.advice.shunned)
+        first = [name for name in advised if name in left] or [name for name in trial.room[:_PASSED] if name in left]
+        place = first[0] if first else self.choices.pick("where", scores) if scores else ""
+        if not place:
+            return self._pause("I have looked everywhere.")
+        return f"I look for a {trial.sought}." if not trial.turns else "", f"go to {place}"
 
-def _idle(view: _View) -> tuple[str, str]:
-    return "" if view.idle else "That should be it.", "look"
-
-
-def _first(names: Sequence[str], kind: str) -> str:
-    """Returns the name of a kind with the lowest number; an empty string if there is none."""
-    found = [name for name in names if kind_of(name) == kind]
-    return min(found, key=lambda name: int(name.rpartition(" ")[2]), default="")
+    def _pause(self, thought: str) -> tuple[str, str]:
+        return thought, "inventory" if self.trial.turns % 2 else "look"

@@ -1,65 +1,166 @@
-"""Parses a reflection into advice for the scripted actor: where to look, and how to treat the task's object."""
+"""Reads reflections for the scripted actor: what to fetch from where, which tool to use, where to bring the object."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
-from retro_gym_envs.alfworld.observations import NAME, names_in
+from retro_gym_envs.alfworld.objects import APPLIANCES, LAMP
+from retro_gym_envs.alfworld.observations import Goal, kind_of
+from retro_gym_envs.alfworld.remarks import WORDS
+from retro_gym_envs.english.naming import mentioned
+from retro_gym_envs.english.stance import read_clauses
+from retro_gym_envs.english.wishes import read_wishes
 
-__all__ = ["Advice", "read_reflection"]
+__all__ = ["Advice", "read_reflections", "tool_kind"]
+
+_NUMBERS = range(1, 16)  # of objects that a reflection may name
+_MOST_WANTED = 2  # names for one decision; more confuse the actor
+_MOST_NAMED = 5  # names for one decision, whatever is said of them
+
+_ABOUT = re.compile(
+    r"\b(?:tak(?:e|en|ing)|took|g[eo]t|grab\w*|pick\w*|fetch\w*|collect\w*|br(?:ing|ought|inging)|carr\w+|put\w*|plac\w+|"
+    r"mov\w+|leav\w+|left|stor\w+|set|deliver\w*|drop\w*|deposit\w*|clean\w*|wash\w*|rins\w+|scrub\w*|heat\w*|warm\w*|"
+    r"microwav\w+|cook\w*|cool\w*|chill\w*|us(?:e|ed|ing)|switch\w*|turn\w*|light\w*|go|goes|going|went|head\w*|walk\w*|"
+    r"visit\w*|look\w*|search\w*|check\w*|find\w*|found|open\w*|try|tried|trying|choos\w+|chose|inspect\w*|examin\w+|"
+    r"held|need\w*|work\w*|right|correct|start\w*|begin|instead|solution|fix|tool|water|room|seen|saw|usable|broken|"
+    r"miss\w*|overlook\w*|ignor\w+|notic\w+|hold\w*|belong\w*|accept\w*|fine|good|intact|function\w*|only|goal|must|"
+    r"(?:is|was|lay|lies|sits?|stands?|waits?) (?:in|on|at|inside|under))\b"
+)
+_BAD = "|".join(
+    {word for states in WORDS.values() for word in states.bad} | {"blocked", "immovable", "occupied", "shut", "fixed"}
+)
+_GOOD = "|".join({word for states in WORDS.values() for word in states.good} | {"empty", "open", "vacant"})
+_IS = r"\b(?:is|was|are|were|be|being|stay(?:s|ed)|remained|seemed|looked|proved|stood)(?: (?:too|still|all|already))?"
+_PLAINER = (
+    (re.compile(rf"({_IS}) (?:{_BAD})\b(?! of)"), r"\1 broken"),
+    (re.compile(rf"\b(?:{_BAD}) (?=[a-z]+ #?\d)"), "broken "),
+    (re.compile(rf"(\b[a-z]+ \d+ (?:is|was)) (?:{_GOOD})\b"), r"\1 usable"),
+    (re.compile(rf"\b(?:{_GOOD}) (?=[a-z]+ #?\d)"), "usable "),
+    (re.compile(r"\b(?:what|that|which|the one) i need(?:ed)?\b(?! to)"), "what is needed"),
+)
+"""Words for what works and what does not, and the words by which the reader of English knows them."""
+_SEARCHED = (
+    r"(?:from|out of|look(?:ing)? (?:in|on|inside|into|at)|search(?:ing)?|(?:is|was|lies|lay) (?:in|on)) (?:the )?"
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Advice:
-    """What a reflection tells the actor to do; fields are empty where it says nothing."""
+    """What reflections want of the things in a task."""
 
-    places: tuple[str, ...] = ()
-    """Where to look first, in order."""
-    treatment: str = ""
-    """As in :class:`~retro_gym_envs.alfworld.observations.Goal`."""
-
-    def __bool__(self) -> bool:
-        return bool(self.places or self.treatment)
-
-
-_CUES = {
-    "clean": r"\b(?:clean|wash|rinse)\b",
-    "heat": r"\b(?:heat|warm|microwave it)\b",
-    "cool": r"\b(?:cool|chill)\b",
-    "light": r"\b(?:lamp|light|desklamp|floorlamp)\b",
-    "two": r"\b(?:both|two|second|other one|another)\b",
-}
-_DESTINATION = re.compile(rf"\b(?:put|place|move|bring|carry)\b[^.,;]*? (?:in|on|to|into|onto|at)(?: the)? {NAME}")
+    wanted: frozenset[str] = frozenset()
+    """Objects, tools and targets to use."""
+    shunned: frozenset[str] = frozenset()
+    """Whatever is not to be used, and where not to look."""
+    searched: tuple[str, ...] = ()
+    """Where to look for the task's object."""
+    lit: tuple[str, ...] = ()
+    """Where to look for the lamp."""
+    confused: bool = False
+    """Whether the last reflection said too much or contradicted itself; that is left out."""
 
 
-def read_reflection(text: str, thing: str, room: Iterable[str]) -> Advice:
-    """Extracts what can be acted on in this task.
+def tool_kind(goal: Goal) -> str:
+    """Returns the kind of tool that a task needs; empty if none."""
+    return LAMP if goal.treatment == "light" else APPLIANCES.get(goal.treatment, "")
 
-    A vague reflection ("be more careful") gives empty advice. So does a reflection that does not name the task's
-    object: it was written for another task.
+
+def read_reflections(notes: Iterable[str], goal: Goal, room: Sequence[str]) -> Advice:
+    """Reads what reflections want. Of several that speak of one decision the last one counts.
 
     Args:
-        text: the reflection.
-        thing: the kind of object that the task is about.
+        notes: the reflections, oldest first.
+        goal: the goal of the task.
         room: the receptacles in the room.
 
-    >>> read_reflection("Look for the mug 1 in the drawer 2, then heat it.", "mug", ["drawer 1", "drawer 2"])
-    Advice(places=('drawer 2',), treatment='heat')
-    >>> bool(read_reflection("Look for the pen 1 in the drawer 2.", "mug", ["drawer 2"]))
-    False
+    >>> goal = Goal("mug", "shelf", "clean")
+    >>> read_reflections(["Take the mug from the cart 2, not the cart 1."], goal, ["cart 1", "cart 2"])
+    Advice(wanted=frozenset(), shunned=frozenset({'cart 1'}), searched=('cart 2',), lit=(), confused=False)
     """
-    lowered = text.lower()
-    if not re.search(rf"\b{re.escape(thing)}s?\b", lowered):
-        return Advice()
-    known = set(room)
-    where = _DESTINATION.sub(" ", lowered)
-    places = dict.fromkeys(name for name in names_in(where) if name in known)
-    return Advice(tuple(places), _treatment(lowered))
+    total = Advice()
+    for note in notes:
+        new = _read(note, goal, tuple(room))
+        spoken_of = {kind_of(name) for name in new.wanted}
+        total = Advice(
+            new.wanted | {name for name in total.wanted if kind_of(name) not in spoken_of},
+            new.shunned | (total.shunned - new.wanted - set(new.searched)),
+            new.searched or total.searched,
+            new.lit or total.lit,
+            new.confused,
+        )
+    return total
 
 
-def _treatment(text: str) -> str:
-    """Returns the treatment that is named first."""
-    found = [(match.start(), name) for name, cue in _CUES.items() if (match := re.search(cue, text))]
-    return min(found)[1] if found else ""
+@lru_cache(maxsize=1_024)
+def _read(note: str, goal: Goal, room: tuple[str, ...]) -> Advice:
+    """Reads one reflection."""
+    text = _plainer(note, room)
+    names = [
+        *room,
+        *(f"{kind} {i}" for kind in {goal.thing, LAMP} - {kind_of(name) for name in room} for i in _NUMBERS),
+    ]
+    wishes = read_wishes(text, names, about=_ABOUT)
+    searched, lit = _places(text, goal, [name for name in wishes.wanted if name in room])
+    decisions: dict[str, list[str]] = {"thing": [], "tool": [], "target": [], "place": []}
+    for name in mentioned(names, text):
+        decisions[_decision(name, goal, {*searched, *lit})].append(name)
+    unclear = {
+        decision
+        for decision, named in decisions.items()
+        if len(named) > _MOST_NAMED
+        or sum(name in wishes.wanted for name in named) > _MOST_WANTED
+        or not set(named).isdisjoint(wishes.contradicted)
+    }
+    if unclear & {"thing", "place"}:  # what to fetch, and from where, are one decision
+        unclear |= {"thing", "place"}
+    clear = {name for decision, named in decisions.items() if decision not in unclear for name in named}
+    return Advice(
+        frozenset(clear.intersection(wishes.wanted).difference(searched, lit)),
+        frozenset(clear.intersection(wishes.shunned)),
+        tuple(name for name in searched if name in clear),
+        tuple(name for name in lit if name in clear),
+        bool(unclear),
+    )
+
+
+def _plainer(note: str, room: Sequence[str]) -> str:
+    """Replaces what the reader of English does not know: words for what works, and names without their number."""
+    text = note.lower()
+    for pattern, plain in _PLAINER:
+        text = pattern.sub(plain, text)
+    kinds = [kind_of(name) for name in room]
+    for kind in set(kinds):
+        if kinds.count(kind) == 1:
+            only = room[kinds.index(kind)]
+            text = re.sub(rf"\b(the|a|that|this) {kind}\b(?! (?:#|no\b|number )?\d)", rf"\1 {only}", text)
+    return text
+
+
+def _places(text: str, goal: Goal, wanted: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Returns the wanted receptacles in which to look for the task's object, and in which to look for the lamp."""
+    searched: list[str] = []
+    lit: list[str] = []
+    for clause in read_clauses(text):
+        for name in mentioned(wanted, clause.text):
+            is_candidate = kind_of(name) in (tool_kind(goal), goal.target)
+            if is_candidate and not re.search(rf"{_SEARCHED}{name}\b", clause.text):
+                continue
+            about_lamp = goal.treatment == "light" and re.search(r"\b(?:desk)?lamp", clause.text)
+            if about_lamp:
+                lit.append(name)
+            if not about_lamp or re.search(rf"\b{goal.thing}\b", clause.text):
+                searched.append(name)
+    return list(dict.fromkeys(searched)), list(dict.fromkeys(lit))
+
+
+def _decision(name: str, goal: Goal, places: set[str]) -> str:
+    """Returns the decision that a name is a candidate for."""
+    kind = kind_of(name)
+    if kind == goal.thing:
+        return "thing"
+    if name in places or kind not in (tool_kind(goal), goal.target):
+        return "place"
+    return "tool" if kind == tool_kind(goal) else "target"

@@ -16,8 +16,12 @@ THOUGHT = "think:"
 """The prefix of a thought. With the published prompts, actors send thoughts to the game as well."""
 
 
-def normalize(action: str) -> str:
+def normalize(action: str, limit: int | None = _MAX_COMMAND) -> str:
     """Returns the command in normal form; of other text, only case, spacing and surrounding marks are normalised.
+
+    Args:
+        action: the text.
+        limit: maximum length in characters; what exceeds it is left out.
 
     The published prompts use an older grammar: ``put X in/on Y``. Current games expect ``move X to Y``.
 
@@ -26,7 +30,7 @@ def normalize(action: str) -> str:
     >>> normalize("> Go to cabinet 2")
     'go to cabinet 2'
     """
-    command = " ".join(bare(action)[:_MAX_COMMAND].split()).lower()
+    command = " ".join(bare(action)[:limit].split()).lower()
     command = _PLAIN_ARTICLE.sub("", command)
     put = _PUT.fullmatch(command)
     return f"move {put[1]} to {put[2]}" if put else command

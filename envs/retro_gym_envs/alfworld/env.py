@@ -75,9 +75,7 @@ class ALFWorldEnv(GameEnv[Household | GameFile]):
       both names of a split are accepted. With any other folder of games **every split is the whole folder**; a mapping
       gives a folder for each split. Needs the extra ``[alfworld]``: TextWorld with its planner, which is GPLv3.
     - ``world_seed``: the seed of the built-in world.
-    - ``note``: whether the built-in rooms have a list on the wall. Without it the scripted actor behaves the same, but
-      a failed trajectory rarely shows what would have helped.
-    - ``max_turns``: maximum turns of a trial; by default 12 in the built-in world, 50 in real games.
+    - ``max_turns``: maximum turns of a trial; by default 10 in the built-in world, 50 in real games.
     - ``command_time_limit``: timeout in seconds for one command of a real game, and for starting it.
 
     ## Version history
@@ -85,7 +83,7 @@ class ALFWorldEnv(GameEnv[Household | GameFile]):
     """
 
     prompt = ALFWORLD_PROMPT
-    max_turns = 12
+    max_turns = 10
     data = "built in; games=FOLDER: ALFWorld's games, with the extra [alfworld]"
 
     def __init__(
@@ -93,7 +91,6 @@ class ALFWorldEnv(GameEnv[Household | GameFile]):
         *,
         games: GamePaths | None = None,
         world_seed: int = 0,
-        note: bool = True,
         max_turns: int | None = None,
         command_time_limit: float = 60.0,
     ) -> None:
@@ -104,7 +101,7 @@ class ALFWorldEnv(GameEnv[Household | GameFile]):
             raise ConfigError(f"world_seed is {one_line(world_seed)}; it must be a whole number.")
         self.blocking = games is not None
         self.command_time_limit = command_time_limit
-        self._tasks = BuiltinTasks(world_seed, note=bool(note)) if games is None else load_games(games)
+        self._tasks = BuiltinTasks(world_seed) if games is None else load_games(games)
         if games is not None:
             worker_command()  # raises at once if the extra is missing
         self._game: _Game | None = None

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from retro_gym_envs.alfworld.objects import APPLIANCES, LAMP, OPENABLE
+from retro_gym_envs.alfworld.observations import NOTHING_HAPPENS, kind_of
+from retro_gym_envs.alfworld.remarks import refusal
 from retro_gym_envs.shared import Shared
 
-__all__ = ["HELP", "NOTHING_HAPPENS", "TREATED", "Household", "HouseholdGame", "kind_of", "listed", "preposition"]
+__all__ = ["HELP", "TREATED", "Household", "HouseholdGame", "Need", "listed"]
 
-NOTHING_HAPPENS = "Nothing happens."
 HELP = (
     "You can: look, inventory, go to (receptacle), open (receptacle), close (receptacle), take (object) from "
     "(receptacle), move (object) to (receptacle), examine (something), use (object), clean (object) with (receptacle), "
@@ -22,15 +24,6 @@ HELP = (
 )
 TREATED = {"clean": "clean", "heat": "hot", "cool": "cool"}
 """The adjective that tasks use for the result of each treatment."""
-
-
-def kind_of(name: str) -> str:
-    """Returns the kind of a numbered object or receptacle.
-
-    >>> kind_of("mug 2")
-    'mug'
-    """
-    return name.rpartition(" ")[0]
 
 
 def listed(names: Sequence[str]) -> str:
@@ -42,6 +35,17 @@ def listed(names: Sequence[str]) -> str:
     if len(names) < 2:
         return f"a {names[0]}" if names else "nothing"
     return f"{', '.join(f'a {name}' for name in names[:-1])}, and a {names[-1]}"
+
+
+class Need(NamedTuple):
+    """What an actor must know to solve a task, and does not notice in its trial."""
+
+    cause: str
+    """Why it fails without: ``hidden``, ``stuck``, ``tool`` or ``target``."""
+    name: str
+    """The object to take, the tool to use, or the receptacle to bring the object to."""
+    place: str = ""
+    """Where the object or lamp is; empty for receptacles."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +67,11 @@ class Household(Shared):
     """Number of objects to bring."""
     contents: tuple[tuple[str, tuple[str, ...]], ...]
     """Every receptacle, in the order in which the room lists them, with its contents."""
-    note: tuple[tuple[str, str], ...]
-    """Objects and their receptacles on the list on the wall; empty if there is no list."""
+    refusing: frozenset[str] = frozenset()
+    """Objects and receptacles that do not work."""
+    remarks: tuple[tuple[str, str], ...] = ()
+    """Places, and sentences on what is to be seen from there."""
+    needs: tuple[Need, ...] = ()
 
     def __hash__(self) -> int:
         return hash(self.task_id)
@@ -72,25 +79,13 @@ class Household(Shared):
     @property
     def description(self) -> str:
         """The description of the room and the task at the beginning of the trial."""
-        lines = [f"You are in the middle of a room. Looking quickly around you, you see {listed(self.receptacles)}."]
-        if self.note:
-            entries = ", ".join(f"{thing} {preposition(place)} the {place}" for thing, place in self.note)
-            lines.append(f"A list on the wall says: {entries}.")
-        return "\n".join([*lines, f"Your task is to: {self.goal}"])
+        room = f"You are in the middle of a room. Looking quickly around you, you see {listed(self.receptacles)}."
+        return f"{room}\nYour task is to: {self.goal}"
 
     @property
     def receptacles(self) -> tuple[str, ...]:
         """The receptacles in the order of the room."""
         return tuple(name for name, _ in self.contents)
-
-
-def preposition(place: str) -> str:
-    """Returns ``in`` or ``on``.
-
-    >>> preposition("drawer 2"), preposition("bed 1")
-    ('in', 'on')
-    """
-    return "in" if kind_of(place) in OPENABLE else "on"
 
 
 class HouseholdGame:
@@ -107,6 +102,7 @@ class HouseholdGame:
         self._clean: set[str] = set()
         self._heat: dict[str, str] = {}
         self._lit: set[str] = set()
+        self._visited: set[str] = set()
         self._place = ""
         self._held = ""
         self.won = False
@@ -145,11 +141,15 @@ class HouseholdGame:
         if place not in self._contents or place == self._place:
             return NOTHING_HAPPENS
         self._place = place
-        return f"You arrive at {place}. {self._seen(place)}"
+        remarks = [said for where, said in self._household.remarks if where == place and place not in self._visited]
+        self._visited.add(place)
+        return " ".join([f"You arrive at {place}. {self._seen(place)}", *remarks])
 
     def _take(self, thing: str, place: str) -> str:
         if self._held or place != self._place or thing not in self._within_reach() or kind_of(thing) == LAMP:
             return NOTHING_HAPPENS
+        if thing in self._household.refusing:
+            return refusal(thing, taken=True)
         self._contents[place].remove(thing)
         self._held = thing
         return f"You pick up the {thing} from the {place}."
@@ -157,6 +157,8 @@ class HouseholdGame:
     def _move(self, thing: str, place: str) -> str:
         if not thing or thing != self._held or place != self._place or not self._is_open(place):
             return NOTHING_HAPPENS
+        if place in self._household.refusing:
+            return refusal(place, taken=False)
         self._contents[place].append(thing)
         self._held = ""
         return f"You move the {thing} to the {place}."
@@ -167,12 +169,16 @@ class HouseholdGame:
         if verb == "close":
             self._opened.discard(place)
             return f"You close the {place}."
+        if place in self._household.refusing:
+            return refusal(place, taken=False)
         self._opened.add(place)
         return f"You open the {place}. {self._seen(place)}"
 
     def _treat(self, verb: str, thing: str, place: str) -> str:
         if not thing or thing != self._held or place != self._place or kind_of(place) != APPLIANCES[verb]:
             return NOTHING_HAPPENS
+        if place in self._household.refusing:
+            return refusal(place, taken=False)
         if verb == "clean":
             self._clean.add(thing)
         else:
@@ -182,6 +188,8 @@ class HouseholdGame:
     def _use(self, thing: str) -> str:
         if kind_of(thing) != LAMP or thing not in self._within_reach():
             return NOTHING_HAPPENS
+        if thing in self._household.refusing:
+            return refusal(thing, taken=False)
         self._lit.add(thing)
         return f"You turn on the {thing}."
 

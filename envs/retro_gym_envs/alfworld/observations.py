@@ -1,4 +1,4 @@
-"""Parses tasks and observations for the scripted actor and the noisy teacher.
+"""Parses tasks and observations for the scripted actor and the teacher.
 
 Built-in and real games use the same wording.
 """
@@ -8,15 +8,46 @@ from __future__ import annotations
 import dataclasses
 import re
 
-__all__ = ["NAME", "Goal", "contents", "listed_places", "names_in", "read_goal", "room_of"]
+from retro_gym_envs.alfworld.objects import OPENABLE
+
+__all__ = [
+    "NAME",
+    "NOTHING_HAPPENS",
+    "Goal",
+    "contents",
+    "kind_of",
+    "names_in",
+    "preposition",
+    "read_goal",
+    "room_of",
+]
 
 NAME = r"[a-z]+ \d+"
 """The pattern of a numbered name, such as ``mug 2``."""
 
+NOTHING_HAPPENS = "Nothing happens."
+"""The answer to an impossible command."""
+
 _ROOM = re.compile(r"Looking quickly around you, you see (.*)")
 _SEEN = re.compile(rf"(?:On the|The) ({NAME})(?:, you see| is open\. In it, you see) ([^.]*)\.")
-_NOTED = re.compile(rf"({NAME}) (?:in|on) the ({NAME})")
-_LIST = re.compile(r"list on the wall says: (.*)")
+
+
+def kind_of(name: str) -> str:
+    """Returns the kind of a numbered object or receptacle.
+
+    >>> kind_of("mug 2")
+    'mug'
+    """
+    return name.rpartition(" ")[0]
+
+
+def preposition(place: str) -> str:
+    """Returns ``in`` or ``on``.
+
+    >>> preposition("drawer 2"), preposition("bed 1")
+    ('in', 'on')
+    """
+    return "in" if kind_of(place) in OPENABLE else "on"
 
 
 def names_in(text: str) -> list[str]:
@@ -44,16 +75,6 @@ def contents(observation: str) -> tuple[str, list[str]] | None:
     return (found[1], names_in(found[2])) if found else None
 
 
-def listed_places(text: str) -> list[tuple[str, str]]:
-    """Returns the objects and places on the list on the wall.
-
-    >>> listed_places("A list on the wall says: mug 1 in the cabinet 2, pen 1 on the desk 1.")
-    [('mug 1', 'cabinet 2'), ('pen 1', 'desk 1')]
-    """
-    found = _LIST.search(text)
-    return _NOTED.findall(found[1]) if found else []
-
-
 @dataclasses.dataclass(frozen=True)
 class Goal:
     """What a task asks for."""
@@ -62,18 +83,23 @@ class Goal:
     target: str
     treatment: str
     """``clean``, ``heat``, ``cool``, ``light`` (look at it under the lamp), ``two`` (bring two), or empty."""
-    plain: bool
-    """Whether the task states the treatment by a verb (``clean some mug and …``), which actors do not overlook."""
 
 
 _STATES = {"clean": "clean", "hot": "heat", "cool": "cool", "two": "two"}
-_VERBS = {"clean": "clean", "heat": "heat", "cool": "cool"}
+_THING, _TARGET = r"(?P<thing>\w+)", r"(?P<target>\w+)"
+# The first three lines are the wordings of real games; the built-in world also has others.
 _GOALS = (
-    (re.compile(r"examine the (?P<thing>\w+) with the (?P<target>\w+)"), "light"),
-    (re.compile(r"look at (?P<thing>\w+) under the (?P<target>\w+)"), "light"),
-    (re.compile(r"find two (?P<thing>\w+) and put them (?:in|on) (?P<target>\w+)"), "two"),
-    (re.compile(r"(?P<verb>clean|heat|cool) some (?P<thing>\w+) and put it (?:in|on) (?P<target>\w+)"), ""),
-    (re.compile(r"put (?:an? |some )?(?:(?P<state>clean|hot|cool|two) )?(?P<thing>\w+) (?:in|on) (?P<target>\w+)"), ""),
+    (re.compile(rf"(?:examine the|look at) {_THING} (?:with|under) the {_TARGET}"), "light"),
+    (re.compile(rf"find two {_THING} and put them (?:in|on) {_TARGET}"), "two"),
+    (re.compile(rf"(?P<verb>clean|heat|cool) some {_THING} and put it (?:in|on) {_TARGET}"), ""),
+    (re.compile(rf"(?:hold|inspect) (?:a|one) {_THING} (?:in|by) the light of (?:a|one) {_TARGET}"), "light"),
+    (
+        re.compile(
+            r"(?:put|bring|leave) (?:an? |some |one )?(?:(?P<state>clean|hot|cool|two) )?"
+            rf"{_THING} (?:in|on|to|at) (?:an? |one )?{_TARGET}"
+        ),
+        "",
+    ),
 )
 
 
@@ -81,13 +107,11 @@ def read_goal(task: str) -> Goal | None:
     """Parses the goal of a task; None if the wording is unknown.
 
     >>> read_goal("Your task is to: put a hot mug in cabinet.")
-    Goal(thing='mug', target='cabinet', treatment='heat', plain=False)
+    Goal(thing='mug', target='cabinet', treatment='heat')
     """
     for pattern, treatment in _GOALS:
-        found = pattern.search(task)
-        if found:
+        if found := pattern.search(task):
             parts = found.groupdict()
-            state, verb = parts.get("state") or "", parts.get("verb") or ""
-            plain = bool(verb) or found[0].startswith(("examine", "find"))
-            return Goal(found["thing"], found["target"], treatment or _STATES.get(state) or _VERBS.get(verb, ""), plain)
+            wanted = parts.get("verb") or _STATES.get(parts.get("state") or "", "")
+            return Goal(found["thing"], found["target"], treatment or wanted)
     return None

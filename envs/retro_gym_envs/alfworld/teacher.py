@@ -1,146 +1,160 @@
-"""The teacher of ALFWorld: an oracle that knows the solution, and noisy reflections that are often wrong."""
+"""The teacher of ALFWorld: knows the solutions, and writes noisy reflections that are often wrong."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from retro_gym.teacher import ReflectionCheck
 from retro_gym.trajectory import Trajectory
+from retro_gym_envs.alfworld.advice import tool_kind
+from retro_gym_envs.alfworld.commands import normalize
 from retro_gym_envs.alfworld.games import GameFile
-from retro_gym_envs.alfworld.household import Household, kind_of, preposition
-from retro_gym_envs.alfworld.objects import LAMP
-from retro_gym_envs.alfworld.observations import contents, listed_places, read_goal, room_of
+from retro_gym_envs.alfworld.household import Household, Need
+from retro_gym_envs.alfworld.objects import APPLIANCES, LAMP, OPENABLE
+from retro_gym_envs.alfworld.observations import NAME, Goal, kind_of, read_goal
+from retro_gym_envs.alfworld.remarks import sights_in
+from retro_gym_envs.alfworld.rule import advise, look_first, needs_in, rule_reflection, seen_in, task_in
 from retro_gym_envs.alfworld.world import TASK_TYPES
 from retro_gym_envs.draws import pick
-from retro_gym_envs.teaching import TaskTeacher, check_forms, guess
+from retro_gym_envs.teaching import TaskTeacher, check_forms
 
-__all__ = ["AlfworldTeacher", "write_reflection"]
+__all__ = ["AlfworldTeacher"]
 
 _GROUPS = dict(zip(TASK_TYPES, ("put", "examine", "clean", "heat", "cool", "puttwo"), strict=True))
 
-_Found = tuple[str, str]
-"""An object and its place."""
-
-_ONE_FORMS = (
-    "Look for the {first}, then {what}.",
-    "Next time take the {first}, then {what}.",
-)
-_TWO_FORMS = (
-    "Look for the {first} and for the {second}, then {what}.",
-    "Next time take the {first} and the {second}, then {what}.",
-)
-_WHAT = {
-    "": "put it away",
-    "clean": "clean it",
-    "heat": "heat it",
-    "cool": "cool it",
-    "light": "use the lamp",
-    "two": "bring both",
-}
-_OF_TWO = ("light", "two")
-_PLACED = r"(?P<{0}>[a-z]+(?: \d+)?) (?:in|on) the (?P<{0}_place>[a-z]+ \d+)"
-_WELL_FORMED = tuple(
-    re.compile(
-        re.escape(form)
-        .replace(r"\{first\}", _PLACED.format("first"))
-        .replace(r"\{second\}", _PLACED.format("second"))
-        .replace(r"\{what\}", f"(?:{'|'.join(_WHAT.values())})")
-    )
-    for form in (*_ONE_FORMS, *_TWO_FORMS)
-)
-
-# Probability that the teacher follows habit: the first object on the list, put away without treatment. It exceeds the
-# probability of understanding the task, so the teacher's most likely reflection is usually wrong as well.
+# The noisy teacher understands with the first probability, and follows habit with the second.
+_UNDERSTOOD = 0.2
 _HASTY = 0.4
 
-
-def write_reflection(found: Sequence[_Found], treatment: str, form: int = 0) -> str:
-    """Writes a reflection that names one or two objects with their places, and what to do with them.
-
-    >>> write_reflection([("mug 1", "drawer 2")], "heat")
-    'Look for the mug 1 in the drawer 2, then heat it.'
-    """
-    told = [f"{thing} {preposition(place)} the {place}" for thing, place in found]
-    if len(told) == 1:
-        return _ONE_FORMS[form].format(first=told[0], what=_WHAT[treatment])
-    return _TWO_FORMS[form].format(first=told[0], second=told[1], what=_WHAT[treatment])
+_PART = (
+    rf"(?:take the (?P<thing_>{NAME}) from the (?P<place_>{NAME})|(?:clean|heat|cool) it with the (?P<tool_>{NAME})"
+    rf"|use the (?P<lamp_>{NAME}) (?:in|on) the (?P<lit_>{NAME})|put it (?:in|on) the (?P<target_>{NAME}))"
+)
+_WELL_FORMED = (
+    *(
+        re.compile(", then ".join(_PART.replace("_>", f"{i}>") for i in range(parts)) + r"\.", re.IGNORECASE)
+        for parts in (1, 2, 3)
+    ),
+    re.compile(rf"Look (?:in|on) the (?P<place>{NAME}) first\."),
+)
 
 
 class AlfworldTeacher(TaskTeacher[Household | GameFile]):
-    """Knows where the objects of a task are, and what to do with them."""
+    """Knows where the objects of a task are, and what works."""
 
     def task_group(self, task_id: str) -> str:
         """Returns the task type as named in the published experiments: put, examine, clean, heat, cool or puttwo."""
         return _GROUPS[self.task(task_id).type]
 
-    def oracle_reflection(self, task_id: str) -> str:
-        """Returns the best possible reflection on a task: where its objects are, and what to do with them.
+    def failure_cause(self, task_id: str) -> str:
+        """Returns the causes of failure of a built-in task, such as ``hidden`` or ``stuck+target``."""
+        task = self.task(task_id)
+        return "+".join(need.cause for need in task.needs) if isinstance(task, Household) else ""
 
-        For a real game it is derived from the game's own walkthrough.
+    def oracle_reflection(self, task_id: str) -> str:
+        """Returns the best reflection on a task that does not list its solution.
+
+        For a built-in task it names what the actor overlooks; for a real game, the objects with their places and the
+        tool, according to the game's own walkthrough.
         """
         task = self.task(task_id)
         goal = read_goal(task.goal)
-        treatment = goal.treatment if goal else ""
-        if isinstance(task, Household):
-            places = [(thing, place) for place, things in task.contents for thing in things]
-            kinds = (task.thing, task.target) if task.target == LAMP else (task.thing,)
-            found = [each for kind in kinds for each in places if kind_of(each[0]) == kind]
-        else:
-            found = _walked(task.walkthrough)
-        return write_reflection(found[:2], treatment) if found else f"Look for the {goal.thing if goal else 'thing'}."
+        needs = task.needs if isinstance(task, Household) else _walked(task.walkthrough)
+        return advise(needs, goal.treatment if goal else "")
+
+    def told_reflection(self, task_id: str) -> str:
+        """Returns a reflection that lists all commands of a solution."""
+        return f"Do this: {', '.join(self._solution(task_id))}."
+
+    def rule_reflection(self, observation: str) -> str:
+        """Returns what fixed rules derive from the observation of a failure."""
+        return rule_reflection(observation)
+
+    def leaks(self, reflection: str, task_id: str) -> bool:
+        """Returns whether a reflection contains all commands of a solution."""
+        said = normalize(reflection, limit=None)
+        return all(command in said for command in self._solution(task_id))
 
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
         """Returns a well-formed reflection that uses only what the trajectory shows, and is correct only sometimes.
 
-        The teacher reads the list on the wall, and names one of its objects with its place, and a treatment. Each of
-        the two choices is made by understanding with probability 0.25, more often by habit (the first object on the
-        list, no treatment), and at random otherwise. Real games have no list: there it names the task's object and a
-        random receptacle.
+        With probability 0.2 it names what the actor overlooked (not in real games). With probability 0.4 it names the
+        first receptacle of the target's kind, or the first object that was seen. Otherwise it names something at
+        random.
         """
-        goal = read_goal(trajectory.task)
-        thing, treatment = (goal.thing, goal.treatment) if goal else ("", "")
-        listed = listed_places(trajectory.task)
-        what = guess(tuple(_WHAT), [treatment], rng, hasty=_HASTY)
-        form = int(rng.integers(len(_ONE_FORMS)))
-        if not listed:
-            things = [thing or "thing"]
-            if goal and what in _OF_TWO:
-                things.append(goal.target if goal.treatment == "light" else thing)
-            return write_reflection(_guessed(trajectory, things, rng), what, form)
-        first = guess(listed, [entry for entry in listed if kind_of(entry[0]) == thing], rng, hasty=_HASTY)
-        if what not in _OF_TWO:
-            return write_reflection([first], what, form)
-        others = [entry for entry in listed if entry != first]
-        kind = LAMP if what == "light" else kind_of(first[0])
-        like = [entry for entry in others if kind_of(entry[0]) == kind]
-        return write_reflection([first, guess(others, like, rng, hasty=_HASTY)], what, form)
+        text = trajectory.render()
+        task = task_in(text)
+        if task is None:
+            return look_first("room 1")
+        goal, room = task
+        luck = rng.random()
+        if luck < _UNDERSTOOD and (needs := needs_in(text, goal)):
+            return advise(needs, goal.treatment)
+        options = _options(text, goal, room)
+        need = options[-1][0] if luck < _UNDERSTOOD + _HASTY else pick(pick(options, rng), rng)
+        return look_first(need.place) if need.cause == "place" else advise([need], goal.treatment)
 
     def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
         """Checks that a reflection has one of the teacher's forms, and names only what the trajectory shows."""
         return check_forms(_WELL_FORMED, reflection, trajectory)
 
+    def _solution(self, task_id: str) -> Sequence[str]:
+        task = self.task(task_id)
+        return tuple(_solve(task)) if isinstance(task, Household) else task.walkthrough
 
-def _walked(commands: Sequence[str]) -> list[_Found]:
-    """Returns the objects and places of a walkthrough: objects in the order they are taken, then lamps."""
-    taken: list[_Found] = []
-    lamps: list[_Found] = []
+
+def _solve(task: Household) -> Iterator[str]:
+    """Returns commands that solve a built-in task."""
+    places = {thing: place for place, things in task.contents for thing in things}
+
+    def working(kind: str) -> str:
+        return next(n for n in (*places, *task.receptacles) if kind_of(n) == kind and n not in task.refusing)
+
+    things = [thing for thing in places if kind_of(thing) == task.thing and thing not in task.refusing]
+    for number, thing in enumerate(things[: task.count]):
+        yield from (f"go to {places[thing]}", f"take {thing} from {places[thing]}")
+        if task.target == LAMP:
+            lamp = working(LAMP)
+            yield from ([] if places[lamp] == places[thing] else [f"go to {places[lamp]}"])
+            yield f"use {lamp}"
+            continue
+        if task.treatment:
+            tool = working(APPLIANCES[task.treatment])
+            yield from (f"go to {tool}", f"{task.treatment} {thing} with {tool}")
+        target = working(task.target)
+        yield f"go to {target}"
+        if not number and task.target in OPENABLE:
+            yield f"open {target}"
+        yield f"move {thing} to {target}"
+
+
+def _walked(commands: Sequence[str]) -> list[Need]:
+    """Returns the objects and tools of a walkthrough, with their places."""
+    needs: list[Need] = []
     place = ""
     for command in commands:
         if command.startswith("go to "):
             place = command.removeprefix("go to ")
         elif found := re.fullmatch(r"take (.+) from (.+)", command):
-            taken.append((found[1], found[2]))
+            needs.append(Need("hidden", found[1], found[2]))
+        elif found := re.fullmatch(r"(?:clean|heat|cool) .+ with (.+)", command):
+            needs.append(Need("tool", found[1]))
         elif command.startswith("use "):
-            lamps.append((command.removeprefix("use "), place))
-    return taken + lamps
+            needs.append(Need("tool", command.removeprefix("use "), place))
+    return sorted(needs, key=lambda need: need.cause == "tool")  # a lamp may be lit before the object is taken
 
 
-def _guessed(trajectory: Trajectory, things: Sequence[str], rng: np.random.Generator) -> list[_Found]:
-    """Draws random places, preferably among those not searched yet."""
-    room = room_of(trajectory.task) or ["room 1"]
-    seen = {shown[0] for turn in trajectory.turns if (shown := contents(turn.observation))}
-    places = [place for place in room if place not in seen] or room
-    return [(thing, pick(places, rng)) for thing in things]
+def _options(text: str, goal: Goal, room: Sequence[str]) -> list[list[Need]]:
+    """Returns what a reflection may name: for each decision its candidates, not empty."""
+    glimpsed = [(sight.name, sight.place) for sights in sights_in(text) for sight in sights if sight.place]
+    seen = list(dict.fromkeys([*seen_in(text), *glimpsed]))
+    tools = [Need("tool", name, place) for name, place in seen if kind_of(name) == LAMP == tool_kind(goal)]
+    tools += [Need("tool", name) for name in room if kind_of(name) == tool_kind(goal)]
+    targets = [Need("target", name) for name in room if kind_of(name) == goal.target]
+    things = [Need("stuck", name, place) for name, place in seen if kind_of(name) != LAMP]
+    places = [Need("place", "", name) for name in room]
+    real = [] if sights_in(text) else [places]
+    return [options for options in (*real, tools, things, targets) if options] or [places]
