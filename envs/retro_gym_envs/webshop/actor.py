@@ -71,9 +71,8 @@ class _Customer:
             return "", f"click[{self._product(hits, NEXT in page)}]"
         if item := item_on(page):
             return self._at(item)
-        if reviews_on(page) and not (self._lost and self._words):
-            return "", f"click[{PREVIOUS}]"
-        return "", f"click[{TO_SEARCH}]"
+        nothing_found = PREVIOUS not in page
+        return "", f"click[{TO_SEARCH if nothing_found or (self._lost and self._words) else PREVIOUS}]"
 
     # -- what it has seen --------------------------------------------------------------------------------------------
 
@@ -90,8 +89,9 @@ class _Customer:
     def _lost(self) -> bool:
         """Whether the latest search was for the thing in the instruction's words, and found only other things."""
         query = next((action for action, _ in reversed(self.turns) if action.startswith("search[")), "")
-        kind = self.asked.thing.split()[-1].lower()
-        return query == f"search[{self.asked.thing}]" and not any(kind in hit.title.lower() for hit in self._hits)
+        kind = self.asked.thing.split()[-1].lower().removesuffix("s")
+        titles = [word.removesuffix("s") for hit in self._hits for word in words_of(hit.title)]
+        return query == f"search[{self.asked.thing}]" and kind not in titles
 
     @property
     def _advised(self) -> bool:

@@ -64,7 +64,7 @@ class ShopTeacher(TaskTeacher[Goal]):
         for cause in goal.cause.split(" and "):
             match cause:
                 case "word":
-                    choices.append(("word", product.name.split()[1].rstrip(",")))
+                    choices.append(("word", product.name.split()[1]))
                 case "maker":
                     choices.append(("maker", product.name.split()[0]))
                 case "item":

@@ -241,8 +241,9 @@ class _ShopMaker:
         found = [self._titled(f"{wish.material} {kind}", pick(others, rng), kind) for kind in kinds[2:4]]
         products = [dataclasses.replace(each, options=()) for each in found]
         for word, thing in zip(words, things, strict=True):
+            title = f"{next(self._words).title()} {word}"  # without attributes, so that no other query finds it
             attribute = wish.attribute if thing == wanted else pick(others, rng)
-            products.append(self._titled(word, attribute, thing[1]))
+            products.append(self._product(next(self._ids), title, attribute, thing[1]))
         return products
 
     def _review(self, names: Sequence[str], meanings: Sequence[str], wanted: str) -> None:
