@@ -1,4 +1,4 @@
-"""Parses a reflection into advice for the scripted actor: what to search for, to open and to choose."""
+"""What the reflections in a prompt want of a decision in the shop: which of the things on a page they speak for."""
 
 from __future__ import annotations
 
@@ -6,95 +6,89 @@ import dataclasses
 import re
 from collections.abc import Sequence
 
-__all__ = ["Advice", "advised_values", "read_reflection"]
+from retro_gym_envs.english.naming import mentioned
+from retro_gym_envs.english.stance import Stance, read_clauses
+from retro_gym_envs.english.wishes import read_wishes
+
+__all__ = ["Advice", "advice_on", "ids_in", "quoted_query"]
+
+_ABOUT = re.compile(
+    r"\b(?:search\w*|quer\w+|type\w*|enter\w*|look\w*|find\w*|found|open\w*|click\w*|visit\w*|view\w*|go|goes|choos\w*|"
+    r"chose\w*|pick\w*|select\w*|tak\w+|took|us(?:e|ing|ed)|buy\w*|bought|purchas\w*|order\w*|get|getting|need\w*|want\w*|"
+    r"require\w*|right|correct|answer|instead|tr(?:y|ied|ying)|settl\w+|opt\w*|prefer\w*|product\w*|item\w*|listing\w*|"
+    r"maker\w*|brand\w*|made|option\w*|variant\w*|value\w*|call\w*|name\w*|word\w*|term\w*|means?|stands?|match\w*|"
+    r"fit\w*|colou?rs?|sizes?|finish\w*|flavou?rs?|scents?|sets?|plugs?|shapes?|shop\w*|should|must|review\w*|"
+    r"cart|stick)\b"
+)
+"""Words that a sentence about a purchase contains."""
+_DOING = re.compile(
+    r"\b(?:search\w*|quer\w+|type|enter|look\w* (?:for|up)|open\w*|click\w*|visit|go|choos\w*|chosen|pick\w*|select\w*|"
+    r"take|taken|use|used|buy|bought|purchas\w*|order\w*|get|try|settl\w+|opt|prefer\w*|need\w*|should|must|instead|"
+    r"right|correct)\b"
+)
+"""Words of a clause that says what to do, not only how things are."""
+_LIMIT = 2  # names that a decision can bear
 
 
 @dataclasses.dataclass(frozen=True)
 class Advice:
-    """What a reflection tells the actor to do; fields are empty where it says nothing."""
+    """What the reflections say on one decision."""
 
-    text: str = ""
-    """The text that may name option values: the reflection without prices, ids and queries."""
-    query: str | None = None
-    """The query to search for."""
-    ids: tuple[str, ...] = ()
-    """Products to open: every word that looks like an id."""
-    place: int | None = None
-    """Position of the hit to open, counted from 1."""
-    words: tuple[str, ...] = ()
-    """Words that the title must contain."""
-    limit: float | None = None
-    """The maximum price, inclusive."""
+    wanted: tuple[str, ...] = ()
+    shunned: tuple[str, ...] = ()
+    confused: bool = False
+    """They speak for more things than one decision can use."""
 
 
-_QUERY = re.compile(r"""\bsearch(?:ing)?(?: for)? ?(?:"([^"]+)"|\[([^\]]+)\])""", re.IGNORECASE)
-_ID = re.compile(r"\b(?=[A-Z0-9]*\d)(?=[A-Z0-9]*[A-Z])[A-Z0-9]{5,10}\b")
-_LIMIT = re.compile(
-    r"\b(?:(?:lower|less|cheaper|no more) than|below|under|at most|up to|within) \$?(\d+(?:\.\d+)?)(?: dollars)?",
-    re.IGNORECASE,
-)
-_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
-_PLACE = re.compile(rf"\bthe ({'|'.join(_ORDINALS)}) (?:one|product|item|hit|result)\b", re.IGNORECASE)
-_THE_ONE = re.compile(
-    r"\bthe ([a-z][a-z -]*?) (?:one|product|item)\b"
-    r"|\b(?:one|product|item) (?:that is|which is) ([a-z][a-z -]*?)(?= and\b| but\b|[.,;:!?]|\s*$)",
-    re.IGNORECASE,
-)
+def advice_on(notes: Sequence[str], names: Sequence[str]) -> Advice:
+    """Returns what the latest reflection that names one of several things says on the choice between them.
 
-
-def read_reflection(text: str) -> Advice:
-    """Extracts what can be acted on.
-
-    All of it is later matched against the pages: words that no title contains and values that no product offers have no
-    effect. So a vague reflection has none.
-
-    >>> advice = read_reflection("Buy one that is waterproof and lower than 40 dollars and choose the color teal.")
-    >>> advice.words, advice.limit
-    (('waterproof',), 40.0)
+    >>> advice_on(["I chose teal. Next time choose navy."], ["teal", "navy", "coral"])
+    Advice(wanted=('navy',), shunned=(), confused=False)
+    >>> advice_on(["Choose teal, navy and coral."], ["teal", "navy", "coral"]).confused
+    True
     """
-    query = _QUERY.search(text)
-    rest = _QUERY.sub(" ", text)
-    limit = _LIMIT.search(rest)
-    rest = _LIMIT.sub(" ", rest)
-    ids = tuple(dict.fromkeys(_ID.findall(rest)))
-    rest = _ID.sub(" ", rest)
-    place = _PLACE.search(rest)
-    rest = _PLACE.sub(" ", rest)
-    words = tuple(next(group for group in found.groups() if group) for found in _THE_ONE.finditer(rest))
-    return Advice(
-        text=rest,
-        query=next(group for group in query.groups() if group) if query else None,
-        ids=ids,
-        place=_ORDINALS.index(place.group(1).lower()) + 1 if place else None,
-        words=tuple(each.lower() for each in words),
-        limit=float(limit.group(1)) if limit else None,
-    )
+    for note in reversed(notes):
+        wishes = read_wishes(note, names, about=_ABOUT)
+        wanted = wishes.wanted
+        if len(wanted) > 1:
+            wanted = _to_be_done(note, wanted) or wanted
+        if len(wanted) > _LIMIT:
+            return Advice(confused=True)
+        if wanted or wishes.shunned:
+            return Advice(wanted, wishes.shunned)
+    return Advice()
 
 
-_NEGATED = re.compile(r"\b(?:not|instead of|rather than|wrong(?: \w+)?|never)(?: the)?(?: \w+)? $", re.IGNORECASE)
+def _to_be_done(note: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Returns the names in clauses that say what to do; other clauses may only give the reason."""
+    told = [each.text for each in read_clauses(note) if each.stance is Stance.FOR and _DOING.search(each.text)]
+    return tuple(dict.fromkeys(name for text in told for name in mentioned(names, text)))
 
 
-def advised_values(advice: Advice, offered: Sequence[str]) -> list[str]:
-    """Returns the texts of a product's page that a reflection names literally, in the order of the page.
+_QUERY = re.compile(r"""\b(?:search|query)(?:ing)?(?: for| with)? ?(?:"([^"]+)"|\[([^\]]+)\])""")
+_ID = re.compile(r"\b(?=[a-z0-9]*\d)(?=[a-z0-9]*[a-z])[a-z0-9]{5,10}\b")
 
-    A text inside a longer one that is also named does not count (``large`` in ``x-large``), nor does a text after
-    "not". Texts of one or two characters must be quoted.
 
-    >>> advised_values(read_reflection("Choose the size x-large, not the color teal."), ["large", "x-large", "teal"])
-    ['x-large']
+def quoted_query(notes: Sequence[str]) -> str | None:
+    """Returns the query that the latest reflection tells in quotes.
+
+    >>> quoted_query(['Search for "watering cans", then open the second one.'])
+    'watering cans'
     """
-    text = advice.text.lower()
-    taken: list[tuple[int, int]] = []
-    named: set[str] = set()
-    for value in sorted(set(offered), key=lambda each: (-len(each), each)):
-        pattern = re.escape(value.lower())
-        if len(value) < 3 or value.isdigit():
-            pattern = f'["\\[]{pattern}["\\]]'
-        for found in re.finditer(rf"(?<![\w-]){pattern}(?![\w-])", text):
-            start, end = found.span()
-            if any(start < right and left < end for left, right in taken):
-                continue
-            taken.append((start, end))
-            if not _NEGATED.search(text[:start].replace('"', "")):
-                named.add(value)
-    return [value for value in dict.fromkeys(offered) if value in named]
+    found = next((match for text in _instructions(notes) if (match := _QUERY.search(text))), None)
+    return found and (found[1] or found[2])
+
+
+def ids_in(notes: Sequence[str]) -> list[str]:
+    """Returns the words that look like a product's id, in lower case, from the latest reflection on.
+
+    >>> ids_in(["Do not open B00017, open B00204."])
+    ['b00204']
+    """
+    return [word for text in _instructions(notes) for word in _ID.findall(text)]
+
+
+def _instructions(notes: Sequence[str]) -> list[str]:
+    """Returns the clauses that speak for what they name, those of the latest reflection first."""
+    return [each.text for note in reversed(notes) for each in read_clauses(note) if each.stance is Stance.FOR]

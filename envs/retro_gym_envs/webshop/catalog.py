@@ -78,7 +78,9 @@ class Goal(Shared):
     price_upper: float
     """In dollars; a million if there is no limit."""
     group: str = ""
-    """What must be considered besides taking the first hit, in the built-in shops."""
+    """The category of the wanted product, in the built-in shops."""
+    cause: str = ""
+    """What the shop calls by names that the instruction does not tell, in the built-in shops."""
 
     def __hash__(self) -> int:
         return hash(self.task_id)
@@ -97,8 +99,8 @@ class Catalog(Shared):
 
     >>> from retro_gym_envs.webshop.world import BuiltinShops
     >>> catalog = BuiltinShops(0).catalog("test-0000")
-    >>> catalog.search("canvas backpack")[0].query
-    'backpack'
+    >>> {product.query for product in catalog.search("shovel")}
+    {'shovel'}
     """
 
     def __init__(self, products: Iterable[Product], *, every_word: bool = False) -> None:

@@ -19,9 +19,9 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "finish": ("matte", "glossy", "satin", "brushed", "varnished"),
     "flavor": tuple(_FLAVORS.split()),
     "scent": ("lavender", "citrus", "rose", "jasmine", "eucalyptus", "unscented"),
-    "set": ("single", "pair", "trio", "dozen"),
-    "plug": ("european", "british", "american", "australian"),
-    "shape": ("round", "square", "oval", "hexagonal"),
+    "set": ("single", "pair", "trio", "quartet", "dozen"),
+    "plug": ("european", "british", "american", "australian", "japanese"),
+    "shape": ("round", "square", "oval", "hexagonal", "crescent"),
 }
 """Names of options, and the values that a product may offer for each."""
 
@@ -37,22 +37,18 @@ class Department:
     kinds: tuple[str, ...]
     """Product types: the last word of a title."""
     materials: tuple[str, ...]
-    uses: tuple[str, ...]
     attributes: tuple[str, ...]
     """Attributes that a goal may ask for; each must read well after "that is"."""
     options: tuple[str, ...]
     """Names of options, in the order of the page."""
 
 
-def _department(
-    category: str, path: str, kinds: str, materials: str, uses: str, attributes: str, options: str
-) -> Department:
+def _department(category: str, path: str, kinds: str, materials: str, attributes: str, options: str) -> Department:
     return Department(
         category,
         tuple(path.split(" › ")),
         tuple(kinds.split()),
         tuple(materials.split()),
-        tuple(uses.split()),
         tuple(attributes.split(", ")),
         tuple(options.split()),
     )
@@ -64,7 +60,6 @@ DEPARTMENTS: tuple[Department, ...] = (
         "Travel Goods › Bags",
         "backpack tote duffel satchel rucksack briefcase handbag suitcase wallet pouch",
         "canvas leather nylon felt suede jute",
-        "hiking office travel school gym weekend",
         "waterproof, lightweight, foldable, padded, lockable, washable, expandable, handmade",
         "color size",
     ),
@@ -73,7 +68,6 @@ DEPARTMENTS: tuple[Department, ...] = (
         "Apparel › Tops",
         "shirt sweater jacket hoodie blouse cardigan vest dress skirt pullover",
         "cotton linen wool fleece viscose jersey",
-        "running office summer winter party evening",
         "breathable, stretchy, windproof, quilted, hooded, reversible, fitted, crease free",
         "color size",
     ),
@@ -82,7 +76,6 @@ DEPARTMENTS: tuple[Department, ...] = (
         "Apparel › Footwear",
         "sneaker sandal boot loafer slipper clog moccasin pump trainer espadrille",
         "mesh rubber cork velvet suede canvas",
-        "trail tennis beach indoor city wedding",
         "slip resistant, cushioned, vegan, waterproof, insulated, ventilated, orthopedic, handmade",
         "size color",
     ),
@@ -91,7 +84,6 @@ DEPARTMENTS: tuple[Department, ...] = (
         "Home › Furniture",
         "chair stool desk shelf bench cabinet table ottoman dresser nightstand",
         "oak pine bamboo metal rattan glass",
-        "kitchen office bedroom patio nursery hallway",
         "stackable, adjustable, sturdy, collapsible, upholstered, wheeled, rustproof, handmade",
         "finish color",
     ),
@@ -100,7 +92,6 @@ DEPARTMENTS: tuple[Department, ...] = (
         "Home › Textiles",
         "pillow blanket duvet quilt cushion curtain rug towel bedspread tablecloth",
         "cotton linen bamboo microfiber silk wool",
-        "guest baby hotel camping sofa summer",
         "hypoallergenic, washable, weighted, cooling, reversible, absorbent, fade resistant, handmade",
         "color size",
     ),
@@ -109,7 +100,6 @@ DEPARTMENTS: tuple[Department, ...] = (
         "Home › Kitchenware",
         "kettle pan mug teapot skillet bowl grater tray jug saucepan",
         "steel ceramic copper enamel glass porcelain",
-        "breakfast camping party tea baking picnic",
         "ovenproof, insulated, stackable, unbreakable, dripless, engraved, lightweight, dishwasher safe",
         "color set",
     ),
@@ -118,7 +108,6 @@ DEPARTMENTS: tuple[Department, ...] = (
         "Pantry › Snacks",
         "cookie granola cracker popcorn cereal nougat biscuit muffin wafer pretzel",
         "oat almond rice corn wheat coconut",
-        "breakfast lunchbox party travel holiday movie",
         "sugar free, gluten free, vegan, organic, kosher, low sodium, crunchy, individually wrapped",
         "flavor set",
     ),
@@ -127,7 +116,6 @@ DEPARTMENTS: tuple[Department, ...] = (
         "Beauty › Skin and Hair",
         "shampoo lotion serum soap balm mask cleanser toner conditioner scrub",
         "herbal mineral clay aloe argan oatmeal",
-        "night winter shower beach travel daily",
         "cruelty free, paraben free, oil free, vegan, soothing, hydrating, fast absorbing, organic",
         "scent set",
     ),
@@ -136,7 +124,6 @@ DEPARTMENTS: tuple[Department, ...] = (
         "Electronics › Accessories",
         "headphone speaker keyboard charger webcam microphone router monitor tablet projector",
         "bluetooth wired solar optical stereo digital",
-        "gaming office travel studio car classroom",
         "noise cancelling, fast charging, waterproof, rechargeable, portable, foldable, backlit, shockproof",
         "color plug",
     ),
@@ -145,7 +132,6 @@ DEPARTMENTS: tuple[Department, ...] = (
         "Garden › Outdoor",
         "planter hose shovel lantern trellis birdhouse sprinkler rake hammock wheelbarrow",
         "teak metal clay resin bamboo rope",
-        "balcony terrace vegetable greenhouse poolside winter",
         "weatherproof, rustproof, collapsible, lightweight, hanging, solar powered, frost resistant, handmade",
         "color shape",
     ),
@@ -154,7 +140,6 @@ DEPARTMENTS: tuple[Department, ...] = (
         "Toys › Play",
         "puzzle kite robot doll drum yoyo scooter trampoline marionette abacus",
         "wooden plush foam plastic magnetic paper",
-        "toddler party bath travel classroom birthday",
         "washable, educational, musical, glowing, foldable, shatterproof, battery free, handmade",
         "color shape",
     ),
@@ -163,7 +148,6 @@ DEPARTMENTS: tuple[Department, ...] = (
         "Pets › Supplies",
         "leash collar harness crate feeder scratcher aquarium birdcage kennel perch",
         "nylon rope leather wicker mesh steel",
-        "puppy kitten rabbit parrot hamster ferret",
         "chewproof, reflective, adjustable, padded, escapeproof, odorless, washable, foldable",
         "color size",
     ),

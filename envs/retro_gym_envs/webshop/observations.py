@@ -1,4 +1,4 @@
-"""Parses instructions and pages for the scripted actor and the noisy teacher.
+"""Parses instructions and pages for the scripted actor and for the rules that read its failures.
 
 Covers the built-in shops and WebShop's own texts.
 """
@@ -6,22 +6,27 @@ Covers the built-in shops and WebShop's own texts.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
+from collections.abc import Mapping
 
 from retro_gym_envs.webshop.departments import ATTRIBUTES, OPTIONS
 from retro_gym_envs.webshop.pages import BUY, NEXT, PREVIOUS, SEPARATOR, TO_SEARCH
 
 __all__ = [
+    "Asked",
     "Hit",
     "Item",
-    "asked",
+    "asked_in",
     "hits_on",
     "instruction_of",
     "item_on",
     "query_of",
+    "reviews_on",
+    "words_of",
 ]
 
-_OPTION_NAMES = "|".join(OPTIONS)
+_ANY_VALUE = "|".join(value for values in OPTIONS.values() for value in values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +101,29 @@ def item_on(page: str) -> Item | None:
     return Item(tuple(nodes[2 : price - 1]), nodes[price - 1])
 
 
+_REVIEW = re.compile(r'"([^"]*)" [\d.]+ (.*)')
+
+
+def reviews_on(page: str) -> dict[str, str]:
+    """Returns titles and texts of the reviews on a page; none on other pages.
+
+    >>> reviews_on('Back to Search [SEP] < Prev [SEP] "fine" 4.0 really zinc [SEP] "good" 3.0 not zinc')
+    {'fine': 'really zinc', 'good': 'not zinc'}
+    """
+    if not page.startswith(f"{TO_SEARCH}{SEPARATOR}{PREVIOUS}") or BUY in page:
+        return {}
+    return {match[1]: match[2] for node in page.split(SEPARATOR) if (match := _REVIEW.fullmatch(node))}
+
+
+def words_of(text: str) -> list[str]:
+    """Returns the words of a text in lower case.
+
+    >>> words_of("Ansel kettle, fade resistant")
+    ['ansel', 'kettle', 'fade', 'resistant']
+    """
+    return re.findall(r"[^\W_]+", text.lower())
+
+
 _LEAD_IN = re.compile(
     r"\b(?:look(?:ing)? for|need|want|like|buy|find|get|purchase|shop(?:ping)? for|order|search(?:ing)? for"
     r"|interested in)\b(?: to (?:buy|find|get|purchase|order|have))?(?: me)?(?: to (?:buy|find))?"
@@ -103,7 +131,8 @@ _LEAD_IN = re.compile(
     re.IGNORECASE,
 )
 _HEAD_END = re.compile(
-    r"[,;.!?](?:\s|$)|\b(?:that|which|with|in (?:a |the )?(?:color|size|finish|flavor|scent)|and price|it must|they)\b"
+    r"[,;:.!?](?:\s|$)|\b(?:that|which|with|in (?:a |the )?(?:color|size|finish|flavor|scent)|for me|and price|it must"
+    r"|they)\b"
 )
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _QUERY_WORDS = 12
@@ -112,8 +141,8 @@ _QUERY_WORDS = 12
 def query_of(instruction: str) -> str:
     """Returns a careless customer's query: the product type, up to the first condition.
 
-    >>> query_of("My last one was color grey. I need a canvas gym backpack that is handmade, and price lower than 40")
-    'canvas gym backpack'
+    >>> query_of("My last one was too small. I need a canvas backpack that is handmade, and price lower than 40")
+    'canvas backpack'
     """
     sentences = _SENTENCE.split(instruction)
     asking = next((each for each in sentences if _LEAD_IN.search(each)), instruction)
@@ -125,23 +154,29 @@ def query_of(instruction: str) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Asked:
+class Asked:
+    """What an instruction asks for."""
+
+    thing: str
+    """The product type, as a careless customer would search for it."""
     attribute: str | None
-    options: dict[str, str]
-    limit: str | None
+    """One of the attributes of the built-in shops."""
+    options: Mapping[str, str]
+    """Values by name of option, for the options of the built-in shops."""
+    limit: float
+    """The maximum price in dollars; infinite if there is none."""
 
 
-def asked(instruction: str) -> _Asked:
-    """Returns what an instruction of the built-in shops asks for: attribute, options by name, and price limit.
+def asked_in(instruction: str) -> Asked:
+    """Returns what an instruction asks for.
 
-    >>> found = asked("Not color navy again. I need a jug that is dripless, color pink, and price lower than 90.00")
-    >>> found.attribute, found.options, found.limit
-    ('dripless', {'color': 'pink'}, '90')
+    >>> asked_in("I need a steel jug that is dripless, color pink, and price lower than 90.00 dollars")
+    Asked(thing='steel jug', attribute='dripless', options={'color': 'pink'}, limit=90.0)
     """
-    wish = next((each for each in _SENTENCE.split(instruction) if _LEAD_IN.search(each)), instruction)
-    limit = re.search(r"lower than (\d+)", instruction)
-    return _Asked(
-        next((name for name in ATTRIBUTES if re.search(rf"\b{name}\b", wish)), None),
-        dict(re.findall(rf"\b({_OPTION_NAMES}) ([\w-]+)", wish)),
-        limit.group(1) if limit else None,
+    limit = re.search(r"lower than (\d+(?:\.\d+)?)", instruction)
+    return Asked(
+        query_of(instruction),
+        next((name for name in ATTRIBUTES if re.search(rf"\b{name}\b", instruction)), None),
+        dict(re.findall(rf"\b({'|'.join(OPTIONS)}) ({_ANY_VALUE})(?![\w-])", instruction)),
+        float(limit.group(1)) if limit else math.inf,
     )

@@ -80,6 +80,10 @@ class RemoteTasks(ListedTasks[Goal], ShopTasks):
         """Returns an empty string: a server does not reveal groups."""
         return ""
 
+    def cause(self, task_id: str) -> str:
+        """Returns an empty string: a server does not reveal causes."""
+        return ""
+
 
 class RemoteShop:
     """The pages of one session.

@@ -31,9 +31,17 @@ class ShopTasks(TaskSource[Goal]):
         return LocalShop(self.catalog(task_id), self.get(task_id))
 
     def group(self, task_id: str) -> str:
-        """Returns what must be considered besides taking the first hit; empty for WebShop's own goals.
+        """Returns the category of the wanted product; empty for WebShop's own goals.
 
         Raises:
             UnknownTaskError: no such task.
         """
         return self.get(task_id).group
+
+    def cause(self, task_id: str) -> str:
+        """Returns what the shop calls by names that the instruction does not tell; empty for WebShop's own goals.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        return self.get(task_id).cause

@@ -1,9 +1,7 @@
-"""The built-in shops: an unlimited supply of catalogues and goals, generated from a seed.
+"""The built-in shops: an unlimited supply of goals, each with a small shop of its own, generated from a seed.
 
-Validation and test have one shop each, train has eight. A shop sells 500 *families*: three to five products that match
-the same query (``canvas hiking backpack``) and differ in attribute, price and options. Goal i of a split is generated
-from (world seed, split, i) when it is first requested, given the first page of results. So it is known what the first
-hit lacks; the goal's group names it.
+A shop calls one or two things by coined names that no instruction contains: what it sells, the makers, the values of an
+option. Customers' reviews tell what each of these names stands for. Which things they are is drawn by the task's seed.
 """
 
 from __future__ import annotations
@@ -18,50 +16,73 @@ import numpy as np
 from retro_gym.seeding import derive_seed
 from retro_gym_envs.coined_names import NameMaker
 from retro_gym_envs.draws import pick, shuffled
-from retro_gym_envs.task_sources import SPLITS, GeneratedTasks
+from retro_gym_envs.task_sources import GeneratedTasks, split_of_number
 from retro_gym_envs.webshop.catalog import Catalog, Goal, Product
 from retro_gym_envs.webshop.departments import ATTRIBUTES, DEPARTMENTS, OPTIONS, Department
+from retro_gym_envs.webshop.reward import normalize_color
 from retro_gym_envs.webshop.tasks import ShopTasks
 
-__all__ = ["GROUPS", "BuiltinShops"]
+__all__ = ["CAUSES", "BuiltinShops"]
 
-GROUPS: dict[str, float] = {
-    "first hit": 0.32,
-    "options": 0.25,
-    "attribute": 0.15,
-    "price": 0.1,
-    "attribute and options": 0.11,
-    "price and options": 0.07,
+CAUSES: dict[str, float] = {
+    "word": 0.16,
+    "maker": 0.16,
+    "item": 0.16,
+    "first option": 0.16,
+    "second option": 0.16,
+    "maker and first option": 0.04,
+    "maker and second option": 0.04,
+    "item and first option": 0.04,
+    "item and second option": 0.04,
+    "first option and second option": 0.04,
 }
-"""What must be considered besides taking the first hit, and the probability of each group."""
+"""What the shop calls by names that the instruction does not tell, and the probability of each:
 
-_SHOPS = {"train": 8, "validation": 1, "test": 1}
-_FAMILIES = 500  # families per shop
-_MEMBERS = (3, 6)  # products of a family: minimum and exclusive maximum
-_BRANDS = 120  # maximum number per shop
-_TOLD = (*ATTRIBUTES, *(value for values in OPTIONS.values() for value in values))  # not in brands: rewards use them
-_OPTIONS_SHARE = 0.75  # share of families whose products have options
-_SECOND_OPTION = 0.4  # probability that a goal with options wants two
-_ASIDE_SHARE = 0.35  # share of instructions that mention an unwanted option
-_PAGE = 10  # products on a page of results
+- word: the thing itself; a search for it finds other things.
+- maker, item: five products differ in an attribute that their titles do not tell, but in the maker or only in the id.
+- first option, second option: the values of an option.
+"""
 
-_TITLES = (
-    "{brand} {material} {use} {kind}, {attribute}",
-    "{brand} {use} {kind} of {material}, {attribute}",
-)
-_WANTS = ("I am looking for {a}", "I need {a}", "Find me {a}", "I want to buy {a}", "Please get me {a}")
-_THAT = (" that is {}", " which is {}", "; make sure that it is {}")  # reflections use the same phrase
-_WITH_OPTIONS = (" with {}", ", {}", " in {}")
-_ASIDES = ("My last one was {}. ", "Not {} again. ", "My sister has {}. ")
+_NAMES = 5  # names of one sort, one of which is right
+_PLAIN_VALUES = 2  # values of an option that the shop calls as everybody does
+_IDS = 100_000
+_DENIED_SHARE = 0.5  # share of the sorts in which a review denies what is wanted
+
+_ORDINARY = (*ATTRIBUTES, *(value for values in OPTIONS.values() for value in values))
+_PRAISE = ("so {}", "really {}", "{} indeed", "mine is {}", "it is {}")
+_DENIAL = ("not {}", "anything but {}", "never {}")
+_STARS = ("3", "4", "5")
+
+_WORDINGS: dict[str, tuple[str, ...]] = {
+    "train": (
+        "I am looking for {thing} that is {attribute}, with {first} and {second}",
+        "I need {thing} which is {attribute}, {first}, {second}",
+        "Find me {thing} that is {attribute} with {second} and {first}",
+        "I want to buy {thing}; make sure that it is {attribute}, with {first} and {second}",
+        "Please get me {thing}, {attribute}, {second}, {first}",
+        "We need {thing} with {first} that is {attribute}, {second}",
+    ),
+    "validation": (
+        "I would like {thing}, {first}, which is {attribute}, {second}",
+        "Order {thing} for me that is {attribute}: {first} and {second}",
+    ),
+    "test": (
+        "I am shopping for {thing}, {second} and {first}, which must be {attribute}",
+        "My sister would like {thing} with {first} and {second} that is {attribute}",
+        "Purchase {thing}: {attribute}, {first} and {second}",
+    ),
+}
 _PRICE = ", and price lower than {:.2f} dollars"  # WebShop's own wording
+
+_Review = tuple[str, str, str]
 
 
 class BuiltinShops(GeneratedTasks[Goal], ShopTasks):
-    """The generated shops and goals of one world.
+    """The generated goals and shops of one world.
 
     >>> shops = BuiltinShops(0)
     >>> goal = shops.get("test-0003")
-    >>> goal == BuiltinShops(0).get("test-0003"), len(shops.catalog("test-0003")) > 1_500
+    >>> goal == BuiltinShops(0).get("test-0003"), shops.catalog("test-0003").get(goal.asin).name == goal.name
     (True, True)
     """
 
@@ -70,185 +91,211 @@ class BuiltinShops(GeneratedTasks[Goal], ShopTasks):
 
     def get(self, task_id: str) -> Goal:
         """Returns the goal with this id."""
-        return _goal(self.world_seed, self.task_split(task_id), task_id)
+        return _generated(self.world_seed, self.task_split(task_id), task_id)[0]
 
     def catalog(self, task_id: str) -> Catalog:
         """Returns the products of the goal's shop."""
-        return _shop_of(self.world_seed, self.task_split(task_id), task_id).catalog
-
-
-# -- shops -----------------------------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class _Family:
-    """Products that match the same query."""
-
-    query: str
-    kind: str
-    common: str
-    """An attribute that all of them have, and no title contains."""
-    members: tuple[Product, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Shop:
-    catalog: Catalog
-    families: tuple[_Family, ...]
-
-
-def _shop_of(world_seed: int, split: str, task_id: str) -> _Shop:
-    """Returns the shop of a task; tasks are assigned to the shops of a split in turn."""
-    return _shop(world_seed, split, int(task_id.rpartition("-")[2]) % _SHOPS[split])
-
-
-@lru_cache(maxsize=16)
-def _shop(world_seed: int, split: str, number: int) -> _Shop:
-    rng = np.random.default_rng(derive_seed(world_seed, "shop", split, number))
-    names = NameMaker(split, rng)
-    words = (names.word() for _ in range(_BRANDS))
-    brands = [word for word in words if not any(told in word.lower() for told in _TOLD)]
-    first_id = (list(SPLITS).index(split) * 8 + number) * _FAMILIES * _MEMBERS[1]
-    ids = iter((first_id + rng.permutation(_FAMILIES * _MEMBERS[1])).tolist())
-    combinations = [
-        (department, kind, material, use)
-        for department in DEPARTMENTS
-        for kind in department.kinds
-        for material in department.materials
-        for use in department.uses
-    ]
-    drawn = rng.choice(len(combinations), size=_FAMILIES, replace=False)
-    families = []
-    for index in drawn:
-        department, kind, material, use = combinations[index]
-        families.append(_family(department, kind, material, use, brands, ids, rng))
-    products = [product for family in families for product in family.members]
-    catalog = Catalog((products[i] for i in rng.permutation(len(products))), every_word=True)
-    return _Shop(catalog, tuple(families))
-
-
-def _family(
-    department: Department,
-    kind: str,
-    material: str,
-    use: str,
-    brands: list[str],
-    ids: Iterator[int],
-    rng: np.random.Generator,
-) -> _Family:
-    count = int(rng.integers(*_MEMBERS))
-    common, *others = shuffled(department.attributes, rng)
-    in_titles, spare = others[:count], others[count:]
-    offered = {
-        name: shuffled(OPTIONS[name], rng)[: int(rng.integers(3, 5))]
-        for name in department.options
-        if rng.random() < _OPTIONS_SHARE
-    }
-    form, base = pick(_TITLES, rng), float(rng.integers(15, 70))
-    members = []
-    for attribute, brand in zip(in_titles, shuffled(brands, rng), strict=False):
-        price = round(base * float(rng.uniform(0.6, 1.6))) + 0.5
-        attributes = (attribute, common, *spare[:1])
-        members.append(
-            Product(
-                asin=f"B{next(ids):05d}",
-                name=form.format(brand=brand, material=material, use=use, kind=kind, attribute=attribute),
-                category=department.category,
-                query=kind,
-                product_category=" › ".join((*department.path, kind)),
-                description=f"Made by {brand}. It is {' and '.join(attributes)}.",
-                bullets=tuple(f"It is {each}." for each in attributes),
-                attributes=attributes,
-                options=tuple(offered.items()),
-                price=price,
-                price_tag=f"${price}",
-            )
-        )
-    return _Family(f"{material} {use} {kind}", kind, common, tuple(members))
-
-
-# -- goals -----------------------------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class _Want:
-    """A goal before its instruction is written."""
-
-    product: Product
-    attribute: str
-    options: tuple[tuple[str, str], ...]
-    limit: float
+        return _generated(self.world_seed, self.task_split(task_id), task_id)[1]
 
 
 @lru_cache(maxsize=4_096)
-def _goal(world_seed: int, split: str, task_id: str) -> Goal:
-    shop = _shop_of(world_seed, split, task_id)
+def _generated(world_seed: int, split: str, task_id: str) -> tuple[Goal, Catalog]:
     rng = np.random.default_rng(derive_seed(world_seed, task_id))
-    group = list(GROUPS)[int(rng.choice(len(GROUPS), p=list(GROUPS.values())))]
-    while True:
-        family = pick(shop.families, rng)
-        want = _want(group, family, shop.catalog.search(family.query)[:_PAGE], rng)
-        if want is not None:
-            break
-    product = want.product
-    return Goal(
+    wish = _wish(split, rng)
+    cause = list(CAUSES)[int(rng.choice(len(CAUSES), p=list(CAUSES.values())))]
+    shop = _ShopMaker(wish, cause, split, rng)
+    products = shop.products()
+    wanted = next(each for each in products if wish.attribute in each.attributes and each.price <= wish.limit)
+    goal = Goal(
         task_id,
-        _instruction(family, want, rng),
-        product.asin,
-        product.query,
-        product.name,
-        product.product_category,
-        (want.attribute,),
-        tuple(value for _, value in want.options),
-        want.limit,
-        group,
+        _instruction(wish, split, rng),
+        wanted.asin,
+        wanted.query,
+        wanted.name,
+        wanted.product_category,
+        (wish.attribute,),
+        tuple(shop.chosen),
+        wish.limit,
+        wish.department.category,
+        cause,
+    )
+    return goal, Catalog(shuffled(products, rng), every_word=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Wish:
+    """What a customer wants, in everybody's words."""
+
+    department: Department
+    material: str
+    kind: str
+    attribute: str
+    options: Mapping[str, str]
+    limit: float
+
+    @property
+    def thing(self) -> str:
+        return f"{self.material} {self.kind}"
+
+
+def _wish(split: str, rng: np.random.Generator) -> _Wish:
+    """Draws a wish; material and kind of thing together belong to one split."""
+    category = pick(sorted({each.category for each in DEPARTMENTS}), rng)
+    department = pick([each for each in DEPARTMENTS if each.category == category], rng)
+    things = [
+        (material, kind)
+        for i, material in enumerate(department.materials)
+        for j, kind in enumerate(department.kinds)
+        if split_of_number(i + j) == split
+    ]
+    return _Wish(
+        department,
+        *pick(things, rng),
+        pick(department.attributes, rng),
+        {name: pick(OPTIONS[name], rng) for name in department.options},
+        10.0 * int(rng.integers(2, 10)),
     )
 
 
-def _want(group: str, family: _Family, page: Sequence[Product], rng: np.random.Generator) -> _Want | None:
-    """Draws a goal of this group that fits this page of results; None if there is none."""
-    first, hits = page[0], [product for product in page if product in family.members]
-    if first not in hits:
-        return None
-    if "attribute" in group:
-        product = pick(hits[1:], rng) if len(hits) > 1 else first
-        attribute = product.attributes[0]
-        limit = _limit(max(first.price, product.price), rng)
-        if attribute in first.attributes:
-            return None
-    elif "price" in group:
-        limit = _limit(pick(hits, rng).price, rng)
-        product = next((each for each in page if each.price <= limit), first)
-        attribute = family.common
-        if product is first or product not in hits:
-            return None
-    else:
-        product, attribute = first, pick((first.attributes[0], family.common), rng)
-        limit = _limit(first.price, rng)
-    options: tuple[tuple[str, str], ...] = ()
-    if "options" in group:
-        if not product.options:
-            return None
-        count = min(len(product.options), 1 + (rng.random() < _SECOND_OPTION))
-        chosen = sorted(rng.permutation(len(product.options))[:count].tolist())
-        options = tuple((product.options[i][0], pick(product.options[i][1], rng)) for i in chosen)
-    return _Want(product, attribute, options, limit)
+def _instruction(wish: _Wish, split: str, rng: np.random.Generator) -> str:
+    first, second = (f"{name} {value}" for name, value in wish.options.items())
+    text = pick(_WORDINGS[split], rng).format(
+        thing=_with_article(wish.thing), attribute=wish.attribute, first=first, second=second
+    )
+    return text + _PRICE.format(wish.limit)
 
 
-def _limit(price: float, rng: np.random.Generator) -> float:
-    """Draws one of the next three multiples of ten above a price. WebShop does so too, but with an unseeded source."""
-    return 10.0 * (int(price // 10) + int(rng.integers(1, 4)))
+def _with_article(thing: str) -> str:
+    return f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}"
 
 
-def _instruction(family: _Family, want: _Want, rng: np.random.Generator) -> str:
-    article = "an" if family.query[0] in "aeiou" else "a"
-    text = pick(_WANTS, rng).format(a=f"{article} {family.query}") + pick(_THAT, rng).format(want.attribute)
-    if want.options:
-        named = " and ".join(f"{name} {value}" for name, value in want.options)
-        text += pick(_WITH_OPTIONS, rng).format(named)
-    aside = ""
-    if want.product.options and rng.random() < _ASIDE_SHARE:
-        name, values = pick(want.product.options, rng)
-        others = [value for value in values if (name, value) not in want.options]
-        aside = pick(_ASIDES, rng).format(f"{name} {pick(others, rng)}")
-    return aside + text + _PRICE.format(want.limit)
+class _ShopMaker:
+    """Draws the products of one shop.
+
+    Args:
+        wish: what the customer wants.
+        cause: what the shop calls by coined names.
+        split: the split that the names belong to.
+        rng: the source of randomness.
+    """
+
+    def __init__(self, wish: _Wish, cause: str, split: str, rng: np.random.Generator) -> None:
+        self._wish, self._cause, self._split, self._rng = wish, cause, split, rng
+        self._words = _words(split, rng)
+        self._ids = _ids(split, rng)
+        self._reviews: list[_Review] = []
+        self._options: list[tuple[str, tuple[str, ...]]] = []
+        self.chosen: list[str] = []
+        """Values that fit the wish, as the shop calls them."""
+        for ordinal, (name, value) in zip(("first", "second"), wish.options.items(), strict=True):
+            coined = f"{ordinal} option" in cause
+            values = names = self._among(value, OPTIONS[name], _NAMES if coined else _PLAIN_VALUES)
+            if coined:
+                names = tuple(next(self._words) for _ in values)
+                self._review(names, values, value)
+            self._options.append((name, names))
+            self.chosen.append(names[values.index(value)])
+
+    def products(self) -> list[Product]:
+        """Returns all products, the wanted one among them."""
+        if self._cause == "word":
+            return self._under_other_words()
+        if "maker" in self._cause or "item" in self._cause:
+            return self._with_bare_titles()
+        wish = self._wish
+        other = self._among(wish.attribute, wish.department.attributes, 2)
+        dear = wish.limit + int(self._rng.integers(1, 10)) + 0.5
+        return [
+            *(self._titled(wish.thing, attribute, wish.kind) for attribute in other),
+            self._titled(wish.thing, wish.attribute, wish.kind, dear),
+        ]
+
+    def _with_bare_titles(self) -> list[Product]:
+        """Returns products whose titles do not tell their attributes."""
+        wish = self._wish
+        attributes = self._among(wish.attribute, wish.department.attributes, _NAMES)
+        ids = tuple(next(self._ids) for _ in attributes)
+        makers = tuple(next(self._words).title() for _ in attributes)
+        if "item" in self._cause:
+            makers = makers[:1] * _NAMES
+        self._review(ids if "item" in self._cause else makers, attributes, wish.attribute)
+        return [
+            self._product(asin, f"{maker} {wish.thing}", attribute, wish.kind)
+            for asin, maker, attribute in zip(ids, makers, attributes, strict=True)
+        ]
+
+    def _under_other_words(self) -> list[Product]:
+        """Returns products under words of the shop's own, and two that a search for the thing finds instead."""
+        wish, rng = self._wish, self._rng
+        kinds = [each for each in shuffled(wish.department.kinds, rng) if each != wish.kind]
+        materials = [each for each in shuffled(wish.department.materials, rng) if each != wish.material]
+        wanted = (wish.material, wish.kind)
+        things = (
+            wanted,
+            *((each, wish.kind) for each in materials[:2]),
+            *((wish.material, each) for each in kinds[:2]),
+        )
+        words = tuple(next(self._words) for _ in things)
+        self._review(words, [_with_article(" ".join(each)) for each in things], _with_article(wish.thing))
+        others = [each for each in wish.department.attributes if each != wish.attribute]
+        found = [self._titled(f"{wish.material} {kind}", pick(others, rng), kind) for kind in kinds[2:4]]
+        products = [dataclasses.replace(each, options=()) for each in found]
+        for word, thing in zip(words, things, strict=True):
+            title = f"{next(self._words).title()} {word}"  # without attributes, so that no other query finds it
+            attribute = wish.attribute if thing == wanted else pick(others, rng)
+            products.append(self._product(next(self._ids), title, attribute, thing[1]))
+        return products
+
+    def _review(self, names: Sequence[str], meanings: Sequence[str], wanted: str) -> None:
+        """Adds a review for each name, in random order; half the time one of a wrong name denies what is wanted."""
+        rng = self._rng
+        denied = pick([each for each in meanings if each != wanted], rng) if rng.random() < _DENIED_SHARE else None
+        for name, meaning in shuffled(tuple(zip(names, meanings, strict=True)), rng):
+            text = pick(_DENIAL, rng).format(wanted) if meaning == denied else pick(_PRAISE, rng).format(meaning)
+            self._reviews.append((name, pick(_STARS, rng), text))
+
+    def _titled(self, thing: str, attribute: str, kind: str, price: float | None = None) -> Product:
+        title = f"{next(self._words).title()} {thing}, {attribute}"
+        return self._product(next(self._ids), title, attribute, kind, price)
+
+    def _product(self, asin: str, title: str, attribute: str, kind: str, price: float | None = None) -> Product:
+        price = price or self._wish.limit - int(self._rng.integers(1, 10)) - 0.5
+        department = self._wish.department
+        return Product(
+            asin=asin,
+            name=title,
+            category=department.category,
+            query=kind,
+            product_category=" › ".join((*department.path, kind)),
+            description="",
+            bullets=(f"Made by {title.split()[0]}.", f"It is {attribute}."),  # only the first is searched
+            attributes=(attribute,),
+            options=tuple(self._options),
+            price=price,
+            price_tag=f"${price}",
+            reviews=tuple(self._reviews),
+        )
+
+    def _among(self, wanted: str, all_: Sequence[str], count: int) -> tuple[str, ...]:
+        """Returns a number of different values in random order, the wanted one among them."""
+        others = shuffled([each for each in all_ if each != wanted], self._rng)[: count - 1]
+        return shuffled((wanted, *others), self._rng)
+
+
+def _words(split: str, rng: np.random.Generator) -> Iterator[str]:
+    """Yields coined words in lower case; the reward takes none for an ordinary word."""
+    names = NameMaker(split, rng)
+    while True:
+        word = names.word().lower()
+        if normalize_color(word) == word and not any(each in word for each in _ORDINARY):
+            yield word
+
+
+def _ids(split: str, rng: np.random.Generator) -> Iterator[str]:
+    """Yields different ids of products."""
+    used: set[int] = set()
+    while True:
+        number = int(rng.integers(_IDS))
+        if split_of_number(sum(map(int, str(number)))) == split and number not in used:
+            used.add(number)
+            yield f"B{number:05d}"
