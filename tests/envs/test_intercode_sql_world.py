@@ -3,9 +3,9 @@
 import re
 
 import pytest
+from retro_gym_envs.intercode_sql.domains import ATTRIBUTES, DOMAINS
 
 from retro_gym_envs.intercode_sql.advice import read_reflection
-from retro_gym_envs.intercode_sql.domains import ATTRIBUTES, DOMAINS
 from retro_gym_envs.intercode_sql.mysql.engine import execute
 from retro_gym_envs.intercode_sql.questions import KINDS
 from retro_gym_envs.intercode_sql.tasks import SQLTask
