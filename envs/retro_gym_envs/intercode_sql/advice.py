@@ -74,7 +74,7 @@ def read_advice(reflections: Sequence[str], options: Mapping[str, str]) -> Wante
         reflections: the reflections, the last one last.
         options: the candidates, with what they stand for.
 
-    >>> read_advice(["Select vikum.", "I used dalor. It was wrong."], {"dalor": "price", "vikum": "price when new"})
+    >>> read_advice(["Select vikum.", "Do not use dalor."], {"dalor": "price", "vikum": "price when new"})
     Wanted(told=('vikum',), shunned=frozenset({'dalor'}), confused=False)
     """
     about = _ABOUT_WORDS.union(*(phrase.lower().split() for phrase in options.values())) - _FUNCTION_WORDS

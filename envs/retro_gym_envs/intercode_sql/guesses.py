@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 from retro_gym_envs.choices import Choices
 from retro_gym_envs.intercode_sql.observations import Schema, mentions, words_of
-from retro_gym_envs.intercode_sql.steps import AGGREGATES, Steps
+from retro_gym_envs.intercode_sql.plans import literal
+from retro_gym_envs.intercode_sql.steps import AGGREGATES, COUNT, RELATIONS, Steps
 
 __all__ = ["Guess"]
 
@@ -71,8 +72,10 @@ class Guess:
             query += f" GROUP BY {self._qualified(advice.group)}"
         if advice.order:
             column, direction = advice.order
-            query += f" ORDER BY {self._qualified(column)} {'DESC' if direction == 'descending' else 'ASC'}"
-            query += " LIMIT 1" if advice.first else ""
+            by = "COUNT(*)" if column == COUNT else self._qualified(column)
+            query += f" ORDER BY {by} {'DESC' if direction == 'descending' else 'ASC'}"
+        if advice.first:
+            query += f" LIMIT {advice.first}"
         return query
 
     def _qualified(self, name: str) -> str:
@@ -87,10 +90,13 @@ class Guess:
         advice, main = self._advised, self._main()
         conditions = []
         called, label = _CALLED.search(self.question), self._label()
-        if advice.equals:
-            conditions += [f"{self._qualified(column)} = {_literal(value)}" for column, value in advice.equals]
+        if advice.rows:
+            conditions += [
+                f"{self._qualified(column)} {RELATIONS[relation]} {literal(value)}"
+                for column, relation, value in advice.rows
+            ]
         elif called and label:
-            conditions.append(f"{self._qualified(label)} = {_literal(called[2])}")
+            conditions.append(f"{self._qualified(label)} = {literal(called[2])}")
         if advice.average:
             column, side = advice.average
             sign = ">" if side == "above" else "<"
@@ -124,7 +130,3 @@ class Guess:
         columns = self.schema.columns.get(self._main(), ())
         texts = (name for name, type_ in columns if type_.startswith(_TEXTS))
         return next((name for name in texts if not name.endswith(("id", "code"))), None)
-
-
-def _literal(value: str) -> str:
-    return "'" + value.replace("\\", "").replace("'", "''") + "'"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-__all__ = ["SHAPES", "SLOTS", "Plan"]
+__all__ = ["SHAPES", "SLOTS", "Plan", "literal"]
 
 SHAPES = {"list": "easy", "aggregate": "medium", "superlative": "hard", "holders": "hard", "held": "extra"}
 """Shapes of queries, with their hardness as in the public data set."""
@@ -50,7 +50,7 @@ class Plan:
         "SELECT price FROM wines WHERE colour = 'red'"
         """
         joined = f" JOIN {self.people} ON {self.key} = {self.people_key}" if self.people else ""
-        condition = f"{self.filter} = {_literal(self.value)}"
+        condition = f"{self.filter} = {literal(self.value)}"
         match self.shape:
             case "aggregate":
                 selected, end = f"{self.function}({self.measure})", ""
@@ -59,11 +59,12 @@ class Plan:
             case "holders":
                 selected, end = self.people_label, ""
             case "held":
-                selected, end = self.label, f" AND {self.people_label} = {_literal(self.person)}"
+                selected, end = self.label, f" AND {self.people_label} = {literal(self.person)}"
             case _:
                 selected, end = self.measure, ""
         return f"SELECT {selected} FROM {self.table}{joined} WHERE {condition}{end}"
 
 
-def _literal(value: str) -> str:
+def literal(value: str) -> str:
+    """Returns a text as a string of SQL."""
     return "'" + value.replace("\\", "").replace("'", "''") + "'"

@@ -77,13 +77,13 @@ def simple_steps(question: str, schema: Schema) -> Steps:
     ]
     texts = [name for name in named if name not in numeric]
     quoted = _QUOTED.search(question)
-    equals = ((texts[-1], quoted[1]),) if quoted and texts else ()
+    rows = ((texts[-1], "equal to", quoted[1]),) if quoted and texts else ()
     if re.search(_EACH, question) and texts:
         return Steps(table=main, join=join, group=texts[0], select=(texts[0],), count=True)
     aggregates = tuple((name, numeric[0]) for name, cue in _AGGREGATES.items() if numeric and re.search(cue, question))
     order = next((side for side, cue in (("descending", _HIGH), ("ascending", _LOW)) if re.search(cue, question)), None)
     if order and numeric and texts:
-        return Steps(table=main, join=join, select=tuple(texts[:2]), order=(numeric[0], order), first=True)
+        return Steps(table=main, join=join, select=tuple(texts[:2]), order=(numeric[0], order), first=1)
     if aggregates:
-        return Steps(table=main, join=join, aggregate=aggregates, equals=equals)
-    return Steps(table=main, join=join, select=tuple(named[:3]) + tuple(joined[:1]), equals=equals)
+        return Steps(table=main, join=join, aggregate=aggregates, rows=rows)
+    return Steps(table=main, join=join, select=tuple(named[:3]) + tuple(joined[:1]), rows=rows)

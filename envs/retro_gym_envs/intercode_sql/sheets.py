@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -52,6 +52,8 @@ class Design:
     """The table of codes and its two columns."""
     meanings: tuple[str, ...]
     """The codes, in order."""
+    labels: Mapping[str, tuple[str, ...]]
+    """The names of the rows of each main table."""
     people: tuple[str, ...]
     """The names of the people."""
     faults: tuple[str, ...]
@@ -104,6 +106,7 @@ def design(shape: str, faults: tuple[str, ...], split: str, names: NameMaker, rn
         shuffled(columns, rng),
         (_name("table", names), _name("column", names), _name("column", names)),
         shuffled(meanings, rng),
+        {table: tuple(names.word() for _ in range(_ROWS)) for table in candidates["table"]},
         people,
         faults,
     )
@@ -113,17 +116,16 @@ def _name(part: str, names: NameMaker) -> str:
     return names.word() if part == "value" else names.word().lower()
 
 
-def fill(design: Design, name: str, names: NameMaker, rng: np.random.Generator) -> Database:
+def fill(design: Design, name: str, rng: np.random.Generator) -> Database:
     """Draws rows until every wrong choice among the candidates gives a wrong answer."""
-    labels = {table: [names.word() for _ in range(_ROWS)] for table in design.candidates["table"]}
     for _ in range(_DRAWS):
-        database = _filled(design, name, labels, rng)
+        database = _filled(design, name, rng)
         if _unambiguous(design, database):
             return database
     raise RuntimeError("the rows of a task leave its answer ambiguous; it needs more rows")  # a bug of ours
 
 
-def _filled(design: Design, name: str, labels: dict[str, list[str]], rng: np.random.Generator) -> Database:
+def _filled(design: Design, name: str, rng: np.random.Generator) -> Database:
     plan, phrases = design.plan, design.phrases
     coded, keys = design.candidates["filter"], design.candidates.get("key", ())
     numeric = [each for each in design.columns if each not in (*coded, *keys, plan.label)]
@@ -132,8 +134,8 @@ def _filled(design: Design, name: str, labels: dict[str, list[str]], rng: np.ran
         for each in design.columns
     )
     tables = []
-    for table, named in labels.items():
-        cells: dict[str, list[int] | list[str]] = {plan.label: named}
+    for table, named in design.labels.items():
+        cells: dict[str, Sequence[int] | Sequence[str]] = {plan.label: named}
         drawn = rng.choice(np.arange(10, 1_000), size=(len(numeric), _ROWS), replace=False)
         cells |= dict(zip(numeric, drawn.tolist(), strict=True))
         cells |= {key: rng.integers(1, _PEOPLE + 1, size=_ROWS).tolist() for key in keys}

@@ -6,11 +6,19 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from retro_gym_envs.intercode_sql.steps import AGGREGATES, Steps, spelled_out
+from retro_gym_envs.intercode_sql.steps import AGGREGATES, COUNT, Steps, spelled_out
 
 __all__ = ["in_words"]
 
 _NAMES = {function: name for name, function in AGGREGATES.items()}
+_RELATIONS = {
+    exp.EQ: "equal to",
+    exp.NEQ: "other than",
+    exp.GT: "above",
+    exp.LT: "below",
+    exp.GTE: "at least",
+    exp.LTE: "at most",
+}
 
 
 def in_words(gold: str) -> str:
@@ -47,19 +55,26 @@ def _steps(select: exp.Select) -> Steps:
     group, order = select.args.get("group"), select.args.get("order")
     grouped = group.find(exp.Column) if group else None
     ordered = order.expressions[0] if order else None
-    by = ordered.this if ordered is not None and isinstance(ordered.this, exp.Column) else None
+    by, limit = _ordered_by(ordered), select.args.get("limit")
     direction = "descending" if ordered is not None and ordered.args.get("desc") else "ascending"
     return Steps(
         table=table,
         join=_join(select),
-        equals=_equals(select),
+        rows=_conditions(select),
+        absent=_absent(select),
         group=grouped.name.lower() if grouped is not None else None,
         select=tuple(dict.fromkeys(columns)),
         aggregate=tuple(aggregates),
         count=count,
-        order=(by.name.lower(), direction) if by is not None else None,
-        first=select.args.get("limit") is not None,
+        order=(by, direction) if by else None,
+        first=int(limit.expression.name) if limit is not None else 0,
     )
+
+
+def _ordered_by(ordered: exp.Ordered | None) -> str:
+    if ordered is not None and isinstance(ordered.this, exp.Column):
+        return str(ordered.this.name).lower()
+    return COUNT if ordered is not None and isinstance(ordered.this, exp.Count) else ""
 
 
 def _join(select: exp.Select) -> tuple[str, str, str] | None:
@@ -76,13 +91,27 @@ def _join(select: exp.Select) -> tuple[str, str, str] | None:
     return other.name.lower(), left.name.lower(), right.name.lower()
 
 
-def _equals(select: exp.Select) -> tuple[tuple[str, str], ...]:
+def _conditions(select: exp.Select) -> tuple[tuple[str, str, str], ...]:
     where = select.args.get("where")
     if where is None:
         return ()
     parts = where.this.flatten() if isinstance(where.this, exp.And) else [where.this]
     return tuple(
-        (part.this.name.lower(), part.expression.name)
+        (part.this.name.lower(), _RELATIONS[type(part)], part.expression.name)
         for part in parts
-        if isinstance(part, exp.EQ) and isinstance(part.this, exp.Column) and isinstance(part.expression, exp.Literal)
+        if type(part) in _RELATIONS and isinstance(part.this, exp.Column) and isinstance(part.expression, exp.Literal)
     )
+
+
+def _absent(select: exp.Select) -> tuple[str, str] | None:
+    """Returns the column and the table of NOT IN, if the column has the same name there."""
+    denied = select.find(exp.Not)
+    inside = denied.this if denied is not None else None
+    if not isinstance(inside, exp.In) or not isinstance(inside.this, exp.Column):
+        return None
+    nested = inside.find(exp.Select)
+    source = nested.find(exp.Table) if nested is not None else None
+    column = nested.expressions[0] if nested is not None else None
+    if source is None or column is None or column.name.lower() != inside.this.name.lower():
+        return None
+    return inside.this.name.lower(), source.name.lower()

@@ -18,7 +18,7 @@ from retro_gym_envs.intercode_sql.advice import sentence
 from retro_gym_envs.intercode_sql.mysql.database import Database
 from retro_gym_envs.intercode_sql.plans import SHAPES
 from retro_gym_envs.intercode_sql.questions import FUNCTIONS, WORDINGS
-from retro_gym_envs.intercode_sql.sheets import design, fill
+from retro_gym_envs.intercode_sql.sheets import Design, design, fill
 from retro_gym_envs.intercode_sql.tasks import SQLTask, SQLTasks
 from retro_gym_envs.task_sources import GeneratedTasks
 
@@ -42,7 +42,7 @@ class BuiltinTasks(GeneratedTasks[SQLTask], SQLTasks):
 
     def database(self, task_id: str) -> Database:
         """Returns the database of a task."""
-        return self._generated(task_id).database
+        return _filled(self.world_seed, self.task_split(task_id), task_id)
 
     def advice(self, task_id: str) -> str:
         """Returns the oracle's reflection: the right names for the parts of the query that the actor fails at."""
@@ -59,12 +59,12 @@ class BuiltinTasks(GeneratedTasks[SQLTask], SQLTasks):
 @dataclasses.dataclass(frozen=True)
 class _Generated:
     task: SQLTask
-    database: Database
+    design: Design
     advice: str
     cause: str
 
 
-@lru_cache(maxsize=1_024)  # a task's database takes about 10 kB
+@lru_cache(maxsize=1_024)
 def _generate(world_seed: int, split: str, task_id: str) -> _Generated:
     rng = np.random.default_rng(derive_seed(world_seed, "sql", task_id))
     names = NameMaker(split, rng)
@@ -77,7 +77,13 @@ def _generate(world_seed: int, split: str, task_id: str) -> _Generated:
     if plan.function:
         said["function"] = pick(FUNCTIONS[shape][plan.function], rng)
     question = pick(WORDINGS[shape][split], rng).format(**said)
-    database = fill(drawn, names.word().lower(), names, rng)
-    task = SQLTask(task_id, database.name, question, plan.sql(), SHAPES[shape])
-    advice = sentence({slot: getattr(plan, slot) for slot in plan.slots if slot in faults})
-    return _Generated(task, database, advice, " and ".join(slot for slot in plan.slots if slot in faults))
+    task = SQLTask(task_id, names.word().lower(), question, plan.sql(), SHAPES[shape])
+    wrong = [slot for slot in plan.slots if slot in faults]
+    return _Generated(task, drawn, sentence({slot: getattr(plan, slot) for slot in wrong}), " and ".join(wrong))
+
+
+@lru_cache(maxsize=1_024)  # a task's database takes about 10 kB
+def _filled(world_seed: int, split: str, task_id: str) -> Database:
+    generated = _generate(world_seed, split, task_id)
+    rng = np.random.default_rng(derive_seed(world_seed, "sql rows", task_id))
+    return fill(generated.design, generated.task.db, rng)
