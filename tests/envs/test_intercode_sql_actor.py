@@ -1,4 +1,7 @@
-"""The scripted SQL actor, the oracle and the noisy teacher, played on the built-in test tasks and on public ones."""
+"""The scripted SQL actor, played on the built-in test tasks and on public ones: what helps it, and what must not."""
+
+import random
+import re
 
 import gymnasium as gym
 import numpy as np
@@ -7,22 +10,15 @@ import pytest
 import retro_gym  # noqa: F401 - registers the environments
 from retro_gym.prompts import Prompt
 from retro_gym.testing.hosting import hosted_prompt
-from retro_gym.trajectory import EndReason, Trajectory, Turn
-from retro_gym_envs import teaching
-from retro_gym_envs.intercode_sql import teacher
 from retro_gym_envs.intercode_sql.actor import ScriptedSQLActor
-from retro_gym_envs.intercode_sql.advice import Advice, read_reflection
-from retro_gym_envs.intercode_sql.observations import Schema, mentions, words_of
+from retro_gym_envs.intercode_sql.advice import FORMS, read_advice, stated_query
+from retro_gym_envs.intercode_sql.comments import fitting, read_notes
+from retro_gym_envs.scripted_actor import turns_in
 from tests.envs.first_trials import share, solved_unaided, success_at_trial_1, success_with_anothers_oracle
 
-TASKS = 200
-VAGUE = (
-    "",
-    "Look more carefully.",
-    "Try again and think step by step.",
-    "I should select the right columns, join the tables where needed and order by what was asked.",
-    "Be careful with the aggregate! Group by the right thing, and keep only the rows with what the question wants.",
-)
+TASKS = 100
+NOUNS = {"table": "table", "measure": "column", "filter": "column", "value": "value", "key": "column"}
+QUALIFIED = "I should look at the comments more carefully and use the right tables, columns and values."
 
 
 @pytest.fixture(scope="module")
@@ -35,267 +31,259 @@ def solved(env):
     return solved_unaided(env, TASKS)
 
 
-def failure(env, containing):
-    """The id of a test task that is failed and whose oracle says this, the trial being played."""
-    for task_id in env.task_env.task_ids("test"):
-        if containing in env.task_env.teacher.oracle_reflection(task_id):
-            _, info = env.reset(seed=0, options={"task_id": task_id})
-            if not info["success"]:
-                return task_id
-    raise AssertionError(containing)
+@pytest.fixture(scope="module")
+def none(env, solved):
+    return success_at_trial_1(env, solved, lambda _: "")
 
 
-# -- success rates ---------------------------------------------------------------------------------------------------
+def observation(env):
+    return env.observation_within(16_000)
 
 
-def test_unaided_it_fails_mostly(env, solved):
-    assert 0.15 <= share(solved) <= 0.4
-    assert all(env.task_env.teacher.task_group(task_id) == "easy" for task_id, success in solved.items() if success)
+def notes(env):
+    return read_notes(turns_in(observation(env)))
 
 
-@pytest.mark.parametrize("vague", VAGUE)
-def test_a_vague_reflection_brings_nothing(env, solved, vague):
-    assert success_at_trial_1(env, solved, lambda _: vague) == share(solved)
+def open_slots(env, task_id):
+    """The slots that several names fit, with these."""
+    fits = fitting(env.task_env.task(task_id).query, notes(env))
+    return {slot: names for slot, names in fits.items() if len(names) > 1}
 
 
-def test_the_oracle_solves_everything(env, solved):
-    assert success_at_trial_1(env, solved, env.task_env.teacher.oracle_reflection) >= 0.98
+def right(env, task_id):
+    """The names in the oracle's reflection, by slot."""
+    said = env.task_env.teacher.oracle_reflection(task_id).lower()
+    found = {slot: re.search(form.format(r"(\w+)"), said) for slot, form in FORMS.items()}
+    shown = {name.lower(): name for name in notes(env).phrases()}
+    return {slot: shown[match[1]] for slot, match in found.items() if match}
 
 
-def test_another_tasks_oracle_brings_next_to_nothing(env, solved):
-    shuffled = success_with_anothers_oracle(env, solved)
-    assert share(solved) <= shuffled <= share(solved) + 0.04
+def tried(env, task_id):
+    """The names that the failed query used for the slots that several fit."""
+    query = env.trajectory.turns[-2].action
+    return {
+        slot: next(name for name in names if re.search(rf"\b{name}\b", query))
+        for slot, names in open_slots(env, task_id).items()
+    }
 
 
-def test_the_teacher_brings_a_little(env, solved):
+# -- what must not work ----------------------------------------------------------------------------------------------
+
+
+def test_a_plain_retry_helps_sometimes(solved, none):
+    assert 0.1 <= share(solved) <= 0.3
+    assert 0.2 <= none <= 0.42
+
+
+def listed(names):
+    return f"Use the columns, tables and values {', '.join(names)}."
+
+
+_RANDOM = random.Random(0)
+USELESS = {
+    "vague": lambda env, task_id: QUALIFIED,
+    "the task": lambda env, task_id: env.task_env.task(task_id).query,
+    "the task as advice": lambda env, task_id: f"Use the right columns: {env.task_env.task(task_id).query}",
+    "the beginning": lambda env, task_id: observation(env)[:600],
+    "more of the beginning": lambda env, task_id: observation(env)[:1_000],
+    "the end": lambda env, task_id: observation(env)[-600:],
+    "the actions": lambda env, task_id: "Use " + "; ".join(turn.action for turn in env.trajectory.turns),
+    "every name": lambda env, task_id: listed(notes(env).phrases()),
+    "three names": lambda env, task_id: listed(_RANDOM.sample(list(notes(env).phrases()), 3)),
+    "every name by itself": lambda env, task_id: " ".join(f"Use {name}." for name in notes(env).phrases()),
+    "the first that fit": lambda env, task_id: listed(names[0] for names in open_slots(env, task_id).values()),
+    "the last that fit": lambda env, task_id: listed(names[-1] for names in open_slots(env, task_id).values()),
+    "all that fit": lambda env, task_id: listed(name for names in open_slots(env, task_id).values() for name in names),
+    "the last name seen": lambda env, task_id: f"Use {list(notes(env).phrases())[-1]}.",
+    "the comments": lambda env, task_id: f"Use this: {env.trajectory.turns[1].observation}",
+}
+
+
+@pytest.mark.parametrize("name", USELESS)
+def test_what_does_not_read_the_failure_earns_nothing(env, solved, none, name):
+    assert success_at_trial_1(env, solved, lambda task_id: USELESS[name](env, task_id)) <= none + 0.1
+
+
+def test_another_tasks_oracle_earns_nothing(env, solved, none):
+    assert success_with_anothers_oracle(env, solved) <= none + 0.04
+    train = env.task_env.task_ids("train")
+    for number, task_id in enumerate(list(solved)[:20]):
+        learnt = env.task_env.teacher.oracle_reflection(train[number])
+        env.reset(seed=0, options={"task_id": task_id})
+        assert len({outcome.trajectory.turns for outcome in env.branch(["", learnt])}) == 1
+
+
+# -- what must work --------------------------------------------------------------------------------------------------
+
+
+def test_the_oracle_and_the_rule_solve_everything(env, solved):
+    teacher = env.task_env.teacher
+    assert success_at_trial_1(env, solved, teacher.oracle_reflection) >= 0.97
+    assert success_at_trial_1(env, solved, lambda _: teacher.rule_reflection(observation(env))) >= 0.97
+
+
+@pytest.mark.parametrize("seed", [1, 7])
+def test_the_rule_holds_in_other_worlds(seed):
+    env = gym.make("RetroInterCodeSQL-v0", split="test", world_seed=seed).unwrapped
+    solved = solved_unaided(env, 30)
+    assert success_at_trial_1(env, solved, lambda _: env.task_env.teacher.rule_reflection(observation(env))) >= 0.95
+
+
+def test_the_teacher_brings_a_little(env, solved, none):
     rng = np.random.default_rng(0)
     noisy = success_at_trial_1(env, solved, lambda _: env.task_env.teacher.noisy_reflection(env.trajectory, rng))
-    assert share(solved) + 0.05 <= noisy <= share(solved) + 0.25
+    assert none + 0.03 <= noisy <= none + 0.3
 
 
-def test_failures_are_short_to_read(env, solved):
-    lengths = [len(env.reset(seed=0, options={"task_id": t})[0]) for t, success in solved.items() if not success]
-    assert np.median(lengths) < 1_500
-    assert np.percentile(lengths, 95) < 2_500
-
-
-# -- the teacher and the check ---------------------------------------------------------------------------------------
-
-
-def test_the_teacher_is_well_formed_grounded_and_usually_wrong(env):
-    rng = np.random.default_rng(0)
-    right = total = 0
-    for seed in range(60):
-        env.reset(seed=seed)
-        texts = {env.task_env.teacher.noisy_reflection(env.trajectory, rng) for _ in range(8)}
-        for text in texts:
-            check = env.task_env.teacher.check_reflection(text, env.trajectory)
-            assert check.well_formed, text
-            assert check.grounded, text
-            assert len(text.split()) <= 20
-        right += sum(outcome.success for outcome in env.branch(sorted(texts)))
-        total += len(texts)
-    assert 0.05 < right / total < 0.25
-
-
-def test_what_is_needed_stands_in_the_trajectory(env, solved, monkeypatch):
-    """A teacher that guesses nothing and reads everything is always right: so a learner can be."""
-    for module, name, value in (
-        (teacher, "_RIGHT_KIND", 1.0),
-        (teaching, "_UNDERSTOOD", 1.0),
-        (teacher, "_HASTY", 0.0),
-    ):
-        monkeypatch.setattr(module, name, value)
-    rng = np.random.default_rng(0)
-    assert success_at_trial_1(env, solved, lambda _: env.task_env.teacher.noisy_reflection(env.trajectory, rng)) >= 0.98
-
-
-def test_the_oracle_says_only_what_can_be_read(env, solved):
-    for task_id, success in solved.items():
-        if not success:
-            env.reset(seed=0, options={"task_id": task_id})
-            check = env.task_env.teacher.check_reflection(
-                env.task_env.teacher.oracle_reflection(task_id), env.trajectory
-            )
-            assert check.well_formed
-            assert check.grounded
-
-
-def test_the_teacher_depends_on_its_generator_alone(env):
-    env.reset(seed=3)
-    first = [env.task_env.teacher.noisy_reflection(env.trajectory, np.random.default_rng(5)) for _ in range(2)]
-    assert first[0] == first[1]
-
-
-def test_the_teacher_copes_with_trajectories_of_other_actors(env):
-    rng = np.random.default_rng(0)
-    for turns in (
-        (),
-        (Turn("", "submit", "STATUS: FAIL"),),
-        (Turn("", "execute[SHOW TABLES]", "[]"),),
-        (Turn("", "execute[DESC wines]", "[('wine_id', 'int', 'NO'"),),
-        (Turn("", "execute[describe `wines`]", "[('price', 'int', 'NO', '', None, '')]"),),
-        (Turn("", "execute[DESC wines]", "Error executing query: Table 'x.wines' doesn't exist"),),
-    ):
-        for question in ("How many?", "Ñandú", ""):
-            trajectory = Trajectory("t", 0, f"Question: {question}", turns, 0.0, False, EndReason.FAILED)
-            for _ in range(10):
-                text = env.task_env.teacher.noisy_reflection(trajectory, rng)
-                assert env.task_env.teacher.check_reflection(text, trajectory).well_formed, text
-
-
-def test_check_reflection_tells_form_from_content(env):
-    task_id = failure(env, "select")
-    right = env.task_env.teacher.oracle_reflection(task_id)
-    column = read_reflection(right).select
-    assert env.task_env.teacher.check_reflection(right, env.trajectory).grounded
-    wrong = env.task_env.teacher.check_reflection(right.replace(column, "velocity"), env.trajectory)
-    assert wrong.well_formed
-    assert not wrong.grounded
-    for broken in (
-        "Be careful.",
-        right + " And so on.",
-        right[:-1],
-        right.lower(),
-        "",
-        "Select .",
-        f"Select {column} and.",
-    ):
-        assert not env.task_env.teacher.check_reflection(broken, env.trajectory).well_formed
-
-
-# -- the actor -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("clause", "wrong"),
-    [
-        ("Join the table", lambda text: text.split(" and ")[1].capitalize()),
-        ("Compute the average", lambda text: text.replace("average", "total")),
-        ("Keep only the rows with the", lambda text: text[:-1] + "ox."),
-        ("descending", lambda text: text.replace("descending", "ascending")),
-        ("Leave out", lambda text: text.split(" whose ")[0] + "."),
-        ("above the average", lambda text: text.replace("above", "below")),
-    ],
+REWORDED = (
+    "I should have used the {noun} {right} instead of {tried}.",
+    "in my previous attempt i used {tried}. next time i will use {right}.",
+    'The right {noun} is "{right}".',
+    "Replace {tried} with {right}.",
+    "{tried} should have been {right}.",
+    "Because {right} stands for the {phrase}, it must be used.",
+    "- do not use {tried}\n- use {right}",
+    "The {phrase} is stored in `{right}`.",
+    "It was a mistake to use {tried}; the {noun} {right} is needed.",
+    "The {noun} {right} should be used.",
+    "I overlooked that {right} is the {phrase}.",
+    "Next time, write {right} where I wrote {tried}!",
 )
-def test_each_part_of_a_reflection_matters(env, clause, wrong):
-    right = env.task_env.teacher.oracle_reflection(failure(env, clause))
-    assert [outcome.success for outcome in env.branch([right, wrong(right)])] == [True, False]
 
 
-@pytest.mark.parametrize(
-    ("clause", "form"),
-    [
-        (" and select", 'Next time join {join[0]} on `{join[1]}`, then select the column "{select}"!'),
-        ("Order by", "You should order by the column {order[0]} {order[1]} and keep the first row only."),
-        ("Keep only the rows with the", "I forgot the condition: use rows where {equals[0]} is '{equals[1]}'."),
-        ("Compute the", "Take the {aggregate[0]} of the column {aggregate[1]} instead."),
-    ],
+@pytest.mark.parametrize("form", REWORDED)
+def test_it_understands_other_words_for_the_same(env, solved, form):
+    def reword(task_id):
+        used, phrases = tried(env, task_id), notes(env).phrases()
+        return " ".join(
+            form.format(noun=NOUNS[slot], right=name, tried=used[slot], phrase=phrases[name])
+            for slot, name in right(env, task_id).items()
+            if used[slot] != name
+        )
+
+    some = dict(list(solved.items())[:50])
+    assert success_at_trial_1(env, some, reword) >= 0.85
+
+
+IDLE = (
+    "Do not use the {noun} {right}.",
+    "The {noun} {right} is wrong.",
+    "I used the {noun} {right}.",
+    "Should I use the {noun} {right}?",
+    "Sing a song for {right}.",
+    "Avoid {right}.",
 )
-def test_it_understands_other_words_for_the_same(env, clause, form):
-    right = env.task_env.teacher.oracle_reflection(failure(env, clause))
-    said = form.format(**vars(read_reflection(right)))
-    assert [outcome.success for outcome in env.branch([right, said])] == [True, True]
 
 
-def test_the_last_reflection_that_says_something_counts(env):
-    task_id = failure(env, "Compute the")
-    right = env.task_env.teacher.oracle_reflection(task_id)
-    wrong = right.replace("of ", "of not_a_column_")
-    for noted, success in (([right, "Look again."], True), ([wrong, right], True), ([right, wrong], True)):
-        env.reset(seed=0, options={"task_id": task_id})
-        for reflection in noted:
-            _, _, terminated, _, info = env.step(reflection)
-            if terminated:
-                break
-        assert info["success"] == success
+@pytest.mark.parametrize("form", IDLE)
+def test_denied_reported_asked_and_absurd_mentions_are_no_advice(env, solved, none, form):
+    def say(task_id):
+        return " ".join(form.format(noun=NOUNS[slot], right=name) for slot, name in right(env, task_id).items())
+
+    assert success_at_trial_1(env, solved, say) <= none + 0.06
 
 
-def test_a_stated_query_is_run_as_it_is(env):
-    task_id = failure(env, "Join the table")
-    gold = env.task_env.task(task_id).gold
-    (outcome,) = env.branch([f"Execute this query: {gold}"])
-    assert outcome.success
-    assert [turn.action for turn in outcome.trajectory.turns] == [f"execute[{gold}]", "submit"]
-    assert env.branch([f"Run `{gold}` next time."])[0].success
+# -- memory, prompt, temperature -------------------------------------------------------------------------------------
+
+
+def failures(env, *, faults):
+    for task_id in env.task_env.task_ids("test"):
+        if env.task_env.teacher.failure_cause(task_id).count(" and ") == faults - 1:
+            _, info = env.reset(seed=0, options={"task_id": task_id})
+            if not info["success"]:
+                yield task_id
+
+
+def noted(env, task_id, *reflections):
+    """Success of the last trial, with a memory of these reflections."""
+    trial = gym.make("RetroInterCodeSQL-v0", split="test", max_reflections=len(reflections)).unwrapped
+    trial.reset(seed=0, options={"task_id": task_id})
+    for reflection in reflections:
+        _, _, terminated, _, info = trial.step(reflection)
+        if terminated:
+            break
+    return info["success"]
+
+
+def test_the_last_reflection_on_a_part_counts(env):
+    task_id = next(failures(env, faults=1))
+    oracle = env.task_env.teacher.oracle_reflection(task_id)
+    ((slot, name),) = right(env, task_id).items()
+    wrong = next(each for each in open_slots(env, task_id)[slot] if each != name)
+    assert noted(env, task_id, oracle.replace(name, wrong), oracle)
+    assert noted(env, task_id, oracle.replace(name, wrong), "Look again.", oracle)
+
+
+def test_advice_on_another_part_is_not_lost(env):
+    task_id = next(failures(env, faults=2))
+    first, second = (FORMS[slot].format(name).capitalize() + "." for slot, name in right(env, task_id).items())
+    assert noted(env, task_id, first, second)
 
 
 def test_it_reads_the_prompts_text_and_nothing_else(env):
     """Behind a server it gets the text only, in one message or in many."""
     actor = ScriptedSQLActor()
-    failure(env, "Join the table")
+    next(failures(env, faults=1))
     trajectory, task_env = env.trajectory, env.task_env
-    noted = (task_env.teacher.oracle_reflection(trajectory.task_id),)
+    memory = (task_env.teacher.oracle_reflection(trajectory.task_id),)
     for count in range(len(trajectory.turns)):
         turns = trajectory.turns[:count]
-        prompt = Prompt(task_env.prompt.instruction, task_env.prompt.examples, noted, trajectory.task, turns, seed=1)
+        prompt = Prompt(task_env.prompt.instruction, task_env.prompt.examples, memory, trajectory.task, turns, seed=7)
         expected = actor.reply([prompt])[0].text
         for request in ({"prompt": prompt.text}, *({"messages": prompt.messages(s)} for s in ("chat", "user"))):
             assert actor.reply([hosted_prompt({**request, "seed": 7})])[0].text == expected
     assert actor.reply([Prompt("", (), (), "", (), seed=0)])[0].text.startswith("Thought 1: ")
 
 
-def test_it_plays_public_tasks(shared_data):
-    folder = shared_data / "intercode_sql"
-    env = gym.make(
-        "RetroInterCodeSQL-v0",
-        tasks=str(folder / "ic_spider_dev_100_1033.json"),
-        databases=str(folder / "ic_spider_dbs.sql"),
-    ).unwrapped
-    ids = env.task_env.task_ids("test")[::9]
-    solved = {task_id: env.reset(seed=0, options={"task_id": task_id})[1]["success"] for task_id in ids}
-    assert 0.01 <= share(solved) <= 0.2
-    assert success_at_trial_1(env, solved, lambda _: "Look more carefully.") == share(solved)
-    assert success_at_trial_1(env, solved, env.task_env.teacher.oracle_reflection) == 1.0
-    rng = np.random.default_rng(0)
-    for seed in range(30):
-        env.reset(seed=seed)
-        assert env.task_env.teacher.check_reflection(
-            env.task_env.teacher.noisy_reflection(env.trajectory, rng), env.trajectory
-        ).grounded
+def test_at_temperature_0_it_does_not_depend_on_the_seed():
+    cold = gym.make("RetroInterCodeSQL-v0", split="test", actor_kwargs={"temperature": 0.0}).unwrapped
+    for task_id in cold.task_env.task_ids("test")[:10]:
+        played = set()
+        for seed in range(3):
+            cold.reset(seed=seed, options={"task_id": task_id})
+            played.add(cold.trajectory.turns)
+        assert len(played) == 1
+
+
+def test_the_same_seed_gives_the_same_trial_and_another_one_another(env):
+    def plays(seed):
+        turns = []
+        for task_id in env.task_env.task_ids("test")[:10]:
+            env.reset(seed=seed, options={"task_id": task_id})
+            turns.append(env.trajectory.turns)
+        return turns
+
+    assert plays(0) == plays(0) != plays(1)
+
+
+def test_what_is_needed_is_seen_in_every_failure(env):
+    for seed in range(3):
+        for task_id in env.task_env.task_ids("test")[:60]:
+            _, info = env.reset(seed=seed, options={"task_id": task_id})
+            if not info["success"]:
+                text = observation(env)
+                assert env.task_env.teacher.rule_reflection(text) == env.task_env.teacher.oracle_reflection(task_id)
+                assert len(text) < 2_000
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 
+def test_too_many_names_confuse_it():
+    options = {"dalor": "price when new", "vikum": "price in winter", "brelin": "price last year"}
+    assert read_advice(["Use dalor, vikum and brelin."], options).confused
+    assert not read_advice(["Use dalor or vikum."], options).confused
+    assert not read_advice(["Use dalor."], options).confused
+
+
 @pytest.mark.parametrize(
-    ("text", "advice"),
+    ("text", "query"),
     [
-        ("Join the table a_b on x and select c.", Advice(join=("a_b", "x", "x"), select="c")),
-        ("join a on t.x = a.y", Advice(join=("a", "x", "y"))),
-        ("Keep only the rows with the city Velmora.", Advice(equals=("city", "Velmora"))),
-        (
-            "Keep only the rows with the city New York and select name.",
-            Advice(equals=("city", "New York"), select="name"),
-        ),
-        ("Keep only the rows with price above the average.", Advice(average=("price", "above"))),
-        ("Leave out the rows whose a_id is in bs.", Advice(absent=("a_id", "bs"))),
-        ("Group by color and count the rows.", Advice(group="color")),
-        ("Compute the number of city.", Advice(aggregate=("number", "city"))),
-        ("Order by age descending and keep the first row.", Advice(order=("age", "descending"))),
-        ("Execute this query: SELECT a FROM b WHERE c = 'd;e';", Advice(query="SELECT a FROM b WHERE c = 'd;e'")),
-        ("The answer is `SELECT 1`.", Advice(query="SELECT 1")),
-        ("Look more carefully.", Advice()),
-        ("", Advice()),
+        ("Execute this query: SELECT a FROM b WHERE c = 'd;e';", "SELECT a FROM b WHERE c = 'd;e'"),
+        ("Do not execute this query: SELECT a FROM b", ""),
+        ("Look more carefully.", ""),
+        ("", ""),
     ],
 )
-def test_read_reflection(text, advice):
-    assert read_reflection(text) == advice
-
-
-def test_advice_about_what_was_not_seen_is_dropped():
-    schema = Schema(("a", "b"), {"a": (("x", "int"),), "b": (("y", "int"),)})
-    advice = Advice(join=("b", "x", "y"), select="x", group="z", absent=("x", "c"), order=("w", "ascending"))
-    assert advice.known_to(schema) == Advice(join=("b", "x", "y"), select="x")
-    assert not Advice(join=("c", "x", "y"), average=("z", "above"), equals=("z", "1")).known_to(schema)
-
-
-def test_mentions():
-    words = words_of("What are the names and the countries of all car makers?")
-    assert mentions(["country", "maker_id", "car_makers", "full_name", "age"], words) == [
-        "country",
-        "car_makers",
-        "maker_id",
-        "full_name",
-    ]
-    assert mentions(["country", "full_name"], words, partly=False) == ["country"]
+def test_stated_query(text, query):
+    assert stated_query(text) == query

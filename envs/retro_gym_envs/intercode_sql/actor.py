@@ -1,29 +1,44 @@
 """The scripted SQL actor: reads only the prompt's text and makes the mistakes of real actors.
 
-Without advice it describes the tables that the question names, and writes one query by word overlap: it selects the
-first column that the question names from the first table that it names, filtered by the row that it calls by name. It
-uses COUNT if the question says "how many". It never writes joins, other aggregates, conditions, ORDER BY or nested
-queries, and does not understand a question that paraphrases a column. If a reflection names what was missing, the actor
-follows it exactly; the last such reflection counts. A vague reflection has no effect.
+It reads the comments of tables, columns and codes, and finds what the question asks for by their heads: for "the price
+when new" it looks for a price. It overlooks the qualifiers. Where several names fit, it takes one of them, the first a
+little more often than the others, unless a reflection names the right one, or speaks against some. A reflection that
+wants more than two of them confuses it: it takes the first. The question's own words are no news to it.
+
+A database without comments is played by the rules of :mod:`~retro_gym_envs.intercode_sql.guesses`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 
-from retro_gym_envs.intercode_sql.advice import Advice, read_reflection
-from retro_gym_envs.intercode_sql.domains import AGGREGATES
-from retro_gym_envs.intercode_sql.observations import Schema, mentions, read_schema, words_of
+from retro_gym_envs.choices import Choices
+from retro_gym_envs.intercode_sql.advice import read_advice, stated_query
+from retro_gym_envs.intercode_sql.comments import (
+    LOOK_AT_TABLES,
+    Notes,
+    fitting,
+    look_at_codes,
+    look_at_columns,
+    look_at_people,
+    read_notes,
+)
+from retro_gym_envs.intercode_sql.guesses import Guess
+from retro_gym_envs.intercode_sql.observations import read_schema, words_of
+from retro_gym_envs.intercode_sql.plans import Plan
+from retro_gym_envs.intercode_sql.questions import FUNCTIONS
+from retro_gym_envs.intercode_sql.steps import read_steps
 from retro_gym_envs.scripted_actor import ScriptedTextActor, Turns, as_turn, parts_at_question
 
 __all__ = ["ScriptedSQLActor"]
 
-_CALLED = re.compile(r"(\w+) (?:called|named) ['\"]?([A-Z]\w*)")
-_COUNTS = re.compile(r"\bhow many\b|\bnumber of\b|\bcount the\b", re.IGNORECASE)
-_DESCRIBED = 3  # maximum number of tables that it describes without advice
-_LOOKS = re.compile(r"execute\[(?:SHOW|DESC) ")  # actions that read the schema
-_TEXTS = ("text", "char", "varchar")
+_LOOKS = re.compile(r"execute\[(?:SHOW |DESC |SELECT \w+, .* FROM information_schema\.)")
+_FIRST = 0.2  # score of the first name that fits
+_TOLD = 9.0  # of a name that a reflection wants
+_SHUNNED = -4.0  # of a name that a reflection speaks against
+_PERSON = re.compile(r"(?<!^)\b[A-Z][a-z]+\b")
 
 
 class ScriptedSQLActor(ScriptedTextActor):
@@ -31,126 +46,96 @@ class ScriptedSQLActor(ScriptedTextActor):
 
     def say(self, text: str, seed: int) -> str:
         """Returns one thought and action."""
-        view = _read_prompt(text)
-        return as_turn(len(view.turns) + 1, *_decide(view))
+        reflections, question, turns = parts_at_question(text)
+        trial = _Trial(question, tuple(reflections), turns, self.choices(seed, len(turns)))
+        return as_turn(len(turns) + 1, *trial.next_turn())
 
 
 @dataclasses.dataclass(frozen=True)
-class _View:
-    """What the actor has parsed from its prompt."""
+class _Trial:
+    """What the actor has read in its prompt."""
 
     question: str
-    advice: tuple[Advice, ...]
-    """From each reflection with usable advice, the last one first."""
+    reflections: tuple[str, ...]
     turns: Turns
-    schema: Schema
+    choices: Choices
+
+    def next_turn(self) -> tuple[str, str]:
+        """Returns thought and action."""
+        notes = read_notes(self.turns)
+        done = [action for action, _ in self.turns]
+        if any(action.startswith("execute[") and not _is_look(action, notes) for action in done):
+            return "That is my answer.", "submit"
+        told = next(filter(None, map(stated_query, reversed(self.reflections))), "")
+        if told:
+            return "I noted the query last time.", f"execute[{told}]"
+        if f"execute[{LOOK_AT_TABLES}]" not in done:
+            return "Which tables are there?", f"execute[{LOOK_AT_TABLES}]"
+        if not notes.tables:
+            return "There is no table.", "submit"
+        looks, query = self._by_comments(notes) if any(notes.tables.values()) else self._by_names()
+        for thought, statement in looks:
+            if f"execute[{statement}]" not in done:
+                return thought, f"execute[{statement}]"
+        return "I can ask for it now.", f"execute[{query}]"
+
+    def _by_comments(self, notes: Notes) -> tuple[list[tuple[str, str]], str]:
+        """Returns what to look at, with thoughts, and the query as far as it can be written by now."""
+        names = fitting(self.question, notes)
+        phrases = notes.phrases()
+        chosen = {slot: self._choice(slot, {name: phrases[name] for name in fits}) for slot, fits in names.items()}
+        table = chosen.get("table", next(iter(notes.tables)))
+        people = notes.people_table(self.question)
+        looks = [(f"{table} fits. What are its columns?", look_at_columns(table))]
+        if notes.code_table:
+            looks.append(("What do the codes mean?", look_at_codes(notes.code_table)))
+        if people:
+            looks.append((f"The names are in {people}.", look_at_people(people)))
+        person = _PERSON.search(self.question) if people else None
+        shape, function = self._shape(bool(people), person is not None)
+        plan = Plan(
+            shape,
+            table,
+            chosen.get("filter", notes.label),
+            chosen.get("value", ""),
+            measure=chosen.get("measure", notes.label),
+            key=chosen.get("key", "") or notes.label,
+            function=function,
+            label=notes.label,
+            people=people,
+            people_key=notes.people_key,
+            people_label=notes.people_label,
+            person=person[0] if person else "",
+        )
+        return looks, plan.sql()
+
+    def _choice(self, slot: str, options: Mapping[str, str]) -> str:
+        """Returns one of the names that fit a slot, given with what they stand for."""
+        wanted = read_advice(self.reflections, options)
+        first = next(iter(options))
+        if wanted.confused:
+            return first
+        scores = {name: _TOLD * (name in wanted.told) + _SHUNNED * (name in wanted.shunned) for name in options}
+        scores[first] += _FIRST
+        return self.choices.pick(slot, scores)
+
+    def _shape(self, people: bool, person: bool) -> tuple[str, str]:
+        """Returns the shape of the query that the question asks for, and the function in it."""
+        words = words_of(self.question)
+        if people:
+            return ("held" if person else "holders"), ""
+        for shape in ("superlative", "aggregate") if "name" in words else ("aggregate",):
+            for function, asked in FUNCTIONS[shape].items():
+                if any(word in words for word in asked):
+                    return shape, function
+        return "list", ""
+
+    def _by_names(self) -> tuple[list[tuple[str, str]], str]:
+        advice = tuple(filter(None, map(read_steps, reversed(self.reflections))))
+        guess = Guess(self.question, read_schema(self.turns), advice, self.choices)
+        return [(f"I look at the columns of {table}.", f"DESC {table}") for table in guess.tables()], guess.query()
 
 
-def _read_prompt(text: str) -> _View:
-    notes, question, turns = parts_at_question(text)
-    advice = tuple(filter(None, map(read_reflection, reversed(notes))))
-    return _View(question, advice, turns, read_schema(turns))
-
-
-def _decide(view: _View) -> tuple[str, str]:
-    """Returns thought and action for the next turn."""
-    actions = [action for action, _ in view.turns]
-    if any(action.startswith("execute[") and not _LOOKS.match(action) for action in actions):
-        return "That is my answer.", "submit"
-    told = next((advice.query for advice in view.advice if advice.query), None)
-    if told:
-        return "I noted the query last time.", f"execute[{told}]"
-    if "execute[SHOW TABLES]" not in actions:
-        return "I need to know which tables there are.", "execute[SHOW TABLES]"
-    if not view.schema.tables:
-        return "There is no table.", "submit"
-    for table in _wanted_tables(view):
-        if f"execute[DESC {table}]" not in actions:
-            return f"I look at the columns of {table}.", f"execute[DESC {table}]"
-    advice = next((known for each in view.advice if (known := each.known_to(view.schema))), Advice())
-    return "I can ask for it now.", f"execute[{_query(view, advice)}]"
-
-
-def _wanted_tables(view: _View) -> list[str]:
-    """Returns the tables to describe: those that the question and the reflections name."""
-    named = mentions(view.schema.tables, words_of(view.question))[:_DESCRIBED] or [view.schema.tables[0]]
-    main = _main_table(view)
-    advised = [table for advice in view.advice for table in advice.tables if table in view.schema.tables]
-    return list(dict.fromkeys([main, *named, *advised]))
-
-
-def _main_table(view: _View) -> str:
-    """Returns the table of the named entity, else the first table that the question names."""
-    called = _CALLED.search(view.question)
-    if called:
-        anchored = mentions(view.schema.tables, words_of(called[1]))
-        if anchored:
-            return anchored[0]
-    named = mentions(view.schema.tables, words_of(view.question))
-    return named[0] if named else view.schema.tables[0]
-
-
-def _query(view: _View, advice: Advice) -> str:
-    """Writes a query: the actor's own guess, modified by the advice."""
-    main = _main_table(view)
-    columns = view.schema.names(main)
-
-    def qualified(name: str) -> str:
-        """Adds the table's name if there are two tables."""
-        if advice.join is None:
-            return name
-        tables = [main, advice.join[0]]
-        home = next((table for table in tables if name in view.schema.names(table)), None)
-        return f"{home}.{name}" if home else name
-
-    label = _label(view, main)
-    conditions = []
-    called = _CALLED.search(view.question)
-    if called and label:
-        conditions.append(f"{qualified(label)} = {_literal(called[2])}")
-    if advice.equals:
-        conditions.append(f"{qualified(advice.equals[0])} = {_literal(advice.equals[1])}")
-    if advice.average:
-        column, side = advice.average
-        sign = ">" if side == "above" else "<"
-        conditions.append(f"{qualified(column)} {sign} (SELECT AVG({column}) FROM {main})")
-    if advice.absent:
-        column, other = advice.absent
-        conditions.append(f"{qualified(column)} NOT IN (SELECT {column} FROM {other})")
-
-    if advice.group:
-        selected = f"{qualified(advice.group)}, COUNT(*)"
-    elif advice.aggregate:
-        function, _ = AGGREGATES[advice.aggregate[0]]
-        distinct = "DISTINCT " if function == "COUNT" else ""
-        selected = f"{function}({distinct}{qualified(advice.aggregate[1])})"
-    elif advice.select:
-        selected = qualified(advice.select)
-    elif _COUNTS.search(view.question):
-        selected = "COUNT(*)"
-    else:
-        named = mentions(columns, words_of(view.question))
-        selected = qualified(named[0] if named else label or (columns[0] if columns else "*"))
-
-    query = f"SELECT {selected} FROM {main}"
-    if advice.join:
-        other, mine, theirs = advice.join
-        query += f" JOIN {other} ON {main}.{mine} = {other}.{theirs}"
-    if conditions:
-        query += f" WHERE {' AND '.join(conditions)}"
-    if advice.group:
-        query += f" GROUP BY {qualified(advice.group)}"
-    if advice.order:
-        column, direction = advice.order
-        query += f" ORDER BY {qualified(column)} {'DESC' if direction == 'descending' else 'ASC'} LIMIT 1"
-    return query
-
-
-def _label(view: _View, table: str) -> str | None:
-    """Returns the column that names a row: the first text column that is not a key."""
-    texts = (name for name, type_ in view.schema.columns.get(table, ()) if type_.startswith(_TEXTS))
-    return next((name for name in texts if not name.endswith(("id", "code"))), None)
-
-
-def _literal(value: str) -> str:
-    return "'" + value.replace("\\", "").replace("'", "''") + "'"
+def _is_look(action: str, notes: Notes) -> bool:
+    """Returns whether an action reads names or codes, and not the answer."""
+    return _LOOKS.match(action) is not None or action == f"execute[{look_at_codes(notes.code_table)}]"

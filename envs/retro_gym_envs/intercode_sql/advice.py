@@ -1,159 +1,131 @@
-"""The grammar of reflections: parses a reflection into advice for the scripted actor, and formats advice as text.
-
-A reflection is a sentence of clauses, each of which changes one part of the next query. Other wordings are understood
-if they keep the key words.
-"""
+"""Reads what a reflection wants of the names in a database with comments, and formats such reflections."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from retro_gym_envs.intercode_sql.observations import Schema
+from retro_gym_envs.english.clauses import plain_words
+from retro_gym_envs.english.stance import Stance, read_clauses
+from retro_gym_envs.english.wishes import Wishes, read_wishes
 
-__all__ = ["Advice", "read_reflection", "sentence"]
+__all__ = ["FORMS", "Wanted", "read_advice", "sentence", "stated_query"]
 
+FORMS = {
+    "table": "query the table {}",
+    "measure": "select the column {}",
+    "filter": "filter on the column {}",
+    "value": "use the value {}",
+    "key": "join on the column {}",
+}
+"""What a reflection says for each slot."""
 
-@dataclasses.dataclass(frozen=True)
-class Advice:
-    """What a reflection tells the actor to do; None where it says nothing."""
+_MOST = 2  # names that one slot can be told without confusion
 
-    query: str | None = None
-    """A complete query to run unchanged."""
-    join: tuple[str, str, str] | None = None
-    """A table to join, and the key columns of the first table and of this one."""
-    equals: tuple[str, str] | None = None
-    """A column and the value that it must have."""
-    average: tuple[str, str] | None = None
-    """A column, and ``above`` or ``below`` its average."""
-    absent: tuple[str, str] | None = None
-    """A column, and a table; rows whose value occurs in the column of the same name there are excluded."""
-    group: str | None = None
-    """A column to group by and count."""
-    select: str | None = None
-    """A column to select."""
-    aggregate: tuple[str, str] | None = None
-    """``average``, ``total``, ``highest``, ``lowest`` or ``number``, and the column to aggregate."""
-    order: tuple[str, str] | None = None
-    """A column and ``ascending`` or ``descending``: only the first row is kept."""
+_ABOUT = """
+    use used uses using usage select selected selects selecting column columns field fields table tables value values
+    code codes coded join joins joined joining filter filters filtered filtering query queries queried querying
+    condition conditions where from choose chose chosen choosing choice pick picked picking read reads reading take
+    took taken takes taking look looked looking compare compared comparing match matches matched matching key keys link
+    links linked linking connect connected name names named called store stores stored hold holds held contain contains
+    mean means meant stand stands refer refers answer answers need needs needed require required requires right correct
+    proper row rows data entry entries sql restrict restricted keep equal equals set fetch fetched get retrieve
+    retrieved return report show output go went going replace replaced swap switch switched change changed try tried
+    identify belongs rely relied relying apply applied constrain narrow limit test check run execute submit write wrote
+    written clause work works worked put comment comments documented ignored overlooked missed forgot mistake mistook
+    wrong instead
+"""
+_ABOUT_WORDS = frozenset(_ABOUT.split())
+_FUNCTION_WORDS = frozenset(["as", "by", "for", "in", "last", "of", "on", "under", "when"])
 
-    def __repr__(self) -> str:
-        said = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if value is not None)
-        return f"Advice({said})"
-
-    def __bool__(self) -> bool:
-        return any(value is not None for value in vars(self).values())
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """The tables that the advice names."""
-        return tuple(named[place] for named, place in ((self.join, 0), (self.absent, 1)) if named)
-
-    def known_to(self, schema: Schema) -> Advice:
-        """Returns the advice without parts that name tables or columns not seen yet."""
-        columns, tables = schema.all_columns, set(schema.tables)
-        join, absent = self.join, self.absent
-        return dataclasses.replace(
-            self,
-            join=join if join and join[0] in tables and {join[1], join[2]} <= columns else None,
-            equals=self.equals if self.equals and self.equals[0] in columns else None,
-            average=self.average if self.average and self.average[0] in columns else None,
-            absent=absent if absent and absent[0] in columns and absent[1] in tables else None,
-            group=self.group if self.group in columns else None,
-            select=self.select if self.select in columns else None,
-            aggregate=self.aggregate if self.aggregate and self.aggregate[1] in columns else None,
-            order=self.order if self.order and self.order[0] in columns else None,
-        )
+_QUERY = re.compile(r"\bquer(?:y|ies): ?[`'\"]?((?:select|with)\b.*)", re.DOTALL | re.IGNORECASE)
 
 
-def sentence(
-    *,
-    join: tuple[str, str] | None = None,
-    equals: tuple[str, str] | None = None,
-    average: tuple[str, str] | None = None,
-    absent: tuple[str, str] | None = None,
-    group: str | None = None,
-    select: str | None = None,
-    aggregate: tuple[str, str] | None = None,
-    order: tuple[str, str] | None = None,
-) -> str:
-    """Formats a reflection; the arguments are those of :class:`Advice`.
+def sentence(names: Mapping[str, str]) -> str:
+    """Formats a reflection that gives names for slots of the query.
 
-    >>> sentence(join=("growers", "grower_id"), select="city")
-    'Join the table growers on grower_id and select city.'
+    >>> sentence({"table": "dalor", "value": "Vikum"})
+    'Query the table dalor and use the value Vikum.'
     """
-    clauses = (
-        join and f"join the table {join[0]} on {join[1]}",
-        equals and f"keep only the rows with the {equals[0]} {equals[1]}",
-        average and f"keep only the rows with {average[0]} {average[1]} the average",
-        absent and f"leave out the rows whose {absent[0]} is in {absent[1]}",
-        group and f"group by {group} and count the rows",
-        select and f"select {select}",
-        aggregate and f"compute the {aggregate[0]} of {aggregate[1]}",
-        order and f"order by {order[0]} {order[1]} and keep the first row",
-    )
-    said = " and ".join(clause for clause in clauses if clause)
+    said = " and ".join(FORMS[slot].format(name) for slot, name in names.items())
     return f"{said[:1].upper()}{said[1:]}."
 
 
-_ID = r"['\"`“]?(?:\w+\.)?(\w+)['\"`”]?"
-_VALUE = r"(?:['\"“`]([^'\"”`]+)['\"”`]|((?-i:\w[\w-]*(?:\.[0-9]+)?(?: [A-Z][\w-]*)*)))"
-_PATTERNS: dict[str, re.Pattern[str]] = {
-    name: re.compile(pattern, re.IGNORECASE)
-    for name, pattern in {
-        "join": rf"\bjoin (?:it |them )?(?:with |to )?(?:the )?(?:table )?{_ID} (?:on|by|using|via) {_ID}"
-        rf"(?: ?= ?{_ID})?",
-        "equals": rf"\b(?:with|where|whose) (?:the )?(?:column )?{_ID} (?:is |equals |= ?)?{_VALUE}",
-        "average": rf"\b(?:with|where|whose) (?:the )?{_ID} (?:is )?(above|below) (?:the )?average\b",
-        "absent": rf"\b(?:leave out|drop|exclude) (?:the )?(?:\w+ )?(?:whose|where) {_ID} "
-        rf"(?:is|stands|occurs) in {_ID}",
-        "group": rf"\bgroup by (?:the )?(?:column )?{_ID}",
-        "select": rf"\bselect (?:only )?(?:the )?(?:column )?{_ID}",
-        "aggregate": r"\b(?:compute|take|use|select) the (average|total|highest|lowest|number) (?:of|over) (?:the )?"
-        rf"(?:column )?{_ID}",
-        "order": rf"\border by (?:the )?(?:column )?{_ID} (ascending|descending)",
-    }.items()
-}
-_QUERY = re.compile(r"\bquery: ?[`'\"]?((?:select|with)\b.*)|[`\"](SELECT\b.*?)[`\"]", re.DOTALL | re.IGNORECASE)
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What reflections want of the candidates of one slot."""
+
+    told: tuple[str, ...] = ()
+    """The names to take."""
+    shunned: frozenset[str] = frozenset()
+    """The names to avoid."""
+    confused: bool = False
+    """Too many names were wanted."""
 
 
-@lru_cache(maxsize=4_096)  # the actor parses its reflections in every turn
-def read_reflection(text: str) -> Advice:
-    """Extracts what can be acted on. A vague reflection ("be more careful") gives empty advice.
+def read_advice(reflections: Sequence[str], options: Mapping[str, str]) -> Wanted:
+    """Reads what reflections want of the candidates of one slot.
 
-    >>> read_reflection("Join the table growers on grower_id and select city.")
-    Advice(join=('growers', 'grower_id', 'grower_id'), select='city')
-    >>> bool(read_reflection("Next time look more carefully at the question."))
-    False
+    The last reflection that wants any counts; names that a later one speaks against are left out.
+
+    Args:
+        reflections: the reflections, the last one last.
+        options: the candidates, with what they stand for.
+
+    >>> read_advice(["Select vikum.", "Do not use dalor."], {"dalor": "price", "vikum": "price when new"})
+    Wanted(told=('vikum',), shunned=frozenset({'dalor'}), confused=False)
     """
-    query = _QUERY.search(text)
-    if query:
-        return Advice(query=(query[1] or query[2]).strip(" `;."))
-    found = {name: match for name, pattern in _PATTERNS.items() if (match := pattern.search(text))}
-    parts = {name: tuple((group or "").lower() for group in match.groups()) for name, match in found.items()}
-    join = parts.get("join")
-    equals = next(_conditions(text), None)
-    return Advice(
-        join=(join[0], join[1], join[2] or join[1]) if join else None,
-        equals=equals,
-        average=_pair(parts.get("average")),
-        absent=_pair(parts.get("absent")),
-        group=parts["group"][0] if "group" in parts else None,
-        select=parts["select"][0] if "select" in parts else None,
-        aggregate=_pair(parts.get("aggregate")),
-        order=_pair(parts.get("order")),
+    about = _ABOUT_WORDS.union(*(phrase.lower().split() for phrase in options.values())) - _FUNCTION_WORDS
+    shunned: set[str] = set()
+    for reflection in reversed(reflections):
+        wishes = _wishes(reflection, tuple(options), about)
+        shunned.update(wishes.shunned)
+        told = tuple(name for name in wishes.wanted if name not in shunned)
+        if len(wishes.wanted) > _MOST:
+            return Wanted(confused=True)
+        if told:
+            return Wanted(told, frozenset(shunned))
+    return Wanted(shunned=frozenset(shunned))
+
+
+@lru_cache(maxsize=8_192)  # the actor reads its reflections in every turn
+def _wishes(reflection: str, options: tuple[str, ...], about: frozenset[str]) -> Wishes:
+    return read_wishes(
+        _untwisted(reflection, options), options, about=re.compile(rf"\b(?:{'|'.join(sorted(about))})\b")
     )
 
 
-def _pair(parts: tuple[str, ...] | None) -> tuple[str, str] | None:
-    return (parts[0], parts[1]) if parts else None
+# Replacements, in which the order of two names tells which one is wanted.
+_REPLACED = (
+    r"\b(?:replac|swapp?|exchang|trad|substitut)(?:e|ed|ing)? {old} (?:with|by|for|against|out for) {new}",
+    r"\b(?:chang|switch|correct|turn|mov|alter)(?:e|ed|ing)?(?: over| away)?(?: from)? {old} (?:to|into|over to) {new}",
+    r"{old} (?:should|ought to|must|needs to|has to) (?:really )?(?:have been|be|read|become|have read) {new}",
+    r"{new} (?:in place of|over|where i (?:wrote|had|used|put|took)) {old}",
+)
 
 
-def _conditions(text: str) -> Iterator[tuple[str, str]]:
-    """Yields columns and their required values, without comparisons to an average."""
-    for match in _PATTERNS["equals"].finditer(text):
-        value = match[2] or match[3]
-        if value.lower() not in ("above", "below", "is", "in"):
-            yield match[1].lower(), value
+def _untwisted(reflection: str, options: Sequence[str]) -> str:
+    """Rewrites replacements as ``use … instead of …``."""
+    names = "|".join(re.escape(name.lower()) for name in options)
+    noun = "(?:(?:the|my|a) )?(?:\\w+ )?(?:(?:column|table|value|code|key) )?"
+    old, new = (rf"{noun}[\"'`]?(?P<{which}>{names})[\"'`]?" for which in ("old", "new"))
+    text = plain_words(reflection)
+    for pattern in _REPLACED:
+        text = re.sub(pattern.format(old=old, new=new), r"use \g<new> instead of \g<old>", text)
+    return text
+
+
+def stated_query(reflection: str) -> str:
+    """Returns the query that a reflection tells to execute; empty if there is none.
+
+    >>> stated_query("Execute this query: SELECT a FROM b"), stated_query("Do not run the query: SELECT a FROM b")
+    ('SELECT a FROM b', '')
+    """
+    found = _QUERY.search(reflection)
+    if found is None:
+        return ""
+    clauses = read_clauses(reflection[: found.start(1)])
+    wanted = bool(clauses) and clauses[-1].stance is Stance.FOR
+    return found[1].strip(" `;.") if wanted else ""

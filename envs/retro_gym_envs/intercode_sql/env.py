@@ -176,14 +176,14 @@ class InterCodeSQLEnv(GameEnv[SQLTask]):
         return self._tasks.database(checked_task_id(task_id))
 
     def scripted_actor(self, *, temperature: float = 1.0) -> Actor:
-        """Returns an actor that reads only the prompt, guesses columns by words, and follows specific reflections."""
+        """Returns an actor that reads only the prompt, overlooks qualifiers, and follows what reflections name."""
         from retro_gym_envs.intercode_sql.actor import ScriptedSQLActor
 
         return ScriptedSQLActor(temperature)
 
     @property
     def teacher(self) -> Teacher:
-        """A teacher that knows what the first query lacks, and on public tasks the gold query."""
+        """A teacher that knows which names the actor fails to find, and on public tasks the gold query."""
         from retro_gym_envs.intercode_sql.teacher import SQLTeacher
 
         return SQLTeacher(self._tasks)

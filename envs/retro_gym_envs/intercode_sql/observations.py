@@ -14,7 +14,7 @@ class Schema:
     """The part of the database's schema that the actor has seen. All names are in lower case."""
 
     tables: tuple[str, ...] = ()
-    """In the order of SHOW TABLES."""
+    """In the order in which they were listed."""
     columns: dict[str, tuple[tuple[str, str], ...]] = dataclasses.field(default_factory=dict)
     """Name and type of each column, by table, in the order in which the tables were described."""
 
@@ -28,9 +28,9 @@ class Schema:
         return [name for name, _ in self.columns.get(table, ())]
 
 
-_TABLE_ROW = re.compile(r"\('([^']+)',\)")
+_TABLE_ROW = re.compile(r"\('([^']+)',(?: '[^']*')?\)")
 _COLUMN_ROW = re.compile(r"\('([^']+)', '([^']+)', '(?:YES|NO)', ")
-_SHOW = re.compile(r"execute\[SHOW TABLES;?\]", re.IGNORECASE)
+_SHOW = re.compile(r"execute\[(?:SHOW TABLES|SELECT table_name, .* FROM information_schema\.tables);?\]", re.IGNORECASE)
 _DESC = re.compile(r"execute\[(?:DESC|DESCRIBE|SHOW COLUMNS FROM) `?(\w+)`?;?\]", re.IGNORECASE)
 
 

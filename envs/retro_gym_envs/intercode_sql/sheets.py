@@ -1,116 +1,171 @@
-"""Builds the databases of the built-in world: three small tables of a domain, filled with numbers and coined words."""
+"""Builds the databases of the built-in world: a table or five alike, a table of codes, and a table of people."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
-from typing import TypeVar
+import itertools
+import sqlite3
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from retro_gym_envs.coined_names import NameMaker
 from retro_gym_envs.draws import pick, shuffled
-from retro_gym_envs.intercode_sql.domains import ATTRIBUTES, DOMAINS, PERSON_CATEGORIES, PERSON_NUMBERS, Domain
 from retro_gym_envs.intercode_sql.mysql.database import Column, Database, Table
+from retro_gym_envs.intercode_sql.mysql.functions.registry import register_collations
+from retro_gym_envs.intercode_sql.plans import Plan
+from retro_gym_envs.intercode_sql.questions import FUNCTIONS
+from retro_gym_envs.intercode_sql.vocabulary import (
+    FEATURE_PARTS,
+    FEATURES,
+    GROUPS,
+    MEASURES,
+    OCCASIONS,
+    ROLES,
+    SHADES,
+    TASKS,
+    THINGS,
+)
 
-__all__ = ["Sheet", "World"]
+__all__ = ["CANDIDATES", "Design", "design", "fill"]
 
-_T = TypeVar("_T")
-
-
-@dataclasses.dataclass
-class Sheet:
-    """A table under construction."""
-
-    noun: str
-    label: str
-    """The column that names a row; empty for events."""
-    numbers: tuple[str, ...]
-    categories: tuple[str, ...]
-    links: tuple[str, ...]
-    """The tables, by their nouns, to whose keys it refers."""
-    rows: list[dict[str, int | str]]
-    """Rows as mappings from column to value."""
-
-    @property
-    def name(self) -> str:
-        """The table's name."""
-        return f"{self.noun}s"
-
-    @property
-    def key(self) -> str:
-        """The primary key column."""
-        return f"{self.noun}_id"
-
-    def table(self, order: Sequence[str]) -> Table:
-        """Returns the finished table, with these columns between the primary key and the foreign keys."""
-        columns = [Column(self.key, "int", False, "PRI")]
-        for name in order:
-            columns.append(Column(name, "int" if name in self.numbers else "text"))
-        columns += [Column(f"{noun}_id", "int", True, "MUL") for noun in self.links]
-        rows = tuple(tuple(row[column.name] for column in columns) for row in self.rows)
-        return Table(self.name, tuple(columns), rows)
+CANDIDATES = 5
+"""Names that fit the head of a phrase, for the slot that the actor fails at."""
+_ROWS = 6
+_PEOPLE = 4
+_DRAWS = 2_000  # attempts to draw rows for which no wrong choice gives the right answer; some dozens are usual
 
 
-class World:
-    """A database under construction, and the random draws that questions need."""
+@dataclasses.dataclass(frozen=True)
+class Design:
+    """The names of a database, what they stand for, and the question's query."""
 
-    def __init__(self, rng: np.random.Generator, names: NameMaker) -> None:
-        self.rng = rng
-        self._names = names
-        self.domain: Domain = self.pick(DOMAINS)
-        thing, person, event = self.domain.nouns
-        self.persons = self._sheet(person, "name", PERSON_NUMBERS, PERSON_CATEGORIES, (), int(rng.integers(4, 6)))
-        numbers = self.some(self.domain.numbers, 3)
-        self.things = self._sheet(thing, "title", numbers, self.domain.categories, (person,), int(rng.integers(7, 10)))
-        self.events = self._sheet(event, "", ("guests",), ("place",), (thing,), int(rng.integers(5, 8)))
+    plan: Plan
+    candidates: Mapping[str, tuple[str, ...]]
+    """The names that fit each slot's head, in random order."""
+    phrases: Mapping[str, str]
+    """What each name stands for."""
+    columns: tuple[str, ...]
+    """The columns of the main table, in order."""
+    codes: tuple[str, str, str]
+    """The table of codes and its two columns."""
+    meanings: tuple[str, ...]
+    """The codes, in order."""
+    labels: Mapping[str, tuple[str, ...]]
+    """The names of the rows of each main table."""
+    people: tuple[str, ...]
+    """The names of the people."""
+    faults: tuple[str, ...]
+    """The slots with several candidates."""
 
-    def _sheet(
-        self,
-        noun: str,
-        label: str,
-        numbers: tuple[str, ...],
-        categories: tuple[str, ...],
-        links: tuple[str, ...],
-        count: int,
-    ) -> Sheet:
-        rows: list[dict[str, int | str]] = [{f"{noun}_id": number} for number in range(1, count + 1)]
-        for name in numbers:
-            attribute = ATTRIBUTES[name]
-            values = self.rng.choice(np.arange(attribute.low, attribute.high), size=count, replace=False)
-            for row, value in zip(rows, values, strict=True):
-                row[name] = int(value)
-        for name in categories:
-            words = [self._names.word() for _ in range(3)]
-            indices = [0, 1, *self.rng.integers(3, size=count - 2)]  # at least two different values occur
-            for row, index in zip(rows, self.rng.permutation(indices), strict=True):
-                row[name] = words[int(index)]
-        for row in rows:
-            if label:
-                row[label] = self._names.word()
-        for linked in links:
-            others = self.persons if linked == self.domain.person else self.things
-            for row in rows:
-                # No row refers to the last rows of the other table.
-                row[f"{linked}_id"] = int(self.rng.integers(1, len(others.rows)))
-        return Sheet(noun, label, numbers, categories, links, rows)
 
-    def database(self) -> Database:
-        """Returns the finished database, with columns in random order after the key."""
-        tables = []
-        for sheet in (self.things, self.persons, self.events):
-            rest = self.some((*sheet.numbers, *sheet.categories))
-            tables.append(sheet.table((sheet.label, *rest) if sheet.label else rest))
-        return Database(self.domain.database, tuple(sorted(tables, key=lambda table: table.name)))
+def design(shape: str, faults: tuple[str, ...], split: str, names: NameMaker, rng: np.random.Generator) -> Design:
+    """Draws names and their phrases, and which of the candidates the question asks for."""
+    feature = pick(tuple(FEATURES), rng)
+    measure, other_measure = shuffled(MEASURES, rng)[:2]
+    word, *other_words = shuffled(FEATURES[feature], rng)
+    role = pick(ROLES, rng)
+    kinds = {
+        "table": [f"{pick(THINGS[split], rng)} {{}}", GROUPS],
+        "measure": [f"{measure} {{}}", OCCASIONS],
+        "filter": [f"{feature} {{}}", FEATURE_PARTS],
+        "value": [f"{{}} {word}", SHADES],
+        "key": [f"{role} {{}}", TASKS],
+    }
+    joined = shape in ("holders", "held")
+    del kinds["measure" if joined else "key"]
+    phrases: dict[str, str] = {}
+    candidates: dict[str, tuple[str, ...]] = {}
+    for slot, (form, qualifiers) in kinds.items():
+        count = CANDIDATES if slot in faults else 1
+        found = {_name(slot, names): str(form).format(each) for each in shuffled(qualifiers, rng)[:count]}
+        phrases |= found
+        candidates[slot] = tuple(found)
+    label, other = _name("column", names), _name("column", names)
+    phrases |= {label: "name", other: f"{other_measure} {pick(OCCASIONS, rng)}"}
+    meanings = list(candidates["value"])
+    if "value" not in faults:
+        fillers = {_name("value", names): f"{pick(SHADES, rng)} {each}" for each in other_words}
+        phrases |= fillers
+        meanings += fillers
+    columns = (label, other, *candidates["filter"], *candidates.get("measure", ()), *candidates.get("key", ()))
+    people = tuple(names.word() for _ in range(_PEOPLE))
+    chosen = {slot: pick(options, rng) for slot, options in candidates.items()}
+    if shape in FUNCTIONS:
+        chosen["function"] = pick(tuple(FUNCTIONS[shape]), rng)
+    if joined:
+        chosen |= {part: _name(part, names) for part in ("people", "people_key", "people_label")}
+        phrases[chosen["people"]] = f"{role}s"
+    if shape == "held":
+        chosen["person"] = pick(people, rng)
+    return Design(
+        Plan(shape, label=label, **chosen),
+        candidates,
+        phrases,
+        shuffled(columns, rng),
+        (_name("table", names), _name("column", names), _name("column", names)),
+        shuffled(meanings, rng),
+        {table: tuple(names.word() for _ in range(_ROWS)) for table in candidates["table"]},
+        people,
+        faults,
+    )
 
-    def pick(self, options: Sequence[_T]) -> _T:
-        """Returns one of the options, drawn uniformly."""
-        return pick(options, self.rng)
 
-    def some(self, options: Sequence[str], count: int | None = None) -> tuple[str, ...]:
-        """Returns ``count`` of the options (all by default) in random order."""
-        return shuffled(options, self.rng)[:count]
+def _name(part: str, names: NameMaker) -> str:
+    return names.word() if part == "value" else names.word().lower()
 
-    def sheet(self) -> Sheet:
-        """Draws a table: mostly entities, sometimes people."""
-        return self.things if self.rng.random() < 0.7 else self.persons
+
+def fill(design: Design, name: str, rng: np.random.Generator) -> Database:
+    """Draws rows until every wrong choice among the candidates gives a wrong answer."""
+    for _ in range(_DRAWS):
+        database = _filled(design, name, rng)
+        if _unambiguous(design, database):
+            return database
+    raise RuntimeError("the rows of a task leave its answer ambiguous; it needs more rows")  # a bug of ours
+
+
+def _filled(design: Design, name: str, rng: np.random.Generator) -> Database:
+    plan, phrases = design.plan, design.phrases
+    coded, keys = design.candidates["filter"], design.candidates.get("key", ())
+    numeric = [each for each in design.columns if each not in (*coded, *keys, plan.label)]
+    columns = tuple(
+        Column(each, "text" if each in (*coded, plan.label) else "int", comment=phrases[each])
+        for each in design.columns
+    )
+    tables = []
+    for table, named in design.labels.items():
+        cells: dict[str, Sequence[int] | Sequence[str]] = {plan.label: named}
+        drawn = rng.choice(np.arange(10, 1_000), size=(len(numeric), _ROWS), replace=False)
+        cells |= dict(zip(numeric, drawn.tolist(), strict=True))
+        cells |= {key: rng.integers(1, _PEOPLE + 1, size=_ROWS).tolist() for key in keys}
+        cells |= {each: [pick(design.meanings, rng) for _ in range(_ROWS)] for each in coded}
+        rows = tuple(zip(*(cells[each] for each in design.columns), strict=True))
+        tables.append(Table(table, columns, rows, phrases[table]))
+    codes, code, meaning = design.codes
+    shown = tuple((each, phrases[each]) for each in design.meanings)
+    tables.append(Table(codes, (Column(code, "text"), Column(meaning, "text")), shown, "codes"))
+    if plan.people:
+        columns = (Column(plan.people_key, "int", False, "PRI"), Column(plan.people_label, "text"))
+        tables.append(Table(plan.people, columns, tuple(enumerate(design.people, start=1)), phrases[plan.people]))
+    return Database(name, tuple(sorted(tables, key=lambda table: table.name)))
+
+
+def _unambiguous(design: Design, database: Database) -> bool:
+    """Returns whether the right query alone has the right answer, which is not empty."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        register_collations(connection)
+        connection.deserialize(database.image)
+
+        def rows(plan: Plan) -> list[str]:
+            return sorted(map(str, connection.execute(plan.sql()).fetchall()))
+
+        right = rows(design.plan)
+        if not right or right == ["(None,)"]:
+            return False
+        options = [design.candidates[slot] for slot in design.faults]
+        for chosen in itertools.product(*options):
+            plan = dataclasses.replace(design.plan, **dict(zip(design.faults, chosen, strict=True)))
+            if plan != design.plan and rows(plan) == right:
+                return False
+    return True

@@ -13,6 +13,7 @@ from retro_gym.errors import ConfigError, DataError, UnknownTaskError, did_you_m
 from retro_gym_envs.intercode_sql.mysql.database import Database
 from retro_gym_envs.intercode_sql.mysql.dump import load_databases
 from retro_gym_envs.intercode_sql.mysql.engine import execute
+from retro_gym_envs.intercode_sql.wording import in_words
 from retro_gym_envs.json_rows import read_rows
 from retro_gym_envs.row_checks import check_keys, check_texts, checked_object
 from retro_gym_envs.shared import Shared
@@ -87,6 +88,10 @@ class SQLTasks(TaskSource[SQLTask]):
             UnknownTaskError: no such task.
         """
 
+    def cause(self, task_id: str) -> str:
+        """Returns the cause of failure that a generated task was given; empty if it is not known."""
+        return ""
+
 
 class TaskSet(ListedTasks[SQLTask], SQLTasks):
     """The tasks of one or more files. Made by :func:`load_tasks`; shared by all environments of a process.
@@ -139,9 +144,8 @@ class TaskSet(ListedTasks[SQLTask], SQLTasks):
         return self._databases[self.get(task_id).db.lower()]
 
     def advice(self, task_id: str) -> str:
-        """Returns the oracle's reflection, which states the gold query on public tasks."""
-        gold = " ".join(self.get(task_id).gold.split()).rstrip("; ")
-        return f"Execute this query: {gold}"
+        """Returns what the gold query consists of, in words and as far as words are simple enough."""
+        return in_words(self.get(task_id).gold)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self._arguments,)

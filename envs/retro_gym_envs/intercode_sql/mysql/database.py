@@ -36,6 +36,7 @@ class Column:
     """``PRI``, ``UNI``, ``MUL`` or empty."""
     default: str | None = None
     extra: str = ""
+    comment: str = ""
 
     @property
     def described(self) -> tuple[str, str, str, str, str | None, str]:
@@ -66,6 +67,7 @@ class Table:
     """In lower case, as on the original's server (``lower_case_table_names=1``)."""
     columns: tuple[Column, ...]
     rows: tuple[tuple[Value, ...], ...]
+    comment: str = ""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -14,10 +14,10 @@ from retro_gym_envs.intercode_sql.mysql.translation.kinds import Kind, Schema
 
 __all__ = ["INFORMATION_SCHEMA", "add_information_schema", "describe", "titles"]
 
-_TABLES = "TABLE_SCHEMA TABLE_NAME TABLE_TYPE TABLE_ROWS"
+_TABLES = "TABLE_SCHEMA TABLE_NAME TABLE_TYPE TABLE_ROWS TABLE_COMMENT"
 _COLUMNS = """
     TABLE_SCHEMA TABLE_NAME COLUMN_NAME ORDINAL_POSITION COLUMN_DEFAULT IS_NULLABLE DATA_TYPE COLUMN_TYPE COLUMN_KEY
-    EXTRA
+    EXTRA COLUMN_COMMENT
 """
 INFORMATION_SCHEMA: Schema = tuple(
     (
@@ -96,7 +96,7 @@ def _in_full(column: Column) -> tuple[Value, ...]:
     """Returns the row of SHOW FULL COLUMNS."""
     field, type_, *rest = column.described
     collation = "utf8mb4_general_ci" if column.kind is Kind.TEXT else None
-    return field, type_, collation, *rest, "select", ""
+    return field, type_, collation, *rest, "select", column.comment
 
 
 def _described(table: Table) -> _Rows:
@@ -108,14 +108,14 @@ def add_information_schema(connection: sqlite3.Connection, database: Database) -
     connection.execute("ATTACH ':memory:' AS information_schema")
     name = database.name.lower()
     rows: dict[str, list[tuple[Value, ...]]] = {
-        "tables": [(name, table.name, "BASE TABLE", len(table.rows)) for table in database.tables],
+        "tables": [(name, table.name, "BASE TABLE", len(table.rows), table.comment) for table in database.tables],
         "columns": [],
     }
     for table in database.tables:
         for number, column in enumerate(table.columns, start=1):
             field, type_, null, key, default, extra = column.described
             rows["columns"].append(
-                (name, table.name, field, number, default, null, column.base_type, type_, key, extra)
+                (name, table.name, field, number, default, null, column.base_type, type_, key, extra, column.comment)
             )
     for home, columns in INFORMATION_SCHEMA:
         declared = (f"{each} TEXT COLLATE {COLLATION}" if kind is Kind.TEXT else each for each, kind in columns)
@@ -164,8 +164,13 @@ def _definition(table: Table) -> str:
     lines = []
     for column in table.columns:
         line = f"  `{column.name}` {column.type}{'' if column.nullable else ' NOT NULL'}"
-        lines.append(f"{line} {column.extra.upper()}".rstrip())
+        lines.append(f"{line} {column.extra.upper()}".rstrip() + _comment(" COMMENT ", column.comment))
     keys = [f"`{column.name}`" for column in table.columns if column.key == "PRI"]
     if keys:
         lines.append(f"  PRIMARY KEY ({','.join(keys)})")
-    return f"CREATE TABLE `{table.name}` (\n" + ",\n".join(lines) + "\n)"
+    return f"CREATE TABLE `{table.name}` (\n" + ",\n".join(lines) + "\n)" + _comment(" COMMENT=", table.comment)
+
+
+def _comment(keyword: str, comment: str) -> str:
+    escaped = comment.replace("'", "''")
+    return f"{keyword}'{escaped}'" if comment else ""
