@@ -292,12 +292,12 @@ def _is_denial(piece: Piece, reading: Reading) -> bool:
     return not reading.affirms and reading.kind is not Kind.REPORT and (reading.judged or not about_it)
 
 
-_DEEDS = frozenset("steps actions moves commands taken done following did".split())
+_DEEDS = frozenset(("steps", "actions", "moves", "commands", "taken", "done", "following", "did"))
 
 
 def _is_telling(piece: Piece, reading: Reading) -> bool:
     """Returns whether what stands before a colon announces what was done."""
-    return reading.kind is Kind.REPORT and any(token.text in _DEEDS for token in piece.tokens)
+    return reading.kind is Kind.REPORT and reading.affirms and any(token.text in _DEEDS for token in piece.tokens)
 
 
 def _is_only_nouns(piece: Piece) -> bool:
