@@ -107,7 +107,7 @@ _ACTIONS = """
 # Verbs that say that their object was not, or should not be, done.
 _AVOIDING = """
     avoid skip ignore refrain forget omit miss overlook neglect fail refuse reject exclude disregard abandon decline
-    discard dismiss bypass shun forgo cease hesitate eschew forbid prohibit boycott lack dodge scrap ditch lose
+    discard dismiss bypass shun forgo cease hesitate resist eschew forbid prohibit boycott lack dodge scrap ditch lose
     deprioritise deprioritize
 """
 # Verbs by which a thing proves useful or useless.
@@ -175,14 +175,16 @@ _BAD = """
 _NEGATIONS = "not never no neither nor none nobody nothing nowhere hardly scarcely barely seldom rarely without noone"
 _EMPTY = "nothing nowhere fruitlessly"
 _MODALS = """
-    should must need needs ought shall needed required requires want plan intend better best please let needing
+    should must need needs ought shall needed required requires want intend better best please let needing
     essential crucial worth advisable wise important vital sensible
 """
 _POSSIBLE = "will would can could may might"
 _AUXILIARIES = "should must ought shall do does did has have had is are was were am"
 _BELIEVED = "thought believed assumed guessed expected supposed figured hoped imagined presumed suspected"
 _HOPES = "hope hopes hopefully luck lucky luckier wish wishes wonder wonders wondered wondering"
-_ACTING = "agent actor player model attempt trial episode trajectory query run plan answer strategy try search"
+_ACTING = """
+    agent actor player model attempt trial episode trajectory query run plan answer strategy try search action step move
+"""
 _BEFORE_NOUNS = """
     the a an my your our his her their its this that these those last previous first next another any every each
     some one failed earlier

@@ -17,7 +17,7 @@ from functools import lru_cache
 from retro_gym_envs.english.clauses import NOUN, Piece, mask, sentences
 from retro_gym_envs.english.lexicon import Link, Tag
 from retro_gym_envs.english.readings import Kind, Reading, Reference, read_piece, refers
-from retro_gym_envs.english.syntax import Header, Stance, stances
+from retro_gym_envs.english.syntax import UNTRUE, Header, Stance, stances
 from retro_gym_envs.english.transcripts import without_transcripts
 
 __all__ = ["Clause", "Stance", "read_clauses"]
@@ -92,6 +92,14 @@ def _without_weak(clauses: list[Clause], kinds: list[Kind]) -> tuple[Clause, ...
     )
 
 
+def _says_untrue(piece: Piece, reading: Reading, stance: Stance) -> bool:
+    """Returns whether a clause only says that the clause before is untrue (``…, but that is wrong``)."""
+    if stance is not Stance.AGAINST:
+        return False
+    about_it = piece.tokens[0].tags & Tag.IT and refers(piece, reading, affirmed=False) is not Reference.NONE
+    return all(token.text in UNTRUE for token in piece.tokens) or bool(about_it and reading.judged)
+
+
 def _place(piece: Piece, part: str, reading: Reading) -> str:
     """Returns what a denied statement is about: the place only, if it says that something is not there."""
     nouns = [index for index, token in enumerate(piece.tokens) if NOUN.match(token.text)]
@@ -118,6 +126,10 @@ def _referred(
     before = next((index for index in range(len(clauses) - 1, -1, -1) if clauses[index].names), None)
     if before is None or clauses[before].sentence < piece.sentence - 1:
         return ()
+    stated = clauses[before].stance is Stance.FOR and kinds[before] in (Kind.STATEMENT, Kind.ADVICE)
+    if stated and clauses[before].sentence == piece.sentence and _says_untrue(piece, reading, stance):
+        clauses[before] = dataclasses.replace(clauses[before], stance=Stance.AGAINST)
+        return ()
     answers = reading.judged or all(token.text in _ANSWERS for token in piece.tokens)
     if kinds[before] is Kind.IDLE and reading.kind is Kind.FRAGMENT and answers:
         return clauses[before].names  # "Open X? No."
@@ -130,6 +142,8 @@ def _referred(
         return ()
     if kinds[before] is Kind.REPORT and clauses[before].stance is Stance.FOR and stance is Stance.AGAINST:
         return ()  # "I forgot X, which was a mistake"
+    if kinds[before] is Kind.FOUND and clauses[before].stance is Stance.AGAINST and stance is Stance.FOR:
+        return ()  # "I see no reason to open X, though it fits"
     names = clauses[before].names
     if reference is not Reference.ALL:
         names = names[-1:]

@@ -9,7 +9,7 @@ from retro_gym_envs.english.clauses import NOUN, Piece
 from retro_gym_envs.english.lexicon import Link, Tag
 from retro_gym_envs.english.readings import Kind, Reading
 
-__all__ = ["Header", "Stance", "stances"]
+__all__ = ["UNTRUE", "Header", "Stance", "stances"]
 
 
 class Stance(enum.Enum):
@@ -33,6 +33,8 @@ class Header:
     """What stands before a colon (``Do not:``, ``Wrong:``) and governs the rest of its line, or the list below it."""
 
     denies: bool = False
+    inverts: bool = False
+    """Whether it says that what follows is untrue (``False:``)."""
     tells: bool = False
     """Whether it announces what was done (``The steps I took were:``)."""
     line: int = -1
@@ -73,14 +75,20 @@ class _Sentence:
             stance = self._stance(index)
             if piece.heads and not _has_noun(piece):
                 header.denies, header.line = _is_denial(piece, self._readings[index]), piece.line
+                header.inverts = header.denies and all(token.text in UNTRUE for token in piece.tokens)
                 header.tells = _is_telling(piece, self._readings[index])
                 header.listed = index + 1 == len(self._pieces)
             elif header.covers(piece) and self._readings[index].kind is not Kind.IDLE:
-                stance = self._under_denial(index, stance) if header.denies else self._under_telling(index, stance)
+                stance = self._under_header(index, stance, header)
                 self._found[index] = stance
             found.append(stance)
         header.after(self._pieces)
         return found
+
+    def _under_header(self, index: int, stance: Stance, header: Header) -> Stance:
+        if header.inverts and self._readings[index].kind not in (Kind.REPORT, Kind.FRAGMENT):
+            return stance.opposite
+        return self._under_denial(index, stance) if header.denies else self._under_telling(index, stance)
 
     def _under_denial(self, index: int, stance: Stance) -> Stance:
         reading, piece = self._readings[index], self._pieces[index]
@@ -243,7 +251,7 @@ class _Sentence:
             any(token.tags & Tag.ING for token in each.tokens) for each in (piece, self._pieces[before])
         )
         governing = former.governs or gerunds  # "stop opening X and reading Y"
-        governed = not former.affirms and governing and former.kind in (Kind.ADVICE, Kind.STATEMENT)
+        governed = not former.affirms and governing and former.kind in (Kind.ADVICE, Kind.STATEMENT, Kind.FOUND)
         if not governed or not _is_bare(piece) or any(token.text in ("instead", "do") for token in piece.tokens):
             return False
         if piece.link is Link.AND:
@@ -288,10 +296,14 @@ class _Sentence:
 
 def _is_denial(piece: Piece, reading: Reading) -> bool:
     """Returns whether what stands before a colon denies what follows: it is no sentence about something else."""
-    about_it = any(token.tags & (Tag.IT | Tag.PERSON) for token in piece.tokens)
+    about_it = any(token.tags & (Tag.IT | Tag.PERSON) for token in piece.tokens[:-1])
     return not reading.affirms and reading.kind is not Kind.REPORT and (reading.judged or not about_it)
 
 
+UNTRUE = frozenset(
+    ("not", "true", "so", "no", "false", "wrong", "nonsense", "untrue", "incorrect", "a", "lie", "at", "all")
+)
+"""Words of a clause that says nothing but that something is untrue."""
 _DEEDS = frozenset(("steps", "actions", "moves", "commands", "taken", "done", "following", "did"))
 
 
