@@ -282,7 +282,7 @@ def _link(tokens: list[Token], index: int) -> tuple[Link | None, bool]:
         return None, False
     if token.text in ("so", "then", "yet", "though") and not _starts_clause(tokens, index + 1):
         free = before is not None and before.text in (",", "and")
-        return (Link.AND if token.text == "then" or free else None), False
+        return (link if token.text == "then" or free else None), False
     if link is Link.WHICH:
         return (Link.WHICH, True) if before is not None else (None, False)
     return link, link is Link.HAD

@@ -69,10 +69,10 @@ _PHRASES: dict[int | Link, str] = {
         turned out; turned out to be; turn out; turn out to be; turns out; turns out to be
     """,
     Tag.BAD | Tag.BE: """
-        led me astray; leads astray; led astray; lead me astray; went astray; lead nowhere; leads nowhere;
-        led nowhere; leading nowhere; goes nowhere; went nowhere; got me nowhere; gets me nowhere; got nowhere;
-        got us nowhere; did nothing; does nothing; did not pay off; cost me; costs me; cost us; costs us;
-        cost the trial; went wrong
+        is out; out of stock; led me astray; leads astray; led astray; lead me astray; went astray; lead nowhere;
+        leads nowhere; led nowhere; leading nowhere; goes nowhere; went nowhere; got me nowhere; gets me nowhere;
+        got nowhere; got us nowhere; did nothing; does nothing; did not pay off; cost me; costs me; cost us;
+        costs us; cost the trial; went wrong
     """,
     Tag.MODAL: """
         am going to; are going to; is going to; im going to; 'm going to; gonna; gotta; have got to; has got to;
@@ -103,8 +103,11 @@ _PHRASES: dict[int | Link, str] = {
         for it was; for that is; for this is; now that; thanks to; seeing that
     """,
     Link.AND: """
-        so; so that; therefore; hence; thus; which is why; that is why; this is why; and so; ->; and then; then;
-        followed by; as well as; in favour of; in favor of; which means that; which means
+        ->; and then; then; followed by; as well as; in favour of; in favor of
+    """,
+    Link.SO: """
+        so; so that; therefore; hence; thus; which is why; that is why; this is why; and so; which means that;
+        which means
     """,
     Link.BUT: """
         but; although; though; even though; whereas; however; yet; nevertheless; nonetheless; when in fact;

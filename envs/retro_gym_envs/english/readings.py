@@ -153,6 +153,8 @@ def _acts(token: Token) -> bool:
 def _avoids(tokens: list[Token], index: int) -> bool:
     """Returns whether the verb at a token says that its object is not done."""
     token = tokens[index]
+    if token.text == "missing" and index + 1 == len(tokens):
+        return False  # "a look at X was missing"
     if token.text == "failed" and _has_person(tokens[:index]):
         return index + 1 < len(tokens) and tokens[index + 1].text in ("to", "at", "in")
     if token.tags & Tag.AVOID:

@@ -12,6 +12,7 @@ The rules are those of ordinary English, not of a teacher's sentences:
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from functools import lru_cache
 
 from retro_gym_envs.english.clauses import NOUN, Piece, mask, sentences
@@ -102,6 +103,8 @@ def _says_untrue(piece: Piece, reading: Reading, stance: Stance) -> bool:
 
 def _place(piece: Piece, part: str, reading: Reading) -> str:
     """Returns what a denied statement is about: the place only, if it says that something is not there."""
+    if reading.kind is Kind.FOUND and not reading.judged and _is_sought(piece):
+        return ""
     nouns = [index for index, token in enumerate(piece.tokens) if NOUN.match(token.text)]
     place = next(
         (i for i in range(len(piece.tokens) - 1) if piece.tokens[i].text in _IN_PLACE and i + 1 in nouns), None
@@ -110,6 +113,14 @@ def _place(piece: Piece, part: str, reading: Reading) -> str:
         return part
     says_where = any(token.tags & (Tag.BE | Tag.FIND) or token.text in ("no", "nothing") for token in piece.tokens)
     return part[piece.tokens[place].start - piece.tokens[0].start :] if says_where else part
+
+
+def _is_sought(piece: Piece) -> bool:
+    """Returns whether the only thing named is what was not found (``I did not find X there``)."""
+    for token, after in itertools.pairwise(piece.tokens):
+        if token.tags & Tag.FIND and NOUN.match(after.text):
+            return not any(other.text in _IN_PLACE for other in piece.tokens)
+    return False
 
 
 _ANSWERS = frozenset(["no", "never", "not", "yes", "certainly", "sure", "again"])
@@ -142,7 +153,11 @@ def _referred(
         return ()
     if kinds[before] is Kind.REPORT and clauses[before].stance is Stance.FOR and stance is Stance.AGAINST:
         return ()  # "I forgot X, which was a mistake"
-    if kinds[before] is Kind.FOUND and clauses[before].stance is Stance.AGAINST and stance is Stance.FOR:
+    if (
+        kinds[before] in (Kind.FOUND, Kind.FRAGMENT)
+        and clauses[before].stance is Stance.AGAINST
+        and stance is Stance.FOR
+    ):
         return ()  # "I see no reason to open X, though it fits"
     names = clauses[before].names
     if reference is not Reference.ALL:

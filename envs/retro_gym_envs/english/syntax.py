@@ -140,7 +140,7 @@ class _Sentence:
             return self._alone(index).opposite
         if link is Link.WHICH and reading.person and reading.kind is Kind.FOUND:
             return Stance.FOR  # "X, which I had not seen"
-        if index and link in (Link.COMMA, Link.AND, Link.BUT, Link.COLON):
+        if index and link in (Link.COMMA, Link.AND, Link.SO, Link.BUT, Link.COLON):
             return self._continued(index)
         if reading.kind is Kind.FRAGMENT:
             return self._opening(index)
@@ -225,7 +225,7 @@ class _Sentence:
         stance = self._stance(before)
         former = self._readings[before]
         if reading.kind is Kind.FRAGMENT:
-            if piece.link is Link.BUT:
+            if piece.link in (Link.BUT, Link.SO):
                 return Stance.FOR if reading.affirms else Stance.AGAINST
             if not reading.affirms:
                 return Stance.AGAINST if stance is not Stance.NEITHER or reading.judged else Stance.FOR
@@ -233,6 +233,11 @@ class _Sentence:
         if reading.person or piece.link is Link.COLON:
             return self._alone(index)
         first = next((token for token in piece.tokens if not token.tags & Tag.ADVERB), piece.tokens[0])
+        if former.kind is Kind.REPORT and piece.link in (Link.COMMA, Link.AND):
+            if first.tags & Tag.ING and reading.kind is Kind.STATEMENT and not reading.judged:
+                return stance if reading.affirms else Stance.FOR  # "it consisted of opening X, reading Y"
+            if former.person and first.tags & Tag.PAST and first.tags & Tag.HOLD and reading.affirms:
+                return Stance.NEITHER  # "I read X and answered Y": a thing would hold the answer
         if former.kind is Kind.REPORT and first.tags & Tag.BASE and piece.link is not Link.BUT:
             return stance if reading.affirms else Stance.FOR  # "I did not open X or read Y", "I opened X and read Y"
         if self._is_governed(index, before):
