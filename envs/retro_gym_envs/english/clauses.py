@@ -72,8 +72,8 @@ class Masked:
     text: str
     shown: tuple[str, ...]
     """What the text had, by mask."""
-    names: tuple[str, ...]
-    """The name, by mask; empty for a quotation without a known name."""
+    names: tuple[tuple[str, ...], ...]
+    """The known names, by mask: one, or those in a quotation."""
 
     def show(self, text: str) -> str:
         """Returns a part of the text with what the masks stand for."""
@@ -81,8 +81,8 @@ class Masked:
 
     def names_in(self, text: str) -> tuple[str, ...]:
         """Returns the names in a part of the text, in the order of their first mention."""
-        found = (self.names[ord(noun) - _FIRST_NOUN] for noun in NOUN.findall(text))
-        return tuple(dict.fromkeys(name for name in found if name))
+        found = (name for noun in NOUN.findall(text) for name in self.names[ord(noun) - _FIRST_NOUN])
+        return tuple(dict.fromkeys(found))
 
 
 _QUOTED = re.compile(
@@ -97,18 +97,18 @@ def mask(text: str, names: tuple[str, ...]) -> Masked:
     """Masks the known names in a reflection, and quotations that hold none of them."""
     plain = _plain_marks(text)
     shown: list[str] = []
-    owners: list[str] = []
+    owners: list[tuple[str, ...]] = []
 
-    def noun(covered: str, name: str) -> str:
+    def noun(covered: str, names: tuple[str, ...]) -> str:
         if len(shown) == _MOST_NOUNS:
             return covered
         shown.append(covered)
-        owners.append(name)
+        owners.append(names)
         return chr(_FIRST_NOUN + len(shown) - 1)
 
     parts, end = [], 0
     for mention in find_mentions(names, plain):
-        parts += [plain[end : mention.start], noun(plain[mention.start : mention.end], mention.name)]
+        parts += [plain[end : mention.start], noun(plain[mention.start : mention.end], (mention.name,))]
         end = mention.end
     covered = "".join((*parts, plain[end:]))
 
@@ -119,9 +119,11 @@ def mask(text: str, names: tuple[str, ...]) -> Masked:
         )
         if alone and match["bracket"] is None and " " in content.strip():
             return f" {content} "  # a whole sentence in quotes
-        if NOUN.search(content) or _COMMANDED.match(content):
+        if NOUN.fullmatch(content.strip()) or _COMMANDED.match(content):
             return match[0].translate(_INNER_MARKS)
-        return noun(match[0], "")
+        inside = [ord(each) - _FIRST_NOUN for each in NOUN.findall(content)]
+        whole = NOUN.sub(lambda each: shown[ord(each[0]) - _FIRST_NOUN], match[0])
+        return noun(whole, tuple(name for each in inside for name in owners[each]))
 
     return Masked(re.sub(r"  +", " ", _expanded(_QUOTED.sub(quotation, covered))), tuple(shown), tuple(owners))
 
@@ -200,7 +202,7 @@ def _tagged(text: str) -> list[Token]:
         width, tags, link = 1, WORDS.get(word, 0), None
         for rest, tags_of_phrase, link_of_phrase in PHRASES.get(word, ()):
             if words[index + 1 : index + 1 + len(rest)] == rest:
-                width, tags, link = 1 + len(rest), tags_of_phrase, link_of_phrase
+                width, tags, link = 1 + len(rest), tags_of_phrase or (0 if rest else tags), link_of_phrase
                 end = raw[index + len(rest)][2]
                 break
         found.append(Token(" ".join(words[index : index + width]), start, end, tags, link))
@@ -276,9 +278,11 @@ def _link(tokens: list[Token], index: int) -> tuple[Link | None, bool]:
         return None, False
     if link is Link.AFTER and token.text in ("having", "while", "when", "once", "after", "upon"):
         return _after(token, before, after), token.text == "having"
-    if token.text in ("so", "then", "yet", "since", "though") and not _starts_clause(tokens, index + 1):
+    if token.text == "then" and before is not None and before.tags & Tag.PERSON:
+        return None, False
+    if token.text in ("so", "then", "yet", "though") and not _starts_clause(tokens, index + 1):
         free = before is not None and before.text in (",", "and")
-        return (Link.AND if token.text == "then" or free else None), False
+        return (link if token.text == "then" or free else None), False
     if link is Link.WHICH:
         return (Link.WHICH, True) if before is not None else (None, False)
     return link, link is Link.HAD

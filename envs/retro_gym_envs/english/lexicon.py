@@ -75,6 +75,7 @@ class Link(enum.Enum):
     START = enum.auto()
     COMMA = enum.auto()
     AND = enum.auto()
+    SO = enum.auto()
     BUT = enum.auto()
     NOT = enum.auto()
     INSTEAD = enum.auto()
@@ -102,19 +103,20 @@ _ACTIONS = """
     acquire approach mention specify include combine link connect conclude decide determine figure attempt intend
     want aim hurry rush jump guess assume insist resort fill slice cut toggle warm rinse chill store insert give
     hand show recommend suggest advise propose prioritise prioritize target navigate proceed peek dig hunt seek
-    pursue base derive treat regard deserve come reconsider recheck reopen restart mistake
+    pursue base derive treat regard deserve come reconsider exceed confuse mislead distract recheck reopen restart
+    mistake
 """
 # Verbs that say that their object was not, or should not be, done.
 _AVOIDING = """
     avoid skip ignore refrain forget omit miss overlook neglect fail refuse reject exclude disregard abandon decline
-    discard dismiss bypass shun forgo cease hesitate eschew forbid prohibit boycott lack dodge scrap ditch lose
-    deprioritise deprioritize
+    discard dismiss bypass shun forgo cease hesitate resist eschew forbid prohibit boycott lack dodge scrap ditch
+    lose deprioritise deprioritize
 """
 # Verbs by which a thing proves useful or useless.
 _HOLDING = """
     contain hold have help work give show lead match fit yield belong prove exist include offer solve succeed matter
     suit produce reveal store need require come point fulfil fulfill satisfy state mention say name suffice deserve
-    mean become list hide spell call respond react apply answer pay bear refer return
+    mean become list hide spell call respond react apply answer pay bear refer return want
 """
 _FINDING = "find see locate discover encounter hear"
 # Other verbs of what a person cannot simply decide to do.
@@ -170,19 +172,23 @@ _BAD = """
     ineffective unproductive counterproductive unsuccessful unsuccessfully nonexistent unreliable inferior
     malfunctioning disconnected inoperative unneeded unwanted ill-advised mislead misleads misled inappropriate
     inapplicable disappointing culprit fool fools foolishly idiot regret regrets regretted regrettable distracted
-    deceived fooled tricked sidetracked dead-end nonsensical bogus unusable waste wastes wasted wasting misdirected
+    deceived fooled tricked sidetracked exceeds exceed exceeded overpriced mistook confused misread dead-end
+    nonsensical bogus unusable waste wastes wasted wasting misdirected
 """
 _NEGATIONS = "not never no neither nor none nobody nothing nowhere hardly scarcely barely seldom rarely without noone"
 _EMPTY = "nothing nowhere fruitlessly"
 _MODALS = """
-    should must need needs ought shall needed required requires want plan intend better best please let needing
-    essential crucial worth advisable wise important vital sensible
+    should must need needs ought shall needed required requires want intend better best please let needing essential
+    crucial worth advisable wise important vital sensible
 """
 _POSSIBLE = "will would can could may might"
 _AUXILIARIES = "should must ought shall do does did has have had is are was were am"
 _BELIEVED = "thought believed assumed guessed expected supposed figured hoped imagined presumed suspected"
 _HOPES = "hope hopes hopefully luck lucky luckier wish wishes wonder wonders wondered wondering"
-_ACTING = "agent actor player model attempt trial episode trajectory query run plan answer strategy try search"
+_ACTING = """
+    agent actor player model attempt trial episode trajectory query run plan answer strategy try search action step
+    move
+"""
 _BEFORE_NOUNS = """
     the a an my your our his her their its this that these those last previous first next another any every each
     some one failed earlier

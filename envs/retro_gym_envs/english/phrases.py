@@ -11,23 +11,39 @@ __all__ = ["PHRASES", "Phrase"]
 # Phrases, by what they are read as; 0 stands for phrases that say nothing for or against.
 _PHRASES: dict[int | Link, str] = {
     0: """
-        missing link; missing piece; missing step; what was missing; what is missing; missing from my; not only;
-        not just; not merely; not simply; no doubt; without doubt; without a doubt; without fail; without delay;
-        without hesitation; no matter; no later than; no sooner than; no other than; nothing else;
-        nothing other than; nothing but; nothing else but; nothing less than; none but; none other than; no one but;
-        nobody but; no one else; nobody else; not until; if not; why not; not least; no wonder; no less than;
-        no more than; needless to say; not to mention; nothing except; none except; at once; one and only;
-        by all means; no time to lose; without further ado; but also; but rather; sooner or later; no longer than;
-        only if; in order not to fail; so as not to fail; at last; look forward to; never mind that; right away;
-        at least; once more; of course; without exception; in no time; no question; no question that; not long;
-        can not wait to; not to be missed; not to be overlooked; not to be forgotten; not to be skipped; a must;
-        there is no way around; there is no getting around; no way around; nothing beats; no substitute for;
-        no alternative to; no option but; no choice but; nothing for it but; leave no stone unturned;
-        not enough attention; how come
+        problem was that; problem is that; trouble was that; trouble is that; mistake was that; mistake is that;
+        error was that; error is that; fault was that; fault is that; issue was that; issue is that;
+        reason was that; reason is that; overlooked that; overlooked the fact that; missed that;
+        missed the fact that; forgot that; forgot the fact that; ignored that; ignored the fact that;
+        not forget that; never forget that; did not realise that; did not realize that; did not notice that;
+        did not know that; did not see that; did not understand that; failed to notice that; failed to see that;
+        failed to realise that; failed to realize that; not aware that; unaware that; thing left; place left;
+        what is left; one left; missing link; missing piece; missing step; what was missing; what is missing;
+        missing from my; not only; not just; not merely; not simply; no doubt; without doubt; without a doubt;
+        without fail; without delay; without hesitation; no matter; no later than; no sooner than; no other than;
+        nothing else; nothing other than; nothing but; nothing else but; nothing less than; none but;
+        none other than; no one but; nobody but; no one else; nobody else; not until; if not; why not; not least;
+        no wonder; no less than; no more than; needless to say; not to mention; nothing except; none except;
+        at once; one and only; by all means; no time to lose; without further ado; but also; but rather;
+        sooner or later; no longer than; only if; in order not to fail; so as not to fail; at last; look forward to;
+        never mind that; right away; at least; once more; of course; without exception; in no time; no question;
+        no question that; not long; can not wait to; not to be missed; not to be overlooked; not to be forgotten;
+        not to be skipped; a must; there is no way around; there is no getting around; no way around; nothing beats;
+        no substitute for; no alternative to; no option but; no choice but; nothing for it but;
+        leave no stone unturned; not enough attention; how come
+    """,
+    Tag.BELIEVED | Tag.PAST: """
+        used to think; used to believe; used to assume; was convinced; was sure; was certain;
+        was under the impression
+    """,
+    Tag.MODAL | Tag.NOT: """
+        not going to
     """,
     Tag.NOT: """
-        stopped short of; stop short of; step short of; just short of; drop the idea; drop the thought;
-        drop the plan; give up the idea; forget the idea; abandon the idea; no need; no one; no longer; by no means;
+        last thing i should; last thing i would; last thing i want; last thing to; last thing you should;
+        last place to; last thing anyone should; last place i should; last place i would; stopped short of;
+        stop short of; step short of; just short of; drop the idea; drop the thought; drop the plan;
+        give up the idea; forget the idea; abandon the idea; no need; no one; no longer; by no means;
         under no circumstances; on no account; in no case; in no way; at no time; not at all; no attempt;
         no attention; no effort; no reason; no use in; is the last thing; be the last thing; is the last place;
         be the last place; far from; anything but; the opposite of; the contrary of; the reverse of; opposite of;
@@ -53,20 +69,21 @@ _PHRASES: dict[int | Link, str] = {
         turned out; turned out to be; turn out; turn out to be; turns out; turns out to be
     """,
     Tag.BAD | Tag.BE: """
-        led me astray; leads astray; led astray; lead me astray; went astray; lead nowhere; leads nowhere;
-        led nowhere; leading nowhere; goes nowhere; went nowhere; got me nowhere; gets me nowhere; got nowhere;
-        got us nowhere; did nothing; does nothing; did not pay off; cost me; costs me; cost us; costs us;
-        cost the trial; went wrong
+        is out; out of stock; led me astray; leads astray; led astray; lead me astray; went astray; lead nowhere;
+        leads nowhere; led nowhere; leading nowhere; goes nowhere; went nowhere; got me nowhere; gets me nowhere;
+        got nowhere; got us nowhere; did nothing; does nothing; did not pay off; cost me; costs me; cost us;
+        costs us; cost the trial; went wrong
     """,
     Tag.MODAL: """
-        going to; gonna; gotta; have got to; has got to; have to; has to; had to; had better; supposed to; let us;
-        let me; next time; make sure; be sure; want to; plan to; intend to; wish i had; wish we had; wish it had;
-        wish the agent had; wish i would have; wish i could have; if only; called for; calls for; aim to; mean to;
-        in future; in the future; from now on; the next attempt; the next trial; next attempt; next trial; my next;
-        needed is; needed was; only way; must have; how about; needs to; need to; the way to go; what about;
-        worth a; it pays to; i recommend; i suggest; i advise; i propose; worth it; had i only; i would rather;
-        would rather; wanna; all i need; all that is needed; step one; it is time to; time to; ready to; resolve to;
-        resolved to; promise to; commit to; bound to; due to be; about to
+        am going to; are going to; is going to; im going to; 'm going to; gonna; gotta; have got to; has got to;
+        have to; has to; had to; had better; supposed to; let us; let me; next time; make sure; be sure; want to;
+        plan to; intend to; wish i had; wish we had; wish it had; wish the agent had; wish i would have;
+        wish i could have; if only; called for; calls for; aim to; mean to; in future; in the future; from now on;
+        the next attempt; the next trial; next attempt; next trial; my next; needed is; needed was; only way;
+        must have; how about; needs to; need to; the way to go; what about; worth a; it pays to; i recommend;
+        i suggest; i advise; i propose; worth it; had i only; i would rather; would rather; wanna; all i need;
+        all that is needed; step one; it is time to; time to; ready to; resolve to; resolved to; promise to;
+        commit to; bound to; due to be; about to
     """,
     Tag.LATE: """
         too late; only later; not early enough; not soon enough; late; only at the end; only briefly
@@ -86,8 +103,11 @@ _PHRASES: dict[int | Link, str] = {
         for it was; for that is; for this is; now that; thanks to; seeing that
     """,
     Link.AND: """
-        so; so that; therefore; hence; thus; which is why; that is why; this is why; and so; ->; and then; then;
-        followed by; as well as; in favour of; in favor of; which means that; which means
+        ->; and then; then; followed by; as well as; in favour of; in favor of
+    """,
+    Link.SO: """
+        so; so that; therefore; hence; thus; which is why; that is why; this is why; and so; which means that;
+        which means
     """,
     Link.BUT: """
         but; although; though; even though; whereas; however; yet; nevertheless; nonetheless; when in fact;

@@ -126,12 +126,21 @@ def _polarity(tokens: list[Token]) -> tuple[bool, bool, bool]:
             if bad_before or (denied and not predicate):
                 continue
             bad_before = True
-        elif tags & Tag.NOT or _avoids(tokens, index):
+        elif (tags & Tag.NOT and not _is_aside(tokens, index)) or _avoids(tokens, index):
             governs = governs or bool(tags & Tag.NOT)
         else:
             continue
         affirms, denied, predicate = not affirms, True, predicate and not bool(tags & Tag.BAD)
     return affirms, judged, governs
+
+
+def _is_aside(tokens: list[Token], index: int) -> bool:
+    """Returns whether ``without …`` says how something named before it was done (``without a plan``)."""
+    if tokens[index].text != "without":
+        return False
+    nouns = [place for place, token in enumerate(tokens) if NOUN.match(token.text)]
+    about_it = any(token.text in ("it", "them", "inside", "there", "that") for token in tokens[index:])
+    return bool(nouns) and nouns[-1] < index and not about_it
 
 
 def _acts(token: Token) -> bool:
@@ -144,6 +153,8 @@ def _acts(token: Token) -> bool:
 def _avoids(tokens: list[Token], index: int) -> bool:
     """Returns whether the verb at a token says that its object is not done."""
     token = tokens[index]
+    if token.text == "missing" and index + 1 == len(tokens):
+        return False  # "a look at X was missing"
     if token.text == "failed" and _has_person(tokens[:index]):
         return index + 1 < len(tokens) and tokens[index + 1].text in ("to", "at", "in")
     if token.tags & Tag.AVOID:
@@ -202,9 +213,7 @@ def _kind(tokens: list[Token], *, person: bool, judged: bool) -> Kind:
 def _is_advice(tokens: list[Token]) -> bool:
     """Returns whether a clause instructs or plans."""
     for index, token in enumerate(tokens):
-        if token.tags & Tag.MODAL:
-            return True
-        if token.tags & Tag.COULD:
+        if token.tags & (Tag.MODAL | Tag.COULD):
             return not any(other.tags & Tag.BELIEVED for other in tokens[:index])
     return False
 
@@ -231,17 +240,15 @@ def _tells(tokens: list[Token], index: int, *, person: bool) -> bool:
         return _undone(tokens, index, person=person)
     if token.text in ("have", "has", "had") and any(other.tags & Tag.NOT for other in tokens[index + 1 : index + 3]):
         return _undone(tokens, index, person=person)
-    if (
-        person
-        and (token.tags & Tag.WAS or token.text == "been")
-        and (index + 1 == len(tokens) or not _judges(tokens, index + 1))
-    ):
-        return True
+    if person and (token.tags & Tag.WAS or token.text == "been") and _is_subject(tokens[:index]):
+        return index + 1 == len(tokens) or not _judges(tokens, index + 1)
     is_past = token.tags & Tag.PAST or (token.text.endswith("ed") and not token.tags and len(token.text) > 4)
     if not is_past or token.tags & Tag.AUXILIARY:
         return False
     if token.tags & (Tag.FIND | Tag.NOTICE) or (token.tags & Tag.GET and not person):
         return False
+    if token.tags & Tag.HOLD and index + 1 < len(tokens) and tokens[index + 1].text == "that":
+        return False  # "my attempt showed that …"
     if token.tags & Tag.BASE:  # read, put, set: past only after a person or an auxiliary verb
         return last is not None and bool(
             last.tags & (Tag.PERSON | Tag.WAS | Tag.ACTING) or last.text in ("have", "has", "had")
@@ -258,6 +265,12 @@ def _tells(tokens: list[Token], index: int, *, person: bool) -> bool:
 
 
 _SHOWN = _words("shown listed stored named called stated mentioned hidden said spelt spelled required needed")
+
+
+def _is_subject(before: list[Token]) -> bool:
+    """Returns whether the subject of a verb is a person, and no thing that is named after it."""
+    last = next((token for token in reversed(before) if token.tags & Tag.PERSON or NOUN.match(token.text)), None)
+    return last is None or not NOUN.match(last.text)
 
 
 def _judges(tokens: list[Token], index: int) -> bool:

@@ -12,12 +12,13 @@ The rules are those of ordinary English, not of a teacher's sentences:
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from functools import lru_cache
 
 from retro_gym_envs.english.clauses import NOUN, Piece, mask, sentences
 from retro_gym_envs.english.lexicon import Link, Tag
 from retro_gym_envs.english.readings import Kind, Reading, Reference, read_piece, refers
-from retro_gym_envs.english.syntax import Header, Stance, stances
+from retro_gym_envs.english.syntax import UNTRUE, Header, Stance, stances
 from retro_gym_envs.english.transcripts import without_transcripts
 
 __all__ = ["Clause", "Stance", "read_clauses"]
@@ -92,8 +93,18 @@ def _without_weak(clauses: list[Clause], kinds: list[Kind]) -> tuple[Clause, ...
     )
 
 
+def _says_untrue(piece: Piece, reading: Reading, stance: Stance) -> bool:
+    """Returns whether a clause only says that the clause before is untrue (``…, but that is wrong``)."""
+    if stance is not Stance.AGAINST:
+        return False
+    about_it = piece.tokens[0].tags & Tag.IT and refers(piece, reading, affirmed=False) is not Reference.NONE
+    return all(token.text in UNTRUE for token in piece.tokens) or bool(about_it and reading.judged)
+
+
 def _place(piece: Piece, part: str, reading: Reading) -> str:
     """Returns what a denied statement is about: the place only, if it says that something is not there."""
+    if reading.kind is Kind.FOUND and not reading.judged and _is_sought(piece):
+        return ""
     nouns = [index for index, token in enumerate(piece.tokens) if NOUN.match(token.text)]
     place = next(
         (i for i in range(len(piece.tokens) - 1) if piece.tokens[i].text in _IN_PLACE and i + 1 in nouns), None
@@ -102,6 +113,14 @@ def _place(piece: Piece, part: str, reading: Reading) -> str:
         return part
     says_where = any(token.tags & (Tag.BE | Tag.FIND) or token.text in ("no", "nothing") for token in piece.tokens)
     return part[piece.tokens[place].start - piece.tokens[0].start :] if says_where else part
+
+
+def _is_sought(piece: Piece) -> bool:
+    """Returns whether the only thing named is what was not found (``I did not find X there``)."""
+    for token, after in itertools.pairwise(piece.tokens):
+        if token.tags & Tag.FIND and NOUN.match(after.text):
+            return not any(other.text in _IN_PLACE for other in piece.tokens)
+    return False
 
 
 _ANSWERS = frozenset(["no", "never", "not", "yes", "certainly", "sure", "again"])
@@ -118,6 +137,10 @@ def _referred(
     before = next((index for index in range(len(clauses) - 1, -1, -1) if clauses[index].names), None)
     if before is None or clauses[before].sentence < piece.sentence - 1:
         return ()
+    stated = clauses[before].stance is Stance.FOR and kinds[before] in (Kind.STATEMENT, Kind.ADVICE)
+    if stated and clauses[before].sentence == piece.sentence and _says_untrue(piece, reading, stance):
+        clauses[before] = dataclasses.replace(clauses[before], stance=Stance.AGAINST)
+        return ()
     answers = reading.judged or all(token.text in _ANSWERS for token in piece.tokens)
     if kinds[before] is Kind.IDLE and reading.kind is Kind.FRAGMENT and answers:
         return clauses[before].names  # "Open X? No."
@@ -130,6 +153,12 @@ def _referred(
         return ()
     if kinds[before] is Kind.REPORT and clauses[before].stance is Stance.FOR and stance is Stance.AGAINST:
         return ()  # "I forgot X, which was a mistake"
+    if (
+        kinds[before] in (Kind.FOUND, Kind.FRAGMENT)
+        and clauses[before].stance is Stance.AGAINST
+        and stance is Stance.FOR
+    ):
+        return ()  # "I see no reason to open X, though it fits"
     names = clauses[before].names
     if reference is not Reference.ALL:
         names = names[-1:]

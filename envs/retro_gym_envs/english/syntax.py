@@ -9,7 +9,7 @@ from retro_gym_envs.english.clauses import NOUN, Piece
 from retro_gym_envs.english.lexicon import Link, Tag
 from retro_gym_envs.english.readings import Kind, Reading
 
-__all__ = ["Header", "Stance", "stances"]
+__all__ = ["UNTRUE", "Header", "Stance", "stances"]
 
 
 class Stance(enum.Enum):
@@ -33,6 +33,8 @@ class Header:
     """What stands before a colon (``Do not:``, ``Wrong:``) and governs the rest of its line, or the list below it."""
 
     denies: bool = False
+    inverts: bool = False
+    """Whether it says that what follows is untrue (``False:``)."""
     tells: bool = False
     """Whether it announces what was done (``The steps I took were:``)."""
     line: int = -1
@@ -73,14 +75,20 @@ class _Sentence:
             stance = self._stance(index)
             if piece.heads and not _has_noun(piece):
                 header.denies, header.line = _is_denial(piece, self._readings[index]), piece.line
+                header.inverts = header.denies and all(token.text in UNTRUE for token in piece.tokens)
                 header.tells = _is_telling(piece, self._readings[index])
                 header.listed = index + 1 == len(self._pieces)
             elif header.covers(piece) and self._readings[index].kind is not Kind.IDLE:
-                stance = self._under_denial(index, stance) if header.denies else self._under_telling(index, stance)
+                stance = self._under_header(index, stance, header)
                 self._found[index] = stance
             found.append(stance)
         header.after(self._pieces)
         return found
+
+    def _under_header(self, index: int, stance: Stance, header: Header) -> Stance:
+        if header.inverts and self._readings[index].kind not in (Kind.REPORT, Kind.FRAGMENT):
+            return stance.opposite
+        return self._under_denial(index, stance) if header.denies else self._under_telling(index, stance)
 
     def _under_denial(self, index: int, stance: Stance) -> Stance:
         reading, piece = self._readings[index], self._pieces[index]
@@ -132,7 +140,7 @@ class _Sentence:
             return self._alone(index).opposite
         if link is Link.WHICH and reading.person and reading.kind is Kind.FOUND:
             return Stance.FOR  # "X, which I had not seen"
-        if index and link in (Link.COMMA, Link.AND, Link.BUT, Link.COLON):
+        if index and link in (Link.COMMA, Link.AND, Link.SO, Link.BUT, Link.COLON):
             return self._continued(index)
         if reading.kind is Kind.FRAGMENT:
             return self._opening(index)
@@ -217,7 +225,7 @@ class _Sentence:
         stance = self._stance(before)
         former = self._readings[before]
         if reading.kind is Kind.FRAGMENT:
-            if piece.link is Link.BUT:
+            if piece.link in (Link.BUT, Link.SO):
                 return Stance.FOR if reading.affirms else Stance.AGAINST
             if not reading.affirms:
                 return Stance.AGAINST if stance is not Stance.NEITHER or reading.judged else Stance.FOR
@@ -225,6 +233,11 @@ class _Sentence:
         if reading.person or piece.link is Link.COLON:
             return self._alone(index)
         first = next((token for token in piece.tokens if not token.tags & Tag.ADVERB), piece.tokens[0])
+        if former.kind is Kind.REPORT and piece.link in (Link.COMMA, Link.AND):
+            if first.tags & Tag.ING and reading.kind is Kind.STATEMENT and not reading.judged:
+                return stance if reading.affirms else Stance.FOR  # "it consisted of opening X, reading Y"
+            if former.person and first.tags & Tag.PAST and first.tags & Tag.HOLD and reading.affirms:
+                return Stance.NEITHER  # "I read X and answered Y": a thing would hold the answer
         if former.kind is Kind.REPORT and first.tags & Tag.BASE and piece.link is not Link.BUT:
             return stance if reading.affirms else Stance.FOR  # "I did not open X or read Y", "I opened X and read Y"
         if self._is_governed(index, before):
@@ -243,7 +256,7 @@ class _Sentence:
             any(token.tags & Tag.ING for token in each.tokens) for each in (piece, self._pieces[before])
         )
         governing = former.governs or gerunds  # "stop opening X and reading Y"
-        governed = not former.affirms and governing and former.kind in (Kind.ADVICE, Kind.STATEMENT)
+        governed = not former.affirms and governing and former.kind in (Kind.ADVICE, Kind.STATEMENT, Kind.FOUND)
         if not governed or not _is_bare(piece) or any(token.text in ("instead", "do") for token in piece.tokens):
             return False
         if piece.link is Link.AND:
@@ -288,16 +301,20 @@ class _Sentence:
 
 def _is_denial(piece: Piece, reading: Reading) -> bool:
     """Returns whether what stands before a colon denies what follows: it is no sentence about something else."""
-    about_it = any(token.tags & (Tag.IT | Tag.PERSON) for token in piece.tokens)
+    about_it = any(token.tags & (Tag.IT | Tag.PERSON) for token in piece.tokens[:-1])
     return not reading.affirms and reading.kind is not Kind.REPORT and (reading.judged or not about_it)
 
 
-_DEEDS = frozenset(["steps", "actions", "moves", "commands", "taken", "done", "following", "did"])
+UNTRUE = frozenset(
+    ("not", "true", "so", "no", "false", "wrong", "nonsense", "untrue", "incorrect", "a", "lie", "at", "all")
+)
+"""Words of a clause that says nothing but that something is untrue."""
+_DEEDS = frozenset(("steps", "actions", "moves", "commands", "taken", "done", "following", "did"))
 
 
 def _is_telling(piece: Piece, reading: Reading) -> bool:
     """Returns whether what stands before a colon announces what was done."""
-    return reading.kind is Kind.REPORT and any(token.text in _DEEDS for token in piece.tokens)
+    return reading.kind is Kind.REPORT and reading.affirms and any(token.text in _DEEDS for token in piece.tokens)
 
 
 def _is_only_nouns(piece: Piece) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 __all__ = ["without_transcripts"]
@@ -12,6 +13,7 @@ _HEADING = re.compile(
     r"|instruction ?:|your task is to ?:|task ?:)",
     re.IGNORECASE,
 )
+_LATER_TURN = re.compile(r"(?:thought|action) ?(?!1 ?:)\d{1,3} ?:", re.IGNORECASE)
 _COMMAND = re.compile(r"\w+\[[^\]\n]*\]")
 _ONLY_COMMANDS = re.compile(r"[\W\d]*(?:\w+\[[^\]\n]*\](?:[\s,;>-]|\bthen\b)*)+\W*")
 _SEPARATOR = "[SEP]"
@@ -29,8 +31,19 @@ def without_transcripts(text: str) -> str:
     if len(_COMMAND.findall(text)) > 1:
         bare = [bool(line.strip()) and _ONLY_COMMANDS.fullmatch(line) is not None for line in lines]
         lines = [line for index, line in enumerate(lines) if not (bare[index] and _is_log(lines, bare, index))]
+    lines = _without_cut_observations(lines)
     played = any(line.startswith("You ") for line in lines)  # a game's lines after commands at a prompt
     return "\n".join(line for line in lines if not _is_copied(line) and not (played and line.startswith(">")))
+
+
+def _without_cut_observations(lines: list[str]) -> list[str]:
+    """Drops what stands right before a later turn: the end of an observation whose beginning was cut off."""
+    labelled = sum(_HEADING.match(line) is not None for line in lines)
+    return [
+        line
+        for line, after in itertools.zip_longest(lines, lines[1:], fillvalue="")
+        if labelled < 2 or _HEADING.match(line) or not _LATER_TURN.match(after)
+    ]
 
 
 def _is_log(lines: list[str], bare: list[bool], index: int) -> bool:

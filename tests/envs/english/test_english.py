@@ -11,6 +11,7 @@ from retro_gym_envs.english.stance import read_clauses
 from retro_gym_envs.english.wishes import Wishes, read_wishes
 from tests.envs.english.familiar_sentences import FAMILIAR
 from tests.envs.english.held_back_sentences import HELD_BACK
+from tests.envs.english.more_reflections import MORE_REFLECTIONS
 from tests.envs.english.reflections import REFLECTIONS, WORLDS
 
 ANYTHING = re.compile("")
@@ -44,7 +45,7 @@ def test_a_sentence_is_read_as_it_is_meant(expected, template):
         assert letters(read_wishes(with_names(template, names), names, about=ANYTHING), names) == expected, names
 
 
-@pytest.mark.parametrize(("world", "wanted", "shunned", "text"), REFLECTIONS)
+@pytest.mark.parametrize(("world", "wanted", "shunned", "text"), REFLECTIONS + MORE_REFLECTIONS)
 def test_a_reflection_on_a_task_is_read_as_it_is_meant(world, wanted, shunned, text):
     wishes = read_wishes(text, WORLDS[world], about=ANYTHING)
     assert sorted(wishes.wanted) == sorted(filter(None, wanted.split(";")))
