@@ -41,6 +41,7 @@ class OtherOrder(Guide, TextTask):
 def test_adapter_and_game_may_be_teachers(env):
     assert env.teacher.oracle_reflection("seed-1") == "oracle on seed-1"
     env.teacher.require("oracle_reflection")
+    assert [env.teacher.defines(name) for name in ("oracle_reflection", "leaks")] == [True, False]
     with pytest.raises(ConfigError, match="noisy_reflection is needed here but not defined"):
         env.teacher.require("noisy_reflection(trajectory, rng)".partition("(")[0])
 

@@ -44,6 +44,26 @@ class Places(TaskEnv, Teacher):
         return f"oracle of {task_id}"
 
 
+class Game(gym.Env):
+    """A text environment that knows nothing of tasks and teachers."""
+
+    observation_space = action_space = gym.spaces.Text(100)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return f"Guess a number of {seed % 7}.", {}
+
+    def step(self, action):
+        return "Wrong.", 0.0, True, False, {}
+
+
+class GuidedGame(Game, Teacher):
+    """The same, with a teacher."""
+
+    def oracle_reflection(self, task_id):
+        return f"oracle of {task_id}"
+
+
 @pytest.fixture
 def places():
     env = RetroEnv(Places(), actor=ScriptedActor(["go[barn 3]", "go[Lake Oru]"]), split="test", max_turns=2)
@@ -175,23 +195,33 @@ def test_told_and_rule_ask_the_teacher():
     assert make_policy("rule").reflect(["The word is gold."], [env], [0]) == ["gold"]  # of the observation alone
 
 
+@pytest.mark.parametrize("game", [CoinEnv, Game])
 @pytest.mark.parametrize("name", [name for name in BASELINES if name not in UNTAUGHT])
-def test_what_needs_a_teacher_says_so_before_anything_is_played(name):
+def test_what_needs_a_teacher_says_so_before_anything_is_played(name, game):
     method = BASELINES[name].needs
-    env = RetroEnv(CoinEnv(), actor=EchoActor("Say[edge]"))
-    with pytest.raises(ConfigError, match=rf"CoinEnv has no teacher, and {method} is needed here"):
+    env = RetroEnv(game(), actor=EchoActor("Say[edge]"))
+    with pytest.raises(ConfigError, match=rf"{game.__name__} has no teacher, and {method} is needed here"):
         check_teacher(make_policy(name), env)
     env.reset(seed=0)
     with pytest.raises(ConfigError, match=f"{method} is needed"):
         says(name, env)
 
 
+@pytest.mark.parametrize("game", [CoinEnv, Game])
 @pytest.mark.parametrize("name", UNTAUGHT)
-def test_what_needs_no_teacher_plays_a_users_own_environment(name):
-    env = RetroEnv(CoinEnv(), actor=EchoActor("Say[edge]"))
+def test_what_needs_no_teacher_plays_a_users_own_environment(name, game):
+    env = RetroEnv(game(), actor=EchoActor("Say[edge]"))
     check_teacher(make_policy(name), env)
     env.reset(seed=0)
     assert says(name, env) == says(name, env)
+
+
+def test_lookup_plays_a_game_that_is_fixed_by_its_seed():
+    env = RetroEnv(GuidedGame(), actor=EchoActor("Say[edge]"))
+    env.reset(seed=0, options={"task_id": "seed-10004"})
+    number = says("lookup", env).removeprefix("oracle of seed-")
+    assert 0 <= int(number) < 10_000
+    assert int(number) % 7 == 10_004 % 7
 
 
 @pytest.mark.parametrize("name", BASELINES)
