@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from retro_gym_agents.evaluation.comparison import compare, compare_returns
     from retro_gym_agents.evaluation.evaluate import evaluate, evaluate_all
     from retro_gym_agents.evaluation.evaluation import Evaluation, EvaluationConfig
+    from retro_gym_agents.evaluation.leaks import LeakReport, leak_reports
     from retro_gym_agents.evaluation.plots import draw_learning_curve, draw_success
     from retro_gym_agents.evaluation.results import to_json, write_json
     from retro_gym_agents.evaluation.statistics import (
@@ -47,6 +48,7 @@ __all__ = [
     "Estimate",
     "Evaluation",
     "EvaluationConfig",
+    "LeakReport",
     "LoraCausalPolicy",
     "LoraSettings",
     "PPOConfig",
@@ -65,6 +67,7 @@ __all__ = [
     "evaluate",
     "evaluate_all",
     "gain_share",
+    "leak_reports",
     "make_policy",
     "paired_difference",
     "print_tables",
@@ -86,6 +89,7 @@ _HOMES = {
         "evaluation.comparison": ("compare", "compare_returns"),
         "evaluation.evaluate": ("evaluate", "evaluate_all"),
         "evaluation.evaluation": ("Evaluation", "EvaluationConfig"),
+        "evaluation.leaks": ("LeakReport", "leak_reports"),
         "evaluation.plots": ("draw_learning_curve", "draw_success"),
         "evaluation.statistics": (
             "Estimate",
