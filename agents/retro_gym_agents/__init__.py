@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from retro_gym_agents.evaluation.comparison import compare, compare_returns
     from retro_gym_agents.evaluation.evaluate import evaluate, evaluate_all
     from retro_gym_agents.evaluation.evaluation import Evaluation, EvaluationConfig
+    from retro_gym_agents.evaluation.leaks import LeakReport, leak_reports
     from retro_gym_agents.evaluation.plots import draw_learning_curve, draw_success
     from retro_gym_agents.evaluation.results import to_json, write_json
     from retro_gym_agents.evaluation.statistics import (
@@ -55,6 +56,7 @@ __all__ = [
     "Evaluation",
     "EvaluationConfig",
     "FunctionPolicy",
+    "LeakReport",
     "LoraCausalPolicy",
     "LoraSettings",
     "PPOConfig",
@@ -74,6 +76,7 @@ __all__ = [
     "evaluate",
     "evaluate_all",
     "gain_share",
+    "leak_reports",
     "make_policy",
     "paired_difference",
     "print_tables",
@@ -95,6 +98,7 @@ _HOMES = {
         "evaluation.comparison": ("compare", "compare_returns"),
         "evaluation.evaluate": ("evaluate", "evaluate_all"),
         "evaluation.evaluation": ("Evaluation", "EvaluationConfig"),
+        "evaluation.leaks": ("LeakReport", "leak_reports"),
         "evaluation.plots": ("draw_learning_curve", "draw_success"),
         "evaluation.statistics": (
             "Estimate",

@@ -109,6 +109,7 @@ def evaluate_all(
         BudgetError: the actor's budget is spent.
     """
     names = [policy.name for policy in policies]
+    several_models = sum(isinstance(policy, ReflectorPolicy) for policy in policies) > 1
     if len(set(names)) < len(names):
         raise ConfigError(f"policies are named {names}; give each once.")
     fixed = {"split": config.split, "max_reflections": max(1, config.trials), "reward": "return"}
@@ -125,7 +126,7 @@ def evaluate_all(
             check_teacher(policy, first)
             if isinstance(policy, ReflectorPolicy):
                 policy.load()  # so that loading errors appear before actor calls are paid for
-                if len(policies) > 1:
+                if several_models:
                     policy.unload()  # so that only one large model is in memory
         seeds = [derive_seed(seed, "episode", task_id) for seed in config.evaluation_seeds for task_id in task_ids]
         starts = start_episodes(first, task_ids * config.seeds, seeds, progress=progress, journal=notes)
@@ -135,7 +136,7 @@ def evaluate_all(
         for policy in policies:
             own = dataclasses.replace(run, policy=policy.name).identified()
             evaluations.append(_play_on(config, policy, starts, own, progress, notes))
-            if isinstance(policy, ReflectorPolicy) and len(policies) > 1:
+            if isinstance(policy, ReflectorPolicy) and several_models:
                 policy.unload()  # so that only one large model is in memory
     return evaluations
 

@@ -37,8 +37,8 @@ def _leaks(evaluations: Sequence[Evaluation]) -> Iterator[str]:
     for name, report in reports.items():
         if report is not None and report.leaking:
             yield (
-                f"{name}: {report.share:.1%} of its reflections contain the answer; what they earn, telling the answer "
-                "earns, not reading the failure."
+                f"{name}: {100 * report.share:.1f} % of its reflections contain the answer. The table of leaks has its "
+                "success without them."
             )
 
 

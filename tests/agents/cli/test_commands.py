@@ -52,6 +52,22 @@ def test_evaluate_several_with_picture_and_records(capsys, tmp_path):
     assert "holds records already" in again
 
 
+def test_evaluate_over_several_seeds(capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    file, png = tmp_path / "a.json", tmp_path / "a.png"
+    words = ["--reflector", "noisy", "--num-tasks", 5, "--trials", 1, "--seed", 4, "--json", file, "--png", png]
+    code, out, _ = run(capsys, "evaluate", ENV, *words, "--seeds", 3)
+    assert code == 0
+    assert "5 tasks of split 'test', seeds 4 to 6" in out
+    result = json.loads(file.read_text())
+    assert (result["seed"], result["seeds"], result["num_tasks"]) == (4, 3, 5)
+    assert [(row["policy"], row["seed"]) for row in result["rows"] if row["trial"] == 1] == [
+        (policy, seed) for policy in ("none", "noisy") for seed in (4, 5, 6) for _ in range(5)
+    ]
+    assert png.exists()
+    assert "seeds is 0; it must be at least 1" in refused(capsys, "evaluate", ENV, *words, "--seeds", 0)
+
+
 def test_options_reach_the_environment(capsys, tmp_path, actors):
     file = tmp_path / "a.json"
     words = ["--trials", 1, "--reflector", "none", "--json", file, "--actor", actors + "half_dead_actor"]

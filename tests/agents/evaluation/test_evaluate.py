@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from types import SimpleNamespace
 
 import gymnasium as gym
 import numpy as np
@@ -18,7 +19,7 @@ from retro_gym_agents.evaluation.evaluate import evaluate, evaluate_all
 from retro_gym_agents.evaluation.evaluation import EvaluationConfig
 from retro_gym_agents.play.envs import make_retro_env
 from retro_gym_agents.play.episodes import play_next_trial, start_episodes
-from retro_gym_agents.play.policies import make_policy
+from retro_gym_agents.play.policies import ReflectorPolicy, make_policy
 from tests.coin import CoinEnv, say_as_noted
 
 ENV = "RetroIdentity-v0"
@@ -118,6 +119,27 @@ def test_first_trials_are_played_once_and_the_actor_is_shared():
     for result in (first, second):  # as if each had been evaluated alone
         assert result.stats.calls == 20
         assert (result.stats.prompt_tokens, result.stats.completion_tokens) == (200, 40)
+
+
+@pytest.mark.parametrize(("names", "loads"), [(["none", "tiny", "oracle"], 1), (["none", "tiny", "gpt2"], 4)])
+def test_only_one_model_is_in_memory_and_a_single_one_is_loaded_once(monkeypatch, names, loads):
+    loaded = []
+
+    def sample(observations, **_):
+        return SimpleNamespace(
+            texts=["?"] * len(observations), prompts=SimpleNamespace(lengths=np.ones(1)), num_tokens=1
+        )
+
+    def load(policy):
+        loaded.append(policy.name)
+        return SimpleNamespace(sample=sample)
+
+    monkeypatch.setattr(ReflectorPolicy, "_load", load)
+    policies = [make_policy(name) for name in names]
+    evaluate_all(EvaluationConfig(ENV, num_tasks=2, trials=1), policies)
+    assert len(loaded) == loads
+    models = [policy for policy in policies if isinstance(policy, ReflectorPolicy)]
+    assert sum(policy._reflector is not None for policy in models) == (len(models) == 1)
 
 
 def test_actor_errors_leave_the_score_and_are_counted():

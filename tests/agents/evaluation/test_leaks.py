@@ -72,7 +72,7 @@ def test_table_json_and_notes_report_leaks(known):
     report = leak_reports(results)["half"]
     assert "Reflections with the answer, and trial 1 after those without it" in text
     assert f"half {report.written} {100 * report.share:.1f} % {report.episodes} 100.0" in text
-    assert f"half: {report.share:.1%} of its reflections contain the answer" in text
+    assert f"half: {100 * report.share:.1f} % of its reflections contain the answer" in text
     none, half = (policy["leaks"] for policy in to_json(results)["policies"])
     assert none["share"] is None
     assert half["share"] == round(report.share, 6)

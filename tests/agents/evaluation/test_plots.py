@@ -87,6 +87,12 @@ def test_success_is_drawn_with_a_line_and_a_band_for_each_policy(tmp_path, figur
     assert len({line.get_marker() for line in axes.lines}) == 3
 
 
+def test_seeds_are_named_above_the_picture(tmp_path, figures):
+    for seeds, told in ((1, "8 tasks of split test, 95 %"), (2, "8 tasks of split test × 2 seeds, 95 %")):
+        draw_success(results("none", trials=1, seeds=seeds), tmp_path / "success.png")
+        assert told in figures[-1].axes[0].get_title()
+
+
 def test_policies_without_a_score_are_not_drawn(tmp_path):
     down = FlakyActor(IdentityActor(), lambda prompt: True)
     with pytest.raises(ConfigError, match="nothing to draw"):

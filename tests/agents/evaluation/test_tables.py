@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 import json
 
 import pytest
@@ -166,6 +167,29 @@ def test_tables_say_what_was_measured():
     assert "25 %" in text
     assert "trial 1" in text
     assert "trial 2" not in text
+
+
+def test_the_difference_to_a_plain_retry_comes_first_then_success_then_the_rest(monkeypatch):
+    monkeypatch.setattr(IdentityTeacher, "leaks", lambda self, reflection, task_id: reflection == "gold")
+    monkeypatch.setattr(IdentityTeacher, "failure_cause", lambda self, task_id: task_id.rpartition("-")[2])
+    text = printed(evaluations("none", Always("tiny", "?"), Always("runs/x", "red"), "oracle", trials=3), width=140)
+    titles = [
+        "Difference to none (a plain retry) on the same actor seeds",
+        "Success by trial",
+        "Difference to tiny on the same actor seeds",
+        "From none (0 %) to oracle",
+        "By cause of failure",
+        "Reflections with the answer",
+        "Mean return",
+        "What the actor cost",
+    ]
+    places = [text.index(title) for title in titles]
+    assert places == sorted(places)
+    first, second = (text[start:stop].split() for start, stop in itertools.pairwise(places[:3]))
+    assert " ".join(first).index("trial 3") < " ".join(first).index("trial 1")  # the last trial, then the first one
+    oracle = second[second.index("oracle") :][:6]
+    assert oracle == ["oracle", "0.0", "100.0", "100.0", "100.0", "75.0"]  # the average over trials at the end
+    assert [second.count(word) for word in ("first", "last", "average")] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("trials", [0, 3])
