@@ -34,13 +34,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import retro_gym  # noqa: F401 - registers the environments
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.lm.finite import check_finite
-from retro_gym_agents.lm.planner import Planner
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.runs.checkpoints import Checkpoint, find_checkpoint, replace_folder, save_checkpoint
 from retro_gym_agents.tiny.lessons import Batch, Failure, Played, Stream, batches_from
 from retro_gym_agents.tiny.losses import encode_trial, play_loss, reflect_loss, reply_ids
 from retro_gym_agents.tiny.model import make_model
-from retro_gym_agents.tiny.quality import measure_all, quality_table
+from retro_gym_agents.tiny.quality import greedy_planner, measure_all, quality_table
 from retro_gym_agents.tiny.settings import BuildConfig
 from retro_gym_agents.tiny.tokenizer import build_tokenizer
 
@@ -117,7 +116,7 @@ class _Build:
                     self.report()
                 if config.measure_every and self.step % config.measure_every == 0 and self.step < config.steps:
                     self.save_model()
-                    self.measure("validation", config.measure_tasks)
+                    self.measure()
                 over = config.max_minutes is not None and now - began >= 60 * config.max_minutes
                 if over or now - saved >= 60 * config.save_minutes:
                     self.save()
@@ -129,7 +128,7 @@ class _Build:
         self.finished = True
         self.save()
         if config.measure_every:
-            self.measure("test", 5 * config.measure_tasks)
+            self.measure()
 
     def learn(self, stream: Stream, batch: Batch) -> None:
         """Makes the next step."""
@@ -172,13 +171,20 @@ class _Build:
         pace = self.seconds / self.step
         self.say(f"step {self.step} of {self.config.steps}, {self.seconds / 60:.1f} min, {pace:.2f} s a step: {losses}")
 
-    def measure(self, split: str, num_tasks: int) -> None:
-        """Prints the quality of the present weights."""
-        folder, env_ids = str(self.config.output / _MODEL), self.config.env_ids
-        reflector = Reflector(self.model, self.tokenizer, name=folder, lora=None)
-        planner = Planner(self.model, self.tokenizer, name=folder, lora=None, greedy=True)
-        found = measure_all(reflector, planner, env_ids, split=split, num_tasks=num_tasks, seed=self.config.seed + 1)
-        self.console.print(quality_table(found, title=f"step {self.step}, {num_tasks} tasks of split {split}"))
+    def measure(self) -> None:
+        """Prints the quality of the present weights on validation tasks."""
+        config, name = self.config, str(self.config.output / _MODEL)
+        found = measure_all(
+            Reflector(self.model, self.tokenizer, name=name, lora=None),
+            greedy_planner(self.model, self.tokenizer, name) if config.play_share else None,
+            config.env_ids,
+            split="validation",
+            num_tasks=config.measure_tasks,
+            seed=config.seed + 1,
+        )
+        self.console.print(
+            quality_table(found, title=f"step {self.step}, {config.measure_tasks} validation tasks, in %")
+        )
         self.model.train()
 
     def save_model(self) -> None:

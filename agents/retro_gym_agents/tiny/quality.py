@@ -30,7 +30,16 @@ from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.envs import make_retro_env
 from retro_gym_agents.play.policies import make_policy
 
-__all__ = ["PlayQuality", "Quality", "QualityConfig", "measure", "measure_all", "measure_planner", "quality_table"]
+__all__ = [
+    "PlayQuality",
+    "Quality",
+    "QualityConfig",
+    "greedy_planner",
+    "measure",
+    "measure_all",
+    "measure_planner",
+    "quality_table",
+]
 
 _BATCH = 16  # failures whose reflections are sampled together
 
@@ -138,6 +147,11 @@ def measure_planner(planner: Planner, env_id: str, *, split: str, num_tasks: int
     )
 
 
+def greedy_planner(model: Any, tokenizer: Any, name: str) -> Planner:
+    """Returns a model in the planner's role, to be measured."""
+    return Planner(model, tokenizer, name=name, lora=None, greedy=True, batch_size=64)
+
+
 def measure_all(
     reflector: Reflector,
     planner: Planner | None,
@@ -160,16 +174,16 @@ def measure_all(
 
 
 def quality_table(found: Mapping[str, tuple[Quality, PlayQuality | None]], *, title: str) -> Table:
-    """Returns the figures in %, with a row for each environment."""
+    """Returns the figures in %, with a column for each environment."""
     table = Table(title=title, box=box.MARKDOWN)
     table.add_column("", no_wrap=True)
-    for role in (Quality, PlayQuality):
+    for env_id in found:
+        table.add_column(env_id.removeprefix("Retro").removesuffix("-v0"), justify="right", no_wrap=True)
+    qualities, plays = zip(*found.values(), strict=True)
+    for role, measured in ((Quality, qualities), (PlayQuality, plays)):
         for field in dataclasses.fields(role):
-            table.add_column(field.name.replace("_", " "), justify="right")
-    blank = "-"
-    for env_id, (quality, play) in found.items():
-        figures = [*vars(quality).values(), *(vars(play).values() if play else [None] * 3)]
-        table.add_row(env_id, *(blank if figure is None else f"{100 * figure:.1f}" for figure in figures))
+            figures = ["-" if one is None else f"{100 * getattr(one, field.name):.1f}" for one in measured]
+            table.add_row(field.name.replace("_", " "), *figures)
     return table
 
 
@@ -204,7 +218,7 @@ class QualityConfig:
 def main(config: QualityConfig) -> None:
     """Prints the table, and writes the figures if a file is given."""
     reflector = Reflector.load(config.model, lora=None)
-    planner = Planner.load(config.model, lora=None, greedy=True) if config.planner else None
+    planner = greedy_planner(reflector.model, reflector.tokenizer, config.model) if config.planner else None
     found = measure_all(
         reflector,
         planner,
@@ -215,7 +229,7 @@ def main(config: QualityConfig) -> None:
         samples=config.samples,
     )
     title = f"{config.model}, {config.num_tasks} tasks of split {config.split}, k = {config.samples}, in %"
-    Console(width=200).print(quality_table(found, title=title))
+    Console().print(quality_table(found, title=title))
     if config.json is not None:
         rows = {
             env_id: dataclasses.asdict(quality) | (dataclasses.asdict(play) if play else {})

@@ -84,9 +84,9 @@ class BuildConfig:
     """Number of lessons for building the tokenizer."""
     temperature: float = 0.8
     """Stored in the generation config, for sampling in training and evaluation."""
-    measure_every: int = 1_500
-    """Steps between measurements on validation tasks, with the model saved in ``model/``; 0 for none at all."""
-    measure_tasks: int = 100
+    measure_every: int = 3_000
+    """Steps between measurements, with the model saved in ``model/``; one also follows the last step. 0 for none."""
+    measure_tasks: int = 50
     """Validation tasks of each environment in a measurement."""
     log_every: int = 100
     """Steps between progress lines."""

@@ -19,6 +19,7 @@ from retro_gym_agents.tiny import build as building
 from retro_gym_agents.tiny.build import BuildConfig, build
 from retro_gym_agents.tiny.lessons import Stream, block_of
 from retro_gym_agents.tiny.losses import play_loss, reflect_loss
+from retro_gym_agents.tiny.quality import PlayQuality, Quality
 from retro_gym_agents.tiny.settings import TinyShape
 
 SMALL = TinyShape(hidden_size=64, intermediate_size=64, layers=2, context=1_024)
@@ -184,3 +185,19 @@ def test_the_learning_rate_warms_up_and_decays():
 def test_wrong_settings_are_refused(fields):
     with pytest.raises(ConfigError, match=next(iter(fields))):
         BuildConfig(**fields)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_the_quality_is_printed_on_the_way_and_at_the_end(tmp_path, monkeypatch, capsys, share):
+    """The roles that are learned are measured, with the weights of that step."""
+    measured = []
+
+    def measure_all(reflector, planner, env_ids, **how):
+        measured.append((planner is not None, env_ids, how["num_tasks"]))
+        return {"RetroHotpotQA-v0": (Quality(*[0.125] * 8), PlayQuality(0.5, 0.25, 0.75) if planner else None)}
+
+    monkeypatch.setattr(building, "measure_all", measure_all)
+    build(config_of(tmp_path, measure_every=4, measure_tasks=2, play_share=share))
+    assert measured == [(share > 0, ("RetroHotpotQA-v0",), 2)] * 2
+    printed = capsys.readouterr().err
+    assert all(text in printed for text in ("step 4,", "step 6,", "2 validation tasks", "12.5"))

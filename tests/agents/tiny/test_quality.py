@@ -78,7 +78,7 @@ def test_the_table_is_printed_and_written(tmp_path, capsys):
     assert set(row) >= {"pass_at_1", "pass_at_k", "reproduced", "success_with_oracle"}
     assert all(0 <= value <= 1 for value in row.values())
     printed = capsys.readouterr().out
-    assert ENV in printed
+    assert "HotpotQA" in printed
     assert f"{100 * row['pass_at_k']:.1f}" in printed
 
 
