@@ -85,8 +85,8 @@ class ALFWorldEnv(GameEnv[Household | GameFile]):
 
     ### Splits
     Over all 22,000 tasks of world 0, no goal sentence, no pair of object and target, and no room (numbers of
-    receptacles of each kind) of one split is in another. The goals of split train have ALFWorld's wordings, those of validation and
-    test have others.
+    receptacles of each kind) of one split is in another. The goals of split train have ALFWorld's wordings, those of
+    validation and test have others.
 
     ## Observation
     ``UnicodeText(8000)``. First the room, then ``Your task is to: …``. After that the effect of each command, such as
