@@ -43,8 +43,10 @@ _PLAINER = (
 )
 """Words for what works and what does not, and the words by which the reader of English knows them."""
 _SEARCHED = (
-    r"(?:from|out of|look(?:ing)? (?:in|on|inside|into|at)|search(?:ing)?|(?:is|was|lies|lay) (?:in|on)) (?:the )?"
+    r"\b(?:from|out of|(?:look|search|find|found)\w*\b.* (?:in|on|inside|into|at)|(?:is|was|lies|lay) (?:in|on)) "
+    "(?:the )?"
 )
+"""What stands before a receptacle in which to look for an object, rather than to use it or to bring an object to it."""
 
 
 @dataclasses.dataclass(frozen=True)
