@@ -1,6 +1,7 @@
-"""WebShop's scripted actor, oracle and noisy teacher, played in the built-in test shop."""
+"""WebShop's scripted actor: what it reads, what it does, and what reflections bring it in the built-in test shops."""
 
 import re
+from collections import Counter, defaultdict
 
 import gymnasium as gym
 import numpy as np
@@ -13,18 +14,11 @@ from retro_gym.prompts import Prompt
 from retro_gym.testing.hosting import hosted_prompt
 from retro_gym.trajectory import Turn
 from retro_gym_envs.webshop.actor import ScriptedShopActor
-from retro_gym_envs.webshop.advice import advised_values, read_reflection
-from retro_gym_envs.webshop.observations import asked, hits_on, item_on, query_of
+from retro_gym_envs.webshop.observations import asked_in, hits_on, instruction_of, item_on, reviews_on
 from retro_gym_envs.webshop.prompt import WEBSHOP_PROMPT
+from retro_gym_envs.webshop.rule import doubts_in
 
-TASKS = 200
-VAGUE = (
-    "Look more carefully.",
-    "Try again and think step by step.",
-    "I should have read the instruction and checked all options and the price before I bought the first item.",
-    "Choose the right one next time! Not the wrong product, but the one that is best.",
-    "",
-)
+TASKS = 100
 
 
 @pytest.fixture(scope="module")
@@ -32,108 +26,178 @@ def env():
     return gym.make("RetroWebShop-v0", split="test").unwrapped
 
 
+def seen_in(trajectory):
+    """All ids, makers, titles, values and words that the pages of a trial show."""
+    names = []
+    for turn in trajectory.turns:
+        for hit in hits_on(turn.observation):
+            names += [hit.asin, hit.title.split()[0], hit.title]
+        item = item_on(turn.observation)
+        names += [value for values in item.options.values() for value in values] if item else []
+        names += reviews_on(turn.observation)
+    return list(dict.fromkeys(names))
+
+
+def must_not_work(env, observation, rng):
+    """Reflections that need no understanding of the failure, by policy."""
+    teacher, trajectory = env.task_env.teacher, env.trajectory
+    instruction = instruction_of(trajectory.task)
+    asked = asked_in(instruction)
+    values = " and ".join(asked.options.values())
+    actions = [turn.action for turn in trajectory.turns]
+    names = seen_in(trajectory)
+    coined = [name for doubt in doubts_in(observation) for name in doubt.names]
+    hits = next(hits for turn in trajectory.turns if (hits := hits_on(turn.observation)))
+    counts = Counter(re.findall(r"[\w-]+", observation))
+    told = observation.partition("\n\n")[2]
+    return {
+        **{f"first {size}": observation[:size] for size in (300, 600, 1_000)},
+        **{f"first {size} of the trial": told[:size] for size in (300, 600, 1_000)},
+        **{f"last {size}": observation[-size:] for size in (300, 600, 1_000)},
+        "task": trajectory.task,
+        "task as advice": f"Search for {asked.thing}, buy one that is {asked.attribute} and choose {values}.",
+        "task as queries": f'Search for "{asked.attribute} {values}" and read the reviews.',
+        "task as riddle": f"Choose what the reviews call {values} and the maker that they call {asked.attribute}.",
+        "actions": ", then ".join(actions),
+        "shotgun": f"Choose {', '.join(names)}.",
+        "shotgun at the coined": f"Choose {' and '.join(coined)}.",
+        **{f"{n} of all": f"Choose {' and '.join(rng.permutation(names)[:n])}." for n in (1, 2, 3)},
+        **{f"{n} of the coined": f"Choose {' and '.join(rng.permutation(coined)[:n])}." for n in (1, 2)},
+        "first review": f"Choose {coined[0]}.",
+        "last review": f"Choose {coined[-1]}.",
+        "last name": f"Choose {names[-1]}.",
+        "most named": f"Choose {max(names, key=counts.__getitem__)}.",
+        "least named": f"Choose {min(coined, key=counts.__getitem__)}.",
+        "first link": f"Open {hits[0].asin}.",
+        "last link": f"Open {hits[-1].asin}.",
+        "cheapest": f"Open {min(hits, key=lambda hit: hit.price).asin}.",
+        "last choice": f"{actions[-2]} again.",
+        "another's oracle": teacher.oracle_reflection(f"test-{rng.integers(500):04d}"),
+        "a training task's": teacher.oracle_reflection(f"train-{rng.integers(20_000):05d}"),
+        "vague": "Look more carefully, check the reviews, and choose the right product with the right options.",
+        "place": "Buy the second product and choose the last option.",
+    }
+
+
 @pytest.fixture(scope="module")
 def outcomes(env):
-    """Of the first test tasks: id, group, success at trial 0 and, for failures, what each sort of reflection earns."""
+    """Success at trial 1 by policy, a task that was solved at trial 0 counts as solved; and facts about the trials."""
     rng = np.random.default_rng(0)
-    task_ids = env.task_env.task_ids("test")[:TASKS]
-    found = []
-    for task_id, other in zip(task_ids, (*task_ids[1:], task_ids[0]), strict=True):
-        observation, info = env.reset(seed=0, options={"task_id": task_id})
-        noisy = [env.task_env.teacher.noisy_reflection(env.trajectory, rng) for _ in range(4)]
-        oracle = env.task_env.teacher.oracle_reflection
-        texts = [*VAGUE, oracle(task_id), oracle(other), *noisy]
-        earned = [info["success"]] * len(texts)
-        if not info["success"]:
-            earned = [outcome.success for outcome in env.branch(texts)]
-        found.append((env.task_env.teacher.task_group(task_id), info["success"], earned, len(observation)))
-    return found
+    teacher = env.task_env.teacher
+    earned, facts = defaultdict(list), defaultdict(list)
+    for seed, task_id in enumerate(env.task_env.task_ids("test")[:TASKS]):
+        observation, info = env.reset(seed=seed, options={"task_id": task_id})
+        facts["solved"].append(info["success"])
+        if info["success"]:
+            continue
+        facts["length"].append(len(observation))
+        facts["turns"].append(len(env.trajectory.turns))
+        policies = {
+            "none": "",
+            "oracle": teacher.oracle_reflection(task_id),
+            "rule": teacher.rule_reflection(observation),
+            "told": teacher.told_reflection(task_id),
+            "noisy": teacher.noisy_reflection(env.trajectory, rng),
+            **must_not_work(env, observation, rng),
+        }
+        for policy, outcome in zip(policies, env.branch(list(policies.values())), strict=True):
+            earned[policy].append(outcome.success)
+    failed = 1 - np.mean(facts["solved"])
+    return {policy: 1 - failed + failed * np.mean(each) for policy, each in earned.items()}, facts
 
 
-def test_unaided_it_fails_mostly(outcomes):
-    assert 0.15 <= np.mean([success for _, success, _, _ in outcomes]) <= 0.5
-    assert {group for group, success, _, _ in outcomes if success} == {"first hit"}
-    assert len({group for group, success, _, _ in outcomes if not success}) == 5
+def test_a_plain_retry_sometimes_helps(outcomes):
+    success, facts = outcomes
+    assert 0.05 <= np.mean(facts["solved"]) <= 0.25
+    assert 0.2 <= success["none"] <= 0.45
 
 
-def test_a_vague_reflection_brings_nothing(outcomes):
-    for _, success, earned, _ in outcomes:
-        assert earned[: len(VAGUE)] == [success] * len(VAGUE)
+def test_oracle_and_rule_solve_nearly_everything(outcomes):
+    success, _ = outcomes
+    assert min(success["oracle"], success["rule"], success["told"]) >= 0.97
 
 
-def test_the_oracle_solves_nearly_everything(outcomes):
-    assert np.mean([earned[len(VAGUE)] for _, _, earned, _ in outcomes]) >= 0.98
-
-
-def test_another_tasks_oracle_brings_next_to_nothing(outcomes):
-    unaided = np.mean([success for _, success, _, _ in outcomes])
-    assert np.mean([earned[len(VAGUE) + 1] for _, _, earned, _ in outcomes]) <= unaided + 0.05
+def test_nothing_that_does_not_read_the_failure_works(outcomes):
+    success, _ = outcomes
+    known = {"none", "oracle", "rule", "told", "noisy"}
+    bound = success["none"] + 0.12 * (success["oracle"] - success["none"])  # a tenth, and some luck in 100 tasks
+    assert {policy: value for policy, value in success.items() if policy not in known and value > bound} == {}
+    assert len(success) > 30
 
 
 def test_the_noisy_teacher_is_between(outcomes):
-    unaided = np.mean([success for _, success, _, _ in outcomes])
-    gain = np.mean([earned[len(VAGUE) + 2 :] for _, _, earned, _ in outcomes]) - unaided
-    assert 0.05 < gain < 0.25
-    right = [np.mean(earned[len(VAGUE) + 2 :]) for group, success, earned, _ in outcomes if not success]
-    assert 0.05 < np.mean(right) < 0.3
+    success, _ = outcomes
+    assert 0.04 < success["noisy"] - success["none"] < 0.25
 
 
 def test_what_the_reflector_reads_is_short(outcomes):
-    lengths = [length for _, _, _, length in outcomes]
-    assert np.median(lengths) < 2_500
-    assert np.percentile(lengths, 95) < 4_000
+    _, facts = outcomes
+    assert np.mean(facts["length"]) < 1_900
+    assert max(facts["length"]) < 2_500
+    assert max(facts["turns"]) <= 10
 
 
-def test_each_group_needs_what_its_name_says(env):
-    for group, part in (("attribute", "that is {}"), ("price", "lower than"), ("options", "choose")):
-        task_id = next(t for t in env.task_env.task_ids("test") if env.task_env.teacher.task_group(t) == group)
-        assert (
-            part.format(env.task_env.goal(task_id).attributes[0])
-            in env.task_env.teacher.oracle_reflection(task_id).lower()
+@pytest.mark.parametrize("temperature", [0.0, 1.0, 4.0])
+def test_every_failure_shows_what_was_needed(temperature):
+    """Whatever the luck: five names of each sort that the oracle names, and what each of them stands for."""
+    env = gym.make("RetroWebShop-v0", split="train", world_seed=3, actor_kwargs={"temperature": temperature}).unwrapped
+    teacher = env.task_env.teacher
+    for seed, task_id in enumerate(env.task_env.task_ids("train")[:300]):
+        observation, info = env.reset(seed=seed, options={"task_id": task_id})
+        if not info["success"]:
+            assert teacher.rule_reflection(observation) == teacher.oracle_reflection(task_id)
+            assert all(len(doubt.names) == 5 for doubt in doubts_in(observation))
+
+
+def test_luck_is_alike_on_all_causes_and_gone_at_temperature_zero(env):
+    cold = gym.make("RetroWebShop-v0", split="test", actor_kwargs={"temperature": 0}).unwrapped
+    solved = defaultdict(list)
+    for seed, task_id in enumerate(env.task_env.task_ids("test")[:400]):
+        solved[env.task_env.teacher.failure_cause(task_id)].append(
+            env.reset(seed=seed, options={"task_id": task_id})[1]["success"]
         )
+        if seed < 40:
+            first, again = (cold.reset(seed=s, options={"task_id": task_id})[1]["trajectory"] for s in (seed, 99))
+            assert first["turns"] == again["turns"]
+    for cause, each in solved.items():
+        assert np.mean(each) < 0.25 if " and " in cause else 0.08 < np.mean(each) < 0.36
 
 
-def test_a_wrong_name_leads_astray(env):
-    task_id = next(t for t in env.task_env.task_ids("test") if env.task_env.teacher.task_group(t) == "options")
-    env.reset(seed=0, options={"task_id": task_id})
-    goal = env.task_env.goal(task_id)
-    product = env.task_env.catalog(task_id).get(goal.asin)
-    right, value = env.task_env.teacher.oracle_reflection(task_id), goal.options[0]
-    others = [each for each in dict(product.options)[product.option_of(value)] if each != value]
-    texts = [right, *(right.replace(value, other) for other in others), right.replace(value, "unheard")]
-    assert [outcome.success for outcome in env.branch(texts)] == [True, False, *[False] * len(others)]
+def test_too_much_or_contradicting_advice_costs(env):
+    """On an option the actor can use two names and takes one of them by luck; with more it chooses nothing."""
+    teacher, names = env.task_env.teacher, []
+    for seed, task_id in enumerate(env.task_env.task_ids("test")):
+        if teacher.failure_cause(task_id) == "first option":
+            observation, info = env.reset(seed=seed, options={"task_id": task_id})
+            if not info["success"]:
+                break
+    (doubt,) = doubts_in(observation)
+    names = sorted(doubt.names, key=lambda name: name != doubt.right)
+    texts = [f"Choose {' and '.join(names[:count])}." for count in (1, 2, 3, 5)]
+    texts.append(f"Choose {names[0]}. Do not choose {names[0]}.")
+    outcomes = [each.trajectory.turns for each in env.branch(texts)]
+    chosen = [[name for name in names if f"click[{name}]" in [turn.action for turn in turns]] for turns in outcomes]
+    assert chosen[0] == names[:1]
+    assert chosen[1] in ([names[0]], [names[1]])
+    assert chosen[2] == chosen[3] == []
+    assert len(chosen[4]) == 1
 
 
-@pytest.mark.parametrize(
-    "form",
-    [
-        "Open {id} and pick {values}.",
-        "The hit {id} is the one to buy; do not forget to select {values}!",
-        'Next time click[{id}], then choose {values}, and only then "Buy Now".',
-    ],
-)
-@pytest.mark.parametrize("group", ["options", "attribute and options", "price and options"])
-def test_it_understands_other_words_for_the_same(env, form, group):
-    task_id = next(t for t in env.task_env.task_ids("test") if env.task_env.teacher.task_group(t) == group)
-    env.reset(seed=0, options={"task_id": task_id})
-    goal = env.task_env.goal(task_id)
-    assert env.branch([form.format(id=goal.asin, values=" and ".join(goal.options))])[0].success
-
-
-def test_the_place_on_the_page_is_understood(env):
-    ordinals = ("second", "third", "fourth", "fifth")
-    task_id = next(t for t in env.task_env.task_ids("test") if env.task_env.teacher.task_group(t) == "attribute")
-    env.reset(seed=0, options={"task_id": task_id})
-    page = hits_on(env.trajectory.turns[0].observation)
-    place = [hit.asin for hit in page].index(env.task_env.goal(task_id).asin)
-    assert env.branch([f"Buy the {ordinals[place - 1]} product."])[0].success
-
-
-def test_the_last_reflection_that_is_not_empty_counts(env):
-    task_id = next(t for t in env.task_env.task_ids("test") if env.task_env.teacher.task_group(t) == "options")
-    env.reset(seed=0, options={"task_id": task_id})
-    env.step("Choose the color unheard.")
-    assert env.branch([env.task_env.teacher.oracle_reflection(task_id)])[0].success
+def test_the_latest_reflection_counts_and_others_are_not_lost(env):
+    """Of several reflections on one decision the last one counts; on another decision an earlier one still does."""
+    env = gym.make("RetroWebShop-v0", split="test", max_reflections=3).unwrapped
+    teacher = env.task_env.teacher
+    two = [t for t in env.task_env.task_ids("test") if teacher.failure_cause(t) == "first option and second option"]
+    for seed, task_id in enumerate(two[:6]):
+        observation, info = env.reset(seed=seed, options={"task_id": task_id})
+        if info["success"]:
+            continue
+        first, second = doubts_in(observation)
+        wrong = next(name for name in first.names if name != first.right)
+        env.step(f"Choose {wrong}.")
+        _, _, terminated, _, _ = env.step(f"Choose {first.right}, not {wrong}.")
+        if not terminated:
+            assert env.step(f"Select {second.right} as the {second.kind}.")[1] == 1.0
 
 
 # -- the actor alone -------------------------------------------------------------------------------------------------
@@ -141,14 +205,18 @@ def test_the_last_reflection_that_is_not_empty_counts(env):
 TASK = "WebShop [SEP] Instruction: [SEP] i would like a jute kettle, and price lower than 40.00 dollars [SEP] Search"
 RESULTS = (
     "Back to Search [SEP] Page 1 (Total results: 2) [SEP] Next > [SEP] B00017 [SEP] Ansel kettle [SEP] $48.5 "
-    "[SEP] B00018 [SEP] Tarn kettle, matte [SEP] $8.5 to $10.5"
+    "[SEP] B00018 [SEP] Tarn kettle, matte [SEP] $8.5 to $10.5 [SEP] B00019 [SEP] Wick kettle, satin [SEP] $9.0"
 )
 
 
-def replies(*reflections, turns=()):
+def replies(*reflections, turns=(), seed=1):
     """The action that the actor takes, from the parts of a prompt, from its text, and from a server's request."""
-    prompt = Prompt(WEBSHOP_PROMPT.instruction, WEBSHOP_PROMPT.examples, reflections, TASK, tuple(turns), seed=1)
-    told = [prompt, hosted_prompt({"messages": prompt.messages("chat")}), hosted_prompt({"prompt": prompt.text})]
+    prompt = Prompt(WEBSHOP_PROMPT.instruction, WEBSHOP_PROMPT.examples, reflections, TASK, tuple(turns), seed=seed)
+    told = [
+        prompt,
+        hosted_prompt({"messages": prompt.messages("chat"), "seed": seed}),
+        hosted_prompt({"prompt": prompt.text, "seed": seed}),
+    ]
     actions = {reply.text for reply in ScriptedShopActor().reply(told)}
     assert len(actions) == 1
     return actions.pop().partition(f"Action {len(turns) + 1}: ")[2]
@@ -156,12 +224,13 @@ def replies(*reflections, turns=()):
 
 def test_it_reads_the_prompts_text_and_nothing_else():
     assert replies() == "search[jute kettle]"
-    assert replies('Search for "kettle of Tarn" and buy B00018.') == "search[kettle of Tarn]"
+    assert replies('Search for "kettle of Tarn" and buy B00018.') == "search[kettle of tarn]"
     found = Turn("", "search[jute kettle]", RESULTS)
-    assert replies(turns=[found]) == "click[B00017]"
-    assert replies("Buy one that is matte.", turns=[found]) == "click[B00018]"
-    assert replies("Stay below $20", turns=[found]) == "click[B00018]"
-    assert replies("Stay below $2", turns=[found]) == "click[B00017]"  # which is nothing that the page shows
+    unaided = {replies(turns=[found], seed=seed) for seed in range(20)}
+    assert unaided == {"click[B00018]", "click[B00019]"}  # the first one costs too much
+    for seed in range(20):
+        assert replies("Buy the one from Wick.", turns=[found], seed=seed) == "click[B00019]"
+        assert replies("b00017 was the right one!", turns=[found], seed=seed) == "click[B00017]"
     assert replies("Buy B00099.", turns=[found]) == "click[Next >]"
 
 
@@ -180,119 +249,4 @@ def test_no_prompt_upsets_it(reflections, observations):
     turns = tuple(Turn("", "search[x]", text) for text in observations)
     prompt = Prompt("Buy.", (), tuple(reflections), TASK, turns, seed=0)
     (reply,) = ScriptedShopActor().reply([prompt])
-    assert re.fullmatch(r"Thought \d+: .+\nAction \d+: (?:search|click)\[.+\]", reply.text)
-
-
-# -- the teacher -----------------------------------------------------------------------------------------------------
-
-
-def test_teacher_is_well_formed_and_grounded(env):
-    rng = np.random.default_rng(0)
-    seen = set()
-    for seed in range(100):
-        env.reset(seed=seed)
-        for _ in range(4):
-            text = env.task_env.teacher.noisy_reflection(env.trajectory, rng)
-            check = env.task_env.teacher.check_reflection(text, env.trajectory)
-            assert check.well_formed, text
-            assert check.grounded, text
-            assert len(text.split()) <= 20
-            seen.add(text)
-        right = env.task_env.teacher.check_reflection(
-            env.task_env.teacher.oracle_reflection(env.trajectory.task_id), env.trajectory
-        )
-        assert right.well_formed
-        assert right.grounded
-    assert len(seen) > 200
-
-
-def test_teacher_depends_on_its_generator_alone(env):
-    env.reset(seed=3)
-    first = [env.task_env.teacher.noisy_reflection(env.trajectory, np.random.default_rng(5)) for _ in range(2)]
-    assert first[0] == first[1]
-
-
-@pytest.mark.parametrize(
-    ("text", "well_formed"),
-    [
-        ("Buy one that is waterproof.", True),
-        ("Next time buy one that is sugar free and lower than 40 dollars.", True),
-        ("Buy one that is lower than 40 dollars and choose the color teal and the size x-large.", True),
-        ("  Choose the color teal.\n", True),
-        ("Choose the color teal", False),
-        ("Choose the color teal. Be careful.", False),
-        ("Choose the color.", False),
-        ("Choose the color unheard.", False),
-        ("Buy one that is .", False),
-        ("Buy one that is  and choose the color teal.", False),
-        ("Buy one that is waterproof and .", False),
-        ("Buy one that is waterproof lower than 40 dollars.", False),
-        ("Next time .", False),
-        (".", False),
-        ("", False),
-    ],
-)
-def test_check_reflection_tells_the_form(env, text, well_formed):
-    env.reset(seed=0)
-    check = env.task_env.teacher.check_reflection(text, env.trajectory)
-    assert check.well_formed == well_formed
-    assert not (check.grounded and not check.well_formed)
-
-
-def test_check_reflection_tells_what_was_seen(env):
-    env.reset(seed=0)
-    text = env.trajectory.render()
-    limit = asked(text).limit
-    check = env.task_env.teacher.check_reflection
-    colors = ("teal", "navy", "coral", "white", "pink")
-    for word in colors:
-        assert check(f"Choose the color {word}.", env.trajectory).grounded == (f" {word} " in text)
-    assert 0 < sum(f" {word} " in text for word in colors) < len(colors)
-    assert check(f"Buy one that is lower than {limit} dollars.", env.trajectory).grounded
-    assert not check(f"Buy one that is lower than {limit}7 dollars.", env.trajectory).grounded
-
-
-# -- reading ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("instruction", "query"),
-    [
-        (
-            "i'm looking for a pair of wool socks in size large, and price lower than 40.00 dollars",
-            "pair of wool socks",
-        ),
-        ("I need to find a 3 ounce jar of honey that is organic.", "3 ounce jar of honey"),
-        ("find me kettles", "kettles"),
-        ("Not color navy again. I want to buy an oak bench; make sure that it is sturdy", "oak bench"),
-        ("wool socks", "wool socks"),
-        ("i need [a]", "a"),
-        ("", "product"),
-    ],
-)
-def test_query_of(instruction, query):
-    assert query_of(instruction) == query
-
-
-@pytest.mark.parametrize(
-    ("text", "offered", "named"),
-    [
-        ("Choose the color teal.", ["teal", "navy"], ["teal"]),
-        ("Choose Teal and LARGE.", ["teal", "large", "x-large"], ["teal", "large"]),
-        ("It should be x-large.", ["large", "x-large"], ["x-large"]),
-        ("Choose navy, not teal; not the color pink.", ["teal", "navy", "pink"], ["navy"]),
-        ("Choose navy instead of teal.", ["teal", "navy"], ["navy"]),
-        ('Choose "3 ounce (pack of 1)".', ["3 ounce (pack of 1)", "3 ounce"], ["3 ounce (pack of 1)"]),
-        ("Choose size 9.", ["9", "10"], []),
-        ('Choose "9" below 10 dollars.', ["9", "10"], ["9"]),
-        ("Look more carefully.", ["teal"], []),
-    ],
-)
-def test_advised_values(text, offered, named):
-    assert advised_values(read_reflection(text), offered) == named
-
-
-@pytest.mark.parametrize("page", ["", "Invalid action!", "OK.", "You have clicked teal.", TASK, " [SEP] " * 9])
-def test_other_pages_are_neither_results_nor_products(page):
-    assert hits_on(page) == []
-    assert item_on(page) is None
+    assert re.fullmatch(r"(?:Thought \d+: .+\n)?Action \d+: (?:search|click)\[.+\]", reply.text)

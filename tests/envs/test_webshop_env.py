@@ -16,8 +16,9 @@ from retro_gym.errors import ConfigError, DataError, EpisodeError, UnknownTaskEr
 from retro_gym_envs.webshop import WebShopEnv
 from retro_gym_envs.webshop.observations import hits_on, item_on
 from retro_gym_envs.webshop.prompt import WEBSHOP_PROMPT
+from tests.envs.webshop_data import product as row
 
-TASK = next(t for t in WebShopEnv().task_ids("test") if WebShopEnv().teacher.task_group(t) == "options")
+TASK = next(t for t in WebShopEnv().task_ids("test") if WebShopEnv().teacher.failure_cause(t) == "maker")
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def goal(env):
 
 @pytest.fixture
 def query(goal):
-    return re.search(rf"an? ([a-z]+ [a-z]+ {goal.query})", goal.instruction).group(1)
+    return re.search(rf"an? ([a-z]+ {goal.query})", goal.instruction).group(1)
 
 
 def play(env, *actions):
@@ -50,7 +51,7 @@ def test_the_instruction_comes_first(env, goal):
     assert observation == f"WebShop [SEP] Instruction: [SEP] {goal.instruction} [SEP] Search"
     assert info == {
         "task_id": TASK,
-        "group": "options",
+        "group": goal.group,
         "success": False,
         "score": 0.0,
         "clickables": [],
@@ -58,8 +59,11 @@ def test_the_instruction_comes_first(env, goal):
     }
 
 
-def test_ten_results_a_page_and_the_way_through_them(env):
-    (first,) = play(env, "search[MADE]")  # which all descriptions say
+def test_ten_results_a_page_and_the_way_through_them(written, data):
+    data["items_shuffle.json"] += [row(f"B1{i:04}", f"Kettle {i}", "kettles") for i in range(60)]
+    env = WebShopEnv(tasks=written(data))
+    env.reset()
+    (first,) = play(env, "search[KETTLES]")
     assert first.startswith("Back to Search [SEP] Page 1 (Total results: 50) [SEP] Next > [SEP] B")
     assert len(hits_on(first)) == 10
     pages = [first, *play(env, *["click[next >]"] * 4)]
@@ -80,7 +84,7 @@ def test_a_product_and_its_pages(env, goal, query):
     assert item.endswith(
         f"Price: {product.price_tag} [SEP] Rating: N.A. [SEP] Description [SEP] Features [SEP] Reviews [SEP] Buy Now"
     )
-    assert text == f"Back to Search [SEP] < Prev [SEP] {product.description}"
+    assert text == "Back to Search [SEP] < Prev [SEP] No Description"
     assert play(env, "click[Reviews]") == ["Invalid action!"]
     assert play(env, "click[< Prev]", "click[Features]") == [
         item,
@@ -88,7 +92,9 @@ def test_a_product_and_its_pages(env, goal, query):
     ]
     assert play(env, "click[< Prev]", "click[reviews]", "click[< Prev]", "click[< Prev]") == [
         item,
-        "Back to Search [SEP] < Prev [SEP] No reviews found",
+        " [SEP] ".join(
+            ["Back to Search", "< Prev", *(f'"{name}" {stars} {text}' for name, stars, text in product.reviews)]
+        ),
         item,
         results,
     ]
@@ -105,11 +111,11 @@ def test_back_to_search_leads_back_from_everywhere(env, goal, query):
 
 
 def test_info_lists_what_can_be_clicked(env, goal, query):
-    info = env.step(f"search[made {query}]")[4]
+    info = env.step(f"search[{query}]")[4]
     assert not info["has_search_bar"]
     assert info["clickables"][0] == "back to search"
     assert goal.asin.lower() in info["clickables"]
-    assert 4 <= len(info["clickables"]) <= 6
+    assert len(info["clickables"]) == 6
     info = env.step(f"click[{goal.asin}]")[4]
     values = [value for _, values in env.catalog(TASK).get(goal.asin).options for value in values]
     assert info["clickables"] == [
@@ -274,13 +280,13 @@ def test_check_env():
         check_env(gym.make("WebShop-v0").unwrapped)
 
 
-def test_random_clicks_and_searches_raise_nothing(env):
+def test_random_clicks_and_searches_raise_nothing(env, query):
     rng = np.random.default_rng(0)
     env.action_space.seed(0)
     info = env.reset(seed=0, options={"task_id": TASK})[1]
     bought = 0
     for number in range(3_000):
-        actions = [f"click[{text}]" for text in info["clickables"]] + ["search[canvas kettle]"]
+        actions = [f"click[{text}]" for text in info["clickables"]] + [f"search[{query}]"]
         action = actions[rng.integers(len(actions))] if number % 4 else f"click[{env.action_space.sample()}]"
         observation, reward, terminated, truncated, info = env.step(action)
         assert observation in env.observation_space

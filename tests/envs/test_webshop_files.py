@@ -116,28 +116,45 @@ def test_paths_may_be_given_one_by_one(written, data, tmp_path):
 # -- playing them ----------------------------------------------------------------------------------------------------
 
 
-def test_the_goal_can_be_bought_and_the_oracle_says_how(written, data):
+def test_the_goal_can_be_bought_and_the_teacher_says_how(written, data):
     env = gym.make("RetroWebShop-v0", tasks=str(written(data)), split="test").unwrapped
     task_id = next(task_id for task_id in env.task_env.task_ids("test") if env.task_env.goal(task_id).options)
     _, info = env.reset(options={"task_id": task_id})
     assert not info["success"]
-    right = env.task_env.teacher.oracle_reflection(task_id)
+    teacher = env.task_env.teacher
+    right = teacher.told_reflection(task_id)
     name = "Tarn zinc watering can, leakproof"
     assert right == f'Search for "{name}", open B00204 and choose "green | grey" and "large", then buy it.'
     outcome = env.branch([right, "Look more carefully."])
     assert [each.success for each in outcome] == [True, False]
     assert [turn.action for turn in outcome[0].trajectory.turns] == [
-        "search[Tarn zinc watering can, leakproof]",
+        "search[tarn zinc watering can, leakproof]",
         "click[B00204]",
         "click[green | grey]",
         "click[large]",
         "click[Buy Now]",
     ]
-    noisy = env.task_env.teacher.noisy_reflection(env.trajectory, env.np_random)
-    assert env.task_env.teacher.check_reflection(noisy, env.trajectory).well_formed
+    oracle = teacher.oracle_reflection(task_id)
+    assert oracle == 'Search for "watering cans", compare titles and features and choose color and size as asked for.'
+    assert [teacher.leaks(text, task_id) for text in (right, oracle, "Open B00204.")] == [True, False, False]
+    assert teacher.failure_cause(task_id) == teacher.task_group(task_id) == ""
+    noisy = teacher.noisy_reflection(env.trajectory, env.np_random)
+    assert teacher.check_reflection(noisy, env.trajectory).well_formed
 
 
-def test_the_oracle_goes_through_the_pages_for_a_product(written, data):
+def test_the_rule_names_another_product_than_the_one_bought(written, data):
+    data["items_human_ins.json"] = {
+        "B00017": [{"instruction": "i need a watering thing", "instruction_attributes": ["stackable"]}]
+    }
+    env = gym.make("RetroWebShop-v0", tasks=str(written(data)), split="test").unwrapped
+    only = {"task_id": "fixed_0"}
+    observation, _ = next(found for seed in range(9) if not (found := env.reset(seed=seed, options=only))[1]["success"])
+    rule = env.task_env.teacher.rule_reflection(observation)
+    assert rule in ("Open B00017.", "Open B00204.", "Open B00093.")
+    assert env.task_env.teacher.check_reflection(rule, env.trajectory).grounded
+
+
+def test_a_told_product_is_looked_for_on_all_pages(written, data):
     data["items_shuffle.json"] = [product(f"B{i:04}", "Ansel kettle", "kettles", pricing="$60") for i in range(37)]
     data["items_shuffle.json"][36]["pricing"] = "$9"
     data["items_human_ins.json"] = {
@@ -145,7 +162,7 @@ def test_the_oracle_goes_through_the_pages_for_a_product(written, data):
     }
     env = gym.make("RetroWebShop-v0", tasks=str(written(data)), split="test").unwrapped
     env.reset(options={"task_id": "fixed_0"})
-    outcome = env.branch([env.task_env.teacher.oracle_reflection("fixed_0")])[0]
+    outcome = env.branch([env.task_env.teacher.told_reflection("fixed_0")])[0]
     assert [turn.action for turn in outcome.trajectory.turns].count("click[Next >]") == 3
     assert outcome.success
 

@@ -14,7 +14,6 @@ from retro_gym_envs.webshop.reward import normalize_color, nouns, score, similar
 from retro_gym_envs.webshop.world import BuiltinShops
 
 SHOPS = BuiltinShops(0)
-SHOPS_OF = ("test-0000", "validation-0000", "train-00000", "train-00001")
 
 
 # -- the published formula, written down a second time ---------------------------------------------------------------
@@ -62,10 +61,10 @@ FILLER = ("harp", "spider", "bulb", "wick", "lamp", "shade", "porch", "orchard",
 
 def test_a_thousand_random_purchases_are_worth_what_the_formula_says():
     rng = np.random.default_rng(0)
-    products = SHOPS.catalog("test-0000").products
+    products = [product for task_id in SHOPS.ids("test")[:100] for product in SHOPS.catalog(task_id).products]
     rewards, r_types = [], set()
     for number in range(1_000):
-        goal = SHOPS.get(f"test-{rng.integers(500):04d}")
+        goal = SHOPS.get(f"test-{rng.integers(100):04d}")
         kin = [each for each in products if each.query == goal.query]
         product = products[rng.integers(len(products))] if number % 2 else kin[rng.integers(len(kin))]
         options = {name: values[rng.integers(len(values))] for name, values in product.options if rng.random() < 0.7}
@@ -124,10 +123,10 @@ def test_no_two_words_of_the_built_in_shops_match_each_other():
                 if first != second:
                     assert similarity(normalize_color(first), normalize_color(second)) <= 85, (first, second)
     values = {value for each in OPTIONS.values() for value in each}
-    words = {word for each in DEPARTMENTS for word in (*each.kinds, *each.materials, *each.uses)}
+    words = {word for each in DEPARTMENTS for word in (*each.kinds, *each.materials)}
     assert not values & (set(ATTRIBUTES) | words)
-    for split in SHOPS_OF:
-        for product in SHOPS.catalog(split).products:
+    for task_id in (*SHOPS.ids("test"), *SHOPS.ids("validation"), *SHOPS.ids("train")[:500]):
+        for product in SHOPS.catalog(task_id).products:
             text = " ".join((product.name, product.description, *product.bullets)).lower()
             offered = [value for _, values in product.options for value in values]
             assert not [value for value in offered if normalize_color(value) in text], product

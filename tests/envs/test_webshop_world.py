@@ -9,119 +9,202 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retro_gym_envs.task_sources import SPLITS
 from retro_gym_envs.webshop.catalog import Catalog
 from retro_gym_envs.webshop.departments import DEPARTMENTS, OPTIONS
-from retro_gym_envs.webshop.reward import score
-from retro_gym_envs.webshop.world import GROUPS, BuiltinShops, _shop
+from retro_gym_envs.webshop.observations import asked_in
+from retro_gym_envs.webshop.reward import normalize_color, score
+from retro_gym_envs.webshop.world import CAUSES, BuiltinShops, _generated
 
 SHOPS = BuiltinShops(0)
+TRAIN = 2_000  # tasks of split train that most tests look at
+
+
+def task_ids(split, count=TRAIN):
+    return SHOPS.ids(split)[:count]
 
 
 @pytest.fixture(scope="module")
 def goals():
-    return [SHOPS.get(task_id) for task_id in SHOPS.ids("test")]
+    return [SHOPS.get(task_id) for split in SPLITS for task_id in task_ids(split)]
 
 
 def test_a_world_follows_from_its_seed(goals):
     again, other = BuiltinShops(0), BuiltinShops(1)
-    _shop.cache_clear()
-    assert [again.get(goal.task_id) for goal in goals[:20]] == goals[:20]
-    assert again.catalog("test-0000").products == _shop(0, "test", 0).catalog.products
-    assert not {p.asin + p.name for p in other.catalog("test-0000").products} & {
-        p.asin + p.name for p in SHOPS.catalog("test-0000").products
-    }
+    first = {goal.task_id: goal for goal in goals}["test-0000"]
+    products = SHOPS.catalog("test-0000").products
+    _generated.cache_clear()
+    assert again.get("test-0000") == first
+    assert again.catalog("test-0000").products == products
+    assert other.get("test-0000") != first
     assert copy.deepcopy(again) is again
-    assert pickle.loads(pickle.dumps(again)).get("test-0003") == goals[3]
+    assert pickle.loads(pickle.dumps(again)).get("test-0000") == first
 
 
-def test_splits_share_no_product_no_brand_and_no_goal():
-    products, brands, instructions = Counter(), Counter(), Counter()
-    for split, task_ids in (
-        ("test", ["test-0000"]),
-        ("validation", ["validation-0000"]),
-        ("train", SHOPS.ids("train")[:8]),
-    ):
-        found = [product for task_id in task_ids for product in SHOPS.catalog(task_id).products]
-        products.update({(product.asin) for product in found})
-        brands.update({product.name.split()[0] for product in found})
-        instructions.update({SHOPS.get(task_id).instruction for task_id in SHOPS.ids(split)[:500]})
-        assert len({product.asin for product in found}) == len(found)
-    assert max(products.values()) == max(brands.values()) == max(instructions.values()) == 1
+# -- splits ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_shop_is_a_few_thousand_products_in_a_dozen_departments():
-    catalog = SHOPS.catalog("test-0000")
-    assert 1_800 < len(catalog) < 2_500
-    assert len({product.product_category.rsplit(" › ", 1)[0] for product in catalog.products}) == len(DEPARTMENTS) == 12
-    assert {name for product in catalog.products for name, _ in product.options} == set(OPTIONS)
+def coined_in(task_id):
+    """Ids, makers, and all values and words that are not everybody's."""
+    catalog = SHOPS.catalog(task_id)
+    ordinary = {value for values in OPTIONS.values() for value in values}
+    found = set()
     for product in catalog.products:
-        assert product.price_tag == f"${product.price}"
-        for name, values in product.options:
-            assert 3 <= len(set(values)) == len(values) <= 4
-            assert set(values) <= set(OPTIONS[name])
+        found |= {product.asin, product.name.split()[0]}
+        found |= {value for _, values in product.options for value in values} - ordinary
+        found |= {title for title, _, _ in product.reviews}
+    return found
 
 
-def test_what_is_wrong_with_the_first_hit_is_what_the_group_says(goals):
-    by_id = {goal.task_id: goal for goal in goals}
-    for goal in by_id.values():
+def wording(goal):
+    """An instruction without what is drawn into it."""
+    asked = asked_in(goal.instruction)
+    text = goal.instruction.replace(asked.thing, "THING").replace(asked.attribute, "ATTRIBUTE").replace(" an ", " a ")
+    for name, value in asked.options.items():
+        text = text.replace(f"{name} {value}", "OPTION")
+    return re.sub(r"\d+\.\d\d", "LIMIT", text)
+
+
+@pytest.mark.parametrize("count", [2_000, pytest.param(None, marks=pytest.mark.slow)])
+def test_splits_share_nothing(count):
+    """Neither coined names and ids, nor instructions, wordings, titles and things to search for."""
+    seen = {split: [set(), set(), set(), set(), set()] for split in SPLITS}
+    for split in SPLITS:
+        for goal in map(SHOPS.get, task_ids(split, count)):
+            parts = coined_in(goal.task_id), {goal.instruction}, {wording(goal)}, {goal.name}
+            for known, new in zip(seen[split], (*parts, {asked_in(goal.instruction).thing}), strict=True):
+                known |= new
+    for train, validation, test in zip(*seen.values(), strict=True):
+        assert min(map(len, (train, validation, test))) > 1
+        assert not train & validation
+        assert not (train | validation) & test
+
+
+def test_there_are_eleven_wordings(goals):
+    assert len({wording(goal) for goal in goals}) == 6 + 2 + 3
+
+
+# -- goals -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_shares_of_the_causes(goals):
+    for cause, share in CAUSES.items():
+        assert [goal.cause for goal in goals].count(cause) / len(goals) == pytest.approx(share, abs=0.03)
+
+
+def test_an_instruction_does_not_betray_the_cause(goals):
+    """Every wording, department, attribute and option occurs with every single cause about equally often."""
+    single = [cause for cause in CAUSES if " and " not in cause]
+    counts = Counter((wording(goal), goal.cause) for goal in goals if goal.cause in single)
+    for text in {wording(goal) for goal in goals}:
+        of_all = sum(counts[text, cause] for cause in single)
+        for cause in single:
+            assert counts[text, cause] / of_all == pytest.approx(0.2, abs=0.1)
+
+
+def test_an_instruction_says_all_that_is_wanted_and_no_coined_name(goals):
+    for goal in goals[::5]:
+        asked = asked_in(goal.instruction)
+        assert (asked.attribute, asked.limit) == (goal.attributes[0], goal.price_upper)
+        assert asked.thing.split()[-1] == goal.query
+        assert sorted(asked.options) == sorted(name for name, _ in SHOPS.catalog(goal.task_id).get(goal.asin).options)
+        assert not [name for name in coined_in(goal.task_id) if name.lower() in goal.instruction.lower()]
+
+
+def test_only_one_product_with_only_one_choice_is_right(goals):
+    for goal in goals[::5]:
         catalog = SHOPS.catalog(goal.task_id)
         product = catalog.get(goal.asin)
-        query = re.search(rf"(?:a|an) ([a-z]+ [a-z]+ {goal.query})\b", goal.instruction).group(1)
-        page = catalog.search(query)[:10]
-        first = page[0]
-        assert product in page
         right = {product.option_of(value): value for value in goal.options}
-        judged = score(first, goal, right)
-        assert (first == product) == (goal.group in ("first hit", "options")), goal
-        assert (judged.attributes == 0) == ("attribute" in goal.group), goal
-        assert judged.price == ("price" not in goal.group), goal
-        assert bool(goal.options) == ("options" in goal.group), goal
-        assert judged.r_type == 1.0
+        assert [each.asin for each in catalog.products if score(each, goal, right).reward == 1.0] == [goal.asin]
+        for name, values in product.options:
+            for value in values:
+                assert (score(product, goal, right | {name: value}).reward == 1.0) == (value in goal.options)
 
 
-def test_the_shares_of_the_groups():
-    train = [SHOPS.get(task_id).group for task_id in SHOPS.ids("train")[:2_000]]
-    for group, share in GROUPS.items():
-        assert train.count(group) / len(train) == pytest.approx(share, abs=0.04)
+def test_five_names_of_each_sort_that_the_cause_says(goals):
+    for goal in goals[::5]:
+        catalog = SHOPS.catalog(goal.task_id)
+        product = catalog.get(goal.asin)
+        asked = asked_in(goal.instruction)
+        found = catalog.search(asked.thing)
+        assert (product in found) == (goal.cause != "word")
+        assert len(product.reviews) == 5 * (1 + (" and " in goal.cause))
+        for ordinal, (_, values), wanted in zip(("first", "second"), product.options, goal.options, strict=True):
+            coined = f"{ordinal} option" in goal.cause
+            assert len(values) == (5 if coined else 2)
+            assert (wanted not in asked.options.values()) == coined
+        if "maker" in goal.cause or "item" in goal.cause:
+            assert len(found) == 5
+            assert len({each.name for each in found}) == (5 if "maker" in goal.cause else 1)
+        if goal.cause == "word":
+            assert product.name.split()[1] in {title for title, _, _ in found[0].reviews}
 
 
-def test_an_instruction_says_all_that_is_wanted(goals):
+def test_the_right_name_stands_anywhere(goals):
+    """Among the reviews, the values and the results; in about half of the lists one review denies what is wanted."""
+    places, denied, lists = Counter(), 0, 0
     for goal in goals:
-        assert goal.attributes[0] in goal.instruction
-        assert f"price lower than {goal.price_upper:.2f} dollars" in goal.instruction
         product = SHOPS.catalog(goal.task_id).get(goal.asin)
-        for value in goal.options:
-            assert f"{product.option_of(value)} {value}" in goal.instruction
-    assert any(goal.instruction.startswith(("My last", "Not ", "My sister")) for goal in goals)
-    assert len({goal.instruction for goal in goals}) == len(goals)
+        if goal.cause in ("first option", "second option"):
+            which = goal.cause == "second option"
+            titles = [title for title, _, _ in product.reviews]
+            places["review", titles.index(goal.options[which])] += 1
+            places["value", product.options[which][1].index(goal.options[which])] += 1
+        if goal.cause in ("maker", "item"):
+            found = SHOPS.catalog(goal.task_id).search(asked_in(goal.instruction).thing)
+            places["result", found.index(product)] += 1
+        denied += sum(bool(re.match("not|never|anything but", text)) for _, _, text in product.reviews)
+        lists += len(product.reviews) // 5
+    assert denied / lists == pytest.approx(0.5, abs=0.03)
+    for kind in ("review", "value", "result"):
+        counts = [places[kind, place] for place in range(5)]
+        assert min(counts) / sum(counts) > 0.17
+
+
+def test_a_coined_word_is_no_ordinary_one(goals):
+    for goal in goals[::20]:
+        for name in coined_in(goal.task_id):
+            assert normalize_color(name.lower()) == name.lower()
+
+
+def test_a_shop_has_a_few_products_of_one_department():
+    catalogs = [SHOPS.catalog(task_id) for task_id in task_ids("test")]
+    assert {len(catalog) for catalog in catalogs} == {3, 5, 7}
+    paths = [{product.product_category.rsplit(" › ", 1)[0] for product in catalog.products} for catalog in catalogs]
+    assert all(len(each) == 1 for each in paths)
+    assert len(set.union(*paths)) == len(DEPARTMENTS) == 12
+    for catalog in catalogs:
+        for product in catalog.products:
+            assert product.price_tag == f"${product.price}"
+            assert product.price > 10
 
 
 # -- search ----------------------------------------------------------------------------------------------------------
 
+PRODUCTS = tuple(product for task_id in task_ids("test", 60) for product in SHOPS.catalog(task_id).products)
+CATALOG = Catalog(PRODUCTS)
+
 
 def test_search_ranks_by_words_shared():
-    catalog = SHOPS.catalog("test-0000")
-    product = catalog.products[7]
-    assert catalog.search(product.name)[0] == product
-    assert catalog.search(product.name.upper())[0] == product
+    product = next(each for each in PRODUCTS if "," in each.name)
+    assert CATALOG.search(product.name)[0] == product
+    assert CATALOG.search(product.name.upper())[0] == product
     kind = product.query
-    assert {hit.query for hit in catalog.search(f"{kind}s")[:5]} == {kind}  # plurals
-    assert len(catalog.search("color")) == 50
-    for family in _shop(0, "test", 0).families:
-        assert set(catalog.search(family.query)) == set(family.members)
+    assert {hit.query for hit in CATALOG.search(f"{kind}s")[:2]} == {kind}  # plurals
+    assert len(CATALOG.search("color")) == 50
 
 
 def test_search_wants_every_word_only_where_it_is_told_to():
-    products = SHOPS.catalog("test-0000").products[:200]
-    query = f"{products[0].name} {products[1].name}"
-    every, some = Catalog(products, every_word=True).search(query), Catalog(products).search(query)
+    query = f"{PRODUCTS[0].name} {PRODUCTS[-1].name}"
+    every, some = Catalog(PRODUCTS, every_word=True).search(query), CATALOG.search(query)
     assert len(every) < len(some)
     assert list(every) == [hit for hit in some if hit in every]
 
 
 @pytest.mark.parametrize("query", ["", " ", "the of", "zzzz", "[]", "\ud800", "🙂", "x" * 100_000])
 def test_search_finds_nothing_for_what_is_nothing(query):
-    assert SHOPS.catalog("test-0000").search(query) == ()
+    assert CATALOG.search(query) == ()
 
 
 def test_search_in_an_empty_shop():
@@ -130,7 +213,6 @@ def test_search_in_an_empty_shop():
 
 @given(st.text(max_size=80))
 def test_any_search_is_answered_alike_twice(query):
-    catalog = SHOPS.catalog("test-0000")
-    found = catalog.search(query)
+    found = CATALOG.search(query)
     assert len(found) <= 50
-    assert found == catalog.search(query)
+    assert found == CATALOG.search(query)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from retro_gym_envs.english.naming import mentioned
 from retro_gym_envs.english.stance import Stance, read_clauses
@@ -48,16 +49,18 @@ def advice_on(notes: Sequence[str], names: Sequence[str]) -> Advice:
     >>> advice_on(["Choose teal, navy and coral."], ["teal", "navy", "coral"]).confused
     True
     """
-    for note in reversed(notes):
-        wishes = read_wishes(note, names, about=_ABOUT)
-        wanted = wishes.wanted
-        if len(wanted) > 1:
-            wanted = _to_be_done(note, wanted) or wanted
-        if len(wanted) > _LIMIT:
-            return Advice(confused=True)
-        if wanted or wishes.shunned:
-            return Advice(wanted, wishes.shunned)
-    return Advice()
+    read = (_advice_in(note, tuple(names)) for note in reversed(notes))
+    return next((advice for advice in read if advice != Advice()), Advice())
+
+
+@lru_cache(maxsize=8_192)  # the actor reads its prompt anew in every turn
+def _advice_in(note: str, names: tuple[str, ...]) -> Advice:
+    """Returns what one reflection says."""
+    wishes = read_wishes(note, names, about=_ABOUT)
+    wanted = wishes.wanted
+    if len(wanted) > 1:
+        wanted = _to_be_done(note, wanted) or wanted
+    return Advice(confused=True) if len(wanted) > _LIMIT else Advice(wanted, wishes.shunned)
 
 
 def _to_be_done(note: str, names: Sequence[str]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 
+from retro_gym.errors import ConfigError
 from retro_gym.task_env import checked_task_id
 from retro_gym.teacher import ReflectionCheck
 from retro_gym.trajectory import Trajectory
@@ -93,11 +94,15 @@ class ShopTeacher(TaskTeacher[Goal]):
     def leaks(self, reflection: str, task_id: str) -> bool:
         """Returns whether a reflection contains the product's id, its title or its maker, and all values to choose.
 
+        A server does not reveal its goals; for them the answer is always no.
+
         Raises:
             UnknownTaskError: no such task.
-            ConfigError: the goals are a server's, which does not reveal them.
         """
-        goal, product = self._sold(task_id)
+        try:
+            goal, product = self._sold(task_id)
+        except ConfigError:
+            return False
         names = [product.asin, product.name]
         if goal.cause and "item" not in goal.cause:
             names.append(product.name.split()[0])

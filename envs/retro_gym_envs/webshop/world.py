@@ -7,6 +7,7 @@ option. Customers' reviews tell what each of these names stands for. Which thing
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import ClassVar
@@ -48,7 +49,7 @@ _PLAIN_VALUES = 2  # values of an option that the shop calls as everybody does
 _IDS = 100_000
 _DENIED_SHARE = 0.5  # share of the sorts in which a review denies what is wanted
 
-_ORDINARY = (*ATTRIBUTES, *(value for values in OPTIONS.values() for value in values))
+_ORDINARY = re.compile("|".join((*ATTRIBUTES, *(value for values in OPTIONS.values() for value in values))))
 _PRAISE = ("so {}", "really {}", "{} indeed", "mine is {}", "it is {}")
 _DENIAL = ("not {}", "anything but {}", "never {}")
 _STARS = ("3", "4", "5")
@@ -287,7 +288,7 @@ def _words(split: str, rng: np.random.Generator) -> Iterator[str]:
     names = NameMaker(split, rng)
     while True:
         word = names.word().lower()
-        if normalize_color(word) == word and not any(each in word for each in _ORDINARY):
+        if normalize_color(word) == word and not _ORDINARY.search(word):
             yield word
 
 
