@@ -270,7 +270,7 @@ def test_what_is_needed_is_seen_in_every_failure(env):
 
 
 def test_too_many_names_confuse_it():
-    options = {"dalor": "price when new", "vikum": "price in winter", "brelin": "price last year"}
+    options = ["dalor", "vikum", "brelin"]
     assert read_advice(["Use dalor, vikum and brelin."], options).confused
     assert not read_advice(["Use dalor or vikum."], options).confused
     assert not read_advice(["Use dalor."], options).confused

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
 
 from retro_gym_envs.choices import Choices
 from retro_gym_envs.intercode_sql.advice import read_advice, stated_query
@@ -82,8 +81,7 @@ class _Trial:
     def _by_comments(self, notes: Notes) -> tuple[list[tuple[str, str]], str]:
         """Returns what to look at, with thoughts, and the query as far as it can be written by now."""
         names = fitting(self.question, notes)
-        phrases = notes.phrases()
-        chosen = {slot: self._choice(slot, {name: phrases[name] for name in fits}) for slot, fits in names.items()}
+        chosen = {slot: self._choice(slot, options) for slot, options in names.items()}
         table = chosen.get("table", next(iter(notes.tables)))
         people = notes.people_table(self.question)
         looks = [(f"{table} fits. What are its columns?", look_at_columns(table))]
@@ -109,14 +107,13 @@ class _Trial:
         )
         return looks, plan.sql()
 
-    def _choice(self, slot: str, options: Mapping[str, str]) -> str:
-        """Returns one of the names that fit a slot, given with what they stand for."""
+    def _choice(self, slot: str, options: tuple[str, ...]) -> str:
+        """Returns one of the names that fit a slot."""
         wanted = read_advice(self.reflections, options)
-        first = next(iter(options))
         if wanted.confused:
-            return first
+            return options[0]
         scores = {name: _TOLD * (name in wanted.told) + _SHUNNED * (name in wanted.shunned) for name in options}
-        scores[first] += _FIRST
+        scores[options[0]] += _FIRST
         return self.choices.pick(slot, scores)
 
     def _shape(self, people: bool, person: bool) -> tuple[str, str]:

@@ -10,6 +10,16 @@ from functools import lru_cache
 from retro_gym_envs.english.clauses import plain_words
 from retro_gym_envs.english.stance import Stance, read_clauses
 from retro_gym_envs.english.wishes import Wishes, read_wishes
+from retro_gym_envs.intercode_sql.vocabulary import (
+    FEATURE_PARTS,
+    FEATURES,
+    GROUPS,
+    MEASURES,
+    OCCASIONS,
+    ROLES,
+    SHADES,
+    TASKS,
+)
 
 __all__ = ["FORMS", "Wanted", "read_advice", "sentence", "stated_query"]
 
@@ -24,7 +34,7 @@ FORMS = {
 
 _MOST = 2  # names that one slot can be told without confusion
 
-_ABOUT = """
+_VERBS_AND_NOUNS = """
     use used uses using usage select selected selects selecting column columns field fields table tables value values
     code codes coded join joins joined joining filter filters filtered filtering query queries queried querying
     condition conditions where from choose chose chosen choosing choice pick picked picking read reads reading take
@@ -37,8 +47,9 @@ _ABOUT = """
     written clause work works worked put comment comments documented ignored overlooked missed forgot mistake mistook
     wrong instead
 """
-_ABOUT_WORDS = frozenset(_ABOUT.split())
-_FUNCTION_WORDS = frozenset(["as", "by", "for", "in", "last", "of", "on", "under", "when"])
+_PHRASES = (*MEASURES, *FEATURES, *SHADES, *ROLES, *OCCASIONS, *FEATURE_PARTS, *TASKS, *GROUPS)
+_IDLE = frozenset(["as", "by", "for", "in", "last", "of", "on", "the", "under", "when"])
+_ABOUT = re.compile(rf"\b(?:{'|'.join(sorted({*_VERBS_AND_NOUNS.split(), *' '.join(_PHRASES).split()} - _IDLE))})s?\b")
 
 _QUERY = re.compile(r"\bquer(?:y|ies): ?[`'\"]?((?:select|with)\b.*)", re.DOTALL | re.IGNORECASE)
 
@@ -65,22 +76,21 @@ class Wanted:
     """Too many names were wanted."""
 
 
-def read_advice(reflections: Sequence[str], options: Mapping[str, str]) -> Wanted:
+def read_advice(reflections: Sequence[str], options: Sequence[str]) -> Wanted:
     """Reads what reflections want of the candidates of one slot.
 
     The last reflection that wants any counts; names that a later one speaks against are left out.
 
     Args:
         reflections: the reflections, the last one last.
-        options: the candidates, with what they stand for.
+        options: the candidates.
 
-    >>> read_advice(["Select vikum.", "Do not use dalor."], {"dalor": "price", "vikum": "price when new"})
+    >>> read_advice(["Select vikum.", "Do not use dalor."], ["dalor", "vikum"])
     Wanted(told=('vikum',), shunned=frozenset({'dalor'}), confused=False)
     """
-    about = _ABOUT_WORDS.union(*(phrase.lower().split() for phrase in options.values())) - _FUNCTION_WORDS
     shunned: set[str] = set()
     for reflection in reversed(reflections):
-        wishes = _wishes(reflection, tuple(options), about)
+        wishes = _wishes(reflection, tuple(options))
         shunned.update(wishes.shunned)
         told = tuple(name for name in wishes.wanted if name not in shunned)
         if len(wishes.wanted) > _MOST:
@@ -91,30 +101,31 @@ def read_advice(reflections: Sequence[str], options: Mapping[str, str]) -> Wante
 
 
 @lru_cache(maxsize=8_192)  # the actor reads its reflections in every turn
-def _wishes(reflection: str, options: tuple[str, ...], about: frozenset[str]) -> Wishes:
-    return read_wishes(
-        _untwisted(reflection, options), options, about=re.compile(rf"\b(?:{'|'.join(sorted(about))})\b")
+def _wishes(reflection: str, options: tuple[str, ...]) -> Wishes:
+    return read_wishes(_untwisted(reflection, options), options, about=_ABOUT)
+
+
+_NAME = r"(?:(?:the|my|a) )?(?:\w+ )?(?:(?:column|table|value|code|key) )?[\"'`]?\0(?P<{}>\d+)[\"'`]?"
+_OLD, _NEW = _NAME.format("old"), _NAME.format("new")
+# Replacements, in which the order of two names tells which one is wanted. Names are written as their numbers.
+_REPLACED = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"\b(?:replac|swapp?|exchang|trad|substitut)(?:e|ed|ing)? {_OLD} (?:with|by|for|against|out for) {_NEW}",
+        rf"\b(?:chang|switch|correct|turn|mov|alter)(?:e|ed|ing)?(?: over)?(?: from)? {_OLD} (?:in|over )?to {_NEW}",
+        rf"{_OLD} (?:should|ought to|must|needs to|has to) (?:really )?(?:have been|be|read|become|have read) {_NEW}",
+        rf"{_NEW} (?:in place of|over|where i (?:wrote|had|used|put|took)) {_OLD}",
     )
-
-
-# Replacements, in which the order of two names tells which one is wanted.
-_REPLACED = (
-    r"\b(?:replac|swapp?|exchang|trad|substitut)(?:e|ed|ing)? {old} (?:with|by|for|against|out for) {new}",
-    r"\b(?:chang|switch|correct|turn|mov|alter)(?:e|ed|ing)?(?: over| away)?(?: from)? {old} (?:to|into|over to) {new}",
-    r"{old} (?:should|ought to|must|needs to|has to) (?:really )?(?:have been|be|read|become|have read) {new}",
-    r"{new} (?:in place of|over|where i (?:wrote|had|used|put|took)) {old}",
 )
 
 
 def _untwisted(reflection: str, options: Sequence[str]) -> str:
     """Rewrites replacements as ``use … instead of …``."""
-    names = "|".join(re.escape(name.lower()) for name in options)
-    noun = "(?:(?:the|my|a) )?(?:\\w+ )?(?:(?:column|table|value|code|key) )?"
-    old, new = (rf"{noun}[\"'`]?(?P<{which}>{names})[\"'`]?" for which in ("old", "new"))
-    text = plain_words(reflection)
+    numbers = {name.lower(): f"\0{number}" for number, name in enumerate(options)}
+    text = re.sub(r"\w+", lambda match: numbers.get(match[0], match[0]), plain_words(reflection))
     for pattern in _REPLACED:
-        text = re.sub(pattern.format(old=old, new=new), r"use \g<new> instead of \g<old>", text)
-    return text
+        text = pattern.sub("use \0\\g<new> instead of \0\\g<old>", text)
+    return re.sub(r"\0(\d+)", lambda match: options[int(match[1])], text)
 
 
 def stated_query(reflection: str) -> str:
