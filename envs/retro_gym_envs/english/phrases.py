@@ -11,26 +11,28 @@ __all__ = ["PHRASES", "Phrase"]
 # Phrases, by what they are read as; 0 stands for phrases that say nothing for or against.
 _PHRASES: dict[int | Link, str] = {
     0: """
-        problem was that; problem is that; trouble was that; trouble is that; mistake was that; mistake is that;
-        error was that; error is that; fault was that; fault is that; issue was that; issue is that;
-        reason was that; reason is that; overlooked that; overlooked the fact that; missed that;
-        missed the fact that; forgot that; forgot the fact that; ignored that; ignored the fact that;
-        not forget that; never forget that; did not realise that; did not realize that; did not notice that;
-        did not know that; did not see that; did not understand that; failed to notice that; failed to see that;
-        failed to realise that; failed to realize that; not aware that; unaware that; thing left; place left;
-        what is left; one left; missing link; missing piece; missing step; what was missing; what is missing;
-        missing from my; not only; not just; not merely; not simply; no doubt; without doubt; without a doubt;
-        without fail; without delay; without hesitation; no matter; no later than; no sooner than; no other than;
-        nothing else; nothing other than; nothing but; nothing else but; nothing less than; none but;
-        none other than; no one but; nobody but; no one else; nobody else; not until; if not; why not; not least;
-        no wonder; no less than; no more than; needless to say; not to mention; nothing except; none except;
-        at once; one and only; by all means; no time to lose; without further ado; but also; but rather;
-        sooner or later; no longer than; only if; in order not to fail; so as not to fail; at last; look forward to;
-        never mind that; right away; at least; once more; of course; without exception; in no time; no question;
-        no question that; not long; can not wait to; not to be missed; not to be overlooked; not to be forgotten;
-        not to be skipped; a must; there is no way around; there is no getting around; no way around; nothing beats;
-        no substitute for; no alternative to; no option but; no choice but; nothing for it but;
-        leave no stone unturned; not enough attention; how come
+        not again; no more mistakes; no more errors; no more guessing; no mistake; no mistakes; error message;
+        never too late; not too late; nothing wrong; nothing is wrong; can not go wrong; not go wrong;
+        not disappoint; never disappoints; no alternatives to; problem was that; problem is that; trouble was that;
+        trouble is that; mistake was that; mistake is that; error was that; error is that; fault was that;
+        fault is that; issue was that; issue is that; reason was that; reason is that; overlooked that;
+        overlooked the fact that; missed that; missed the fact that; forgot that; forgot the fact that;
+        ignored that; ignored the fact that; not forget that; never forget that; did not realise that;
+        did not realize that; did not notice that; did not know that; did not see that; did not understand that;
+        failed to notice that; failed to see that; failed to realise that; failed to realize that; not aware that;
+        unaware that; thing left; place left; what is left; one left; missing link; missing piece; missing step;
+        what was missing; what is missing; missing from my; not only; not just; not merely; not simply; no doubt;
+        without doubt; without a doubt; without fail; without delay; without hesitation; no matter; no later than;
+        no sooner than; no other than; nothing else; nothing other than; nothing but; nothing else but;
+        nothing less than; none but; none other than; no one but; nobody but; no one else; nobody else; not until;
+        if not; why not; not least; no wonder; no less than; no more than; needless to say; not to mention;
+        nothing except; none except; at once; one and only; by all means; no time to lose; without further ado;
+        but also; but rather; sooner or later; no longer than; only if; in order not to fail; so as not to fail;
+        at last; look forward to; never mind that; right away; at least; once more; of course; without exception;
+        in no time; no question; no question that; not long; can not wait to; not to be missed;
+        not to be overlooked; not to be forgotten; not to be skipped; a must; there is no way around;
+        there is no getting around; no way around; nothing beats; no substitute for; no alternative to;
+        no option but; no choice but; nothing for it but; leave no stone unturned; not enough attention; how come
     """,
     Tag.BELIEVED | Tag.PAST: """
         used to think; used to believe; used to assume; was convinced; was sure; was certain;
@@ -38,6 +40,10 @@ _PHRASES: dict[int | Link, str] = {
     """,
     Tag.MODAL | Tag.NOT: """
         not going to
+    """,
+    Tag.NOT | Tag.PAST: """
+        did nothing with; did nothing about; made no use of; took no notice of; paid no attention to;
+        paid no heed to
     """,
     Tag.NOT: """
         last thing i should; last thing i would; last thing i want; last thing to; last thing you should;
@@ -53,26 +59,26 @@ _PHRASES: dict[int | Link, str] = {
         ruled out; ruling out; rules out; give up; gave up; giving up; do without; did without; doing without;
         leave aside; leave alone; leave out; put aside; set aside; cross off; crossed off; turn down; pass over;
         passed over; passing over; pass up; passed up; move on from; moving on from; moved on from; done with;
-        through with; free of; devoid of; out of the question; the least; too little attention; too little thought;
-        little attention; little thought; never once; not once; get rid of; steered clear; shy away from;
-        shied away from; turn a blind eye to; turned a blind eye to; lose sight of; lost sight of
+        through with; devoid of; out of the question; too little attention; too little thought; little attention;
+        little thought; never once; not once; get rid of; steered clear; shy away from; shied away from;
+        turn a blind eye to; turned a blind eye to; lose sight of; lost sight of
     """,
     Tag.BAD: """
         no point; no sense; only a fool; only an idiot; only fools; no good; no use; no help; no luck; no avail;
         no success; no result; no results; no value; no progress; dead end; dead ends; red herring; waste time;
         out of order; off limits; off the table; not worth; in vain; to no avail; without success; without result;
-        without luck; for nothing; sold out; too expensive; too high; not the case; no such; wild goose chase;
-        would be the last; little use; little sense; little point; of little; against the rules; beside the point;
+        without luck; for nothing; sold out; too expensive; not the case; no such; wild goose chase;
+        would be the last; little use; little sense; little point; against the rules; beside the point;
         what not to do; too much time; too many turns; too long; a pity that; false lead; bad idea; blind alley
     """,
     Tag.BE: """
         turned out; turned out to be; turn out; turn out to be; turns out; turns out to be
     """,
     Tag.BAD | Tag.BE: """
-        is out; out of stock; led me astray; leads astray; led astray; lead me astray; went astray; lead nowhere;
-        leads nowhere; led nowhere; leading nowhere; goes nowhere; went nowhere; got me nowhere; gets me nowhere;
-        got nowhere; got us nowhere; did nothing; does nothing; did not pay off; cost me; costs me; cost us;
-        costs us; cost the trial; went wrong
+        made me fail; made me lose; fell for; fall for; to blame; is out; out of stock; led me astray; leads astray;
+        led astray; lead me astray; went astray; lead nowhere; leads nowhere; led nowhere; leading nowhere;
+        goes nowhere; went nowhere; got me nowhere; gets me nowhere; got nowhere; got us nowhere; did nothing;
+        does nothing; did not pay off; cost me; costs me; cost us; costs us; cost the trial; went wrong
     """,
     Tag.MODAL: """
         am going to; are going to; is going to; im going to; 'm going to; gonna; gotta; have got to; has got to;
@@ -82,8 +88,7 @@ _PHRASES: dict[int | Link, str] = {
         the next attempt; the next trial; next attempt; next trial; my next; needed is; needed was; only way;
         must have; how about; needs to; need to; the way to go; what about; worth a; it pays to; i recommend;
         i suggest; i advise; i propose; worth it; had i only; i would rather; would rather; wanna; all i need;
-        all that is needed; step one; it is time to; time to; ready to; resolve to; resolved to; promise to;
-        commit to; bound to; due to be; about to
+        all that is needed; step one; it is time to; time to; resolve to; resolved to; promise to; commit to
     """,
     Tag.LATE: """
         too late; only later; not early enough; not soon enough; late; only at the end; only briefly
@@ -96,7 +101,7 @@ _PHRASES: dict[int | Link, str] = {
         in preference to; than; as against; over and above
     """,
     Link.EXCEPT: """
-        except; except for; apart from; other than; but for; save for; aside from; excepting; bar
+        except; except for; apart from; other than; but for; save for; aside from; excepting
     """,
     Link.BECAUSE: """
         because; because of; since; due to; owing to; on account of; given that; as it is; as it was; for it is;
@@ -126,7 +131,7 @@ _PHRASES: dict[int | Link, str] = {
         before; until; till; prior to; before ever; before even; by the time
     """,
     Link.AFTER: """
-        after; having; when; while; once; as soon as; upon; on the way
+        after; having; when; while; once; as soon as; upon
     """,
     Link.WHICH: """
         which; who

@@ -106,6 +106,7 @@ def _polarity(tokens: list[Token]) -> tuple[bool, bool, bool]:
         Whether they cancel out, whether one of them judges, and whether ``not`` or ``never`` is among them.
     """
     affirms, judged, governs = True, False, False
+    remedied = any(token.text in _REMEDIES for token in tokens)
     denied = predicate = False  # whether a negation, and a form of *be* after the last one, came before
     bad_before = False
     for index, token in enumerate(tokens):
@@ -120,6 +121,8 @@ def _polarity(tokens: list[Token]) -> tuple[bool, bool, bool]:
             continue
         if tags & Tag.EMPTY and (index == 0 or not _acts(tokens[index - 1])):
             judged = True
+        if tags & Tag.BAD and (remedied or _is_prevented(tokens, index)):
+            continue  # "X solves the problem"
         if tags & Tag.BAD:
             judged = True
             # Under a negation, an adjective before its noun says what is avoided: "do not use the broken lamp".
@@ -132,6 +135,13 @@ def _polarity(tokens: list[Token]) -> tuple[bool, bool, bool]:
             continue
         affirms, denied, predicate = not affirms, True, predicate and not bool(tags & Tag.BAD)
     return affirms, judged, governs
+
+
+def _is_prevented(tokens: list[Token], index: int) -> bool:
+    """Returns whether a word names the fault that is avoided, and no thing (``I can avoid the error``)."""
+    if not tokens[index].tags & Tag.BAD or any(NOUN.match(token.text) for token in tokens[index:]):
+        return False
+    return any(token.text in _PREVENTING for token in tokens[max(0, index - 3) : index])
 
 
 def _is_aside(tokens: list[Token], index: int) -> bool:
@@ -153,6 +163,10 @@ def _acts(token: Token) -> bool:
 def _avoids(tokens: list[Token], index: int) -> bool:
     """Returns whether the verb at a token says that its object is not done."""
     token = tokens[index]
+    if token.tags & Tag.AVOID and any(_is_prevented(tokens, place) for place in range(index + 1, len(tokens))):
+        return False
+    if token.text == "failed" and index + 1 < len(tokens) and tokens[index + 1].tags & Tag.ACTING:
+        return False  # "the failed trial"
     if token.text == "missing" and index + 1 == len(tokens):
         return False  # "a look at X was missing"
     if token.text == "failed" and _has_person(tokens[:index]):
@@ -264,6 +278,11 @@ def _tells(tokens: list[Token], index: int, *, person: bool) -> bool:
     return last.text not in ("be", "to", "get")
 
 
+_REMEDIES = _words("""
+    solve solves solved fix fixes fixed remedy remedies repair repairs resolve resolves cure cures prevent prevents
+    solution
+""")
+_PREVENTING = _words("avoid avoids avoided avoiding")
 _SHOWN = _words("shown listed stored named called stated mentioned hidden said spelt spelled required needed")
 
 

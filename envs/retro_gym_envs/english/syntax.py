@@ -130,6 +130,8 @@ class _Sentence:
             return self._conditional(index)
         if link is Link.BEFORE:
             return self._before(index)
+        if link is Link.BECAUSE and self._is_blamed(index):
+            return self._alone(index).opposite
         if link is Link.AFTER or self._is_participle(index):
             return self._after(index)
         if self._is_postponed(index):
@@ -191,6 +193,13 @@ class _Sentence:
         if reading.kind is Kind.FRAGMENT and main is not None and self._readings[main].kind is Kind.REPORT:
             return Stance.NEITHER
         return Stance.FOR if reading.affirms else Stance.AGAINST
+
+    def _is_blamed(self, index: int) -> bool:
+        """Returns whether a thing is given as the reason of a failure (``I lost because of X``)."""
+        piece, main = self._pieces[index], self._main(index)
+        said = any(token.tags & (_FINITE | Tag.PERSON | Tag.MODAL) for token in piece.tokens)
+        lost = main is not None and any(token.text in _LOST for token in self._pieces[main].tokens)
+        return lost and not said
 
     def _is_postponed(self, index: int) -> bool:
         """Returns whether a prohibition only holds for a while (``do not buy Y before opening X``)."""
@@ -309,6 +318,7 @@ UNTRUE = frozenset(
     ("not", "true", "so", "no", "false", "wrong", "nonsense", "untrue", "incorrect", "a", "lie", "at", "all")
 )
 """Words of a clause that says nothing but that something is untrue."""
+_LOST = frozenset(("failed", "fail", "lost", "lose", "stuck"))
 _DEEDS = frozenset(("steps", "actions", "moves", "commands", "taken", "done", "following", "did"))
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from retro_gym_envs.english.wishes import read_wishes
 from tests.envs.english import frames
+from tests.envs.english.verdicts import VERDICTS
 
 ANYTHING = re.compile("")
 NAMES = ("Grurikor Union", "drawer 12")
@@ -47,6 +48,12 @@ def test_a_statement_that_is_denied_is_not_wanted(frame):
 def test_a_report_is_neither(frame):
     for text, _, wishes in readings(frame, frames.DEEDS):
         assert not wishes, text
+
+
+@pytest.mark.parametrize(("sign", "text"), VERDICTS)
+def test_a_verdict_is_understood(sign, text):
+    for said, name, wishes in readings("{}", (text,)):
+        assert (wishes.wanted, wishes.shunned) == (((name,), ()) if sign == "+" else ((), (name,))), said
 
 
 @pytest.mark.parametrize("text", frames.NEITHER)
