@@ -10,7 +10,7 @@ from retro_gym_envs.intercode_sql.observations import words_of
 
 __all__ = ["LOOK_AT_TABLES", "Notes", "fitting", "look_at_codes", "look_at_columns", "look_at_people", "read_notes"]
 
-LOOK_AT_TABLES = "SELECT table_name, table_comment FROM information_schema.tables"
+LOOK_AT_TABLES = "SELECT table_comment, table_name FROM information_schema.tables"
 
 _ROW = re.compile(r"\('([^']*)'((?:, '[^']*')+)\)")
 _TEXT = re.compile(r"'([^']*)'")
@@ -20,7 +20,7 @@ _LABEL = re.compile(r"\('(\w+)', 'text'")
 
 def look_at_columns(table: str) -> str:
     """Returns the statement that shows the columns of a table with their comments."""
-    return f"SELECT column_name, data_type, column_comment FROM information_schema.columns WHERE table_name = '{table}'"
+    return f"SELECT data_type, column_comment, column_name FROM information_schema.columns WHERE table_name = '{table}'"
 
 
 def look_at_codes(table: str) -> str:
@@ -71,7 +71,7 @@ class Notes:
 def read_notes(turns: Iterable[tuple[str, str]]) -> Notes:
     """Parses actions and their observations.
 
-    >>> read_notes([(f"execute[{LOOK_AT_TABLES}]", "[('dalor', 'wines on loan'), ('brelum', 'codes')]")]).tables
+    >>> read_notes([(f"execute[{LOOK_AT_TABLES}]", "[('wines on loan', 'dalor'), ('codes', 'brelum')]")]).tables
     {'dalor': 'wines on loan', 'brelum': 'codes'}
     """
     notes = Notes()
@@ -79,11 +79,11 @@ def read_notes(turns: Iterable[tuple[str, str]]) -> Notes:
         statement = action.removeprefix("execute[").removesuffix("]")
         rows = [(match[1], *_TEXT.findall(match[2])) for match in _ROW.finditer(seen)]
         if statement == LOOK_AT_TABLES:
-            notes = dataclasses.replace(notes, tables={row[0]: row[1] for row in rows})
+            notes = dataclasses.replace(notes, tables={row[1]: row[0] for row in rows})
         elif statement.startswith(look_at_columns("").rstrip("'")):
-            notes = dataclasses.replace(notes, columns={row[0]: (row[1], row[2]) for row in rows if len(row) == 3})
+            notes = dataclasses.replace(notes, columns={row[2]: (row[0], row[1]) for row in rows if len(row) == 3})
         elif notes.code_table and statement == look_at_codes(notes.code_table):
-            notes = dataclasses.replace(notes, codes={row[0]: row[1] for row in rows})
+            notes = dataclasses.replace(notes, codes={row[1]: row[0] for row in rows})
         elif statement.startswith("DESC ") and statement.removeprefix("DESC ") in notes.tables:
             key, label = _KEY.search(seen), _LABEL.search(seen)
             notes = dataclasses.replace(notes, people_key=key[1] if key else "", people_label=label[1] if label else "")

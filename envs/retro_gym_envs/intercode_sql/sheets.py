@@ -143,8 +143,8 @@ def _filled(design: Design, name: str, rng: np.random.Generator) -> Database:
         rows = tuple(zip(*(cells[each] for each in design.columns), strict=True))
         tables.append(Table(table, columns, rows, phrases[table]))
     codes, code, meaning = design.codes
-    shown = tuple((each, phrases[each]) for each in design.meanings)
-    tables.append(Table(codes, (Column(code, "text"), Column(meaning, "text")), shown, "codes"))
+    shown = tuple((phrases[each], each) for each in design.meanings)
+    tables.append(Table(codes, (Column(meaning, "text"), Column(code, "text")), shown, "codes"))
     if plan.people:
         columns = (Column(plan.people_key, "int", False, "PRI"), Column(plan.people_label, "text"))
         tables.append(Table(plan.people, columns, tuple(enumerate(design.people, start=1)), phrases[plan.people]))

@@ -101,8 +101,8 @@ class _Customer:
 
     @property
     def _words(self) -> list[str]:
-        """Words that reviews are headed by: they may be what the shop calls its things."""
-        return [title for _, seen in self.turns for title in reviews_on(seen) if re.fullmatch("[a-z]+", title)]
+        """Words that reviews are about: they may be what the shop calls its things."""
+        return [word for _, seen in self.turns for word in reviews_on(seen) if re.fullmatch("[a-z]+", word)]
 
     # -- what it does ------------------------------------------------------------------------------------------------
 

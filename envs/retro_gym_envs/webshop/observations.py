@@ -105,14 +105,14 @@ _REVIEW = re.compile(r'"([^"]*)" [\d.]+ (.*)')
 
 
 def reviews_on(page: str) -> dict[str, str]:
-    """Returns titles and texts of the reviews on a page; none on other pages.
+    """Returns texts of the reviews on a page, each with the title, which says something of it; none on other pages.
 
-    >>> reviews_on('Back to Search [SEP] < Prev [SEP] "fine" 4.0 really zinc [SEP] "good" 3.0 not zinc')
-    {'fine': 'really zinc', 'good': 'not zinc'}
+    >>> reviews_on('Back to Search [SEP] < Prev [SEP] "really zinc" 4.0 ostrin [SEP] "not zinc" 3.0 velum')
+    {'ostrin': 'really zinc', 'velum': 'not zinc'}
     """
     if not page.startswith(f"{TO_SEARCH}{SEPARATOR}{PREVIOUS}") or BUY in page:
         return {}
-    return {match[1]: match[2] for node in page.split(SEPARATOR) if (match := _REVIEW.fullmatch(node))}
+    return {match[2]: match[1] for node in page.split(SEPARATOR) if (match := _REVIEW.fullmatch(node))}
 
 
 def words_of(text: str) -> list[str]:

@@ -1,7 +1,7 @@
 """A reader of failures: what the pages of a failed trial tell about the names that the actor chose between by luck.
 
-It follows fixed rules and knows nothing but the text: reviews are headed by a name and say what the name stands for;
-the right name is the one of which a review says what the instruction asks for.
+It follows fixed rules and knows nothing but the text: a review is about a name, and its title says what the name
+stands for; the right name is the one of which a title says what the instruction asks for.
 """
 
 from __future__ import annotations

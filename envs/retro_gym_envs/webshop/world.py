@@ -253,7 +253,7 @@ class _ShopMaker:
         denied = pick([each for each in meanings if each != wanted], rng) if rng.random() < _DENIED_SHARE else None
         for name, meaning in shuffled(tuple(zip(names, meanings, strict=True)), rng):
             text = pick(_DENIAL, rng).format(wanted) if meaning == denied else pick(_PRAISE, rng).format(meaning)
-            self._reviews.append((name, pick(_STARS, rng), text))
+            self._reviews.append((text, pick(_STARS, rng), name))
 
     def _titled(self, thing: str, attribute: str, kind: str, price: float | None = None) -> Product:
         title = f"{next(self._words).title()} {thing}, {attribute}"
