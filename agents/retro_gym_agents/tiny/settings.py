@@ -13,7 +13,10 @@ from retro_gym.errors import ConfigError
 __all__ = ["BuildConfig", "TinyShape"]
 
 # Fields that may differ when a build is resumed: its result does not depend on them.
-_FREE = ("output", "resume", "install", "max_minutes", "generators", "threads", "save_minutes", "log_every")
+_FREE = (
+    *("output", "resume", "install", "max_minutes", "generators", "threads"),
+    *("save_minutes", "log_every", "measure_every", "measure_tasks"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
