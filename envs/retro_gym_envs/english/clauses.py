@@ -57,6 +57,7 @@ def _plain_marks(text: str) -> str:
     return re.sub(r"  +", " ", text)
 
 
+@lru_cache(maxsize=4_096)
 def _expanded(text: str) -> str:
     if "'" not in text and "cannot" not in text and "nt" not in text:
         return text

@@ -236,7 +236,9 @@ def _end_of_telling(tokens: list[Token]) -> int:
     """Returns where a clause ends as a report: what follows in ``X is what I asked for`` tells nothing."""
     for index, token in enumerate(tokens):
         stated = any(other.tags & (Tag.BE | Tag.FINITE) for other in tokens[:index])
-        if stated and (token.text == "what" or (token.tags & Tag.PERSON and tokens[-1].text in ("for", "after"))):
+        if stated and (
+            token.text == "what" or (token.tags & Tag.PERSON and tokens[-1].text.endswith(("for", "after")))
+        ):
             return index
     return len(tokens)
 
