@@ -117,8 +117,6 @@ def _polarity(tokens: list[Token]) -> tuple[bool, bool, bool]:
             bad_before = False
         if token.text == "nor" and denied:
             continue
-        if token.text == "no" and index + 1 < len(tokens) and tokens[index + 1].text == ",":
-            continue
         if tags & Tag.EMPTY and (index == 0 or not _acts(tokens[index - 1])):
             judged = True
         if tags & Tag.BAD and (remedied or _is_prevented(tokens, index)):
