@@ -57,6 +57,7 @@ def _plain_marks(text: str) -> str:
     return re.sub(r"  +", " ", text)
 
 
+@lru_cache(maxsize=4_096)
 def _expanded(text: str) -> str:
     if "'" not in text and "cannot" not in text and "nt" not in text:
         return text
@@ -160,6 +161,7 @@ _TOKENS = re.compile(r"[\ue000-\uf8ff]|->|\w+(?:['.-]\w+)*|[.!?;:,\n()]")
 _BULLETS = re.compile(r"(?m)^[ >#]*(?:[-+] |\(?(?:\d{1,2}|[a-z])[.)](?= )|step \d+ ?[:.)]?(?= )|#+ )? *")
 _WRAPPED = re.compile(r"(?<=[^\n.!?:;]{50})\n(?=[a-z\ue000-\uf8ff])")
 _SHORT_FORMS = frozenset(("e.g", "i.e", "eg", "ie", "vs", "etc", "no", "nr", "approx", "cf", "mr", "mrs", "dr", "st"))
+_LONGEST_SENTENCE = 200  # in words; what is longer is no sentence, and would take long to read
 _PARENTHESIS = re.compile(r"\(([^()\n]{1,200})\)")
 
 
@@ -187,6 +189,8 @@ def sentences(masked: str) -> tuple[str, list[list[Piece]]]:
             line += token.text == "\n"
         else:
             tokens.append(token)
+            if len(tokens) == _LONGEST_SENTENCE:
+                close(".")
     close(".")
     return text, [pieces for pieces in found if pieces]
 

@@ -172,8 +172,9 @@ _BAD = """
     ineffective unproductive counterproductive unsuccessful unsuccessfully nonexistent unreliable inferior
     malfunctioning disconnected inoperative unneeded unwanted ill-advised mislead misleads misled inappropriate
     inapplicable disappointing culprit fool fools foolishly idiot regret regrets regretted regrettable distracted
-    deceived fooled tricked sidetracked exceeds exceed exceeded overpriced mistook confused misread dead-end
-    nonsensical bogus unusable waste wastes wasted wasting misdirected
+    deceived fooled tricked sidetracked careless hasty premature sloppy reckless negligent inefficient exceeds
+    exceed exceeded overpriced mistook confused misread dead-end nonsensical bogus unusable waste wastes wasted
+    wasting misdirected
 """
 _NEGATIONS = "not never no neither nor none nobody nothing nowhere hardly scarcely barely seldom rarely without noone"
 _EMPTY = "nothing nowhere fruitlessly"

@@ -46,8 +46,10 @@ def find_mentions(names: tuple[str, ...], text: str) -> list[Mention]:
         every += kind.mentions(text, numbers)
     every.sort(key=lambda mention: (-len(mention.name), mention.name, mention.start))
     taken: list[Mention] = []
+    covered = bytearray(len(text))
     for mention in every:
-        if not any(mention.start < other.end and other.start < mention.end for other in taken):
+        if covered.find(1, mention.start, mention.end) < 0:
+            covered[mention.start : mention.end] = b"\1" * (mention.end - mention.start)
             taken.append(mention)
     return sorted(taken)
 

@@ -71,6 +71,9 @@ _PHRASES: dict[int | Link, str] = {
         would be the last; little use; little sense; little point; against the rules; beside the point;
         what not to do; too much time; too many turns; too long; a pity that; false lead; bad idea; blind alley
     """,
+    Tag.HOLD | Tag.FINITE: """
+        asked for; asks for; called for
+    """,
     Tag.BE: """
         turned out; turned out to be; turn out; turn out to be; turns out; turns out to be
     """,
@@ -84,7 +87,7 @@ _PHRASES: dict[int | Link, str] = {
         am going to; are going to; is going to; im going to; 'm going to; gonna; gotta; have got to; has got to;
         have to; has to; had to; had better; supposed to; let us; let me; next time; make sure; be sure; want to;
         plan to; intend to; wish i had; wish we had; wish it had; wish the agent had; wish i would have;
-        wish i could have; if only; called for; calls for; aim to; mean to; in future; in the future; from now on;
+        wish i could have; if only; calls for; aim to; mean to; in future; in the future; from now on;
         the next attempt; the next trial; next attempt; next trial; my next; needed is; needed was; only way;
         must have; how about; needs to; need to; the way to go; what about; worth a; it pays to; i recommend;
         i suggest; i advise; i propose; worth it; had i only; i would rather; would rather; wanna; all i need;

@@ -117,8 +117,6 @@ def _polarity(tokens: list[Token]) -> tuple[bool, bool, bool]:
             bad_before = False
         if token.text == "nor" and denied:
             continue
-        if token.text == "no" and index + 1 < len(tokens) and tokens[index + 1].text == ",":
-            continue
         if tags & Tag.EMPTY and (index == 0 or not _acts(tokens[index - 1])):
             judged = True
         if tags & Tag.BAD and (remedied or _is_prevented(tokens, index)):
@@ -236,7 +234,9 @@ def _end_of_telling(tokens: list[Token]) -> int:
     """Returns where a clause ends as a report: what follows in ``X is what I asked for`` tells nothing."""
     for index, token in enumerate(tokens):
         stated = any(other.tags & (Tag.BE | Tag.FINITE) for other in tokens[:index])
-        if stated and (token.text == "what" or (token.tags & Tag.PERSON and tokens[-1].text in ("for", "after"))):
+        if stated and (
+            token.text == "what" or (token.tags & Tag.PERSON and tokens[-1].text.endswith(("for", "after")))
+        ):
             return index
     return len(tokens)
 

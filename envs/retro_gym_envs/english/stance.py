@@ -134,8 +134,11 @@ def _referred(
 
     What was found, and is then judged, is read as the judgement says.
     """
-    before = next((index for index in range(len(clauses) - 1, -1, -1) if clauses[index].names), None)
-    if before is None or clauses[before].sentence < piece.sentence - 1:
+    recent = itertools.takewhile(
+        lambda index: clauses[index].sentence >= piece.sentence - 1, range(len(clauses) - 1, -1, -1)
+    )
+    before = next((index for index in recent if clauses[index].names), None)
+    if before is None:
         return ()
     stated = clauses[before].stance is Stance.FOR and kinds[before] in (Kind.STATEMENT, Kind.ADVICE)
     if stated and clauses[before].sentence == piece.sentence and _says_untrue(piece, reading, stance):

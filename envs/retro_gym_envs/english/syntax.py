@@ -238,7 +238,14 @@ class _Sentence:
                 return Stance.FOR if reading.affirms else Stance.AGAINST
             if not reading.affirms:
                 return Stance.AGAINST if stance is not Stance.NEITHER or reading.judged else Stance.FOR
+            then = self._pieces[index + 1] if index + 1 < len(self._pieces) else None
+            if then is not None and len(then.tokens) == 1 and not _has_noun(then) and _is_only_nouns(piece):
+                return self._alone(index + 1)  # "X -> wrong, Y -> right"
             return stance
+        if reading.kind is Kind.REPORT and not reading.person and former.kind in (Kind.ADVICE, Kind.STATEMENT):
+            first = piece.tokens[0]
+            if piece.link is Link.COMMA and first.tags & Tag.PAST and reading.affirms:
+                return stance  # "I need X, joined by Y"
         if reading.person or piece.link is Link.COLON:
             return self._alone(index)
         first = next((token for token in piece.tokens if not token.tags & Tag.ADVERB), piece.tokens[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from functools import lru_cache
 
 __all__ = ["without_transcripts"]
 
@@ -19,6 +20,7 @@ _ONLY_COMMANDS = re.compile(r"[\W\d]*(?:\w+\[[^\]\n]*\](?:[\s,;>-]|\bthen\b)*)+\
 _SEPARATOR = "[SEP]"
 
 
+@lru_cache(maxsize=1_024)
 def without_transcripts(text: str) -> str:
     r"""Returns a text without numbered actions, thoughts and observations, and without logs of bare commands.
 

@@ -119,3 +119,10 @@ def test_a_thousand_characters_take_no_time(unit):
         read_wishes(text + " " * attempt, names, about=ANYTHING)
         took.append(time.process_time() - start)
     assert min(took) < 0.05
+
+
+@pytest.mark.parametrize("unit", ["X, ", "not ", "which ", '"X ', "drawer 1, 2, ", "- X\n"])
+def test_the_time_of_reading_grows_with_the_length(unit):
+    start = time.process_time()
+    read_wishes((unit * 20_000)[:20_000], ("X", "drawer 1", "drawer 2"), about=ANYTHING)
+    assert time.process_time() - start < 3
