@@ -159,7 +159,7 @@ def test_trials_of_several_turns_and_calls_in_flight(tmp_path):
             return to_json(found), calls - actor.left
 
     expected, calls = result(10_000)
-    for stop in (30, calls // 2, calls - 3):
+    for stop in (calls // 3, calls // 2, calls - 3):
         with pytest.raises(KeyboardInterrupt):
             result(stop, str(stop))
         again, made = result(10_000, str(stop), resume=True)
