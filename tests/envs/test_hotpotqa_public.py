@@ -1,5 +1,9 @@
-"""Public questions, if they are at hand: the actor plays them, and the oracle helps without saying the answer."""
+"""Questions of files: the actor plays them, and the oracle helps without saying the answer.
 
+The public questions are not part of this repository; RETRO_GYM_DATA names the folder that holds ``hotpotqa/``.
+"""
+
+import os
 from pathlib import Path
 
 import gymnasium as gym
@@ -8,10 +12,10 @@ import pytest
 
 import retro_gym  # noqa: F401 - registers the environments
 
-QUESTIONS = Path(__file__).parents[2] / "shared/data/hotpotqa/dev_distractor_60.json"
+QUESTIONS = Path(os.environ.get("RETRO_GYM_DATA", "shared/data")) / "hotpotqa/dev_distractor_60.json"
 
 
-@pytest.mark.skipif(not QUESTIONS.exists(), reason="needs shared/data/hotpotqa")
+@pytest.mark.skipif(not QUESTIONS.exists(), reason="needs the public questions, see above")
 def test_on_public_questions_the_oracle_helps_and_being_told_does_not():
     env = gym.make("RetroHotpotQA-v0", split="test", tasks=QUESTIONS, max_reflections=1).unwrapped
     teacher = env.task_env.teacher
@@ -40,12 +44,12 @@ def test_on_public_questions_the_oracle_helps_and_being_told_does_not():
     assert all(leaks["told"])
 
 
-def test_without_public_questions_the_oracle_names_the_page_and_the_words_before_the_answer(hotpot_file):
+def test_the_oracle_names_the_page_and_the_words_before_the_answer(hotpot_file):
     env = gym.make("RetroHotpotQA-v0", split="test", tasks=hotpot_file, max_reflections=1).unwrapped
     teacher = env.task_env.teacher
     observation, _ = env.reset(seed=0, options={"task_id": "q1"})
     assert teacher.oracle_reflection("q1") == (
-        'Search for "Orla Fenwick 1" and read what follows "19 01. Orla Fenwick 1 was", 2 words.'.replace("19 01", "1901")
+        'Search for "Orla Fenwick 1" and read what follows "in 1901. Orla Fenwick 1 was", 2 words.'
     )
     assert teacher.rule_reflection(observation).startswith('Search for "')
     oracle, told = env.branch([teacher.oracle_reflection("q1"), teacher.told_reflection("q1")])
