@@ -75,8 +75,8 @@ class Failure:
     def lesson(self) -> Lesson | None:
         """Returns what the trial teaches; None if it has not read the subjects' pages."""
         if self.asked is None:
-            words = set(self.question.lower().split())
-            names = sorted(self.unread(), key=lambda name: -len(words & set(name.lower().split())))
+            question = set(self.question.lower().split())
+            names = sorted(self.unread(), key=lambda name: -len(question & set(name.lower().split())))
             return Lesson((("", names[0]),)) if names else None
         entities = []
         for entity in self.asked.entities:
