@@ -198,7 +198,7 @@ PARAPHRASES = {
         "bring it to {thing}",
         "Leave the {kind} at the {thing}, not at the {bad}.",
         "It must be placed {on} the {thing}.",
-        "I saw a {state} {thing} and did not go there.",
+        "I saw that the {thing} is {state}, so I will go there.",
         "Next time, choose the {thing} rather than the {bad}.",
         "The {bad} is {badstate}, so I will take it to the {thing}.",
     ),

@@ -5,8 +5,10 @@ import json
 import os
 import pickle
 
+import gymnasium as gym
 import pytest
 
+import retro_gym  # noqa: F401 - registers the environments
 from retro_gym.errors import TaskEnvError
 from retro_gym_envs.alfworld import ALFWorldEnv
 from retro_gym_envs.alfworld.games import load_games
@@ -59,6 +61,24 @@ def test_a_public_game_of_each_type_is_won_by_its_walkthrough(real):
 def test_every_public_game_is_won_by_its_walkthrough(real):
     lost = [task_id for split in ("train", "validation") for task_id in real.task_ids(split) if not wins(real, task_id)]
     assert lost == []
+
+
+@pytest.mark.slow
+def test_the_oracle_of_public_games_helps_without_listing_the_solution(public, real):
+    env = gym.make("RetroALFWorld-v0", games=public, split="validation", max_reflections=1).unwrapped
+    teacher, failures = real.teacher, 0
+    for task_id in real.task_ids("validation")[35::7]:
+        told, oracle = teacher.told_reflection(task_id), teacher.oracle_reflection(task_id)
+        assert teacher.leaks(told, task_id)
+        assert not teacher.leaks(oracle, task_id)
+        observation, info = env.reset(seed=0, options={"task_id": task_id})
+        if not info["success"]:
+            assert teacher.rule_reflection(observation).endswith(".")
+            assert [outcome.success for outcome in env.branch([oracle, told])] == [True, True]
+            failures += 1
+        if failures == 2:
+            break
+    assert failures == 2
 
 
 def test_a_copy_of_a_public_game_goes_on_alike(real):

@@ -100,12 +100,13 @@ def test_splits_stay_apart(env):
 
 @pytest.mark.parametrize("policy", ["none", "oracle"])
 def test_each_part_scores_as_it_does_alone(policy):
-    mixed = evaluate("RetroMix-v0", make_policy(policy), num_tasks=48, trials=1)
+    kwargs = {"actor_kwargs": {"temperature": 0}}  # seeds of trials depend on the ids of tasks, which differ
+    mixed = evaluate("RetroMix-v0", make_policy(policy), num_tasks=48, trials=1, env_kwargs=kwargs)
     assert mixed.errors == 0
     assert list(mixed.parts("group")) == sorted(DEFAULT_ENVS)
     for result in mixed.tasks:
         name, _, inner = result.task_id.partition(":")
-        alone = gym.make(f"Retro{name}").unwrapped
+        alone = gym.make(f"Retro{name}", **kwargs).unwrapped
         _, info = alone.reset(seed=0, options={"task_id": inner})
         assert info["success"] == result.success[0]
         if not info["success"]:

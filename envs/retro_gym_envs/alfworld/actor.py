@@ -175,16 +175,16 @@ class _Decision:
                 return self._at(tool) or ("", f"{goal.treatment} {held} with {tool}")
         used = [place for thing, place in trial.brought.items() if kind_of(thing) == goal.thing]
         targets = used or [name for name in trial.room if kind_of(name) == goal.target]
-        ruled_out = {f"move {held} to {name}" for name in targets} & trial.failed
-        targets = [
-            name
-            for name in targets
-            if f"move {held} to {name}" not in ruled_out
-            and not (name in trial.closed and f"open {name}" in trial.failed)
-        ]
+        targets = [name for name in targets if not self._refuses(name)]
         if target := self._choose("target", targets):
             return self._at(target) or ("", f"open {target}" if target in trial.closed else f"move {held} to {target}")
         return self._pause("There is no place for it.")
+
+    def _refuses(self, target: str) -> bool:
+        """Returns whether a receptacle does not open, or does not take the object."""
+        trial = self.trial
+        shut = target in trial.closed and f"open {target}" in trial.failed
+        return shut or f"move {trial.held} to {target}" in trial.failed
 
     def _known(self, kind: str) -> list[tuple[str, str]]:
         """Returns the objects of a kind that come to mind, and their places; first those that a reflection wants."""

@@ -27,6 +27,7 @@ _ABOUT = re.compile(
     r"visit\w*|look\w*|search\w*|check\w*|find\w*|found|open\w*|try|tried|trying|choos\w+|chose|inspect\w*|examin\w+|"
     r"held|need\w*|work\w*|right|correct|start\w*|begin|instead|solution|fix|tool|water|room|seen|saw|usable|broken|"
     r"miss\w*|overlook\w*|ignor\w+|notic\w+|hold\w*|belong\w*|accept\w*|fine|good|intact|function\w*|only|goal|must|"
+    r"next (?:time|attempt|trial|try)|destination|succe\w+|"
     r"(?:is|was|lay|lies|sits?|stands?|waits?) (?:in|on|at|inside|under))\b"
 )
 _BAD = "|".join(
