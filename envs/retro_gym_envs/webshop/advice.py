@@ -88,7 +88,7 @@ def quoted_query(notes: Sequence[str]) -> str | None:
 def ids_in(notes: Sequence[str]) -> list[str]:
     """Returns the words that look like a product's id, in lower case, from the latest reflection on.
 
-    >>> ids_in(["Do not open B00017, open B00204."])
+    >>> ids_in(["Do not open B00017. Open B00204."])
     ['b00204']
     """
     return [word for text in _instructions(notes) for word in _ID.findall(text)]
