@@ -27,7 +27,9 @@ _DOING = re.compile(
     r"take|taken|use|used|buy|bought|purchas\w*|order\w*|get|try|settl\w+|opt|prefer\w*|need\w*|should|must|instead|"
     r"right|correct)\b"
 )
-"""Words of a clause that says what to do, not only how things are."""
+"""Words of a clause that says what to do."""
+_TELLING = re.compile(r"\b(?:is|are|was|were|means?|meant|stands?|stood|calls?|called|turned out)\b")
+"""Words of a clause that only says how things are, if it has none of the others."""
 _LIMIT = 2  # names that a decision can bear
 
 
@@ -59,13 +61,13 @@ def _advice_in(note: str, names: tuple[str, ...]) -> Advice:
     wishes = read_wishes(note, names, about=_ABOUT)
     wanted = wishes.wanted
     if len(wanted) > 1:
-        wanted = _to_be_done(note, wanted) or wanted
+        wanted = _without_reasons(note, wanted) or wanted
     return Advice(confused=True) if len(wanted) > _LIMIT else Advice(wanted, wishes.shunned)
 
 
-def _to_be_done(note: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Returns the names in clauses that say what to do; other clauses may only give the reason."""
-    told = [each.text for each in read_clauses(note) if each.stance is Stance.FOR and _DOING.search(each.text)]
+def _without_reasons(note: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Returns the names in clauses that do not only tell how things are, which may be the reason for the others."""
+    told = [text for text in _instructions([note]) if _DOING.search(text) or not _TELLING.search(text)]
     return tuple(dict.fromkeys(name for text in told for name in mentioned(names, text)))
 
 
@@ -86,7 +88,7 @@ def quoted_query(notes: Sequence[str]) -> str | None:
 def ids_in(notes: Sequence[str]) -> list[str]:
     """Returns the words that look like a product's id, in lower case, from the latest reflection on.
 
-    >>> ids_in(["Do not open B00017, open B00204."])
+    >>> ids_in(["Do not open B00017. Open B00204."])
     ['b00204']
     """
     return [word for text in _instructions(notes) for word in _ID.findall(text)]

@@ -99,8 +99,8 @@ class Catalog(Shared):
 
     >>> from retro_gym_envs.webshop.world import BuiltinShops
     >>> catalog = BuiltinShops(0).catalog("test-0000")
-    >>> {product.query for product in catalog.search("shovel")}
-    {'shovel'}
+    >>> catalog.search(catalog.products[0].name)[0] == catalog.products[0]
+    True
     """
 
     def __init__(self, products: Iterable[Product], *, every_word: bool = False) -> None:
