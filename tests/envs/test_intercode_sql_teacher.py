@@ -54,7 +54,7 @@ def test_noisy_is_well_formed_grounded_and_its_most_likely_reflection_is_wrong(e
         total += len(texts)
         likeliest_right += max(set(texts), key=texts.count) == oracle
     assert 0.15 < right / total < 0.35
-    assert likeliest_right < 20
+    assert likeliest_right <= 14
 
 
 def test_noisy_depends_on_its_generator_alone(env, teacher):
@@ -98,16 +98,28 @@ def test_check_reflection_tells_form_from_content(env, teacher):
 @pytest.mark.parametrize(
     ("gold", "words"),
     [
-        ("SELECT Name FROM Wines WHERE Age > 3", "Query the table wines and keep only the rows whose age is above '3' and"
-         " select name."),
-        ("SELECT count(*) FROM a JOIN b ON a.x = b.y", "Query the table a and join the table b on x = y and count the rows."),
-        ("SELECT c, avg(d) FROM a GROUP BY c", "Query the table a and group by c and select c and compute the average of d."),
-        ("SELECT c FROM a ORDER BY d DESC LIMIT 3", "Query the table a and select c and order by d descending and keep the "
-         "first 3 rows."),
-        ("SELECT c FROM a WHERE k NOT IN (SELECT k FROM b)", "Query the table a and keep only the rows whose k is absent "
-         "from b and select c."),
+        (
+            "SELECT N FROM W WHERE Age > 3",
+            "Query the table w and keep only the rows whose age is above '3' and select n.",
+        ),
+        (
+            "SELECT count(*) FROM a JOIN b ON a.x = b.y",
+            "Query the table a and join the table b on x = y and count the rows.",
+        ),
+        (
+            "SELECT c, avg(d) FROM a GROUP BY c",
+            "Query the table a and group by c and select c and compute the average of d.",
+        ),
+        (
+            "SELECT c FROM a ORDER BY d DESC LIMIT 3",
+            "Query the table a and select c and order by d descending and keep the first 3 rows.",
+        ),
+        (
+            "SELECT c FROM a WHERE k NOT IN (SELECT k FROM b)",
+            "Query the table a and keep only the rows whose k is absent from b and select c.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_query_in_words_is_read_again(gold, words):
     assert in_words(gold) == words
     assert spelled_out(read_steps(words)) == words
