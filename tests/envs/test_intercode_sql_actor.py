@@ -142,7 +142,7 @@ REWORDED = (
     "Replace {tried} with {right}.",
     "{tried} should have been {right}.",
     "Because {right} stands for the {phrase}, it must be used.",
-    "- do not use {tried}\n- use {right}",
+    "Do not use {tried}. Use {right}.",
     "The {phrase} is stored in `{right}`.",
     "It was a mistake to use {tried}; the {noun} {right} is needed.",
     "The {noun} {right} should be used.",
@@ -287,3 +287,29 @@ def test_too_many_names_confuse_it():
 )
 def test_stated_query(text, query):
     assert stated_query(text) == query
+
+
+# -- public tasks ----------------------------------------------------------------------------------------------------
+
+
+def test_it_plays_public_tasks(shared_data):
+    folder = shared_data / "intercode_sql"
+    env = gym.make(
+        "RetroInterCodeSQL-v0",
+        tasks=str(folder / "ic_spider_dev_100_1033.json"),
+        databases=str(folder / "ic_spider_dbs.sql"),
+    ).unwrapped
+    teacher = env.task_env.teacher
+    ids = env.task_env.task_ids("test")[::15]
+    solved = {task_id: env.reset(seed=0, options={"task_id": task_id})[1]["success"] for task_id in ids}
+    assert 0.01 <= share(solved) <= 0.2
+    assert success_at_trial_1(env, solved, lambda _: "Look more carefully.") <= share(solved) + 0.05
+    assert success_at_trial_1(env, solved, teacher.oracle_reflection) >= 0.55
+    assert success_at_trial_1(env, solved, teacher.told_reflection) == 1.0
+    assert success_at_trial_1(env, solved, lambda _: teacher.rule_reflection(observation(env))) <= 0.5
+    assert not any(teacher.leaks(teacher.oracle_reflection(task_id), task_id) for task_id in ids)
+    assert all(teacher.leaks(teacher.told_reflection(task_id), task_id) for task_id in ids)
+    rng = np.random.default_rng(0)
+    for task_id in ids:
+        env.reset(seed=0, options={"task_id": task_id})
+        assert teacher.check_reflection(teacher.noisy_reflection(env.trajectory, rng), env.trajectory).grounded

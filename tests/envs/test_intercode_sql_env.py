@@ -188,7 +188,9 @@ def test_tasks_of_a_file(env):
     assert env.task("mill-1").gold.startswith("SELECT COUNT(*)")
     assert env.teacher.task_group("mill-1") == "hard"
     assert env.database("mill-1").name == "mill"
-    assert env.teacher.oracle_reflection("mill-2") == "Execute this query: SELECT label FROM mills"
+    assert env.teacher.oracle_reflection("mill-2") == "Query the table mills and select label."
+    assert env.teacher.told_reflection("mill-2") == "Execute this query: SELECT label FROM mills"
+    assert env.teacher.failure_cause("mill-2") == ""
     for unknown in ("mill-9", 3, None, ""):
         with pytest.raises(UnknownTaskError):
             env.task(unknown)

@@ -114,9 +114,24 @@ def contents(env, task_id):
     return database.image, [execute(database, f"SELECT * FROM {table.name}") for table in database.tables]
 
 
-def play_hostile(count, seed):
-    env = InterCodeSQLEnv()
-    task_id = next(t for t in env.task_ids("test") if env.task(t).db == "harbour")
+DUMP = """
+USE `harbour`;
+CREATE TABLE `captains` (`captain_id` int NOT NULL, `name` text, PRIMARY KEY (`captain_id`));
+INSERT INTO `captains` VALUES (1,'Ann'),(2,'Bo'),(3,'Cy');
+CREATE TABLE `ships` (`ship_id` int NOT NULL, `title` text, `captain_id` int, PRIMARY KEY (`ship_id`));
+INSERT INTO `ships` VALUES (1,'Oskarra',1),(2,'Belum',2),(3,'Dorex',1),(4,'Sarn',3),(5,'Grentum',2),(6,'Ott',1);
+"""
+TASK = (
+    '{"db": "harbour", "hardness": "easy", "query": "List all titles of Ann.", "gold": "SELECT title FROM ships JOIN '
+    "captains ON ships.captain_id = captains.captain_id WHERE name = 'Ann'\"}"
+)
+
+
+def play_hostile(count, seed, folder):
+    (folder / "tasks.json").write_text(TASK)
+    (folder / "dbs.sql").write_text(DUMP)
+    env = InterCodeSQLEnv(tasks=str(folder / "tasks.json"), databases=str(folder / "dbs.sql"))
+    (task_id,) = env.task_ids("test")
     before = contents(env, task_id)
     env.reset(options={"task_id": task_id})
     for action in hostile_actions(count, seed):
@@ -132,13 +147,13 @@ def play_hostile(count, seed):
     assert env.step("submit")[1] == 1.0
 
 
-def test_hostile_actions_change_nothing():
-    play_hostile(800, seed=0)
+def test_hostile_actions_change_nothing(tmp_path):
+    play_hostile(800, seed=0, folder=tmp_path)
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_hostile_actions_change_nothing():
-    play_hostile(100_000, seed=1)
+def test_a_hundred_thousand_hostile_actions_change_nothing(tmp_path):
+    play_hostile(100_000, seed=1, folder=tmp_path)
 
 
 @pytest.mark.parametrize("sql", SEEDS)

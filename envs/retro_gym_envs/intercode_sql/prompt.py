@@ -10,7 +10,8 @@ _INSTRUCTION = """\
 Answer the question by queries to a MySQL database. You do not know its tables yet. Work in turns. In each turn write \
 two lines: a Thought, in which you say what you know by now and what is still missing, and an Action. The Observation \
 that follows is given to you. There are two actions:
-execute[SQL] runs one statement, such as SHOW TABLES, DESC table or SELECT …, and shows its rows. You may only read.
+execute[SQL] runs one statement, such as SHOW TABLES, DESC table or SELECT …, and shows its rows. You may only read. \
+What tables and columns stand for may be told by their comments in information_schema.tables and .columns.
 submit hands in the rows of the last execute as your answer and ends the task. They must be just what was asked for: \
 the right columns and rows, in the right order.\
 """

@@ -150,15 +150,19 @@ def read_steps(text: str) -> Steps:
         table=first["table"][0] if "table" in first else None,
         join=(join[0], join[1], join[2] or join[1]) if join else None,
         rows=tuple(_conditions(found["rows"])),
-        average=first.get("average"),
-        absent=first.get("absent"),
+        average=_pair(first.get("average")),
+        absent=_pair(first.get("absent")),
         group=first["group"][0] if "group" in first else None,
         select=tuple(dict.fromkeys(match[0] for match in found["select"] if match[0] != "the")),
-        aggregate=tuple(dict.fromkeys(found["aggregate"])),
+        aggregate=tuple(dict.fromkeys((name, column) for name, column in found["aggregate"])),
         count=bool(found["count"]),
-        order=first.get("order"),
+        order=_pair(first.get("order")),
         first=int(first["first"][0] or 1) if "first" in first else 0,
     )
+
+
+def _pair(parts: tuple[str, ...] | None) -> tuple[str, str] | None:
+    return (parts[0], parts[1]) if parts else None
 
 
 def _conditions(matches: list[tuple[str, ...]]) -> Iterator[tuple[str, str, str]]:

@@ -25,7 +25,7 @@ __all__ = ["SQLTeacher"]
 # fault with _SUSPECTED, and takes the first name that fits with _HASTY, so that its most likely reflection is wrong.
 _UNDERSTOOD = 0.2
 _SUSPECTED = 0.5
-_HASTY = 0.6
+_HASTY = 0.8
 _TWO = 0.2  # probability that it speaks of two parts of the query
 
 _PARTS = re.compile("|".join([*(form.format(r"\w+") for form in FORMS.values()), *CLAUSES]))

@@ -11,7 +11,7 @@ from retro_gym_envs.intercode_sql.steps import AGGREGATES, COUNT, Steps, spelled
 __all__ = ["in_words"]
 
 _NAMES = {function: name for name, function in AGGREGATES.items()}
-_RELATIONS = {
+_RELATIONS: dict[type[object], str] = {
     exp.EQ: "equal to",
     exp.NEQ: "other than",
     exp.GT: "above",
