@@ -40,9 +40,9 @@ class HotpotQAEnv(GameEnv[HotpotTask]):
     Each task of the built-in world has an encyclopedia of its own. The page of the subject that the question names
     links to five entities of one kind, each in a role (``Its director was …``, ``It was scored by …``); the page of a
     linked entity states five values of one sort (``Birth year: 1934.``). A bridge question asks for a value of the
-    entity in one role; a comparison (one task in eight) for the lower of two such values. The scripted actor reads literally, and
-    answers only with what it has read in the same trial. Why it fails is drawn by the task's seed and cannot be told
-    from the question (``teacher.failure_cause``):
+    entity in one role; a comparison (one task in eight) for the lower of two such values. The scripted actor reads
+    literally, and answers only with what it has read in the same trial. Why it fails is drawn by the task's seed and
+    cannot be told from the question (``teacher.failure_cause``):
 
     | cause | what the failed trial shows | a reflection must name |
     |---|---|---|
@@ -53,7 +53,7 @@ class HotpotQAEnv(GameEnv[HotpotTask]):
     | label | the second page's words are unusual (payroll for workforce); it takes any value | entity and word |
     | two | successor or namesake, and unusual words; the wrong page of the same kind shows them too | entity and word |
 
-    So the best reflection is one sentence: ``Search for the studio, Grurikor Union, and find the payroll.`` A wrong
+    So the best reflection is one sentence: ``Search for the sponsor, Grurikor Union, and find the payroll.`` A wrong
     name or word is followed too. What a reflection says of a page counts only if it also names the page; names that
     the trial has not shown have no effect; more than two names for one decision are ignored.
 
