@@ -175,10 +175,11 @@ def test_rumours_are_read_back():
 
 
 def test_relations_refer_to_each_other():
-    targets = {role.target for role in ROLES.values()}
-    for kind in SUBJECTS:
-        assert set(kind.roles) <= set(ROLES)
-        assert {ROLES[name].target for name in kind.roles} == targets
+    for target, kinds in SUBJECTS.items():
+        for kind in kinds:
+            assert len(kind.roles) == 5
+            assert {ROLES[name].target for name in kind.roles} == {target}
+    assert sum(map(len, SUBJECTS.values())) == 6
     for attribute in ATTRIBUTES.values():
         assert len(attributes_of(attribute.kind, attribute.sort)) == 5
     words = [word for attribute in ATTRIBUTES.values() for word in attribute.words]

@@ -169,7 +169,7 @@ def _first_search(view: _View) -> str:
 
 
 def _free_answer(view: _View) -> str | None:
-    if cue := cue_in(view.notes):
+    if names_to_search(view.notes) and (cue := cue_in(view.notes)):
         for page in reversed(view.pages.values()):
             _, found, after = page.partition(cue.words)
             if found:

@@ -95,29 +95,29 @@ def _ways_to_say(names: Iterable[str]) -> dict[str, str]:
 
 
 def _read(note: str, options: Mapping[str, str]) -> Wish:
-    """Reads what one reflection wants of options, given by what may stand for them."""
+    """Reads what one reflection wants of options, given by what may stand for them.
+
+    What it asks to seek outweighs what it only states; otherwise the last word on an option counts.
+    """
     clauses = read_clauses(note)
     relevant = {clause.sentence for clause in clauses if _SEEK.search(clause.text) or _STATE.search(clause.text)}
-    wanted: dict[str, bool] = {}  # whether the reflection asks to seek it, or only states something about it
-    shunned: dict[str, None] = {}
+    stances: dict[str, tuple[Stance, bool]] = {}  # stance, and whether it is about seeking
     seeks, sentence = False, -1
     for clause in clauses:
         found = mentioned(options, clause.text)
-        seeks = bool(_SEEK.search(clause.text)) or (
-            seeks and clause.sentence == sentence and _only_names(clause.text, found)
-        )
-        sentence = clause.sentence
-        if clause.sentence not in relevant or clause.stance is Stance.NEITHER:
+        goes_on = seeks and clause.sentence == sentence and _only_names(clause.text, found)
+        seeks, sentence = goes_on or bool(_SEEK.search(clause.text)), clause.sentence
+        against_namesake = clause.stance is Stance.AGAINST and _tells_namesakes_apart(clause.text, options)
+        if clause.sentence not in relevant or clause.stance is Stance.NEITHER or against_namesake:
             continue
         for option in dict.fromkeys(options[each] for each in found):
-            if clause.stance is Stance.FOR:
-                wanted[option] = seeks or wanted.get(option, False)
-            elif not _tells_namesakes_apart(clause.text, options):
-                shunned[option] = None
-    both = wanted.keys() & shunned.keys()
-    sought = [option for option, seek in wanted.items() if seek and option not in both]
-    kept = tuple(sought or [option for option in wanted if option not in both])
-    return Wish(kept if len(kept) <= _MOST else (), tuple(option for option in shunned if option not in both))
+            _, sought = stances.get(option, (clause.stance, False))
+            if seeks or not sought:
+                stances[option] = (clause.stance, seeks)
+    wanted = {option: sought for option, (stance, sought) in stances.items() if stance is Stance.FOR}
+    kept = tuple(option for option, sought in wanted.items() if sought) or tuple(wanted)
+    shunned = tuple(option for option, (stance, _) in stances.items() if stance is Stance.AGAINST)
+    return Wish(kept if len(kept) <= _MOST else (), shunned)
 
 
 def _only_names(text: str, names: Iterable[str]) -> bool:

@@ -38,11 +38,11 @@ class HotpotQAEnv(GameEnv[HotpotTask]):
     The published experiments use the live Wikipedia, so scores are not comparable.
 
     Each task of the built-in world has an encyclopedia of its own. The page of the subject that the question names
-    links to five entities, each in a role (``Its director was …``, ``It was scored by …``); the page of a linked entity
-    states five values of one sort (``Birth year: 1934.``). A bridge question asks for a value of the entity in one
-    role; a comparison (one task in eight) for the lower of two such values. The scripted actor reads literally, and
-    answers only with what it has read in the same trial. Why it fails is drawn by the task's seed and cannot be told
-    from the question (``teacher.failure_cause``):
+    links to five entities of one kind, each in a role (``Its director was …``, ``It was scored by …``); the page of a
+    linked entity states five values of one sort (``Birth year: 1934.``). A bridge question asks for a value of the
+    entity in one role; a comparison (one task in eight) for the lower of two such values. The scripted actor reads
+    literally, and answers only with what it has read in the same trial. Why it fails is drawn by the task's seed and
+    cannot be told from the question (``teacher.failure_cause``):
 
     | cause | what the failed trial shows | a reflection must name |
     |---|---|---|
@@ -53,7 +53,7 @@ class HotpotQAEnv(GameEnv[HotpotTask]):
     | label | the second page's words are unusual (payroll for workforce); it takes any value | entity and word |
     | two | successor or namesake, and unusual words; the wrong page of the same kind shows them too | entity and word |
 
-    So the best reflection is one sentence: ``Search for the studio, Grurikor Union, and find the payroll.`` A wrong
+    So the best reflection is one sentence: ``Search for the sponsor, Grurikor Union, and find the payroll.`` A wrong
     name or word is followed too. What a reflection says of a page counts only if it also names the page; names that
     the trial has not shown have no effect; more than two names for one decision are ignored.
 
@@ -61,13 +61,16 @@ class HotpotQAEnv(GameEnv[HotpotTask]):
 
     | policy | success | policy | success |
     |---|---|---|---|
-    | none (a plain retry) | 31.5 | oracle, rule | 100 |
-    | the task's text | 31.5 | the observation's first 300 / 600 / 1000 characters | 30 / 26 / 26 |
-    | told (the answer) | 31.5 | its last 300 / 600 / 1000 characters | 28 / 27 / 26 |
-    | vague | 31.5 | the trial's own actions | 25 |
-    | shuffled (another task's oracle) | 32.0 | every name seen; and every word | 31.5; 30 |
-    | lookup (nearest training task's oracle) | 31.5 | one name at random; two | 29; 28 |
-    | noisy | 41.6 | the first or the last link | 26 |
+    | none (a plain retry) | 30.5 | oracle, rule | 100 |
+    | the task's text | 30.5 | the observation's first 300 / 600 / 1000 characters | 29 / 26 / 25 |
+    | told (the answer) | 30.5 | its last 300 / 600 / 1000 characters | 26 / 25 / 25 |
+    | vague | 30.5 | the trial's own actions | 24 |
+    | shuffled (another task's oracle) | 30.5 | every name seen; and every word | 30.5; 31 |
+    | lookup (nearest training task's oracle) | 30.5 | one name at random; two; three | 29; 28; 30.5 |
+    | noisy | 39.8 | the first link; the last | 23; 27 |
+    | the oracle without its word | 75.8 | the last search, and the asked value's unusual words | 31 |
+
+    Solved without a reflection: 17 % at trial 0, by cause hop 18, link 17, successor 14, namesake 25, label 22, two 6.
 
     Names and forms of questions of one split occur in no other: there are 130 forms (wording and attribute) of
     training questions, 80 of validation, 80 of test. Roles, attributes, the words of pages and the forms of

@@ -72,24 +72,25 @@ class Kind:
     titles: tuple[str, ...]
     """Templates of its names; ``{w}`` is a coined word."""
     roles: tuple[str, ...] = ()
+    """Five roles of entities of one kind, so that the kind does not tell which of them is asked for."""
     trades: tuple[str, ...] = ()
     """What distinguishes entities of one name."""
 
 
 _ROLE_WORDS = {
     "person": (
-        "director/directed by, screenwriter/scripted by, composer/scored by, author/written by, "
-        "illustrator/illustrated by, translator/translated by, singer/sung by, arranger/arranged by, "
-        "engineer/mixed by, captain/commanded by, designer/designed by, architect/planned by, curator/curated by, "
-        "restorer/restored by, coach/trained by, president/headed by"
+        "director/directed by, screenwriter/scripted by, composer/scored by, editor/cut by, producer/produced by, "
+        "author/written by, illustrator/illustrated by, translator/translated by, printer/printed by, "
+        "narrator/narrated by"
     ),
     "company": (
-        "studio/produced by, publisher/published by, record company/released by, shipyard/built by, operator/run by, "
-        "patron/funded by, sponsor/sponsored by, kit maker/equipped by"
+        "shipyard/built by, operator/run by, insurer/insured by, charterer/chartered by, refitter/refitted by, "
+        "sponsor/sponsored by, kit maker/equipped by, broadcaster/televised by, bank/financed by, caterer/catered by"
     ),
     "town": (
-        "location/shot in, setting/set in, recording town/recorded in, home port/moored in, host town/housed in, "
-        "home town/based in"
+        "recording town/recorded in, rehearsal town/rehearsed in, mixing town/mixed in, pressing town/pressed in, "
+        "premiere town/first played in, planning town/planned in, test town/tested in, depot town/stabled in, "
+        "repair town/repaired in, office town/managed from"
     ),
 }
 
@@ -135,7 +136,7 @@ ATTRIBUTES: dict[str, Attribute] = {
         _count("workforce", "company", "people", "employ", "payroll", "hands"),
         _count("fleet", "company", "trucks", "run", "lorries", "convoy"),
         _count("membership", "company", "members", "have", "subscribers", "rolls"),
-        _count("stock", "company", "goods", "store", "inventory", "depot"),
+        _count("stock", "company", "goods", "store", "inventory", "reserves"),
         _count("output", "company", "goods", "make", "production", "yield"),
         _when("founding year", "company", "was {b} founded", "was founded", "inception", "cornerstone"),
         _when("merger year", "company", "did {b} merge", "merged", "fusion", "amalgamation"),
@@ -187,41 +188,44 @@ KINDS: dict[str, Kind] = {
             "film",
             ("{a} is a film.", "{a} is a motion picture."),
             ("{w} Nights", "{w} Road", "{w} Letters"),
-            ("director", "screenwriter", "composer", "studio", "location"),
+            ("director", "screenwriter", "composer", "editor", "producer"),
         ),
         Kind(
             "novel",
             ("{a} is a novel.", "{a} is a book."),
             ("{w} Winter", "{w} Garden", "{w} Diaries"),
-            ("author", "illustrator", "translator", "publisher", "setting"),
-        ),
-        Kind(
-            "album",
-            ("{a} is an album.", "{a} is a record of songs."),
-            ("{w} Songs", "{w} Blues", "{w} Echoes"),
-            ("singer", "arranger", "engineer", "record company", "recording town"),
+            ("author", "illustrator", "translator", "printer", "narrator"),
         ),
         Kind(
             "ship",
             ("{a} is a ship.", "{a} is a passenger ship."),
             ("{w} Star", "{w} Maiden", "{w} Queen"),
-            ("captain", "designer", "shipyard", "operator", "home port"),
-        ),
-        Kind(
-            "museum",
-            ("{a} is a museum.", "{a} is a public museum."),
-            ("{w} Gallery", "{w} Museum", "{w} Hall"),
-            ("architect", "curator", "restorer", "patron", "host town"),
+            ("shipyard", "operator", "insurer", "charterer", "refitter"),
         ),
         Kind(
             "club",
             ("{a} is a football club.", "{a} is a sports club."),
             ("{w} Rovers", "{w} United", "{w} Wanderers"),
-            ("coach", "president", "sponsor", "kit maker", "home town"),
+            ("sponsor", "kit maker", "broadcaster", "bank", "caterer"),
+        ),
+        Kind(
+            "album",
+            ("{a} is an album.", "{a} is a record of songs."),
+            ("{w} Songs", "{w} Blues", "{w} Echoes"),
+            ("recording town", "rehearsal town", "mixing town", "pressing town", "premiere town"),
+        ),
+        Kind(
+            "railway",
+            ("{a} is a railway.", "{a} is a narrow-gauge railway."),
+            ("{w} Line", "{w} Railway", "{w} Express"),
+            ("planning town", "test town", "depot town", "repair town", "office town"),
         ),
     )
 }
 """Every kind by its name."""
 
-SUBJECTS: tuple[Kind, ...] = tuple(kind for kind in KINDS.values() if kind.roles)
-"""The kinds that questions name."""
+SUBJECTS: dict[str, tuple[Kind, ...]] = {
+    target: tuple(kind for kind in KINDS.values() if kind.roles and ROLES[kind.roles[0]].target == target)
+    for target in _ROLE_WORDS
+}
+"""The kinds that questions name, by the kind of their linked entities."""

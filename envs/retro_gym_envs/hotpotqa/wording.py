@@ -156,7 +156,7 @@ def links_on(page: str) -> list[Link]:
 
     >>> [(link.role, link.name) for link in links_on("It was directed by Taskin Brelum. The composer is Tor Gramex.")]
     [('director', 'Taskin Brelum'), ('composer', 'Tor Gramex')]
-    >>> links_on("In the end Taskin Brelum replaced Tor Gramex as its coach.")[0].instead_of
+    >>> links_on("In the end Taskin Brelum replaced Tor Gramex as its editor.")[0].instead_of
     'Tor Gramex'
     """
     links = []

@@ -131,7 +131,7 @@ class _Scribe:
         self._range = _ANY
         self._values: set[str] = set()
         self._pages: list[_Page] = []
-        self._words = {kind: self._vocabulary(kind) for kind in ("person", "company", "town")}
+        self._words = {kind: self._vocabulary(kind) for kind in SUBJECTS}
 
     def bridge(self, task_id: str) -> HotpotTask:
         side = self._side(self._fault)
@@ -177,9 +177,9 @@ class _Scribe:
         Args:
             fault: what makes the asked entity hard to find; empty for nothing.
         """
-        kind = pick(SUBJECTS, self._rng)
+        kind = pick(SUBJECTS[self._attribute.kind], self._rng)
         title = self._title(kind)
-        asked = pick([role for role in kind.roles if ROLES[role].target == self._attribute.kind], self._rng)
+        asked = pick(kind.roles, self._rng)
         wanted = Wanted(title, ROLES[asked], pick(FORMS, self._rng))
         sentences, target = [], None
         for name in kind.roles:
