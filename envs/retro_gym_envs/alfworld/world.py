@@ -46,6 +46,7 @@ _ROOMS_OF = {
 }
 _CHOICES = 5  # candidates for every decision of the actor, one of which is right
 _PASSED = 2  # the first receptacles of a room, which the scripted actor visits in every trial
+_NUMBERS = 9  # objects of a task are numbered from 1 to this, so that a number is hard to guess
 _TWO_CAUSES = 0.2  # share of the tasks with two causes of failure
 
 # The wordings of goals, by split. Those of split train are ALFWorld's.
@@ -182,7 +183,7 @@ class _Builder:
 
     def _keep(self, thing: str, count: int) -> None:
         """Puts the task's objects at the second place passed, except one that is hidden or has stuck ones beside it."""
-        numbers = [f"{thing} {i + 1}" for i in self._rng.permutation(_CHOICES + count)]
+        numbers = [f"{thing} {i + 1}" for i in self._rng.permutation(_NUMBERS)]
         near = count - bool(self._causes & {"hidden", "stuck"})
         self._contents[self._passed[1]] += numbers[_CHOICES : _CHOICES + near]
         if "stuck" in self._causes:
