@@ -195,7 +195,7 @@ def test_the_latest_reflection_counts_and_others_are_not_lost(env):
         first, second = doubts_in(observation)
         wrong = next(name for name in first.names if name != first.right)
         env.step(f"Choose {wrong}.")
-        _, _, terminated, _, _ = env.step(f"Choose {first.right}, not {wrong}.")
+        _, _, terminated, _, _ = env.step(f"Choose {first.right} instead of {wrong}.")
         if not terminated:
             assert env.step(f"Select {second.right} as the {second.kind}.")[1] == 1.0
 

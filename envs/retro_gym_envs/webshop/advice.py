@@ -19,7 +19,8 @@ _ABOUT = re.compile(
     r"require\w*|right|correct|answer|instead|tr(?:y|ied|ying)|settl\w+|opt\w*|prefer\w*|product\w*|item\w*|listing\w*|"
     r"maker\w*|brand\w*|made|option\w*|variant\w*|value\w*|call\w*|name\w*|word\w*|term\w*|means?|stands?|match\w*|"
     r"fit\w*|colou?rs?|sizes?|finish\w*|flavou?rs?|scents?|sets?|plugs?|shapes?|shop\w*|should|must|review\w*|"
-    r"cart|stick)\b"
+    r"cart|basket|add|stick|proceed\w*|work(?:s|ed)|succeed\w*|sold|sells?|list(?:s|ed)|feature\w*|the one|instruction|"
+    r"ask(?:s|ed)|customer\w*)\b"
 )
 """Words that a sentence about a purchase contains."""
 _DOING = re.compile(
