@@ -11,6 +11,7 @@ from retro_gym_envs.english.clauses import plain_words
 from retro_gym_envs.english.stance import Stance, read_clauses
 from retro_gym_envs.english.wishes import Wishes, read_wishes
 from retro_gym_envs.intercode_sql.vocabulary import (
+    DUTIES,
     FEATURE_PARTS,
     FEATURES,
     GROUPS,
@@ -18,7 +19,6 @@ from retro_gym_envs.intercode_sql.vocabulary import (
     OCCASIONS,
     ROLES,
     SHADES,
-    TASKS,
 )
 
 __all__ = ["FORMS", "Wanted", "read_advice", "sentence", "stated_query"]
@@ -47,7 +47,7 @@ _VERBS_AND_NOUNS = """
     written clause work works worked put comment comments documented ignored overlooked missed forgot mistake mistook
     wrong instead
 """
-_PHRASES = (*MEASURES, *FEATURES, *SHADES, *ROLES, *OCCASIONS, *FEATURE_PARTS, *TASKS, *GROUPS)
+_PHRASES = (*MEASURES, *FEATURES, *SHADES, *ROLES, *OCCASIONS, *FEATURE_PARTS, *DUTIES, *GROUPS)
 _IDLE = frozenset(["as", "by", "for", "in", "last", "of", "on", "the", "under", "when"])
 _ABOUT = re.compile(rf"\b(?:{'|'.join(sorted({*_VERBS_AND_NOUNS.split(), *' '.join(_PHRASES).split()} - _IDLE))})s?\b")
 

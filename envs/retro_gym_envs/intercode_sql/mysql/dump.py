@@ -271,9 +271,7 @@ def _column(match: re.Match[str]) -> Column:
     if value == "CURRENT_TIMESTAMP":
         extra = "DEFAULT_GENERATED"
     nullable = re.search(r"\bNOT\s+NULL\b", rest, re.IGNORECASE) is None
-    return Column(
-        _name(match[1]), match[2].lower(), nullable, "", value, extra, _unquoted(comment[1]) if comment else ""
-    )
+    return Column(_name(match[1]), match[2].lower(), nullable, "", value, extra, comment)
 
 
 def _rows(body: str) -> Iterator[list[Value]]:
