@@ -159,3 +159,23 @@ def test_the_public_dump(shared_data):
     assert sum(len(database.tables) for database in databases.values()) == 81
     assert sum(len(table.rows) for table in databases["world_1"].tables) == 4079 + 239 + 984
     assert execute(databases["dog_kennels"], "SELECT COUNT(*) FROM dogs").rows == ((15,),)
+
+
+COMMENTED = """
+USE `mill`;
+CREATE TABLE `mills` (`year` int DEFAULT 1 COMMENT 'opened; \'\'DEFAULT 5\'\'', `town` text) COMMENT='old (all)';
+CREATE TABLE `plain` (`n` int) ENGINE=InnoDB;
+"""
+
+
+def test_comments_are_shown_where_mysql_shows_them():
+    mill = read_dump(COMMENTED)["mill"]
+    opened = "opened; 'DEFAULT 5'"
+    columns = "SELECT column_name, column_comment FROM information_schema.columns WHERE table_name = 'mills'"
+    assert execute(mill, columns).rows == (("year", opened), ("town", ""))
+    assert execute(mill, "SELECT table_comment FROM information_schema.tables").rows == (("old (all)",), ("",))
+    assert [row[-1] for row in execute(mill, "SHOW FULL COLUMNS FROM mills").rows] == [opened, ""]
+    assert execute(mill, "DESC mills").rows[0] == ("year", "int", "YES", "", "1", "")
+    ((_, definition),) = execute(mill, "SHOW CREATE TABLE mills").rows
+    assert "`year` int COMMENT 'opened; ''DEFAULT 5'''," in definition
+    assert definition.endswith(") COMMENT='old (all)'")

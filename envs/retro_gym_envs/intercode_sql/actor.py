@@ -81,7 +81,8 @@ class _Trial:
     def _by_comments(self, notes: Notes) -> tuple[list[tuple[str, str]], str]:
         """Returns what to look at, with thoughts, and the query as far as it can be written by now."""
         names = fitting(self.question, notes)
-        chosen = {slot: self._choice(slot, options) for slot, options in names.items()}
+        known = tuple(name for options in names.values() for name in options)
+        chosen = {slot: self._choice(slot, options, known) for slot, options in names.items()}
         table = chosen.get("table", next(iter(notes.tables)))
         people = notes.people_table(self.question)
         looks = [(f"{table} fits. What are its columns?", look_at_columns(table))]
@@ -107,9 +108,9 @@ class _Trial:
         )
         return looks, plan.sql()
 
-    def _choice(self, slot: str, options: tuple[str, ...]) -> str:
+    def _choice(self, slot: str, options: tuple[str, ...], known: tuple[str, ...]) -> str:
         """Returns one of the names that fit a slot."""
-        wanted = read_advice(self.reflections, options)
+        wanted = read_advice(self.reflections, options, known)
         if wanted.confused:
             return options[0]
         scores = {name: _TOLD * (name in wanted.told) + _SHUNNED * (name in wanted.shunned) for name in options}

@@ -11,6 +11,7 @@ from retro_gym_envs.english.clauses import plain_words
 from retro_gym_envs.english.stance import Stance, read_clauses
 from retro_gym_envs.english.wishes import Wishes, read_wishes
 from retro_gym_envs.intercode_sql.vocabulary import (
+    DUTIES,
     FEATURE_PARTS,
     FEATURES,
     GROUPS,
@@ -18,7 +19,6 @@ from retro_gym_envs.intercode_sql.vocabulary import (
     OCCASIONS,
     ROLES,
     SHADES,
-    TASKS,
 )
 
 __all__ = ["FORMS", "Wanted", "read_advice", "sentence", "stated_query"]
@@ -47,7 +47,7 @@ _VERBS_AND_NOUNS = """
     written clause work works worked put comment comments documented ignored overlooked missed forgot mistake mistook
     wrong instead
 """
-_PHRASES = (*MEASURES, *FEATURES, *SHADES, *ROLES, *OCCASIONS, *FEATURE_PARTS, *TASKS, *GROUPS)
+_PHRASES = (*MEASURES, *FEATURES, *SHADES, *ROLES, *OCCASIONS, *FEATURE_PARTS, *DUTIES, *GROUPS)
 _IDLE = frozenset(["as", "by", "for", "in", "last", "of", "on", "the", "under", "when"])
 _ABOUT = re.compile(rf"\b(?:{'|'.join(sorted({*_VERBS_AND_NOUNS.split(), *' '.join(_PHRASES).split()} - _IDLE))})s?\b")
 
@@ -76,7 +76,7 @@ class Wanted:
     """Too many names were wanted."""
 
 
-def read_advice(reflections: Sequence[str], options: Sequence[str]) -> Wanted:
+def read_advice(reflections: Sequence[str], options: Sequence[str], known: Sequence[str] = ()) -> Wanted:
     """Reads what reflections want of the candidates of one slot.
 
     The last reflection that wants any counts; names that a later one speaks against are left out.
@@ -84,25 +84,27 @@ def read_advice(reflections: Sequence[str], options: Sequence[str]) -> Wanted:
     Args:
         reflections: the reflections, the last one last.
         options: the candidates.
+        known: the candidates of all slots, which a reflection may name side by side; ``options`` by default.
 
     >>> read_advice(["Select vikum.", "Do not use dalor."], ["dalor", "vikum"])
     Wanted(told=('vikum',), shunned=frozenset({'dalor'}), confused=False)
     """
     shunned: set[str] = set()
     for reflection in reversed(reflections):
-        wishes = _wishes(reflection, tuple(options))
-        shunned.update(wishes.shunned)
-        told = tuple(name for name in wishes.wanted if name not in shunned)
-        if len(wishes.wanted) > _MOST:
+        wishes = _wishes(reflection, tuple(known or options))
+        shunned.update(name for name in wishes.shunned if name in options)
+        wanted = [name for name in wishes.wanted if name in options]
+        if len(wanted) > _MOST:
             return Wanted(confused=True)
+        told = tuple(name for name in wanted if name not in shunned)
         if told:
             return Wanted(told, frozenset(shunned))
     return Wanted(shunned=frozenset(shunned))
 
 
 @lru_cache(maxsize=8_192)  # the actor reads its reflections in every turn
-def _wishes(reflection: str, options: tuple[str, ...]) -> Wishes:
-    return read_wishes(_untwisted(reflection, options), options, about=_ABOUT)
+def _wishes(reflection: str, names: tuple[str, ...]) -> Wishes:
+    return read_wishes(_untwisted(reflection, names), names, about=_ABOUT)
 
 
 _NAME = r"(?:(?:the|my|a) )?(?:\w+ )?(?:(?:column|table|value|code|key) )?[\"'`]?\0(?P<{}>\d+)[\"'`]?"
@@ -115,17 +117,27 @@ _REPLACED = tuple(
         rf"\b(?:chang|switch|correct|turn|mov|alter)(?:e|ed|ing)?(?: over)?(?: from)? {_OLD} (?:in|over )?to {_NEW}",
         rf"{_OLD} (?:should|ought to|must|needs to|has to) (?:really )?(?:have been|be|read|become|have read) {_NEW}",
         rf"{_NEW} (?:in place of|over|where i (?:wrote|had|used|put|took)) {_OLD}",
+        rf"\b(?:confus|mistook|mistak)(?:ed|e|en)? {_OLD} (?:with|for) {_NEW}",
+        rf"{_OLD} ?(?:[-=]+>|→) ?{_NEW}",
     )
 )
+_LIST = r"[\"'`]?\0\d+[\"'`]?(?:(?:,| and| or| /|, and) [\"'`]?\0\d+[\"'`]?)*"
+_BARE = re.compile(
+    rf"(?:(?<=^)|(?<=[.;:\n] ))(?:it (?:should|must|has to|ought to) (?:have been|be) )?{_LIST}"
+    r"(?= ?(?:[.,;!]|instead|rather|not|$))"
+)
+_ASIDE = re.compile(r"\((?:not|instead of|rather than) [^()]*\)")
 
 
-def _untwisted(reflection: str, options: Sequence[str]) -> str:
-    """Rewrites replacements as ``use … instead of …``."""
-    numbers = {name.lower(): f"\0{number}" for number, name in enumerate(options)}
+def _untwisted(reflection: str, names: Sequence[str]) -> str:
+    """Rewrites replacements as ``use … instead of …``, and names that stand alone as ``use …``."""
+    numbers = {name.lower(): f"\0{number}" for number, name in enumerate(names)}
     text = re.sub(r"\w+", lambda match: numbers.get(match[0], match[0]), plain_words(reflection))
+    text = _ASIDE.sub("", text)
     for pattern in _REPLACED:
         text = pattern.sub("use \0\\g<new> instead of \0\\g<old>", text)
-    return re.sub(r"\0(\d+)", lambda match: options[int(match[1])], text)
+    text = _BARE.sub(r"use \g<0>", text)
+    return re.sub(r"\0(\d+)", lambda match: names[int(match[1])], text)
 
 
 def stated_query(reflection: str) -> str:

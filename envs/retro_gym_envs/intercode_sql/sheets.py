@@ -17,6 +17,7 @@ from retro_gym_envs.intercode_sql.mysql.functions.registry import register_colla
 from retro_gym_envs.intercode_sql.plans import Plan
 from retro_gym_envs.intercode_sql.questions import FUNCTIONS
 from retro_gym_envs.intercode_sql.vocabulary import (
+    DUTIES,
     FEATURE_PARTS,
     FEATURES,
     GROUPS,
@@ -24,7 +25,6 @@ from retro_gym_envs.intercode_sql.vocabulary import (
     OCCASIONS,
     ROLES,
     SHADES,
-    TASKS,
     THINGS,
 )
 
@@ -71,7 +71,7 @@ def design(shape: str, faults: tuple[str, ...], split: str, names: NameMaker, rn
         "measure": [f"{measure} {{}}", OCCASIONS],
         "filter": [f"{feature} {{}}", FEATURE_PARTS],
         "value": [f"{{}} {word}", SHADES],
-        "key": [f"{role} {{}}", TASKS],
+        "key": [f"{role} {{}}", DUTIES],
     }
     joined = shape in ("holders", "held")
     del kinds["measure" if joined else "key"]

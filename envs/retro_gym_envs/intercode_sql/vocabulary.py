@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["FEATURES", "FEATURE_PARTS", "GROUPS", "MEASURES", "OCCASIONS", "ROLES", "SHADES", "TASKS", "THINGS"]
+__all__ = ["DUTIES", "FEATURES", "FEATURE_PARTS", "GROUPS", "MEASURES", "OCCASIONS", "ROLES", "SHADES", "THINGS"]
 
 THINGS: Mapping[str, tuple[str, ...]] = {
     "train": (
@@ -45,7 +45,7 @@ SHADES = ("dark", "pale", "bright", "dull", "faded", "glossy", "plain", "rough")
 
 ROLES = ("agent", "clerk", "guard", "broker", "driver", "keeper")
 """Heads of columns that refer to a person."""
-TASKS = (
+DUTIES = (
     *("for customs", "for storage", "for travel", "for payment", "for safety", "for weekends", "for photos"),
     "for training",
 )

@@ -6,6 +6,7 @@ version-specific comments). The public dump takes about half a second, so nothin
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Iterator
@@ -38,6 +39,8 @@ _KEY = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _OTHER_ITEMS = re.compile(r"(?:CONSTRAINT|FOREIGN\s+KEY|FULLTEXT|SPATIAL|CHECK)\b", re.IGNORECASE)
+_COMMENT = re.compile(rf"\bCOMMENT\s+({_STRING})", re.IGNORECASE)
+_TABLE_COMMENT = re.compile(rf"\)[^()']*\bCOMMENT\s*=?\s*({_STRING})[^()']*\Z", re.IGNORECASE)
 _DEFAULT = re.compile(rf"\bDEFAULT\s+({_STRING}|[\w.+-]+)", re.IGNORECASE)
 _VALUE = re.compile(
     rf"""\s*(?:
@@ -146,6 +149,7 @@ class _Builder:
     def __init__(self) -> None:
         self._columns: dict[str, dict[str, tuple[Column, ...]]] = {}
         self._rows: dict[tuple[str, str], list[tuple[Value, ...]]] = {}
+        self._comments: dict[tuple[str, str], str] = {}
         self._current = ""
 
     def add(self, statement: str) -> None:
@@ -188,9 +192,11 @@ class _Builder:
         if not columns:
             raise _DumpError(f"table {name!r} has no columns.")
         self._columns[self._current][name] = tuple(
-            Column(c.name, c.type, c.nullable and keys.get(c.name) != "PRI", keys.get(c.name, ""), c.default, c.extra)
+            dataclasses.replace(c, nullable=c.nullable and keys.get(c.name) != "PRI", key=keys.get(c.name, ""))
             for c in columns.values()
         )
+        comment = _TABLE_COMMENT.search(body)
+        self._comments[self._current, name] = _unquoted(comment[1]) if comment else ""
         self._rows[self._current, name] = []
 
     def _insert(self, name: str, listed: str | None, body: str) -> None:
@@ -226,7 +232,10 @@ class _Builder:
         return {
             name.lower(): Database(
                 name,
-                tuple(Table(table, columns, tuple(self._rows[name, table])) for table, columns in tables.items()),
+                tuple(
+                    Table(table, columns, tuple(self._rows[name, table]), self._comments[name, table])
+                    for table, columns in tables.items()
+                ),
             )
             for name, tables in self._columns.items()
             if tables
@@ -253,14 +262,16 @@ def _items(body: str) -> Iterator[str]:
 
 
 def _column(match: re.Match[str]) -> Column:
-    rest = match[3]
+    commented = _COMMENT.search(match[3])
+    comment = _unquoted(commented[1]) if commented else ""
+    rest = _COMMENT.sub("", match[3])
     default = _DEFAULT.search(rest)
     value = None if default is None or default[1].upper() == "NULL" else _unquoted(default[1])
     extra = "auto_increment" if re.search(r"\bAUTO_INCREMENT\b", rest, re.IGNORECASE) else ""
     if value == "CURRENT_TIMESTAMP":
         extra = "DEFAULT_GENERATED"
     nullable = re.search(r"\bNOT\s+NULL\b", rest, re.IGNORECASE) is None
-    return Column(_name(match[1]), match[2].lower(), nullable, "", value, extra)
+    return Column(_name(match[1]), match[2].lower(), nullable, "", value, extra, comment)
 
 
 def _rows(body: str) -> Iterator[list[Value]]:
