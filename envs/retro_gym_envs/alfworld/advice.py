@@ -31,7 +31,8 @@ _ABOUT = re.compile(
     r"(?:is|was|lay|lies|sits?|stands?|waits?) (?:in|on|at|inside|under))\b"
 )
 _BAD = "|".join(
-    {word for states in WORDS.values() for word in states.bad} | {"blocked", "immovable", "occupied", "shut", "fixed"}
+    {word for states in WORDS.values() for word in states.bad}
+    | {"blocked", "crowded", "fixed", "full", "immovable", "occupied", "shut"}
 )
 _GOOD = "|".join({word for states in WORDS.values() for word in states.good} | {"empty", "open", "vacant"})
 _IS = r"\b(?:is|was|are|were|be|being|stay(?:s|ed)|remained|seemed|looked|proved|stood)(?: (?:too|still|all|already))?"

@@ -41,7 +41,7 @@ WORDS = {
     APPLIANCES["heat"]: States(("humming", "glowing"), ("dark", "doorless", "burnt"), "The {} does not start."),
     APPLIANCES["cool"]: States(("icy", "frosty"), ("warm", "mouldy", "defrosted"), "The {} does not cool."),
     "closed": States(("unlocked", "roomy"), ("locked", "jammed", "sealed"), "The {} does not open."),
-    "flat": States(("free", "cleared"), ("crowded", "full", "covered"), "There is no room on the {}."),
+    "flat": States(("steady", "level"), ("wobbly", "wet", "tilted"), "Nothing stays on the {}."),
 }
 """By kind of tool; ``object`` for what is taken, ``closed`` and ``flat`` for the receptacles that objects go to."""
 
