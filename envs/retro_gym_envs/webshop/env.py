@@ -74,13 +74,13 @@ class WebShopEnv(GameEnv[Goal]):
     | told (id and all values outright) | 100 | 100 |
     | noisy | 43.0 | 0 |
     | the task's text, copied or as advice | 28.7 | 0 |
-    | the observation's first 300, 600, 1,000 characters | 28.7, 29.2, 19.0 | 0, 34, 88 |
-    | its last 300, 600, 1,000 characters | 23.8, 15.5, 17.0 | 0, 68, 88 |
-    | the trial's own actions | 15.0 | 0 |
-    | everything named in the trial | 17.2 | 88 |
-    | one, two, three random names of the trial | 27.5, 23.5, 22.5 | 0 |
+    | the observation's first 300, 600, 1,000 characters | 28.7 each | 0, 34, 88 |
+    | its last 300, 600, 1,000 characters | 28.7 each | 0, 68, 88 |
+    | the trial's own actions, listed; as advice | 28.7; 15.0 | 0 |
+    | everything named in the trial | 18.8 | 88 |
+    | one, two, three random names of the trial | 27.5, 23.8, 23.2 | 0 |
     | a random coined name; one that was not taken | 27.0; 35.0 | 0 |
-    | "do not choose" what was taken | 31.2 | 0 |
+    | "do not choose" what was taken | 30.8 | 0 |
     | first, last review; first, last product; cheapest | 29.5, 27.3; 24.2, 25.5; 29.8 | 0 |
     | the nearest training task's oracle, by task or observation | 28.7 | 0 |
     | another task's oracle; vague advice | 28.7 | 0 |
