@@ -12,8 +12,26 @@ __all__ = ["DUTIES", "FEATURES", "FEATURE_PARTS", "GROUPS", "MEASURES", "OCCASIO
 
 THINGS: Mapping[str, tuple[str, ...]] = {
     "train": (
-        *("wines", "ships", "statues", "bikes", "lamps", "clocks", "drums", "tents", "carpets", "trains", "boats"),
-        *("guitars", "chairs", "mirrors", "kettles", "swords", "coats", "wagons", "pianos", "vases"),
+        "wines",
+        "ships",
+        "statues",
+        "bikes",
+        "lamps",
+        "clocks",
+        "drums",
+        "tents",
+        "carpets",
+        "trains",
+        "boats",
+        "guitars",
+        "chairs",
+        "mirrors",
+        "kettles",
+        "swords",
+        "coats",
+        "wagons",
+        "pianos",
+        "vases",
     ),
     "validation": ("benches", "violins", "lanterns", "barrels"),
     "test": ("helmets", "cabinets", "trumpets", "canoes"),
@@ -25,7 +43,14 @@ GROUPS = ("on loan", "in stock", "on order", "for sale", "under repair", "in tra
 MEASURES = ("price", "weight", "length", "height", "width", "value", "depth", "tax")
 """Heads of numeric columns."""
 OCCASIONS = (
-    *("when new", "in winter", "in summer", "on arrival", "as declared", "as measured", "last year", "by contract"),
+    "when new",
+    "in winter",
+    "in summer",
+    "on arrival",
+    "as declared",
+    "as measured",
+    "last year",
+    "by contract",
 )
 """Qualifiers of numeric columns."""
 
@@ -36,7 +61,13 @@ FEATURES: Mapping[str, tuple[str, ...]] = {
 }
 """Heads of coded columns, and of the codes' meanings."""
 FEATURE_PARTS = (
-    *("of the lid", "of the base", "of the front", "of the back", "of the label", "of the edge", "of the handle"),
+    "of the lid",
+    "of the base",
+    "of the front",
+    "of the back",
+    "of the label",
+    "of the edge",
+    "of the handle",
     "of the lining",
 )
 """Qualifiers of coded columns."""
@@ -46,7 +77,13 @@ SHADES = ("dark", "pale", "bright", "dull", "faded", "glossy", "plain", "rough")
 ROLES = ("agent", "clerk", "guard", "broker", "driver", "keeper")
 """Heads of columns that refer to a person."""
 DUTIES = (
-    *("for customs", "for storage", "for travel", "for payment", "for safety", "for weekends", "for photos"),
+    "for customs",
+    "for storage",
+    "for travel",
+    "for payment",
+    "for safety",
+    "for weekends",
+    "for photos",
     "for training",
 )
 """Qualifiers of columns that refer to a person."""

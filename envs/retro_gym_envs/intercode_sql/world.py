@@ -33,7 +33,7 @@ class BuiltinTasks(GeneratedTasks[SQLTask], SQLTasks):
     >>> tasks = BuiltinTasks(0)
     >>> task = tasks.get("test-00003")
     >>> task == BuiltinTasks(0).get("test-00003"), tasks.cause("test-00003")
-    (True, 'value')
+    (True, 'table')
     """
 
     def get(self, task_id: str) -> SQLTask:
