@@ -116,7 +116,7 @@ def test_check_reflection_tells_form_from_content(env, teacher):
         ),
         (
             "SELECT c FROM a WHERE k NOT IN (SELECT k FROM b)",
-            "Query the table a and keep only the rows whose k is absent from b and select c.",
+            "Query the table a and keep only the rows whose k is outside of b and select c.",
         ),
     ],
 )

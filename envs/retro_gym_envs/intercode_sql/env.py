@@ -70,7 +70,7 @@ class InterCodeSQLEnv(GameEnv[SQLTask]):
 
     **The built-in world.** Each task has a database of its own. Its tables, columns and stored codes have coined names
     that a question never uses; what they stand for is in the comments of tables and columns
-    (``information_schema``) and in a table of codes: ``('hilokum', 'int', 'price in winter')``. Questions have five
+    (``information_schema``) and in a table of codes: ``('int', 'price in winter', 'hilokum')``. Questions have five
     forms (a list, an aggregate, the highest or lowest row, the people of the rows, the rows of a person) and name a
     table, a filter column, a value, and a numeric column or a role by such phrases. The scripted actor looks at all
     comments that it needs, but it understands only the head of a phrase (``price``) and overlooks the qualifier (``in

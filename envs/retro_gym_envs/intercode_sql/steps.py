@@ -86,7 +86,7 @@ def spelled_out(steps: Steps) -> str:
         join and f"join the table {join[0]} on {join[1]}" + ("" if join[1] == join[2] else f" = {join[2]}"),
         *(f"keep only the rows whose {column} is {relation} '{value}'" for column, relation, value in steps.rows),
         steps.average and f"keep only the rows with {steps.average[0]} {steps.average[1]} the average",
-        steps.absent and f"keep only the rows whose {steps.absent[0]} is absent from {steps.absent[1]}",
+        steps.absent and f"keep only the rows whose {steps.absent[0]} is outside of {steps.absent[1]}",
         steps.group and f"group by {steps.group}",
         *(f"select {column}" for column in steps.select),
         *(f"compute the {name} of {column}" for name, column in steps.aggregate),
@@ -103,7 +103,7 @@ CLAUSES = (
     r"join the table \w+ on \w+(?: = \w+)?",
     rf"keep only the rows whose \w+ is (?:{'|'.join(RELATIONS)}) '[^']+'",
     r"keep only the rows with \w+ (?:above|below) the average",
-    r"keep only the rows whose \w+ is absent from \w+",
+    r"keep only the rows whose \w+ is outside of \w+",
     r"group by \w+",
     r"select \w+",
     rf"compute the (?:{'|'.join(AGGREGATES)}) of \w+",
@@ -122,7 +122,7 @@ _PATTERNS: dict[str, re.Pattern[str]] = {
         "join": rf"\bjoin (?:with |to )?(?:the )?(?:table )?{_ID} (?:on|by|using|via) {_ID}(?: ?= ?{_ID})?",
         "rows": rf"\b(?:with|where|whose) (?:the )?(?:column )?{_ID} (?:is |= ?)?({'|'.join(RELATIONS)})? ?{_VALUE}",
         "average": rf"\b(?:with|where|whose) (?:the )?{_ID} (?:is )?(above|below) (?:the )?average\b",
-        "absent": rf"\b(?:whose|where) {_ID} is (?:absent|missing) from (?:the table )?{_ID}",
+        "absent": rf"\b(?:whose|where) {_ID} is (?:absent from|missing from|outside of|outside) (?:the table )?{_ID}",
         "group": rf"\bgroup by (?:the )?(?:column )?{_ID}",
         "select": rf"\bselect (?:only )?(?:the )?(?:column )?{_ID}",
         "aggregate": rf"\b(?:compute|take|use|select) the ({'|'.join(AGGREGATES)}) (?:of|over) (?:the )?{_ID}",
@@ -169,5 +169,5 @@ def _conditions(matches: list[tuple[str, ...]]) -> Iterator[tuple[str, str, str]
     """Yields columns, relations and values, without comparisons to an average."""
     for column, relation, *written in matches:
         value = next(filter(None, written))
-        if value not in ("the", "is", "absent", "missing", *RELATIONS):
+        if value not in ("the", "is", "absent", "missing", "outside", *RELATIONS):
             yield column, relation or "equal to", value

@@ -54,7 +54,7 @@ class WebShopEnv(GameEnv[Goal]):
     | two of maker or item, first option, second option | 20 % | two of these at once | both |
 
     What a name stands for is told only by customers' reviews, five for each sort of names in random order:
-    ``"ostrin" 4 really teal``. In half of the sorts one review of a wrong name denies what is wanted (``not teal``).
+    ``"really teal" 4 ostrin``. In half of the sorts one review of a wrong name denies what is wanted (``not teal``).
     Names are drawn anew for each task, so no instruction and no other task helps.
 
     The scripted actor uses the words of the instruction as well as it can. Where no page says them, it opens the
