@@ -15,9 +15,10 @@ import dataclasses
 import itertools
 from functools import lru_cache
 
-from retro_gym_envs.english.clauses import NOUN, Piece, mask, sentences
+from retro_gym_envs.english.clauses import Piece, mask, sentences
 from retro_gym_envs.english.lexicon import Link, Tag
-from retro_gym_envs.english.readings import Kind, Reading, Reference, read_piece, refers
+from retro_gym_envs.english.links import NOUN
+from retro_gym_envs.english.readings import Kind, Reading, Reference, completed, read_piece, refers
 from retro_gym_envs.english.syntax import UNTRUE, Header, Stance, stances
 from retro_gym_envs.english.transcripts import without_transcripts
 
@@ -76,7 +77,10 @@ def _analysed(masked: str) -> tuple[tuple[Piece, str, Reading, Stance], ...]:
     header = Header()
     analysed: list[tuple[Piece, str, Reading, Stance]] = []
     for pieces in found:
-        readings = [read_piece(piece) for piece in pieces]
+        readings: list[Reading] = []
+        for piece in pieces:
+            before = readings[-1] if readings else analysed[-1][2] if analysed else None
+            readings.append(completed(piece, read_piece(piece), before))
         parts = [text[piece.tokens[0].start : piece.tokens[-1].end] for piece in pieces]
         analysed += zip(pieces, parts, readings, stances(pieces, readings, header), strict=True)
     return tuple(analysed)

@@ -12,6 +12,7 @@ from retro_gym_envs.english.wishes import Wishes, read_wishes
 from tests.envs.english.familiar_sentences import FAMILIAR
 from tests.envs.english.held_back_sentences import HELD_BACK
 from tests.envs.english.more_reflections import MORE_REFLECTIONS
+from tests.envs.english.once_misread import ONCE_MISREAD
 from tests.envs.english.reflections import REFLECTIONS, WORLDS
 
 ANYTHING = re.compile("")
@@ -39,7 +40,7 @@ def letters(wishes, names):
     return " ".join(sides) or "."
 
 
-@pytest.mark.parametrize(("expected", "template"), FAMILIAR + HELD_BACK)
+@pytest.mark.parametrize(("expected", "template"), FAMILIAR + HELD_BACK + ONCE_MISREAD)
 def test_a_sentence_is_read_as_it_is_meant(expected, template):
     for names in NAMES:
         assert letters(read_wishes(with_names(template, names), names, about=ANYTHING), names) == expected, names
