@@ -119,8 +119,8 @@ _PHRASES: dict[int | Link, str] = {
         ->; and then; then; followed by; as well as; in favour of; in favor of
     """,
     Link.SO: """
-        so; so that; therefore; hence; thus;
-        accordingly; consequently; as a result; for that reason; which is why; that is why; this is why; and so; which means that;
+        so; so that; therefore; hence; thus; accordingly; consequently; as a result; for that reason; which is why;
+        that is why; this is why; and so; which means that;
         which means
     """,
     Link.BUT: """

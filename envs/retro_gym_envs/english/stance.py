@@ -36,6 +36,8 @@ class Clause:
     """Index of its sentence in the reflection."""
     names: tuple[str, ...] = ()
     """The known names that it mentions, or refers to by a pronoun, in the order of their first mention."""
+    asks: bool = True
+    """Whether it asks for something or judges it, and does not merely tell how things are."""
 
 
 def read_clauses(reflection: str, names: tuple[str, ...] = ()) -> tuple[Clause, ...]:
@@ -65,7 +67,9 @@ def _read(reflection: str, names: tuple[str, ...]) -> tuple[Clause, ...]:
         named = masked.names_in(_place(piece, part, reading) if stance is Stance.AGAINST else part)
         if not named and stance is not Stance.NEITHER:
             named = _referred(piece, reading, stance, clauses, kinds)
-        clauses.append(Clause(" ".join(masked.show(part).split()), stance, piece.sentence, named))
+        clauses.append(
+            Clause(" ".join(masked.show(part).split()), stance, piece.sentence, named, not _only_states(piece, reading))
+        )
         kinds.append(reading.kind)
     return _without_weak(clauses, kinds)
 
@@ -95,6 +99,24 @@ def _without_weak(clauses: list[Clause], kinds: list[Kind]) -> tuple[Clause, ...
         else clause
         for clause, kind in zip(clauses, kinds, strict=True)
     )
+
+
+def _only_states(piece: Piece, reading: Reading) -> bool:
+    """Returns whether a clause says how things are (``X is a painter``), and neither asks for them nor judges them."""
+    if reading.kind not in (Kind.STATEMENT, Kind.FOUND) or reading.judged:
+        return False
+    first = next((token for token in piece.tokens if not token.tags & Tag.ADVERB), piece.tokens[0])
+    imperative = first.tags & Tag.BASE or first.tags & Tag.ING
+    return not imperative and not any(token.text in _VERDICTS or token.tags & Tag.UNDONE for token in piece.tokens)
+
+
+_VERDICTS = frozenset(
+    """
+    right correct proper fitting fits fit works work worked matches matched needed wanted requested matters suffices
+    suits belongs deserves answer solution fix key best better remedy instead one what goal choice missing left did
+    does overlooked missed required helps helped succeeds true
+    """.split()
+)
 
 
 def _says_untrue(piece: Piece, reading: Reading, stance: Stance) -> bool:
