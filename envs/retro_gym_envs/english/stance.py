@@ -106,17 +106,18 @@ def _only_states(piece: Piece, reading: Reading) -> bool:
     if reading.kind not in (Kind.STATEMENT, Kind.FOUND) or reading.judged:
         return False
     first = next((token for token in piece.tokens if not token.tags & Tag.ADVERB), piece.tokens[0])
-    imperative = first.tags & Tag.BASE or first.tags & Tag.ING
+    planned = any(one.text == "to" and two.tags & Tag.BASE for one, two in itertools.pairwise(piece.tokens))
+    imperative = planned or first.tags & (Tag.BASE | Tag.ING)
     return not imperative and not any(token.text in _VERDICTS or token.tags & Tag.UNDONE for token in piece.tokens)
 
 
-_VERDICTS = frozenset(
-    """
-    right correct proper fitting fits fit works work worked matches matched needed wanted requested matters suffices
-    suits belongs deserves answer solution fix key best better remedy instead one what goal choice missing left did
-    does overlooked missed required helps helped succeeds true
-    """.split()
-)
+_VERDICTS = frozenset((
+    "right", "correct", "proper", "fitting", "fits", "fit", "works", "work", "worked", "matches", "matched",
+    "needed", "wanted", "requested", "matters", "suffices", "suits", "belongs", "deserves", "answer", "solution",
+    "fix", "key", "best", "better", "remedy", "instead", "one", "what", "goal", "choice", "missing", "left", "did",
+    "does", "overlooked", "missed", "required", "helps", "helped", "succeeds", "true",
+))  # fmt: skip
+"""Words of a statement that says which thing is the right one, or what became of it."""
 
 
 def _says_untrue(piece: Piece, reading: Reading, stance: Stance) -> bool:

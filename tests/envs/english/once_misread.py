@@ -1,6 +1,6 @@
 """Sentences that were once misread: ``+`` wanted, ``-`` shunned, ``.`` neither."""
 
-__all__ = ["ONCE_MISREAD"]
+__all__ = ["ASKED_AND_STATED", "ONCE_MISREAD"]
 
 ONCE_MISREAD = (
     # A report, then an instruction that follows from it.
@@ -221,4 +221,35 @@ ONCE_MISREAD = (
     ("+X", "Do not look anywhere but in X."),
     ("+X", "Never open anything except X."),
     ("+X", "I had no choice but X."),
+)
+
+# What is asked for outweighs what is only stated; if nothing is asked for, what is stated counts.
+ASKED_AND_STATED = (
+    ("X", "Y stands for the price in winter, X for the price in summer. Use X."),
+    ("X", "Y is the price in winter. X is the price in summer. Use X."),
+    ("X", "Y holds the old price, and X holds the new one. Select X."),
+    ("X", "Y is in the list, too. Open X."),
+    ("X", "The page names Y and X. Search for X."),
+    ("X", "Y is a painter; X is a sculptor. I should look up X."),
+    ("X", "Y was born in 1900. X was born in 1910. Next time, read X."),
+    ("X", "Use X. Y is the price in winter."),
+    ("X", "Y has it in winter, X in summer, so use X."),
+    ("X", "X is the summer price and Y is the winter price, so select X."),
+    ("XY", "Y is the right one. X is the right one."),
+    ("XY", "Open X. Then read Y."),
+    ("X", "I should have used X: Y means winter and X means summer."),
+    ("X", "X and Y are both on the page, and X is the one to read."),
+    ("X", "Y is in the household, too. The right one is X."),
+    ("X", "I saw Y on the way. Go to X."),
+    ("X", "Y is made of steel. X is made of oak. Choose X."),
+    ("X", "I should have opened X. Y is from another year."),
+    ("X", "Y was listed first; pick X."),
+    ("X", "The page says that Y is old. My plan is to use X."),
+    ("X", "I never opened X. Y is next to it."),
+    ("X", "Y means teal here. The customer needs X."),
+    ("XY", "Open X and Y."),
+    ("XY", "X is in the list. Y is in the list."),
+    ("XY", "Use X, Y."),
+    ("XY", "X is the right one, and I should open Y."),
+    ("XY", "The drawer is X. The shelf is Y."),
 )
