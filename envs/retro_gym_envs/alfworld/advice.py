@@ -107,22 +107,25 @@ def _read(note: str, goal: Goal, room: tuple[str, ...]) -> Advice:
         *(f"{kind} {i}" for kind in {goal.thing, LAMP} - {kind_of(name) for name in room} for i in _NUMBERS),
     ]
     wishes = read_wishes(text, names, about=_ABOUT)
-    searched, lit = _places(text, goal, [name for name in wishes.wanted if name in room])
+    searched, lit = _places(text, goal, names, [name for name in wishes.wanted if name in room])
     decisions: dict[str, list[str]] = {"thing": [], "tool": [], "target": [], "place": []}
     for name in mentioned(names, text):
         decisions[_decision(name, goal, {*searched, *lit})].append(name)
+    asked = {decision: wishes.asked(named) for decision, named in decisions.items()}
+    searched, lit = list(wishes.asked(searched)), list(wishes.asked(lit))
+    asked["place"] = tuple(dict.fromkeys((*searched, *lit)))
     unclear = {
         decision
         for decision, named in decisions.items()
         if len(named) > _MOST_NAMED
-        or sum(name in wishes.wanted for name in named) > _MOST_WANTED
+        or len(asked[decision]) > _MOST_WANTED
         or not set(named).isdisjoint(wishes.contradicted)
     }
     if unclear & {"thing", "place"}:  # what to fetch, and from where, are one decision
         unclear |= {"thing", "place"}
     clear = {name for decision, named in decisions.items() if decision not in unclear for name in named}
     return Advice(
-        frozenset(clear.intersection(wishes.wanted).difference(searched, lit)),
+        frozenset(clear.intersection(asked["thing"] + asked["tool"] + asked["target"])),
         frozenset(clear.intersection(wishes.shunned)),
         tuple(name for name in searched if name in clear),
         tuple(name for name in lit if name in clear),
@@ -143,11 +146,11 @@ def _plainer(note: str, room: Sequence[str]) -> str:
     return text
 
 
-def _places(text: str, goal: Goal, wanted: Sequence[str]) -> tuple[list[str], list[str]]:
+def _places(text: str, goal: Goal, names: Sequence[str], wanted: Sequence[str]) -> tuple[list[str], list[str]]:
     """Returns the wanted receptacles in which to look for the task's object, and in which to look for the lamp."""
     searched: list[str] = []
     lit: list[str] = []
-    for clause in read_clauses(text):
+    for clause in read_clauses(text, tuple(names)):
         for name in mentioned(wanted, clause.text):
             is_candidate = kind_of(name) in (tool_kind(goal), goal.target)
             if is_candidate and not re.search(rf"{_SEARCHED}{name}\b", clause.text):

@@ -10,14 +10,13 @@ import dataclasses
 import re
 from functools import lru_cache
 
-from retro_gym_envs.english.lexicon import WORDS, Link, Tag
+from retro_gym_envs.english.lexicon import WORDS, Link
+from retro_gym_envs.english.links import NOUN, Token, link_at
 from retro_gym_envs.english.naming import find_mentions
 from retro_gym_envs.english.phrases import PHRASES
 
-__all__ = ["NOUN", "Masked", "Piece", "Token", "mask", "plain_words", "sentences"]
+__all__ = ["Masked", "Piece", "mask", "plain_words", "sentences"]
 
-NOUN = re.compile("[\ue000-\uf8ff]")
-"""A masked name or quotation: one character of Unicode's private use area."""
 _FIRST_NOUN, _MOST_NOUNS = 0xE000, 6_400
 
 _CONTRACTIONS = (
@@ -129,19 +128,6 @@ def mask(text: str, names: tuple[str, ...]) -> Masked:
     return Masked(re.sub(r"  +", " ", _expanded(_QUOTED.sub(quotation, covered))), tuple(shown), tuple(owners))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Token:
-    """A word, a phrase or a mark."""
-
-    text: str
-    start: int
-    end: int
-    tags: int
-    """Bits of ``Tag``."""
-    link: Link | None = None
-    """What a conjunction ties its clause with."""
-
-
 @dataclasses.dataclass(slots=True)
 class Piece:
     """A clause: its words, and what ties it to the others."""
@@ -218,7 +204,7 @@ def _pieces(tokens: list[Token], sentence: int, mark: str, line: int) -> list[Pi
     """Divides a sentence into clauses."""
     found = [Piece(Link.START, [], sentence, line, mark)]
     for index, token in enumerate(tokens):
-        link, keeps = _link(tokens, index)
+        link, keeps = link_at(tokens, index)
         if link is Link.COLON:
             found[-1].heads = bool(found[-1].tokens)
         if link is None:
@@ -233,116 +219,3 @@ def _pieces(tokens: list[Token], sentence: int, mark: str, line: int) -> list[Pi
                 found[-1].link = link
             found[-1].tokens += kept
     return [piece for piece in found if piece.tokens]
-
-
-_OPENS_CLAUSE = (
-    Tag.BASE
-    | Tag.PAST
-    | Tag.ING
-    | Tag.FINITE
-    | Tag.PERSON
-    | Tag.AUXILIARY
-    | Tag.MODAL
-    | Tag.COULD
-    | Tag.AVOID
-    | Tag.NOT
-)
-
-
-def _link(tokens: list[Token], index: int) -> tuple[Link | None, bool]:
-    """Returns how a clause that begins at a token is tied to the text before, and whether the token belongs to it."""
-    token = tokens[index]
-    before = tokens[index - 1] if index else None
-    after = tokens[index + 1] if index + 1 < len(tokens) else None
-    if token.text == ",":
-        return Link.COMMA, False
-    if token.text == ":":
-        return Link.COLON, False
-    if token.text in ("and", "or", "nor") and _starts_clause(tokens, index + 1):
-        return Link.AND, token.text == "nor"
-    if token.text == "not" and after is not None and _is_contrast(before, after):
-        return Link.NOT, False
-    if (
-        token.text in ("with", "by", "for", "to", "over")
-        and (swapped := _swapped(tokens[:index], token.text)) is not None
-    ):
-        return swapped, False
-    if token.text == "where" and before is not None and NOUN.match(before.text):
-        return Link.AND, False
-    if token.text == "been" and after is not None and _is_corrected(tokens[:index], after):
-        return Link.REPLACING, False
-    if token.text in ("by", "on") and after is not None and after.tags & Tag.ING:
-        return Link.AFTER, False
-    if token.tags & Tag.PERSON and before is not None and NOUN.match(before.text):
-        return Link.COMMA, True
-    if token.text == "that" and after is not None and after.tags & Tag.PERSON and _is_consequence(tokens[:index]):
-        return Link.AND, False
-    link = token.link
-    if link is None:
-        return None, False
-    if link is Link.AFTER and token.text in ("having", "while", "when", "once", "after", "upon"):
-        return _after(token, before, after), token.text == "having"
-    if token.text == "then" and before is not None and before.tags & Tag.PERSON:
-        return None, False
-    if token.text in ("so", "then", "yet", "though") and not _starts_clause(tokens, index + 1):
-        free = before is not None and before.text in (",", "and")
-        return (link if token.text == "then" or free else None), False
-    if link is Link.WHICH:
-        return (Link.WHICH, True) if before is not None else (None, False)
-    return link, link is Link.HAD
-
-
-def _is_consequence(before: list[Token]) -> bool:
-    """Returns whether ``that`` follows upon ``so`` or ``such`` (``so busy that I …``)."""
-    return any(token.text in ("so", "such") for token in before)
-
-
-def _swapped(before: list[Token], word: str) -> Link | None:
-    """Returns how a preposition ties what it governs after verbs like *replace Y with X* and *prefer X to Y*."""
-    said = [token.text for token in before]
-    if word in ("with", "by", "for"):
-        return Link.REPLACING if _REPLACING.intersection(said) else None
-    if word == "to" and "from" in said and _SWITCHING.intersection(said):
-        return Link.REPLACING
-    nouns = sum(NOUN.match(text) is not None for text in said)
-    return Link.INSTEAD if _PREFERRING.intersection(said) and nouns else None
-
-
-def _is_corrected(before: list[Token], after: Token) -> bool:
-    """Returns whether one thing is corrected to another (``X should have been Y``)."""
-    said = [token.text for token in before]
-    return said[-2:] == ["should", "have"] and NOUN.match(after.text) is not None and NOUN.match(said[0]) is not None
-
-
-_REPLACING = frozenset(("replace", "replaces", "replacing", "swap", "swapping", "exchange", "exchanging"))
-_SWITCHING = frozenset(("switch", "switching", "change", "changing"))
-_PREFERRING = frozenset(("prefer", "preferred", "preferring", "favour", "favor", "preferable"))
-
-
-def _after(token: Token, before: Token | None, after: Token | None) -> Link | None:
-    """Returns the link of ``after``, ``when`` and the like: none inside a verb phrase (``without having …``)."""
-    if token.text == "having" and before is not None and before.tags & Tag.NOT:
-        return None
-    if token.text == "once" and (after is None or not after.tags & _OPENS_CLAUSE):
-        return None
-    return Link.AFTER
-
-
-def _starts_clause(tokens: list[Token], index: int) -> bool:
-    """Returns whether a new clause, and no mere noun, begins at a token."""
-    while index < len(tokens) and tokens[index].tags & Tag.ADVERB and not tokens[index].tags & _OPENS_CLAUSE:
-        index += 1
-    if index >= len(tokens):
-        return False
-    tags = tokens[index].tags
-    following = tokens[index + 1].tags if index + 1 < len(tokens) else 0
-    if tags & Tag.IT or tags & Tag.THEM:
-        return bool(following & (Tag.AUXILIARY | Tag.BE | Tag.PAST | Tag.FINITE | Tag.NOT))
-    return bool(tags & _OPENS_CLAUSE) or tokens[index].link is not None
-
-
-def _is_contrast(before: Token | None, after: Token) -> bool:
-    """Returns whether ``not`` sets one thing against another (``use X, not Y``), and negates no verb."""
-    if before is None or after.tags & (Tag.BASE | Tag.PAST | Tag.MODAL):
-        return False
-    return before.text in (",", "and", "but", "so") or NOUN.match(before.text) is not None

@@ -89,6 +89,8 @@ class Link(enum.Enum):
     WHICH = enum.auto()
     COLON = enum.auto()
     REPLACING = enum.auto()
+    MISTAKEN = enum.auto()
+    WHEREAS = enum.auto()
 
 
 # What actors do, what is done with searches, shops and queries, and what goes on in the mind.

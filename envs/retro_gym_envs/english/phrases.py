@@ -45,6 +45,10 @@ _PHRASES: dict[int | Link, str] = {
         did nothing with; did nothing about; made no use of; took no notice of; paid no attention to;
         paid no heed to
     """,
+    Tag.PAST: """
+        was followed by; were followed by; was succeeded by; were succeeded by; has been succeeded by;
+        had been succeeded by
+    """,
     Tag.NOT: """
         last thing i should; last thing i would; last thing i want; last thing to; last thing you should;
         last place to; last thing anyone should; last place i should; last place i would; stopped short of;
@@ -88,7 +92,8 @@ _PHRASES: dict[int | Link, str] = {
         have to; has to; had to; had better; supposed to; let us; let me; next time; make sure; be sure; want to;
         plan to; intend to; wish i had; wish we had; wish it had; wish the agent had; wish i would have;
         wish i could have; if only; calls for; aim to; mean to; in future; in the future; from now on;
-        the next attempt; the next trial; next attempt; next trial; my next; needed is; needed was; only way;
+        the next attempt; the next trial; next attempt; next trial; my next; needed is; needed was; what i was after;
+        what we were after; only way;
         must have; how about; needs to; need to; the way to go; what about; worth a; it pays to; i recommend;
         i suggest; i advise; i propose; worth it; had i only; i would rather; would rather; wanna; all i need;
         all that is needed; step one; it is time to; time to; resolve to; resolved to; promise to; commit to
@@ -101,7 +106,7 @@ _PHRASES: dict[int | Link, str] = {
     """,
     Link.INSTEAD: """
         beats; superior to; outperforms; instead of; rather than; in place of; as opposed to; in lieu of;
-        in preference to; than; as against; over and above
+        in preference to; than; as against; over and above; unlike; in contrast to; contrary to
     """,
     Link.EXCEPT: """
         except; except for; apart from; other than; but for; save for; aside from; excepting
@@ -114,7 +119,8 @@ _PHRASES: dict[int | Link, str] = {
         ->; and then; then; followed by; as well as; in favour of; in favor of
     """,
     Link.SO: """
-        so; so that; therefore; hence; thus; which is why; that is why; this is why; and so; which means that;
+        so; so that; therefore; hence; thus; accordingly; consequently; as a result; for that reason; which is why;
+        that is why; this is why; and so; which means that;
         which means
     """,
     Link.BUT: """

@@ -6,10 +6,11 @@ import dataclasses
 import enum
 import itertools
 
-from retro_gym_envs.english.clauses import NOUN, Piece, Token
+from retro_gym_envs.english.clauses import Piece
 from retro_gym_envs.english.lexicon import Tag
+from retro_gym_envs.english.links import NOUN, Token
 
-__all__ = ["Kind", "Reading", "Reference", "read_piece", "refers"]
+__all__ = ["Kind", "Reading", "Reference", "completed", "read_piece", "refers"]
 
 
 def _words(text: str) -> frozenset[str]:
@@ -63,6 +64,9 @@ _LEFT = _words("alone out aside behind off closed shut unopened untouched unread
 def read_piece(piece: Piece) -> Reading:
     """Reads one clause."""
     tokens = piece.tokens
+    said = _said_of_wanted(tokens)
+    if said:
+        return Reading(Kind.STATEMENT, *_polarity(said)[:1], person=False)
     person = _has_person(tokens)
     affirms, judged, governs = _polarity(tokens)
     kind = Kind.IDLE if piece.mark == "?" and not _suggests(tokens) else _kind(tokens, person=person, judged=judged)
@@ -72,6 +76,17 @@ def read_piece(piece: Piece) -> Reading:
     if undone and kind in (Kind.STATEMENT, Kind.REPORT) and _stays(tokens):
         kind, affirms = Kind.STATEMENT, not any(token.tags & Tag.NOT for token in tokens)
     return Reading(kind, affirms, person, governs, judged)
+
+
+def _said_of_wanted(tokens: list[Token]) -> list[Token]:
+    """Returns what a clause says of the thing that was wanted (``What I wanted is sold as X``); empty if nothing."""
+    head = tokens[0].text == "what" or (tokens[0].text == "the" and any(t.tags & Tag.PERSON for t in tokens[1:4]))
+    verb = next((place for place, token in enumerate(tokens) if token.text in _WANTED), 0)
+    if not head or not verb or any(token.tags & Tag.NOT or NOUN.match(token.text) for token in tokens[:verb]):
+        return []
+    verb += verb + 1 < len(tokens) and tokens[verb + 1].text in ("for", "after")
+    rest = tokens[verb + 1 :]
+    return rest if rest and rest[0].tags & (Tag.BE | Tag.FINITE | Tag.WAS) else []
 
 
 def _stays(tokens: list[Token]) -> bool:
@@ -119,6 +134,8 @@ def _polarity(tokens: list[Token]) -> tuple[bool, bool, bool]:
             continue
         if tags & Tag.EMPTY and (index == 0 or not _acts(tokens[index - 1])):
             judged = True
+        if _fails(tokens, index):
+            tags |= Tag.BAD
         if tags & Tag.BAD and (remedied or _is_prevented(tokens, index)):
             continue  # "X solves the problem"
         if tags & Tag.BAD:
@@ -133,6 +150,15 @@ def _polarity(tokens: list[Token]) -> tuple[bool, bool, bool]:
             continue
         affirms, denied, predicate = not affirms, True, predicate and not bool(tags & Tag.BAD)
     return affirms, judged, governs
+
+
+def _fails(tokens: list[Token], index: int) -> bool:
+    """Returns whether a thing failed, and nobody failed to do something."""
+    if tokens[index].text not in ("failed", "fails") or _has_person(tokens[:index]):
+        return False
+    follows = index + 1 < len(tokens) and tokens[index + 1].text in ("to", "at", "in")
+    thing = any(NOUN.match(token.text) or token.tags & Tag.IT for token in tokens[:index])
+    return thing and not follows
 
 
 def _is_prevented(tokens: list[Token], index: int) -> bool:
@@ -173,6 +199,8 @@ def _avoids(tokens: list[Token], index: int) -> bool:
         return True
     if token.text in _LEAVING:
         return any(other.text in _LEFT for other in tokens[index + 1 :])
+    if token.text in ("pass", "passed", "passing"):
+        return any(other.text == "by" for other in tokens[index + 2 :])
     if token.text in ("stop", "stops", "stopped", "stopping", "quit", "quits", "quitting"):
         rest = [other for other in tokens[index + 1 : index + 3] if not other.tags & Tag.ADVERB]
         return bool(rest and rest[0].tags & Tag.ING)
@@ -234,8 +262,12 @@ def _end_of_telling(tokens: list[Token]) -> int:
     """Returns where a clause ends as a report: what follows in ``X is what I asked for`` tells nothing."""
     for index, token in enumerate(tokens):
         stated = any(other.tags & (Tag.BE | Tag.FINITE) for other in tokens[:index])
-        if stated and (
-            token.text == "what" or (token.tags & Tag.PERSON and tokens[-1].text.endswith(("for", "after")))
+        left_out = any(other.tags & (Tag.NOT | Tag.AVOID) and not other.tags & Tag.BASE for other in tokens[index:])
+        left_out = left_out and not any(other.text in _WANTED for other in tokens[index:])
+        if (
+            stated
+            and not left_out
+            and (token.text == "what" or (token.tags & Tag.PERSON and tokens[-1].text.endswith(("for", "after"))))
         ):
             return index
     return len(tokens)
@@ -252,6 +284,8 @@ def _tells(tokens: list[Token], index: int, *, person: bool) -> bool:
     last = before[-1] if before else None
     if token.text == "did" and last is not None and "not" in [other.text for other in tokens[index : index + 3]]:
         return _undone(tokens, index, person=person)
+    if token.text == "did" and (verb := _verb_of(tokens[index + 1 :])) is not None:  # "I did open X"
+        return verb.tags & (Tag.FIND | Tag.NOTICE) == 0 and (person or verb.tags & (Tag.HOLD | Tag.GET) == 0)
     if token.text in ("have", "has", "had") and any(other.tags & Tag.NOT for other in tokens[index + 1 : index + 3]):
         return _undone(tokens, index, person=person)
     if person and (token.tags & Tag.WAS or token.text == "been") and _is_subject(tokens[:index]):
@@ -259,7 +293,8 @@ def _tells(tokens: list[Token], index: int, *, person: bool) -> bool:
     is_past = token.tags & Tag.PAST or (token.text.endswith("ed") and not token.tags and len(token.text) > 4)
     if not is_past or token.tags & Tag.AUXILIARY:
         return False
-    if token.tags & (Tag.FIND | Tag.NOTICE) or (token.tags & Tag.GET and not person):
+    follows = token.text == "succeeded" and any(NOUN.match(other.text) for other in tokens[index + 1 : index + 2])
+    if token.tags & (Tag.FIND | Tag.NOTICE) or (token.tags & Tag.GET and not person and not follows):
         return False
     if token.tags & Tag.HOLD and index + 1 < len(tokens) and tokens[index + 1].text == "that":
         return False  # "my attempt showed that …"
@@ -278,6 +313,15 @@ def _tells(tokens: list[Token], index: int, *, person: bool) -> bool:
     return last.text not in ("be", "to", "get")
 
 
+def _verb_of(rest: list[Token]) -> Token | None:
+    """Returns the base form of a verb right after its auxiliary."""
+    verb = next((token for token in rest if not token.tags & Tag.ADVERB), None)
+    return verb if verb is not None and verb.tags & Tag.BASE else None
+
+
+_WANTED = _words(
+    "wanted want wants needed need needs sought seek seeks looked looking searching searched after required"
+)
 _REMEDIES = _words("""
     solve solves solved fix fixes fixed remedy remedies repair repairs resolve resolves cure cures prevent prevents
     solution
@@ -307,6 +351,19 @@ def _undone(tokens: list[Token], index: int, *, person: bool) -> bool:
     return person or passive or (subjectless and not verb.tags & Tag.HOLD)
 
 
+def completed(piece: Piece, reading: Reading, before: Reading | None) -> Reading:
+    """Returns the reading of a clause whose predicate is left out and stands before (``Y is broken, X is not``)."""
+    verb = next((place for place, token in enumerate(piece.tokens) if token.tags & Tag.BE), 0)
+    rest = piece.tokens[verb + 1 :] if verb else piece.tokens
+    subject = [token for token in piece.tokens[:verb] if not token.tags & (Tag.ARTICLE | Tag.ADVERB)]
+    named = bool(subject) and all(NOUN.match(token.text) for token in subject)
+    if before is None or not named or any(token.text not in ("not", "too", "also", "either") for token in rest):
+        return reading
+    if not before.judged or before.affirms or before.governs:
+        return reading
+    return dataclasses.replace(reading, affirms=not reading.affirms, judged=True)
+
+
 class Reference(enum.Enum):
     """Which of the things named before a clause without names is about."""
 
@@ -325,7 +382,8 @@ def refers(piece: Piece, reading: Reading, *, affirmed: bool) -> Reference:
         alone = following is None or bool(following.tags & finite)
         if token.tags & Tag.THEM and alone:
             return Reference.ALL
-        if not token.tags & Tag.IT or not alone:
+        inside = token.text == "inside" and following is None
+        if not (token.tags & Tag.IT or inside) or not alone:
             continue
         if following is not None and following.tags & Tag.BE and (empty_subject or token.text == "there"):
             continue

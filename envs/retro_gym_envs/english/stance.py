@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Iterator
 from functools import lru_cache
 
-from retro_gym_envs.english.clauses import NOUN, Piece, mask, sentences
+from retro_gym_envs.english.clauses import Piece, mask, sentences
 from retro_gym_envs.english.lexicon import Link, Tag
-from retro_gym_envs.english.readings import Kind, Reading, Reference, read_piece, refers
+from retro_gym_envs.english.links import NOUN
+from retro_gym_envs.english.readings import Kind, Reading, Reference, completed, read_piece, refers
 from retro_gym_envs.english.syntax import UNTRUE, Header, Stance, stances
 from retro_gym_envs.english.transcripts import without_transcripts
 
@@ -35,6 +37,8 @@ class Clause:
     """Index of its sentence in the reflection."""
     names: tuple[str, ...] = ()
     """The known names that it mentions, or refers to by a pronoun, in the order of their first mention."""
+    asks: bool = True
+    """Whether it asks for something or judges it, and does not merely tell how things are."""
 
 
 def read_clauses(reflection: str, names: tuple[str, ...] = ()) -> tuple[Clause, ...]:
@@ -64,7 +68,9 @@ def _read(reflection: str, names: tuple[str, ...]) -> tuple[Clause, ...]:
         named = masked.names_in(_place(piece, part, reading) if stance is Stance.AGAINST else part)
         if not named and stance is not Stance.NEITHER:
             named = _referred(piece, reading, stance, clauses, kinds)
-        clauses.append(Clause(" ".join(masked.show(part).split()), stance, piece.sentence, named))
+        clauses.append(
+            Clause(" ".join(masked.show(part).split()), stance, piece.sentence, named, not _only_states(piece, reading))
+        )
         kinds.append(reading.kind)
     return _without_weak(clauses, kinds)
 
@@ -76,10 +82,36 @@ def _analysed(masked: str) -> tuple[tuple[Piece, str, Reading, Stance], ...]:
     header = Header()
     analysed: list[tuple[Piece, str, Reading, Stance]] = []
     for pieces in found:
-        readings = [read_piece(piece) for piece in pieces]
+        readings: list[Reading] = []
+        for piece in pieces:
+            before = readings[-1] if readings else analysed[-1][2] if analysed else None
+            readings.append(completed(piece, read_piece(piece), before))
         parts = [text[piece.tokens[0].start : piece.tokens[-1].end] for piece in pieces]
         analysed += zip(pieces, parts, readings, stances(pieces, readings, header), strict=True)
-    return tuple(analysed)
+    return tuple(_corrected(analysed))
+
+
+def _corrected(
+    analysed: list[tuple[Piece, str, Reading, Stance]],
+) -> Iterator[tuple[Piece, str, Reading, Stance]]:
+    """Yields the clauses; what is stated as a mistake, and then corrected, is denied (``Mistake: … Correct: …``)."""
+    correction = fault = -1
+    for index in range(len(analysed) - 1, -1, -1):
+        piece = analysed[index][0]
+        if piece.heads and any(token.text in _CORRECTIONS for token in piece.tokens):
+            correction = index
+        elif piece.heads and any(token.text in _FAULTS for token in piece.tokens) and correction > index:
+            near = analysed[correction][0].sentence - piece.sentence <= _MOST_BETWEEN
+            fault = index if near else -1
+            break
+    for index, (piece, part, reading, stance) in enumerate(analysed):
+        between = 0 <= fault < index < correction and reading.kind is Kind.STATEMENT and reading.affirms
+        yield piece, part, reading, Stance.AGAINST if between and stance is Stance.FOR else stance
+
+
+_CORRECTIONS = frozenset(("correct", "right", "correction", "corrected", "fix", "instead"))
+_FAULTS = frozenset(("mistake", "error", "wrong", "fault"))
+_MOST_BETWEEN = 2  # sentences from a mistake to its correction
 
 
 def _without_weak(clauses: list[Clause], kinds: list[Kind]) -> tuple[Clause, ...]:
@@ -91,6 +123,25 @@ def _without_weak(clauses: list[Clause], kinds: list[Kind]) -> tuple[Clause, ...
         else clause
         for clause, kind in zip(clauses, kinds, strict=True)
     )
+
+
+def _only_states(piece: Piece, reading: Reading) -> bool:
+    """Returns whether a clause says how things are (``X is a painter``), and neither asks for them nor judges them."""
+    if reading.kind not in (Kind.STATEMENT, Kind.FOUND) or reading.judged:
+        return False
+    first = next((token for token in piece.tokens if not token.tags & Tag.ADVERB), piece.tokens[0])
+    planned = any(one.text == "to" and two.tags & Tag.BASE for one, two in itertools.pairwise(piece.tokens))
+    imperative = planned or first.tags & (Tag.BASE | Tag.ING)
+    return not imperative and not any(token.text in _VERDICTS or token.tags & Tag.UNDONE for token in piece.tokens)
+
+
+_VERDICTS = frozenset((
+    "right", "correct", "proper", "fitting", "fits", "fit", "works", "work", "worked", "matches", "matched",
+    "needed", "wanted", "requested", "matters", "suffices", "suits", "belongs", "deserves", "answer", "solution",
+    "fix", "key", "best", "better", "remedy", "instead", "one", "what", "goal", "choice", "missing", "left", "did",
+    "does", "overlooked", "missed", "required", "helps", "helped", "succeeds", "true",
+))  # fmt: skip
+"""Words of a statement that says which thing is the right one, or what became of it."""
 
 
 def _says_untrue(piece: Piece, reading: Reading, stance: Stance) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import enum
 
-from retro_gym_envs.english.clauses import NOUN, Piece
+from retro_gym_envs.english.clauses import Piece
 from retro_gym_envs.english.lexicon import Link, Tag
+from retro_gym_envs.english.links import NOUN
 from retro_gym_envs.english.readings import Kind, Reading
 
 __all__ = ["UNTRUE", "Header", "Stance", "stances"]
@@ -136,10 +137,11 @@ class _Sentence:
             return self._after(index)
         if self._is_postponed(index):
             return Stance.NEITHER
-        if link is Link.REPLACING:
-            return self._stance(index - 1).opposite
-        if index + 1 < len(self._pieces) and self._pieces[index + 1].link is Link.REPLACING:
-            return self._alone(index).opposite
+        swapped = self._swapped(index)
+        if swapped is not None:
+            return swapped
+        if link is Link.WHEREAS and reading.kind is Kind.STATEMENT and reading.affirms and len(self._pieces) > 1:
+            return self._stance(1).opposite
         if link is Link.WHICH and reading.person and reading.kind is Kind.FOUND:
             return Stance.FOR  # "X, which I had not seen"
         if index and link in (Link.COMMA, Link.AND, Link.SO, Link.BUT, Link.COLON):
@@ -147,6 +149,18 @@ class _Sentence:
         if reading.kind is Kind.FRAGMENT:
             return self._opening(index)
         return self._alone(index)
+
+    def _swapped(self, index: int) -> Stance | None:
+        """Returns the stance of what is replaced by, or was taken for, something else, and of the other thing."""
+        link = self._pieces[index].link
+        following = self._pieces[index + 1].link if index + 1 < len(self._pieces) else None
+        if link is Link.MISTAKEN:
+            return Stance.FOR
+        if following is Link.MISTAKEN:
+            return Stance.AGAINST
+        if link is Link.REPLACING:
+            return self._stance(index - 1).opposite
+        return self._alone(index).opposite if following is Link.REPLACING else None
 
     def _main(self, index: int) -> int | None:
         """Returns the clause that a dependent clause belongs to: the one before it, or else the next."""
@@ -246,19 +260,33 @@ class _Sentence:
             first = piece.tokens[0]
             if piece.link is Link.COMMA and first.tags & Tag.PAST and reading.affirms:
                 return stance  # "I need X, joined by Y"
-        if reading.person or piece.link is Link.COLON:
+        opens = piece.link is Link.COMMA and before == 0 and self._pieces[0].link is Link.BECAUSE
+        if reading.person or piece.link is Link.COLON or opens:  # "because Y is empty, open X"
             return self._alone(index)
+        if self._is_perfect(index):
+            return stance
         first = next((token for token in piece.tokens if not token.tags & Tag.ADVERB), piece.tokens[0])
         if former.kind is Kind.REPORT and piece.link in (Link.COMMA, Link.AND):
             if first.tags & Tag.ING and reading.kind is Kind.STATEMENT and not reading.judged:
                 return stance if reading.affirms else Stance.FOR  # "it consisted of opening X, reading Y"
             if former.person and first.tags & Tag.PAST and first.tags & Tag.HOLD and reading.affirms:
                 return Stance.NEITHER  # "I read X and answered Y": a thing would hold the answer
-        if former.kind is Kind.REPORT and first.tags & Tag.BASE and piece.link is not Link.BUT:
+        if former.kind is Kind.REPORT and first.tags & Tag.BASE and piece.link not in (Link.BUT, Link.SO):
             return stance if reading.affirms else Stance.FOR  # "I did not open X or read Y", "I opened X and read Y"
         if self._is_governed(index, before):
             return Stance.AGAINST if reading.affirms else Stance.FOR
         return self._alone(index)
+
+    def _is_perfect(self, index: int) -> bool:
+        """Returns whether a participle goes on with a verb phrase (``I should have gone to X and taken Y``)."""
+        piece, before = self._pieces[index], self._before_it(index)
+        first = next((token for token in piece.tokens if not token.tags & Tag.ADVERB), piece.tokens[0])
+        if piece.link not in (Link.COMMA, Link.AND) or not first.tags & Tag.PAST or first.text in _NO_PARTICIPLE:
+            return False
+        former = self._pieces[before]
+        unreal = self._readings[before].kind is Kind.ADVICE or former.link in (Link.HAD, Link.IF)
+        phrase = any(token.text.split()[-1] in ("have", "had") for token in former.tokens) or former.link is Link.HAD
+        return (unreal and phrase) or (before > 0 and self._is_perfect(before))
 
     def _before_it(self, index: int) -> int:
         return next(
@@ -325,6 +353,26 @@ UNTRUE = frozenset(
     ("not", "true", "so", "no", "false", "wrong", "nonsense", "untrue", "incorrect", "a", "lie", "at", "all")
 )
 """Words of a clause that says nothing but that something is untrue."""
+_NO_PARTICIPLE = frozenset(
+    (
+        "went",
+        "took",
+        "chose",
+        "wrote",
+        "ran",
+        "began",
+        "did",
+        "gave",
+        "saw",
+        "came",
+        "became",
+        "knew",
+        "forgot",
+        "hid",
+        "got",
+        "had",
+    )
+)
 _LOST = frozenset(("failed", "fail", "lost", "lose", "stuck"))
 _DEEDS = frozenset(("steps", "actions", "moves", "commands", "taken", "done", "following", "did"))
 

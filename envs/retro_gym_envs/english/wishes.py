@@ -23,9 +23,22 @@ class Wishes:
     """Names that it speaks against."""
     contradicted: tuple[str, ...] = ()
     """Names that it speaks both for and against; they are in neither of the others."""
+    stated: frozenset[str] = frozenset()
+    """Wanted names of which it only tells something (``X is a painter``): it neither asks for them nor judges them."""
 
     def __bool__(self) -> bool:
         return bool(self.wanted or self.shunned)
+
+    def asked(self, options: Iterable[str]) -> tuple[str, ...]:
+        """Returns the wanted ones of one decision's options: what is asked for outweighs what is only stated.
+
+        >>> wishes = read_wishes("Y is a painter. X is a sculptor. Open X.", ["X", "Y"], about=re.compile("is|open"))
+        >>> wishes.wanted, wishes.asked(["X", "Y"]), wishes.asked(["Y"])
+        (('Y', 'X'), ('X',), ('Y',))
+        """
+        options = set(options)
+        wanted = tuple(name for name in self.wanted if name in options)
+        return tuple(name for name in wanted if name not in self.stated) or wanted
 
 
 def read_wishes(reflection: str, names: Iterable[str], *, about: re.Pattern[str]) -> Wishes:
@@ -40,7 +53,7 @@ def read_wishes(reflection: str, names: Iterable[str], *, about: re.Pattern[str]
     >>> about = re.compile("go|look|search|open|mug")
     >>> read_wishes("I looked in drawer 1. The mug is on shelf 2, not in drawer 3.",
     ...             ["drawer 1", "drawer 3", "shelf 2"], about=about)
-    Wishes(wanted=('shelf 2',), shunned=('drawer 3',), contradicted=())
+    Wishes(wanted=('shelf 2',), shunned=('drawer 3',), contradicted=(), stated=frozenset({'shelf 2'}))
     """
     return _read(reflection, tuple(names), about)
 
@@ -51,12 +64,15 @@ def _read(reflection: str, names: tuple[str, ...], about: re.Pattern[str]) -> Wi
     relevant = {clause.sentence for clause in clauses if about.search(clause.text)}
     wanted: dict[str, None] = {}
     shunned: dict[str, None] = {}
+    asked: set[str] = set()
     for clause in clauses:
         if clause.sentence in relevant and clause.stance is not Stance.NEITHER:
+            asked.update(clause.names if clause.stance is Stance.FOR and clause.asks else ())
             (wanted if clause.stance is Stance.FOR else shunned).update(dict.fromkeys(clause.names))
     both = tuple(name for name in wanted if name in shunned)
     return Wishes(
         tuple(name for name in wanted if name not in both),
         tuple(name for name in shunned if name not in both),
         both,
+        frozenset(name for name in wanted if name not in asked and name not in both),
     )

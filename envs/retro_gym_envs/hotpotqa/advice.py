@@ -106,8 +106,9 @@ def _read(note: str, options: Mapping[str, str], others: Iterable[str] = ()) -> 
 
     What it asks to seek outweighs what it only states; otherwise the last word on an option counts.
     """
-    clauses = read_clauses(note)
-    relevant = _sentences_about_pages(clauses, (*options, *_ways_to_say(others)))
+    ways = tuple(_ways_to_say(others))
+    clauses = read_clauses(note, ways or tuple(options))
+    relevant = _sentences_about_pages(clauses, (*options, *ways))
     stances: dict[str, tuple[Stance, bool]] = {}  # stance, and whether it is about seeking
     seeks, sentence = False, -1
     for clause in clauses:

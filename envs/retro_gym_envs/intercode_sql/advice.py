@@ -93,7 +93,7 @@ def read_advice(reflections: Sequence[str], options: Sequence[str], known: Seque
     for reflection in reversed(reflections):
         wishes = _wishes(reflection, tuple(known or options))
         shunned.update(name for name in wishes.shunned if name in options)
-        wanted = [name for name in wishes.wanted if name in options]
+        wanted = wishes.asked(options)
         if len(wanted) > _MOST:
             return Wanted(confused=True)
         told = tuple(name for name in wanted if name not in shunned)

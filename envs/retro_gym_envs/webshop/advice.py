@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from retro_gym_envs.english.naming import mentioned
 from retro_gym_envs.english.stance import Stance, read_clauses
 from retro_gym_envs.english.wishes import read_wishes
 
@@ -23,14 +22,6 @@ _ABOUT = re.compile(
     r"ask(?:s|ed)|customer\w*)\b"
 )
 """Words that a sentence about a purchase contains."""
-_DOING = re.compile(
-    r"\b(?:search\w*|quer\w+|type|enter|look\w* (?:for|up)|open\w*|click\w*|visit|go|choos\w*|chosen|pick\w*|select\w*|"
-    r"take|taken|use|used|buy|bought|purchas\w*|order\w*|get|try|settl\w+|opt|prefer\w*|need\w*|should|must|instead|"
-    r"right|correct)\b"
-)
-"""Words of a clause that says what to do."""
-_TELLING = re.compile(r"\b(?:is|are|was|were|means?|meant|stands?|stood|calls?|called|turned out)\b")
-"""Words of a clause that only says how things are, if it has none of the others."""
 _LIMIT = 2  # names that a decision can bear
 
 
@@ -60,16 +51,8 @@ def advice_on(notes: Sequence[str], names: Sequence[str]) -> Advice:
 def _advice_in(note: str, names: tuple[str, ...]) -> Advice:
     """Returns what one reflection says."""
     wishes = read_wishes(note, names, about=_ABOUT)
-    wanted = wishes.wanted
-    if len(wanted) > 1:
-        wanted = _without_reasons(note, wanted) or wanted
+    wanted = wishes.asked(names)
     return Advice(confused=True) if len(wanted) > _LIMIT else Advice(wanted, wishes.shunned)
-
-
-def _without_reasons(note: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Returns the names in clauses that do not only tell how things are, which may be the reason for the others."""
-    told = [text for text in _instructions([note]) if _DOING.search(text) or not _TELLING.search(text)]
-    return tuple(dict.fromkeys(name for text in told for name in mentioned(names, text)))
 
 
 _QUERY = re.compile(r"""\b(?:search|query)(?:ing)?(?: for| with)? ?(?:"([^"]+)"|\[([^\]]+)\])""")

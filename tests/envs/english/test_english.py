@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retro_gym_envs.english.stance import read_clauses
+from retro_gym_envs.english.stance import Stance, read_clauses
 from retro_gym_envs.english.wishes import Wishes, read_wishes
 from tests.envs.english.familiar_sentences import FAMILIAR
 from tests.envs.english.held_back_sentences import HELD_BACK
 from tests.envs.english.more_reflections import MORE_REFLECTIONS
+from tests.envs.english.once_misread import ASKED_AND_STATED, ONCE_MISREAD
 from tests.envs.english.reflections import REFLECTIONS, WORLDS
 
 ANYTHING = re.compile("")
@@ -39,10 +40,25 @@ def letters(wishes, names):
     return " ".join(sides) or "."
 
 
-@pytest.mark.parametrize(("expected", "template"), FAMILIAR + HELD_BACK)
+@pytest.mark.parametrize(("expected", "template"), FAMILIAR + HELD_BACK + ONCE_MISREAD)
 def test_a_sentence_is_read_as_it_is_meant(expected, template):
     for names in NAMES:
         assert letters(read_wishes(with_names(template, names), names, about=ANYTHING), names) == expected, names
+
+
+@pytest.mark.parametrize(("expected", "template"), ASKED_AND_STATED)
+def test_what_is_asked_for_outweighs_what_is_stated(expected, template):
+    for names in NAMES:
+        asked = read_wishes(with_names(template, names), names, about=ANYTHING).asked(names)
+        assert {"XY"[names.index(name)] for name in asked} == set(expected), names
+
+
+@pytest.mark.parametrize("name", ["abandoned_yn", "broken_at", "Not Without Hope", "no_stock", "never again"])
+def test_a_word_of_a_name_is_not_read_as_english(name):
+    for template in ("I should have used X.", "Select X, not Y.", "Y is wrong; X is right."):
+        text = with_names(template, (name, "Taskin Brelum"))
+        found = [clause for clause in read_clauses(text, (name, "Taskin Brelum")) if name in clause.names]
+        assert [clause.stance for clause in found] == [Stance.FOR], text
 
 
 @pytest.mark.parametrize(("world", "wanted", "shunned", "text"), REFLECTIONS + MORE_REFLECTIONS)
