@@ -32,7 +32,8 @@ _PHRASES: dict[int | Link, str] = {
         in no time; no question; no question that; not long; can not wait to; not to be missed;
         not to be overlooked; not to be forgotten; not to be skipped; a must; there is no way around;
         there is no getting around; no way around; nothing beats; no substitute for; no alternative to;
-        no option but; no choice but; nothing for it but; leave no stone unturned; not enough attention; how come
+        no option but; no choice but; nothing for it but; leave no stone unturned; not enough attention; how come;
+        not a myth; no myth; not a rumour; not a rumor
     """,
     Tag.BELIEVED | Tag.PAST: """
         used to think; used to believe; used to assume; was convinced; was sure; was certain;

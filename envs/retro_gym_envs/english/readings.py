@@ -293,8 +293,9 @@ def _tells(tokens: list[Token], index: int, *, person: bool) -> bool:
     is_past = token.tags & Tag.PAST or (token.text.endswith("ed") and not token.tags and len(token.text) > 4)
     if not is_past or token.tags & Tag.AUXILIARY:
         return False
-    follows = token.text == "succeeded" and any(NOUN.match(other.text) for other in tokens[index + 1 : index + 2])
-    if token.tags & (Tag.FIND | Tag.NOTICE) or (token.tags & Tag.GET and not person and not follows):
+    if token.text == "succeeded" and any(NOUN.match(other.text) for other in tokens[index + 1 : index + 2]):
+        return True  # "X succeeded Y"
+    if token.tags & (Tag.FIND | Tag.NOTICE) or (token.tags & Tag.GET and not person):
         return False
     if token.tags & Tag.HOLD and index + 1 < len(tokens) and tokens[index + 1].text == "that":
         return False  # "my attempt showed that …"

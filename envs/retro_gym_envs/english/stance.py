@@ -20,6 +20,7 @@ from retro_gym_envs.english.clauses import Piece, mask, sentences
 from retro_gym_envs.english.lexicon import Link, Tag
 from retro_gym_envs.english.links import NOUN
 from retro_gym_envs.english.readings import Kind, Reading, Reference, completed, read_piece, refers
+from retro_gym_envs.english.retractions import without_retracted
 from retro_gym_envs.english.syntax import UNTRUE, Header, Stance, stances
 from retro_gym_envs.english.transcripts import without_transcripts
 
@@ -88,7 +89,7 @@ def _analysed(masked: str) -> tuple[tuple[Piece, str, Reading, Stance], ...]:
             readings.append(completed(piece, read_piece(piece), before))
         parts = [text[piece.tokens[0].start : piece.tokens[-1].end] for piece in pieces]
         analysed += zip(pieces, parts, readings, stances(pieces, readings, header), strict=True)
-    return tuple(_corrected(analysed))
+    return tuple(_corrected(without_retracted(text, analysed)))
 
 
 def _corrected(
@@ -185,6 +186,8 @@ def _referred(
 
     What was found, and is then judged, is read as the judgement says.
     """
+    if piece.heads and reading.kind is Kind.FRAGMENT and len(piece.tokens) == 1:
+        return ()  # "Correct: X. Wrong: Y."
     recent = itertools.takewhile(
         lambda index: clauses[index].sentence >= piece.sentence - 1, range(len(clauses) - 1, -1, -1)
     )

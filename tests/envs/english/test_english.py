@@ -14,6 +14,7 @@ from tests.envs.english.held_back_sentences import HELD_BACK
 from tests.envs.english.more_reflections import MORE_REFLECTIONS
 from tests.envs.english.once_misread import ASKED_AND_STATED, ONCE_MISREAD
 from tests.envs.english.reflections import REFLECTIONS, WORLDS
+from tests.envs.english.retracted_sentences import RETRACTED
 
 ANYTHING = re.compile("")
 NAMES = (
@@ -40,7 +41,7 @@ def letters(wishes, names):
     return " ".join(sides) or "."
 
 
-@pytest.mark.parametrize(("expected", "template"), FAMILIAR + HELD_BACK + ONCE_MISREAD)
+@pytest.mark.parametrize(("expected", "template"), FAMILIAR + HELD_BACK + ONCE_MISREAD + RETRACTED)
 def test_a_sentence_is_read_as_it_is_meant(expected, template):
     for names in NAMES:
         assert letters(read_wishes(with_names(template, names), names, about=ANYTHING), names) == expected, names

@@ -1,0 +1,166 @@
+"""Finds advice that is not meant: retracted by what follows it, aimed at failure, or somebody else's.
+
+The other modules read each sentence by its own grammar. Here, the stances of clauses that name something are changed by
+what the reflection says about them afterwards (``Use X. That would be wrong.``) or around them (``To fail again, …``).
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import TypeAlias
+
+from retro_gym_envs.english.clauses import Piece
+from retro_gym_envs.english.lexicon import Link
+from retro_gym_envs.english.links import NOUN
+from retro_gym_envs.english.readings import Kind, Reading
+from retro_gym_envs.english.retraction_patterns import (
+    APPROVED,
+    CORRECTED,
+    DENIED,
+    FAULT_DONE,
+    JOINED,
+    LEADING,
+    MYTH,
+    NOT_MEANT,
+    NOT_TO_SUCCEED,
+    PRAISED,
+    SOMEBODY_ELSE,
+)
+from retro_gym_envs.english.syntax import Stance
+
+__all__ = ["ReadClause", "without_retracted"]
+
+ReadClause: TypeAlias = tuple[Piece, str, Reading, Stance]
+"""A clause, its text, its reading and its stance."""
+
+
+def without_retracted(text: str, analysed: list[ReadClause]) -> list[ReadClause]:
+    """Returns the clauses of a reflection; those that are not meant are neither for nor, where denied, against.
+
+    Args:
+        text: what the tokens of the clauses refer to.
+        analysed: the clauses in their order.
+    """
+    found: list[list[ReadClause]] = []
+    start = 0
+    for _, group in itertools.groupby(analysed, key=lambda clause: clause[0].sentence):
+        clauses = list(group)
+        end = clauses[-1][0].tokens[-1].end
+        start += len(text[start:end]) - len(text[start:end].lstrip(_MARKS))
+        said = text[start:end]
+        speaks_on = clauses[0][0].mark != "?" and not clauses[-1][0].heads
+        if speaks_on and not NOUN.search(said) and said.count(" ") < _LONGEST_DENIAL:
+            clauses = _retract(said, clauses, found)
+        found.append(_meant(said, start, clauses))
+        start = end
+    return [clause for clauses in found for clause in clauses]
+
+
+def _retract(said: str, clauses: list[ReadClause], found: list[list[ReadClause]]) -> list[ReadClause]:
+    """Changes the sentence before the one given, or all of them, if the one given speaks of it.
+
+    Returns:
+        The clauses of the one given.
+    """
+    everything = said.startswith(("everything", "all"))
+    first = max(0, len(found) - (_MOST_ABOVE if everything else _MOST_BETWEEN))
+    named = [place for place in range(first, len(found)) if any(NOUN.search(clause[1]) for clause in found[place])]
+    for place in named if everything else named[-1:]:
+        if APPROVED.fullmatch(said) and any(_is_omission(clause) for clause in found[place]):
+            found[place] = _approved(found[place])
+            return _approved(clauses)
+        if (stance := _verdict(said, found[place])) is not None:
+            found[place] = [_turned(clause, stance) for clause in found[place]]
+    return clauses
+
+
+def _verdict(said: str, clauses: list[ReadClause]) -> Stance | None:
+    """Returns what the advice of some clauses becomes by a text that speaks of them; none if it says nothing of it."""
+    said = " ".join(LEADING.sub("", said).replace(",", " ").split())
+    if NOT_MEANT.fullmatch(said):
+        return Stance.NEITHER
+    if DENIED.fullmatch(said):
+        return Stance.AGAINST
+    told = any(reading.kind in _TOLD or _UNREAL.search(part) for _, part, reading, _ in clauses)
+    return Stance.AGAINST if not told and FAULT_DONE.fullmatch(said) else None
+
+
+def _meant(said: str, start: int, clauses: list[ReadClause]) -> list[ReadClause]:
+    """Returns the clauses of a sentence with what its own words take back."""
+    if NOT_TO_SUCCEED.search(said):
+        return [_turned(clause, Stance.NEITHER) for clause in clauses]
+    if MYTH.search(said):
+        return [_turned(clause, Stance.AGAINST) for clause in clauses]
+    nouns = [match.end() for match in NOUN.finditer(said)]
+    if not nouns:
+        return clauses
+    changed = _of_others(clauses)
+    if praised := PRAISED.search(said):
+        place = _clause_at(clauses, start + praised.end())
+        changed[place] = _turned(changed[place], Stance.AGAINST, reports=True)
+    if corrected := CORRECTED.search(said):
+        place = _clause_at(clauses, start + corrected.end())
+        changed[:place] = [_shunned_report(clause) for clause in changed[:place]]
+        changed[place] = (*changed[place][:3], Stance.FOR)
+    _, *parts = JOINED.split(said[nouns[-1] :])
+    last = parts[-1].strip() if parts else ""
+    if APPROVED.fullmatch(last) and any(_is_omission(clause) for clause in changed):
+        return _approved(changed)
+    stance = _verdict(last, clauses)
+    return changed if stance is None else [_turned(clause, stance) for clause in changed]
+
+
+def _turned(clause: ReadClause, stance: Stance, *, reports: bool = False) -> ReadClause:
+    """Returns a clause with another stance if it is for something; what was left undone stays, unless reports count."""
+    piece, part, reading, before = clause
+    if before is not Stance.FOR or not NOUN.search(part) or (reading.kind is Kind.REPORT and not reports):
+        return clause
+    return piece, part, reading, stance
+
+
+def _shunned_report(clause: ReadClause) -> ReadClause:
+    piece, part, reading, _ = clause
+    told = reading.kind is Kind.REPORT and reading.affirms
+    return (piece, part, reading, Stance.AGAINST) if told else clause
+
+
+def _approved(clauses: list[ReadClause]) -> list[ReadClause]:
+    """Returns clauses of which it is said that they were right: what was left undone is shunned."""
+    changed: list[ReadClause] = []
+    for clause in clauses:
+        piece, part, reading, stance = clause
+        if _is_omission(clause):
+            changed.append(_turned(clause, Stance.AGAINST, reports=True))
+        else:  # "and that was right" itself says nothing for what is named
+            changed.append((piece, part, reading, stance if NOUN.search(part) else Stance.NEITHER))
+    return changed
+
+
+def _is_omission(clause: ReadClause) -> bool:
+    return clause[2].kind is Kind.REPORT and not clause[2].affirms
+
+
+def _of_others(clauses: list[ReadClause]) -> list[ReadClause]:
+    """Returns the clauses; what somebody does who is no part of the task is neither for nor against anything."""
+    changed: list[ReadClause] = []
+    others = False
+    for clause in clauses:
+        piece, part, reading, _ = clause
+        goes_on = others and piece.link is Link.AND and not reading.person and not NOUN.match(part)
+        others = goes_on or SOMEBODY_ELSE.match(part) is not None
+        changed.append(_turned(clause, Stance.NEITHER, reports=True) if others else clause)
+    return changed
+
+
+def _clause_at(clauses: list[ReadClause], place: int) -> int:
+    """Returns the index of the clause that goes on after a place in the text."""
+    return next((i for i, clause in enumerate(clauses) if clause[0].tokens[-1].end > place), len(clauses) - 1)
+
+
+_MARKS = " .!?;:,\n"
+_LONGEST_DENIAL = 14  # in words
+_MOST_ABOVE = 30  # sentences that "everything above" speaks of
+_MOST_BETWEEN = 2  # sentences from advice to what takes it back
+_TOLD = (Kind.REPORT, Kind.JUDGED)
+_UNREAL = re.compile(r"\b(?:have|had|overlooked|ignored|missed)\b")
