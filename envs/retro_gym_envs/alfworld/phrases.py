@@ -32,7 +32,10 @@ _BAD = "|".join(
 )
 _GOOD = "|".join({word for states in WORDS.values() for word in states.good} | {"empty", "open", "vacant"})
 _IS = r"\b(?:is|was|are|were|be|being|stay(?:s|ed)|remained|seemed|looked|proved|stood)(?: (?:too|still|all|already))?"
-_TREATED = "clean(?:ed)?|wash(?:ed)?|rins(?:ed)?|scrubb(?:ed)?|heat(?:ed)?|warm(?:ed)?|cook(?:ed)?|cool(?:ed)?|chill(?:ed)?|lit"
+_TREATED = "clean(?:ed)?|washed|rinsed|scrubbed|heat(?:ed)?|warm(?:ed)?|cooked|cool(?:ed)?|chilled|lit"
+_SENTENCE = re.compile(r"[^.!?;\n]+")
+_IDLE = re.compile(r"\b(?:i wonder|wondering|(?:laugh|smil|danc|joke|rhym|admir)\w*|sing|sings|singing|stare)\b")
+"""What a sentence contains that wants nothing for the task."""
 
 # By the plain verb for them, with its past form: verbs that the reader of English does not know.
 _VERBS = {
@@ -64,9 +67,6 @@ def _verb_patterns() -> list[tuple[re.Pattern[str], str]]:
 
 
 _PLAINER: tuple[tuple[re.Pattern[str], str], ...] = (
-    # No advice: what somebody wonders, and what has nothing to do with the task.
-    (re.compile(r"\b(?:i wonder|wondering)\b[^.!?;\n]*"), ""),
-    (re.compile(r"[^.!?;\n]*\b(?:laugh|sing|danc|smil|jok|rhym|admir|stare|staring|paint)\w*[^.!?;\n]*"), ""),
     # The one that does not work.
     (re.compile(rf"\b(?:all|every\w+)(?: of them)? (?:but|except)(?: for)? ({_THING}) works?\b"), r"\1 is broken"),
     (re.compile(rf"\b(?:all|every\w+)(?: of them)? works? (?:but|except)(?: for)? ({_THING})"), r"\1 is broken"),
@@ -95,7 +95,7 @@ def plain_advice(note: str, room: Sequence[str]) -> str:
     >>> plain_advice("I should have lit the desklamp 2 near the bed.", ["bed 1", "desk 1"])
     'i should have used the desklamp 2 near the bed 1.'
     """
-    text = note.lower()
+    text = _SENTENCE.sub(lambda sentence: "" if _IDLE.search(sentence[0]) else sentence[0], note.lower())
     kinds = [kind_of(name) for name in room]
     for kind in set(kinds):
         if kinds.count(kind) == 1:
