@@ -45,6 +45,12 @@ _PLAINER = (
     ),
     (re.compile(r"\b(?:against|versus|vs\.?) (?=[^.;\n]{3})"), "and compare "),
     (re.compile(r"\bnothing but\b"), "only"),
+    (
+        re.compile(
+            r"\b(value|field|entry|line|figure|fact)s? (?:that is )?(?:label|mark|titl|head|nam|call|list)l?ed\b"
+        ),
+        r"\1",
+    ),
 )
 """Wordings that the reader of English does not know, and plain ones."""
 
@@ -58,14 +64,15 @@ _STATE = re.compile(
     r"attention|concentrat|overlook|ignor|miss|neglect|forgot|interpret|target|holds?\b|held|refer|help|requir|submit|"
     r"quot|lies|return|stat(?:e|ing)|rely|trust|prefer|correct|right|proper|true|wrong|key\b|links?\b|the one\b|"
     r"is what\b|what is\b|attribute|entity|question|lists?\b|says?\b|shows?\b|contain|follow|chosen|chose|useless|"
-    r"relevant|lower|lowest|less|earli|small|wins?\b|became|replaced|took|called|stands|gives|matters|must|should|ought)"
+    r"relevant|lower|lowest|less|earli|small|wins?\b|became|replaced|took|called|stands|gives|matters|must|should|ought)|^(?:first|then)\b"
 )
 """Words of statements about the question and its pages. That something is anything else is no advice."""
 _FILLER = re.compile(
-    r"\b(?:and|or|then|each|also|the|a|an|of|both|pages?|entry|article|next|time|attempt|trial|fix|query|field|word|instead|"
+    r"\b(?:and|or|not|nor|then|each|also|the|a|an|of|both|pages?|entry|article|next|time|attempt|trial|fix|query|field|word|instead|"
     r"first|correct|right|only|note|its)\b|[^\w]"
 )
 _TRADES = tuple(trade for kind in KINDS.values() for trade in kind.trades)
+_KINDS_OF_NAMESAKES = tuple(f"the {trade}" for trade in _TRADES)
 _TERMS = (*ROLES, *_TRADES, *(word for attribute in ATTRIBUTES.values() for word in attribute.words))
 
 
@@ -178,7 +185,9 @@ def _sentences_about_pages(clauses: Sequence[Clause], names: Sequence[str]) -> s
     about = {
         clause.sentence
         for clause in clauses
-        if _SEEK.search(clause.text) or _STATE.search(clause.text) or mentioned((*ROLES, *_TRADES), clause.text)
+        if _SEEK.search(clause.text)
+        or _STATE.search(clause.text)
+        or mentioned((*ROLES, *_KINDS_OF_NAMESAKES), clause.text)
     }
     words = {clause.sentence for clause in clauses if not _only_names(clause.text, mentioned(names, clause.text))}
     return about | ({clause.sentence for clause in clauses} - words)
