@@ -7,43 +7,18 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from retro_gym_envs.alfworld.objects import APPLIANCES, LAMP
+from retro_gym_envs.alfworld.objects import APPLIANCES, LAMP, THINGS
 from retro_gym_envs.alfworld.observations import Goal, kind_of
-from retro_gym_envs.alfworld.remarks import WORDS
+from retro_gym_envs.alfworld.phrases import ABOUT, plain_advice
 from retro_gym_envs.english.naming import mentioned
 from retro_gym_envs.english.stance import read_clauses
-from retro_gym_envs.english.wishes import read_wishes
+from retro_gym_envs.english.wishes import is_confusing, read_wishes
 
 __all__ = ["Advice", "read_reflections", "tool_kind"]
 
 _NUMBERS = range(1, 16)  # of objects that a reflection may name
-_MOST_WANTED = 2  # names for one decision; more confuse the actor
-_MOST_NAMED = 5  # names for one decision, whatever is said of them
+_MOST_READ = 4_000  # characters of a reflection
 
-_ABOUT = re.compile(
-    r"\b(?:tak(?:e|en|ing)|took|g[eo]t|grab\w*|pick\w*|fetch\w*|collect\w*|br(?:ing|ought|inging)|carr\w+|put\w*|plac\w+|"
-    r"mov\w+|leav\w+|left|stor\w+|set|deliver\w*|drop\w*|deposit\w*|clean\w*|wash\w*|rins\w+|scrub\w*|heat\w*|warm\w*|"
-    r"microwav\w+|cook\w*|cool\w*|chill\w*|us(?:e|ed|ing)|switch\w*|turn\w*|light\w*|go|goes|going|went|head\w*|walk\w*|"
-    r"visit\w*|look\w*|search\w*|check\w*|find\w*|found|open\w*|try|tried|trying|choos\w+|chose|inspect\w*|examin\w+|"
-    r"held|need\w*|work\w*|right|correct|start\w*|begin|instead|solution|fix|tool|water|room|seen|saw|usable|broken|"
-    r"miss\w*|overlook\w*|ignor\w+|notic\w+|hold\w*|belong\w*|accept\w*|fine|good|intact|function\w*|only|goal|must|"
-    r"next (?:time|attempt|trial|try)|destination|succe\w+|"
-    r"(?:is|was|lay|lies|sits?|stands?|waits?) (?:in|on|at|inside|under))\b"
-)
-_BAD = "|".join(
-    {word for states in WORDS.values() for word in states.bad}
-    | {"blocked", "crowded", "fixed", "full", "immovable", "occupied", "shut"}
-)
-_GOOD = "|".join({word for states in WORDS.values() for word in states.good} | {"empty", "open", "vacant"})
-_IS = r"\b(?:is|was|are|were|be|being|stay(?:s|ed)|remained|seemed|looked|proved|stood)(?: (?:too|still|all|already))?"
-_PLAINER = (
-    (re.compile(rf"({_IS}) (?:{_BAD})\b(?! of)"), r"\1 broken"),
-    (re.compile(rf"\b(?:{_BAD}) (?=[a-z]+ #?\d)"), "broken "),
-    (re.compile(rf"(\b[a-z]+ \d+ (?:is|was)) (?:{_GOOD})\b"), r"\1 usable"),
-    (re.compile(rf"\b(?:{_GOOD}) (?=[a-z]+ #?\d)"), "usable "),
-    (re.compile(r"\b(?:what|that|which|the one) i need(?:ed)?\b(?! to)"), "what is needed"),
-)
-"""Words for what works and what does not, and the words by which the reader of English knows them."""
 _SEARCHED = (
     r"\b(?:from|out of|(?:look|search|find|found)\w*\b.* (?:in|on|inside|into|at)|(?:is|was|lies|lay) (?:in|on)) "
     "(?:the )?"
@@ -101,29 +76,28 @@ def read_reflections(notes: Iterable[str], goal: Goal, room: Sequence[str]) -> A
 @lru_cache(maxsize=1_024)
 def _read(note: str, goal: Goal, room: tuple[str, ...]) -> Advice:
     """Reads one reflection."""
-    text = _plainer(note, room)
-    names = [
-        *room,
-        *(f"{kind} {i}" for kind in {goal.thing, LAMP} - {kind_of(name) for name in room} for i in _NUMBERS),
-    ]
-    wishes = read_wishes(text, names, about=_ABOUT)
+    text = plain_advice(note[:_MOST_READ], room)
+    kinds = {kind_of(name) for name in room}
+    objects = [kind for kind in dict.fromkeys((goal.thing, LAMP, *THINGS)) if kind in text and kind not in kinds]
+    names = [*room, *(f"{kind} {i}" for kind in objects for i in _NUMBERS)]
+    wishes = read_wishes(text, names, about=ABOUT)
     searched, lit = _places(text, goal, names, [name for name in wishes.wanted if name in room])
     decisions: dict[str, list[str]] = {"thing": [], "tool": [], "target": [], "place": []}
-    for name in mentioned(names, text):
-        decisions[_decision(name, goal, {*searched, *lit})].append(name)
+    for name in (*wishes.wanted, *wishes.shunned, *wishes.contradicted):
+        decisions[_decision(name, goal, kinds, {*searched, *lit})].append(name)
     asked = {decision: wishes.asked(named) for decision, named in decisions.items()}
     searched, lit = list(wishes.asked(searched)), list(wishes.asked(lit))
     asked["place"] = tuple(dict.fromkeys((*searched, *lit)))
     unclear = {
         decision
         for decision, named in decisions.items()
-        if len(named) > _MOST_NAMED
-        or len(asked[decision]) > _MOST_WANTED
-        or not set(named).isdisjoint(wishes.contradicted)
+        if is_confusing(asked[decision], named) or not set(named).isdisjoint(wishes.contradicted)
     }
     if unclear & {"thing", "place"}:  # what to fetch, and from where, are one decision
         unclear |= {"thing", "place"}
+    used = {goal.thing, tool_kind(goal), *kinds}
     clear = {name for decision, named in decisions.items() if decision not in unclear for name in named}
+    clear = {name for name in clear if kind_of(name) in used}
     return Advice(
         frozenset(clear.intersection(asked["thing"] + asked["tool"] + asked["target"])),
         frozenset(clear.intersection(wishes.shunned)),
@@ -131,19 +105,6 @@ def _read(note: str, goal: Goal, room: tuple[str, ...]) -> Advice:
         tuple(name for name in lit if name in clear),
         bool(unclear),
     )
-
-
-def _plainer(note: str, room: Sequence[str]) -> str:
-    """Replaces what the reader of English does not know: words for what works, and names without their number."""
-    text = note.lower()
-    for pattern, plain in _PLAINER:
-        text = pattern.sub(plain, text)
-    kinds = [kind_of(name) for name in room]
-    for kind in set(kinds):
-        if kinds.count(kind) == 1:
-            only = room[kinds.index(kind)]
-            text = re.sub(rf"\b(the|a|that|this) {kind}\b(?! (?:#|no\b|number )?\d)", rf"\1 {only}", text)
-    return text
 
 
 def _places(text: str, goal: Goal, names: Sequence[str], wanted: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -163,11 +124,11 @@ def _places(text: str, goal: Goal, names: Sequence[str], wanted: Sequence[str]) 
     return list(dict.fromkeys(searched)), list(dict.fromkeys(lit))
 
 
-def _decision(name: str, goal: Goal, places: set[str]) -> str:
-    """Returns the decision that a name is a candidate for."""
+def _decision(name: str, goal: Goal, kinds: set[str], places: set[str]) -> str:
+    """Returns the decision that a name is a candidate for; an object of any kind may be meant for the one to fetch."""
     kind = kind_of(name)
-    if kind == goal.thing:
-        return "thing"
-    if name in places or kind not in (tool_kind(goal), goal.target):
+    if name in places:
         return "place"
-    return "tool" if kind == tool_kind(goal) else "target"
+    if kind in (tool_kind(goal), goal.target):
+        return "tool" if kind == tool_kind(goal) else "target"
+    return "place" if kind in kinds else "thing"

@@ -59,8 +59,9 @@ class ALFWorldEnv(GameEnv[Household | GameFile]):
     A fifth of the tasks has two causes at once. Causes are drawn by the task's seed, alike for every type; neither the
     goal nor the room tells which. The scripted actor chooses at random, and a failed attempt unsettles it for four
     turns, so that a trial has time for one attempt: one trial in six succeeds by luck. It follows what a reflection
-    names for a decision. More than two wanted candidates for a decision, more than five named, or a contradiction
-    confuse it, and cost it two turns.
+    names for a decision. A reflection that speaks for more than two candidates of a decision, that speaks for or
+    against more than three, or that contradicts itself confuses it: it has no effect on that decision, and costs two
+    turns. What to fetch is one decision: objects of any kind, and their places, are its candidates.
 
     ### Baselines
     Success after one reflection in %, on 200 test tasks, mean of 2 seeds; failures have 1,627 characters on average.

@@ -34,14 +34,22 @@ class States(NamedTuple):
     """What a game answers if one is used that does not work."""
 
 
+def _states(good: str, bad: str, refusal: str) -> States:
+    return States(tuple(good.split()), tuple(bad.split()), refusal)
+
+
 WORDS = {
-    "object": States(("loose", "movable"), ("stuck", "glued", "chained"), "The {} cannot be moved."),
-    LAMP: States(("working", "usable"), ("unplugged", "bulbless", "broken"), "The {} stays dark."),
-    APPLIANCES["clean"]: States(("running", "flowing"), ("dry", "clogged", "tapless"), "The {} gives no water."),
-    APPLIANCES["heat"]: States(("humming", "glowing"), ("dark", "doorless", "burnt"), "The {} does not start."),
-    APPLIANCES["cool"]: States(("icy", "frosty"), ("warm", "mouldy", "defrosted"), "The {} does not cool."),
-    "closed": States(("unlocked", "roomy"), ("locked", "jammed", "sealed"), "The {} does not open."),
-    "flat": States(("steady", "level"), ("wobbly", "wet", "tilted"), "Nothing stays on the {}."),
+    "object": _states("loose movable", "stuck glued chained nailed bolted riveted", "The {} cannot be moved."),
+    LAMP: _states("working usable", "unplugged bulbless broken fused shattered burst", "The {} stays dark."),
+    APPLIANCES["clean"]: _states(
+        "running flowing", "dry clogged tapless leaking cracked rusty", "The {} gives no water."
+    ),
+    APPLIANCES["heat"]: _states(
+        "humming glowing", "dark doorless burnt melted scorched sooty", "The {} does not start."
+    ),
+    APPLIANCES["cool"]: _states("icy frosty", "warm mouldy defrosted lukewarm humid tepid", "The {} does not cool."),
+    "closed": _states("unlocked roomy", "locked jammed sealed barred taped wedged", "The {} does not open."),
+    "flat": _states("steady level", "wobbly wet tilted slippery sloping greasy", "Nothing stays on the {}."),
 }
 """By kind of tool; ``object`` for what is taken, ``closed`` and ``flat`` for the receptacles that objects go to."""
 

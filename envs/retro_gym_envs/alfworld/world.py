@@ -213,11 +213,13 @@ class _Builder:
 
     def _show(self, cause: str, places: Mapping[str, str], right: str) -> None:
         """Lets the candidates for a decision be seen from one of the places passed, with the one that works."""
-        sights = []
-        for name in shuffled(list(places), self._rng):
-            states = states_of(kind_of(name), taken=cause == "stuck")
-            state = "" if cause == "hidden" else pick(states.good if name == right else states.bad, self._rng)
-            sights.append(Sight(state, name, places[name]))
+        states = states_of(kind_of(right), taken=cause == "stuck")
+        bad = iter(shuffled(states.bad, self._rng))  # a word that only one candidate has must not give it away
+        told = {name: pick(states.good, self._rng) if name == right else next(bad) for name in places}
+        sights = [
+            Sight("" if cause == "hidden" else told[name], name, places[name])
+            for name in shuffled(list(places), self._rng)
+        ]
         if cause != "hidden":
             self._refusing.update(name for name in places if name != right)
         self._remarks.append((pick(self._passed, self._rng), remark(sights)))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 
 from retro_gym_envs.english.stance import read_clauses
 from retro_gym_envs.english.syntax import Stance
 
-__all__ = ["Wishes", "read_wishes"]
+__all__ = ["Wishes", "is_confusing", "read_wishes"]
+
+_MOST_WANTED = 2
+_MOST_SPOKEN_OF = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,3 +79,15 @@ def _read(reflection: str, names: tuple[str, ...], about: re.Pattern[str]) -> Wi
         both,
         frozenset(name for name in wanted if name not in asked and name not in both),
     )
+
+
+def is_confusing(wanted: Collection[str], spoken_of: Collection[str]) -> bool:
+    """Returns whether a reflection says too much about the candidates of one decision to help to choose one.
+
+    Otherwise a list of all candidates, with what is said of each, would do as well as a choice.
+
+    Args:
+        wanted: the candidates that it speaks for.
+        spoken_of: the candidates that it speaks for or against.
+    """
+    return len(wanted) > _MOST_WANTED or len(spoken_of) > _MOST_SPOKEN_OF

@@ -111,7 +111,7 @@ def _followed(view: _View, entity: Wanted) -> str:
         for link in links_on(view.found[entity.subject])
         if (link.role, link.expression) == (entity.role.name, entity.expression)
     ]
-    if wish.wanted or not literal or literal[0][0] in wish.shunned:
+    if wish.wanted or wish.confused or not literal or literal[0][0] in wish.shunned:
         return view.pick(f"link of {entity.subject}", names or [entity.subject], wish)
     nearest, *farther = literal[0]
     return view.choices.pick("name", {nearest: _HASTE, **dict.fromkeys(farther, 0.0)})
@@ -131,7 +131,7 @@ def _value(view: _View, asked: Asked, name: str, others: Sequence[str], facts: M
     wish = wish_for_word(view.notes, name, others, dict.fromkeys([*facts, *asked.attribute.unusual]))
     if wish.wanted:
         word = view.pick("wanted word", wish.wanted, wish)
-    elif asked.attribute.name in facts and asked.attribute.name not in wish.shunned:
+    elif asked.attribute.name in facts and asked.attribute.name not in wish.shunned and not wish.confused:
         word = asked.attribute.name
     else:
         word = ""

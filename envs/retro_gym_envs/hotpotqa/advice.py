@@ -9,16 +9,50 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from retro_gym_envs.english.naming import mentioned
 from retro_gym_envs.english.stance import Clause, Stance, read_clauses
+from retro_gym_envs.english.wishes import is_confusing
 from retro_gym_envs.hotpotqa.observations import spans
 from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, KINDS, ROLES
 from retro_gym_envs.hotpotqa.wording import without_trade
 
 __all__ = ["Cue", "Wish", "cue_in", "names_to_search", "wish_for_name", "wish_for_title", "wish_for_word"]
 
-_MOST = 2  # more names than this for one decision confuse the actor
+_MOST_READ = 4_000  # characters of a reflection
+
+_BEFORE = r"(?P<page>[^.;,\n]{1,80}?)"
+_NEEDED = (
+    r"(?:is|was) (?:what |the one |the label )?(?:that )?(?:is |was )?"
+    r"(?:meant|required|asked|needed|wanted|right|correct)\b"
+)
+_PLAINER = (
+    # "On the page of X I picked the B; the A is what was meant." The report says which page is right.
+    (
+        re.compile(
+            rf"on (?:the )?(?:page|entry|article) (?:of |on |for ){_BEFORE},? i [a-z]+ (?P<old>[^.;,\n]{{1,40}})"
+            rf"[.;,] *(?:but |yet |while )?(?P<new>[^.;,\n]{{1,40}}?) {_NEEDED}"
+        ),
+        r"search for \g<page>, and read \g<new>",
+    ),
+    (
+        re.compile(
+            rf"my answer[^.;,\n]{{0,60}}? was (?P<old>[^.;,\n]{{1,40}}?) of {_BEFORE}"
+            rf"[.;,] *(?:but |yet |while )?(?P<new>[^.;,\n]{{1,40}}?) {_NEEDED}"
+        ),
+        r"search for \g<page>, and read \g<new>",
+    ),
+    (re.compile(r"\b(?:against|versus|vs\.?) (?=[^.;\n]{3})"), "and compare "),
+    (re.compile(r"\bnothing but\b"), "only"),
+    (
+        re.compile(
+            r"\b(value|field|entry|line|figure|fact)s? (?:that is )?(?:label|mark|titl|head|nam|call|list)l?ed\b"
+        ),
+        r"\1",
+    ),
+)
+"""Wordings that the reader of English does not know, and plain ones."""
 
 _SEEK = re.compile(
     r"\b(?:search|look|find|read|open|visit|check|go|see|consult|use|follow|try|pick|choose|take|click|turn|head|move|"
@@ -26,13 +60,19 @@ _SEEK = re.compile(
     r"view|access|navigat|start|begin|select|jump|learn|discover|identif|determin|obtain|verif|compar|need|want|pull)"
 )
 _STATE = re.compile(
-    r"\b(?:is|are|was|were|be|been|ha[sd]|became|replaced|took|called|named|stands|says|lists|gives|matters)\b"
+    r"\b(?:answer|report|giv(?:e|ing)|finish|extract|cop(?:y|ied)|value|field|label|details?\b|mean|ask|pages?\b|focus|"
+    r"attention|concentrat|overlook|ignor|miss|neglect|forgot|interpret|target|holds?\b|held|refer|help|requir|submit|"
+    r"quot|lies|return|stat(?:e|ing)|rely|trust|prefer|correct|right|proper|true|wrong|key\b|links?\b|the one\b|"
+    r"is what\b|what is\b|attribute|entity|question|lists?\b|says?\b|shows?\b|contain|follow|chosen|chose|useless|"
+    r"relevant|lower|lowest|less|earli|small|wins?\b|became|replaced|took|called|stands|gives|matters|must|should|ought)|^(?:first|then)\b"
 )
+"""Words of statements about the question and its pages. That something is anything else is no advice."""
 _FILLER = re.compile(
-    r"\b(?:and|or|then|also|the|a|an|of|both|pages?|entry|article|next|time|attempt|trial|fix|query|field|word|instead|"
+    r"\b(?:and|or|not|nor|then|each|also|the|a|an|of|both|pages?|entry|article|next|time|attempt|trial|fix|query|field|word|instead|"
     r"first|correct|right|only|note|its)\b|[^\w]"
 )
 _TRADES = tuple(trade for kind in KINDS.values() for trade in kind.trades)
+_KINDS_OF_NAMESAKES = tuple(f"the {trade}" for trade in _TRADES)
 _TERMS = (*ROLES, *_TRADES, *(word for attribute in ATTRIBUTES.values() for word in attribute.words))
 
 
@@ -44,9 +84,11 @@ class Wish:
     """At most two options to take."""
     shunned: tuple[str, ...] = ()
     """Options to leave."""
+    confused: bool = False
+    """Whether a reflection speaks of too many options; they are in neither of the others."""
 
     def __bool__(self) -> bool:
-        return bool(self.wanted or self.shunned)
+        return bool(self.wanted or self.shunned or self.confused)
 
 
 def wish_for_name(notes: Sequence[str], names: Iterable[str]) -> Wish:
@@ -102,12 +144,16 @@ def _ways_to_say(names: Iterable[str]) -> dict[str, str]:
 
 
 def _read(note: str, options: Mapping[str, str], others: Iterable[str] = ()) -> Wish:
-    """Reads what one reflection wants of options, given by what may stand for them; it may hold other names too.
+    """Reads what one reflection wants of options, given by what may stand for them; it may hold other names too."""
+    return _read_note(note, tuple(options.items()), tuple(others))
 
-    What it asks to seek outweighs what it only states; otherwise the last word on an option counts.
-    """
+
+@lru_cache(maxsize=4_096)
+def _read_note(note: str, pairs: tuple[tuple[str, str], ...], others: tuple[str, ...]) -> Wish:
+    """Reads a reflection; what it asks to seek outweighs what it only states, otherwise the last word counts."""
+    options = dict(pairs)
     ways = tuple(_ways_to_say(others))
-    clauses = read_clauses(note, ways or tuple(options))
+    clauses = read_clauses(_plainer(note[:_MOST_READ]), ways or tuple(options))
     relevant = _sentences_about_pages(clauses, (*options, *ways))
     stances: dict[str, tuple[Stance, bool]] = {}  # stance, and whether it is about seeking
     seeks, sentence = False, -1
@@ -125,12 +171,25 @@ def _read(note: str, options: Mapping[str, str], others: Iterable[str] = ()) -> 
     wanted = {option: sought for option, (stance, sought) in stances.items() if stance is Stance.FOR}
     kept = tuple(option for option, sought in wanted.items() if sought) or tuple(wanted)
     shunned = tuple(option for option, (stance, _) in stances.items() if stance is Stance.AGAINST)
-    return Wish(kept if len(kept) <= _MOST else (), shunned)
+    return Wish(confused=True) if is_confusing(kept, stances) else Wish(kept, shunned)
+
+
+def _plainer(note: str) -> str:
+    text = note.lower()
+    for pattern, plain in _PLAINER:
+        text = pattern.sub(plain, text)
+    return text
 
 
 def _sentences_about_pages(clauses: Sequence[Clause], names: Sequence[str]) -> set[int]:
     """Returns the sentences that are about reading, state something, or are telegrams of names and terms."""
-    about = {clause.sentence for clause in clauses if _SEEK.search(clause.text) or _STATE.search(clause.text)}
+    about = {
+        clause.sentence
+        for clause in clauses
+        if _SEEK.search(clause.text)
+        or _STATE.search(clause.text)
+        or mentioned((*ROLES, *_KINDS_OF_NAMESAKES), clause.text)
+    }
     words = {clause.sentence for clause in clauses if not _only_names(clause.text, mentioned(names, clause.text))}
     return about | ({clause.sentence for clause in clauses} - words)
 
@@ -180,7 +239,7 @@ def names_to_search(notes: Sequence[str]) -> list[str]:
     ['General Mills']
     """
     for note in reversed(notes):
-        rest = _FOLLOWS.sub("", note)
+        rest = _FOLLOWS.sub("", note[:_MOST_READ])
         known = {name: name for name in spans(rest)}
         sentences = [part for part in re.split(r"(?<=[.!?])\s+", rest) if _SEEK.search(part.lower())]
         wish = [name for part in sentences for name in _read(part, known).wanted]

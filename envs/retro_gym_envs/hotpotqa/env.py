@@ -55,7 +55,8 @@ class HotpotQAEnv(GameEnv[HotpotTask]):
 
     So the best reflection is one sentence: ``Search for the sponsor, Grurikor Union, and find the payroll.`` A wrong
     name or word is followed too. What a reflection says of a page counts only if it also names the page; names that
-    the trial has not shown have no effect; more than two names for one decision are ignored.
+    the trial has not shown have no effect. A reflection that speaks for more than two candidates of a decision, or
+    for or against more than three, confuses the actor: it has no effect on that decision, which is left to luck.
 
     Success at trial 1 in % (200 test tasks, two seeds, the scripted actor at temperature 1; solved at trial 0 counts):
 
