@@ -54,8 +54,9 @@ class WebShopEnv(GameEnv[Goal]):
     | two of maker or item, first option, second option | 20 % | two of these at once | both |
 
     What a name stands for is told only by customers' reviews, five for each sort of names in random order:
-    ``"really teal" 4 ostrin``. In half of the sorts one review of a wrong name denies what is wanted (``not teal``).
-    Names are drawn anew for each task, so no instruction and no other task helps.
+    ``"really teal" 4 ostrin``. Half of the reviews also deny what another name stands for (``teal, not navy``).
+    Names are drawn anew for each task, so no instruction and no other task helps; nor do the reviews without the
+    instruction, as nothing in them sets the wanted name apart.
 
     The scripted actor uses the words of the instruction as well as it can. Where no page says them, it opens the
     reviews, which it does not understand, and takes one of the five by luck. It follows a reflection that speaks for
