@@ -94,6 +94,6 @@ def notes_in(head: str) -> list[str]:
 
 def parts_at_question(text: str) -> tuple[list[str], str, Turns]:
     """Returns the reflections, the question and the turns of a prompt whose task is ``Question: …``."""
-    head, _, history = behind_examples(text).rpartition("\nQuestion: ")
+    head, _, history = f"\n{behind_examples(text)}".rpartition("\nQuestion: ")
     question, _, rest = history.partition("\n")
     return notes_in(head), question.strip(), turns_in(rest)

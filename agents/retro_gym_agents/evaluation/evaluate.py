@@ -30,6 +30,7 @@ import numpy as np
 from retro_gym.actors import Actor, actor_name, parameters_of
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ConfigError
+from retro_gym.leaks import leak_in
 from retro_gym.records import RecordWriter, RunHeader
 from retro_gym.records.header import panel_of
 from retro_gym.seeding import derive_seed
@@ -248,7 +249,6 @@ def _result(episode: Episode, seed: int) -> TaskResult:
 
 
 def _leaks(teacher: Teacher, task_id: str, reflections: Sequence[str]) -> tuple[bool, ...] | None:
-    try:
-        return tuple(teacher.leaks(text, task_id) for text in reflections)
-    except ConfigError:  # not defined, perhaps only for some tasks of a mixture
-        return None
+    """Returns whether each reflection contains the answer; None if the teacher does not define ``leaks``."""
+    found = [leak_in(text, teacher, task_id) for text in reflections]
+    return tuple(map(bool, found)) if teacher.defines("leaks") else None

@@ -35,6 +35,7 @@ __all__ = [
     "Quality",
     "QualityConfig",
     "greedy_planner",
+    "main",
     "measure",
     "measure_all",
     "measure_planner",

@@ -72,6 +72,8 @@ def link_at(tokens: list[Token], index: int) -> tuple[Link | None, bool]:
     if token.text == "that" and after is not None and after.tags & Tag.PERSON and _is_consequence(tokens[:index]):
         return Link.AND, False
     link = token.link
+    if token.text == "since" and after is not None and after.text == "been":
+        return None, False  # "it has since been replaced"
     if link is None:
         return None, False
     if link is Link.AFTER and token.text in ("having", "while", "when", "once", "after", "upon"):
@@ -97,6 +99,8 @@ def _special(tokens: list[Token], index: int) -> Link | None:
         return Link.BECAUSE
     if word in ("with", "for") and _is_confused(before, word) and (_is_noun(after) or _is_right_one(after)):
         return Link.MISTAKEN
+    if word == "to" and after and after[0].text == "be" and _is_confused(before, "for"):
+        return Link.MISTAKEN  # "I took Y to be X"
     another = word in ("and", ",") and len(after) > 2 and after[1].text in ("with", "for") and _is_noun(after)
     if another and _is_confused([*before, after[0]], after[1].text) and _is_noun(after[2:]):
         return Link.AND  # "I confused X with Y and V with W"

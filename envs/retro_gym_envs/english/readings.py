@@ -199,6 +199,8 @@ def _avoids(tokens: list[Token], index: int) -> bool:
         return True
     if token.text in _LEAVING:
         return any(other.text in _LEFT for other in tokens[index + 1 :])
+    if token.text in ("pass", "passed", "passing"):
+        return any(other.text == "by" for other in tokens[index + 2 :])
     if token.text in ("stop", "stops", "stopped", "stopping", "quit", "quits", "quitting"):
         rest = [other for other in tokens[index + 1 : index + 3] if not other.tags & Tag.ADVERB]
         return bool(rest and rest[0].tags & Tag.ING)
@@ -260,7 +262,8 @@ def _end_of_telling(tokens: list[Token]) -> int:
     """Returns where a clause ends as a report: what follows in ``X is what I asked for`` tells nothing."""
     for index, token in enumerate(tokens):
         stated = any(other.tags & (Tag.BE | Tag.FINITE) for other in tokens[:index])
-        left_out = any(other.tags & Tag.AVOID and other.tags & Tag.PAST for other in tokens[index:])
+        left_out = any(other.tags & (Tag.NOT | Tag.AVOID) and not other.tags & Tag.BASE for other in tokens[index:])
+        left_out = left_out and not any(other.text in _WANTED for other in tokens[index:])
         if (
             stated
             and not left_out
@@ -290,7 +293,8 @@ def _tells(tokens: list[Token], index: int, *, person: bool) -> bool:
     is_past = token.tags & Tag.PAST or (token.text.endswith("ed") and not token.tags and len(token.text) > 4)
     if not is_past or token.tags & Tag.AUXILIARY:
         return False
-    if token.tags & (Tag.FIND | Tag.NOTICE) or (token.tags & Tag.GET and not person):
+    follows = token.text == "succeeded" and any(NOUN.match(other.text) for other in tokens[index + 1 : index + 2])
+    if token.tags & (Tag.FIND | Tag.NOTICE) or (token.tags & Tag.GET and not person and not follows):
         return False
     if token.tags & Tag.HOLD and index + 1 < len(tokens) and tokens[index + 1].text == "that":
         return False  # "my attempt showed that …"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Iterator
 from functools import lru_cache
 
 from retro_gym_envs.english.clauses import Piece, mask, sentences
@@ -87,7 +88,30 @@ def _analysed(masked: str) -> tuple[tuple[Piece, str, Reading, Stance], ...]:
             readings.append(completed(piece, read_piece(piece), before))
         parts = [text[piece.tokens[0].start : piece.tokens[-1].end] for piece in pieces]
         analysed += zip(pieces, parts, readings, stances(pieces, readings, header), strict=True)
-    return tuple(analysed)
+    return tuple(_corrected(analysed))
+
+
+def _corrected(
+    analysed: list[tuple[Piece, str, Reading, Stance]],
+) -> Iterator[tuple[Piece, str, Reading, Stance]]:
+    """Yields the clauses; what is stated as a mistake, and then corrected, is denied (``Mistake: … Correct: …``)."""
+    correction = fault = -1
+    for index in range(len(analysed) - 1, -1, -1):
+        piece = analysed[index][0]
+        if piece.heads and any(token.text in _CORRECTIONS for token in piece.tokens):
+            correction = index
+        elif piece.heads and any(token.text in _FAULTS for token in piece.tokens) and correction > index:
+            near = analysed[correction][0].sentence - piece.sentence <= _MOST_BETWEEN
+            fault = index if near else -1
+            break
+    for index, (piece, part, reading, stance) in enumerate(analysed):
+        between = 0 <= fault < index < correction and reading.kind is Kind.STATEMENT and reading.affirms
+        yield piece, part, reading, Stance.AGAINST if between and stance is Stance.FOR else stance
+
+
+_CORRECTIONS = frozenset(("correct", "right", "correction", "corrected", "fix", "instead"))
+_FAULTS = frozenset(("mistake", "error", "wrong", "fault"))
+_MOST_BETWEEN = 2  # sentences from a mistake to its correction
 
 
 def _without_weak(clauses: list[Clause], kinds: list[Kind]) -> tuple[Clause, ...]:

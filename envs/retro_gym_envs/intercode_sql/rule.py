@@ -32,7 +32,7 @@ _QUOTED = re.compile(r"['\"]([^'\"]+)['\"]")
 
 def reflect(observation: str) -> str:
     """Returns a reflection on the failure that an observation shows; empty if no rule applies."""
-    _, question, turns = parts_at_question(f"\n{observation}")
+    _, question, turns = parts_at_question(observation)
     notes = read_notes(turns)
     if any(notes.tables.values()):
         return sentence(names) if (names := overlooked(question, notes)) else ""

@@ -85,7 +85,7 @@ def test_ctrl_c_says_how_to_go_on(capsys, tmp_path, actors, monkeypatch):
     monkeypatch.setattr(sys.modules["actors_of_test_cli"], "dead_actor", stopping_actor)
     words = ["--reflector", "oracle", "--json", tmp_path / "a.json", "--actor", f"{actors}dead_actor"]
     line = refused(capsys, "evaluate", ENV, *words, code=130)
-    assert f"stopped by Ctrl-C. 64 finished trials are kept in {tmp_path}/a.json.trials.jsonl; --resume" in line
+    assert f"stopped by Ctrl-C. 256 finished trials are kept in {tmp_path}/a.json.trials.jsonl; --resume" in line
 
 
 def test_a_reader_that_goes_away_ends_it_quietly():

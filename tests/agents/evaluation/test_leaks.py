@@ -85,7 +85,8 @@ def test_table_json_and_notes_report_leaks(known):
     assert [row["leak"] for row in rows] == ["!" in row["reflection"] for row in rows]
 
 
-def test_leaks_are_not_known_without_a_teacher_that_knows():
+def test_leaks_are_not_known_without_a_teacher_that_knows(monkeypatch):
+    monkeypatch.delattr(IdentityTeacher, "leaks")
     results = played("none", "oracle")
     assert leak_reports(results) == {"none": None, "oracle": None}
     assert to_json(results)["policies"][1]["leaks"] is None
@@ -93,16 +94,6 @@ def test_leaks_are_not_known_without_a_teacher_that_knows():
     assert "with the answer" not in text
     assert text.count("Not known: how many reflections contain the answer") == 1
     assert {row["leak"] for row in to_json(results)["rows"]} == {None}
-
-
-def test_a_teacher_that_knows_them_for_some_tasks_only(monkeypatch):
-    def leaks(self, reflection, task_id):
-        return False if "red" in task_id else super(IdentityTeacher, self).leaks(reflection, task_id)
-
-    monkeypatch.setattr(IdentityTeacher, "leaks", leaks)
-    (oracle,) = results = played("oracle")
-    assert {task.leaks for task in oracle.tasks if "red" in task.task_id} <= {(), (False,)}
-    assert leak_reports(results) == {"oracle": None}
 
 
 def test_a_policy_without_a_success_rate_has_its_share_of_leaks(known):

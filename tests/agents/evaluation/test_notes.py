@@ -48,14 +48,15 @@ def printed(evaluations) -> str:
 
 
 def test_an_evaluation_without_incident_has_no_notes(monkeypatch):
-    assert notes_on(results(lambda prompt: None)) == [
-        "Not known: how many reflections contain the answer. The environment's teacher does not define 'leaks'."
-    ]
     monkeypatch.setattr(IdentityTeacher, "leaks", lambda self, reflection, task_id: False)
     assert notes_on(results(lambda prompt: None)) == []
     assert notes_on(results(lambda prompt: None, "oracle", trials=0)) == []
     (note,) = notes_on(results(lambda prompt: None, "oracle"))
     assert note == "There is no difference to a plain retry above: none was not evaluated."
+    monkeypatch.delattr(IdentityTeacher, "leaks")
+    assert notes_on(results(lambda prompt: None)) == [
+        "Not known: how many reflections contain the answer. The environment's teacher does not define 'leaks'."
+    ]
 
 
 def test_every_first_trial_too_long_is_said_beside_the_figure():

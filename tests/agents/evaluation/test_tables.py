@@ -63,7 +63,7 @@ def test_figures_of_one_policy():
     first = {"policy": "red", "seed": 5, "task_id": "test-0-red", "group": "", "cause": "", "actor_error": ""}
     assert result["rows"][:2] == [
         {**first, "trial": 0, "success": False, "return": 0.0, "end": "failed", "reflection": "", "leak": None},
-        {**first, "trial": 1, "success": True, "return": 1.0, "end": "solved", "reflection": "red", "leak": None},
+        {**first, "trial": 1, "success": True, "return": 1.0, "end": "solved", "reflection": "red", "leak": False},
     ]
 
 
