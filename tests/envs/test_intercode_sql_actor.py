@@ -276,6 +276,40 @@ def test_too_many_names_confuse_it():
     assert not read_advice(["Use dalor."], options).confused
 
 
+FIVE = ["warurex", "sirazum", "dalor", "vikum", "brelin"]
+FOR_SIRAZUM = """
+    I used warurex when it should have been sirazum. | sirazum holds the height as declared.
+    WHERE ... = 'sirazum' | Since sirazum holds the height as measured, it is the column to compute with.
+    {"where_value": "sirazum"} | The height when new is stored in sirazum.
+    As sirazum is the price last year, select it. | {"column": "sirazum"}
+    the property in the question is kept in sirazum | the person in the question is referenced by sirazum.
+    WHERE lorim = 'sirazum' | JOIN sumirith ON sirazum = lorim | JOIN ... ON sirazum = ...
+    sirazum means faded stars. | I should have used sirazum, since it is faded red.
+    The code for faded red is sirazum. | I mistook warurex for sirazum. | sirazum, not warurex.
+    It was sirazum all along. | Consider sirazum. | I overlooked that sirazum is the price when new.
+"""
+
+
+@pytest.mark.parametrize(
+    "said", [each.strip() for line in FOR_SIRAZUM.strip().splitlines() for each in line.split("|")]
+)
+def test_usual_wordings_are_advice(said):
+    assert read_advice([said], FIVE, [*FIVE, "lorim", "sumirith"]).told == ("sirazum",)
+
+
+@pytest.mark.parametrize(
+    ("said", "confused"),
+    [
+        ("Not warurex, not dalor, not vikum, not brelin.", True),
+        ("Use sirazum. Avoid warurex, dalor and vikum.", True),
+        ("Use sirazum. Avoid warurex and dalor.", False),
+        ("I used warurex, dalor and vikum. Use sirazum.", False),
+    ],
+)
+def test_speaking_of_too_many_names_confuses_it(said, confused):
+    assert read_advice([said], FIVE).confused == confused
+
+
 @pytest.mark.parametrize(
     ("text", "query"),
     [

@@ -200,6 +200,57 @@ def test_advice_on_options(notes, advice):
     assert advice_on(notes, ["teal", "navy", "coral"]) == advice
 
 
+NAMES = ["preruda", "toruta", "velmor", "ostrin", "dalkin"]
+FOR_TORUTA = """
+    I chose preruda when it should have been toruta. | It was toruta all along. | I mixed up preruda and toruta.
+    Consider toruta. | How about toruta? | Swap preruda for toruta. | Replace preruda with toruta.
+    toruta, not preruda. | Switch preruda for toruta. | Change preruda for toruta.
+    No more preruda; toruta from now on. | This time: toruta. | toruta rather than preruda.
+    preruda is wrong, so toruta it is. | I overlooked toruta. | The key is toruta. | teal: toruta
+    color = toruta | The seller that you are after is toruta. | They show that toruta is soothing.
+    The reviews said that toruta is individually wrapped, but I took preruda instead. | Only toruta is brushed.
+    toruta is solar powered, so buy it. | The review says that toruta is quilted. | toruta is the padded one.
+"""
+NOTHING_ABOUT_TORUTA = """
+    toruta is a funny word. | The word toruta is printed in green. | Search for a rhyme with toruta. | I chose toruta.
+    I will buy a book about toruta. | I like the sound of toruta. | I wonder if I should take toruta. | toruta
+    Should I choose toruta? | Write a poem about toruta. | toruta was made on a Tuesday.
+"""
+
+
+def sentences(table):
+    return [sentence.strip() for line in table.strip().splitlines() for sentence in line.split("|")]
+
+
+@pytest.mark.parametrize("sentence", sentences(FOR_TORUTA))
+def test_usual_wordings_are_advice(sentence):
+    assert advice_on([sentence], NAMES).wanted == ("toruta",)
+
+
+@pytest.mark.parametrize("sentence", sentences(NOTHING_ABOUT_TORUTA))
+def test_other_sentences_with_a_name_are_none(sentence):
+    assert advice_on([sentence], NAMES).wanted == ()
+
+
+@pytest.mark.parametrize(
+    ("note", "confused"),
+    [
+        ("Not preruda, not velmor, not ostrin, not dalkin.", True),
+        ("preruda is teal. toruta is navy. velmor is white. ostrin is pink.", True),
+        ("Choose toruta. Avoid preruda, velmor and ostrin.", True),
+        ("Choose toruta. Avoid preruda and velmor.", False),
+        ("I tried preruda, velmor and ostrin. Choose toruta.", False),
+    ],
+)
+def test_a_reflection_that_speaks_of_too_many_names_confuses(note, confused):
+    assert advice_on([note], NAMES).confused == confused
+
+
+def test_two_names_of_one_thing_are_one():
+    things = {"Ostrin": "B1", "B1": "B1", "Velmor": "B2", "B2": "B2"}
+    assert advice_on(["Buy B2 from Velmor, not B1 from Ostrin."], things) == Advice(("B2",), ("B1",))
+
+
 def test_queries_and_ids():
     assert quoted_query(['Do not search for "x".', 'Search for "a b" and buy.']) == "a b"
     assert quoted_query(['Avoid searching for "x".']) is None

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from retro_gym_envs.english.clauses import plain_words
 from retro_gym_envs.english.stance import Stance, read_clauses
 from retro_gym_envs.english.wishes import Wishes, read_wishes
 from retro_gym_envs.intercode_sql.vocabulary import (
@@ -20,6 +19,7 @@ from retro_gym_envs.intercode_sql.vocabulary import (
     ROLES,
     SHADES,
 )
+from retro_gym_envs.replacements import reworded
 
 __all__ = ["FORMS", "Wanted", "read_advice", "sentence", "stated_query"]
 
@@ -33,6 +33,7 @@ FORMS = {
 """What a reflection says for each slot."""
 
 _MOST = 2  # names that one slot can be told without confusion
+_MOST_SPOKEN_OF = 3  # names that a reflection may speak for or against on one slot
 
 _VERBS_AND_NOUNS = """
     use used uses using usage select selected selects selecting column columns field fields table tables value values
@@ -45,12 +46,17 @@ _VERBS_AND_NOUNS = """
     retrieved return report show output go went going replace replaced swap switch switched change changed try tried
     identify belongs rely relied relying apply applied constrain narrow limit test check run execute submit write wrote
     written clause work works worked put comment comments documented ignored overlooked missed forgot mistake mistook
-    wrong instead
+    wrong instead keep keeps kept reference references referenced referring consider overlook correct fill mean avoid
+    avoids avoided avoiding skip skipped exclude excluded ignore reject rule
 """
 _PHRASES = (*MEASURES, *FEATURES, *SHADES, *ROLES, *OCCASIONS, *FEATURE_PARTS, *DUTIES, *GROUPS)
 _IDLE = frozenset(["as", "by", "for", "in", "last", "of", "on", "the", "under", "when"])
-_ABOUT = re.compile(rf"\b(?:{'|'.join(sorted({*_VERBS_AND_NOUNS.split(), *' '.join(_PHRASES).split()} - _IDLE))})s?\b")
+_WORDS = "|".join(sorted({*_VERBS_AND_NOUNS.split(), *" ".join(_PHRASES).split()} - _IDLE))
+_ABOUT = re.compile(rf"(?<![a-z])(?:{_WORDS})s?(?![a-z])")  # also inside of keys such as where_value
+_QUALIFIERS = (*OCCASIONS, *FEATURE_PARTS, *DUTIES, *GROUPS, *SHADES)
+"""Words of comments that are not read as English (``as measured`` is no report, ``when new`` no condition)."""
 
+_LEFT_OUT = re.compile(r"\.{3}|…")  # "WHERE ... = 'X'" is one sentence
 _QUERY = re.compile(r"\bquer(?:y|ies): ?[`'\"]?((?:select|with)\b.*)", re.DOTALL | re.IGNORECASE)
 
 
@@ -73,7 +79,7 @@ class Wanted:
     shunned: frozenset[str] = frozenset()
     """The names to avoid."""
     confused: bool = False
-    """Too many names were wanted."""
+    """Too many names were wanted, or spoken of."""
 
 
 def read_advice(reflections: Sequence[str], options: Sequence[str], known: Sequence[str] = ()) -> Wanted:
@@ -94,7 +100,8 @@ def read_advice(reflections: Sequence[str], options: Sequence[str], known: Seque
         wishes = _wishes(reflection, tuple(known or options))
         shunned.update(name for name in wishes.shunned if name in options)
         wanted = wishes.asked(options)
-        if len(wanted) > _MOST:
+        spoken_of = {*wishes.wanted, *wishes.shunned, *wishes.contradicted}.intersection(options)
+        if len(wanted) > _MOST or len(spoken_of) > _MOST_SPOKEN_OF:
             return Wanted(confused=True)
         told = tuple(name for name in wanted if name not in shunned)
         if told:
@@ -104,40 +111,8 @@ def read_advice(reflections: Sequence[str], options: Sequence[str], known: Seque
 
 @lru_cache(maxsize=8_192)  # the actor reads its reflections in every turn
 def _wishes(reflection: str, names: tuple[str, ...]) -> Wishes:
-    return read_wishes(_untwisted(reflection, names), names, about=_ABOUT)
-
-
-_NAME = r"(?:(?:the|my|a) )?(?:\w+ )?(?:(?:column|table|value|code|key) )?[\"'`]?\0(?P<{}>\d+)[\"'`]?"
-_OLD, _NEW = _NAME.format("old"), _NAME.format("new")
-# Replacements, in which the order of two names tells which one is wanted. Names are written as their numbers.
-_REPLACED = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"\b(?:replac|swapp?|exchang|trad|substitut)(?:e|ed|ing)? {_OLD} (?:with|by|for|against|out for) {_NEW}",
-        rf"\b(?:chang|switch|correct|turn|mov|alter)(?:e|ed|ing)?(?: over)?(?: from)? {_OLD} (?:in|over )?to {_NEW}",
-        rf"{_OLD} (?:should|ought to|must|needs to|has to) (?:really )?(?:have been|be|read|become|have read) {_NEW}",
-        rf"{_NEW} (?:in place of|over|where i (?:wrote|had|used|put|took)) {_OLD}",
-        rf"\b(?:confus|mistook|mistak)(?:ed|e|en)? {_OLD} (?:with|for) {_NEW}",
-        rf"{_OLD} ?(?:[-=]+>|→) ?{_NEW}",
-    )
-)
-_LIST = r"[\"'`]?\0\d+[\"'`]?(?:(?:,| and| or| /|, and) [\"'`]?\0\d+[\"'`]?)*"
-_BARE = re.compile(
-    rf"(?:(?<=^)|(?<=[.;:\n] ))(?:it (?:should|must|has to|ought to) (?:have been|be) )?{_LIST}"
-    r"(?= ?(?:[.,;!]|instead|rather|not|$))"
-)
-_ASIDE = re.compile(r"\((?:not|instead of|rather than) [^()]*\)")
-
-
-def _untwisted(reflection: str, names: Sequence[str]) -> str:
-    """Rewrites replacements as ``use … instead of …``, and names that stand alone as ``use …``."""
-    numbers = {name.lower(): f"\0{number}" for number, name in enumerate(names)}
-    text = re.sub(r"\w+", lambda match: numbers.get(match[0], match[0]), plain_words(reflection))
-    text = _ASIDE.sub("", text)
-    for pattern in _REPLACED:
-        text = pattern.sub("use \0\\g<new> instead of \0\\g<old>", text)
-    text = _BARE.sub(r"use \g<0>", text)
-    return re.sub(r"\0(\d+)", lambda match: names[int(match[1])], text)
+    said = _LEFT_OUT.sub(" ", reflection)
+    return read_wishes(reworded(said, names), (*names, *_QUALIFIERS), about=_ABOUT)
 
 
 def stated_query(reflection: str) -> str:

@@ -87,8 +87,9 @@ class InterCodeSQLEnv(GameEnv[SQLTask]):
     | ``value`` | the table of codes | Use the value X. |
     | ``key`` | the columns' comments (references) | Join on the column X. |
 
-    A name that a reflection speaks for is used, one that it speaks against is avoided; more than two for one part of
-    the query confuse the actor. Descriptions without a name do not help it: it has the question's words already.
+    A name that a reflection speaks for is used, one that it speaks against is avoided. If it speaks for more than two
+    names for one part of the query, or for and against more than three, the actor is confused and takes the first.
+    Descriptions without a name do not help it: it has the question's words already.
 
     Success at trial 1 in %, a trial solved before included (200 test tasks, 2 seeds, ``temperature=1``; 15.8 % at trial
     0; a failure has 1,470 characters on average, at most 1,831):

@@ -132,9 +132,7 @@ class _Customer:
         makers = [hit.title.partition(" ")[0] for hit in hits]
         ids = {maker: hit.asin for maker, hit in zip(makers, hits, strict=True) if makers.count(maker) == 1}
         ids |= {hit.asin: hit.asin for hit in hits}
-        advice = advice_on(self.notes, tuple(ids))
-        wanted, shunned = (tuple(dict.fromkeys(ids[name] for name in each)) for each in (advice.wanted, advice.shunned))
-        return Advice(wanted, shunned, advice.confused)
+        return advice_on(self.notes, ids)
 
     def _at(self, item: Item) -> tuple[str, str]:
         """Chooses the options and buys; where the page leaves it in doubt, it reads the reviews first."""

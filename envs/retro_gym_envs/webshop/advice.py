@@ -4,25 +4,58 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from retro_gym_envs.english.stance import Stance, read_clauses
 from retro_gym_envs.english.wishes import read_wishes
+from retro_gym_envs.replacements import reworded
+from retro_gym_envs.webshop.departments import ATTRIBUTES, DEPARTMENTS, OPTIONS
 
 __all__ = ["Advice", "advice_on", "ids_in", "quoted_query"]
 
+_MEANING = "|".join(
+    sorted(
+        {
+            *ATTRIBUTES,
+            *OPTIONS,
+            *(value for values in OPTIONS.values() for value in values),
+            *(name for each in DEPARTMENTS for name in (*each.materials, *each.kinds)),
+        },
+        key=len,
+        reverse=True,
+    )
+)
 _ABOUT = re.compile(
-    r"\b(?:search\w*|quer\w+|type\w*|enter\w*|look\w*|find\w*|found|open\w*|click\w*|visit\w*|view\w*|go|goes|choos\w*|"
-    r"chose\w*|pick\w*|select\w*|tak\w+|took|us(?:e|ing|ed)|buy\w*|bought|purchas\w*|order\w*|get|getting|need\w*|want\w*|"
-    r"require\w*|right|correct|answer|instead|tr(?:y|ied|ying)|settl\w+|opt\w*|prefer\w*|product\w*|item\w*|listing\w*|"
-    r"maker\w*|brand\w*|made|option\w*|variant\w*|value\w*|call\w*|name\w*|word\w*|term\w*|means?|stands?|match\w*|"
-    r"fit\w*|colou?rs?|sizes?|finish\w*|flavou?rs?|scents?|sets?|plugs?|shapes?|shop\w*|should|must|review\w*|"
-    r"cart|basket|add|stick|proceed\w*|work(?:s|ed)|succeed\w*|sold|sells?|list(?:s|ed)|feature\w*|the one|instruction|"
-    r"ask(?:s|ed)|customer\w*)\b"
+    r"(?<![\w-])(?:search\w*|quer\w+|type\w*|enter\w*|look\w*|find\w*|found|open\w*|click\w*|visit\w*|view\w*|go|goes|"
+    r"choos\w*|chose\w*|pick\w*|select\w*|tak\w+|took|us(?:e|ing|ed)|buy\w*|bought|purchas\w*|order\w*|get|getting|"
+    r"need\w*|want\w*|require\w*|right|correct|answer|instead|tr(?:y|ied|ying)|settl\w+|opt\w*|prefer\w*|product\w*|"
+    r"item\w*|listing\w*|maker\w*|brand\w*|made|option\w*|variant\w*|value\w*|call\w*|name\w*|word\w*|term\w*|means?|"
+    r"stands?|match\w*|fit\w*|colou?rs?|sizes?|finish\w*|flavou?rs?|scents?|sets?|plugs?|shapes?|shop\w*|should|must|"
+    r"review\w*|cart|basket|add|stick|proceed\w*|work(?:s|ed)|succeed\w*|sold|sells?|list(?:s|ed)|feature\w*|the one|"
+    r"instruction|ask(?:s|ed)|customer\w*|consider\w*|overlook\w*|miss(?:ed)?|key|seller\w*|after|how about|what about|"
+    r"go with|went (?:for|with)|avoid\w*|skip\w*|ignor\w*|exclud\w*|reject\w*|rul\w+ out|wrong|mistake|next time|"
+    rf"this time|from now on|no more|all along|{_MEANING})(?![\w-])"
 )
 """Words that a sentence about a purchase contains."""
+_FITS = re.compile(
+    r"(?<![\w-])(?:right|correct|proper|answer|key|what|call\w*|names?|named|means?|meant|stands?|match\w*|fit\w*|suit\w*|"
+    r"want\w*|need\w*|require\w*|ask\w*|sought|after|for|one|made by|sold|sells?|offer\w*|goes by|refers?|instruction|"
+    r"customer|describ\w*|maker|brand|seller|product|item|listing|word|term|query|option|variant|value|choice|works?|"
+    rf"worked|review\w*|{_MEANING})(?![\w-])"
+)
+"""Words of a clause that tells of a name something that bears on the purchase."""
+_ASIDE = re.compile(
+    r"\b(?:rhym\w*|poems?|songs?|jokes?|books? (?:about|on|of)|funny|silly|printed|syllables?|sound of|pronounc\w*|"
+    r"wonder\w*|laugh\w*|stor(?:y|ies) (?:about|of)|essays?|dream\w*|"
+    r"(?:is|are|was) an? (?:\w+ )?(?:word|name|term)\b(?! (?:for|of|that the)))\b"
+)
+"""Words of a sentence that is about a name as a word, and not about what it names."""
+_SENTENCE = re.compile(r"[^.!?;\n]+[.!?;\n]*")
+_PLAIN = tuple(sorted({*ATTRIBUTES, "brushed", "varnished", "unscented"}))
+"""What names stand for, as far as it could be taken for a verb (``quilted`` is no report)."""
 _LIMIT = 2  # names that a decision can bear
+_MOST_SPOKEN_OF = 3  # names that a reflection may speak for or against on one decision
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,27 +65,46 @@ class Advice:
     wanted: tuple[str, ...] = ()
     shunned: tuple[str, ...] = ()
     confused: bool = False
-    """They speak for more things than one decision can use."""
+    """They speak for more things than one decision can use, or of too many."""
 
 
-def advice_on(notes: Sequence[str], names: Sequence[str]) -> Advice:
+def advice_on(notes: Sequence[str], names: Sequence[str] | Mapping[str, str]) -> Advice:
     """Returns what the latest reflection that names one of several things says on the choice between them.
+
+    Args:
+        notes: the reflections, the latest one last.
+        names: the names of the things; or the things by name, if one has several names.
 
     >>> advice_on(["I chose teal. Next time choose navy."], ["teal", "navy", "coral"])
     Advice(wanted=('navy',), shunned=(), confused=False)
     >>> advice_on(["Choose teal, navy and coral."], ["teal", "navy", "coral"]).confused
     True
     """
-    read = (_advice_in(note, tuple(names)) for note in reversed(notes))
+    things = tuple(names.items()) if isinstance(names, Mapping) else tuple((name, name) for name in names)
+    read = (_advice_in(note, things) for note in reversed(notes))
     return next((advice for advice in read if advice != Advice()), Advice())
 
 
 @lru_cache(maxsize=8_192)  # the actor reads its prompt anew in every turn
-def _advice_in(note: str, names: tuple[str, ...]) -> Advice:
+def _advice_in(note: str, things: tuple[tuple[str, str], ...]) -> Advice:
     """Returns what one reflection says."""
-    wishes = read_wishes(note, names, about=_ABOUT)
-    wanted = wishes.asked(names)
-    return Advice(confused=True) if len(wanted) > _LIMIT else Advice(wanted, wishes.shunned)
+    named = dict(things)
+    if note.strip(" .!\n") in named:
+        return Advice()  # a name and nothing else
+    said = _SENTENCE.findall(reworded(note, tuple(named)))
+    text = "".join(sentence for sentence in said if not _ASIDE.search(sentence))
+    names = (*named, *(each for each in _PLAIN if each not in named))
+    wishes = read_wishes(text, names, about=_ABOUT)
+    fits = read_wishes(text, names, about=_FITS).wanted
+    wanted = [name for name in wishes.asked(named) if name not in wishes.stated or name in fits]
+    spoken_of = (*wanted, *wishes.shunned, *wishes.contradicted)
+    wanted, shunned, spoken_of = (
+        tuple(dict.fromkeys(named[name] for name in each if name in named))
+        for each in (wanted, wishes.shunned, spoken_of)
+    )
+    return (
+        Advice(confused=True) if len(wanted) > _LIMIT or len(spoken_of) > _MOST_SPOKEN_OF else Advice(wanted, shunned)
+    )
 
 
 _QUERY = re.compile(r"""\b(?:search|query)(?:ing)?(?: for| with)? ?(?:"([^"]+)"|\[([^\]]+)\])""")

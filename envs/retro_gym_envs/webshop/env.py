@@ -54,14 +54,16 @@ class WebShopEnv(GameEnv[Goal]):
     | two of maker or item, first option, second option | 20 % | two of these at once | both |
 
     What a name stands for is told only by customers' reviews, five for each sort of names in random order:
-    ``"really teal" 4 ostrin``. In half of the sorts one review of a wrong name denies what is wanted (``not teal``).
-    Names are drawn anew for each task, so no instruction and no other task helps.
+    ``"really teal" 4 ostrin``. Half of the reviews also deny what another name stands for (``teal, not navy``).
+    Names are drawn anew for each task, so no instruction and no other task helps; nor do the reviews without the
+    instruction, as nothing in them sets the wanted name apart.
 
     The scripted actor uses the words of the instruction as well as it can. Where no page says them, it opens the
     reviews, which it does not understand, and takes one of the five by luck. It follows a reflection that speaks for
-    one of the names, however that is said, and takes either of two; with more than two names for one decision it is
-    confused: it leaves an option unchosen, and a product or word to luck. A name that a reflection speaks against is
-    less likely to be taken. Words of the instruction, places on a page and descriptions have no effect on it.
+    one of the names, however that is said, and takes either of two. If a reflection speaks for more than two names of
+    one decision, or for and against more than three, it is confused: it leaves an option unchosen, and a product or
+    word to luck. A name that a reflection speaks against is less likely to be taken. Words of the instruction, places
+    on a page, descriptions, and sentences about a name as a word have no effect on it.
 
     Success at trial 1 in % (200 test tasks, 2 seeds, temperature 1; tasks solved at trial 0, which are 15 %, count as
     solved), and the share of reflections that contain the answer:

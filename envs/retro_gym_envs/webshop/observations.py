@@ -107,8 +107,8 @@ _REVIEW = re.compile(r'"([^"]*)" [\d.]+ (.*)')
 def reviews_on(page: str) -> dict[str, str]:
     """Returns texts of the reviews on a page, each with the title, which says something of it; none on other pages.
 
-    >>> reviews_on('Back to Search [SEP] < Prev [SEP] "really zinc" 4.0 ostrin [SEP] "not zinc" 3.0 velum')
-    {'ostrin': 'really zinc', 'velum': 'not zinc'}
+    >>> reviews_on('Back to Search [SEP] < Prev [SEP] "really zinc" 4.0 ostrin [SEP] "teal, not zinc" 3.0 velum')
+    {'ostrin': 'really zinc', 'velum': 'teal, not zinc'}
     """
     if not page.startswith(f"{TO_SEARCH}{SEPARATOR}{PREVIOUS}") or BUY in page:
         return {}

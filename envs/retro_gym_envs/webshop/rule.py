@@ -1,7 +1,7 @@
 """A reader of failures: what the pages of a failed trial tell about the names that the actor chose between by luck.
 
 It follows fixed rules and knows nothing but the text: a review is about a name, and its title says what the name
-stands for; the right name is the one of which a title says what the instruction asks for.
+stands for, and perhaps what it does not; the right name is the one of which a title says what the instruction asks for.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from retro_gym_envs.webshop.observations import (
 __all__ = ["Doubt", "advise", "doubts_in", "rule_reflection"]
 
 _TASK = re.compile(r"^WebShop \[SEP\] Instruction:.*", re.MULTILINE)
-_DENIED = re.compile(r"\b(?:not|never|anything but)\b")
+_DENIED = r"\b(?:not|never|anything but)(?: an?)? "
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,15 +95,21 @@ def _kind(name: str, values: Mapping[str, str], hits: Sequence[Hit]) -> str:
 
 def _doubt(kind: str, said: Mapping[str, str], asked: Asked, actions: Sequence[str], hits: Sequence[Hit]) -> Doubt:
     sought = {"word": asked.thing, "maker": asked.attribute, "item": asked.attribute}.get(kind, asked.options.get(kind))
-    right = [name for name, text in said.items() if sought and f" {sought} " in f" {text.replace(',', ' ')} "]
+    right = [name for name, text in said.items() if sought and _says(text, sought)]
     makers = {f"click[{hit.asin}]": hit.title.partition(" ")[0] for hit in hits}
     taken = [makers.get(action, "") if kind == "maker" else action.partition("[")[2][:-1] for action in actions]
     return Doubt(
         kind,
         tuple(said),
-        next((name for name in right if not _DENIED.search(said[name])), None),
+        next(iter(right), None),
         next((name for name in reversed(taken) if name in said), None),
     )
+
+
+def _says(text: str, sought: str) -> bool:
+    """Returns whether the title of a review says what is sought, and does not deny it."""
+    whole = rf"{re.escape(sought)}(?![\w-])"
+    return bool(re.search(rf"(?<![\w-]){whole}", text)) and not re.search(_DENIED + whole, text)
 
 
 def rule_reflection(observation: str) -> str:

@@ -47,12 +47,13 @@ CAUSES: dict[str, float] = {
 _NAMES = 5  # names of one sort, one of which is right
 _PLAIN_VALUES = 2  # values of an option that the shop calls as everybody does
 _IDS = 100_000
-_DENIED_SHARE = 0.5  # share of the sorts in which a review denies what is wanted
+_DENIED_SHARE = 0.5  # share of the reviews that also deny what another name stands for
 
 _ORDINARY = re.compile("|".join((*ATTRIBUTES, *(value for values in OPTIONS.values() for value in values))))
 _PRAISE = ("so {}", "really {}", "{} indeed", "mine is {}", "it is {}")
-_DENIAL = ("not {}", "anything but {}", "never {}")
+_DENIAL = ("{}, not {}", "{}, never {}", "not {1} but {0}", "anything but {1}: {0}")
 _STARS = ("3", "4", "5")
+_PATH = ((0, 0), (0, 1), (1, 1), (1, 2), (2, 2))  # pairs of material and kind, of which any may be the wanted one
 
 _WORDINGS: dict[str, tuple[str, ...]] = {
     "train": (
@@ -193,7 +194,7 @@ class _ShopMaker:
             values = names = self._among(value, OPTIONS[name], _NAMES if coined else _PLAIN_VALUES)
             if coined:
                 names = tuple(next(self._words) for _ in values)
-                self._review(names, values, value)
+                self._review(names, values)
             self._options.append((name, names))
             self.chosen.append(names[values.index(value)])
 
@@ -219,41 +220,48 @@ class _ShopMaker:
         makers = tuple(next(self._words).title() for _ in attributes)
         if "item" in self._cause:
             makers = makers[:1] * _NAMES
-        self._review(ids if "item" in self._cause else makers, attributes, wish.attribute)
+        self._review(ids if "item" in self._cause else makers, attributes)
         return [
             self._product(asin, f"{maker} {wish.thing}", attribute, wish.kind)
             for asin, maker, attribute in zip(ids, makers, attributes, strict=True)
         ]
 
     def _under_other_words(self) -> list[Product]:
-        """Returns products under words of the shop's own, and two that a search for the thing finds instead."""
+        """Returns products under words of the shop's own, and two that a search for the thing finds instead.
+
+        The five things form a path, on which neighbours share the material or the kind. The wanted one stands anywhere
+        on it, so that the words of the reviews do not tell it. Nor do the titles of what is found instead.
+        """
         wish, rng = self._wish, self._rng
         kinds = [each for each in shuffled(wish.department.kinds, rng) if each != wish.kind]
         materials = [each for each in shuffled(wish.department.materials, rng) if each != wish.material]
-        wanted = (wish.material, wish.kind)
-        things = (
-            wanted,
-            *((each, wish.kind) for each in materials[:2]),
-            *((wish.material, each) for each in kinds[:2]),
-        )
+        turned = rng.random() < 0.5
+        path = [(first, second) if turned else (second, first) for first, second in _PATH]
+        place = pick(path, rng)
+        on_path = [
+            (*others[:index], wanted, *others[index:2])
+            for others, wanted, index in zip((materials, kinds), (wish.material, wish.kind), place, strict=True)
+        ]
+        things = [(on_path[0][material], on_path[1][kind]) for material, kind in path]
         words = tuple(next(self._words) for _ in things)
-        self._review(words, [_with_article(" ".join(each)) for each in things], _with_article(wish.thing))
+        self._review(words, [_with_article(" ".join(each)) for each in things])
         others = [each for each in wish.department.attributes if each != wish.attribute]
-        found = [self._titled(f"{wish.material} {kind}", pick(others, rng), kind) for kind in kinds[2:4]]
-        products = [dataclasses.replace(each, options=()) for each in found]
+        found = [self._titled(kind, pick(others, rng), kind) for kind in kinds[2:4]]
+        made = f"Made of {wish.material}."
+        products = [dataclasses.replace(each, options=(), description=made) for each in found]
         for word, thing in zip(words, things, strict=True):
             title = f"{next(self._words).title()} {word}"  # without attributes, so that no other query finds it
-            attribute = wish.attribute if thing == wanted else pick(others, rng)
+            attribute = wish.attribute if thing == (wish.material, wish.kind) else pick(others, rng)
             products.append(self._product(next(self._ids), title, attribute, thing[1]))
         return products
 
-    def _review(self, names: Sequence[str], meanings: Sequence[str], wanted: str) -> None:
-        """Adds a review for each name, in random order; half the time one of a wrong name denies what is wanted."""
+    def _review(self, names: Sequence[str], meanings: Sequence[str]) -> None:
+        """Adds a review for each name, in random order; what some of them deny is drawn without regard to the wish."""
         rng = self._rng
-        denied = pick([each for each in meanings if each != wanted], rng) if rng.random() < _DENIED_SHARE else None
         for name, meaning in shuffled(tuple(zip(names, meanings, strict=True)), rng):
-            text = pick(_DENIAL, rng).format(wanted) if meaning == denied else pick(_PRAISE, rng).format(meaning)
-            self._reviews.append((text, pick(_STARS, rng), name))
+            denied = pick([each for each in meanings if each != meaning], rng)
+            wordings = _DENIAL if rng.random() < _DENIED_SHARE else _PRAISE
+            self._reviews.append((pick(wordings, rng).format(meaning, denied), pick(_STARS, rng), name))
 
     def _titled(self, thing: str, attribute: str, kind: str, price: float | None = None) -> Product:
         title = f"{next(self._words).title()} {thing}, {attribute}"

@@ -1,0 +1,69 @@
+"""Rewords how English sets one name against another, where the order of the two tells which one is wanted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from retro_gym_envs.english.clauses import plain_words
+
+__all__ = ["reworded"]
+
+_NAME = (
+    r"(?:(?:the|my|a) )?(?:[a-z]\w* )?(?:(?:column|table|value|code|key|word|maker|one|product) )?"
+    r"[\"'`]?\0(?P<{}>\d+)[\"'`]?"
+)
+_OLD, _NEW = _NAME.format("old"), _NAME.format("new")
+_OUGHT = r"(?:should|ought to|must|needs to|has to)"
+_START = r"(?:(?<=^)|(?<=[.;:,!\n] )|(?<=\n))"
+_END = r"(?= ?(?:[.,;!\n]|$))"
+# Names are written as their numbers.
+_REPLACED = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"\b(?:replac|swapp?|exchang|trad|switch|chang)(?:e|ed|ing)? {_OLD} (?:with|by|for|against|out for) {_NEW}",
+        rf"\bsubstitut(?:e|ed|ing)? {_OLD} (?:with|by) {_NEW}",
+        rf"\bsubstitut(?:e|ed|ing)? {_NEW} for {_OLD}",
+        rf"\b(?:chang|switch|correct|turn|mov|alter)(?:e|ed|ing)?(?: over)?(?: from)? {_OLD} (?:in|over )?to {_NEW}",
+        rf"\b(?:(?:i|we|the agent|the query) )(?:\w+ ){{1,3}}?{_OLD},? (?:when|where|while|but|although|though) "
+        rf"(?:it|that|this|(?:the )?\w+ \w+) {_OUGHT} (?:really )?have been {_NEW}",
+        rf"{_OLD} {_OUGHT} (?:really )?(?:have been|be|read|become|have read) {_NEW}",
+        rf"{_NEW} (?:in place of|over|where i (?:wrote|had|used|put|took)) {_OLD}",
+        rf"\b(?:i |we )?(?:confus|mistook|mistak)(?:ed|e|en)? {_OLD} (?:with|for) {_NEW}",
+        rf"\b(?:i |we )?mix(?:ed)? (?:up )?{_OLD} (?:up )?(?:and|with) {_NEW}",
+        rf"{_OLD} ?(?:[-=]+>|→) ?{_NEW}",
+        rf"{_START}{_NEW}(?:,? (?:and )?not|,? rather than|,? instead of) {_OLD}{_END}",
+        rf"{_START}not {_OLD},? (?:but|rather) {_NEW}{_END}",
+    )
+)
+_CHOSEN = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"\bit (?:was|is) (?:really )?{_NEW} all along",
+        rf"(?<!not ){_NEW} it is{_END}",
+        rf"{_START}{_NEW} from now on",
+    )
+)
+_LIST = r"[\"'`]?\0\d+[\"'`]?(?:(?:,| and| or| /|, and) [\"'`]?\0\d+[\"'`]?)*"
+_BARE = re.compile(
+    rf"(?:(?<=^)|(?<=[.;:\n] ))(?:it (?:should|must|has to|ought to) (?:have been|be) )?{_LIST}"
+    r"(?= ?(?:[.,;!]|instead|rather|not|$))"
+)
+_ASIDE = re.compile(r"\((?:not|instead of|rather than) [^()]*\)")
+
+
+def reworded(reflection: str, names: Sequence[str]) -> str:
+    """Returns a reflection with replacements as ``use … instead of …``, and names that stand alone as ``use …``.
+
+    >>> reworded("I chose dalor when it should have been vikum.", ["dalor", "vikum"])
+    'use vikum instead of dalor.'
+    """
+    numbers = {name.lower(): f"\0{number}" for number, name in enumerate(names)}
+    text = re.sub(r"\w+", lambda match: numbers.get(match[0], match[0]), plain_words(reflection))
+    text = _ASIDE.sub("", text)
+    for pattern in _REPLACED:
+        text = pattern.sub("use \0\\g<new> instead of \0\\g<old>", text)
+    for pattern in _CHOSEN:
+        text = pattern.sub("use \0\\g<new>", text)
+    text = _BARE.sub(r"use \g<0>", text)
+    return re.sub(r"\0(\d+)", lambda match: names[int(match[1])], text)
