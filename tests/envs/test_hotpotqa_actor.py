@@ -1,6 +1,7 @@
 """The scripted actor, and the teacher, played on the built-in test tasks."""
 
 import re
+import time
 
 import gymnasium as gym
 import numpy as np
@@ -14,6 +15,7 @@ from retro_gym_envs.hotpotqa.relations import attributes_of
 from retro_gym_envs.hotpotqa.rule import read_failure
 from retro_gym_envs.hotpotqa.world import CAUSES, BuiltinTasks
 from tests.envs.first_trials import solved_unaided, success_at_trial_1
+from tests.envs.hotpotqa_sentences import COMPARISONS, ONE_PAGE, WITHOUT_EFFECT
 
 TASKS = 100
 
@@ -164,6 +166,51 @@ def test_copies_and_fixed_choices_bring_no_more_than_a_retry(env, solved, retrie
 def test_it_understands_other_words_for_the_same(env, form):
     after = [env.branch([filled(form, seen(env).lesson())])[0].success for _ in failures(env, 60)]
     assert np.mean(after) >= 0.9
+
+
+def shares(env, forms, count, entities):
+    """Success by form on the first failures of questions for a number of entities."""
+    outcomes = []
+    for _ in failures(env, count):
+        failure = seen(env)
+        lesson = failure.lesson()
+        if len(lesson.entities) in entities:
+            names = [name for _, name in lesson.entities]
+            other = next((each for each in failure.words() if each != lesson.word), "rumour")
+            words = {"n": " and ".join(names), "w": lesson.word, "o": other, "n1": names[0], "n2": names[-1]}
+            outcomes.append([outcome.success for outcome in env.branch([form.format(**words) for form in forms])])
+    return dict(zip(forms, np.mean(outcomes, axis=0), strict=True))
+
+
+def test_it_understands_what_other_people_write(env):
+    assert min((single := shares(env, ONE_PAGE, 30, {1})).values()) >= 0.9, single
+    assert min((double := shares(env, COMPARISONS, 120, {2})).values()) >= 0.8, double
+
+
+def test_remarks_and_doubts_are_no_advice(env):
+    assert max((found := shares(env, WITHOUT_EFFECT, 40, {1, 2})).values()) <= 0.35, found
+
+
+def test_speaking_of_every_candidate_is_no_choice(env, solved, retried):
+    def write(form):
+        return lambda _: " ".join(form.format(name) for name in candidates_in(seen(env)))
+
+    def eliminated(_):
+        failure = seen(env)
+        right = [name for _, name in failure.lesson().entities]
+        wrong = [name for name in candidates_in(failure) if name not in right]
+        return f"{' '.join(f'Not {name}.' for name in wrong)} Search for {' and '.join(right)}."
+
+    for policy in (write("Search for {}."), write("If {0} is right, search for {0}."), eliminated):
+        assert success_at_trial_1(env, solved, policy) <= retried + 0.1 * (1 - retried)
+
+
+def test_long_reflections_are_read_quickly(env):
+    next(failures(env, 30))
+    for text in ("Search for it, and do not read the page. " * 2_500, "a" * 100_000, "- Tor\n" * 16_000):
+        start = time.process_time()
+        env.branch([text[:1_000], text])
+        assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize("form", NO_ADVICE)

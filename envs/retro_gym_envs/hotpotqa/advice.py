@@ -96,7 +96,7 @@ def wish_for_name(notes: Sequence[str], names: Iterable[str]) -> Wish:
 
     >>> wish_for_name(["I read about Tor Gramex. Look up Brelum instead of Tor Gramex."],
     ...               ["Tor Gramex", "Taskin Brelum"])
-    Wish(wanted=('Taskin Brelum',), shunned=('Tor Gramex',))
+    Wish(wanted=('Taskin Brelum',), shunned=('Tor Gramex',), confused=False)
     """
     known = _ways_to_say(names)
     return next((wish for note in reversed(notes) if (wish := _read(note, known))), Wish())
