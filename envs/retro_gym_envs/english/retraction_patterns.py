@@ -20,6 +20,7 @@ __all__ = [
     "NOT_MEANT",
     "NOT_TO_SUCCEED",
     "PRAISED",
+    "REJECTED",
     "SOMEBODY_ELSE",
 ]
 
@@ -57,7 +58,7 @@ DENIED = re.compile(
     rf"{_ENDING}"
 )
 """A clause that says that what stands before it is wrong."""
-FAULT_DONE = re.compile(rf"{_SUBJECT} {_ADVERB}(?:was|were) {_ADVERB}{_FAULTY}{_ENDING}")
+FAULT_DONE = re.compile(rf"{_SUBJECT} {_ADVERB}(?:was|were) {_ADVERB}(?!my ){_FAULTY}{_ENDING}")
 """The same in the past tense, which may speak of what was done instead."""
 NOT_MEANT = re.compile(
     r"(?:(?:i (?:am|was) )?(?:just |only |merely )?(?:kidding|joking|lying)(?: .*)?|as if|yeah right|not really|not"
@@ -82,7 +83,9 @@ _LOSE = (
 NOT_TO_SUCCEED = re.compile(
     rf"^(?:in order |so as |just )?to (?:surely |certainly )?{_LOSE}|(?<!not )\bin order to {_LOSE}"
     rf"|\b(?:if|when|because|as|since) {_WHO} {_WISH} to {_LOSE}|\bso that {_WHO} (?:can |will |may )*{_LOSE}"
-    r"|\band (?:then )?(?:(?:see|watch) .{1,20} (?:fail|lose)|(?:fail|lose)(?: again)?$)|\bfor the sake of (?:fail|los)"
+    r"|\band (?:then )?(?:(?:see|watch) .{1,20} (?:fail|lose))"
+    r"|^(?!.*\b(?:otherwise|or|else|unless|if|not|never)\b).*\band (?:then )?(?:fail|lose)(?: again)?$"
+    r"|\bfor the sake of (?:fail|los)"
     r"|\b(?:if|when|once|until) (?:pigs|cows|elephants) (?:can |could |will |learn to )?fly\b|\bhell freezes over\b"
     r"|\bin (?:a|my|the|some) (?:\w+ )?(?:dream|dreams|nightmare|fantasy|fairy tale|parallel universe)\b"
     rf"|{NOUN.pattern} (?:just |only )?to (?:fail|lose)(?: again)?$"
@@ -90,7 +93,7 @@ NOT_TO_SUCCEED = re.compile(
     r"|\bpretend(?:ing)? to\b|\bin a million years\b|\bover my dead body\b|\bonce upon a time\b"
     r"|\b(?:according to|said|says|thinks|claims|in the words of) (?:an?|the|every|some|any)"
     r" (?:\w+ )?(?:liar|fool|idiot|loser)"
-    r"|\b(?:an?|the|every|only an?|some) (?:\w+ )?(?:liar|fool|idiot|loser|madman) (?:\w+ )?"
+    r"|(?<!only )\b(?:an?|the|every|some) (?:\w+ )?(?:liar|fool|idiot|loser|madman) (?:\w+ )?"
     r"(?:says|said|claims|claimed|tells|told|thinks|would|will|might)\b"
 )
 """Says that a sentence aims at failure, at what never happens, or that a liar says it."""
@@ -119,9 +122,10 @@ _PERSONS = """
     |monkey|fool|liar|idiot|enemy|rival|stranger|alien|ghost|wizard|witch|pirate|knight|clown|loser|thief|devil
 """.replace("\n", "").replace(" ", "")
 SOMEBODY_ELSE = re.compile(
-    r"^(?:(?:but|and|so|then|maybe|perhaps|only|tomorrow|one day),? )*"
+    r"^(?:(?:but|and|so|then|maybe|perhaps|tomorrow|one day),? )*"
     rf"(?:(?:the|an?|my|your|his|her|our|some|every) (?:\w+ )?(?:{_PERSONS})s?"
-    r"|(?:anyone|anybody|someone|somebody|everyone|everybody)(?: else)?|(?:other|some) people|others) (?:\w+ly )?"
+    r"|(?:anyone|anybody|everyone|everybody) else|(?:someone|somebody)(?: else)?|(?:other|some) people"
+    r"|others) (?:\w+ly )?"
     r"(?:(?:will|would|should|may|might|can|could|must|shall|ought to|has to|have to|needs? to|wants? to|is going to)"
     r"(?! be )|uses?|takes?|opens?|buys?|clicks?|search(?:es)?|chooses?|quer(?:y|ies)|picks?|reads?|likes?|prefers?"
     r"|goes)\b"
@@ -132,3 +136,7 @@ CORRECTED = re.compile(
     rf" to be|meant to be))(?: the)?[^,]{{0,20}}?(?={NOUN.pattern})"
 )
 """``… when it should have been X``, up to the name."""
+REJECTED = re.compile(
+    r"^(?!.*\b(?:wrongly|mistakenly|by me|by mistake)\b).*\b(?:was|were|got|been) (?:rejected|refused|declined)\b"
+)
+"""Says that what was tried was not accepted."""

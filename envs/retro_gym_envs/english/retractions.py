@@ -25,6 +25,7 @@ from retro_gym_envs.english.retraction_patterns import (
     NOT_MEANT,
     NOT_TO_SUCCEED,
     PRAISED,
+    REJECTED,
     SOMEBODY_ELSE,
 )
 from retro_gym_envs.english.syntax import Stance
@@ -80,9 +81,14 @@ def _verdict(said: str, clauses: list[ReadClause]) -> Stance | None:
     said = " ".join(LEADING.sub("", said).replace(",", " ").split())
     if NOT_MEANT.fullmatch(said):
         return Stance.NEITHER
+    parts = [part for _, part, _, _ in clauses if NOUN.search(part)]
     if DENIED.fullmatch(said):
-        return Stance.AGAINST
-    told = any(reading.kind in _TOLD or _UNREAL.search(part) for _, part, reading, _ in clauses)
+        omission = any(_NEGATED.search(part) for part in parts) and not _OF_ADVICE.search(said)
+        return None if omission else Stance.AGAINST  # "Do not skip X. That would be a mistake."
+    told = any(
+        reading.kind in _TOLD or _UNREAL.search(part) or (stance is Stance.AGAINST and NOUN.search(part))
+        for _, part, reading, stance in clauses
+    )
     return Stance.AGAINST if not told and FAULT_DONE.fullmatch(said) else None
 
 
@@ -95,7 +101,7 @@ def _meant(said: str, start: int, clauses: list[ReadClause]) -> list[ReadClause]
     nouns = [match.end() for match in NOUN.finditer(said)]
     if not nouns:
         return clauses
-    changed = _of_others(clauses)
+    changed = [_rejected(clause) for clause in _of_others(clauses)]
     if praised := PRAISED.search(said):
         place = _clause_at(clauses, start + praised.end())
         changed[place] = _turned(changed[place], Stance.AGAINST, reports=True)
@@ -137,6 +143,13 @@ def _approved(clauses: list[ReadClause]) -> list[ReadClause]:
     return changed
 
 
+def _rejected(clause: ReadClause) -> ReadClause:
+    """Returns a clause; what was tried and not accepted is shunned, though a person may reject things by omission."""
+    piece, part, reading, stance = clause
+    against = stance is Stance.FOR and not reading.person and REJECTED.search(part)
+    return (piece, part, reading, Stance.AGAINST) if against else clause
+
+
 def _is_omission(clause: ReadClause) -> bool:
     return clause[2].kind is Kind.REPORT and not clause[2].affirms
 
@@ -163,4 +176,6 @@ _LONGEST_DENIAL = 14  # in words
 _MOST_ABOVE = 30  # sentences that "everything above" speaks of
 _MOST_BETWEEN = 2  # sentences from advice to what takes it back
 _TOLD = (Kind.REPORT, Kind.JUDGED)
-_UNREAL = re.compile(r"\b(?:have|had|overlooked|ignored|missed)\b")
+_UNREAL = re.compile(r"\b(?:have|had|overlooked|ignored|missed|mistake|error|fault|not|never)\b")
+_NEGATED = re.compile(r"\b(?:not|never|skip|avoid|ignor|overlook|omit|forget|neglect|miss)")
+_OF_ADVICE = re.compile(r"\b(?:advice|true|false|untrue|opposite|contrary|reverse|lie|nonsense|not)\b")
