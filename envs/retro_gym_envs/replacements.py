@@ -10,7 +10,7 @@ from retro_gym_envs.english.clauses import plain_words
 __all__ = ["reworded"]
 
 _NAME = (
-    r"(?:(?:the|my|a) )?(?:[a-z]\w* )?(?:(?:column|table|value|code|key|word|maker|one|product) )?"
+    r"(?:(?:the|my|a) )?(?:[a-z]\w{{0,24}} )?(?:(?:column|table|value|code|key|word|maker|one|product) )?"
     r"[\"'`]?\0(?P<{}>\d+)[\"'`]?"
 )
 _OLD, _NEW = _NAME.format("old"), _NAME.format("new")
@@ -25,8 +25,8 @@ _REPLACED = tuple(
         rf"\bsubstitut(?:e|ed|ing)? {_OLD} (?:with|by) {_NEW}",
         rf"\bsubstitut(?:e|ed|ing)? {_NEW} for {_OLD}",
         rf"\b(?:chang|switch|correct|turn|mov|alter)(?:e|ed|ing)?(?: over)?(?: from)? {_OLD} (?:in|over )?to {_NEW}",
-        rf"\b(?:(?:i|we|the agent|the query) )(?:\w+ ){{1,3}}?{_OLD},? (?:when|where|while|but|although|though) "
-        rf"(?:it|that|this|(?:the )?\w+ \w+) {_OUGHT} (?:really )?have been {_NEW}",
+        rf"\b(?:(?:i|we|the agent|the query) )(?:\w{{1,24}} ){{1,3}}?{_OLD},? (?:when|where|while|but|although|though) "
+        rf"(?:it|that|this|(?:the )?\w{{1,24}} \w{{1,24}}) {_OUGHT} (?:really )?have been {_NEW}",
         rf"{_OLD} {_OUGHT} (?:really )?(?:have been|be|read|become|have read) {_NEW}",
         rf"{_NEW} (?:in place of|over|where i (?:wrote|had|used|put|took)) {_OLD}",
         rf"\b(?:i |we )?(?:confus|mistook|mistak)(?:ed|e|en)? {_OLD} (?:with|for) {_NEW}",
@@ -50,6 +50,8 @@ _BARE = re.compile(
     r"(?= ?(?:[.,;!]|instead|rather|not|$))"
 )
 _ASIDE = re.compile(r"\((?:not|instead of|rather than) [^()]*\)")
+_OF_OTHERS = re.compile(r"((?:^|[.!?;\n])[^.!?;\n\0]*), which [^.,;!?\n]*")
+"""A judgement in a sentence without any of the names (``I took V, which failed``): it is about another decision."""
 
 
 def reworded(reflection: str, names: Sequence[str]) -> str:
@@ -60,7 +62,7 @@ def reworded(reflection: str, names: Sequence[str]) -> str:
     """
     numbers = {name.lower(): f"\0{number}" for number, name in enumerate(names)}
     text = re.sub(r"\w+", lambda match: numbers.get(match[0], match[0]), plain_words(reflection))
-    text = _ASIDE.sub("", text)
+    text = _OF_OTHERS.sub(r"\1", _ASIDE.sub("", text))
     for pattern in _REPLACED:
         text = pattern.sub("use \0\\g<new> instead of \0\\g<old>", text)
     for pattern in _CHOSEN:

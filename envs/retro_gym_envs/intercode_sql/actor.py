@@ -3,8 +3,8 @@
 It reads the comments of tables, columns and codes, and finds what the question asks for by their heads: for "the price
 when new" it looks for a price. It overlooks the qualifiers. Where several names fit, it takes one of them, the first a
 little more often than the others, unless a reflection names the right one, or speaks against some. A reflection that
-wants more than two of them, or speaks for and against more than three, confuses it: it takes the first. The question's own
-words are no news to it.
+wants more than two of them, or speaks for and against more than three, confuses it: it takes the first. The question's
+own words are no news to it.
 
 A database without comments is played by the rules of :mod:`~retro_gym_envs.intercode_sql.guesses`.
 """

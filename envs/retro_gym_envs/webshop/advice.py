@@ -89,7 +89,7 @@ def advice_on(notes: Sequence[str], names: Sequence[str] | Mapping[str, str]) ->
 def _advice_in(note: str, things: tuple[tuple[str, str], ...]) -> Advice:
     """Returns what one reflection says."""
     named = dict(things)
-    if note.strip(" .!\n") in named:
+    if note.strip(" .!\n").lower() in map(str.lower, named):
         return Advice()  # a name and nothing else
     said = _SENTENCE.findall(reworded(note, tuple(named)))
     text = "".join(sentence for sentence in said if not _ASIDE.search(sentence))
