@@ -96,7 +96,7 @@ def _advice_in(note: str, things: tuple[tuple[str, str], ...]) -> Advice:
     names = (*named, *(each for each in _PLAIN if each not in named))
     wishes = read_wishes(text, names, about=_ABOUT)
     fits = read_wishes(text, names, about=_FITS).wanted
-    wanted = [name for name in wishes.asked(named) if name not in wishes.stated or name in fits]
+    wanted = tuple(name for name in wishes.asked(named) if name not in wishes.stated or name in fits)
     spoken_of = (*wanted, *wishes.shunned, *wishes.contradicted)
     wanted, shunned, spoken_of = (
         tuple(dict.fromkeys(named[name] for name in each if name in named))
