@@ -7,7 +7,7 @@ from retro_gym.actors import CallableActor, Reply
 from retro_gym.errors import ActorError, BudgetError, PromptTooLongError, TaskEnvError
 from retro_gym.prompts import TaskPrompt
 from retro_gym.scheduling import ActorStats, Job, run_jobs, run_trials
-from retro_gym.seeding import derive_seed
+from retro_gym.seeding import derive_seed, turn_seed
 from retro_gym.spaces import UnicodeText
 from retro_gym.task_env import TaskEnv
 from retro_gym.testing import EchoActor, FlakyActor, ScriptedActor
@@ -97,7 +97,7 @@ def test_the_prompt_holds_what_the_environment_says_and_the_seeds_of_each_turn()
     assert first.reflections == second.reflections == ("slowly", "now")
     assert (first.task, first.turns) == ("Count to 2.", ())
     assert second.text == "T Count to 2.\nAction 1: now\nObservation 1: 1"
-    assert [prompt.seed for prompt in actor.prompts] == [derive_seed(5, "turn", 0), derive_seed(5, "turn", 1)]
+    assert [prompt.seed for prompt in actor.prompts] == [turn_seed(5, 0), turn_seed(5, 1)]
 
 
 def test_the_environment_is_seeded_by_the_trial():
@@ -123,8 +123,8 @@ def test_one_call_of_the_actor_for_each_round_of_turns():
 
 def test_an_error_touches_its_own_trial_only():
     stats = ActorStats()
-    trials = [play_trial(Counter(), "3", trial=0, seed=seed) for seed in range(3)]
-    flaky = FlakyActor(Batches(), lambda prompt: prompt.seed == derive_seed(1, "turn", 1))
+    trials = [play_trial(Counter(), "3", trial=0, seed=1000 * seed) for seed in range(3)]
+    flaky = FlakyActor(Batches(), lambda prompt: prompt.seed == 1001)
     trajectories = run_trials(trials, flaky, stats)
     assert [trajectory.end.name for trajectory in trajectories] == ["SOLVED", "ACTOR_ERROR", "SOLVED"]
     assert (stats.calls, stats.errors) == (3 + 3 + 2, 1)

@@ -337,7 +337,7 @@ def test_oracle_and_teacher_have_something_to_say(data, stub):
     env = RetroEnv("ALFWorld-v0", games=str(data), split="train", max_turns=3)
     env.reset(seed=0, options={"task_id": env.task_env.task_ids("train")[0]})
     text = env.task_env.teacher.oracle_reflection(env.trajectory.task_id)
-    assert text == "Look for the mug 2 on the desk 1, then put it away."
+    assert text == "Take the mug 2 from the desk 1."
     for seed in range(20):
         text = env.task_env.teacher.noisy_reflection(env.trajectory, np.random.default_rng(seed))
         assert env.task_env.teacher.check_reflection(text, env.trajectory).well_formed

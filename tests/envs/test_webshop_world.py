@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import math
 import pickle
 import re
 from collections import Counter
@@ -100,7 +101,7 @@ def test_an_instruction_does_not_betray_the_cause(goals):
     for text in {wording(goal) for goal in goals}:
         of_all = sum(counts[text, cause] for cause in single)
         for cause in single:
-            assert counts[text, cause] / of_all == pytest.approx(0.2, abs=0.1)
+            assert counts[text, cause] / of_all == pytest.approx(0.2, abs=4 * math.sqrt(0.2 * 0.8 / of_all))
 
 
 def test_an_instruction_says_all_that_is_wanted_and_no_coined_name(goals):
