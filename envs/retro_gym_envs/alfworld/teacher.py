@@ -87,7 +87,7 @@ class AlfworldTeacher(TaskTeacher[Household | GameFile]):
         """
         text = trajectory.render()
         task = task_in(text)
-        if task is None:
+        if task is None or not task[1]:  # nothing that could be named
             return look_first("room 1")
         goal, room = task
         luck = rng.random()
