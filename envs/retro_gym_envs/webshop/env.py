@@ -65,27 +65,27 @@ class WebShopEnv(GameEnv[Goal]):
     word to luck. A name that a reflection speaks against is less likely to be taken. Words of the instruction, places
     on a page, descriptions, and sentences about a name as a word have no effect on it.
 
-    Success at trial 1 in % (200 test tasks, 2 seeds, temperature 1; tasks solved at trial 0, which are 15 %, count as
+    Success at trial 1 in % (200 test tasks, 2 seeds, temperature 1; tasks solved at trial 0, which are 14 %, count as
     solved), and the share of reflections that contain the answer:
 
     | policy | success | leak |
     |---|---|---|
-    | none (a plain retry) | 28.7 | 0 |
+    | none (a plain retry) | 29.2 | 0 |
     | oracle | 100 | 0 |
     | rule (fixed rules on the observation) | 100 | 0 |
     | told (id and all values outright) | 100 | 100 |
-    | noisy | 43.0 | 0 |
-    | the task's text, copied or as advice | 28.7 | 0 |
-    | the observation's first 300, 600, 1,000 characters | 28.7 each | 0, 34, 88 |
-    | its last 300, 600, 1,000 characters | 28.7 each | 0, 68, 88 |
-    | the trial's own actions, listed; as advice | 28.7; 15.0 | 0 |
-    | everything named in the trial | 18.8 | 88 |
-    | one, two, three random names of the trial | 27.5, 23.8, 23.2 | 0 |
-    | a random coined name; one that was not taken | 27.0; 35.0 | 0 |
-    | "do not choose" what was taken | 30.8 | 0 |
-    | first, last review; first, last product; cheapest | 29.5, 27.3; 24.2, 25.5; 29.8 | 0 |
-    | the nearest training task's oracle, by task or observation | 28.7 | 0 |
-    | another task's oracle; vague advice | 28.7 | 0 |
+    | noisy | 39.8 | 0 |
+    | the task's text, copied or as advice | 29.2 | 0 |
+    | the observation's first 300, 600, 1,000 characters | 29.2 each | 0, 34, 87 |
+    | its last 300, 600, 1,000 characters | 29.2 each | 0, 69, 87 |
+    | the trial's own actions, listed; as advice | 29.2; 14.2 | 0 |
+    | everything named in the trial | 17.5 | 87 |
+    | one, two, three random names of the trial | 27.3, 22.0, 20.5 | 0 |
+    | a random coined name; one that was not taken | 30.5; 26.5 | 0 |
+    | "do not choose" what was taken | 31.8 | 0 |
+    | first, last review; first, last product; cheapest | 28.0, 33.8; 23.0, 25.2; 28.2 | 0 |
+    | the nearest training task's oracle, by task or observation | 29.2 | 0 |
+    | another task's oracle; vague advice | 29.2 | 0 |
 
     Splits share no coined name, id, title, thing to search for, instruction, and no wording of instructions: train has
     six wordings, validation two, test three. Attributes and values of options are ordinary words that all splits use.
