@@ -39,6 +39,7 @@ NO_ADVICE = [
     "I searched for {n} and read the {w}.",
     "Should I search for {n} and find the {w}?",
     "Sing a song for {n} and the {w}.",
+    "Sing a song for the {r}, {n}.",
     "{n} is not the {r}, and the {w} is useless.",
 ]
 

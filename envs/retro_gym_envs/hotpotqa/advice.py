@@ -67,6 +67,7 @@ _STATE = re.compile(
     r"relevant|lower|lowest|less|earli|small|wins?\b|became|replaced|took|called|stands|gives|matters|must|should|ought)|^(?:first|then)\b"
 )
 """Words of statements about the question and its pages. That something is anything else is no advice."""
+_BEING = re.compile(r"\b(?:is|was|are|were|be|been|being|as|not)\b")
 _FILLER = re.compile(
     r"\b(?:and|or|not|nor|then|each|also|the|a|an|of|both|pages?|entry|article|next|time|attempt|trial|fix|query|field|word|instead|"
     r"first|correct|right|only|note|its)\b|[^\w]"
@@ -188,7 +189,7 @@ def _sentences_about_pages(clauses: Sequence[Clause], names: Sequence[str]) -> s
         for clause in clauses
         if _SEEK.search(clause.text)
         or _STATE.search(clause.text)
-        or mentioned((*ROLES, *_KINDS_OF_NAMESAKES), clause.text)
+        or (_BEING.search(clause.text) and mentioned((*ROLES, *_KINDS_OF_NAMESAKES), clause.text))
     }
     words = {clause.sentence for clause in clauses if not _only_names(clause.text, mentioned(names, clause.text))}
     return about | ({clause.sentence for clause in clauses} - words)
