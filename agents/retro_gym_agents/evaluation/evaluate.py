@@ -250,5 +250,6 @@ def _result(episode: Episode, seed: int) -> TaskResult:
 
 def _leaks(teacher: Teacher, task_id: str, reflections: Sequence[str]) -> tuple[bool, ...] | None:
     """Returns whether each reflection contains the answer; None if the teacher does not define ``leaks``."""
-    found = [leak_in(text, teacher, task_id) for text in reflections]
-    return tuple(map(bool, found)) if teacher.defines("leaks") else None
+    if not teacher.defines("leaks"):
+        return None
+    return tuple(bool(leak_in(text, teacher, task_id)) for text in reflections)

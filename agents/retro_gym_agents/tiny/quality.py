@@ -29,6 +29,7 @@ from retro_gym_agents.lm.planner import Planner
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.envs import make_retro_env
 from retro_gym_agents.play.policies import make_policy
+from retro_gym_agents.tiny.settings import ENV_IDS
 
 __all__ = [
     "PlayQuality",
@@ -196,13 +197,7 @@ class QualityConfig:
     """``tiny``, a folder, a run's folder or a name on the Hugging Face hub."""
     planner: bool = True
     """Whether to measure the model as a planner too."""
-    env_ids: tuple[str, ...] = (
-        "RetroHotpotQA-v0",
-        "RetroALFWorld-v0",
-        "RetroWebShop-v0",
-        "RetroInterCodeSQL-v0",
-        "RetroMix-v0",
-    )
+    env_ids: tuple[str, ...] = ENV_IDS
     """Environments to measure in."""
     split: str = "test"
     """Split of the tasks."""

@@ -10,7 +10,10 @@ from pathlib import Path
 from retro_gym.checks import check_whole
 from retro_gym.errors import ConfigError
 
-__all__ = ["BuildConfig", "TinyShape"]
+__all__ = ["ENV_IDS", "BuildConfig", "TinyShape"]
+
+ENV_IDS = ("RetroHotpotQA-v0", "RetroALFWorld-v0", "RetroWebShop-v0", "RetroInterCodeSQL-v0", "RetroMix-v0")
+"""The environments that the tiny model is built for."""
 
 # Fields that may differ when a build is resumed: its result does not depend on them.
 _FREE = (
@@ -45,13 +48,7 @@ class BuildConfig:
     """Replaces the model in the package by the finished one."""
     start: Path | None = None
     """Folder of an earlier model to continue from, with its tokenizer; from scratch by default."""
-    env_ids: tuple[str, ...] = (
-        "RetroHotpotQA-v0",
-        "RetroALFWorld-v0",
-        "RetroWebShop-v0",
-        "RetroInterCodeSQL-v0",
-        "RetroMix-v0",
-    )
+    env_ids: tuple[str, ...] = ENV_IDS
     """Environments that lessons come from, in turn; their task environments must take a ``world_seed``."""
     steps: int = 9_000
     """Optimiser steps. Each learns one role in one environment."""

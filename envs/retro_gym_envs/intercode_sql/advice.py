@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from retro_gym_envs.english.stance import Stance, read_clauses
-from retro_gym_envs.english.wishes import Wishes, read_wishes
+from retro_gym_envs.english.wishes import Wishes, is_confusing, read_wishes
 from retro_gym_envs.intercode_sql.vocabulary import (
     DUTIES,
     FEATURE_PARTS,
@@ -32,8 +32,6 @@ FORMS = {
 }
 """What a reflection says for each slot."""
 
-_MOST = 2  # names that one slot can be told without confusion
-_MOST_SPOKEN_OF = 3  # names that a reflection may speak for or against on one slot
 
 _VERBS_AND_NOUNS = """
     use used uses using usage select selected selects selecting column columns field fields table tables value values
@@ -101,7 +99,7 @@ def read_advice(reflections: Sequence[str], options: Sequence[str], known: Seque
         shunned.update(name for name in wishes.shunned if name in options)
         wanted = wishes.asked(options)
         spoken_of = {*wishes.wanted, *wishes.shunned, *wishes.contradicted}.intersection(options)
-        if len(wanted) > _MOST or len(spoken_of) > _MOST_SPOKEN_OF:
+        if is_confusing(wanted, spoken_of):
             return Wanted(confused=True)
         told = tuple(name for name in wanted if name not in shunned)
         if told:

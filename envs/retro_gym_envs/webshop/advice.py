@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from retro_gym_envs.english.stance import Stance, read_clauses
-from retro_gym_envs.english.wishes import read_wishes
+from retro_gym_envs.english.wishes import is_confusing, read_wishes
 from retro_gym_envs.replacements import reworded
 from retro_gym_envs.webshop.departments import ATTRIBUTES, DEPARTMENTS, OPTIONS
 
@@ -54,8 +54,6 @@ _ASIDE = re.compile(
 _SENTENCE = re.compile(r"[^.!?;\n]+[.!?;\n]*")
 _PLAIN = tuple(sorted({*ATTRIBUTES, "brushed", "varnished", "unscented"}))
 """What names stand for, as far as it could be taken for a verb (``quilted`` is no report)."""
-_LIMIT = 2  # names that a decision can bear
-_MOST_SPOKEN_OF = 3  # names that a reflection may speak for or against on one decision
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,9 +100,7 @@ def _advice_in(note: str, things: tuple[tuple[str, str], ...]) -> Advice:
         tuple(dict.fromkeys(named[name] for name in each if name in named))
         for each in (wanted, wishes.shunned, spoken_of)
     )
-    return (
-        Advice(confused=True) if len(wanted) > _LIMIT or len(spoken_of) > _MOST_SPOKEN_OF else Advice(wanted, shunned)
-    )
+    return Advice(confused=True) if is_confusing(wanted, spoken_of) else Advice(wanted, shunned)
 
 
 _QUERY = re.compile(r"""\b(?:search|query)(?:ing)?(?: for| with)? ?(?:"([^"]+)"|\[([^\]]+)\])""")
