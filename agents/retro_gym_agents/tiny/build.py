@@ -38,7 +38,7 @@ from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.runs.checkpoints import Checkpoint, find_checkpoint, replace_folder, save_checkpoint
 from retro_gym_agents.tiny.lessons import Batch, Failure, Played, Stream, batches_from
 from retro_gym_agents.tiny.losses import encode_trial, play_loss, reflect_loss, reply_ids
-from retro_gym_agents.tiny.model import make_model
+from retro_gym_agents.tiny.model import begin_alike, make_model
 from retro_gym_agents.tiny.quality import greedy_planner, measure_all, quality_table
 from retro_gym_agents.tiny.settings import BuildConfig
 from retro_gym_agents.tiny.tokenizer import build_tokenizer
@@ -90,6 +90,7 @@ class _Build:
         else:
             self.tokenizer, self.model = _load(config.output / _MODEL)
             self.model.load_state_dict(found.adapter)
+        self.model.to(config.device)
         self.optimizers = _optimizers(self.model, config)
         self.model.train()
         if found is None:
@@ -219,7 +220,19 @@ class _Build:
 
 
 def _begin(config: BuildConfig) -> tuple[Any, Any]:
-    """Returns a tokenizer built from the first lessons, and an untrained model."""
+    """Returns a new tokenizer and an untrained model."""
+    tokenizer, limit = _tokenizer(config)
+    special = (tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id)
+    model = make_model(len(tokenizer), config.shape, special, config.seed)
+    begin_alike(model, tokenizer)
+    model.generation_config.update(
+        do_sample=True, temperature=config.temperature, top_k=0, top_p=1.0, max_new_tokens=limit
+    )
+    return tokenizer, model
+
+
+def _tokenizer(config: BuildConfig) -> tuple[Any, int]:
+    """Builds the tokenizer from the first lessons. Also returns the limit of a reply's tokens."""
     texts: list[str] = []
     replies: list[str] = []
     # Few lessons of each world, so that its names are rare among the texts.
@@ -236,14 +249,8 @@ def _begin(config: BuildConfig) -> tuple[Any, Any]:
             if len(texts) >= config.tokenizer_texts:
                 break
     tokenizer = build_tokenizer(texts)
-    special = (tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id)
-    model = make_model(len(tokenizer), config.shape, special, config.seed)
     longest = max(len(reply_ids(tokenizer, f" {text}")) for text in replies)
-    limit = 8 * math.ceil(_ROOM * longest / 8)
-    model.generation_config.update(
-        do_sample=True, temperature=config.temperature, top_k=0, top_p=1.0, max_new_tokens=limit
-    )
-    return tokenizer, model
+    return tokenizer, 8 * math.ceil(_ROOM * longest / 8)
 
 
 def _load(folder: Path) -> tuple[Any, Any]:

@@ -36,21 +36,21 @@ def reflect_loss(
     predicting the prompts too preserves the network's ability to copy while it learns to write; a random part of their
     tokens is enough.
     """
-    bos, pad = tokenizer.bos_token_id, tokenizer.pad_token_id
-    prompts = Prompts.from_rows([[bos, *tokenizer(one.observation)["input_ids"]] for one in failures], pad, "cpu")
+    bos, pad, device = tokenizer.bos_token_id, tokenizer.pad_token_id, model.device
+    prompts = Prompts.from_rows([[bos, *tokenizer(one.observation)["input_ids"]] for one in failures], pad, device)
     rows = [reply_ids(tokenizer, f" {text}") for one in failures for text in one.reflections]
     width = max(map(len, rows))
-    tokens_NT = torch.tensor([row + [pad] * (width - len(row)) for row in rows])
-    mask_NT = torch.tensor([[True] * len(row) + [False] * (width - len(row)) for row in rows])
+    tokens_NT = torch.tensor([row + [pad] * (width - len(row)) for row in rows], device=device)
+    mask_NT = torch.tensor([[True] * len(row) + [False] * (width - len(row)) for row in rows], device=device)
 
     packed = pack(prompts, tokens_NT, mask_NT)
     last, total = packed.prompt_width - 1, packed.ids_PL.shape[1]
-    some = (torch.rand(last, generator=generator) < config.prompt_share).nonzero()[:, 0]
+    some = (torch.rand(last, generator=generator) < config.prompt_share).nonzero()[:, 0].to(device)
     logits_PCV = model(
         packed.ids_PL,
         attention_mask=packed.mask(model.dtype),
         position_ids=packed.positions_PL,
-        logits_to_keep=torch.cat([some, torch.arange(last, total)]),
+        logits_to_keep=torch.cat([some, torch.arange(last, total, device=device)]),
     ).logits
     prompt_PCV, first_PV, rest_PMV = logits_PCV.tensor_split([len(some), len(some) + 1], 1)
     first_PKV = first_PV.expand(-1, packed.first_PK.shape[1], -1)
@@ -72,8 +72,8 @@ def play_loss(model: Any, tokenizer: Any, trials: Sequence[Played]) -> Tensor:
     rows = [encode_trial(tokenizer, trial) for trial in trials]
     width = max(len(ids) for ids, _ in rows)
     # Padding follows the tokens, so that no token attends to it.
-    ids_BL = torch.tensor([ids + [tokenizer.pad_token_id] * (width - len(ids)) for ids, _ in rows])
-    targets_BL = torch.tensor([targets + [_UNLEARNED] * (width - len(targets)) for _, targets in rows])
+    ids_BL = torch.tensor([ids + [tokenizer.pad_token_id] * (width - len(ids)) for ids, _ in rows]).to(model.device)
+    targets_BL = torch.tensor([targets + [_UNLEARNED] * (width - len(targets)) for _, targets in rows]).to(model.device)
     learned_BL = targets_BL != _UNLEARNED
     hidden_BLD = model.model(ids_BL).last_hidden_state
     return functional.cross_entropy(model.lm_head(hidden_BLD[learned_BL]), targets_BL[learned_BL])

@@ -8,13 +8,14 @@ layers are initialised as one (mimetic initialisation, Trockman & Kolter 2023); 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import torch
 
 from retro_gym_agents.tiny.settings import TinyShape
 
-__all__ = ["induction_accuracy", "make_model"]
+__all__ = ["begin_alike", "induction_accuracy", "make_model"]
 
 
 _STD = 0.05  # standard deviation of random weights
@@ -25,6 +26,8 @@ _FAST = 0.1  # radians per token: only rotary frequencies above this distinguish
 _CARRY = 0.2  # strength with which the first layer adds the previous token
 _MATCH = 2.5  # sharpness of the match with earlier occurrences of the current token
 _COPY = 0.7  # strength with which the successor is copied
+_RECALL = 0.4  # the same in the later layers, which find what to copy by its meaning
+_ALIKE = 0.9  # correlation of the embeddings of one word's spellings
 
 
 def make_model(vocabulary: int, shape: TinyShape, tokens: tuple[int, int, int], seed: int) -> Any:
@@ -64,7 +67,7 @@ def make_model(vocabulary: int, shape: TinyShape, tokens: tuple[int, int, int], 
 
 @torch.no_grad()
 def _prepare_induction(model: Any, shape: TinyShape) -> None:
-    """Initialises the first two layers as an induction head, with some noise."""
+    """Initialises the first two layers as an induction head, with some noise, and lets the later ones copy too."""
     size = shape.hidden_size
     same = torch.eye(size)
     turned = torch.linalg.qr(torch.randn(size, size))[0]  # separates the previous token from the current one
@@ -92,6 +95,29 @@ def _prepare_induction(model: Any, shape: TinyShape) -> None:
     second.k_proj.weight.add_(_MATCH * same)
     second.v_proj.weight.add_(_COPY * same)
     second.o_proj.weight.add_(_COPY * same)
+
+    for layer in model.model.layers[2:]:
+        layer.self_attn.v_proj.weight.add_(_RECALL * same)
+        layer.self_attn.o_proj.weight.add_(_RECALL * same)
+
+
+@torch.no_grad()
+def begin_alike(model: Any, tokenizer: Any) -> None:
+    """Gives the spellings of a word, with a space before it or not, capital or small, embeddings that are alike.
+
+    A name is seldom copied as it stands: it follows a quote in a table, and a space in a sentence. From unrelated
+    embeddings, the model would have to learn for each word by itself that its spellings belong together.
+    """
+    spellings: defaultdict[str, list[int]] = defaultdict(list)
+    for token, number in sorted(tokenizer.get_vocab().items()):
+        word = tokenizer.convert_tokens_to_string([token]).strip().lower()
+        if word.isalpha() and len(word) > 1:
+            spellings[word].append(number)
+    weight_VD = model.get_input_embeddings().weight
+    for numbers in spellings.values():
+        own = weight_VD[numbers]
+        if len(numbers) > 1:
+            weight_VD[numbers] = _ALIKE * own[:1] + (1 - _ALIKE**2) ** 0.5 * own
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ ENV_IDS = ("RetroHotpotQA-v0", "RetroALFWorld-v0", "RetroWebShop-v0", "RetroInte
 
 # Fields that may differ when a build is resumed: its result does not depend on them.
 _FREE = (
-    *("output", "resume", "install", "max_minutes", "generators", "threads"),
+    *("output", "resume", "install", "max_minutes", "generators", "threads", "device"),
     *("save_minutes", "log_every", "measure_every", "measure_tasks"),
 )
 
@@ -96,6 +96,8 @@ class BuildConfig:
     """Processes that make lessons ahead of the training; 0 makes them in between. The lessons are the same."""
     threads: int = 2
     """Threads of the training process. The weights may differ in the last bits between numbers of threads."""
+    device: str = "cpu"
+    """Device of the training process, such as ``cuda``. The lessons are the same; the weights differ by rounding."""
     seed: int = 0
     """Seed of weights, worlds and teacher."""
     shape: TinyShape = dataclasses.field(default_factory=TinyShape)
