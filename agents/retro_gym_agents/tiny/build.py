@@ -37,7 +37,7 @@ from retro_gym_agents.lm.finite import check_finite
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.runs.checkpoints import Checkpoint, find_checkpoint, replace_folder, save_checkpoint
 from retro_gym_agents.tiny.lessons import Batch, Failure, Played, Stream, batches_from
-from retro_gym_agents.tiny.losses import encode_trial, play_loss, reflect_loss, reply_ids
+from retro_gym_agents.tiny.losses import play_loss, reflect_loss, reply_ids
 from retro_gym_agents.tiny.model import begin_alike, make_model
 from retro_gym_agents.tiny.quality import greedy_planner, measure_all, quality_table
 from retro_gym_agents.tiny.settings import BuildConfig
@@ -148,16 +148,14 @@ class _Build:
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Returns the loss to report and the one to minimise."""
-        config, longest = self.config, self.config.longest
+        config = self.config
         trials = [one for one in batch if isinstance(one, Played)]
         if trials:
-            fitting = [one for one in trials if len(encode_trial(self.tokenizer, one)[0]) <= longest]
-            loss = play_loss(self.model, self.tokenizer, fitting or trials[:1])  # the shortest comes first
+            loss = play_loss(self.model, self.tokenizer, trials, config.longest)
             return loss, loss
-        failures = [one for one in batch if isinstance(one, Failure)]
-        fits = [one for one in failures if len(self.tokenizer(one.observation)["input_ids"]) <= longest]
         rng = np.random.default_rng(derive_seed(config.seed, "oracle", self.step))
-        lessons = _with_oracle(fits or failures[:1], _oracle_share(config, self.step), rng)
+        failures = [one for one in batch if isinstance(one, Failure)]
+        lessons = _with_oracle(failures, _oracle_share(config, self.step), rng)
         generator = torch.Generator().manual_seed(derive_seed(config.seed, "columns", self.step))
         return reflect_loss(self.model, self.tokenizer, lessons, config, generator)
 
@@ -249,7 +247,7 @@ def _tokenizer(config: BuildConfig) -> tuple[Any, int]:
             if len(texts) >= config.tokenizer_texts:
                 break
     tokenizer = build_tokenizer(texts)
-    longest = max(len(reply_ids(tokenizer, f" {text}")) for text in replies)
+    longest = max(map(len, reply_ids(tokenizer, [f" {text}" for text in replies])))
     return tokenizer, 8 * math.ceil(_ROOM * longest / 8)
 
 

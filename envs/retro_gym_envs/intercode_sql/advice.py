@@ -24,13 +24,13 @@ from retro_gym_envs.replacements import reworded
 __all__ = ["FORMS", "Wanted", "read_advice", "sentence", "stated_query"]
 
 FORMS = {
-    "table": "query the table {}",
-    "measure": "select the column {}",
-    "filter": "filter on the column {}",
-    "value": "use the value {}",
-    "key": "join on the column {}",
+    "table": "for the {}, query the table {}",
+    "measure": "for the {}, select the column {}",
+    "filter": "for the {}, filter on the column {}",
+    "value": "for {}, use the value {}",
+    "key": "for the {}, join on the column {}",
 }
-"""What a reflection says for each slot."""
+"""What a reflection says for each slot: what a name stands for, and the name."""
 
 
 _VERBS_AND_NOUNS = """
@@ -58,13 +58,17 @@ _LEFT_OUT = re.compile(r"\.{3}|…")  # "WHERE ... = 'X'" is one sentence
 _QUERY = re.compile(r"\bquer(?:y|ies): ?[`'\"]?((?:select|with)\b.*)", re.DOTALL | re.IGNORECASE)
 
 
-def sentence(names: Mapping[str, str]) -> str:
+def sentence(names: Mapping[str, str], phrases: Mapping[str, str]) -> str:
     """Formats a reflection that gives names for slots of the query.
 
-    >>> sentence({"table": "dalor", "value": "Vikum"})
-    'Query the table dalor and use the value Vikum.'
+    Args:
+        names: the names by slot.
+        phrases: what each name stands for.
+
+    >>> sentence({"table": "dalor", "value": "Vikum"}, {"dalor": "wines on loan", "Vikum": "dark red"})
+    'For the wines on loan, query the table dalor, and for dark red, use the value Vikum.'
     """
-    said = " and ".join(FORMS[slot].format(name) for slot, name in names.items())
+    said = ", and ".join(FORMS[slot].format(phrases[name], name) for slot, name in names.items())
     return f"{said[:1].upper()}{said[1:]}."
 
 

@@ -35,7 +35,7 @@ def reflect(observation: str) -> str:
     _, question, turns = parts_at_question(observation)
     notes = read_notes(turns)
     if any(notes.tables.values()):
-        return sentence(names) if (names := overlooked(question, notes)) else ""
+        return sentence(names, notes.phrases()) if (names := overlooked(question, notes)) else ""
     return spelled_out(simple_steps(question, read_schema(turns)))
 
 

@@ -22,13 +22,14 @@ from retro_gym_envs.teaching import TaskTeacher
 __all__ = ["SQLTeacher"]
 
 # How the noisy teacher reflects: with _UNDERSTOOD it is right. Otherwise it finds the part of the query that is at
-# fault with _SUSPECTED, and takes the first name that fits with _HASTY, so that its most likely reflection is wrong.
+# fault with _SUSPECTED, and takes the first name that fits with _HASTY, and any other one otherwise.
 _UNDERSTOOD = 0.2
 _SUSPECTED = 0.5
-_HASTY = 0.8
+_HASTY = 0.5
 _TWO = 0.2  # probability that it speaks of two parts of the query
 
-_PARTS = re.compile("|".join([*(form.format(r"\w+") for form in FORMS.values()), *CLAUSES]))
+_PARTS = re.compile("|".join([*(form.format(r"[a-z ]+", r"\w+") for form in FORMS.values()), *CLAUSES]))
+_AND = re.compile(",? and ")
 _FIXED = frozenset(re.findall(r"[a-z]+", f"and {' '.join(FORMS.values())} {' '.join(CLAUSES)}"))
 
 
@@ -74,8 +75,8 @@ class SQLTeacher(TaskTeacher[SQLTask]):
             return spelled_out(steps) or spelled_out(Steps(select=(pick(words or ["rows"], rng),)))
         right = overlooked(question, notes)
         if right and rng.random() < _UNDERSTOOD:
-            return sentence(right)
-        return sentence(_guessed(fits, right, rng))
+            return sentence(right, notes.phrases())
+        return sentence(_guessed(fits, right, rng), notes.phrases())
 
     def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
         """Checks that a reflection consists of the teacher's clauses, and names only what the trajectory shows."""
@@ -84,7 +85,8 @@ class SQLTeacher(TaskTeacher[SQLTask]):
             return ReflectionCheck(False, False)
         rest = f" and {text[:1].lower()}{text[1:-1]}"
         while rest:
-            clause = _PARTS.match(rest, len(" and ")) if rest.startswith(" and ") else None
+            joint = _AND.match(rest)
+            clause = _PARTS.match(rest, joint.end()) if joint else None
             if clause is None:
                 return ReflectionCheck(False, False)
             rest = rest[clause.end() :]

@@ -79,7 +79,8 @@ def _generate(world_seed: int, split: str, task_id: str) -> _Generated:
     question = pick(WORDINGS[shape][split], rng).format(**said)
     task = SQLTask(task_id, names.word().lower(), question, plan.sql(), SHAPES[shape])
     wrong = [slot for slot in plan.slots if slot in faults]
-    return _Generated(task, drawn, sentence({slot: getattr(plan, slot) for slot in wrong}), " and ".join(wrong))
+    advice = sentence({slot: getattr(plan, slot) for slot in wrong}, drawn.phrases)
+    return _Generated(task, drawn, advice, " and ".join(wrong))
 
 
 @lru_cache(maxsize=1_024)  # a task's database takes about 10 kB

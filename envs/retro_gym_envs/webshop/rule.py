@@ -23,10 +23,19 @@ from retro_gym_envs.webshop.observations import (
     words_of,
 )
 
-__all__ = ["Doubt", "advise", "doubts_in", "rule_reflection"]
+__all__ = ["Doubt", "advise", "doubts_in", "meaning_of", "rule_reflection"]
 
 _TASK = re.compile(r"^WebShop \[SEP\] Instruction:.*", re.MULTILINE)
-_DENIED = r"\b(?:not|never|anything but)(?: an?)? "
+_MEANINGS = tuple(
+    re.compile(form)
+    for form in (
+        r"not .+ but (.+)",
+        r"anything but .+: (.+)",
+        r"(.+), (?:not|never) .+",
+        r"(?:so|really|mine is|it is) (.+)",
+        r"(.+) indeed",
+    )
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,38 +44,46 @@ class Doubt:
 
     kind: str
     """``word``, ``maker``, ``item``, or the name of an option."""
-    names: tuple[str, ...]
-    """In the order of the reviews."""
+    meanings: Mapping[str, str]
+    """The names, in the order of the reviews, and what each stands for."""
     right: str | None
     """The one that a review speaks for."""
     taken: str | None
     """The one that the actor took."""
 
 
-def advise(choices: Sequence[tuple[str, str]]) -> str:
-    """Returns a reflection that tells which names to choose.
+def advise(choices: Sequence[tuple[str, str, str]]) -> str:
+    """Returns a reflection that tells which names to choose, and what for.
 
     Args:
-        choices: kind and name of each, see :class:`Doubt`.
+        choices: kind and name of each, see :class:`Doubt`, and what the name stands for, if that is known.
 
-    >>> advise([("item", "B04711"), ("color", "ostrin")])
-    'Open B04711 and choose the color ostrin.'
+    >>> advise([("item", "B04711", "organic"), ("color", "ostrin", "teal")])
+    'To get organic, open B04711, and to get teal, choose the color ostrin.'
     """
     told = []
-    for kind, name in sorted(choices, key=lambda choice: choice[0] in OPTIONS):
+    for kind, name, meaning in sorted(choices, key=lambda choice: choice[0] in OPTIONS):
         match kind:
             case "word":
-                told.append(f"search for {name}")
+                deed = f"search for {name}"
             case "maker":
-                told.append(f"buy the one from {name}")
+                deed = f"buy the one from {name}"
             case "item":
-                told.append(f"open {name}")
+                deed = f"open {name}"
             case _:
-                told.append(
-                    f"the {kind} {name}" if any("choose" in each for each in told) else f"choose the {kind} {name}"
-                )
-    text = " and ".join(told)
+                deed = f"choose the {kind} {name}"
+        told.append(f"to get {meaning}, {deed}" if meaning else deed)
+    text = ", and ".join(told)
     return f"{text[:1].upper()}{text[1:]}."
+
+
+def meaning_of(title: str) -> str:
+    """Returns what the name that a review is about stands for, from the review's title.
+
+    >>> meaning_of("anything but teal: navy"), meaning_of("organic, not solar"), meaning_of("it is dripless")
+    ('navy', 'organic', 'dripless')
+    """
+    return next((found[1] for form in _MEANINGS if (found := form.fullmatch(title))), title)
 
 
 def doubts_in(observation: str) -> list[Doubt]:
@@ -80,8 +97,8 @@ def doubts_in(observation: str) -> list[Doubt]:
     named: dict[str, dict[str, str]] = {}
     for _, seen in turns:
         for name, said in reviews_on(seen).items():
-            named.setdefault(_kind(name, values, hits), {})[name] = said
-    return [_doubt(kind, said, asked, [action for action, _ in turns], hits) for kind, said in named.items()]
+            named.setdefault(_kind(name, values, hits), {})[name] = meaning_of(said)
+    return [_doubt(kind, each, asked, [action for action, _ in turns], hits) for kind, each in named.items()]
 
 
 def _kind(name: str, values: Mapping[str, str], hits: Sequence[Hit]) -> str:
@@ -93,23 +110,17 @@ def _kind(name: str, values: Mapping[str, str], hits: Sequence[Hit]) -> str:
     return "maker" if any(hit.title.startswith(f"{name} ") for hit in hits) else "word"
 
 
-def _doubt(kind: str, said: Mapping[str, str], asked: Asked, actions: Sequence[str], hits: Sequence[Hit]) -> Doubt:
+def _doubt(kind: str, meanings: Mapping[str, str], asked: Asked, actions: Sequence[str], hits: Sequence[Hit]) -> Doubt:
     sought = {"word": asked.thing, "maker": asked.attribute, "item": asked.attribute}.get(kind, asked.options.get(kind))
-    right = [name for name, text in said.items() if sought and _says(text, sought)]
+    right = [name for name, meaning in meanings.items() if re.sub(r"^an? ", "", meaning) == sought]
     makers = {f"click[{hit.asin}]": hit.title.partition(" ")[0] for hit in hits}
     taken = [makers.get(action, "") if kind == "maker" else action.partition("[")[2][:-1] for action in actions]
     return Doubt(
         kind,
-        tuple(said),
+        meanings,
         next(iter(right), None),
-        next((name for name in reversed(taken) if name in said), None),
+        next((name for name in reversed(taken) if name in meanings), None),
     )
-
-
-def _says(text: str, sought: str) -> bool:
-    """Returns whether the title of a review says what is sought, and does not deny it."""
-    whole = rf"{re.escape(sought)}(?![\w-])"
-    return bool(re.search(rf"(?<![\w-]){whole}", text)) and not re.search(_DENIED + whole, text)
 
 
 def rule_reflection(observation: str) -> str:
@@ -118,7 +129,7 @@ def rule_reflection(observation: str) -> str:
     If the pages tell nothing of names, as in WebShop's own data, it is to open a product that was not opened yet: the
     one whose title has most words of the instruction.
     """
-    choices = [(doubt.kind, doubt.right) for doubt in doubts_in(observation) if doubt.right]
+    choices = [(each.kind, each.right, each.meanings[each.right]) for each in doubts_in(observation) if each.right]
     if choices:
         return advise(choices)
     told = set(words_of(instruction_of(found.group()) if (found := _TASK.search(observation)) else ""))
@@ -126,4 +137,4 @@ def rule_reflection(observation: str) -> str:
     opened = {action for action, _ in turns}
     hits = [hit for _, seen in turns for hit in hits_on(seen) if f"click[{hit.asin}]" not in opened]
     best = max(hits, key=lambda hit: len(told.intersection(words_of(hit.title))), default=None)
-    return advise([("item", best.asin)]) if best else "Search for fewer words of the instruction."
+    return advise([("item", best.asin, "")]) if best else "Search for fewer words of the instruction."

@@ -15,20 +15,17 @@ from retro_gym_envs.teaching import TaskTeacher, check_forms, guess
 from retro_gym_envs.webshop.catalog import Goal, Product
 from retro_gym_envs.webshop.departments import OPTIONS
 from retro_gym_envs.webshop.observations import hits_on, words_of
-from retro_gym_envs.webshop.rule import Doubt, advise, doubts_in, rule_reflection
+from retro_gym_envs.webshop.rule import Doubt, advise, doubts_in, meaning_of, rule_reflection
 from retro_gym_envs.webshop.tasks import ShopTasks
 
 __all__ = ["ShopTeacher"]
 
-_OPTION = "|".join(OPTIONS)
+_PART = (
+    r"(?:[Tt]o get (?P<meaning_>[a-z -]+), )?(?:(?i:search) for (?P<word_>[a-z]+)|(?i:open) (?P<item_>B\d+)"
+    rf"|(?i:buy) the one from (?P<maker_>[A-Z][a-z]+)|(?i:choose) the (?:{'|'.join(OPTIONS)}) (?P<value_>[a-z-]+))"
+)
 _FORMS = tuple(
-    re.compile(form)
-    for form in (
-        r"Search for (?P<word>[a-z]+)\.",
-        rf"(?:Open (?P<item>B\d+)|Buy the one from (?P<maker>[A-Z][a-z]+))"
-        rf"(?: and choose the (?:{_OPTION}) (?P<value>[a-z-]+))?\.",
-        rf"Choose the (?:{_OPTION}) (?P<first>[a-z-]+)(?: and the (?:{_OPTION}) (?P<second>[a-z-]+))?\.",
-    )
+    re.compile(", and ".join(_PART.replace("_>", f"{i}>") for i in range(parts)) + r"\.") for parts in (1, 2)
 )
 _HASTY = 0.3  # probability that the noisy teacher recommends what the actor did
 
@@ -61,18 +58,20 @@ class ShopTeacher(TaskTeacher[Goal]):
             names = [name for name in dict.fromkeys(map(product.option_of, goal.options)) if name]
             options = f" and choose {' and '.join(names)} as asked for" if names else ""
             return f'Search for "{_plain(goal.query)}", compare titles and features{options}.'
+        meanings = {name: meaning_of(title) for title, _, name in product.reviews}
         choices = []
         for cause in goal.cause.split(" and "):
             match cause:
                 case "word":
-                    choices.append(("word", product.name.split()[1]))
+                    kind, name = "word", product.name.split()[1]
                 case "maker":
-                    choices.append(("maker", product.name.split()[0]))
+                    kind, name = "maker", product.name.split()[0]
                 case "item":
-                    choices.append(("item", product.asin))
+                    kind, name = "item", product.asin
                 case _:
-                    value = goal.options[cause == "second option"]
-                    choices.append((product.option_of(value), value))
+                    name = goal.options[cause == "second option"]
+                    kind = product.option_of(name)
+            choices.append((kind, name, meanings[name]))
         return advise(choices)
 
     def told_reflection(self, task_id: str) -> str:
@@ -113,13 +112,14 @@ class ShopTeacher(TaskTeacher[Goal]):
         """Returns a reflection of the oracle's forms on names in the trajectory, which is right only sometimes.
 
         For each choice that the actor made by luck it names what the actor took (probability 0.3), the right name
-        (0.25), or any. Without such a choice it names any product that the trial showed.
+        (0.25), or any, and what that name stands for. Without such a choice it names any product that the trial showed.
         """
         doubts = doubts_in(trajectory.render())
         if not doubts:
             ids = [hit.asin for turn in trajectory.turns for hit in hits_on(turn.observation)]
-            return advise([("item", pick(ids, rng))]) if ids else "Search for other words."
-        return advise([(doubt.kind, _guess(doubt, rng)) for doubt in doubts])
+            return advise([("item", pick(ids, rng), "")]) if ids else "Search for other words."
+        guesses = [(doubt, _guess(doubt, rng)) for doubt in doubts]
+        return advise([(doubt.kind, name, doubt.meanings[name]) for doubt, name in guesses])
 
     def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
         """Checks that a reflection has one of the oracle's forms, and names only what the trajectory shows."""
@@ -134,7 +134,7 @@ class ShopTeacher(TaskTeacher[Goal]):
 
 
 def _guess(doubt: Doubt, rng: np.random.Generator) -> str:
-    names = sorted(doubt.names, key=lambda name: name != doubt.taken)
+    names = sorted(doubt.meanings, key=lambda name: name != doubt.taken)
     return guess(names, [doubt.right] if doubt.right else [], rng, hasty=_HASTY)
 
 

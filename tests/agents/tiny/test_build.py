@@ -18,7 +18,7 @@ from retro_gym_agents.runs.checkpoints import read_checkpoint
 from retro_gym_agents.tiny import build as building
 from retro_gym_agents.tiny.build import BuildConfig, build
 from retro_gym_agents.tiny.lessons import Stream, block_of
-from retro_gym_agents.tiny.losses import play_loss, reflect_loss
+from retro_gym_agents.tiny.losses import encode_trials, play_loss, reflect_loss
 from retro_gym_agents.tiny.quality import PlayQuality, Quality
 from retro_gym_agents.tiny.settings import TinyShape
 
@@ -131,7 +131,7 @@ def test_the_loss_on_some_lessons_falls_when_they_are_learned(built, role):
     losses = []
     for _ in range(12):
         if role == "play":
-            loss = total = play_loss(model, tokenizer, lessons)
+            loss = total = play_loss(model, tokenizer, lessons, config.longest)
         else:
             loss, total = reflect_loss(model, tokenizer, lessons, config, generator)
         optimizer.zero_grad()
@@ -144,20 +144,30 @@ def test_the_loss_on_some_lessons_falls_when_they_are_learned(built, role):
 def test_trials_in_one_batch_do_not_see_each_other(built):
     tokenizer, model = building._load(built / "model")
     trials = block_of(config_of(built), Stream("RetroHotpotQA-v0", "play"), 0)[0]
-    counts = [sum(target >= 0 for target in building.encode_trial(tokenizer, one)[1]) for one in trials]
-    alone = sum(count * play_loss(model, tokenizer, [one]).item() for count, one in zip(counts, trials, strict=True))
-    assert play_loss(model, tokenizer, trials).item() == pytest.approx(alone / sum(counts), rel=1e-5)
+    counts = [sum(target >= 0 for target in targets) for _, targets in encode_trials(tokenizer, trials)]
+    losses = [play_loss(model, tokenizer, [one], 10_000).item() for one in trials]
+    alone = sum(count * loss for count, loss in zip(counts, losses, strict=True))
+    assert play_loss(model, tokenizer, trials, 10_000).item() == pytest.approx(alone / sum(counts), rel=1e-5)
 
 
-def test_long_lessons_are_left_out(built, monkeypatch):
-    run = building._Build(config_of(built, resume=True), building.Console(quiet=True))
-    batch = block_of(run.config, Stream("RetroHotpotQA-v0", "play"), 0)[0]
-    lengths = [len(building.encode_trial(run.tokenizer, one)[0]) for one in batch]
-    learned = []
-    monkeypatch.setattr(building, "play_loss", lambda model, tokenizer, trials: learned.append(trials))
-    object.__setattr__(run.config, "longest", sorted(lengths)[1])
-    run.loss(batch)
-    assert len(learned[0]) == 2
+def test_long_lessons_are_left_out(built):
+    tokenizer, model = building._load(built / "model")
+    config = config_of(built)
+    trials = block_of(config, Stream("RetroHotpotQA-v0", "play"), 0)[0]
+    lengths = [len(ids) for ids, _ in encode_trials(tokenizer, trials)]
+    short = [one for one, length in zip(trials, lengths, strict=True) if length <= sorted(lengths)[1]]
+    assert 0 < len(short) < len(trials)
+    longest = sorted(lengths)[1]
+    assert play_loss(model, tokenizer, trials, longest) == play_loss(model, tokenizer, short, 10_000)
+    assert play_loss(model, tokenizer, trials, 1) == play_loss(model, tokenizer, [trials[lengths.index(min(lengths))]], 10_000)
+
+    failures = block_of(config, Stream("RetroHotpotQA-v0", "reflect"), 0)[0]
+    lengths = [len(tokenizer(one.observation)["input_ids"]) for one in failures]
+    short = [one for one, length in zip(failures, lengths, strict=True) if length < max(lengths)]
+    assert 0 < len(short) < len(failures)
+    some = dataclasses.replace(config, longest=max(lengths) - 1, prompt_share=0.0)
+    losses = [reflect_loss(model, tokenizer, lessons, some, torch.Generator())[0] for lessons in (failures, short)]
+    assert losses[0] == losses[1]
 
 
 def test_a_loss_that_is_not_finite_ends_the_build(tmp_path, monkeypatch):

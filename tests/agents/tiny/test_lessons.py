@@ -15,7 +15,7 @@ from retro_gym.trajectory import render_turn
 from retro_gym_agents.lm.planner import Planner
 from retro_gym_agents.play.envs import make_retro_env
 from retro_gym_agents.tiny.lessons import Failure, Played, Stream, batches_from, block_of, played, stream_at
-from retro_gym_agents.tiny.losses import encode_trial
+from retro_gym_agents.tiny.losses import encode_trials
 from retro_gym_agents.tiny.settings import BuildConfig
 from retro_gym_agents.tiny.tokenizer import build_tokenizer
 
@@ -102,7 +102,7 @@ def test_a_trial_is_read_and_written_as_a_planner_would(env_id):
     env.reset(seed=3)
     env.step(env.task_env.teacher.noisy_reflection(env.trajectory, env.np_random))
     lesson, trial = played(env), env.trajectory
-    ids, targets = encode_trial(shipped.tokenizer, lesson)
+    [(ids, targets)] = encode_trials(shipped.tokenizer, [lesson])
     prompts = [dataclasses.replace(one, examples=(), template=BARE_TEMPLATE) for one in asked[-len(trial.turns) :]]
     assert lesson.opening == prompts[0].text
     assert REFLECTIONS_HEADER in lesson.opening
@@ -120,7 +120,7 @@ def test_a_trial_of_three_tokens_a_turn_by_hand(tmp_path):
     build_tokenizer(["there", "goes", "Action goes"] * 20).save_pretrained(tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     trial = Played("there\n", (("goes", "\nthere\n"), ("Action goes", "\n")))
-    ids, targets = encode_trial(tokenizer, trial)
+    [(ids, targets)] = encode_trials(tokenizer, [trial])
     there, line, goes, action, then = (
         tokenizer(text)["input_ids"][-1] for text in ("there", "\n", "goes", "Action", " goes")
     )
