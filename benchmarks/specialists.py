@@ -1,10 +1,12 @@
-"""Compares reflectors trained on one of four environments with a reflector trained on all of them.
+"""Trains reflectors on each of four environments and on all of them, and compares them on test tasks.
 
     python benchmarks/specialists.py --output runs/specialists
 
-Trains five reflectors (a few minutes each, on training tasks), evaluates them and the baselines on test tasks of all
-four environments, and prints a table for each. The last table compares the gain of the generalist, which is trained on
-RetroMix-v0, with that of each specialist.
+For each environment it trains one reflector per seed (at most 6 minutes each on 2 cores, on training tasks), and one
+whose rewards are shuffled among the reflections, which must not learn. Then it trains one on RetroMix-v0, the
+generalist. All are evaluated on test tasks of all environments, beside the plain retry, the untrained reflector and the
+oracle. The last table shows what each gained on the untrained one, paired by task. A run that was stopped goes on when
+the command is repeated.
 """
 
 from __future__ import annotations
@@ -13,9 +15,12 @@ import dataclasses
 import json
 import time
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 import torch
 import tyro
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -31,11 +36,11 @@ from retro_gym_agents.play.policies import make_policy
 ENVS = ("RetroHotpotQA-v0", "RetroALFWorld-v0", "RetroWebShop-v0", "RetroInterCodeSQL-v0")
 MIX = "RetroMix-v0"
 UPDATES = {
-    "RetroHotpotQA-v0": 250,
-    "RetroALFWorld-v0": 105,
-    "RetroWebShop-v0": 140,
-    "RetroInterCodeSQL-v0": 160,
-    MIX: 390,
+    "RetroHotpotQA-v0": 200,
+    "RetroALFWorld-v0": 200,
+    "RetroWebShop-v0": 200,
+    "RetroInterCodeSQL-v0": 200,
+    MIX: 800,
 }
 
 
@@ -46,100 +51,139 @@ class Config:
     output: Path = Path("runs/specialists")
     """Folder of the runs and the results. Complete runs in it are not repeated."""
     envs: tuple[str, ...] = ENVS
-    """Environments, each with a specialist."""
+    """Environments, each with specialists."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds of the specialists. The control and the generalist have the first."""
     updates: dict[str, int] = dataclasses.field(default_factory=lambda: dict(UPDATES))
     """Updates of each run within its time limit; the learning rate decays over the last two thirds."""
     minutes: float = 5.8
     """Time limit of each specialist's run. The generalist's is the sum over all environments."""
-    only: tuple[str, ...] = ()
-    """Trains on these environments only, without an evaluation."""
+    learning_rate: float = 1e-3
+    """Learning rate of all runs."""
     num_tasks: int = 200
     """Test tasks of each environment."""
-    seed: int = 0
-    """Seed of runs and evaluations."""
+    eval_seeds: int = 2
+    """Evaluation seeds."""
     threads: int = 2
     """Threads of torch."""
     reflector: str = "tiny"
     """The model to train: ``tiny``, a folder or a hub name."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training run."""
+
+    env_id: str
+    seed: int
+    shuffled: bool = False
+    """Whether the rewards are shuffled among the reflections: the control."""
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder."""
+        return f"{self.env_id}-{'control' if self.shuffled else self.seed}"
+
+
+def runs_of(config: Config) -> list[Run]:
+    """Returns all runs: those of the first seed first, so that a partial result says something of everything."""
+    first, *others = config.seeds
+    return [
+        *(Run(env_id, first) for env_id in config.envs),
+        Run(MIX, first),
+        *(Run(env_id, first, shuffled=True) for env_id in config.envs),
+        *(Run(env_id, seed) for seed in others for env_id in config.envs),
+    ]
+
+
 def main(config: Config) -> None:
     """Trains, evaluates and prints the tables."""
     torch.set_num_threads(config.threads)
     console = Console()
-    for env_id in config.only or (*config.envs, MIX):
-        learn(env_id, config, console)
-    if config.only:
-        return
-    judged = {env_id: judge(env_id, config, console) for env_id in config.envs}
-    summary = compared(judged)
+    for run in runs_of(config):
+        learn(run, config, console)
+    summary = {env_id: compared(judge(env_id, config, console), config) for env_id in config.envs}
     console.print(summary_table(summary))
     (config.output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 
-def learn(env_id: str, config: Config, console: Console) -> None:
+def learn(run: Run, config: Config, console: Console) -> None:
     """Runs REINFORCE on an environment's training tasks."""
-    started, updates = time.perf_counter(), config.updates[env_id]
+    started, updates = time.perf_counter(), config.updates[run.env_id]
     result = train(
         ReinforceConfig(
-            output=config.output / env_id,
-            env_id=env_id,
+            output=config.output / run.folder,
+            env_id=run.env_id,
             env_kwargs={"max_reflections": 1},
             reflector=config.reflector,
-            seed=config.seed,
+            seed=run.seed,
             updates=updates,
-            max_minutes=config.minutes * (len(config.envs) if env_id == MIX else 1),
+            max_minutes=config.minutes * (len(config.envs) if run.env_id == MIX else 1),
+            learning_rate=config.learning_rate,
             decay_updates=2 * updates // 3,
+            shuffle_rewards=run.shuffled,
             micro_tokens=6_000,
-            validate_every=updates // 10,
+            # To choose among a run's adapters is to learn, so the control takes the last one.
+            validate_every=None if run.shuffled else max(1, updates // 10),
             resume=True,
         )
     )
     seconds = time.perf_counter() - started
-    console.print(f"{env_id}: {result.updates} updates, {result.seconds:.0f} s of training, {seconds:.0f} s in all")
+    console.print(f"{run.folder}: {result.updates} updates, {result.seconds:.0f} s of training, {seconds:.0f} s in all")
 
 
-def judge(env_id: str, config: Config, console: Console) -> list[Evaluation]:
-    """Evaluates all reflectors on an environment's test tasks; returns specialist and generalist before the oracle."""
-    setting = EvaluationConfig(env_id, split="test", num_tasks=config.num_tasks, trials=1, seed=config.seed)
-    learned = [str(config.output / env_id), str(config.output / MIX)]
-    names = ["none", "vague", config.reflector, *learned, "oracle"]
-    evaluations = evaluate_all(setting, [make_policy(name) for name in names])
+def judge(env_id: str, config: Config, console: Console) -> dict[str, Evaluation]:
+    """Evaluates all reflectors on an environment's test tasks."""
+    setting = EvaluationConfig(
+        env_id, split="test", num_tasks=config.num_tasks, trials=1, seed=config.seeds[0], seeds=config.eval_seeds
+    )
+    learned = {run.folder: run for run in runs_of(config) if run.env_id in (env_id, MIX)}
+    sources = ["none", config.reflector, *(str(config.output / folder) for folder in learned), "oracle"]
+    evaluations = evaluate_all(setting, [make_policy(source) for source in sources])
     print_tables(evaluations, console)
     write_json(evaluations, config.output / f"{env_id}.json")
-    return evaluations
+    return dict(zip(["none", "untrained", *learned, "oracle"], evaluations, strict=True))
 
 
-def compared(judged: dict[str, list[Evaluation]]) -> dict[str, dict[str, float]]:
-    """Returns success at trial 1, in percent, and the generalist's share of the specialist's gain."""
-    rows = {}
-    for env_id, (none, vague, untrained, specialist, generalist, oracle) in judged.items():
-        row = {
-            name: round(100 * one.success_at_trial()[1].mean, 2)
-            for name, one in (
-                ("none", none),
-                ("vague", vague),
-                ("untrained", untrained),
-                ("specialist", specialist),
-                ("generalist", generalist),
-                ("oracle", oracle),
-            )
-        }
-        row["specialist_gain"] = round(100 * compare(specialist, untrained)[1].mean, 2)
-        row["generalist_gain"] = round(100 * compare(generalist, untrained)[1].mean, 2)
-        row["gain_share"] = row["generalist_gain"] / row["specialist_gain"] if row["specialist_gain"] else float("nan")
-        rows[env_id] = row
-    return rows
+def compared(judged: dict[str, Evaluation], config: Config) -> dict[str, Any]:
+    """Returns success at trial 1 and gains on the untrained reflector, in percent."""
+    env_id = judged["none"].config.env_id
+    shown = {name: round(100 * one.success_at_trial()[1].mean, 2) for name, one in judged.items()}
+    gains = {name: compare(one, judged["untrained"])[1] for name, one in judged.items()}
+    specialists = [Run(env_id, seed).folder for seed in config.seeds]
+    mean_gain = fmean(gains[name].mean for name in specialists)
+    generalist = gains[Run(MIX, config.seeds[0]).folder].mean
+    return {
+        "success": shown,
+        "gain": {
+            name: [round(100 * bound, 2) for bound in (gain.mean, gain.low, gain.high)] for name, gain in gains.items()
+        },
+        "way": [(shown[name] - shown["none"]) / (shown["oracle"] - shown["none"]) for name in specialists],
+        "generalist_share": generalist / mean_gain if mean_gain else float("nan"),
+    }
 
 
-def summary_table(summary: dict[str, dict[str, float]]) -> Table:
+def summary_table(summary: dict[str, dict[str, Any]]) -> Table:
     """Returns the table of the summary."""
-    columns = ("none", "vague", "untrained", "specialist", "generalist", "oracle")
-    table = Table("", *columns, "gains", "share", title="success at trial 1, %")
+    columns = ("none", "untrained", "trained", "gain", "way to the oracle", "control", "generalist", "share", "oracle")
+    table = Table("", *columns, title="success at trial 1, %; gains on the untrained reflector", box=box.MARKDOWN)
     table.columns[0].no_wrap = True
     for env_id, row in summary.items():
-        gains = f"{row['specialist_gain']:+.1f}, {row['generalist_gain']:+.1f}"
-        table.add_row(env_id, *(f"{row[name]:.1f}" for name in columns), gains, f"{row['gain_share']:.0%}")
+        shown, gains = row["success"], row["gain"]
+        specialists = [name for name in shown if name.startswith(env_id) and not name.endswith("control")]
+        generalist = next(name for name in shown if name.startswith(MIX))
+        table.add_row(
+            env_id,
+            f"{shown['none']:.1f}",
+            f"{shown['untrained']:.1f}",
+            ", ".join(f"{shown[name]:.1f}" for name in specialists),
+            ", ".join("{:+.1f} [{:+.1f}, {:+.1f}]".format(*gains[name]) for name in specialists),
+            ", ".join(f"{way:.0%}" for way in row["way"]),
+            "{:+.1f} [{:+.1f}, {:+.1f}]".format(*gains[f"{env_id}-control"]),
+            f"{shown[generalist]:.1f}",
+            f"{row['generalist_share']:.0%}",
+            f"{shown['oracle']:.1f}",
+        )
     return table
 
 

@@ -254,7 +254,7 @@ def worded(env, failures, forms):
         if len(task.needs) > 1:
             continue
         observation, _ = env.reset(seed=0, options={"task_id": task_id})
-        cause, name, place = task.needs[0]
+        cause, name, place, _ = task.needs[0]
         sights = {sight.name: sight.state for sight in sights_in(observation)[0]}
         bad = next(other for other in sights if other != name)
         words = {"thing": name, "THING": name.upper(), "place": place, "on": preposition(place or name), "bad": bad}

@@ -54,7 +54,7 @@ def test_noisy_is_well_formed_grounded_and_its_most_likely_reflection_is_wrong(e
         total += len(texts)
         likeliest_right += max(set(texts), key=texts.count) == oracle
     assert 0.15 < right / total < 0.35
-    assert likeliest_right <= 14
+    assert likeliest_right <= 20
 
 
 def test_noisy_depends_on_its_generator_alone(env, teacher):

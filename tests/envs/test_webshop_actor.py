@@ -46,7 +46,7 @@ def must_not_work(env, observation, rng):
     values = " and ".join(asked.options.values())
     actions = [turn.action for turn in trajectory.turns]
     names = seen_in(trajectory)
-    coined = [name for doubt in doubts_in(observation) for name in doubt.names]
+    coined = [name for doubt in doubts_in(observation) for name in doubt.meanings]
     hits = next(hits for turn in trajectory.turns if (hits := hits_on(turn.observation)))
     counts = Counter(re.findall(r"[\w-]+", observation))
     told = observation.partition("\n\n")[2]
@@ -146,7 +146,7 @@ def test_every_failure_shows_what_was_needed(temperature):
         observation, info = env.reset(seed=seed, options={"task_id": task_id})
         if not info["success"]:
             assert teacher.rule_reflection(observation) == teacher.oracle_reflection(task_id)
-            assert all(len(doubt.names) == 5 for doubt in doubts_in(observation))
+            assert all(len(doubt.meanings) == 5 for doubt in doubts_in(observation))
 
 
 def test_luck_is_alike_on_all_causes_and_gone_at_temperature_zero(env):
@@ -172,7 +172,7 @@ def test_too_much_or_contradicting_advice_costs(env):
             if not info["success"]:
                 break
     (doubt,) = doubts_in(observation)
-    names = sorted(doubt.names, key=lambda name: name != doubt.right)
+    names = sorted(doubt.meanings, key=lambda name: name != doubt.right)
     texts = [f"Choose {' and '.join(names[:count])}." for count in (1, 2, 3, 5)]
     texts.append(f"Choose {names[0]}. Do not choose {names[0]}.")
     outcomes = [each.trajectory.turns for each in env.branch(texts)]
@@ -193,7 +193,7 @@ def test_the_latest_reflection_counts_and_others_are_not_lost(env):
         if info["success"]:
             continue
         first, second = doubts_in(observation)
-        wrong = next(name for name in first.names if name != first.right)
+        wrong = next(name for name in first.meanings if name != first.right)
         env.step(f"Choose {wrong}.")
         _, _, terminated, _, _ = env.step(f"Choose {first.right} instead of {wrong}.")
         if not terminated:

@@ -44,7 +44,7 @@ def test_reflections_are_short_well_formed_and_grounded(env, teacher):
             check = teacher.check_reflection(text, env.trajectory)
             assert check.well_formed, text
             assert check.grounded, text
-            assert len(text.split()) <= 15
+            assert len(text.split()) <= 21
         seen.update(texts)
     assert len(seen) > 100
 
@@ -68,9 +68,12 @@ def test_the_noisy_teacher_depends_on_its_generator_alone_and_is_wrong_most_ofte
         ("Open B04711.", True),
         ("Buy the one from Ostrin.", True),
         ("Choose the color ostrin.", True),
-        ("Choose the color ostrin and the size velmor.", True),
-        ("Open B04711 and choose the color ostrin.", True),
-        ("Buy the one from Ostrin and choose the size ostrin.", True),
+        ("To get teal, choose the color ostrin, and to get x-large, choose the size velmor.", True),
+        ("Open B04711, and choose the color ostrin.", True),
+        ("To get extra soft, buy the one from Ostrin, and to get small, choose the size ostrin.", True),
+        ("To get a steel jug, search for ostrin.", True),
+        ("To get teal choose the color ostrin.", False),
+        ("to get, choose the color ostrin.", False),
         ("  Choose the color x-large.\n", True),
         ("Choose the color ostrin", False),
         ("Choose the color ostrin. Be careful.", False),
@@ -260,9 +263,12 @@ def test_queries_and_ids():
 @pytest.mark.parametrize(
     ("choices", "text"),
     [
-        ([("word", "ostrin")], "Search for ostrin."),
-        ([("color", "ostrin"), ("maker", "Velmor")], "Buy the one from Velmor and choose the color ostrin."),
-        ([("size", "a"), ("color", "b")], "Choose the size a and the color b."),
+        ([("word", "ostrin", "a steel jug")], "To get a steel jug, search for ostrin."),
+        (
+            [("color", "ostrin", "teal"), ("maker", "Velmor", "solar")],
+            "To get solar, buy the one from Velmor, and to get teal, choose the color ostrin.",
+        ),
+        ([("size", "a", ""), ("color", "b", "")], "Choose the size a, and choose the color b."),
     ],
 )
 def test_advise(choices, text):

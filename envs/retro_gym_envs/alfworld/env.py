@@ -52,9 +52,9 @@ class ALFWorldEnv(GameEnv[Household | GameFile]):
     | cause | what is wrong | tasks | a reflection that helps |
     |---|---|---|---|
     | ``hidden`` | the object is at one of five other places | all | Take the mug 3 from the cart 1. |
-    | ``stuck`` | of five such objects only one can be moved | all | Take the mug 4 from the shelf 2. |
-    | ``tool`` | only one sinkbasin (microwave, …) works | all but put, puttwo | Clean it with the sinkbasin 3. |
-    | ``target`` | only one receptacle opens, or is steady | all but examine | Put it in the cabinet 5. |
+    | ``stuck`` | of five such objects only one can be moved | all | Take the loose mug 4 from the shelf 2. |
+    | ``tool`` | only one fridge (sinkbasin, …) works | all but put, puttwo | Cool it with the icy fridge 3. |
+    | ``target`` | only one receptacle opens, or is steady | all but examine | Put it in the roomy cabinet 5. |
 
     A fifth of the tasks has two causes at once. Causes are drawn by the task's seed, alike for every type; neither the
     goal nor the room tells which. The scripted actor chooses at random, and a failed attempt unsettles it for four

@@ -46,6 +46,8 @@ class Need(NamedTuple):
     """The object to take, the tool to use, or the receptacle to bring the object to."""
     place: str = ""
     """Where the object or lamp is; empty for receptacles."""
+    state: str = ""
+    """The adjective that says in a trial whether it works; empty if nothing is said of it."""
 
 
 @dataclasses.dataclass(frozen=True)

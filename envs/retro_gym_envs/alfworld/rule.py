@@ -20,19 +20,20 @@ _TASK = re.compile(r"^Your task is to: .*$", re.MULTILINE)
 def advise(needs: Iterable[Need], treatment: str) -> str:
     """Writes a reflection that says what to take, which tool to use, and where to bring the object.
 
-    >>> advise([Need("stuck", "mug 4", "cart 1"), Need("tool", "sinkbasin 3")], "clean")
-    'Take the mug 4 from the cart 1, then clean it with the sinkbasin 3.'
+    >>> advise([Need("stuck", "mug 4", "cart 1", "loose"), Need("tool", "sinkbasin 3")], "clean")
+    'Take the loose mug 4 from the cart 1, then clean it with the sinkbasin 3.'
     """
     parts = []
     for need in needs:
+        named = f"the {need.state} {need.name}" if need.state else f"the {need.name}"
         if need.cause in ("hidden", "stuck"):
-            parts.append(f"take the {need.name} from the {need.place}")
+            parts.append(f"take {named} from the {need.place}")
         elif need.cause == "target":
-            parts.append(f"put it {preposition(need.name)} the {need.name}")
+            parts.append(f"put it {preposition(need.name)} {named}")
         elif need.place:
-            parts.append(f"use the {need.name} {preposition(need.place)} the {need.place}")
+            parts.append(f"use {named} {preposition(need.place)} the {need.place}")
         else:
-            parts.append(f"{treatment} it with the {need.name}")
+            parts.append(f"{treatment} it with {named}")
     text = ", then ".join(parts)
     return f"{text[:1].upper()}{text[1:]}."
 
@@ -66,10 +67,10 @@ def _helps(sight: Sight, goal: Goal) -> bool:
 def _need(sight: Sight, goal: Goal) -> Need:
     kind = kind_of(sight.name)
     if kind == tool_kind(goal):
-        return Need("tool", sight.name, sight.place)
+        return Need("tool", sight.name, sight.place, sight.state)
     if kind == goal.target:
-        return Need("target", sight.name)
-    return Need("stuck" if sight.state else "hidden", sight.name, sight.place)
+        return Need("target", sight.name, "", sight.state)
+    return Need("stuck" if sight.state else "hidden", sight.name, sight.place, sight.state)
 
 
 def seen_in(text: str) -> list[tuple[str, str]]:

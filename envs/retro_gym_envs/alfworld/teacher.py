@@ -30,9 +30,9 @@ _UNDERSTOOD = 0.2
 _HASTY = 0.4
 
 _PART = (
-    rf"(?:take the (?P<thing_>{NAME}) from the (?P<place_>{NAME})|(?:clean|heat|cool) it with the (?P<tool_>{NAME})"
-    rf"|use the (?P<lamp_>{NAME}) (?:in|on) the (?P<lit_>{NAME})|put it (?:in|on) the (?P<target_>{NAME}))"
-)
+    rf"(?:take the (?P<thing_>_NAME_) from the (?P<place_>{NAME})|(?:clean|heat|cool) it with the (?P<tool_>_NAME_)"
+    rf"|use the (?P<lamp_>_NAME_) (?:in|on) the (?P<lit_>{NAME})|put it (?:in|on) the (?P<target_>_NAME_))"
+).replace("_NAME_", rf"(?:[a-z]+ )?{NAME}")
 _WELL_FORMED = (
     *(
         re.compile(", then ".join(_PART.replace("_>", f"{i}>") for i in range(parts)) + r"\.", re.IGNORECASE)
@@ -150,11 +150,16 @@ def _walked(commands: Sequence[str]) -> list[Need]:
 def _options(text: str, goal: Goal, room: Sequence[str]) -> list[list[Need]]:
     """Returns what a reflection may name: for each decision its candidates, not empty."""
     glimpsed = [(sight.name, sight.place) for sights in sights_in(text) for sight in sights if sight.place]
+    states = {sight.name: sight.state for sights in sights_in(text) for sight in sights}
     seen = list(dict.fromkeys([*seen_in(text), *glimpsed]))
-    tools = [Need("tool", name, place) for name, place in seen if kind_of(name) == LAMP == tool_kind(goal)]
-    tools += [Need("tool", name) for name in room if kind_of(name) == tool_kind(goal)]
-    targets = [Need("target", name) for name in room if kind_of(name) == goal.target]
-    things = [Need("stuck", name, place) for name, place in seen if kind_of(name) != LAMP]
+
+    def need(cause: str, name: str, place: str = "") -> Need:
+        return Need(cause, name, place, states.get(name, ""))
+
+    tools = [need("tool", name, place) for name, place in seen if kind_of(name) == LAMP == tool_kind(goal)]
+    tools += [need("tool", name) for name in room if kind_of(name) == tool_kind(goal)]
+    targets = [need("target", name) for name in room if kind_of(name) == goal.target]
+    things = [need("stuck", name, place) for name, place in seen if kind_of(name) != LAMP]
     places = [Need("place", "", name) for name in room]
     real = [] if sights_in(text) else [places]
     return [options for options in (*real, tools, things, targets) if options] or [places]

@@ -223,7 +223,7 @@ class _Builder:
         if cause != "hidden":
             self._refusing.update(name for name in places if name != right)
         self._remarks.append((pick(self._passed, self._rng), remark(sights)))
-        self._needs.append(Need(cause, right, places[right]))
+        self._needs.append(Need(cause, right, places[right], "" if cause == "hidden" else told[right]))
 
     def _other_kinds(self, thing: str) -> list[str]:
         return [other.name for other in THINGS.values() if self._room in other.rooms and other.name != thing]

@@ -79,13 +79,13 @@ class InterCodeSQLEnv(GameEnv[SQLTask]):
     Causes of failure (``failure_cause``), each equally frequent among those that a form has; 20 % of the tasks have
     two. All five candidates are seen in every trial, in random order:
 
-    | cause | seen in | the reflection says |
+    | cause | seen in | the reflection says (M is what X stands for) |
     |---|---|---|
-    | ``table`` | the tables' comments | Query the table X. |
-    | ``measure`` | the columns' comments (numeric) | Select the column X. |
-    | ``filter`` | the columns' comments (text) | Filter on the column X. |
-    | ``value`` | the table of codes | Use the value X. |
-    | ``key`` | the columns' comments (references) | Join on the column X. |
+    | ``table`` | the tables' comments | For the M, query the table X. |
+    | ``measure`` | the columns' comments (numeric) | For the M, select the column X. |
+    | ``filter`` | the columns' comments (text) | For the M, filter on the column X. |
+    | ``value`` | the table of codes | For M, use the value X. |
+    | ``key`` | the columns' comments (references) | For the M, join on the column X. |
 
     A name that a reflection speaks for is used, one that it speaks against is avoided. If it speaks for more than two
     names for one part of the query, or for and against more than three, the actor is confused and takes the first.

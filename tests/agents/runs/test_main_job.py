@@ -64,16 +64,19 @@ def test_the_shipped_reflector_writes_well_and_copies_names(env_id):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3_600)
+@pytest.mark.timeout(12_000)
 def test_every_environment_is_learned_and_one_reflector_learns_them_all(tmp_path):
     config = specialists.Config(output=tmp_path)
     specialists.main(config)
     summary = json.loads((tmp_path / "summary.json").read_text())
     for env_id in specialists.ENVS:
         row = summary[env_id]
-        assert 15 <= row["none"] <= 50
-        assert row["vague"] == pytest.approx(row["none"], abs=5)
-        assert row["oracle"] >= 85
-        assert row["specialist_gain"] >= 20
-        assert row["gain_share"] >= 0.8
-        assert json.loads((tmp_path / env_id / "config.json").read_text())["max_minutes"] <= 6
+        shown, gain = row["success"], row["gain"]
+        assert 15 <= shown["none"] <= 50
+        assert shown["oracle"] >= 90
+        for seed in config.seeds:
+            assert gain[f"{env_id}-{seed}"][0] >= 25
+            assert json.loads((tmp_path / f"{env_id}-{seed}" / "config.json").read_text())["max_minutes"] <= 6
+        assert min(row["way"]) >= 0.65
+        assert abs(gain[f"{env_id}-control"][0]) < 8
+        assert row["generalist_share"] >= 0.8
