@@ -25,6 +25,8 @@ __all__ = [
     "turns_in",
 ]
 
+_MOST_READ = 4_000  # characters of a reflection
+
 Turns: TypeAlias = tuple[tuple[str, str], ...]
 """Action and observation of each turn."""
 
@@ -87,9 +89,13 @@ def behind_examples(text: str) -> str:
 
 
 def notes_in(head: str) -> list[str]:
-    """Returns the reflections in the part of a prompt before the task, in order, without blank ones."""
+    """Returns the reflections in the part of a prompt before the task, in order, without blank ones.
+
+    Each is read up to its 4,000th character, since reading English takes time.
+    """
     _, _, noted = head.partition(REFLECTIONS_HEADER)
-    return [line[2:].strip() for line in noted.splitlines() if line.startswith("- ") and line[2:].strip()]
+    notes = [line[2:].strip() for line in noted.splitlines() if line.startswith("- ")]
+    return [note[:_MOST_READ] for note in notes if note]
 
 
 def parts_at_question(text: str) -> tuple[list[str], str, Turns]:

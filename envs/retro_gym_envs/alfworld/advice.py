@@ -17,7 +17,6 @@ from retro_gym_envs.english.wishes import is_confusing, read_wishes
 __all__ = ["Advice", "read_reflections", "tool_kind"]
 
 _NUMBERS = range(1, 16)  # of objects that a reflection may name
-_MOST_READ = 4_000  # characters of a reflection
 
 _SEARCHED = (
     r"\b(?:from|out of|(?:look|search|find|found)\w*\b.* (?:in|on|inside|into|at)|(?:is|was|lies|lay) (?:in|on)) "
@@ -76,7 +75,7 @@ def read_reflections(notes: Iterable[str], goal: Goal, room: Sequence[str]) -> A
 @lru_cache(maxsize=1_024)
 def _read(note: str, goal: Goal, room: tuple[str, ...]) -> Advice:
     """Reads one reflection."""
-    text = plain_advice(note[:_MOST_READ], room)
+    text = plain_advice(note, room)
     kinds = {kind_of(name) for name in room}
     objects = [kind for kind in dict.fromkeys((goal.thing, LAMP, *THINGS)) if kind in text and kind not in kinds]
     names = [*room, *(f"{kind} {i}" for kind in objects for i in _NUMBERS)]

@@ -20,8 +20,6 @@ from retro_gym_envs.hotpotqa.wording import without_trade
 
 __all__ = ["Cue", "Wish", "cue_in", "names_to_search", "wish_for_name", "wish_for_title", "wish_for_word"]
 
-_MOST_READ = 4_000  # characters of a reflection
-
 _BEFORE = r"(?P<page>[^.;,\n]{1,80}?)"
 _NEEDED = (
     r"(?:is|was) (?:what |the one |the label )?(?:that )?(?:is |was )?"
@@ -154,7 +152,7 @@ def _read_note(note: str, pairs: tuple[tuple[str, str], ...], others: tuple[str,
     """Reads a reflection; what it asks to seek outweighs what it only states, otherwise the last word counts."""
     options = dict(pairs)
     ways = tuple(_ways_to_say(others))
-    clauses = read_clauses(_plainer(note[:_MOST_READ]), ways or tuple(options))
+    clauses = read_clauses(_plainer(note), ways or tuple(options))
     relevant = _sentences_about_pages(clauses, (*options, *ways))
     stances: dict[str, tuple[Stance, bool]] = {}  # stance, and whether it is about seeking
     seeks, sentence = False, -1
@@ -240,7 +238,7 @@ def names_to_search(notes: Sequence[str]) -> list[str]:
     ['General Mills']
     """
     for note in reversed(notes):
-        rest = _FOLLOWS.sub("", note[:_MOST_READ])
+        rest = _FOLLOWS.sub("", note)
         known = {name: name for name in spans(rest)}
         sentences = [part for part in re.split(r"(?<=[.!?])\s+", rest) if _SEEK.search(part.lower())]
         wish = [name for part in sentences for name in _read(part, known).wanted]
