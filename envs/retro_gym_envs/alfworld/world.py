@@ -190,7 +190,7 @@ class _Builder:
             self._spread("stuck", numbers[:_CHOICES], pick(numbers[:_CHOICES], self._rng))
         if "hidden" in self._causes:
             kinds = shuffled(self._other_kinds(thing), self._rng)[: _CHOICES - 1]
-            decoys = [f"{kind} {int(self._rng.integers(_CHOICES)) + 1}" for kind in kinds]
+            decoys = [f"{kind} {int(self._rng.integers(_NUMBERS)) + 1}" for kind in kinds]
             self._spread("hidden", [numbers[0], *decoys], numbers[0])
 
     def _provide(self, kind: str, cause: str) -> None:
@@ -232,7 +232,7 @@ class _Builder:
         """Adds an object of another kind to every place that has less than two."""
         taken = {name for things in self._contents.values() for name in things}
         for place in (*self._passed, *self._others):
-            other = f"{pick(self._other_kinds(thing), self._rng)} {int(self._rng.integers(_CHOICES)) + 1}"
+            other = f"{pick(self._other_kinds(thing), self._rng)} {int(self._rng.integers(_NUMBERS)) + 1}"
             if len(self._contents[place]) < 2 and other not in taken:
                 self._contents[place].append(other)
                 taken.add(other)
