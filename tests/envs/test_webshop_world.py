@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from retro_gym_envs.task_sources import SPLITS
 from retro_gym_envs.webshop.catalog import Catalog
 from retro_gym_envs.webshop.departments import DEPARTMENTS, OPTIONS
-from retro_gym_envs.webshop.observations import asked_in
+from retro_gym_envs.webshop.observations import asked_in, verdict_in
 from retro_gym_envs.webshop.reward import normalize_color, score
 from retro_gym_envs.webshop.world import CAUSES, BuiltinShops, _generated
 
@@ -46,6 +46,11 @@ def test_a_world_follows_from_its_seed(goals):
 # -- splits ----------------------------------------------------------------------------------------------------------
 
 
+def verdicts(product):
+    """The names that the reviews are about, in order, and what each stands for."""
+    return dict(verdict_in(text) for _, _, text in product.reviews)
+
+
 def coined_in(task_id):
     """Ids, makers, and all values and words that are not everybody's."""
     catalog = SHOPS.catalog(task_id)
@@ -54,7 +59,7 @@ def coined_in(task_id):
     for product in catalog.products:
         found |= {product.asin, product.name.split()[0]}
         found |= {value for _, values in product.options for value in values} - ordinary
-        found |= {name for _, _, name in product.reviews}
+        found |= set(verdicts(product))
     return found
 
 
@@ -140,7 +145,7 @@ def test_five_names_of_each_sort_that_the_cause_says(goals):
             assert len(found) == 5
             assert len({each.name for each in found}) == (5 if "maker" in goal.cause else 1)
         if goal.cause == "word":
-            assert product.name.split()[1] in {name for _, _, name in found[0].reviews}
+            assert product.name.split()[1] in verdicts(found[0])
 
 
 def test_the_right_name_stands_anywhere(goals):
@@ -150,8 +155,7 @@ def test_the_right_name_stands_anywhere(goals):
         product = SHOPS.catalog(goal.task_id).get(goal.asin)
         if goal.cause in ("first option", "second option"):
             which = goal.cause == "second option"
-            titles = [name for _, _, name in product.reviews]
-            places["review", titles.index(goal.options[which])] += 1
+            places["review", list(verdicts(product)).index(goal.options[which])] += 1
             places["value", product.options[which][1].index(goal.options[which])] += 1
         if goal.cause in ("maker", "item"):
             found = SHOPS.catalog(goal.task_id).search(asked_in(goal.instruction).thing)
@@ -169,24 +173,18 @@ def test_reviews_do_not_tell_what_is_wanted(goals):
         product = SHOPS.catalog(goal.task_id).get(goal.asin)
         asked = asked_in(goal.instruction)
         denials = [
-            re.findall(r"(?:not|never|anything but) ([\w -]+?)(?= but|[:,]|$)", t) for t, _, _ in product.reviews
+            re.findall(r"(?:not|never|anything but) ([\w -]+?)(?= but|[:,]|$)", text) for _, _, text in product.reviews
         ]
         denied += sum(map(len, denials))
         right = {"word": asked.thing, "first option": next(iter(asked.options.values()))}.get(goal.cause)
         if right is not None:
-            own = next(
-                i for i, (_, _, name) in enumerate(product.reviews) if name in (*product.name.split(), *goal.options)
-            )
+            names = list(verdicts(product))
+            own = next(i for i, name in enumerate(names) if name in (*product.name.split(), *goal.options))
             denying += bool(denials[own])
-            wanted_denied += sum(
-                each.removeprefix("a ").removeprefix("an ") == right for each in itertools.chain(*denials)
-            )
+            wanted_denied += sum(each == right for each in itertools.chain(*denials))
             ranks["of these"] += 1
         if goal.cause == "word":
-            texts = [
-                re.sub(r"(?:not|never|anything but) [\w -]+?(?= but|[:,]|$)", "", t) for t, _, _ in product.reviews
-            ]
-            words = Counter(word for text in texts for word in re.findall(r"\w+", text))
+            words = Counter(word for meaning in verdicts(product).values() for word in meaning.split())
             ranks[sum(words[word] for word in asked.thing.split())] += 1
     assert denied / len(singles) / 5 == pytest.approx(0.5, abs=0.03)
     assert denying / ranks["of these"] == pytest.approx(0.5, abs=0.06)

@@ -62,8 +62,9 @@ def build(config: BuildConfig) -> Path:
         CheckpointError: the build was started with other settings.
         DivergedError: the loss is not finite.
     """
-    threads = torch.get_num_threads()
+    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     torch.set_num_threads(config.threads)
+    torch.set_float32_matmul_precision("medium")  # products in bfloat16 where the processor has them: 3 times as fast
     torch.set_flush_denormal(True)  # sharp attention gives denormal numbers, which are slow on CPUs
     try:
         run = _Build(config, Console(stderr=True))
@@ -72,7 +73,8 @@ def build(config: BuildConfig) -> Path:
         if run.finished and config.install:
             shutil.copytree(config.output / _MODEL, _PACKAGED, dirs_exist_ok=True)
     finally:
-        torch.set_flush_denormal(False)  # both settings affect the whole process
+        torch.set_flush_denormal(False)  # these settings affect the whole process
+        torch.set_float32_matmul_precision(precision)
         torch.set_num_threads(threads)
     return config.output / _MODEL
 

@@ -54,7 +54,7 @@ class WebShopEnv(GameEnv[Goal]):
     | two of maker or item, first option, second option | 20 % | two of these at once | both |
 
     What a name stands for is told only by customers' reviews, five for each sort of names in random order:
-    ``"really teal" 4 ostrin``. Half of the reviews also deny what another name stands for (``teal, not navy``).
+    ``"Verdict" 4 really teal ostrin``. Half of them also deny what another name stands for (``teal ostrin, not navy``).
     Names are drawn anew for each task, so no instruction and no other task helps; nor do the reviews without the
     instruction, as nothing in them sets the wanted name apart.
 

@@ -14,6 +14,7 @@ from retro_gym_envs.webshop.departments import ATTRIBUTES, OPTIONS
 from retro_gym_envs.webshop.pages import BUY, NEXT, PREVIOUS, SEPARATOR, TO_SEARCH
 
 __all__ = [
+    "VERDICT",
     "Asked",
     "Hit",
     "Item",
@@ -23,6 +24,7 @@ __all__ = [
     "item_on",
     "query_of",
     "reviews_on",
+    "verdict_in",
     "words_of",
 ]
 
@@ -101,18 +103,44 @@ def item_on(page: str) -> Item | None:
     return Item(tuple(nodes[2 : price - 1]), nodes[price - 1])
 
 
-_REVIEW = re.compile(r'"([^"]*)" [\d.]+ (.*)')
+VERDICT = "Verdict"
+"""The title of the built-in shops' reviews."""
+
+_REVIEW = re.compile(rf'"{VERDICT}" [\d.]+ (.*)')
+_MEANING_AND_NAME = r"(.+) ([a-z]+|[A-Z][a-z]+|B\d+)"
+_VERDICTS = tuple(
+    re.compile(form.format(_MEANING_AND_NAME))
+    for form in (
+        "not .+ but {}",
+        "anything but .+: {}",
+        "{}, (?:not|never) .+",
+        "{} indeed",
+        "(?:the|such|really) {}",
+        "{}",
+    )
+)
+
+
+def verdict_in(text: str) -> tuple[str, str] | None:
+    """Returns what the text of a built-in shop's review is about: a name, and what it stands for.
+
+    >>> verdict_in("anything but teal: navy ostrin"), verdict_in("wheat popcorn velum, not oat granola")
+    (('ostrin', 'navy'), ('velum', 'wheat popcorn'))
+    """
+    found = next((match for form in _VERDICTS if (match := form.fullmatch(text))), None)
+    return (found[2], found[1]) if found else None
 
 
 def reviews_on(page: str) -> dict[str, str]:
-    """Returns texts of the reviews on a page, each with the title, which says something of it; none on other pages.
+    """Returns the names that the reviews on a page are about, with what each stands for; none on other pages.
 
-    >>> reviews_on('Back to Search [SEP] < Prev [SEP] "really zinc" 4.0 ostrin [SEP] "teal, not zinc" 3.0 velum')
-    {'ostrin': 'really zinc', 'velum': 'teal, not zinc'}
+    >>> reviews_on('Back to Search [SEP] < Prev [SEP] "Verdict" 4 really zinc ostrin [SEP] "Hm" 3.0 It leaks.')
+    {'ostrin': 'zinc'}
     """
     if not page.startswith(f"{TO_SEARCH}{SEPARATOR}{PREVIOUS}") or BUY in page:
         return {}
-    return {match[2]: match[1] for node in page.split(SEPARATOR) if (match := _REVIEW.fullmatch(node))}
+    texts = (match[1] for node in page.split(SEPARATOR) if (match := _REVIEW.fullmatch(node)))
+    return dict(verdict for text in texts if (verdict := verdict_in(text)))
 
 
 def words_of(text: str) -> list[str]:

@@ -1,7 +1,7 @@
 """A reader of failures: what the pages of a failed trial tell about the names that the actor chose between by luck.
 
-It follows fixed rules and knows nothing but the text: a review is about a name, and its title says what the name
-stands for, and perhaps what it does not; the right name is the one of which a title says what the instruction asks for.
+It follows fixed rules and knows nothing but the text: a review says what a name stands for, and perhaps what it
+does not; the right name is the one that stands for what the instruction asks for.
 """
 
 from __future__ import annotations
@@ -23,19 +23,9 @@ from retro_gym_envs.webshop.observations import (
     words_of,
 )
 
-__all__ = ["Doubt", "advise", "doubts_in", "meaning_of", "rule_reflection"]
+__all__ = ["Doubt", "advise", "doubts_in", "rule_reflection"]
 
 _TASK = re.compile(r"^WebShop \[SEP\] Instruction:.*", re.MULTILINE)
-_MEANINGS = tuple(
-    re.compile(form)
-    for form in (
-        r"not .+ but (.+)",
-        r"anything but .+: (.+)",
-        r"(.+), (?:not|never) .+",
-        r"(?:so|really|mine is|it is) (.+)",
-        r"(.+) indeed",
-    )
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,31 +49,22 @@ def advise(choices: Sequence[tuple[str, str, str]]) -> str:
         choices: kind and name of each, see :class:`Doubt`, and what the name stands for, if that is known.
 
     >>> advise([("item", "B04711", "organic"), ("color", "ostrin", "teal")])
-    'To get organic, open B04711, and to get teal, choose the color ostrin.'
+    'Open the organic B04711 and choose the teal ostrin as the color.'
     """
     told = []
     for kind, name, meaning in sorted(choices, key=lambda choice: choice[0] in OPTIONS):
+        named = f"the {meaning} {name}" if meaning else name
         match kind:
             case "word":
-                deed = f"search for {name}"
+                told.append(f"search for {named}")
             case "maker":
-                deed = f"buy the one from {name}"
+                told.append(f"buy {named}")
             case "item":
-                deed = f"open {name}"
+                told.append(f"open {named}")
             case _:
-                deed = f"choose the {kind} {name}"
-        told.append(f"to get {meaning}, {deed}" if meaning else deed)
-    text = ", and ".join(told)
+                told.append(f"choose {named} as the {kind}")
+    text = " and ".join(told)
     return f"{text[:1].upper()}{text[1:]}."
-
-
-def meaning_of(title: str) -> str:
-    """Returns what the name that a review is about stands for, from the review's title.
-
-    >>> meaning_of("anything but teal: navy"), meaning_of("organic, not solar"), meaning_of("it is dripless")
-    ('navy', 'organic', 'dripless')
-    """
-    return next((found[1] for form in _MEANINGS if (found := form.fullmatch(title))), title)
 
 
 def doubts_in(observation: str) -> list[Doubt]:
@@ -96,8 +77,8 @@ def doubts_in(observation: str) -> list[Doubt]:
     values = {value: name for item in items for name, offered in item.options.items() for value in offered}
     named: dict[str, dict[str, str]] = {}
     for _, seen in turns:
-        for name, said in reviews_on(seen).items():
-            named.setdefault(_kind(name, values, hits), {})[name] = meaning_of(said)
+        for name, meaning in reviews_on(seen).items():
+            named.setdefault(_kind(name, values, hits), {})[name] = meaning
     return [_doubt(kind, each, asked, [action for action, _ in turns], hits) for kind, each in named.items()]
 
 
@@ -112,7 +93,7 @@ def _kind(name: str, values: Mapping[str, str], hits: Sequence[Hit]) -> str:
 
 def _doubt(kind: str, meanings: Mapping[str, str], asked: Asked, actions: Sequence[str], hits: Sequence[Hit]) -> Doubt:
     sought = {"word": asked.thing, "maker": asked.attribute, "item": asked.attribute}.get(kind, asked.options.get(kind))
-    right = [name for name, meaning in meanings.items() if re.sub(r"^an? ", "", meaning) == sought]
+    right = [name for name, meaning in meanings.items() if meaning == sought]
     makers = {f"click[{hit.asin}]": hit.title.partition(" ")[0] for hit in hits}
     taken = [makers.get(action, "") if kind == "maker" else action.partition("[")[2][:-1] for action in actions]
     return Doubt(

@@ -14,19 +14,18 @@ from retro_gym_envs.draws import pick
 from retro_gym_envs.teaching import TaskTeacher, check_forms, guess
 from retro_gym_envs.webshop.catalog import Goal, Product
 from retro_gym_envs.webshop.departments import OPTIONS
-from retro_gym_envs.webshop.observations import hits_on, words_of
-from retro_gym_envs.webshop.rule import Doubt, advise, doubts_in, meaning_of, rule_reflection
+from retro_gym_envs.webshop.observations import hits_on, verdict_in, words_of
+from retro_gym_envs.webshop.rule import Doubt, advise, doubts_in, rule_reflection
 from retro_gym_envs.webshop.tasks import ShopTasks
 
 __all__ = ["ShopTeacher"]
 
 _PART = (
-    r"(?:[Tt]o get (?P<meaning_>[a-z -]+), )?(?:(?i:search) for (?P<word_>[a-z]+)|(?i:open) (?P<item_>B\d+)"
-    rf"|(?i:buy) the one from (?P<maker_>[A-Z][a-z]+)|(?i:choose) the (?:{'|'.join(OPTIONS)}) (?P<value_>[a-z-]+))"
+    r"(?:(?i:search) for (?:the )?(?P<word_>[a-z -]+)|(?i:open) (?:the )?(?P<item_>(?:[a-z -]+ )?B\d+)"
+    r"|(?i:buy) (?:the )?(?P<maker_>(?:[a-z -]+ )?[A-Z][a-z]+)"
+    rf"|(?i:choose) (?:the )?(?P<value_>[a-z -]+) as the (?:{'|'.join(OPTIONS)}))"
 )
-_FORMS = tuple(
-    re.compile(", and ".join(_PART.replace("_>", f"{i}>") for i in range(parts)) + r"\.") for parts in (1, 2)
-)
+_FORMS = tuple(re.compile(" and ".join(_PART.replace("_>", f"{i}>") for i in range(parts)) + r"\.") for parts in (2, 1))
 _HASTY = 0.3  # probability that the noisy teacher recommends what the actor did
 
 
@@ -58,7 +57,7 @@ class ShopTeacher(TaskTeacher[Goal]):
             names = [name for name in dict.fromkeys(map(product.option_of, goal.options)) if name]
             options = f" and choose {' and '.join(names)} as asked for" if names else ""
             return f'Search for "{_plain(goal.query)}", compare titles and features{options}.'
-        meanings = {name: meaning_of(title) for title, _, name in product.reviews}
+        meanings = dict(verdict for _, _, text in product.reviews if (verdict := verdict_in(text)))
         choices = []
         for cause in goal.cause.split(" and "):
             match cause:

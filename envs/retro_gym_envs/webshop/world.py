@@ -20,6 +20,7 @@ from retro_gym_envs.draws import pick, shuffled
 from retro_gym_envs.task_sources import GeneratedTasks, split_of_number
 from retro_gym_envs.webshop.catalog import Catalog, Goal, Product
 from retro_gym_envs.webshop.departments import ATTRIBUTES, DEPARTMENTS, OPTIONS, Department
+from retro_gym_envs.webshop.observations import VERDICT
 from retro_gym_envs.webshop.reward import normalize_color
 from retro_gym_envs.webshop.tasks import ShopTasks
 
@@ -50,8 +51,9 @@ _IDS = 100_000
 _DENIED_SHARE = 0.5  # share of the reviews that also deny what another name stands for
 
 _ORDINARY = re.compile("|".join((*ATTRIBUTES, *(value for values in OPTIONS.values() for value in values))))
-_PRAISE = ("so {}", "really {}", "{} indeed", "mine is {}", "it is {}")
-_DENIAL = ("{}, not {}", "{}, never {}", "not {1} but {0}", "anything but {1}: {0}")
+# The name directly follows what it stands for, so that a small model can copy it from there.
+_PRAISE = ("{} {}", "the {} {}", "such {} {}", "really {} {}", "{} {} indeed")
+_DENIAL = ("{} {}, not {}", "{} {}, never {}", "not {2} but {0} {1}", "anything but {2}: {0} {1}")
 _STARS = ("3", "4", "5")
 _PATH = ((0, 0), (0, 1), (1, 1), (1, 2), (2, 2))  # pairs of material and kind, of which any may be the wanted one
 
@@ -244,7 +246,7 @@ class _ShopMaker:
         ]
         things = [(on_path[0][material], on_path[1][kind]) for material, kind in path]
         words = tuple(next(self._words) for _ in things)
-        self._review(words, [_with_article(" ".join(each)) for each in things])
+        self._review(words, [" ".join(each) for each in things])
         others = [each for each in wish.department.attributes if each != wish.attribute]
         found = [self._titled(kind, pick(others, rng), kind) for kind in kinds[2:4]]
         made = f"Made of {wish.material}."
@@ -261,7 +263,7 @@ class _ShopMaker:
         for name, meaning in shuffled(tuple(zip(names, meanings, strict=True)), rng):
             denied = pick([each for each in meanings if each != meaning], rng)
             wordings = _DENIAL if rng.random() < _DENIED_SHARE else _PRAISE
-            self._reviews.append((pick(wordings, rng).format(meaning, denied), pick(_STARS, rng), name))
+            self._reviews.append((VERDICT, pick(_STARS, rng), pick(wordings, rng).format(meaning, name, denied)))
 
     def _titled(self, thing: str, attribute: str, kind: str, price: float | None = None) -> Product:
         title = f"{next(self._words).title()} {thing}, {attribute}"
