@@ -16,14 +16,12 @@ from retro_gym_envs.hotpotqa.rule import BRIDGE_FORMS, COMPARISON_FORMS, FREE_FO
 from retro_gym_envs.hotpotqa.tasks import HotpotTask
 from retro_gym_envs.hotpotqa.wording import Wanted, asked_by
 from retro_gym_envs.hotpotqa.world import BuiltinTasks
-from retro_gym_envs.teaching import TaskTeacher, check_forms
+from retro_gym_envs.teaching import TaskTeacher, check_forms, guess
 
 __all__ = ["HotpotTeacher"]
 
 _VAGUE = "Read every page to its end before you answer."  # nothing better can be said
-# Shares of the noisy teacher's reflections; the others name an entity and a word at random.
-_UNDERSTOOD = 0.25  # what the rules read
-_HASTY = 0.45  # the first link, and the question's own word if a page has it; this habit is the most likely
+_HASTY = 0.35  # probability that the noisy teacher takes the first link, or the question's own word if a page has it
 
 _NAME = r"[A-Z][a-z]+(?: [A-Z][a-z]+)*(?: \([a-z ]+\))?"
 _ROLE = f"(?:{'|'.join(ROLES)})"
@@ -93,23 +91,19 @@ class HotpotTeacher(TaskTeacher[HotpotTask]):
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
         """Returns a well-formed reflection that uses only what the trajectory shows, and is right only sometimes.
 
-        It is what the rules read, or names the first link, or a random one.
+        Link and word are chosen apart: by habit, or what the rules read (probability 0.25), or at random.
         """
         failure = read_failure(trajectory.render())
         lesson = failure.lesson()
         if lesson is None or failure.asked is None:
             named = failure.unread() or list(failure.found) or [failure.question.replace('"', "")]
             return FREE_FORMS[0].format(name=pick(named, rng))
-        form, luck = int(rng.integers(6)), rng.random()
-        if luck < _UNDERSTOOD:
-            return lesson.as_text(form)
         attribute = failure.asked.attribute
         usual = [each.name for each in attributes_of(attribute.kind, attribute.sort)]
         words = failure.words() if attribute.name not in failure.words() else [attribute.name, *usual]
         links = [_titles_linked(failure, entity) for entity in failure.asked.entities]
-        if luck < _UNDERSTOOD + _HASTY:
-            return Lesson(tuple(each[0] for each in links), words[0]).as_text(form)
-        return Lesson(tuple(pick(each, rng) for each in links), pick(words, rng)).as_text(form)
+        chosen = [guess(each, [right], rng, hasty=_HASTY) for each, right in zip(links, lesson.entities, strict=True)]
+        return Lesson(tuple(chosen), guess(words, [lesson.word], rng, hasty=_HASTY)).as_text(int(rng.integers(6)))
 
     def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
         """Checks that a reflection has one of the teacher's forms, and names only what the trajectory shows."""
