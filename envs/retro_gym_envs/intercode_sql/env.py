@@ -70,22 +70,23 @@ class InterCodeSQLEnv(GameEnv[SQLTask]):
 
     **The built-in world.** Each task has a database of its own. Its tables, columns and stored codes have coined names
     that a question never uses; what they stand for is in the comments of tables and columns
-    (``information_schema``) and in a table of codes: ``('int', 'price in winter', 'hilokum')``. Questions have five
-    forms (a list, an aggregate, the highest or lowest row, the people of the rows, the rows of a person) and name a
-    table, a filter column, a value, and a numeric column or a role by such phrases. The scripted actor looks at all
-    comments that it needs, but it understands only the head of a phrase (``price``) and overlooks the qualifier (``in
-    winter``). It fails where five names have the same head, and takes one of them by chance.
+    (``information_schema``) and in a table of codes (columns ``meaning`` and ``code``). Questions have five forms (a
+    list, an aggregate, the highest or lowest row, the people of the rows, the rows of a person) and name a table, a
+    filter column, a value, and a numeric column or a role by such phrases. The scripted actor looks at all comments
+    that it needs. It joins them with the names by CONCAT, so that a name directly follows what it stands for:
+    ``('int price in winter hilokum',)``. But it understands only the head of a phrase (``price``) and overlooks the
+    qualifier (``in winter``). It fails where five names have the same head, and takes one of them by chance.
 
     Causes of failure (``failure_cause``), each equally frequent among those that a form has; 20 % of the tasks have
     two. All five candidates are seen in every trial, in random order:
 
     | cause | seen in | the reflection says (M is what X stands for) |
     |---|---|---|
-    | ``table`` | the tables' comments | For the M, query the table X. |
-    | ``measure`` | the columns' comments (numeric) | For the M, select the column X. |
-    | ``filter`` | the columns' comments (text) | For the M, filter on the column X. |
-    | ``value`` | the table of codes | For M, use the value X. |
-    | ``key`` | the columns' comments (references) | For the M, join on the column X. |
+    | ``table`` | the tables' comments | Query the M X. |
+    | ``measure`` | the columns' comments (numeric) | Select the M X. |
+    | ``filter`` | the columns' comments (text) | Filter on the M X. |
+    | ``value`` | the table of codes | Use the value M X. |
+    | ``key`` | the columns' comments (references) | Join on the M X. |
 
     A name that a reflection speaks for is used, one that it speaks against is avoided. If it speaks for more than two
     names for one part of the query, or for and against more than three, the actor is confused and takes the first.
