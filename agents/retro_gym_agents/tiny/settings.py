@@ -50,13 +50,13 @@ class BuildConfig:
     """Folder of an earlier model to continue from, with its tokenizer; from scratch by default."""
     env_ids: tuple[str, ...] = ENV_IDS
     """Environments that lessons come from, in turn; their task environments must take a ``world_seed``."""
-    steps: int = 9_000
+    steps: int = 8_000
     """Optimiser steps. Each learns one role in one environment."""
-    play_share: float = 0.4
+    play_share: float = 0.25
     """Share of the steps that learn to play; the others learn to reflect."""
-    failures_per_step: int = 10
+    failures_per_step: int = 12
     """Failed trajectories in a step that learns to reflect."""
-    reflections_per_failure: int = 8
+    reflections_per_failure: int = 6
     """The teacher's reflections on each failure; they share the prompt's computation."""
     trials_per_step: int = 12
     """Trials of the scripted actor in a step that learns to play."""

@@ -1,5 +1,6 @@
 """A build of a few steps: what it leaves behind, what it learns, and that it resumes to the same weights."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -159,7 +160,9 @@ def test_long_lessons_are_left_out(built):
     assert 0 < len(short) < len(trials)
     longest = sorted(lengths)[1]
     assert play_loss(model, tokenizer, trials, longest) == play_loss(model, tokenizer, short, 10_000)
-    assert play_loss(model, tokenizer, trials, 1) == play_loss(model, tokenizer, [trials[lengths.index(min(lengths))]], 10_000)
+    assert play_loss(model, tokenizer, trials, 1) == play_loss(
+        model, tokenizer, [trials[lengths.index(min(lengths))]], 10_000
+    )
 
     failures = block_of(config, Stream("RetroHotpotQA-v0", "reflect"), 0)[0]
     lengths = [len(tokenizer(one.observation)["input_ids"]) for one in failures]
