@@ -124,6 +124,7 @@ _VERDICTS = (
         rf"({_N}) (?:did|does) not (?:really |at all )?(?:fit|match|work|suit|help)\b",
         r"\1 was wrong",
     ),
+    (rf" ?,? (?:and|but) ({_N}) (is|was) (?:also )?(wrong|incorrect|bad)(?: too| as well| also)?{_END}", r". \1 \2 \3"),
     # what became of it
     (rf"(?: ?,| and| but| ?;) (?:it |that |this |which )?(?:only |just )?{_CAME_OF_IT}", ", which was wrong"),
     (rf"({_N}) (?:only |just )?{_CAME_OF_IT}", r"\1 was wrong"),

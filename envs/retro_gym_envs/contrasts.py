@@ -68,9 +68,10 @@ _SO_RIGHT = re.compile(
     rf"{_ADVERB}(?:right|correct|good|true|yes|fix|needed|i need(?:ed)?|should have been|better)(?: (?:one|choice))?"
 )
 _AND_NOT = re.compile(rf"\0(?P<new>\d+)(?P<quote>[\"'`]?) ?,? and (?:certainly |definitely )?not {_OLD}{_END}")
-_UNSURE = re.compile(
-    r"\b(?:not|untrue|false|myth|lie|think|thought|believ\w+|claim\w*|says?|said|doubt|if|whether|never)\b"
+_DENIED = re.compile(
+    r"\b(?:not (?:true|so|the case)|untrue|false|myth|lie|thought|believed|claim\w*|doubt\w*|whether)\b"
 )
+_UNSURE = re.compile(r"\b(?:not|said|if|never)\b")
 
 
 def contrasted(text: str) -> str:
@@ -102,7 +103,9 @@ def _told(match: re.Match[str]) -> str:
 
 
 def _taken(match: re.Match[str]) -> str:
-    """Writes out which of two names is wanted, unless the sentence denies, doubts or asks it."""
+    """Writes out which of two names is wanted; nothing if the sentence denies, doubts or asks it."""
     before = re.split(r"[.;!?\n]", match.string[max(0, match.start() - 80) : match.start()])[-1]
-    after = re.match(r"[^.;!?\n]{0,80}\?", match.string[match.end() : match.end() + 81])
-    return match[0] if _UNSURE.search(before) or after else f". use \0{match['new']} instead of \0{match['old']}"
+    asked = re.match(r"[^.;!?\n]{0,80}\?", match.string[match.end() : match.end() + 81])
+    if asked or _DENIED.search(before):
+        return "."
+    return match[0] if _UNSURE.search(before) else f". use \0{match['new']} instead of \0{match['old']}"

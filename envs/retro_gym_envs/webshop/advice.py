@@ -38,9 +38,9 @@ _ABOUT = re.compile(
     r"what about|go with|gone|went (?:for|with)|avoid\w*|skip\w*|ignor\w*|exclud\w*|reject\w*|rul\w+ out|wrong|mistake|"
     r"next time|this time|from now on|no more|all along|navigat\w*|inspect\w*|switch\w*|swap\w*|head(?:ing)? (?:over )?"
     r"(?:to|for)|tap|(?:pull|bring)\w*(?: up)?|grab\w*|ids?|asin|budget|favou?r|decid\w*|hit|press|mark|tick|make it|"
-    r"have it|configur\w*|toggl\w*|activat\w*|request\w*|seek\w*|hunt\w*|enquir\w*|inquir\w*|google|brows\w*|access\w*|"
-    r"load\w*|display\w*|show(?:s|ed)?|list|remedy|solution|cure|page|link|button|keyword\w*|supplier|manufacturer|"
-    r"vendor|producer|(?:it|they|people|this|that) (?:\w+ ){0,2}?(?:call|name|term)(?:s|ed)?|"
+    r"have it(?: \w+)? in|configur\w*|toggl\w*|activat\w*|request\w*|seek\w*|hunt\w*|enquir\w*|inquir\w*|google|brows\w*|"
+    r"access\w*|load\w*|display\w*|show(?:s|ed)?|list|remedy|solution|cure|page|link|button|keyword\w*|supplier|"
+    r"manufacturer|vendor|producer|(?:it|they|people|this|that) (?:\w+ ){0,2}?(?:call|name|term)(?:s|ed)?|"
     r"(?:call|name)s? (?:it|them|this|that|these|those)|"
     rf"{_MEANING})(?![\w-])"
 )
@@ -49,7 +49,7 @@ _FITS = re.compile(
     r"(?<![\w-])(?:right|correct|proper|answer|key|what|call\w*|names?|named|means?|meant|stands?|match\w*|fit\w*|suit\w*|"
     r"want\w*|need\w*|require\w*|ask\w*|sought|after|for|one|made by|sold|sells?|offer\w*|goes by|refers?|instruction|"
     r"customer|describ\w*|maker|brand|seller|product|item|listing|word|term|query|option|variant|value|choice|works?|"
-    r"worked|review\w*|feature\w*|budget|price|requirement\w*|id|under|remedy|solution|cure|"
+    r"worked|review\w*|feature\w*|budget|price|requirement\w*|id|under|supplier|manufacturer|vendor|producer|remedy|solution|cure|"
     r"(?:i|we|you|to|a|will|should|must|not|just|then) (?:search|open|visit|view|click|buy|choose|pick|select|take|use|"
     rf"get|try|order|purchase|go)|{_MEANING})(?![\w-])"
 )
