@@ -11,7 +11,7 @@ import retro_gym  # noqa: F401 - registers the environments
 from retro_gym.prompts import Prompt
 from retro_gym.testing.hosting import hosted_prompt
 from retro_gym_envs.intercode_sql.actor import ScriptedSQLActor
-from retro_gym_envs.intercode_sql.advice import FORMS, read_advice, stated_query
+from retro_gym_envs.intercode_sql.advice import FORMS, read_advice, sentence, stated_query
 from retro_gym_envs.intercode_sql.comments import fitting, read_notes
 from retro_gym_envs.scripted_actor import turns_in
 from tests.envs.first_trials import share, solved_unaided, success_at_trial_1, success_with_anothers_oracle
@@ -52,10 +52,13 @@ def open_slots(env, task_id):
 
 def right(env, task_id):
     """The names in the oracle's reflection, by slot."""
-    said = env.task_env.teacher.oracle_reflection(task_id).lower()
-    found = {slot: re.search(form.format(r"(\w+)"), said) for slot, form in FORMS.items()}
-    shown = {name.lower(): name for name in notes(env).phrases()}
-    return {slot: shown[match[1]] for slot, match in found.items() if match}
+    said = env.task_env.teacher.oracle_reflection(task_id).rstrip(".").split(" and ")
+    begun = {slot: form.partition("{")[0] for slot, form in FORMS.items()}
+    found = {
+        slot: next((part.split()[-1] for part in said if part.lower().startswith(start)), "")
+        for slot, start in begun.items()
+    }
+    return {slot: name for slot, name in found.items() if name}
 
 
 def tried(env, task_id):
@@ -216,7 +219,8 @@ def test_the_last_reflection_on_a_part_counts(env):
 
 def test_advice_on_another_part_is_not_lost(env):
     task_id = next(failures(env, faults=2))
-    first, second = (FORMS[slot].format(name).capitalize() + "." for slot, name in right(env, task_id).items())
+    phrases = notes(env).phrases()
+    first, second = (sentence({slot: name}, phrases) for slot, name in right(env, task_id).items())
     assert noted(env, task_id, first, second)
 
 

@@ -24,7 +24,7 @@ def coined(task_id):
     """The names of tables, columns, rows, people and codes of a task."""
     design = TASKS._generated(task_id).design
     plan = design.plan
-    named = {plan.people, plan.people_key, plan.people_label, *design.codes, *design.people, *design.phrases}
+    named = {plan.people, plan.people_key, plan.people_label, design.code_table, *design.people, *design.phrases}
     named |= {label for labels in design.labels.values() for label in labels}
     return {name.lower() for name in named | {TASKS.get(task_id).db}} - {""}
 

@@ -34,7 +34,7 @@ from retro_gym_envs.scripted_actor import ScriptedTextActor, Turns, as_turn, par
 
 __all__ = ["ScriptedSQLActor"]
 
-_LOOKS = re.compile(r"execute\[(?:SHOW |DESC |SELECT \w+, .* FROM information_schema\.)")
+_LOOKS = re.compile(r"execute\[(?:SHOW |DESC |SELECT .* FROM information_schema\.)")
 _FIRST = 0.2  # score of the first name that fits
 _TOLD = 9.0  # of a name that a reflection wants
 _SHUNNED = -4.0  # of a name that a reflection speaks against

@@ -25,13 +25,13 @@ from retro_gym_envs.replacements import reworded
 __all__ = ["FORMS", "Wanted", "read_advice", "sentence", "stated_query"]
 
 FORMS = {
-    "table": "for the {}, query the table {}",
-    "measure": "for the {}, select the column {}",
-    "filter": "for the {}, filter on the column {}",
-    "value": "for {}, use the value {}",
-    "key": "for the {}, join on the column {}",
+    "table": "query the {} {}",
+    "measure": "select the {} {}",
+    "filter": "filter on the {} {}",
+    "value": "use the value {} {}",
+    "key": "join on the {} {}",
 }
-"""What a reflection says for each slot: what a name stands for, and the name."""
+"""What a reflection says for each slot: what a name stands for, and the name, side by side as in the database."""
 
 
 _VERBS_AND_NOUNS = """
@@ -77,9 +77,9 @@ def sentence(names: Mapping[str, str], phrases: Mapping[str, str]) -> str:
         phrases: what each name stands for.
 
     >>> sentence({"table": "dalor", "value": "Vikum"}, {"dalor": "wines on loan", "Vikum": "dark red"})
-    'For the wines on loan, query the table dalor, and for dark red, use the value Vikum.'
+    'Query the wines on loan dalor and use the value dark red Vikum.'
     """
-    said = ", and ".join(FORMS[slot].format(phrases[name], name) for slot, name in names.items())
+    said = " and ".join(FORMS[slot].format(phrases[name], name) for slot, name in names.items())
     return f"{said[:1].upper()}{said[1:]}."
 
 

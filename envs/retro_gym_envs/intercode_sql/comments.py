@@ -10,22 +10,23 @@ from retro_gym_envs.intercode_sql.observations import words_of
 
 __all__ = ["LOOK_AT_TABLES", "Notes", "fitting", "look_at_codes", "look_at_columns", "look_at_people", "read_notes"]
 
-LOOK_AT_TABLES = "SELECT table_comment, table_name FROM information_schema.tables"
+LOOK_AT_TABLES = "SELECT CONCAT(table_comment, ' ', table_name) FROM information_schema.tables"
+"""The statement that shows the tables. In one text with its comment, a name directly follows what it stands for."""
 
-_ROW = re.compile(r"\('([^']*)'((?:, '[^']*')+)\)")
-_TEXT = re.compile(r"'([^']*)'")
+_ROW = re.compile(r"\('([^']*)',\)")
 _KEY = re.compile(r"\('(\w+)', 'int', 'NO', 'PRI'")
 _LABEL = re.compile(r"\('(\w+)', 'text'")
 
 
 def look_at_columns(table: str) -> str:
     """Returns the statement that shows the columns of a table with their comments."""
-    return f"SELECT data_type, column_comment, column_name FROM information_schema.columns WHERE table_name = '{table}'"
+    shown = "CONCAT(data_type, ' ', column_comment, ' ', column_name)"
+    return f"SELECT {shown} FROM information_schema.columns WHERE table_name = '{table}'"
 
 
 def look_at_codes(table: str) -> str:
     """Returns the statement that shows the codes and their meanings."""
-    return f"SELECT * FROM {table}"
+    return f"SELECT CONCAT(meaning, ' ', code) FROM {table}"
 
 
 def look_at_people(table: str) -> str:
@@ -71,23 +72,30 @@ class Notes:
 def read_notes(turns: Iterable[tuple[str, str]]) -> Notes:
     """Parses actions and their observations.
 
-    >>> read_notes([(f"execute[{LOOK_AT_TABLES}]", "[('wines on loan', 'dalor'), ('codes', 'brelum')]")]).tables
+    >>> read_notes([(f"execute[{LOOK_AT_TABLES}]", "[('wines on loan dalor',), ('codes brelum',)]")]).tables
     {'dalor': 'wines on loan', 'brelum': 'codes'}
     """
     notes = Notes()
     for action, seen in turns:
         statement = action.removeprefix("execute[").removesuffix("]")
-        rows = [(match[1], *_TEXT.findall(match[2])) for match in _ROW.finditer(seen)]
         if statement == LOOK_AT_TABLES:
-            notes = dataclasses.replace(notes, tables={row[1]: row[0] for row in rows})
+            notes = dataclasses.replace(notes, tables=_named(seen))
         elif statement.startswith(look_at_columns("").rstrip("'")):
-            notes = dataclasses.replace(notes, columns={row[2]: (row[0], row[1]) for row in rows if len(row) == 3})
+            typed = {name: text.partition(" ") for name, text in _named(seen).items()}
+            columns = {name: (type_, comment) for name, (type_, _, comment) in typed.items()}
+            notes = dataclasses.replace(notes, columns=columns)
         elif notes.code_table and statement == look_at_codes(notes.code_table):
-            notes = dataclasses.replace(notes, codes={row[1]: row[0] for row in rows})
+            notes = dataclasses.replace(notes, codes=_named(seen))
         elif statement.startswith("DESC ") and statement.removeprefix("DESC ") in notes.tables:
             key, label = _KEY.search(seen), _LABEL.search(seen)
             notes = dataclasses.replace(notes, people_key=key[1] if key else "", people_label=label[1] if label else "")
     return notes
+
+
+def _named(seen: str) -> dict[str, str]:
+    """Returns the last word of each row, a name, with the text before it."""
+    split = (match[1].rpartition(" ") for match in _ROW.finditer(seen))
+    return {name: text for text, _, name in split}
 
 
 def fitting(question: str, notes: Notes) -> dict[str, tuple[str, ...]]:

@@ -28,9 +28,9 @@ class Schema:
         return [name for name, _ in self.columns.get(table, ())]
 
 
-_TABLE_ROW = re.compile(r"\((?:'[^']*', )?'([^']+)',?\)")
+_TABLE_ROW = re.compile(r"\('(?:[^']* )?([^' ]+)',\)")  # a comment may precede the name
 _COLUMN_ROW = re.compile(r"\('([^']+)', '([^']+)', '(?:YES|NO)', ")
-_SHOW = re.compile(r"execute\[(?:SHOW TABLES|SELECT .*table_name FROM information_schema\.tables);?\]", re.IGNORECASE)
+_SHOW = re.compile(r"execute\[(?:SHOW TABLES|SELECT .*table_name\)? FROM information_schema\.tables);?\]", re.IGNORECASE)
 _DESC = re.compile(r"execute\[(?:DESC|DESCRIBE|SHOW COLUMNS FROM) `?(\w+)`?;?\]", re.IGNORECASE)
 
 

@@ -48,8 +48,8 @@ class Design:
     """What each name stands for."""
     columns: tuple[str, ...]
     """The columns of the main table, in order."""
-    codes: tuple[str, str, str]
-    """The table of codes and its two columns."""
+    code_table: str
+    """The table that explains the codes."""
     meanings: tuple[str, ...]
     """The codes, in order."""
     labels: Mapping[str, tuple[str, ...]]
@@ -104,7 +104,7 @@ def design(shape: str, faults: tuple[str, ...], split: str, names: NameMaker, rn
         candidates,
         phrases,
         shuffled(columns, rng),
-        (_name("table", names), _name("column", names), _name("column", names)),
+        _name("table", names),
         shuffled(meanings, rng),
         {table: tuple(names.word() for _ in range(_ROWS)) for table in candidates["table"]},
         people,
@@ -142,9 +142,8 @@ def _filled(design: Design, name: str, rng: np.random.Generator) -> Database:
         cells |= {each: [pick(design.meanings, rng) for _ in range(_ROWS)] for each in coded}
         rows = tuple(zip(*(cells[each] for each in design.columns), strict=True))
         tables.append(Table(table, columns, rows, phrases[table]))
-    codes, code, meaning = design.codes
     shown = tuple((phrases[each], each) for each in design.meanings)
-    tables.append(Table(codes, (Column(meaning, "text"), Column(code, "text")), shown, "codes"))
+    tables.append(Table(design.code_table, (Column("meaning", "text"), Column("code", "text")), shown, "codes"))
     if plan.people:
         columns = (Column(plan.people_key, "int", False, "PRI"), Column(plan.people_label, "text"))
         tables.append(Table(plan.people, columns, tuple(enumerate(design.people, start=1)), phrases[plan.people]))

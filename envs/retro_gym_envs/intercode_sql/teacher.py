@@ -28,8 +28,9 @@ _SUSPECTED = 0.5
 _HASTY = 0.5
 _TWO = 0.2  # probability that it speaks of two parts of the query
 
-_PARTS = re.compile("|".join([*(form.format(r"[a-z ]+", r"\w+") for form in FORMS.values()), *CLAUSES]))
-_AND = re.compile(",? and ")
+_PHRASE, _NAME = r"(?!and\b)[a-z]+(?: (?!and\b)[a-z]+)*", r"(?!and\b)\w+"  # the next clause begins after "and"
+_PARTS = re.compile("|".join([*(form.format(_PHRASE, _NAME) for form in FORMS.values()), *CLAUSES]))
+_AND = " and "
 _FIXED = frozenset(re.findall(r"[a-z]+", f"and {' '.join(FORMS.values())} {' '.join(CLAUSES)}"))
 
 
@@ -83,10 +84,9 @@ class SQLTeacher(TaskTeacher[SQLTask]):
         text = reflection.strip()
         if not text.endswith(".") or not text[:1].isupper():
             return ReflectionCheck(False, False)
-        rest = f" and {text[:1].lower()}{text[1:-1]}"
+        rest = f"{_AND}{text[:1].lower()}{text[1:-1]}"
         while rest:
-            joint = _AND.match(rest)
-            clause = _PARTS.match(rest, joint.end()) if joint else None
+            clause = _PARTS.match(rest, len(_AND)) if rest.startswith(_AND) else None
             if clause is None:
                 return ReflectionCheck(False, False)
             rest = rest[clause.end() :]
