@@ -30,7 +30,9 @@ class Schema:
 
 _TABLE_ROW = re.compile(r"\('(?:[^']* )?([^' ]+)',\)")  # a comment may precede the name
 _COLUMN_ROW = re.compile(r"\('([^']+)', '([^']+)', '(?:YES|NO)', ")
-_SHOW = re.compile(r"execute\[(?:SHOW TABLES|SELECT .*table_name\)? FROM information_schema\.tables);?\]", re.IGNORECASE)
+_SHOW = re.compile(
+    r"execute\[(?:SHOW TABLES|SELECT .*table_name\)? FROM information_schema\.tables);?\]", re.IGNORECASE
+)
 _DESC = re.compile(r"execute\[(?:DESC|DESCRIBE|SHOW COLUMNS FROM) `?(\w+)`?;?\]", re.IGNORECASE)
 
 
