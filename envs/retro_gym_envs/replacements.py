@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from retro_gym_envs.asides import plainly, without_asides
+from retro_gym_envs.contrasts import NAME, contrasted
 from retro_gym_envs.english.clauses import plain_words
 
 __all__ = ["reworded"]
 
-_NAME = (
-    r"(?:(?:the|my|a) )?(?:[a-z]\w{{0,24}} )?(?:(?:column|table|value|code|key|word|maker|one|product) )?"
-    r"[\"'`]?\0(?P<{}>\d+)[\"'`]?"
-)
-_OLD, _NEW = _NAME.format("old"), _NAME.format("new")
+_OLD, _NEW = NAME.format("old"), NAME.format("new")
 _OUGHT = r"(?:should|ought to|must|needs to|has to)"
 _START = r"(?:(?<=^)|(?<=[.;:,!\n] )|(?<=\n))"
 _END = r"(?= ?(?:[.,;!\n]|$))"
@@ -39,7 +37,7 @@ _REPLACED = tuple(
 _CHOSEN = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"\bit (?:was|is) (?:really )?{_NEW} all along",
+        rf"(?:\b(?:it )?turn(?:s|ed) out(?: that)?,? )?\bit (?:was|is) (?:really )?{_NEW} all along",
         rf"(?<!not ){_NEW} it is{_END}",
         rf"{_START}{_NEW} from now on",
     )
@@ -54,15 +52,22 @@ _OF_OTHERS = re.compile(r"((?:^|[.!?;\n])[^.!?;\n\0]*), which [^.,;!?\n]*")
 """A judgement in a sentence without any of the names (``I took V, which failed``): it is about another decision."""
 
 
-def reworded(reflection: str, names: Sequence[str]) -> str:
+def reworded(reflection: str, names: Sequence[str], about: re.Pattern[str]) -> str:
     """Returns a reflection with replacements as ``use … instead of …``, and names that stand alone as ``use …``.
 
-    >>> reworded("I chose dalor when it should have been vikum.", ["dalor", "vikum"])
+    Args:
+        reflection: the text.
+        names: the names that the actor knows.
+        about: matches words that a sentence about the task contains; what names other things is left out.
+
+    >>> reworded("I chose dalor when it should have been vikum.", ["dalor", "vikum"], re.compile("choose"))
     'use vikum instead of dalor.'
     """
     numbers = {name.lower(): f"\0{number}" for number, name in enumerate(names)}
     text = re.sub(r"\w+", lambda match: numbers.get(match[0], match[0]), plain_words(reflection))
-    text = _OF_OTHERS.sub(r"\1", _ASIDE.sub("", text))
+    if "\0" not in text:
+        return text
+    text = _OF_OTHERS.sub(r"\1", _ASIDE.sub("", contrasted(plainly(without_asides(text, about)))))
     for pattern in _REPLACED:
         text = pattern.sub("use \0\\g<new> instead of \0\\g<old>", text)
     for pattern in _CHOSEN:

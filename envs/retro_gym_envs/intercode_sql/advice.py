@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
+from retro_gym_envs.asides import is_bare
 from retro_gym_envs.english.stance import Stance, read_clauses
 from retro_gym_envs.english.wishes import Wishes, is_confusing, read_wishes
 from retro_gym_envs.intercode_sql.vocabulary import (
@@ -37,20 +38,30 @@ _VERBS_AND_NOUNS = """
     use used uses using usage select selected selects selecting column columns field fields table tables value values
     code codes coded join joins joined joining filter filters filtered filtering query queries queried querying
     condition conditions where from choose chose chosen choosing choice pick picked picking read reads reading take
-    took taken takes taking look looked looking compare compared comparing match matches matched matching key keys link
-    links linked linking connect connected name names named called store stores stored hold holds held contain contains
-    mean means meant stand stands refer refers answer answers need needs needed require required requires right correct
-    proper row rows data entry entries sql restrict restricted keep equal equals set fetch fetched get retrieve
-    retrieved return report show output go went going replace replaced swap switch switched change changed try tried
-    identify belongs rely relied relying apply applied constrain narrow limit test check run execute submit write wrote
-    written clause work works worked put comment comments documented ignored overlooked missed forgot mistake mistook
-    wrong instead keep keeps kept reference references referenced referring consider overlook correct fill mean avoid
-    avoids avoided avoiding skip skipped exclude excluded ignore reject rule
+    took taken takes taking look looked looking compare compared comparing match matches matched matching key keys
+    link links linked linking connect connected store stores stored hold holds held contain contains refer refers
+    answer answers need needs needed require required requires right correct proper row rows data entry entries sql
+    restrict restricted keep equal equals set fetch fetched get retrieve retrieved return report show output go went
+    going replace replaced swap switch switched change changed try tried identify belongs rely relied relying apply
+    applied constrain narrow limit test check run execute submit write wrote written clause work works worked put
+    comment comments documented ignored overlooked missed forgot mistake mistook wrong instead keep keeps kept
+    reference references referenced referring consider overlook correct fill avoid avoids avoided avoiding skip
+    skipped exclude excluded ignore reject rule search searched searching seek sort sorted sorting sum summed average
+    averaged averaging aggregate aggregated list listed listing print printed calculate calculated calculating compute
+    computed computing total project display figure number quantity amount measure follow follows following followed
+    tie tied relate related relates bind bound resolve resolved resolving merge merged merging combine combined map
+    mapped mapping point points person people id criterion criteria attribute property evaluate evaluated evaluating
+    screen screened description literal constant string encode encoded insert inserted plug plugged equate equated
+    database record draw drawn access accessed turn consult consulted pull pulled source sourced inspect browse
+    question remedy solution cure fix comparison operand grab favour favor decide head navigate visit open click
+    reviewed extract extracted gather load loaded scan lookup order ordered group grouped maximum minimum count
+    fit fits suit suits satisfy satisfies help helps gone rank ranked calculation sift predicate mine
 """
 _PHRASES = (*MEASURES, *FEATURES, *SHADES, *ROLES, *OCCASIONS, *FEATURE_PARTS, *DUTIES, *GROUPS)
 _IDLE = frozenset(["as", "by", "for", "in", "last", "of", "on", "the", "under", "when"])
 _WORDS = "|".join(sorted({*_VERBS_AND_NOUNS.split(), *" ".join(_PHRASES).split()} - _IDLE))
-_ABOUT = re.compile(rf"(?<![a-z])(?:{_WORDS})s?(?![a-z])")  # also inside of keys such as where_value
+_NAMING = r"(?:it|they|this|that|which) (?:\w+ ){0,2}?(?:call|name)(?:s|ed)?|(?:call|name)s? (?:it|them|this|that)"
+_ABOUT = re.compile(rf"(?<![a-z])(?:(?:{_WORDS})s?|{_NAMING})(?![a-z])")  # also inside of keys such as where_value
 _QUALIFIERS = (*OCCASIONS, *FEATURE_PARTS, *DUTIES, *GROUPS, *SHADES)
 """Words of comments that are not read as English (``as measured`` is no report, ``when new`` no condition)."""
 
@@ -113,8 +124,10 @@ def read_advice(reflections: Sequence[str], options: Sequence[str], known: Seque
 
 @lru_cache(maxsize=8_192)  # the actor reads its reflections in every turn
 def _wishes(reflection: str, names: tuple[str, ...]) -> Wishes:
+    if is_bare(reflection, names):
+        return Wishes()
     said = _LEFT_OUT.sub(" ", reflection)
-    return read_wishes(reworded(said, names), (*names, *_QUALIFIERS), about=_ABOUT)
+    return read_wishes(reworded(said, names, _ABOUT), (*names, *_QUALIFIERS), about=_ABOUT)
 
 
 def stated_query(reflection: str) -> str:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
+from retro_gym_envs.asides import is_bare
 from retro_gym_envs.english.stance import Stance, read_clauses
 from retro_gym_envs.english.wishes import is_confusing, read_wishes
 from retro_gym_envs.replacements import reworded
@@ -30,28 +31,29 @@ _ABOUT = re.compile(
     r"(?<![\w-])(?:search\w*|quer\w+|type\w*|enter\w*|look\w*|find\w*|found|open\w*|click\w*|visit\w*|view\w*|go|goes|"
     r"choos\w*|chose\w*|pick\w*|select\w*|tak\w+|took|us(?:e|ing|ed)|buy\w*|bought|purchas\w*|order\w*|get|getting|"
     r"need\w*|want\w*|require\w*|right|correct|answer|instead|tr(?:y|ied|ying)|settl\w+|opt\w*|prefer\w*|product\w*|"
-    r"item\w*|listing\w*|maker\w*|brand\w*|made|option\w*|variant\w*|value\w*|call\w*|name\w*|word\w*|term\w*|means?|"
-    r"stands?|match\w*|fit\w*|colou?rs?|sizes?|finish\w*|flavou?rs?|scents?|sets?|plugs?|shapes?|shop\w*|should|must|"
+    r"item\w*|listing\w*|maker\w*|brand\w*|made|option\w*|variant\w*|value\w*|word\w*|term\w*|"
+    r"match\w*|fit\w*|colou?rs?|sizes?|finish\w*|flavou?rs?|scents?|sets?|plugs?|shapes?|shop\w*|should|must|"
     r"review\w*|cart|basket|add|stick|proceed\w*|work(?:s|ed)|succeed\w*|sold|sells?|list(?:s|ed)|feature\w*|the one|"
-    r"instruction|ask(?:s|ed)|customer\w*|consider\w*|overlook\w*|miss(?:ed)?|key|seller\w*|after|how about|what about|"
-    r"go with|went (?:for|with)|avoid\w*|skip\w*|ignor\w*|exclud\w*|reject\w*|rul\w+ out|wrong|mistake|next time|"
-    rf"this time|from now on|no more|all along|{_MEANING})(?![\w-])"
+    r"instruction|ask(?:s|ed)?|customer\w*|consider\w*|overlook\w*|miss(?:ed)?|key|seller\w*|after|how about|"
+    r"what about|go with|gone|went (?:for|with)|avoid\w*|skip\w*|ignor\w*|exclud\w*|reject\w*|rul\w+ out|wrong|mistake|"
+    r"next time|this time|from now on|no more|all along|navigat\w*|inspect\w*|switch\w*|swap\w*|head(?:ing)? (?:over )?"
+    r"(?:to|for)|tap|(?:pull|bring)\w*(?: up)?|grab\w*|ids?|asin|budget|favou?r|decid\w*|hit|press|mark|tick|make it|"
+    r"have it(?: \w+)? in|configur\w*|toggl\w*|activat\w*|request\w*|seek\w*|hunt\w*|enquir\w*|inquir\w*|google|"
+    r"brows\w*|access\w*|load\w*|display\w*|show(?:s|ed)?|list|remedy|solution|cure|page|link|button|keyword\w*|supplier|"
+    r"manufacturer|vendor|producer|(?:it|they|people|this|that) (?:\w+ ){0,2}?(?:call|name|term)(?:s|ed)?|"
+    r"(?:call|name)s? (?:it|them|this|that|these|those)|"
+    rf"{_MEANING})(?![\w-])"
 )
 """Words that a sentence about a purchase contains."""
 _FITS = re.compile(
     r"(?<![\w-])(?:right|correct|proper|answer|key|what|call\w*|names?|named|means?|meant|stands?|match\w*|fit\w*|suit\w*|"
     r"want\w*|need\w*|require\w*|ask\w*|sought|after|for|one|made by|sold|sells?|offer\w*|goes by|refers?|instruction|"
     r"customer|describ\w*|maker|brand|seller|product|item|listing|word|term|query|option|variant|value|choice|works?|"
-    rf"worked|review\w*|{_MEANING})(?![\w-])"
+    r"worked|review\w*|feature\w*|budget|price|requirement\w*|id|under|supplier|manufacturer|vendor|producer|remedy|solution|cure|"
+    r"(?:i|we|you|to|a|will|should|must|not|just|then) (?:search|open|visit|view|click|buy|choose|pick|select|take|use|"
+    rf"get|try|order|purchase|go)|{_MEANING})(?![\w-])"
 )
 """Words of a clause that tells of a name something that bears on the purchase."""
-_ASIDE = re.compile(
-    r"\b(?:rhym\w*|poems?|songs?|jokes?|books? (?:about|on|of)|funny|silly|printed|syllables?|sound of|pronounc\w*|"
-    r"wonder\w*|laugh\w*|stor(?:y|ies) (?:about|of)|essays?|dream\w*|"
-    r"(?:is|are|was) an? (?:\w+ )?(?:word|name|term)\b(?! (?:for|of|that the)))\b"
-)
-"""Words of a sentence that is about a name as a word, and not about what it names."""
-_SENTENCE = re.compile(r"[^.!?;\n]+[.!?;\n]*")
 _PLAIN = tuple(sorted({*ATTRIBUTES, "brushed", "varnished", "unscented"}))
 """What names stand for, as far as it could be taken for a verb (``quilted`` is no report)."""
 
@@ -87,10 +89,9 @@ def advice_on(notes: Sequence[str], names: Sequence[str] | Mapping[str, str]) ->
 def _advice_in(note: str, things: tuple[tuple[str, str], ...]) -> Advice:
     """Returns what one reflection says."""
     named = dict(things)
-    if note.strip(" .!\n").lower() in map(str.lower, named):
-        return Advice()  # a name and nothing else
-    said = _SENTENCE.findall(reworded(note, tuple(named)))
-    text = "".join(sentence for sentence in said if not _ASIDE.search(sentence))
+    if is_bare(note, tuple(named)):
+        return Advice()
+    text = reworded(note, tuple(named), _ABOUT)
     names = (*named, *(each for each in _PLAIN if each not in named))
     wishes = read_wishes(text, names, about=_ABOUT)
     fits = read_wishes(text, names, about=_FITS).wanted
