@@ -23,11 +23,11 @@ _SYNONYMS = {
     "tvstand": ("television stand",),
 }
 """What people call a kind of thing."""
-_LAST_WORDS = (
-    "basin table top can stand machine burner holder chair box roll bar bottle towel sponge shaker knife control phone "
-    "card chain clock paper ball lamp"
-).split()
-"""Words at the end of the names of kinds, which people may write apart."""
+_COMPOUND = re.compile(
+    "(.+)(basin|table|top|can|stand|machine|burner|holder|chair|box|roll|bar|bottle|towel|sponge|shaker|knife|control"
+    "|phone|card|chain|clock|paper|ball|lamp)"
+)
+"""The name of a kind whose last word people may write apart."""
 _SIGN = r"(?:(?:no|nr|num)\b\.? ?|numbers? |# ?)?"
 _NUMBER = rf"[ _-]?{_SIGN}(?P<open>[(\[{{] ?)?{_SIGN}(?P<number>\d{{1,3}})(?![\w-])(?(open) ?[)\]}}])"
 
@@ -48,8 +48,7 @@ def _patterns(kinds: frozenset[str]) -> tuple[tuple[re.Pattern[str], str], ...]:
     found = []
     for kind in sorted(kinds):
         ways = [kind, *(way for way in _SYNONYMS.get(kind, ()) if way not in kinds)]
-        ways += [
-            kind.removesuffix(last) + "[ _-]" + last for last in _LAST_WORDS if kind.endswith(last) and kind != last
-        ]
+        compound = _COMPOUND.fullmatch(kind)
+        ways += [f"{compound[1]}[ _-]{compound[2]}"] if compound else []
         found.append((re.compile(rf"\b(?:{'|'.join(ways)}){_NUMBER}"), kind))
     return tuple(found)

@@ -28,8 +28,8 @@ def mentioned(names: Iterable[str], text: str) -> list[str]:
     """Returns the names that a text mentions, in the order of their first mention.
 
     Case, quotes, hyphens and underscores do not matter. A name inside a longer name that is also mentioned does not
-    count. A name with a number (``drawer 2``) may also be written ``drawer #2``, ``drawer (2)``, ``drawer two``, ``second drawer``
-    or ``drawers 1 and 2``.
+    count. A name with a number (``drawer 2``) may also be written ``drawer #2``, ``drawer (2)``, ``drawer two``,
+    ``second drawer`` or ``drawers 1 and 2``.
 
     >>> mentioned(["drawer 1", "drawer 2", "drawer 12"], "the drawers 2 and 12")
     ['drawer 2', 'drawer 12']

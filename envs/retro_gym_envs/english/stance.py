@@ -17,11 +17,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from retro_gym_envs.english.clauses import Piece, mask, sentences
+from retro_gym_envs.english.headers import UNTRUE, Header
 from retro_gym_envs.english.lexicon import Link, Tag
 from retro_gym_envs.english.links import NOUN
 from retro_gym_envs.english.readings import Kind, Reading, Reference, completed, read_piece, refers
 from retro_gym_envs.english.retractions import without_retracted
-from retro_gym_envs.english.syntax import UNTRUE, Header, Stance, stances
+from retro_gym_envs.english.syntax import Stance, stances
 from retro_gym_envs.english.transcripts import without_transcripts
 
 __all__ = ["Clause", "Stance", "read_clauses"]

@@ -1,0 +1,35 @@
+"""What a clause looks like: whether it names something, begins with a verb, or is a mere list."""
+
+from __future__ import annotations
+
+from retro_gym_envs.english.clauses import Piece
+from retro_gym_envs.english.lexicon import Tag
+from retro_gym_envs.english.links import NOUN, Token
+
+__all__ = ["first_word", "has_noun", "is_bare", "is_only_nouns", "verb_of"]
+
+
+def is_only_nouns(piece: Piece) -> bool:
+    """Returns whether a clause is a mere list of names."""
+    return all(NOUN.match(token.text) or token.text in ("the", "and", "or") for token in piece.tokens)
+
+
+def has_noun(piece: Piece) -> bool:
+    """Returns whether a clause names something."""
+    return any(NOUN.match(token.text) for token in piece.tokens)
+
+
+def verb_of(piece: Piece) -> str:
+    """Returns the first verb of a clause in its base form, or gerund; an empty string if there is none."""
+    return next((token.text for token in piece.tokens if token.tags & (Tag.BASE | Tag.ING)), "")
+
+
+def is_bare(piece: Piece) -> bool:
+    """Returns whether a clause begins with a verb in its base form or a gerund, without a subject."""
+    first = next((t for t in piece.tokens if not t.tags & Tag.ADVERB and t.text not in ("and", "or", "nor")), None)
+    return first is not None and bool(first.tags & (Tag.BASE | Tag.ING))
+
+
+def first_word(piece: Piece) -> Token:
+    """Returns the first word of a clause that is no adverb."""
+    return next((token for token in piece.tokens if not token.tags & Tag.ADVERB), piece.tokens[0])
