@@ -8,7 +8,7 @@ from retro_gym_envs.english.clauses import Piece
 from retro_gym_envs.english.lexicon import Tag
 from retro_gym_envs.english.readings import Kind, Reading
 
-__all__ = ["UNTRUE", "Header", "is_denial", "is_telling"]
+__all__ = ["UNTRUE", "Header", "is_denial", "is_prohibition", "is_telling"]
 
 
 @dataclasses.dataclass
@@ -42,6 +42,17 @@ def is_denial(piece: Piece, reading: Reading) -> bool:
     return not reading.affirms and reading.kind is not Kind.REPORT and (reading.judged or not about_it)
 
 
+def is_prohibition(piece: Piece) -> bool:
+    """Returns whether what stands before a colon says by itself what not to do (``Do not guess:``, ``No rumours:``)."""
+    said = [token for token in piece.tokens if not token.tags & (Tag.NOT | Tag.ADVERB) and token.text not in _EMPTY]
+    denied = any(token.tags & Tag.NOT for token in piece.tokens[:3])
+    told = any(token.tags & (Tag.PERSON | Tag.BE) for token in piece.tokens) and not any(
+        token.tags & Tag.MODAL for token in piece.tokens
+    )
+    pointing = any(token.text in _POINTING for token in piece.tokens)
+    return denied and bool(said) and not told and not pointing
+
+
 def is_telling(piece: Piece, reading: Reading) -> bool:
     """Returns whether what stands before a colon announces what was done."""
     return reading.kind is Kind.REPORT and reading.affirms and any(token.text in _DEEDS for token in piece.tokens)
@@ -51,4 +62,9 @@ UNTRUE = frozenset(
     ("not", "true", "so", "no", "false", "wrong", "nonsense", "untrue", "incorrect", "a", "lie", "at", "all")
 )
 """Words of a clause that says nothing but that something is untrue."""
+_EMPTY = frozenset((
+    "do", "please", "again", "more", "to", "ever", "and", "or", "i", "you", "we", "good", "use", "should", "must",
+))  # fmt: skip
+_POINTING = frozenset(("this", "these", "those", "it", "them", "following", "that", "such", "below", "any", "as"))
+"""Words of a prohibition that speaks of what follows it."""
 _DEEDS = frozenset(("steps", "actions", "moves", "commands", "taken", "done", "following", "did"))

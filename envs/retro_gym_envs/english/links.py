@@ -167,6 +167,8 @@ def _swapped(before: list[Token], word: str) -> Link | None:
         return Link.REPLACING if _REPLACING.intersection(said) else None
     if word == "to" and "from" in said and _SWITCHING.intersection(said):
         return Link.REPLACING
+    if word == "over":
+        return Link.INSTEAD if _CHOOSING.intersection(said) and any(map(NOUN.match, said)) else None
     nouns = sum(NOUN.match(text) is not None for text in said)
     return Link.INSTEAD if _PREFERRING.intersection(said) and nouns else None
 
@@ -179,6 +181,10 @@ def _is_corrected(before: list[Token], after: Token) -> bool:
 
 _REPLACING = frozenset(("replace", "replaces", "replacing", "swap", "swapping", "exchange", "exchanging"))
 _SWITCHING = frozenset(("switch", "switching", "change", "changing"))
+_CHOOSING = frozenset((
+    "choose", "choosing", "chose", "chosen", "pick", "picking", "select", "selecting", "take", "trust", "trusting",
+    "prefer", "preferred", "preferring", "favour", "favor", "favouring", "favoring", "use", "using", "want",
+))  # fmt: skip
 _PREFERRING = frozenset(("prefer", "preferred", "preferring", "favour", "favor", "preferable"))
 
 

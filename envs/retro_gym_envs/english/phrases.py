@@ -42,6 +42,9 @@ _PHRASES: dict[int | Link, str] = {
     Tag.MODAL | Tag.NOT: """
         not going to
     """,
+    Tag.NOT | Tag.ADVERB: """
+        as a last resort; only as a last resort; as the last resort; only as the last resort; as my last resort
+    """,
     Tag.NOT | Tag.PAST: """
         did nothing with; did nothing about; made no use of; took no notice of; paid no attention to;
         paid no heed to
@@ -53,6 +56,8 @@ _PHRASES: dict[int | Link, str] = {
     Tag.NOT: """
         last thing i should; last thing i would; last thing i want; last thing to; last thing you should;
         last place to; last thing anyone should; last place i should; last place i would; stopped short of;
+        prevent me from; prevents me from; keep me from; keeps me from; stop me from; stops me from; hinder me from;
+        keep us from; prevent us from; stop us from; prevent the agent from; keep the agent from; deter me from;
         stop short of; step short of; just short of; drop the idea; drop the thought; drop the plan;
         give up the idea; forget the idea; abandon the idea; no need; no one; no longer; by no means;
         under no circumstances; on no account; in no case; in no way; at no time; not at all; no attempt;
@@ -97,7 +102,8 @@ _PHRASES: dict[int | Link, str] = {
         what we were after; only way;
         must have; how about; needs to; need to; the way to go; what about; worth a; it pays to; i recommend;
         i suggest; i advise; i propose; worth it; had i only; i would rather; would rather; wanna; all i need;
-        all that is needed; step one; it is time to; time to; resolve to; resolved to; promise to; commit to
+        all that is needed; step one; it is time to; time to; resolve to; resolved to; promise to; commit to;
+        is to be; are to be; remains to be; remain to be
     """,
     Tag.LATE: """
         too late; only later; not early enough; not soon enough; late; only at the end; only briefly
@@ -144,7 +150,7 @@ _PHRASES: dict[int | Link, str] = {
         after; having; when; while; once; as soon as; upon
     """,
     Link.WHICH: """
-        which; who
+        which; who; whom
     """,
 }
 

@@ -194,7 +194,8 @@ def _avoids(tokens: list[Token], index: int) -> bool:
     if token.text == "missing" and index + 1 == len(tokens):
         return False  # "a look at X was missing"
     if token.text == "failed" and _has_person(tokens[:index]):
-        return index + 1 < len(tokens) and tokens[index + 1].text in ("to", "at", "in")
+        unreal = tokens[index - 1].text == "have" and any(other.tags & Tag.COULD for other in tokens[:index])
+        return unreal or (index + 1 < len(tokens) and tokens[index + 1].text in ("to", "at", "in"))
     if token.tags & Tag.AVOID:
         return True
     if token.text in _LEAVING:

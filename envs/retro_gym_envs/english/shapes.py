@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 from retro_gym_envs.english.clauses import Piece
 from retro_gym_envs.english.lexicon import Tag
 from retro_gym_envs.english.links import NOUN, Token
 
-__all__ = ["first_word", "has_noun", "is_bare", "is_only_nouns", "verb_of"]
+__all__ = ["first_word", "has_noun", "is_bare", "is_only_nouns", "names_something", "negated_gerund", "verb_of"]
 
 
 def is_only_nouns(piece: Piece) -> bool:
@@ -17,6 +19,19 @@ def is_only_nouns(piece: Piece) -> bool:
 def has_noun(piece: Piece) -> bool:
     """Returns whether a clause names something."""
     return any(NOUN.match(token.text) for token in piece.tokens)
+
+
+def names_something(piece: Piece) -> bool:
+    """Returns whether a clause names something, or refers to it by a pronoun."""
+    return has_noun(piece) or any(token.tags & (Tag.IT | Tag.THEM) for token in piece.tokens)
+
+
+def negated_gerund(piece: Piece) -> bool:
+    """Returns whether a clause has a gerund right after a negation (``my mistake was not opening X``)."""
+    return any(
+        one.tags & Tag.NOT and two.tags & Tag.ING and not two.tags & Tag.AVOID
+        for one, two in itertools.pairwise(piece.tokens)
+    )
 
 
 def verb_of(piece: Piece) -> str:

@@ -5,11 +5,19 @@ from __future__ import annotations
 import enum
 
 from retro_gym_envs.english.clauses import Piece
-from retro_gym_envs.english.headers import UNTRUE, Header, is_denial, is_telling
+from retro_gym_envs.english.headers import UNTRUE, Header, is_denial, is_prohibition, is_telling
 from retro_gym_envs.english.lexicon import Link, Tag
 from retro_gym_envs.english.links import NOUN
 from retro_gym_envs.english.readings import Kind, Reading
-from retro_gym_envs.english.shapes import first_word, has_noun, is_bare, is_only_nouns, verb_of
+from retro_gym_envs.english.shapes import (
+    first_word,
+    has_noun,
+    is_bare,
+    is_only_nouns,
+    names_something,
+    negated_gerund,
+    verb_of,
+)
 
 __all__ = ["Stance", "stances"]
 
@@ -52,6 +60,9 @@ class _Sentence:
             stance = self._stance(index)
             if piece.heads and not has_noun(piece):
                 header.denies, header.line = is_denial(piece, self._readings[index]), piece.line
+                following = index + 1 < len(self._pieces) and self._readings[index + 1].kind is not Kind.FRAGMENT
+                if following and is_prohibition(piece) and not self._pieces[index + 1].tokens[0].tags & Tag.ING:
+                    header.denies = False  # "Do not guess: open X"
                 header.inverts = header.denies and all(token.text in UNTRUE for token in piece.tokens)
                 header.tells = is_telling(piece, self._readings[index])
                 header.listed = index + 1 == len(self._pieces)
@@ -141,7 +152,8 @@ class _Sentence:
     def _main(self, index: int) -> int | None:
         """Returns the clause that a dependent clause belongs to: the one before it, or else the next."""
         before = (other for other in range(index - 1, -1, -1) if self._pieces[other].link not in _DEPENDENT)
-        after = (other for other in range(index + 1, len(self._pieces)) if self._pieces[other].link not in _DEPENDENT)
+        aside = _DEPENDENT | {Link.WHICH}
+        after = (other for other in range(index + 1, len(self._pieces)) if self._pieces[other].link not in aside)
         return next(before, next(after, None))
 
     def _denied(self, index: int) -> Stance:
@@ -178,7 +190,8 @@ class _Sentence:
     def _before(self, index: int) -> Stance:
         """``before opening X``, ``until X is opened``: what is still to be done."""
         piece, reading, main = self._pieces[index], self._readings[index], self._main(index)
-        if reading.kind is Kind.REPORT and not any(token.text in ("have", "has") for token in piece.tokens):
+        told = reading.kind is Kind.REPORT and not any(token.text in ("have", "has") for token in piece.tokens)
+        if told and (main is None or self._readings[main].kind is not Kind.ADVICE):
             return self._alone(index)
         if reading.kind is Kind.FRAGMENT and main is not None and self._readings[main].kind is Kind.REPORT:
             return Stance.NEITHER
@@ -220,6 +233,8 @@ class _Sentence:
     def _continued(self, index: int) -> Stance:
         """A clause after a comma, a colon or a conjunction."""
         piece, reading = self._pieces[index], self._readings[index]
+        if self._goes_on(index):
+            return self._stance(index - 1)
         before = self._before_it(index)
         stance = self._stance(before)
         former = self._readings[before]
@@ -253,6 +268,20 @@ class _Sentence:
             return Stance.AGAINST if reading.affirms else Stance.FOR
         return self._alone(index)
 
+    def _goes_on(self, index: int) -> bool:
+        """Returns whether a clause goes on with the one before: a dependent one, or a gerund that is negated alike."""
+        piece, former = self._pieces[index], self._pieces[index - 1]
+        if piece.link is not Link.AND:
+            return False
+        negated = negated_gerund(former) and negated_gerund(piece)  # "my mistake was not opening X and not reading Y"
+        first = first_word(piece)
+        if former.link not in (Link.BEFORE, Link.UNLESS, Link.IF):
+            return negated
+        perfect = any(token.text.split()[-1] in ("have", "has", "had") for token in former.tokens)
+        finite = any(token.tags & Tag.PERSON for token in former.tokens) and not perfect
+        form = Tag.PAST if perfect else Tag.BASE if finite else Tag.ING
+        return negated or bool(first.tags & form)
+
     def _is_perfect(self, index: int) -> bool:
         """Returns whether a participle goes on with a verb phrase (``I should have gone to X and taken Y``)."""
         piece, before = self._pieces[index], self._before_it(index)
@@ -272,9 +301,8 @@ class _Sentence:
     def _is_governed(self, index: int, before: int) -> bool:
         """Returns whether the ``not`` of the clause before also negates this one (``do not open X and read Y``)."""
         piece, former = self._pieces[index], self._readings[before]
-        gerunds = not former.judged and all(
-            any(token.tags & Tag.ING for token in each.tokens) for each in (piece, self._pieces[before])
-        )
+        gerunds = not former.judged and any(token.tags & Tag.ING for token in self._pieces[before].tokens)
+        gerunds = gerunds and bool(first_word(piece).tags & Tag.ING)
         governing = former.governs or gerunds  # "stop opening X and reading Y"
         governed = not former.affirms and governing and former.kind in (Kind.ADVICE, Kind.STATEMENT, Kind.FOUND)
         if not governed or not is_bare(piece) or any(token.text in ("instead", "do") for token in piece.tokens):
@@ -283,9 +311,10 @@ class _Sentence:
             return self._found.get(before) is not Stance.FOR
         following = self._pieces[index + 1] if index + 1 < len(self._pieces) else None
         listed = following is not None and following.link is Link.AND and is_bare(following)
-        return (
-            piece.link is Link.COMMA and listed and verb_of(piece) not in [t.text for t in self._pieces[before].tokens]
-        )
+        if piece.link is not Link.COMMA or following is None or not listed or not names_something(self._pieces[before]):
+            return False  # "do not hurry, open X and read Y"
+        said = [token.text for token in self._pieces[before].tokens]
+        return verb_of(piece) not in said and verb_of(following) not in said
 
     def _opening(self, index: int) -> Stance:
         """A fragment that opens a sentence: the subject, or the place, of what comes next; or a thing by itself."""

@@ -152,7 +152,7 @@ def _read_note(note: str, pairs: tuple[tuple[str, str], ...], others: tuple[str,
     """Reads a reflection; what it asks to seek outweighs what it only states, otherwise the last word counts."""
     options = dict(pairs)
     ways = tuple(_ways_to_say(others))
-    clauses = read_clauses(_plainer(note), ways or tuple(options))
+    clauses = read_clauses(_plainer(note), (*ways, *options) if ways else tuple(options))
     relevant = _sentences_about_pages(clauses, (*options, *ways))
     stances: dict[str, tuple[Stance, bool]] = {}  # stance, and whether it is about seeking
     seeks, sentence = False, -1
