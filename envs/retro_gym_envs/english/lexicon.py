@@ -106,7 +106,7 @@ _ACTIONS = """
     want aim hurry rush jump guess assume insist resort fill slice cut toggle warm rinse chill store insert give
     hand show recommend suggest advise propose prioritise prioritize target navigate proceed peek dig hunt seek
     pursue base derive treat regard deserve come reconsider exceed confuse mislead distract recheck reopen restart
-    mistake quit
+    mistake quit report consult quote
 """
 # Verbs that say that their object was not, or should not be, done.
 _AVOIDING = """
@@ -161,6 +161,7 @@ _DOUBLED = frozenset(
         "grab",
         "skip",
         "quit",
+        "submit",
     ]
 )
 

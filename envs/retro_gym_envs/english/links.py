@@ -54,7 +54,7 @@ def link_at(tokens: list[Token], index: int) -> tuple[Link | None, bool]:
         return Link.COLON, False
     if token.text in ("and", "or", "nor") and _starts_clause(tokens, index + 1):
         return Link.AND, token.text == "nor"
-    if token.text == "not" and after is not None and _is_contrast(before, after):
+    if token.text == "not" and after is not None and _is_contrast(before, after) and not _repeats(tokens, index):
         return Link.NOT, False
     if (
         token.text in ("with", "by", "for", "to", "over")
@@ -208,6 +208,16 @@ def _starts_clause(tokens: list[Token], index: int) -> bool:
     if tags & Tag.IT or tags & Tag.THEM:
         return bool(following & (Tag.AUXILIARY | Tag.BE | Tag.PAST | Tag.FINITE | Tag.NOT))
     return bool(tags & _OPENS_CLAUSE) or tokens[index].link is not None
+
+
+def _repeats(tokens: list[Token], index: int) -> bool:
+    """Returns whether ``not`` and a gerund stand after another ``not`` and a gerund (``not opening X and not reading``)."""
+    gerunds = [
+        place
+        for place, (one, two) in enumerate(itertools.pairwise(tokens[: index + 2]))
+        if one.text == "not" and two.tags & Tag.ING
+    ]
+    return len(gerunds) > 1 and gerunds[-1] == index
 
 
 def _is_contrast(before: Token | None, after: Token) -> bool:

@@ -53,6 +53,7 @@ class _Sentence:
         self._readings = readings
         self._found: dict[int, Stance] = {}
         self._open: set[int] = set()
+        self._governed: set[int] = set()
 
     def stances(self, header: Header) -> list[Stance]:
         found = []
@@ -152,8 +153,11 @@ class _Sentence:
     def _main(self, index: int) -> int | None:
         """Returns the clause that a dependent clause belongs to: the one before it, or else the next."""
         before = (other for other in range(index - 1, -1, -1) if self._pieces[other].link not in _DEPENDENT)
-        aside = _DEPENDENT | {Link.WHICH}
-        after = (other for other in range(index + 1, len(self._pieces)) if self._pieces[other].link not in aside)
+        links = [piece.link for piece in self._pieces]
+        first = index + 1
+        while first < len(links) and links[first] in (Link.AND, Link.WHICH):
+            first += 1  # "If I open X and read Y, …", "Instead of Y, which I opened, …"
+        after = (other for other in range(first, len(links)) if links[other] not in _DEPENDENT | {Link.WHICH})
         return next(before, next(after, None))
 
     def _denied(self, index: int) -> Stance:
@@ -265,6 +269,7 @@ class _Sentence:
         if former.kind is Kind.REPORT and first.tags & Tag.BASE and piece.link not in (Link.BUT, Link.SO):
             return stance if reading.affirms else Stance.FOR  # "I did not open X or read Y", "I opened X and read Y"
         if self._is_governed(index, before):
+            self._governed.add(index)
             return Stance.AGAINST if reading.affirms else Stance.FOR
         return self._alone(index)
 
@@ -301,6 +306,8 @@ class _Sentence:
     def _is_governed(self, index: int, before: int) -> bool:
         """Returns whether the ``not`` of the clause before also negates this one (``do not open X and read Y``)."""
         piece, former = self._pieces[index], self._readings[before]
+        if before in self._governed and piece.link in (Link.AND, Link.COMMA) and is_bare(piece):
+            return True
         gerunds = not former.judged and any(token.tags & Tag.ING for token in self._pieces[before].tokens)
         gerunds = gerunds and bool(first_word(piece).tags & Tag.ING)
         governing = former.governs or gerunds  # "stop opening X and reading Y"

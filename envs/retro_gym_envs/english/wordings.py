@@ -31,7 +31,7 @@ _TURN = rf"(?P<denied>\bnot\b[^.;:!?\n]{{0,50}}[.;,:] (?:but |while |whereas |on
 _PLAINER: tuple[tuple[re.Pattern[str], str], ...] = (
     # "No page other than X", "none but X", "no page helps except X"
     (
-        re.compile(rf"\b(?:no(?! one|body)(?: other)?(?: \w+){{0,2}}|none|no one|nobody|nothing),? {_EXCEPT} (?={_NAME})"),
+        re.compile(rf"\b(?:no(?! one|body)(?: other)?(?: \w+){{0,2}}|none|no one|nobody|nothing),? {_EXCEPT} (?={_NAME}|the )"),
         "only ",
     ),
     # "X is the last page to open"
@@ -52,7 +52,7 @@ _PLAINER: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     # "It is not X; it is Y"
     (
-        re.compile(rf"(?<![^\s.,;:!?])it (is|was) (not )?(?=(?:actually |really |in fact |rather )?{_NAME})"),
+        re.compile(rf"(?<![^\s.,;:!?])it (is|was) (not )?(?=(?:actually |really |in fact |rather )?(?:the (?:\w+ ){{1,3}}of )?{_NAME})"),
         r"the right one \1 \2",
     ),
     # "X is not right; Y is", "X does not hold it; Y does"
@@ -65,6 +65,8 @@ _PLAINER: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(rf"(?m)(^|[.;:!?\n] ?)not ((?:in |on |at |from )?{_NAME}),? but (?=(?:in |on |at |from )?{_NAME} ?(?:[.,;!\n]|$))"),
         r"\1choose not \2 but ",
     ),
+    # "not for X but for Y"
+    (re.compile(rf"\b(not [^.,;:!?\n]{{1,40}}{NOUN.pattern}) but for (?={_NAME})"), r"\1 but "),
     # "Which page? X."
     (re.compile(rf"(?m)((?:^|[.;:!?\n] ?){_ASKS}) ?\? +(?=(?:(?:in|on|at|from|with|under|to) )?{_NAME}[^.;:?\n]{{0,30}}(?:[.!\n]|$))"), r"\1: "),
     (re.compile(r"(?<!never )(?<!not )\btoo late (?=to\b)"), "useless "),

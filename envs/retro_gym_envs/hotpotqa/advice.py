@@ -62,13 +62,15 @@ _STATE = re.compile(
     r"attention|concentrat|overlook|ignor|miss|neglect|forgot|interpret|target|holds?\b|held|refer|help|requir|submit|"
     r"quot|lies|return|stat(?:e|ing)|rely|trust|prefer|correct|right|proper|true|wrong|key\b|links?\b|the one\b|"
     r"is what\b|what is\b|attribute|entity|question|lists?\b|says?\b|shows?\b|contain|follow|chosen|chose|useless|"
-    r"relevant|lower|lowest|less|earli|small|wins?\b|became|replaced|took|called|stands|gives|matters|must|should|ought)|^(?:first|then)\b"
+    r"relevant|lower|lowest|less|earli|small|wins?\b|became|replaced|took|called|stands|gives|matters|must|should|ought"
+    r"|tells?\b|told\b|found\b|listed\b|there\b|consult|chain\b|route\b|path\b|sequence\b|order\b|only\b|useless|does\b|will do\b"
+    r"|nothing else\b|wanted\b|rather\b)|^(?:first|then)\b"
 )
 """Words of statements about the question and its pages. That something is anything else is no advice."""
 _BEING = re.compile(r"\b(?:is|was|are|were|be|been|being|as|not)\b")
 _FILLER = re.compile(
     r"\b(?:and|or|not|nor|then|each|also|the|a|an|of|both|pages?|entry|article|next|time|attempt|trial|fix|query|field|word|instead|"
-    r"first|correct|right|only|note|its)\b|[^\w]"
+    r"first|correct|right|only|note|its|nothing|else|alone|just)\b|[^\w]"
 )
 _TRADES = tuple(trade for kind in KINDS.values() for trade in kind.trades)
 _KINDS_OF_NAMESAKES = tuple(f"the {trade}" for trade in _TRADES)
