@@ -211,7 +211,7 @@ def _starts_clause(tokens: list[Token], index: int) -> bool:
 
 
 def _repeats(tokens: list[Token], index: int) -> bool:
-    """Returns whether ``not`` and a gerund stand after another ``not`` and a gerund (``not opening X and not reading``)."""
+    """Returns whether ``not`` and a gerund follow upon the like (``not opening X and not reading Y``)."""
     gerunds = [
         place
         for place, (one, two) in enumerate(itertools.pairwise(tokens[: index + 2]))

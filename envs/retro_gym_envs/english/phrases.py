@@ -42,9 +42,6 @@ _PHRASES: dict[int | Link, str] = {
     Tag.MODAL | Tag.NOT: """
         not going to
     """,
-    Tag.NOT | Tag.ADVERB: """
-        as a last resort; only as a last resort; as the last resort; only as the last resort; as my last resort
-    """,
     Tag.NOT | Tag.PAST: """
         did nothing with; did nothing about; made no use of; took no notice of; paid no attention to;
         paid no heed to
@@ -103,7 +100,7 @@ _PHRASES: dict[int | Link, str] = {
         must have; how about; needs to; need to; the way to go; what about; worth a; it pays to; i recommend;
         i suggest; i advise; i propose; worth it; had i only; i would rather; would rather; wanna; all i need;
         all that is needed; step one; it is time to; time to; resolve to; resolved to; promise to; commit to;
-        is to be; are to be; remains to be; remain to be
+        is to be; are to be; remains to be; remain to be; i was to; we were to
     """,
     Tag.LATE: """
         too late; only later; not early enough; not soon enough; late; only at the end; only briefly
@@ -135,7 +132,7 @@ _PHRASES: dict[int | Link, str] = {
         when really; despite the fact that
     """,
     Link.HAD: """
-        had i; had we; had you; had it; had the agent; had the actor; had they; had my; had that; were i to
+        had i; even had i; had we; had you; had it; had the agent; had the actor; had they; had my; had that; were i to
     """,
     Link.IF: """
         if; in case; provided; provided that; as long as; supposing; even if; whenever; assuming that

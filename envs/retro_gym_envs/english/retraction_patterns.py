@@ -141,7 +141,8 @@ OTHERS_SAY = re.compile(
 )
 """Says that somebody else says what follows."""
 OTHERS_WRONG = re.compile(
-    rf"(?:they|these people|people|some|all of them|he|she) (?:all )?{_ADVERB}(?:are|is|were|was) {_ADVERB}"
+    rf"(?:they|these people|people|some|most|many|everyone|everybody|all of them|he|she) (?:all )?{_ADVERB}"
+    rf"(?:are|is|were|was) {_ADVERB}"
     r"(?:wrong|mistaken|lying|liars|fools|misled|misinformed|in error|not right|incorrect|deceived)"
     rf"{_ENDING}"
 )

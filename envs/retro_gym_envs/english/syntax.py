@@ -266,7 +266,8 @@ class _Sentence:
                 return stance if reading.affirms else Stance.FOR  # "it consisted of opening X, reading Y"
             if former.person and first.tags & Tag.PAST and first.tags & Tag.HOLD and reading.affirms:
                 return Stance.NEITHER  # "I read X and answered Y": a thing would hold the answer
-        if former.kind is Kind.REPORT and first.tags & Tag.BASE and piece.link not in (Link.BUT, Link.SO):
+        aside = self._pieces[before].link is Link.WHICH and piece.link is Link.COMMA  # "…, which I opened, …"
+        if former.kind is Kind.REPORT and first.tags & Tag.BASE and not (aside or piece.link in (Link.BUT, Link.SO)):
             return stance if reading.affirms else Stance.FOR  # "I did not open X or read Y", "I opened X and read Y"
         if self._is_governed(index, before):
             self._governed.add(index)

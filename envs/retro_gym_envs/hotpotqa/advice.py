@@ -63,8 +63,8 @@ _STATE = re.compile(
     r"quot|lies|return|stat(?:e|ing)|rely|trust|prefer|correct|right|proper|true|wrong|key\b|links?\b|the one\b|"
     r"is what\b|what is\b|attribute|entity|question|lists?\b|says?\b|shows?\b|contain|follow|chosen|chose|useless|"
     r"relevant|lower|lowest|less|earli|small|wins?\b|became|replaced|took|called|stands|gives|matters|must|should|ought"
-    r"|tells?\b|told\b|found\b|listed\b|there\b|consult|chain\b|route\b|path\b|sequence\b|order\b|only\b|useless|does\b|will do\b"
-    r"|nothing else\b|wanted\b|rather\b)|^(?:first|then)\b"
+    r"|tells?\b|told\b|found\b|listed\b|there\b|where\b|consult|chain\b|route\b|path\b|sequence\b|order\b|only\b|does\b"
+    r"|will do\b|nothing else\b|wanted\b|rather\b)|^(?:first|then)\b"
 )
 """Words of statements about the question and its pages. That something is anything else is no advice."""
 _BEING = re.compile(r"\b(?:is|was|are|were|be|been|being|as|not)\b")
