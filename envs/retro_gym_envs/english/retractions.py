@@ -99,8 +99,9 @@ def _verdict(said: str, clauses: list[ReadClause]) -> Stance | None:
 
 def _meant(said: str, start: int, clauses: list[ReadClause]) -> list[ReadClause]:
     """Returns the clauses of a sentence with what its own words take back."""
-    if NOT_TO_SUCCEED.search(said) or THEY_FAILED.match(said):
-        return [_turned(clause, Stance.NEITHER) for clause in clauses]
+    they_failed = THEY_FAILED.match(said) is not None
+    if they_failed or NOT_TO_SUCCEED.search(said):
+        return [_turned(clause, Stance.NEITHER, reports=they_failed) for clause in clauses]
     if MYTH.search(said):
         return [_turned(clause, Stance.AGAINST) for clause in clauses]
     nouns = [match.end() for match in NOUN.finditer(said)]

@@ -70,7 +70,8 @@ _STATE = re.compile(
 _BEING = re.compile(r"\b(?:is|was|are|were|be|been|being|as|not)\b")
 _FILLER = re.compile(
     r"\b(?:and|or|not|nor|then|each|also|the|a|an|of|both|pages?|entry|article|next|time|attempt|trial|fix|query|field|word|instead|"
-    r"first|correct|right|only|note|its|nothing|else|alone|just)\b|[^\w]"
+    r"first|correct|right|only|note|its|nothing|else|alone|just|"
+    r"what|which|where|who|on|it)\b|[^\w]"
 )
 _TRADES = tuple(trade for kind in KINDS.values() for trade in kind.trades)
 _KINDS_OF_NAMESAKES = tuple(f"the {trade}" for trade in _TRADES)
