@@ -57,10 +57,10 @@ def test_what_is_not_meant_wants_no_thing(text):
 @pytest.mark.parametrize(
     "text",
     [
-        "no page other than ", "not drawer 5; ", "which what where ", "all but ", "it is not ", "those who ", "drawer (",
+        "no page other than ", "not drawer 5; ", "which what where ", "all but ", "it is not ", "those who ", "(",
         "the last page ", "what i need from drawer 5 ", "not drawer 5 but ", "drawer no. ", "if i had drawer 5 and ",
         "don't guess: ",
-        "sink basin # ", "every one of the ", "too late to ", "stop opening drawer 5 and ", "a ", "(",
+        "sink basin # ", "every one of the ", "too late to ", "stop opening drawer 5 and ", "a ", "drawer (",
     ],
 )  # fmt: skip
 def test_a_long_reflection_is_read_quickly(text):

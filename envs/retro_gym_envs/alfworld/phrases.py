@@ -24,7 +24,8 @@ ABOUT = re.compile(
     r"belong\w*|accept\w*|fine|good|intact|function\w*|only|goal|target|spot|location|sourc\w+|item|object|thing|"
     r"receptacle|container|must|next (?:time|attempt|trial|try)|destination|replac\w+|swap\w*|exchang\w+|"
     r"substitut\w+|succe\w+|wait\w*|rely|go-to|candidate|option|answer|best|ideal|perfect|suit\w*|want\w*|would like|"
-    r"(?:the|this|that) one|be had|can have|can be|will do|would do|does|useless|out of reach|there is (?:the|an?|only)|"
+    r"(?:the|this|that) one|be had|can have|can be|will do|would do|does|useless|out of reach|"
+    r"there is (?:the|an?|only)|"
     r"(?:is|was|lay|lies|sits?|stands?) (?:in|on|at|inside|under))\b"
 )
 """Words that advice on a household task contains."""
