@@ -5,22 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from retro_gym_envs.alfworld.objects import LAMP, THINGS
 from retro_gym_envs.alfworld.observations import kind_of
 from retro_gym_envs.alfworld.remarks import WORDS
+from retro_gym_envs.alfworld.spelling import as_the_game_writes
 
 __all__ = ["ABOUT", "plain_advice"]
 
 ABOUT = re.compile(
     r"\b(?:tak(?:e|en|ing)|took|g[eo]t|gotten|getting|grab\w*|pick\w*|fetch\w*|collect\w*|br(?:ing|ought|inging)|"
     r"carr\w+|put\w*|plac\w+|mov\w+|leav\w+|left|stor\w+|set|deliver\w*|drop\w*|deposit\w*|clean\w*|wash\w*|rins\w+|"
-    r"scrub\w*|heat\w*|warm\w*|microwav\w+|cook\w*|cool\w*|chill\w*|us(?:e|ed|ing)|switch\w*|turn\w*|light\w*|lamps?|"
+    r"scrub\w*|heat\w*|warm\w*|microwav(?:e|ed|es|ing)(?! \d)|cook\w*|cool\w*|chill\w*|us(?:e|ed|ing)|"
+    r"switch\w*|turn\w*|light\w*|lamps?|"
     r"go|goes|going|gone|went|head\w*|walk\w*|pass\w*|visit\w*|look\w*|search\w*|check\w*|find\w*|found|open\w*|try|"
     r"tried|trying|choos\w+|chose\w*|choice|opt\w*|select\w*|prefer\w*|inspect\w*|examin\w+|held|hold\w*|has|need\w*|"
     r"work\w*|right|correct|proper|start\w*|begin|end|finish\w*|final|instead|solution|fix|tool|applianc\w+|station|"
     r"job|trick|water|room|space|roomy|seen|saw|usable|broken|available|free|miss\w*|overlook\w*|ignor\w+|notic\w+|retriev\w*|"
     r"belong\w*|accept\w*|fine|good|intact|function\w*|only|goal|target|spot|location|sourc\w+|item|object|thing|"
     r"receptacle|container|must|next (?:time|attempt|trial|try)|destination|replac\w+|swap\w*|exchang\w+|"
-    r"substitut\w+|succe\w+|wait\w*|rely|go-to|candidate|option|answer|"
+    r"substitut\w+|succe\w+|wait\w*|rely|go-to|candidate|option|answer|best|ideal|perfect|suit\w*|want\w*|would like|"
+    r"(?:the|this|that) one|be had|can have|can be|will do|would do|does|useless|out of reach|"
+    r"there is (?:the|an?|only)|"
     r"(?:is|was|lay|lies|sits?|stands?) (?:in|on|at|inside|under))\b"
 )
 """Words that advice on a household task contains."""
@@ -97,6 +102,7 @@ def plain_advice(note: str, room: Sequence[str]) -> str:
     """
     text = _SENTENCE.sub(lambda sentence: "" if _IDLE.search(sentence[0]) else sentence[0], note.lower())
     kinds = [kind_of(name) for name in room]
+    text = as_the_game_writes(text, {*kinds, *THINGS, LAMP})
     for kind in set(kinds):
         if kinds.count(kind) == 1:
             only = room[kinds.index(kind)]

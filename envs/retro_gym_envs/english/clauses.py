@@ -14,6 +14,7 @@ from retro_gym_envs.english.lexicon import WORDS, Link
 from retro_gym_envs.english.links import NOUN, Token, link_at
 from retro_gym_envs.english.naming import find_mentions
 from retro_gym_envs.english.phrases import PHRASES
+from retro_gym_envs.english.wordings import plainly_worded
 
 __all__ = ["Masked", "Piece", "mask", "plain_words", "sentences"]
 
@@ -90,6 +91,8 @@ _QUOTED = re.compile(
     r"|(?<![\w'])'(?P<single>[^'\n]{1,400})'(?![\w'])"
 )
 _COMMANDED = re.compile(r"\W*(?:please )?(?:do not|don't|never|avoid|not)\b")
+_DOUBTED = re.compile(r"(?:should|must|ought|ought to|have to|need to|has to|needs to|can|may)")
+"""What the writer does not mean if it stands in quotes by itself."""
 _INNER_MARKS = str.maketrans(".!?;:,", "      ")
 
 
@@ -119,6 +122,8 @@ def mask(text: str, names: tuple[str, ...]) -> Masked:
         )
         if alone and match["bracket"] is None and " " in content.strip():
             return f" {content} "  # a whole sentence in quotes
+        if _DOUBTED.fullmatch(content.strip()):
+            return f"supposedly {content}"
         if NOUN.fullmatch(content.strip()) or _COMMANDED.match(content):
             return match[0].translate(_INNER_MARKS)
         inside = [ord(each) - _FIRST_NOUN for each in NOUN.findall(content)]
@@ -158,7 +163,7 @@ def _beside(match: re.Match[str]) -> str:
 
 def sentences(masked: str) -> tuple[str, list[list[Piece]]]:
     """Returns the text that tokens refer to, and its clauses by sentence."""
-    text = _WRAPPED.sub(" ", _BULLETS.sub("", _PARENTHESIS.sub(_beside, masked)))
+    text = plainly_worded(_WRAPPED.sub(" ", _BULLETS.sub("", _PARENTHESIS.sub(_beside, masked))))
     found: list[list[Piece]] = []
     tokens: list[Token] = []
     line = 0

@@ -106,7 +106,7 @@ _ACTIONS = """
     want aim hurry rush jump guess assume insist resort fill slice cut toggle warm rinse chill store insert give
     hand show recommend suggest advise propose prioritise prioritize target navigate proceed peek dig hunt seek
     pursue base derive treat regard deserve come reconsider exceed confuse mislead distract recheck reopen restart
-    mistake
+    mistake quit report consult quote
 """
 # Verbs that say that their object was not, or should not be, done.
 _AVOIDING = """
@@ -135,7 +135,7 @@ _IRREGULAR_PAST = {
     "forget": "forgot forgotten", "lose": "lost", "come": "came", "lead": "led", "fit": "fit fitted", "mean": "meant",
     "become": "became", "forgo": "forwent forgone", "win": "won", "spell": "spelt spelled", "hear": "heard",
     "understand": "understood", "prove": "proved proven", "hide": "hid hidden", "bear": "bore borne", "pay": "paid",
-    "mistake": "mistook",
+    "mistake": "mistook", "quit": "quit",
 }  # fmt: skip
 _DOUBLED = frozenset(
     [
@@ -160,6 +160,8 @@ _DOUBLED = frozenset(
         "shun",
         "grab",
         "skip",
+        "quit",
+        "submit",
     ]
 )
 

@@ -54,7 +54,7 @@ def link_at(tokens: list[Token], index: int) -> tuple[Link | None, bool]:
         return Link.COLON, False
     if token.text in ("and", "or", "nor") and _starts_clause(tokens, index + 1):
         return Link.AND, token.text == "nor"
-    if token.text == "not" and after is not None and _is_contrast(before, after):
+    if token.text == "not" and after is not None and _is_contrast(before, after) and not _repeats(tokens, index):
         return Link.NOT, False
     if (
         token.text in ("with", "by", "for", "to", "over")
@@ -167,6 +167,8 @@ def _swapped(before: list[Token], word: str) -> Link | None:
         return Link.REPLACING if _REPLACING.intersection(said) else None
     if word == "to" and "from" in said and _SWITCHING.intersection(said):
         return Link.REPLACING
+    if word == "over":
+        return Link.INSTEAD if _CHOOSING.intersection(said) and any(map(NOUN.match, said)) else None
     nouns = sum(NOUN.match(text) is not None for text in said)
     return Link.INSTEAD if _PREFERRING.intersection(said) and nouns else None
 
@@ -179,6 +181,10 @@ def _is_corrected(before: list[Token], after: Token) -> bool:
 
 _REPLACING = frozenset(("replace", "replaces", "replacing", "swap", "swapping", "exchange", "exchanging"))
 _SWITCHING = frozenset(("switch", "switching", "change", "changing"))
+_CHOOSING = frozenset((
+    "choose", "choosing", "chose", "chosen", "pick", "picking", "select", "selecting", "take", "trust", "trusting",
+    "prefer", "preferred", "preferring", "favour", "favor", "favouring", "favoring", "use", "using", "want",
+))  # fmt: skip
 _PREFERRING = frozenset(("prefer", "preferred", "preferring", "favour", "favor", "preferable"))
 
 
@@ -202,6 +208,16 @@ def _starts_clause(tokens: list[Token], index: int) -> bool:
     if tags & Tag.IT or tags & Tag.THEM:
         return bool(following & (Tag.AUXILIARY | Tag.BE | Tag.PAST | Tag.FINITE | Tag.NOT))
     return bool(tags & _OPENS_CLAUSE) or tokens[index].link is not None
+
+
+def _repeats(tokens: list[Token], index: int) -> bool:
+    """Returns whether ``not`` and a gerund follow upon the like (``not opening X and not reading Y``)."""
+    gerunds = [
+        place
+        for place, (one, two) in enumerate(itertools.pairwise(tokens[: index + 2]))
+        if one.text == "not" and two.tags & Tag.ING
+    ]
+    return len(gerunds) > 1 and gerunds[-1] == index
 
 
 def _is_contrast(before: Token | None, after: Token) -> bool:

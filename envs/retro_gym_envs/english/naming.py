@@ -28,8 +28,8 @@ def mentioned(names: Iterable[str], text: str) -> list[str]:
     """Returns the names that a text mentions, in the order of their first mention.
 
     Case, quotes, hyphens and underscores do not matter. A name inside a longer name that is also mentioned does not
-    count. A name with a number (``drawer 2``) may also be written ``drawer #2``, ``drawer two``, ``second drawer`` or
-    ``drawers 1 and 2``.
+    count. A name with a number (``drawer 2``) may also be written ``drawer #2``, ``drawer (2)``, ``drawer two``,
+    ``second drawer`` or ``drawers 1 and 2``.
 
     >>> mentioned(["drawer 1", "drawer 2", "drawer 12"], "the drawers 2 and 12")
     ['drawer 2', 'drawer 12']
@@ -77,16 +77,17 @@ class _Kind:
         kind = r"[\s_-]+".join(map(re.escape, words))
         # Lists of numbers are short: a bound keeps the search linear.
         more = rf"(?:(?:, ?(?:and |or |then )?| and | or | then | & )#?{_NUMERAL}(?![\w-])){{0,12}}"
-        number = rf"[\s_-]?(?:no\.? ?|numbers? |nr\.? ?|#)?(?P<first>{_NUMERAL})(?![\w-])"
+        sign = r"(?:(?:no|nr|num)\.? ?|numbers? |# ?)?"
+        number = rf"[\s_-]?{sign}(?P<open>[(\[{{] ?)?{sign}(?P<first>{_NUMERAL})(?![\w-])(?(open) ?[)\]}}])"
         self._pattern = re.compile(
-            rf"(?<![\w-])(?:(?P<ordinal>{_ORDINAL}) {kind}(?![\w-]| ?#?\d)|{kind}s?{number}(?P<more>{more}))"
+            rf"(?<![\w-])(?:(?P<ordinal>{_ORDINAL}) {kind}(?![\w-]| ?#?\d)|{kind}s?(?P<one>{number})(?P<more>{more}))"
         )
 
     def mentions(self, text: str, names: dict[int, str]) -> Iterator[Mention]:
         for match in self._pattern.finditer(text) if self._part in text else ():
             first = match["ordinal"] or match["first"]
             if (name := names.get(_value(first))) is not None:
-                yield Mention(match.start(), match.end("ordinal" if match["ordinal"] else "first"), name)
+                yield Mention(match.start(), match.end("ordinal" if match["ordinal"] else "one"), name)
             for numeral in re.finditer(_NUMERAL, match["more"] or ""):
                 if (name := names.get(_value(numeral[0]))) is not None:
                     start = match.start("more")

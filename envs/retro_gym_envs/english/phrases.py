@@ -53,6 +53,8 @@ _PHRASES: dict[int | Link, str] = {
     Tag.NOT: """
         last thing i should; last thing i would; last thing i want; last thing to; last thing you should;
         last place to; last thing anyone should; last place i should; last place i would; stopped short of;
+        prevent me from; prevents me from; keep me from; keeps me from; stop me from; stops me from; hinder me from;
+        keep us from; prevent us from; stop us from; prevent the agent from; keep the agent from; deter me from;
         stop short of; step short of; just short of; drop the idea; drop the thought; drop the plan;
         give up the idea; forget the idea; abandon the idea; no need; no one; no longer; by no means;
         under no circumstances; on no account; in no case; in no way; at no time; not at all; no attempt;
@@ -97,7 +99,8 @@ _PHRASES: dict[int | Link, str] = {
         what we were after; only way;
         must have; how about; needs to; need to; the way to go; what about; worth a; it pays to; i recommend;
         i suggest; i advise; i propose; worth it; had i only; i would rather; would rather; wanna; all i need;
-        all that is needed; step one; it is time to; time to; resolve to; resolved to; promise to; commit to
+        all that is needed; step one; it is time to; time to; resolve to; resolved to; promise to; commit to;
+        is to be; are to be; remains to be; remain to be; i was to; we were to
     """,
     Tag.LATE: """
         too late; only later; not early enough; not soon enough; late; only at the end; only briefly
@@ -129,7 +132,7 @@ _PHRASES: dict[int | Link, str] = {
         when really; despite the fact that
     """,
     Link.HAD: """
-        had i; had we; had you; had it; had the agent; had the actor; had they; had my; had that; were i to
+        had i; even had i; had we; had you; had it; had the agent; had the actor; had they; had my; had that; were i to
     """,
     Link.IF: """
         if; in case; provided; provided that; as long as; supposing; even if; whenever; assuming that
@@ -144,7 +147,7 @@ _PHRASES: dict[int | Link, str] = {
         after; having; when; while; once; as soon as; upon
     """,
     Link.WHICH: """
-        which; who
+        which; who; whom
     """,
 }
 

@@ -54,7 +54,7 @@ class Reading:
 _VERBS = Tag.BASE | Tag.PAST | Tag.ING | Tag.FINITE | Tag.AUXILIARY | Tag.MODAL | Tag.COULD | Tag.BE | Tag.AVOID
 _NOUNS_TOO = _words("""
     set name point state list mean record like order answer query search plan try run call left second right match
-    filter count group sort store land target pass press pay
+    report quote filter count group sort store land target pass press pay
 """)
 _LEAVING = _words("leave leaves leaving left rule rules ruled ruling put putting set cross keep keeping")
 _NARRATED = _words("see arrive are")  # in the present tense, with *you*: an observation that was copied
@@ -194,7 +194,8 @@ def _avoids(tokens: list[Token], index: int) -> bool:
     if token.text == "missing" and index + 1 == len(tokens):
         return False  # "a look at X was missing"
     if token.text == "failed" and _has_person(tokens[:index]):
-        return index + 1 < len(tokens) and tokens[index + 1].text in ("to", "at", "in")
+        unreal = tokens[index - 1].text == "have" and any(other.tags & Tag.COULD for other in tokens[:index])
+        return unreal or (index + 1 < len(tokens) and tokens[index + 1].text in ("to", "at", "in"))
     if token.tags & Tag.AVOID:
         return True
     if token.text in _LEAVING:
@@ -307,6 +308,9 @@ def _tells(tokens: list[Token], index: int, *, person: bool) -> bool:
         return bool(last and last.tags & Tag.WAS and not token.tags & Tag.FIND and token.text not in _SHOWN)
     if last is None:
         return True
+    alone = NOUN.match(last.text) is not None and not any(other.tags & Tag.PERSON for other in before)
+    if alone and any(other.tags & (Tag.BE | Tag.AUXILIARY) for other in tokens[index + 1 :]):
+        return False  # "the X given there is the answer"
     if last.tags & Tag.ARTICLE and token.text != "left":
         return False
     if last.tags & Tag.BE and not last.tags & Tag.WAS and last.text not in ("been", "be"):

@@ -19,9 +19,12 @@ __all__ = [
     "MYTH",
     "NOT_MEANT",
     "NOT_TO_SUCCEED",
+    "OTHERS_SAY",
+    "OTHERS_WRONG",
     "PRAISED",
     "REJECTED",
     "SOMEBODY_ELSE",
+    "THEY_FAILED",
 ]
 
 _ADVERB = (
@@ -90,7 +93,7 @@ NOT_TO_SUCCEED = re.compile(
     r"|\bin (?:a|my|the|some) (?:\w+ )?(?:dream|dreams|nightmare|fantasy|fairy tale|parallel universe)\b"
     rf"|{NOUN.pattern} (?:just |only )?to (?:fail|lose)(?: again)?$"
     rf"|\bif {_WHO} (?:were|was) (?:an? |\w+ enough )?(?:stupid|mad|crazy|insane|foolish|drunk|idiot|fool|liar)\b"
-    r"|\bpretend(?:ing)? to\b|\bin a million years\b|\bover my dead body\b|\bonce upon a time\b"
+    r"|\bsupposedly\b|\bpretend(?:ing)? to\b|\bin a million years\b|\bover my dead body\b|\bonce upon a time\b"
     r"|\b(?:according to|said|says|thinks|claims|in the words of) (?:an?|the|every|some|any)"
     r" (?:\w+ )?(?:liar|fool|idiot|loser)"
     r"|(?<!only )\b(?:an?|the|every|some) (?:\w+ )?(?:liar|fool|idiot|loser|madman) (?:\w+ )?"
@@ -125,12 +128,30 @@ SOMEBODY_ELSE = re.compile(
     r"^(?:(?:but|and|so|then|maybe|perhaps|tomorrow|one day),? )*"
     rf"(?:(?:the|an?|my|your|his|her|our|some|every) (?:\w+ )?(?:{_PERSONS})s?"
     r"|(?:anyone|anybody|everyone|everybody) else|(?:someone|somebody)(?: else)?|(?:other|some) people"
-    r"|others) (?:\w+ly )?"
+    r"|others|most) (?:\w+ly )?"
     r"(?:(?:will|would|should|may|might|can|could|must|shall|ought to|has to|have to|needs? to|wants? to|is going to)"
     r"(?! be )|uses?|takes?|opens?|buys?|clicks?|search(?:es)?|chooses?|quer(?:y|ies)|picks?|reads?|likes?|prefers?"
-    r"|goes)\b"
+    r"|goes|puts?|took|went|chose|gave|bought|wrote|\w+ed)\b"
 )
 """A subject that is no part of the task, with its verb."""
+OTHERS_SAY = re.compile(
+    r"\b(?:they|people|some|some people|others|many|somebody|someone|everybody|everyone|most people|it is) (?:\w+ly )?"
+    r"(?:says?|said|claims?|claimed|thinks?|thought|believes?|believed|advises?|advised|suggests?|suggested|tells?|told"
+    r"|insists?|insisted|hold|maintain|recommends?|recommended)\b"
+)
+"""Says that somebody else says what follows."""
+OTHERS_WRONG = re.compile(
+    rf"(?:they|these people|people|some|most|many|everyone|everybody|all of them|he|she) (?:all )?{_ADVERB}"
+    rf"(?:are|is|were|was) {_ADVERB}"
+    r"(?:wrong|mistaken|lying|liars|fools|misled|misinformed|in error|not right|incorrect|deceived)"
+    rf"{_ENDING}"
+)
+"""Says that they are wrong."""
+THEY_FAILED = re.compile(
+    r"\b(?:those|everyone|everybody|anyone|anybody|people|all|whoever)(?: of (?:them|those))? (?:who|that)? ?"
+    r"(?!.{0,60}\b(?:not|never|without)\b).{1,60}\b(?:fails?|failed|loses?|lost)\b"
+)
+"""Says that whoever did something failed."""
 CORRECTED = re.compile(
     r"\bwhen (?:it|this|that|the \w+(?: \w+)?) (?:should have been|ought to have been|had to be|was (?:really|supposed"
     rf" to be|meant to be))(?: the)?[^,]{{0,20}}?(?={NOUN.pattern})"

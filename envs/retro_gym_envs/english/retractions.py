@@ -24,9 +24,12 @@ from retro_gym_envs.english.retraction_patterns import (
     MYTH,
     NOT_MEANT,
     NOT_TO_SUCCEED,
+    OTHERS_SAY,
+    OTHERS_WRONG,
     PRAISED,
     REJECTED,
     SOMEBODY_ELSE,
+    THEY_FAILED,
 )
 from retro_gym_envs.english.syntax import Stance
 
@@ -85,6 +88,8 @@ def _verdict(said: str, clauses: list[ReadClause]) -> Stance | None:
     if DENIED.fullmatch(said):
         omission = any(_NEGATED.search(part) for part in parts) and not _OF_ADVICE.search(said)
         return None if omission else Stance.AGAINST  # "Do not skip X. That would be a mistake."
+    if OTHERS_WRONG.fullmatch(said):
+        return Stance.AGAINST if any(OTHERS_SAY.search(part) for _, part, _, _ in clauses) else None
     told = any(
         reading.kind in _TOLD or _UNREAL.search(part) or (stance is Stance.AGAINST and NOUN.search(part))
         for _, part, reading, stance in clauses
@@ -94,8 +99,9 @@ def _verdict(said: str, clauses: list[ReadClause]) -> Stance | None:
 
 def _meant(said: str, start: int, clauses: list[ReadClause]) -> list[ReadClause]:
     """Returns the clauses of a sentence with what its own words take back."""
-    if NOT_TO_SUCCEED.search(said):
-        return [_turned(clause, Stance.NEITHER) for clause in clauses]
+    they_failed = THEY_FAILED.match(said) is not None
+    if they_failed or NOT_TO_SUCCEED.search(said):
+        return [_turned(clause, Stance.NEITHER, reports=they_failed) for clause in clauses]
     if MYTH.search(said):
         return [_turned(clause, Stance.AGAINST) for clause in clauses]
     nouns = [match.end() for match in NOUN.finditer(said)]

@@ -17,11 +17,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from retro_gym_envs.english.clauses import Piece, mask, sentences
+from retro_gym_envs.english.headers import UNTRUE, Header
 from retro_gym_envs.english.lexicon import Link, Tag
 from retro_gym_envs.english.links import NOUN
 from retro_gym_envs.english.readings import Kind, Reading, Reference, completed, read_piece, refers
 from retro_gym_envs.english.retractions import without_retracted
-from retro_gym_envs.english.syntax import UNTRUE, Header, Stance, stances
+from retro_gym_envs.english.syntax import Stance, stances
 from retro_gym_envs.english.transcripts import without_transcripts
 
 __all__ = ["Clause", "Stance", "read_clauses"]
@@ -86,6 +87,8 @@ def _analysed(masked: str) -> tuple[tuple[Piece, str, Reading, Stance], ...]:
         readings: list[Reading] = []
         for piece in pieces:
             before = readings[-1] if readings else analysed[-1][2] if analysed else None
+            if piece.mark == "?" and piece.link is Link.AND and readings and readings[-1].kind is not Kind.IDLE:
+                piece.mark = "."  # "Could you open X and read Y?"
             readings.append(completed(piece, read_piece(piece), before))
         parts = [text[piece.tokens[0].start : piece.tokens[-1].end] for piece in pieces]
         analysed += zip(pieces, parts, readings, stances(pieces, readings, header), strict=True)

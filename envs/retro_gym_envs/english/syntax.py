@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 
 from retro_gym_envs.english.clauses import Piece
+from retro_gym_envs.english.headers import UNTRUE, Header, is_denial, is_prohibition, is_telling
 from retro_gym_envs.english.lexicon import Link, Tag
 from retro_gym_envs.english.links import NOUN
 from retro_gym_envs.english.readings import Kind, Reading
+from retro_gym_envs.english.shapes import (
+    first_word,
+    has_noun,
+    is_bare,
+    is_only_nouns,
+    names_something,
+    negated_gerund,
+    verb_of,
+)
 
-__all__ = ["UNTRUE", "Header", "Stance", "stances"]
+__all__ = ["Stance", "stances"]
 
 
 class Stance(enum.Enum):
@@ -29,31 +38,6 @@ class Stance(enum.Enum):
 _OPPOSITE = {Stance.FOR: Stance.AGAINST, Stance.AGAINST: Stance.FOR, Stance.NEITHER: Stance.NEITHER}
 
 
-@dataclasses.dataclass
-class Header:
-    """What stands before a colon (``Do not:``, ``Wrong:``) and governs the rest of its line, or the list below it."""
-
-    denies: bool = False
-    inverts: bool = False
-    """Whether it says that what follows is untrue (``False:``)."""
-    tells: bool = False
-    """Whether it announces what was done (``The steps I took were:``)."""
-    line: int = -1
-    listed: bool = False
-    """Whether the colon ended its line, so that a list follows."""
-
-    def covers(self, piece: Piece) -> bool:
-        """Returns whether a clause stands under a header that denies."""
-        return (self.denies or self.tells) and piece.line - self.line <= self.listed
-
-    def after(self, pieces: list[Piece]) -> None:
-        """Notes the end of a sentence: a full stop on the header's own line ends its reach."""
-        if self.listed and pieces[-1].line - self.line <= 1:
-            self.line = pieces[-1].line
-        elif pieces[-1].mark in ".!?":
-            self.denies = self.tells = False
-
-
 def stances(pieces: list[Piece], readings: list[Reading], header: Header) -> list[Stance]:
     """Returns the stance of each clause of a sentence; notes headers for the sentences that follow."""
     return _Sentence(pieces, readings).stances(header)
@@ -69,15 +53,19 @@ class _Sentence:
         self._readings = readings
         self._found: dict[int, Stance] = {}
         self._open: set[int] = set()
+        self._governed: set[int] = set()
 
     def stances(self, header: Header) -> list[Stance]:
         found = []
         for index, piece in enumerate(self._pieces):
             stance = self._stance(index)
-            if piece.heads and not _has_noun(piece):
-                header.denies, header.line = _is_denial(piece, self._readings[index]), piece.line
+            if piece.heads and not has_noun(piece):
+                header.denies, header.line = is_denial(piece, self._readings[index]), piece.line
+                following = index + 1 < len(self._pieces) and self._readings[index + 1].kind is not Kind.FRAGMENT
+                if following and is_prohibition(piece) and not self._pieces[index + 1].tokens[0].tags & Tag.ING:
+                    header.denies = False  # "Do not guess: open X"
                 header.inverts = header.denies and all(token.text in UNTRUE for token in piece.tokens)
-                header.tells = _is_telling(piece, self._readings[index])
+                header.tells = is_telling(piece, self._readings[index])
                 header.listed = index + 1 == len(self._pieces)
             elif header.covers(piece) and self._readings[index].kind is not Kind.IDLE:
                 stance = self._under_header(index, stance, header)
@@ -95,12 +83,12 @@ class _Sentence:
         reading, piece = self._readings[index], self._pieces[index]
         if reading.kind is Kind.REPORT:  # "My mistake: I opened X"
             return Stance.AGAINST if reading.affirms else Stance.FOR
-        if reading.kind is Kind.FRAGMENT or (_is_bare(piece) and not reading.person):
+        if reading.kind is Kind.FRAGMENT or (is_bare(piece) and not reading.person):
             return Stance.AGAINST if reading.affirms else Stance.FOR
         return stance
 
     def _under_telling(self, index: int, stance: Stance) -> Stance:
-        told = self._readings[index].kind is Kind.FRAGMENT or _is_bare(self._pieces[index])
+        told = self._readings[index].kind is Kind.FRAGMENT or is_bare(self._pieces[index])
         return Stance.NEITHER if told else stance
 
     def _stance(self, index: int) -> Stance:
@@ -165,7 +153,11 @@ class _Sentence:
     def _main(self, index: int) -> int | None:
         """Returns the clause that a dependent clause belongs to: the one before it, or else the next."""
         before = (other for other in range(index - 1, -1, -1) if self._pieces[other].link not in _DEPENDENT)
-        after = (other for other in range(index + 1, len(self._pieces)) if self._pieces[other].link not in _DEPENDENT)
+        links = [piece.link for piece in self._pieces]
+        first = index + 1
+        while first < len(links) and links[first] in (Link.AND, Link.WHICH):
+            first += 1  # "If I open X and read Y, …", "Instead of Y, which I opened, …"
+        after = (other for other in range(first, len(links)) if links[other] not in _DEPENDENT | {Link.WHICH})
         return next(before, next(after, None))
 
     def _denied(self, index: int) -> Stance:
@@ -188,7 +180,7 @@ class _Sentence:
                 return Stance.NEITHER
             return Stance.FOR if affirms else Stance.AGAINST
         past = piece.link is Link.HAD or any(token.text == "had" for token in piece.tokens)
-        if main is not None and outcome is not None and not _has_noun(self._pieces[main]):
+        if main is not None and outcome is not None and not has_noun(self._pieces[main]):
             if all(token.tags & Tag.NOT or token.text == "do" for token in self._pieces[main].tokens):
                 return Stance.AGAINST  # "If anyone tells you to open X, do not"
             told = outcome.person or any(token.tags & Tag.IT for token in self._pieces[main].tokens)
@@ -202,7 +194,8 @@ class _Sentence:
     def _before(self, index: int) -> Stance:
         """``before opening X``, ``until X is opened``: what is still to be done."""
         piece, reading, main = self._pieces[index], self._readings[index], self._main(index)
-        if reading.kind is Kind.REPORT and not any(token.text in ("have", "has") for token in piece.tokens):
+        told = reading.kind is Kind.REPORT and not any(token.text in ("have", "has") for token in piece.tokens)
+        if told and (main is None or self._readings[main].kind is not Kind.ADVICE):
             return self._alone(index)
         if reading.kind is Kind.FRAGMENT and main is not None and self._readings[main].kind is Kind.REPORT:
             return Stance.NEITHER
@@ -238,12 +231,14 @@ class _Sentence:
             return self._alone(index)
         if self._readings[main].kind in (Kind.REPORT, Kind.IDLE):
             return Stance.NEITHER if reading.affirms else Stance.FOR
-        stance = self._stance(main) if not _has_noun(self._pieces[main]) else Stance.FOR
+        stance = self._stance(main) if not has_noun(self._pieces[main]) else Stance.FOR
         return stance if reading.affirms else stance.opposite
 
     def _continued(self, index: int) -> Stance:
         """A clause after a comma, a colon or a conjunction."""
         piece, reading = self._pieces[index], self._readings[index]
+        if self._goes_on(index):
+            return self._stance(index - 1)
         before = self._before_it(index)
         stance = self._stance(before)
         former = self._readings[before]
@@ -253,7 +248,7 @@ class _Sentence:
             if not reading.affirms:
                 return Stance.AGAINST if stance is not Stance.NEITHER or reading.judged else Stance.FOR
             then = self._pieces[index + 1] if index + 1 < len(self._pieces) else None
-            if then is not None and len(then.tokens) == 1 and not _has_noun(then) and _is_only_nouns(piece):
+            if then is not None and len(then.tokens) == 1 and not has_noun(then) and is_only_nouns(piece):
                 return self._alone(index + 1)  # "X -> wrong, Y -> right"
             return stance
         if reading.kind is Kind.REPORT and not reading.person and former.kind in (Kind.ADVICE, Kind.STATEMENT):
@@ -265,22 +260,38 @@ class _Sentence:
             return self._alone(index)
         if self._is_perfect(index):
             return stance
-        first = next((token for token in piece.tokens if not token.tags & Tag.ADVERB), piece.tokens[0])
+        first = first_word(piece)
         if former.kind is Kind.REPORT and piece.link in (Link.COMMA, Link.AND):
             if first.tags & Tag.ING and reading.kind is Kind.STATEMENT and not reading.judged:
                 return stance if reading.affirms else Stance.FOR  # "it consisted of opening X, reading Y"
             if former.person and first.tags & Tag.PAST and first.tags & Tag.HOLD and reading.affirms:
                 return Stance.NEITHER  # "I read X and answered Y": a thing would hold the answer
-        if former.kind is Kind.REPORT and first.tags & Tag.BASE and piece.link not in (Link.BUT, Link.SO):
+        aside = self._pieces[before].link is Link.WHICH and piece.link is Link.COMMA  # "…, which I opened, …"
+        if former.kind is Kind.REPORT and first.tags & Tag.BASE and not (aside or piece.link in (Link.BUT, Link.SO)):
             return stance if reading.affirms else Stance.FOR  # "I did not open X or read Y", "I opened X and read Y"
         if self._is_governed(index, before):
+            self._governed.add(index)
             return Stance.AGAINST if reading.affirms else Stance.FOR
         return self._alone(index)
+
+    def _goes_on(self, index: int) -> bool:
+        """Returns whether a clause goes on with the one before: a dependent one, or a gerund that is negated alike."""
+        piece, former = self._pieces[index], self._pieces[index - 1]
+        if piece.link is not Link.AND:
+            return False
+        negated = negated_gerund(former) and negated_gerund(piece)  # "my mistake was not opening X and not reading Y"
+        first = first_word(piece)
+        if former.link not in (Link.BEFORE, Link.UNLESS, Link.IF):
+            return negated
+        perfect = any(token.text.split()[-1] in ("have", "has", "had") for token in former.tokens)
+        finite = any(token.tags & Tag.PERSON for token in former.tokens) and not perfect
+        form = Tag.PAST if perfect else Tag.BASE if finite else Tag.ING
+        return negated or bool(first.tags & form)
 
     def _is_perfect(self, index: int) -> bool:
         """Returns whether a participle goes on with a verb phrase (``I should have gone to X and taken Y``)."""
         piece, before = self._pieces[index], self._before_it(index)
-        first = next((token for token in piece.tokens if not token.tags & Tag.ADVERB), piece.tokens[0])
+        first = first_word(piece)
         if piece.link not in (Link.COMMA, Link.AND) or not first.tags & Tag.PAST or first.text in _NO_PARTICIPLE:
             return False
         former = self._pieces[before]
@@ -296,18 +307,22 @@ class _Sentence:
     def _is_governed(self, index: int, before: int) -> bool:
         """Returns whether the ``not`` of the clause before also negates this one (``do not open X and read Y``)."""
         piece, former = self._pieces[index], self._readings[before]
-        gerunds = not former.judged and all(
-            any(token.tags & Tag.ING for token in each.tokens) for each in (piece, self._pieces[before])
-        )
+        if before in self._governed and piece.link in (Link.AND, Link.COMMA) and is_bare(piece):
+            return True
+        gerunds = not former.judged and any(token.tags & Tag.ING for token in self._pieces[before].tokens)
+        gerunds = gerunds and bool(first_word(piece).tags & Tag.ING)
         governing = former.governs or gerunds  # "stop opening X and reading Y"
         governed = not former.affirms and governing and former.kind in (Kind.ADVICE, Kind.STATEMENT, Kind.FOUND)
-        if not governed or not _is_bare(piece) or any(token.text in ("instead", "do") for token in piece.tokens):
+        if not governed or not is_bare(piece) or any(token.text in ("instead", "do") for token in piece.tokens):
             return False
         if piece.link is Link.AND:
             return self._found.get(before) is not Stance.FOR
         following = self._pieces[index + 1] if index + 1 < len(self._pieces) else None
-        listed = following is not None and following.link is Link.AND and _is_bare(following)
-        return piece.link is Link.COMMA and listed and _verb(piece) not in [t.text for t in self._pieces[before].tokens]
+        listed = following is not None and following.link is Link.AND and is_bare(following)
+        if piece.link is not Link.COMMA or following is None or not listed or not names_something(self._pieces[before]):
+            return False  # "do not hurry, open X and read Y"
+        said = [token.text for token in self._pieces[before].tokens]
+        return verb_of(piece) not in said and verb_of(following) not in said
 
     def _opening(self, index: int) -> Stance:
         """A fragment that opens a sentence: the subject, or the place, of what comes next; or a thing by itself."""
@@ -327,32 +342,22 @@ class _Sentence:
     def _may_continue(self, index: int) -> bool:
         """Returns whether a clause may say something about what opens the sentence: no aside, and no item of a list."""
         piece = self._pieces[index]
-        item = self._readings[index].kind is Kind.FRAGMENT and _is_only_nouns(piece)
+        item = self._readings[index].kind is Kind.FRAGMENT and is_only_nouns(piece)
         return piece.link not in _DEPENDENT | {Link.WHICH} and not item
 
     def _is_about(self, piece: Piece, then: Piece, said: Reading) -> bool:
         """Returns whether a clause says something about the fragment before it."""
         if piece.tokens[0].tags & Tag.PREPOSITION or piece.tokens[0].text == "without":
             return then.link is Link.COMMA
-        if not _has_noun(then):
+        if not has_noun(then):
             return said.judged or bool(then.tokens[0].tags & (_FINITE | Tag.IT | Tag.NOT | Tag.PERSON))
         if then.tokens[0].tags & _FINITE and not then.tokens[0].tags & Tag.BASE:
             return True
-        listed = _is_only_nouns(piece)
+        listed = is_only_nouns(piece)
         verb = next((token for token in then.tokens if token.tags & _FINITE), None)
         return listed and NOUN.match(then.tokens[0].text) is not None and verb is not None
 
 
-def _is_denial(piece: Piece, reading: Reading) -> bool:
-    """Returns whether what stands before a colon denies what follows: it is no sentence about something else."""
-    about_it = any(token.tags & (Tag.IT | Tag.PERSON) for token in piece.tokens[:-1])
-    return not reading.affirms and reading.kind is not Kind.REPORT and (reading.judged or not about_it)
-
-
-UNTRUE = frozenset(
-    ("not", "true", "so", "no", "false", "wrong", "nonsense", "untrue", "incorrect", "a", "lie", "at", "all")
-)
-"""Words of a clause that says nothing but that something is untrue."""
 _NO_PARTICIPLE = frozenset(
     (
         "went",
@@ -374,27 +379,3 @@ _NO_PARTICIPLE = frozenset(
     )
 )
 _LOST = frozenset(("failed", "fail", "lost", "lose", "stuck"))
-_DEEDS = frozenset(("steps", "actions", "moves", "commands", "taken", "done", "following", "did"))
-
-
-def _is_telling(piece: Piece, reading: Reading) -> bool:
-    """Returns whether what stands before a colon announces what was done."""
-    return reading.kind is Kind.REPORT and reading.affirms and any(token.text in _DEEDS for token in piece.tokens)
-
-
-def _is_only_nouns(piece: Piece) -> bool:
-    return all(NOUN.match(token.text) or token.text in ("the", "and", "or") for token in piece.tokens)
-
-
-def _has_noun(piece: Piece) -> bool:
-    return any(NOUN.match(token.text) for token in piece.tokens)
-
-
-def _verb(piece: Piece) -> str:
-    return next((token.text for token in piece.tokens if token.tags & (Tag.BASE | Tag.ING)), "")
-
-
-def _is_bare(piece: Piece) -> bool:
-    """Returns whether a clause begins with a verb in its base form or a gerund, without a subject."""
-    first = next((t for t in piece.tokens if not t.tags & Tag.ADVERB and t.text not in ("and", "or", "nor")), None)
-    return first is not None and bool(first.tags & (Tag.BASE | Tag.ING))

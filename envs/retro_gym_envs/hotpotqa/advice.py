@@ -62,13 +62,16 @@ _STATE = re.compile(
     r"attention|concentrat|overlook|ignor|miss|neglect|forgot|interpret|target|holds?\b|held|refer|help|requir|submit|"
     r"quot|lies|return|stat(?:e|ing)|rely|trust|prefer|correct|right|proper|true|wrong|key\b|links?\b|the one\b|"
     r"is what\b|what is\b|attribute|entity|question|lists?\b|says?\b|shows?\b|contain|follow|chosen|chose|useless|"
-    r"relevant|lower|lowest|less|earli|small|wins?\b|became|replaced|took|called|stands|gives|matters|must|should|ought)|^(?:first|then)\b"
+    r"relevant|lower|lowest|less|earli|small|wins?\b|became|replaced|took|called|stands|gives|matters|must|should|ought"
+    r"|tells?\b|told\b|found\b|listed\b|there\b|where\b|consult|chain\b|route\b|path\b|sequence\b|order\b|only\b|does\b"
+    r"|will do\b|nothing else\b|wanted\b|rather\b)|^(?:first|then)\b"
 )
 """Words of statements about the question and its pages. That something is anything else is no advice."""
 _BEING = re.compile(r"\b(?:is|was|are|were|be|been|being|as|not)\b")
 _FILLER = re.compile(
     r"\b(?:and|or|not|nor|then|each|also|the|a|an|of|both|pages?|entry|article|next|time|attempt|trial|fix|query|field|word|instead|"
-    r"first|correct|right|only|note|its)\b|[^\w]"
+    r"first|correct|right|only|note|its|nothing|else|alone|just|"
+    r"what|which|where|who|on|it)\b|[^\w]"
 )
 _TRADES = tuple(trade for kind in KINDS.values() for trade in kind.trades)
 _KINDS_OF_NAMESAKES = tuple(f"the {trade}" for trade in _TRADES)
@@ -152,7 +155,7 @@ def _read_note(note: str, pairs: tuple[tuple[str, str], ...], others: tuple[str,
     """Reads a reflection; what it asks to seek outweighs what it only states, otherwise the last word counts."""
     options = dict(pairs)
     ways = tuple(_ways_to_say(others))
-    clauses = read_clauses(_plainer(note), ways or tuple(options))
+    clauses = read_clauses(_plainer(note), (*ways, *options) if ways else tuple(options))
     relevant = _sentences_about_pages(clauses, (*options, *ways))
     stances: dict[str, tuple[Stance, bool]] = {}  # stance, and whether it is about seeking
     seeks, sentence = False, -1
