@@ -139,8 +139,9 @@ _REWORDED = tuple((re.compile(old), new) for old, new in (*_HEADERS, *_BOTH_DEED
 _SENTENCE = re.compile(r"[^.!?;\n]+[.!?;\n]*")
 _WORKS = r"(?:poem|song|joke|book|story|stories|essay|novel|play|picture|drawing|portrait|painting|letter)s?"
 _OFF_TOPIC = re.compile(
-    rf"\b(?:rhym\w*|{_WORKS} (?:about|on|of|for|to|with|titled)|funny|silly|syllables?|sound of|pronounc\w*|wonder\w*|"
-    r"laugh\w*|dream\w*|in (?:my|our|his|her|their|the|another|some|an?) (?:\w+ )?(?:language|dialect|tongue)|"
+    rf"\b(?:rhym\w*|{_WORKS} (?:about|on|of|for|to|with|titled)|in an? (?:\w+ )?{_WORKS}|sing\w* (?:of|about)|"
+    r"(?:is|was) (?:\w+ )?(?:printed|painted|spel(?:led|t)) (?:in|with|on)|funny|silly|syllables?|sound of|"
+    r"pronounc\w*|wonder\w*|laugh\w*|dream\w*|in (?:my|our|his|her|their|the|another|some|an?) (?:\w+ )?(?:language|dialect|tongue)|"
     r"in (?:spanish|french|german|latin|greek|english|italian|russian|chinese|japanese)|"
     r"(?:is|are|was) an? (?:\w+ )?(?:word|name|term)\b(?! (?:for|of|that)))\b"
 )
