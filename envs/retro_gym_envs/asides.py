@@ -141,7 +141,8 @@ _WORKS = r"(?:poem|song|joke|book|story|stories|essay|novel|play|picture|drawing
 _OFF_TOPIC = re.compile(
     rf"\b(?:rhym\w*|{_WORKS} (?:about|on|of|for|to|with|titled)|in an? (?:\w+ )?{_WORKS}|sing\w* (?:of|about)|"
     r"(?:is|was) (?:\w+ )?(?:printed|painted|spel(?:led|t)) (?:in|with|on)|funny|silly|syllables?|sound of|"
-    r"pronounc\w*|wonder\w*|laugh\w*|dream\w*|in (?:my|our|his|her|their|the|another|some|an?) (?:\w+ )?(?:language|dialect|tongue)|"
+    r"pronounc\w*|wonder\w*|laugh\w*|dream\w*|"
+    r"in (?:my|our|his|her|their|the|another|some|an?) (?:\w+ )?(?:language|dialect|tongue)|"
     r"in (?:spanish|french|german|latin|greek|english|italian|russian|chinese|japanese)|"
     r"(?:is|are|was) an? (?:\w+ )?(?:word|name|term)\b(?! (?:for|of|that)))\b"
 )

@@ -21,8 +21,6 @@ __all__ = ["TaskTeacher", "check_forms", "guess"]
 
 _T = TypeVar("_T")
 
-_UNDERSTOOD = 0.25  # probability of a choice by understanding
-
 
 class TaskTeacher(Teacher, Generic[_T]):
     """A teacher that knows the tasks of an environment with their solutions.
@@ -43,7 +41,9 @@ class TaskTeacher(Teacher, Generic[_T]):
         return self._tasks.get(checked_task_id(task_id))
 
 
-def guess(options: Sequence[_T], right: Sequence[_T], rng: np.random.Generator, *, hasty: float) -> _T:
+def guess(
+    options: Sequence[_T], right: Sequence[_T], rng: np.random.Generator, *, hasty: float, understood: float
+) -> _T:
     """Returns the first option (habit), one of the right ones (understanding), or a random one.
 
     Args:
@@ -51,11 +51,12 @@ def guess(options: Sequence[_T], right: Sequence[_T], rng: np.random.Generator, 
         right: the correct options; if there are none, no choice is made by understanding.
         rng: the source of randomness.
         hasty: probability of a choice by habit.
+        understood: probability of a choice by understanding.
     """
     luck = rng.random()
     if luck < hasty:
         return options[0]
-    return pick(right if right and luck < hasty + _UNDERSTOOD else options, rng)
+    return pick(right if right and luck < hasty + understood else options, rng)
 
 
 def check_forms(forms: Iterable[re.Pattern[str]], reflection: str, trajectory: Trajectory) -> ReflectionCheck:

@@ -21,7 +21,9 @@ from retro_gym_envs.teaching import TaskTeacher, check_forms, guess
 __all__ = ["HotpotTeacher"]
 
 _VAGUE = "Read every page to its end before you answer."  # nothing better can be said
-_HASTY = 0.35  # probability that the noisy teacher takes the first link, or the question's own word if a page has it
+# Probabilities that the noisy teacher takes the first link, or the question's own word if a page has it, and the right.
+_HASTY = 0.35
+_UNDERSTOOD = 0.25
 
 _NAME = r"[A-Z][a-z]+(?: [A-Z][a-z]+)*(?: \([a-z ]+\))?"
 _ROLE = f"(?:{'|'.join(ROLES)})"
@@ -102,8 +104,9 @@ class HotpotTeacher(TaskTeacher[HotpotTask]):
         usual = [each.name for each in attributes_of(attribute.kind, attribute.sort)]
         words = failure.words() if attribute.name not in failure.words() else [attribute.name, *usual]
         links = [_titles_linked(failure, entity) for entity in failure.asked.entities]
-        chosen = [guess(each, [right], rng, hasty=_HASTY) for each, right in zip(links, lesson.entities, strict=True)]
-        return Lesson(tuple(chosen), guess(words, [lesson.word], rng, hasty=_HASTY)).as_text(int(rng.integers(6)))
+        bias = {"hasty": _HASTY, "understood": _UNDERSTOOD}
+        chosen = [guess(each, [right], rng, **bias) for each, right in zip(links, lesson.entities, strict=True)]
+        return Lesson(tuple(chosen), guess(words, [lesson.word], rng, **bias)).as_text(int(rng.integers(6)))
 
     def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
         """Checks that a reflection has one of the teacher's forms, and names only what the trajectory shows."""

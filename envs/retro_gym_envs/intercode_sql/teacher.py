@@ -23,7 +23,7 @@ __all__ = ["SQLTeacher"]
 
 # How the noisy teacher reflects: with _UNDERSTOOD it is right. Otherwise it finds the part of the query that is at
 # fault with _SUSPECTED, and takes the first name that fits with _HASTY, and any other one otherwise.
-_UNDERSTOOD = 0.2
+_UNDERSTOOD = 0.15
 _SUSPECTED = 0.5
 _HASTY = 0.5
 _TWO = 0.2  # probability that it speaks of two parts of the query

@@ -26,7 +26,9 @@ _PART = (
     rf"|(?i:choose) (?:the )?(?P<value_>[a-z -]+) as the (?:{'|'.join(OPTIONS)}))"
 )
 _FORMS = tuple(re.compile(" and ".join(_PART.replace("_>", f"{i}>") for i in range(parts)) + r"\.") for parts in (2, 1))
-_HASTY = 0.3  # probability that the noisy teacher recommends what the actor did
+# Probabilities that the noisy teacher recommends what the actor did, and what is right.
+_HASTY = 0.2
+_UNDERSTOOD = 0.15
 
 
 class ShopTeacher(TaskTeacher[Goal]):
@@ -110,8 +112,8 @@ class ShopTeacher(TaskTeacher[Goal]):
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
         """Returns a reflection of the oracle's forms on names in the trajectory, which is right only sometimes.
 
-        For each choice that the actor made by luck it names what the actor took (probability 0.3), the right name
-        (0.25), or any, and what that name stands for. Without such a choice it names any product that the trial showed.
+        For each choice that the actor made by luck it names what the actor took (probability 0.2), the right name
+        (0.15), or any, and what that name stands for. Without such a choice it names any product that the trial showed.
         """
         doubts = doubts_in(trajectory.render())
         if not doubts:
@@ -134,7 +136,7 @@ class ShopTeacher(TaskTeacher[Goal]):
 
 def _guess(doubt: Doubt, rng: np.random.Generator) -> str:
     names = sorted(doubt.meanings, key=lambda name: name != doubt.taken)
-    return guess(names, [doubt.right] if doubt.right else [], rng, hasty=_HASTY)
+    return guess(names, [doubt.right] if doubt.right else [], rng, hasty=_HASTY, understood=_UNDERSTOOD)
 
 
 def _plain(text: str) -> str:
