@@ -71,7 +71,7 @@ class ALFWorldEnv(GameEnv[Household | GameFile]):
     | none (a plain retry) | 30.5 |
     | oracle; rule | 100.0; 100.0 |
     | told (lists all commands, a leak) | 100.0 |
-    | noisy | 43.5 |
+    | noisy | 47.8 |
     | the first or last 300; 600; 1000 characters of the observation | 30.5 each |
     | the task with its room; the goal alone | 30.5; 30.5 |
     | the trajectory's actions; every name in it | 24.2; 26.8 |

@@ -74,7 +74,7 @@ class WebShopEnv(GameEnv[Goal]):
     | oracle | 100 | 0 |
     | rule (fixed rules on the observation) | 100 | 0 |
     | told (id and all values outright) | 100 | 100 |
-    | noisy | 39.8 | 0 |
+    | noisy | 37.2 | 0 |
     | the task's text, copied or as advice | 29.2 | 0 |
     | the observation's first 300, 600, 1,000 characters | 29.2 each | 0, 34, 87 |
     | its last 300, 600, 1,000 characters | 29.2 each | 0, 69, 87 |
