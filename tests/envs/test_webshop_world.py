@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from retro_gym_envs.task_sources import SPLITS
 from retro_gym_envs.webshop.catalog import Catalog
 from retro_gym_envs.webshop.departments import DEPARTMENTS, OPTIONS
-from retro_gym_envs.webshop.observations import asked_in, verdict_in
+from retro_gym_envs.webshop.observations import asked_in, verdicts_in
 from retro_gym_envs.webshop.reward import normalize_color, score
 from retro_gym_envs.webshop.world import CAUSES, BuiltinShops, _generated
 
@@ -48,7 +48,7 @@ def test_a_world_follows_from_its_seed(goals):
 
 def verdicts(product):
     """The names that the reviews are about, in order, and what each stands for."""
-    return dict(verdict_in(text) for _, _, text in product.reviews)
+    return verdicts_in(text for _, _, text in product.reviews)
 
 
 def coined_in(task_id):

@@ -29,10 +29,11 @@ _GROUPS = dict(zip(TASK_TYPES, ("put", "examine", "clean", "heat", "cool", "putt
 _UNDERSTOOD = 0.2
 _HASTY = 0.4
 
+_SEEN = rf"(?:[a-z]+ )?{NAME}"  # a name, perhaps with the adjective of its state
 _PART = (
-    rf"(?:take the (?P<thing_>_NAME_) from the (?P<place_>{NAME})|(?:clean|heat|cool) it with the (?P<tool_>_NAME_)"
-    rf"|use the (?P<lamp_>_NAME_) (?:in|on) the (?P<lit_>{NAME})|put it (?:in|on) the (?P<target_>_NAME_))"
-).replace("_NAME_", rf"(?:[a-z]+ )?{NAME}")
+    rf"(?:take the (?P<thing_>{_SEEN}) from the (?P<place_>{NAME})|(?:clean|heat|cool) it with the (?P<tool_>{_SEEN})"
+    rf"|use the (?P<lamp_>{_SEEN}) (?:in|on) the (?P<lit_>{NAME})|put it (?:in|on) the (?P<target_>{_SEEN}))"
+)
 _WELL_FORMED = (
     *(
         re.compile(", then ".join(_PART.replace("_>", f"{i}>") for i in range(parts)) + r"\.", re.IGNORECASE)
@@ -149,9 +150,9 @@ def _walked(commands: Sequence[str]) -> list[Need]:
 
 def _options(text: str, goal: Goal, room: Sequence[str]) -> list[list[Need]]:
     """Returns what a reflection may name: for each decision its candidates, not empty."""
-    glimpsed = [(sight.name, sight.place) for sights in sights_in(text) for sight in sights if sight.place]
-    states = {sight.name: sight.state for sights in sights_in(text) for sight in sights}
-    seen = list(dict.fromkeys([*seen_in(text), *glimpsed]))
+    sights = [sight for each in sights_in(text) for sight in each]
+    states = {sight.name: sight.state for sight in sights}
+    seen = list(dict.fromkeys([*seen_in(text), *((sight.name, sight.place) for sight in sights if sight.place)]))
 
     def need(cause: str, name: str, place: str = "") -> Need:
         return Need(cause, name, place, states.get(name, ""))
@@ -161,5 +162,5 @@ def _options(text: str, goal: Goal, room: Sequence[str]) -> list[list[Need]]:
     targets = [need("target", name) for name in room if kind_of(name) == goal.target]
     things = [need("stuck", name, place) for name, place in seen if kind_of(name) != LAMP]
     places = [Need("place", "", name) for name in room]
-    real = [] if sights_in(text) else [places]
+    real = [] if sights else [places]
     return [options for options in (*real, tools, things, targets) if options] or [places]

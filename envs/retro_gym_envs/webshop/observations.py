@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from retro_gym_envs.webshop.departments import ATTRIBUTES, OPTIONS
 from retro_gym_envs.webshop.pages import BUY, NEXT, PREVIOUS, SEPARATOR, TO_SEARCH
@@ -24,7 +24,7 @@ __all__ = [
     "item_on",
     "query_of",
     "reviews_on",
-    "verdict_in",
+    "verdicts_in",
     "words_of",
 ]
 
@@ -121,14 +121,14 @@ _VERDICTS = tuple(
 )
 
 
-def verdict_in(text: str) -> tuple[str, str] | None:
-    """Returns what the text of a built-in shop's review is about: a name, and what it stands for.
+def verdicts_in(texts: Iterable[str]) -> dict[str, str]:
+    """Returns the names that texts of a built-in shop's reviews are about, and what each stands for.
 
-    >>> verdict_in("anything but teal: navy ostrin"), verdict_in("wheat popcorn velum, not oat granola")
-    (('ostrin', 'navy'), ('velum', 'wheat popcorn'))
+    >>> verdicts_in(["anything but teal: navy ostrin", "wheat popcorn velum, not oat granola"])
+    {'ostrin': 'navy', 'velum': 'wheat popcorn'}
     """
-    found = next((match for form in _VERDICTS if (match := form.fullmatch(text))), None)
-    return (found[2], found[1]) if found else None
+    found = (next((match for form in _VERDICTS if (match := form.fullmatch(text))), None) for text in texts)
+    return {match[2]: match[1] for match in found if match}
 
 
 def reviews_on(page: str) -> dict[str, str]:
@@ -139,8 +139,7 @@ def reviews_on(page: str) -> dict[str, str]:
     """
     if not page.startswith(f"{TO_SEARCH}{SEPARATOR}{PREVIOUS}") or BUY in page:
         return {}
-    texts = (match[1] for node in page.split(SEPARATOR) if (match := _REVIEW.fullmatch(node)))
-    return dict(verdict for text in texts if (verdict := verdict_in(text)))
+    return verdicts_in(match[1] for node in page.split(SEPARATOR) if (match := _REVIEW.fullmatch(node)))
 
 
 def words_of(text: str) -> list[str]:

@@ -14,7 +14,7 @@ from retro_gym_envs.draws import pick
 from retro_gym_envs.teaching import TaskTeacher, check_forms, guess
 from retro_gym_envs.webshop.catalog import Goal, Product
 from retro_gym_envs.webshop.departments import OPTIONS
-from retro_gym_envs.webshop.observations import hits_on, verdict_in, words_of
+from retro_gym_envs.webshop.observations import hits_on, verdicts_in, words_of
 from retro_gym_envs.webshop.rule import Doubt, advise, doubts_in, rule_reflection
 from retro_gym_envs.webshop.tasks import ShopTasks
 
@@ -59,7 +59,7 @@ class ShopTeacher(TaskTeacher[Goal]):
             names = [name for name in dict.fromkeys(map(product.option_of, goal.options)) if name]
             options = f" and choose {' and '.join(names)} as asked for" if names else ""
             return f'Search for "{_plain(goal.query)}", compare titles and features{options}.'
-        meanings = dict(verdict for _, _, text in product.reviews if (verdict := verdict_in(text)))
+        meanings = verdicts_in(text for _, _, text in product.reviews)
         choices = []
         for cause in goal.cause.split(" and "):
             match cause:
