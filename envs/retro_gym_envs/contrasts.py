@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["NAME", "contrasted"]
+__all__ = ["NEW", "OLD", "contrasted"]
 
-NAME = (
+_NAME = (
     r"(?:(?:the|my|a) )?(?:[a-z]\w{{0,24}} )?(?:(?:column|table|value|code|key|word|maker|one|product) )?"
     r"[\"'`]?\0(?P<{}>\d+)[\"'`]?"
 )
 """The pattern of a name, which is written as its number, with a noun before it; to be formatted with a group's name."""
 
-_OLD, _NEW = NAME.format("old"), NAME.format("new")
-_FIRST, _SECOND = NAME.format("first"), NAME.format("second")
+OLD, NEW = _NAME.format("old"), _NAME.format("new")
+"""The patterns of the name that is not wanted, and of the one that is."""
+_FIRST, _SECOND = _NAME.format("first"), _NAME.format("second")
 _END = r"(?= ?(?:[.;,!?:\n]|$))"
 _REST = r"[^.;:!?,\n\0]{0,60}?"
 _IS = (
@@ -41,17 +42,17 @@ _CURE = r"(?:fix(?:ed)?|correct(?:ion|ed)?|solution|right|remedy|instead|better|
 _PAIRS = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"{_OLD} {_WRONG}{_TURN}{_IN_FACT}{_NEW} {_RIGHT}{_END}",
-        rf"{_NEW} {_RIGHT}{_TURN}{_OLD} {_WRONG}{_END}",
-        rf"{_NEW} {_RIGHT}(?: ?,)?(?: and)? (?:unlike|in contrast to|as opposed to|not) {_OLD}{_END}",
-        rf"\b(?:is|was) not {_OLD} ?,? ?(?:but rather|but|rather|instead) (?:it is |it was )?{_NEW}{_END}",
-        rf"\b(?:is|was) not {_OLD} ?[.;,:!]+ (?:but |instead |rather )?(?:it|that|this) {_OUGHT} {_IN_FACT}{_NEW}"
+        rf"{OLD} {_WRONG}{_TURN}{_IN_FACT}{NEW} {_RIGHT}{_END}",
+        rf"{NEW} {_RIGHT}{_TURN}{OLD} {_WRONG}{_END}",
+        rf"{NEW} {_RIGHT}(?: ?,)?(?: and)? (?:unlike|in contrast to|as opposed to|not) {OLD}{_END}",
+        rf"\b(?:is|was) not {OLD} ?,? ?(?:but rather|but|rather|instead) (?:it is |it was )?{NEW}{_END}",
+        rf"\b(?:is|was) not {OLD} ?[.;,:!]+ (?:but |instead |rather )?(?:it|that|this) {_OUGHT} {_IN_FACT}{NEW}"
         rf"{_END}",
-        rf"\b(?:is|was) not {_OLD}{_TURN}{_IN_FACT}{_NEW} (?:is|was){_END}",
-        rf"\b(?:mistook|took|held|mistaken|regarded|treated) {_OLD} (?:for|to be|as) (?:the |a )?"
+        rf"\b(?:is|was) not {OLD}{_TURN}{_IN_FACT}{NEW} (?:is|was){_END}",
+        rf"\b(?:mistook|took|held|mistaken|regarded|treated) {OLD} (?:for|to be|as) (?:the |a )?"
         rf"(?:right|correct|proper|good|best)\b{_REST}(?:{_TURN}| when )(?:it|that|the \w+(?: one)?) {_OUGHT} "
-        rf"{_IN_FACT}{_NEW}{_END}",
-        rf"\b{_FAULT}(?: \w+)? ?: {_OLD} ?[.,;|\n]+[ *-]*{_CURE}(?: \w+)? ?: {_NEW}{_END}",
+        rf"{_IN_FACT}{NEW}{_END}",
+        rf"\b{_FAULT}(?: \w+)? ?: {OLD} ?[.,;|\n]+[ *-]*{_CURE}(?: \w+)? ?: {NEW}{_END}",
     )
 )
 _SUBJECT = r"(?:(?:i|we) (?:have |had )?)?"
@@ -59,7 +60,7 @@ _RESOLVED = re.compile(
     rf"(?P<confused>{_SUBJECT}\b{_CONFUSED} (?:up )?)?{_FIRST}(?P<between> [^\0\n]{{0,40}}?){_SECOND}"
     r"(?P<then>[^\0\n]{0,60}?)\bthe (?P<which>former|latter)(?: one)?(?![\w-])"
 )
-_JUDGED = re.compile(rf"{NAME.format('name')} ?\((?P<verdict>[^()\n\0]{{1,40}})\) ?(?:vs\.?|versus|->|/|,|;|but|and)?")
+_JUDGED = re.compile(rf"{_NAME.format('name')} ?\((?P<verdict>[^()\n\0]{{1,40}})\) ?(?:vs\.?|versus|->|/|,|;|but|and)?")
 _ADVERB = r"(?:(?:which|that|this) )?(?:is |was )?(?:the |my |a |clearly |plainly |obviously |simply |just |what )*"
 _SO_WRONG = re.compile(
     rf"{_ADVERB}(?:wrong|incorrect|bad|mistake|mistaken|error|failed|false|no|x)(?: (?:one|choice))?"
@@ -67,7 +68,7 @@ _SO_WRONG = re.compile(
 _SO_RIGHT = re.compile(
     rf"{_ADVERB}(?:right|correct|good|true|yes|fix|needed|i need(?:ed)?|should have been|better)(?: (?:one|choice))?"
 )
-_AND_NOT = re.compile(rf"\0(?P<new>\d+)(?P<quote>[\"'`]?) ?,? and (?:certainly |definitely )?not {_OLD}{_END}")
+_AND_NOT = re.compile(rf"\0(?P<new>\d+)(?P<quote>[\"'`]?) ?,? and (?:certainly |definitely )?not {OLD}{_END}")
 _DENIED = re.compile(
     r"\b(?:not (?:true|so|the case)|untrue|false|myth|lie|thought|believed|claim\w*|doubt\w*|whether)\b"
 )

@@ -6,12 +6,11 @@ import re
 from collections.abc import Sequence
 
 from retro_gym_envs.asides import plainly, without_asides
-from retro_gym_envs.contrasts import NAME, contrasted
+from retro_gym_envs.contrasts import NEW, OLD, contrasted
 from retro_gym_envs.english.clauses import plain_words
 
 __all__ = ["reworded"]
 
-_OLD, _NEW = NAME.format("old"), NAME.format("new")
 _OUGHT = r"(?:should|ought to|must|needs to|has to)"
 _START = r"(?:(?<=^)|(?<=[.;:,!\n] )|(?<=\n))"
 _END = r"(?= ?(?:[.,;!\n]|$))"
@@ -19,27 +18,27 @@ _END = r"(?= ?(?:[.,;!\n]|$))"
 _REPLACED = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"\b(?:replac|swapp?|exchang|trad|switch|chang)(?:e|ed|ing)? {_OLD} (?:with|by|for|against|out for) {_NEW}",
-        rf"\bsubstitut(?:e|ed|ing)? {_OLD} (?:with|by) {_NEW}",
-        rf"\bsubstitut(?:e|ed|ing)? {_NEW} for {_OLD}",
-        rf"\b(?:chang|switch|correct|turn|mov|alter)(?:e|ed|ing)?(?: over)?(?: from)? {_OLD} (?:in|over )?to {_NEW}",
-        rf"\b(?:(?:i|we|the agent|the query) )(?:\w{{1,24}} ){{1,3}}?{_OLD},? (?:when|where|while|but|although|though) "
-        rf"(?:it|that|this|(?:the )?\w{{1,24}} \w{{1,24}}) {_OUGHT} (?:really )?have been {_NEW}",
-        rf"{_OLD} {_OUGHT} (?:really )?(?:have been|be|read|become|have read) {_NEW}",
-        rf"{_NEW} (?:in place of|over|where i (?:wrote|had|used|put|took)) {_OLD}",
-        rf"\b(?:i |we )?(?:confus|mistook|mistak)(?:ed|e|en)? {_OLD} (?:with|for) {_NEW}",
-        rf"\b(?:i |we )?mix(?:ed)? (?:up )?{_OLD} (?:up )?(?:and|with) {_NEW}",
-        rf"{_OLD} ?(?:[-=]+>|→) ?{_NEW}",
-        rf"{_START}{_NEW}(?:,? (?:and )?not|,? rather than|,? instead of) {_OLD}{_END}",
-        rf"{_START}not {_OLD},? (?:but|rather) {_NEW}{_END}",
+        rf"\b(?:replac|swapp?|exchang|trad|switch|chang)(?:e|ed|ing)? {OLD} (?:with|by|for|against|out for) {NEW}",
+        rf"\bsubstitut(?:e|ed|ing)? {OLD} (?:with|by) {NEW}",
+        rf"\bsubstitut(?:e|ed|ing)? {NEW} for {OLD}",
+        rf"\b(?:chang|switch|correct|turn|mov|alter)(?:e|ed|ing)?(?: over)?(?: from)? {OLD} (?:in|over )?to {NEW}",
+        rf"\b(?:(?:i|we|the agent|the query) )(?:\w{{1,24}} ){{1,3}}?{OLD},? (?:when|where|while|but|although|though) "
+        rf"(?:it|that|this|(?:the )?\w{{1,24}} \w{{1,24}}) {_OUGHT} (?:really )?have been {NEW}",
+        rf"{OLD} {_OUGHT} (?:really )?(?:have been|be|read|become|have read) {NEW}",
+        rf"{NEW} (?:in place of|over|where i (?:wrote|had|used|put|took)) {OLD}",
+        rf"\b(?:i |we )?(?:confus|mistook|mistak)(?:ed|e|en)? {OLD} (?:with|for) {NEW}",
+        rf"\b(?:i |we )?mix(?:ed)? (?:up )?{OLD} (?:up )?(?:and|with) {NEW}",
+        rf"{OLD} ?(?:[-=]+>|→) ?{NEW}",
+        rf"{_START}{NEW}(?:,? (?:and )?not|,? rather than|,? instead of) {OLD}{_END}",
+        rf"{_START}not {OLD},? (?:but|rather) {NEW}{_END}",
     )
 )
 _CHOSEN = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"(?:\b(?:it )?turn(?:s|ed) out(?: that)?,? )?\bit (?:was|is) (?:really )?{_NEW} all along",
-        rf"(?<!not ){_NEW} it is{_END}",
-        rf"{_START}{_NEW} from now on",
+        rf"(?:\b(?:it )?turn(?:s|ed) out(?: that)?,? )?\bit (?:was|is) (?:really )?{NEW} all along",
+        rf"(?<!not ){NEW} it is{_END}",
+        rf"{_START}{NEW} from now on",
     )
 )
 _LIST = r"[\"'`]?\0\d+[\"'`]?(?:(?:,| and| or| /|, and) [\"'`]?\0\d+[\"'`]?)*"
