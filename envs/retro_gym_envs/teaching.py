@@ -6,7 +6,7 @@ A noisy teacher chooses mostly by a fixed bias ("habit"), and sometimes correctl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -59,11 +59,28 @@ def guess(
     return pick(right if right and luck < hasty + understood else options, rng)
 
 
-def check_forms(forms: Iterable[re.Pattern[str]], reflection: str, trajectory: Trajectory) -> ReflectionCheck:
-    """Checks that a reflection has one of the forms, and that its named groups match text of the trajectory."""
+def check_forms(
+    forms: Iterable[re.Pattern[str]],
+    reflection: str,
+    trajectory: Trajectory,
+    spelling: Callable[[str], str] = str,
+) -> ReflectionCheck:
+    """Checks that a reflection has one of the forms, and that its named groups match text of the trajectory.
+
+    Args:
+        forms: patterns of whole reflections.
+        reflection: the reflection.
+        trajectory: the failed trajectory.
+        spelling: returns another way in which the trajectory may write what a group matched.
+    """
     match = next((found for form in forms if (found := form.fullmatch(reflection.strip()))), None)
     if match is None:
         return ReflectionCheck(False, False)
     text = trajectory.render()
     names = (name for name in match.groupdict().values() if name)
-    return ReflectionCheck(True, all(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) for name in names))
+    return ReflectionCheck(True, all(_occurs(name, text) or _occurs(spelling(name), text) for name in names))
+
+
+def _occurs(name: str, text: str) -> bool:
+    """Returns whether a text contains a name as whole words."""
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None

@@ -50,7 +50,7 @@ class BuildConfig:
     """Folder of an earlier model to continue from, with its tokenizer; from scratch by default."""
     env_ids: tuple[str, ...] = ENV_IDS
     """Environments that lessons come from, in turn; their task environments must take a ``world_seed``."""
-    steps: int = 8_000
+    steps: int = 7_000
     """Optimiser steps. Each learns one role in one environment."""
     play_share: float = 0.25
     """Share of the steps that learn to play; the others learn to reflect."""

@@ -6,14 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 
 from retro_gym_envs.hotpotqa.observations import searches, similar_titles, spans
-from retro_gym_envs.hotpotqa.wording import Asked, Link, asked_by, facts_on, links_on
+from retro_gym_envs.hotpotqa.wording import Asked, Link, asked_by, facts_on, links_on, with_trade
 from retro_gym_envs.scripted_actor import turns_in
 
 __all__ = ["BRIDGE_FORMS", "COMPARISON_FORMS", "FREE_FORMS", "Failure", "Lesson", "read_failure"]
 
 BRIDGE_FORMS = (
     "Search for the {role}, {name}, and find the {word}.",
-    "The {role} is {name}. Look up {name} and find the {word}.",
+    "The {role} is {name}. Look up {name}, and find the {word}.",
     "Next time look up the {role}, {name}, and read the {word} there.",
 )
 COMPARISON_FORMS = (
@@ -32,17 +32,18 @@ class Lesson:
     word: str = ""
 
     def as_text(self, form: int = 0) -> str:
-        """Returns the lesson in one of the forms.
+        """Returns the lesson in one of the forms. What distinguishes a title from others follows its name.
 
-        >>> Lesson((("director", "Taskin Brelum"),), "birth year").as_text()
-        'Search for the director, Taskin Brelum, and find the birth year.'
+        >>> Lesson((("director", "Taskin Brelum (painter)"),), "birth year").as_text()
+        'Search for the director, Taskin Brelum, the painter, and find the birth year.'
         """
-        (role, name), *more = self.entities
+        (role, title), *more = self.entities
         if not role:
-            return FREE_FORMS[0].format(name=name)
+            return FREE_FORMS[0].format(name=title)
+        name = with_trade(title)
         if not more:
             return BRIDGE_FORMS[form % len(BRIDGE_FORMS)].format(role=role, name=name, word=self.word)
-        role2, name2 = more[0]
+        role2, name2 = more[0][0], with_trade(more[0][1])
         chosen = COMPARISON_FORMS[form % len(COMPARISON_FORMS)]
         return chosen.format(role=role, name=name, role2=role2, name2=name2, word=self.word)
 

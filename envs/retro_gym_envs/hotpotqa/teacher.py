@@ -11,21 +11,23 @@ from retro_gym.teacher import ReflectionCheck
 from retro_gym.trajectory import Trajectory
 from retro_gym_envs.draws import pick
 from retro_gym_envs.hotpotqa.metrics import normalize_answer
-from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, ROLES, attributes_of
+from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, KINDS, ROLES, attributes_of
 from retro_gym_envs.hotpotqa.rule import BRIDGE_FORMS, COMPARISON_FORMS, FREE_FORMS, Failure, Lesson, read_failure
 from retro_gym_envs.hotpotqa.tasks import HotpotTask
-from retro_gym_envs.hotpotqa.wording import Wanted, asked_by
+from retro_gym_envs.hotpotqa.wording import Wanted, as_title, asked_by
 from retro_gym_envs.hotpotqa.world import BuiltinTasks
 from retro_gym_envs.teaching import TaskTeacher, check_forms, guess
 
 __all__ = ["HotpotTeacher"]
 
 _VAGUE = "Read every page to its end before you answer."  # nothing better can be said
-# Probabilities that the noisy teacher takes the first link, or the question's own word if a page has it, and the right.
-_HASTY = 0.35
-_UNDERSTOOD = 0.25
+# Probabilities that the noisy teacher takes the first link, or the question's own word if a page has it, and the right
+# one. Words are synonyms to know, links are to be read: the more is known of the words, the more depends on reading.
+_LINK = {"hasty": 0.35, "understood": 0.25}
+_WORD = {"hasty": 0.25, "understood": 0.5}
 
-_NAME = r"[A-Z][a-z]+(?: [A-Z][a-z]+)*(?: \([a-z ]+\))?"
+_TRADE = "|".join(trade for kind in KINDS.values() for trade in kind.trades)
+_NAME = rf"[A-Z][a-z]+(?: [A-Z][a-z]+)*(?:, the (?:{_TRADE}))?"
 _ROLE = f"(?:{'|'.join(ROLES)})"
 _WELL_FORMED = tuple(
     re.compile(
@@ -93,7 +95,7 @@ class HotpotTeacher(TaskTeacher[HotpotTask]):
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
         """Returns a well-formed reflection that uses only what the trajectory shows, and is right only sometimes.
 
-        Link and word are chosen apart: by habit, or what the rules read (probability 0.25), or at random.
+        Link and word are chosen apart: by habit, or what the rules read (probability 0.25 and 0.5), or at random.
         """
         failure = read_failure(trajectory.render())
         lesson = failure.lesson()
@@ -104,13 +106,12 @@ class HotpotTeacher(TaskTeacher[HotpotTask]):
         usual = [each.name for each in attributes_of(attribute.kind, attribute.sort)]
         words = failure.words() if attribute.name not in failure.words() else [attribute.name, *usual]
         links = [_titles_linked(failure, entity) for entity in failure.asked.entities]
-        bias = {"hasty": _HASTY, "understood": _UNDERSTOOD}
-        chosen = [guess(each, [right], rng, **bias) for each, right in zip(links, lesson.entities, strict=True)]
-        return Lesson(tuple(chosen), guess(words, [lesson.word], rng, **bias)).as_text(int(rng.integers(6)))
+        chosen = [guess(each, [right], rng, **_LINK) for each, right in zip(links, lesson.entities, strict=True)]
+        return Lesson(tuple(chosen), guess(words, [lesson.word], rng, **_WORD)).as_text(int(rng.integers(6)))
 
     def check_reflection(self, reflection: str, trajectory: Trajectory) -> ReflectionCheck:
         """Checks that a reflection has one of the teacher's forms, and names only what the trajectory shows."""
-        return check_forms(_WELL_FORMED, reflection, trajectory)
+        return check_forms(_WELL_FORMED, reflection, trajectory, as_title)
 
 
 def _titles_linked(failure: Failure, entity: Wanted) -> list[tuple[str, str]]:

@@ -25,11 +25,13 @@ __all__ = [
     "Expression",
     "Link",
     "Wanted",
+    "as_title",
     "asked_by",
     "described",
     "facts_on",
     "links_on",
     "rumour_on",
+    "with_trade",
     "without_trade",
 ]
 
@@ -199,6 +201,24 @@ def without_trade(title: str) -> str:
     'Taskin Brelum'
     """
     return re.sub(r" \([^)]*\)$", "", title)
+
+
+def with_trade(title: str) -> str:
+    """Returns a title as a sentence names its entity.
+
+    >>> with_trade("Taskin Brelum (painter)"), with_trade("Taskin Brelum")
+    ('Taskin Brelum, the painter', 'Taskin Brelum')
+    """
+    return re.sub(r" \(([^)]*)\)$", r", the \1", title)
+
+
+def as_title(name: str) -> str:
+    """Returns the title of an entity that a sentence names.
+
+    >>> as_title("Taskin Brelum, the painter"), as_title("Taskin Brelum")
+    ('Taskin Brelum (painter)', 'Taskin Brelum')
+    """
+    return re.sub(r", the (.*)$", r" (\1)", name)
 
 
 @lru_cache(maxsize=4_096)  # an actor reads its question anew in every turn
