@@ -4,9 +4,10 @@
 
 For each environment it trains one reflector per seed (at most 6 minutes each on 2 cores, on training tasks), and one
 whose rewards are shuffled among the reflections, which must not learn. Then it trains one on RetroMix-v0, the
-generalist. All are evaluated on test tasks of all environments, beside the plain retry, the untrained reflector and the
-oracle. The last table shows what each gained on the untrained one, paired by task. A run that was stopped goes on when
-the command is repeated.
+generalist. All are evaluated on test tasks of all environments, beside the plain retry, the oracle, and the untrained
+reflector, sampled like the others and with its most likely reflections (greedy): what training gains on those is more
+than a sharper distribution. The last table shows what each gained on the sampled one, paired by task. A run that was
+stopped goes on when the command is repeated.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from retro_gym_agents.evaluation.evaluate import evaluate_all
 from retro_gym_agents.evaluation.evaluation import Evaluation, EvaluationConfig
 from retro_gym_agents.evaluation.results import write_json
 from retro_gym_agents.evaluation.tables import print_tables
-from retro_gym_agents.play.policies import make_policy
+from retro_gym_agents.play.policies import ReflectorPolicy, make_policy
 
 ENVS = ("RetroHotpotQA-v0", "RetroALFWorld-v0", "RetroWebShop-v0", "RetroInterCodeSQL-v0")
 MIX = "RetroMix-v0"
@@ -139,10 +140,12 @@ def judge(env_id: str, config: Config, console: Console) -> dict[str, Evaluation
     )
     learned = {run.folder: run for run in runs_of(config) if run.env_id in (env_id, MIX)}
     sources = ["none", config.reflector, *(str(config.output / folder) for folder in learned), "oracle"]
-    evaluations = evaluate_all(setting, [make_policy(source) for source in sources])
+    greedy = ReflectorPolicy(config.reflector, greedy=True)
+    greedy.name += ", greedy"
+    evaluations = evaluate_all(setting, [*(make_policy(source) for source in sources), greedy])
     print_tables(evaluations, console)
     write_json(evaluations, config.output / f"{env_id}.json")
-    return dict(zip(["none", "untrained", *learned, "oracle"], evaluations, strict=True))
+    return dict(zip(["none", "untrained", *learned, "oracle", "greedy"], evaluations, strict=True))
 
 
 def compared(judged: dict[str, Evaluation], config: Config) -> dict[str, Any]:
@@ -165,8 +168,10 @@ def compared(judged: dict[str, Evaluation], config: Config) -> dict[str, Any]:
 
 def summary_table(summary: dict[str, dict[str, Any]]) -> Table:
     """Returns the table of the summary."""
-    columns = ("none", "untrained", "trained", "gain", "way to the oracle", "control", "generalist", "share", "oracle")
-    table = Table("", *columns, title="success at trial 1, %; gains on the untrained reflector", box=box.MARKDOWN)
+    columns = ("none", "untrained", "greedy", "trained", "gain", "way to the oracle", "control", "generalist", "share")
+    table = Table(
+        "", *columns, "oracle", title="success at trial 1, %; gains on the untrained reflector", box=box.MARKDOWN
+    )
     table.columns[0].no_wrap = True
     for env_id, row in summary.items():
         shown, gains = row["success"], row["gain"]
@@ -176,6 +181,7 @@ def summary_table(summary: dict[str, dict[str, Any]]) -> Table:
             env_id,
             f"{shown['none']:.1f}",
             f"{shown['untrained']:.1f}",
+            f"{shown['greedy']:.1f}",
             ", ".join(f"{shown[name]:.1f}" for name in specialists),
             ", ".join("{:+.1f} [{:+.1f}, {:+.1f}]".format(*gains[name]) for name in specialists),
             ", ".join(f"{way:.0%}" for way in row["way"]),
