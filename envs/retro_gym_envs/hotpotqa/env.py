@@ -49,7 +49,7 @@ class HotpotQAEnv(GameEnv[HotpotTask]):
     | hop | the first page reports a rumour of the value, which the actor believes | the entity |
     | link | the page uses a verb for the role and the question a noun, or vice versa; it takes any link | the entity |
     | successor | ``Its director was to be X, but in the end it was Y``; it takes X | Y |
-    | namesake | ``Its director was X, the sculptor``, and five pages of that name; it takes any | ``X (sculptor)`` |
+    | namesake | ``Its director was X, the sculptor``, and five pages of that name; it takes any | X, the sculptor |
     | label | the second page's words are unusual (payroll for workforce); it takes any value | entity and word |
     | two | successor or namesake, and unusual words; the wrong page of the same kind shows them too | entity and word |
 
