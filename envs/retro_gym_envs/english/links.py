@@ -129,6 +129,8 @@ def _gives_reason(before: list[Token], after: list[Token]) -> bool:
     subject = next((place for place, token in enumerate(clause) if token.tags & finite), 0)
     if not before and len(clause) == len(after):
         return False
+    if before and before[0].tags & Tag.ING and not any(token.tags & finite for token in before):
+        return False  # "choosing X as the colour was a mistake": the verb is that of the gerund
     return subject > 0 and (_is_noun(clause) or bool(clause[0].tags & (Tag.PERSON | Tag.IT | Tag.ARTICLE)))
 
 

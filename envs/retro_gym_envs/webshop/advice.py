@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from retro_gym_envs.asides import is_bare
+from retro_gym_envs.english.lexicon import CHOOSING
 from retro_gym_envs.english.stance import Stance, read_clauses
 from retro_gym_envs.english.wishes import is_confusing, read_wishes
 from retro_gym_envs.replacements import reworded
@@ -40,9 +41,10 @@ _ABOUT = re.compile(
     r"(?:to|for)|tap|(?:pull|bring)\w*(?: up)?|grab\w*|ids?|asin|budget|favou?r|decid\w*|hit|press|mark|tick|make it|"
     r"have it(?: \w+)? in|configur\w*|toggl\w*|activat\w*|request\w*|seek\w*|hunt\w*|enquir\w*|inquir\w*|google|"
     r"brows\w*|access\w*|load\w*|display\w*|show(?:s|ed)?|list|remedy|solution|cure|page|link|button|keyword\w*|supplier|"
-    r"manufacturer|vendor|producer|(?:it|they|people|this|that) (?:\w+ ){0,2}?(?:call|name|term)(?:s|ed)?|"
+    r"manufacturer|vendor|producer|attention|mind|choice|point\w*|"
+    r"(?:it|they|people|this|that) (?:\w+ ){0,2}?(?:call|name|term)(?:s|ed)?|"
     r"(?:call|name)s? (?:it|them|this|that|these|those)|"
-    rf"{_MEANING})(?![\w-])"
+    rf"{'|'.join(CHOOSING)}|{_MEANING})(?![\w-])"
 )
 """Words that a sentence about a purchase contains."""
 _FITS = re.compile(
