@@ -187,7 +187,7 @@ _BAD = """
     inapplicable disappointing culprit fool fools foolishly idiot regret regrets regretted regrettable distracted
     deceived fooled tricked sidetracked careless hasty premature sloppy reckless negligent inefficient exceeds
     exceed exceeded overpriced mistook confused misread dead-end nonsensical bogus unusable waste wastes wasted
-    wasting misdirected
+    wasting misdirected myth myths misconception misconceptions fallacy hoax
 """
 _NEGATIONS = "not never no neither nor none nobody nothing nowhere hardly scarcely barely seldom rarely without noone"
 _EMPTY = "nothing nowhere fruitlessly"

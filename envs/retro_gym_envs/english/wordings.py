@@ -34,6 +34,10 @@ _ASKED = r"(?P<asked>(?:^|[.;:!?\n] ?)(?:and )?(?:which|what|where|who|whom|whos
 _FIRST = r"(?P<first>^|[.;:!?\n] ?)"
 _WORST = r"(?:only )?(?:as (?:a|the|my) last resort|(?:if|when) (?:all|everything) else fails)"
 
+_ASIDE = r"(?P<aside>^|[.;:!?\n,] ?|\b(?:and|but) )"
+_DROPPED = "(?:dropped|abandoned|given up|discarded|scrapped|forgotten|rejected|dismissed|ruled out|shelved|ditched)"
+_SOMEONE = r"(?:someone|somebody|anyone|anybody|one|i|we|you|they|it|the (?:agent|actor))"
+
 _PLAINER: tuple[tuple[re.Pattern[str], str], ...] = (
     # "No page other than X", "none but X", "no page helps except X"
     (re.compile(rf"\b{_NONE},? {_EXCEPT} (?={_NAME}|the )"), "only "),
@@ -68,6 +72,29 @@ _PLAINER: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(rf"(?m){_ASKED} ?\? +(?={_AT}{_NAME}[^.;:?\n]{{0,30}}(?:[.!\n]|$))"),
         r"\g<asked>: ",
+    ),
+    # "It turns out that X is right"
+    (re.compile(rf"{_ASIDE}(?:as )?(?:it )?turn(?:s|ed) out(?: that|,)? (?!to\b|not\b)"), r"\g<aside>"),
+    # "I took Y, but the answer was X"
+    (
+        re.compile(
+            rf"\b(but|while|whereas|when|although) ((?:in fact |really |actually )?)the "
+            rf"(?:answer|choice|pick|option|solution) (is|was) (?={_NAME})"
+        ),
+        r"\1 \2the right one \3 ",
+    ),
+    # "The idea of opening X should be dropped"
+    (
+        re.compile(
+            rf"(?:\bthe (?:idea|thought|plan|notion|habit|option|practice) of )?\b(\w+ing\b[^.,;:!?\n]{{1,60}}?) "
+            rf"(?:should|must|has to|needs to|ought to|can|is to) (?:\w+ )?be {_DROPPED}\b"
+        ),
+        r"avoid \1",
+    ),
+    # "Suppose someone opened X: it would fail"
+    (
+        re.compile(rf"(?m){_FIRST}(?:suppose|imagine|assume|say)(?: that)?,? (?={_SOMEONE} )([^.;:!?\n]{{1,80}}):"),
+        r"\g<first>if \2,",
     ),
     (re.compile(rf"\b{_WORST},? ?"), "hardly "),
     (re.compile(r"(?<!never )(?<!not )\btoo late (?=to\b)"), "useless "),
