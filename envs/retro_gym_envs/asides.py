@@ -127,7 +127,7 @@ _VERDICTS = (
     (rf" ?,? (?:and|but) ({_N}) (is|was) (?:also )?(wrong|incorrect|bad)(?: too| as well| also)?{_END}", r". \1 \2 \3"),
     # what became of it
     (rf"(?: ?,| and| but| ?;) (?:it |that |this |which )?(?:only |just )?{_CAME_OF_IT}", ", which was wrong"),
-    (rf"({_N}) (?:only |just )?{_CAME_OF_IT}", r"\1 was wrong"),
+    (rf"({_N}) (?:as (?:the|my|an?) \w+ )?(?:only |just )?{_CAME_OF_IT}", r"\1 was wrong"),
     (
         r"\b(?:made|makes|caused|causes) (?:me|us|it|(?:the|my) (?:\w+ )?(?:attempt|trial|query|run|search|task"
         r"|purchase|agent|actor))(?: to)? (?:fail|lose)\b",

@@ -56,9 +56,10 @@ _MARKED = re.compile(f"[^\\n]*[{''.join(_MARKS)}][^\\n]*")
 
 def _spelled_out(match: re.Match[str]) -> str:
     """Returns a line with words for its ticks and crosses: before what they judge if the line begins with one."""
-    line = match[0].replace("\ufe0f", "")
-    mark = ". {}: " if line.lstrip(" -*.()0123456789")[0] in _MARKS else " {} "
-    return "".join(mark.format(_MARKS[each]) if each in _MARKS else each for each in line)
+    line = match[0].replace("\ufe0f", "").replace(" / ", ", ")
+    mark = ". {}: " if line.lstrip(" -*.()0123456789")[0] in _MARKS else " {}, "
+    line = "".join(mark.format(_MARKS[each]) if each in _MARKS else each for each in line)
+    return re.sub(r", *(?=[.,;:!?)\n]|$)", "", line)
 
 
 @lru_cache(maxsize=1_024)
@@ -189,7 +190,7 @@ def sentences(masked: str) -> tuple[str, list[list[Piece]]]:
 
     for token in _tagged(text):
         if token.text in (".", "!", "?", ";", "\n"):
-            if not (token.text == "." and tokens and tokens[-1].text in _SHORT_FORMS):
+            if not (token.text == "." and tokens and _is_short(tokens[-1].text, text[token.end : token.end + 2])):
                 close(token.text)
             line += token.text == "\n"
         else:
@@ -198,6 +199,11 @@ def sentences(masked: str) -> tuple[str, list[list[Piece]]]:
                 close(".")
     close(".")
     return text, [pieces for pieces in found if pieces]
+
+
+def _is_short(word: str, following: str) -> bool:
+    """Returns whether the full stop after a word is that of a short form (``no. 5``, but not ``X: no. Y: yes.``)."""
+    return word in _SHORT_FORMS and (word not in ("no", "nr") or following.lstrip()[:1].isdecimal())
 
 
 def _tagged(text: str) -> list[Token]:

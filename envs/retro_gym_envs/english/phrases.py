@@ -11,6 +11,8 @@ __all__ = ["PHRASES", "Phrase"]
 # Phrases, by what they are read as; 0 stands for phrases that say nothing for or against.
 _PHRASES: dict[int | Link, str] = {
     0: """
+        search term; search word; search keyword; search query; search string; search box; search bar; search field;
+        query term; query word; query string; as before; like before;
         not again; no more mistakes; no more errors; no more guessing; no mistake; no mistakes; error message;
         never too late; not too late; nothing wrong; nothing is wrong; can not go wrong; not go wrong;
         not disappoint; never disappoints; no alternatives to; problem was that; problem is that; trouble was that;

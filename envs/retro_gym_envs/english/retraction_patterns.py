@@ -87,7 +87,10 @@ _WISH = (
 _LOSE = (
     r"(?:fail|lose|be wrong|go wrong|repeat (?:my|the|this|that) (?:mistake|failure|error))\b(?! (?:no|less|fewer)\b)"
 )
-_ENJOYS = r"(?:enjoys?|loves?|likes?|fancy|fancies|feels? like|(?:do|does) not mind|(?:am|are|is) fond of|wants?)"
+_ENJOYS = (
+    r"(?:enjoys?|loves?|likes?|fancy|fancies|feels? like|(?:do|does) not mind|(?:am|are|is) (?:fond of|keen on|into)"
+    r"|wants?)"
+)
 _LOSING = (
     r"(?:losing|failing|failures?|defeats?|wasting|(?:zero|no|low) (?:points?|rewards?|scores?)|a (?:zero|low score))\b"
 )
@@ -144,15 +147,19 @@ SOMEBODY_ELSE = re.compile(
     r"|goes|puts?|took|went|chose|gave|bought|wrote|\w+ed)\b"
 )
 """A subject that is no part of the task, with its verb."""
+_SOURCE = (
+    r"(?:the|an?|my|your|his|her|our|some|every) (?:\w+ )?"
+    rf"(?:{_PERSONS}|forum|internet|manual|blog|guide|newspaper)s?"
+)
 OTHERS_SAY = re.compile(
     r"\b(?:they|people|some|some people|others|many|somebody|someone|everybody|everyone|most people|it is"
-    rf"|(?:the|an?|my|your|his|her|our|some|every) (?:\w+ )?(?:{_PERSONS})s?) (?:(?:\w+ly|always|often|once) )?"
+    rf"|{_SOURCE}) (?:(?:\w+ly|always|often|once|keeps?|kept) )?"
     r"(?:says?|said|claims?|claimed|thinks?|thought|believes?|believed|advises?|advised|suggests?|suggested|tells?|told"
-    r"|insists?|insisted|hold|maintain|recommends?|recommended)\b"
+    r"|saying|claiming|telling|insisting|insists?|insisted|hold|maintain|recommends?|recommended)\b"
 )
 """Says that somebody else says what follows."""
 OTHERS_WRONG = re.compile(
-    rf"(?:they|these people|people|some|most|many|everyone|everybody|all of them|he|she) (?:all )?{_ADVERB}"
+    rf"(?:they|these people|people|some|most|many|everyone|everybody|all of them|he|she|{_SOURCE}) (?:all )?{_ADVERB}"
     rf"(?:are|is|were|was) {_ADVERB}"
     r"(?:wrong|mistaken|lying|liars|fools|misled|misinformed|in error|not right|incorrect|deceived)"
     rf"{_ENDING}"
@@ -166,7 +173,9 @@ THEY_FAILED = re.compile(
 UNKNOWN = re.compile(
     r"\b(?:no (?:idea|clue|evidence|way of knowing|telling|knowing)|not (?:\w+ly |at all |quite |yet )*(?:sure|certain"
     r"|clear|convinced|known|decided|obvious|tell|say)|(?:do|does|did) not know|unclear|unknown|unsure|uncertain"
-    r"|undecided|doubtful|questionable|open question|question|remains to be seen|anybody's guess|anyone's guess)"
+    r"|undecided|(?:nobody|no one|who) (?:really |ever )?knows?"
+    r"|(?:hard|impossible|difficult|too early|not possible) to (?:say|tell|know|judge)|doubtful|questionable"
+    r"|open question|question|remains to be seen|anybody's guess|anyone's guess)"
     r"(?: to (?:me|us)| as to| is|,)? (?:whether|if)\b"
 )
 """Says that nobody knows whether what follows is so."""

@@ -378,6 +378,6 @@ _NO_PARTICIPLE = frozenset(
         "had",
     )
 )
-_RIGHT = frozenset(("right", "correct", "proper", "true"))
+_RIGHT = frozenset(("right", "correct", "proper", "true", "good", "fine"))
 """Words of a fragment that judges what it names."""
 _LOST = frozenset(("failed", "fail", "lost", "lose", "stuck"))

@@ -38,6 +38,8 @@ _ASIDE = r"(?P<aside>^|[.;:!?\n,] ?|\b(?:and|but) )"
 _DROPPED = "(?:dropped|abandoned|given up|discarded|scrapped|forgotten|rejected|dismissed|ruled out|shelved|ditched)"
 _SOMEONE = r"(?:someone|somebody|anyone|anybody|one|i|we|you|they|it|the (?:agent|actor))"
 
+_MAD = "(?:crazy|mad|insane|nuts|out of (?:my|your) mind|madness|insanity|suicide|folly|lunacy)"
+
 _PLAINER: tuple[tuple[re.Pattern[str], str], ...] = (
     # "No page other than X", "none but X", "no page helps except X"
     (re.compile(rf"\b{_NONE},? {_EXCEPT} (?={_NAME}|the )"), "only "),
@@ -78,10 +80,10 @@ _PLAINER: tuple[tuple[re.Pattern[str], str], ...] = (
     # "I took Y, but the answer was X"
     (
         re.compile(
-            rf"\b(but|while|whereas|when|although) ((?:in fact |really |actually )?)the "
-            rf"(?:answer|choice|pick|option|solution) (is|was) (?={_NAME})"
+            rf"\b(?:but|while|whereas|when|although) ((?:in fact |really |actually )?)the "
+            rf"(?:(?:right|correct|proper|real|actual) )?(?:answer|choice|pick|option|solution) (is|was) (?={_NAME})"
         ),
-        r"\1 \2the right one \3 ",
+        r"but \1the right one \2 ",
     ),
     # "The idea of opening X should be dropped"
     (
@@ -96,6 +98,9 @@ _PLAINER: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(rf"(?m){_FIRST}(?:suppose|imagine|assume|say)(?: that)?,? (?={_SOMEONE} )([^.;:!?\n]{{1,80}}):"),
         r"\g<first>if \2,",
     ),
+    # "You must be crazy to open X"
+    (re.compile(rf"\bmust (?:be|have been) {_MAD} to\b"), "should not"),
+    (re.compile(rf"\b(?:would|will) (?:be|have been) (?:sheer |pure |utter )?{_MAD}\b"), "is wrong"),
     (re.compile(rf"\b{_WORST},? ?"), "hardly "),
     (re.compile(r"(?<!never )(?<!not )\btoo late (?=to\b)"), "useless "),
 )

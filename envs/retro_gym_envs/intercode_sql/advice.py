@@ -56,7 +56,8 @@ _VERBS_AND_NOUNS = """
     database record draw drawn access accessed turn consult consulted pull pulled source sourced inspect browse
     question remedy solution cure fix comparison operand grab favour favor decide head navigate visit open click
     reviewed extract extracted gather load loaded scan lookup order ordered group grouped maximum minimum count
-    fit fits suit suits satisfy satisfies help helps gone rank ranked calculation sift predicate mine attention mind
+    fit fits suit suits satisfy satisfies help helps gone rank ranked calculation sift predicate mine
+    attention mind yes good
 """
 _PHRASES = (*MEASURES, *FEATURES, *SHADES, *ROLES, *OCCASIONS, *FEATURE_PARTS, *DUTIES, *GROUPS)
 _IDLE = frozenset(["as", "by", "for", "in", "last", "of", "on", "the", "under", "when"])
