@@ -107,6 +107,10 @@ Leverage N.
 I should prioritize N and no longer rely on W.
 The agent ought to stick with N.
 Keep N in mind.
+N should replace W.
+Only W has to be changed to N.
+Success depends on N.
+My recommendation is N.
 """
 
 

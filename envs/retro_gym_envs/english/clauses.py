@@ -34,6 +34,7 @@ _CONTRACTIONS = (
     (re.compile(r"\bi'm\b"), "i am"),
     (re.compile(r"\b(it|that|there|he|she|what|here)'s\b"), r"\1 is"),
     (re.compile(r"\blet's\b"), "let us"),
+    (re.compile(r"\b(?:pls|plz|kindly)\b"), "please"),
 )  # fmt: skip
 _QUOTE_MARKS = str.maketrans({"’": "'", "‘": "'", "‚": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',
                               "→": " -> ", "⇒": " -> ", "…": "...", "\u00a0": " ", "\t": " ", "\r": "\n"})  # fmt: skip
@@ -74,7 +75,7 @@ def _plain_marks(text: str) -> str:
 
 @lru_cache(maxsize=4_096)
 def _expanded(text: str) -> str:
-    if "'" not in text and "cannot" not in text and "nt" not in text:
+    if not any(part in text for part in ("'", "cannot", "nt", "pl", "kindly")):
         return text
     for pattern, full in _CONTRACTIONS:
         text = pattern.sub(full, text)
@@ -165,6 +166,7 @@ class Piece:
 
 _TOKENS = re.compile(r"[\ue000-\uf8ff]|->|\w+(?:['.-]\w+)*|[.!?;:,\n()]")
 _BULLETS = re.compile(r"(?m)^[ >#]*(?:[-+] |\(?(?:\d{1,2}|[a-z])[.)](?= )|step \d+ ?[:.)]?(?= )|#+ )? *")
+_NUMBERED = re.compile(r"(?<=[.;:!?] )\(?\d{1,2}\) (?=\S)")
 _WRAPPED = re.compile(r"(?<=[^\n.!?:;]{50})\n(?=[a-z\ue000-\uf8ff])")
 _SHORT_FORMS = frozenset(("e.g", "i.e", "eg", "ie", "vs", "etc", "no", "nr", "approx", "cf", "mr", "mrs", "dr", "st"))
 _LONGEST_SENTENCE = 200  # in words; what is longer is no sentence, and would take long to read
@@ -178,7 +180,7 @@ def _beside(match: re.Match[str]) -> str:
 
 def sentences(masked: str) -> tuple[str, list[list[Piece]]]:
     """Returns the text that tokens refer to, and its clauses by sentence."""
-    text = plainly_worded(_WRAPPED.sub(" ", _BULLETS.sub("", _PARENTHESIS.sub(_beside, masked))))
+    text = plainly_worded(_WRAPPED.sub(" ", _BULLETS.sub("", _NUMBERED.sub("", _PARENTHESIS.sub(_beside, masked)))))
     found: list[list[Piece]] = []
     tokens: list[Token] = []
     line = 0

@@ -98,6 +98,24 @@ _PLAINER: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(rf"(?m){_FIRST}(?:suppose|imagine|assume|say)(?: that)?,? (?={_SOMEONE} )([^.;:!?\n]{{1,80}}):"),
         r"\g<first>if \2,",
     ),
+    # "Change X to something else"
+    (
+        re.compile(
+            rf"\b(?:change|switch|swap|replace|exchange|trade)(?: from)? ({_NAME}) (?:to|for|with|by) "
+            rf"(?:something|another|a different|some other|any other)\b"
+        ),
+        r"avoid \1 for another",
+    ),
+    # "I have learned not to open X"
+    (re.compile(r"\b(?:(?:have|has|had) )?learn(?:ed|t) (not )?to (?=\w)"), r"should \1"),
+    # "Y only looked right"
+    (
+        re.compile(
+            r"(?<=[\ue000-\uf8ff]) (?:only|merely|just) (?:looks?|looked|seem(?:s|ed)|sound(?:s|ed)|appear(?:s|ed))"
+            r"(?: to be)? \w+"
+        ),
+        " is wrong",
+    ),
     # "You must be crazy to open X"
     (re.compile(rf"\bmust (?:be|have been) {_MAD} to\b"), "should not"),
     (re.compile(rf"\b(?:would|will) (?:be|have been) (?:sheer |pure |utter )?{_MAD}\b"), "is wrong"),

@@ -41,7 +41,7 @@ _ABOUT = re.compile(
     r"(?:to|for)|tap|(?:pull|bring)\w*(?: up)?|grab\w*|ids?|asin|budget|favou?r|decid\w*|hit|press|mark|tick|make it|"
     r"have it(?: \w+)? in|configur\w*|toggl\w*|activat\w*|request\w*|seek\w*|hunt\w*|enquir\w*|inquir\w*|google|"
     r"brows\w*|access\w*|load\w*|display\w*|show(?:s|ed)?|list|remedy|solution|cure|page|link|button|keyword\w*|supplier|"
-    r"manufacturer|vendor|producer|attention|mind|choice|yes|good|point\w*|"
+    r"manufacturer|vendor|producer|attention|mind|choice|yes|good|success|depend\w*|recommend\w*|suggest\w*|advice|point\w*|"
     r"(?:it|they|people|this|that) (?:\w+ ){0,2}?(?:call|name|term)(?:s|ed)?|"
     r"(?:call|name)s? (?:it|them|this|that|these|those)|"
     rf"{'|'.join(CHOOSING)}|{_MEANING})(?![\w-])"

@@ -122,4 +122,13 @@ RETRACTED = (
     ("-X", "It turned out that X was wrong."),
     ("+X", "<advice>open X</advice>"),
     ("+X", "Open <b>X</b>."),
+    # Verdicts that came later.
+    ("-X", "I have learned not to open X."),
+    ("+X", "I learned to open X first."),
+    ("-X", "Change X to something else."),
+    ("-X", "The choice of X was unfortunate."),
+    ("-X", "X only looked right."),
+    ("+X -Y", "X fits, while Y only seemed plausible."),
+    ("+X -Y", "1) Do not open Y. 2) Open X."),
+    ("+X", "Pls open X."),
 )
