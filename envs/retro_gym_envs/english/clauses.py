@@ -166,7 +166,7 @@ class Piece:
 
 _TOKENS = re.compile(r"[\ue000-\uf8ff]|->|\w+(?:['.-]\w+)*|[.!?;:,\n()]")
 _BULLETS = re.compile(r"(?m)^[ >#]*(?:[-+] |\(?(?:\d{1,2}|[a-z])[.)](?= )|step \d+ ?[:.)]?(?= )|#+ )? *")
-_NUMBERED = re.compile(r"(?<=[.;:!?] )\(?\d{1,2}\) (?=\S)")
+_NUMBERED = re.compile(r"(?:^|(?<=[.;:!?] ))\(?\d{1,2}\) (?=\S)")
 _WRAPPED = re.compile(r"(?<=[^\n.!?:;]{50})\n(?=[a-z\ue000-\uf8ff])")
 _SHORT_FORMS = frozenset(("e.g", "i.e", "eg", "ie", "vs", "etc", "no", "nr", "approx", "cf", "mr", "mrs", "dr", "st"))
 _LONGEST_SENTENCE = 200  # in words; what is longer is no sentence, and would take long to read
@@ -180,7 +180,7 @@ def _beside(match: re.Match[str]) -> str:
 
 def sentences(masked: str) -> tuple[str, list[list[Piece]]]:
     """Returns the text that tokens refer to, and its clauses by sentence."""
-    text = plainly_worded(_WRAPPED.sub(" ", _BULLETS.sub("", _NUMBERED.sub("", _PARENTHESIS.sub(_beside, masked)))))
+    text = plainly_worded(_WRAPPED.sub(" ", _BULLETS.sub("", _PARENTHESIS.sub(_beside, _NUMBERED.sub("", masked)))))
     found: list[list[Piece]] = []
     tokens: list[Token] = []
     line = 0

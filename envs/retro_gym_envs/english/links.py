@@ -131,8 +131,8 @@ def _gives_reason(before: list[Token], after: list[Token]) -> bool:
     subject = next((place for place, token in enumerate(clause) if token.tags & finite), 0)
     if not before and len(clause) == len(after):
         return False
-    gerund = before and (before[0].tags & Tag.ING or before[0].text == "to")
-    if gerund and not any(token.tags & finite for token in before):
+    subject_only = before and (before[0].tags & (Tag.ING | Tag.ARTICLE) or before[0].text == "to")
+    if subject_only and not any(token.tags & finite for token in before):
         return False  # "choosing X as the colour was a mistake": the verb is that of the gerund
     return subject > 0 and (_is_noun(clause) or bool(clause[0].tags & (Tag.PERSON | Tag.IT | Tag.ARTICLE)))
 

@@ -107,7 +107,7 @@ _PLAINER: tuple[tuple[re.Pattern[str], str], ...] = (
         r"avoid \1 for another",
     ),
     # "I have learned not to open X"
-    (re.compile(r"\b(?:(?:have|has|had) )?learn(?:ed|t) (not )?to (?=\w)"), r"should \1"),
+    (re.compile(r"\b(?:(?:have|has|had) )?learn(?:ed|t) (not |never )?to (?=\w)"), r"should \1"),
     # "Y only looked right"
     (
         re.compile(
@@ -118,7 +118,7 @@ _PLAINER: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     # "You must be crazy to open X"
     (re.compile(rf"\bmust (?:be|have been) {_MAD} to\b"), "should not"),
-    (re.compile(rf"\b(?:would|will) (?:be|have been) (?:sheer |pure |utter )?{_MAD}\b"), "is wrong"),
+    (re.compile(rf"\b(?:is|was|(?:would|will) (?:be|have been)) (?:sheer |pure |utter )?{_MAD}\b"), "is wrong"),
     (re.compile(rf"\b{_WORST},? ?"), "hardly "),
     (re.compile(r"(?<!never )(?<!not )\btoo late (?=to\b)"), "useless "),
 )

@@ -58,6 +58,7 @@ _VERBS_AND_NOUNS = """
     reviewed extract extracted gather load loaded scan lookup order ordered group grouped maximum minimum count
     fit fits suit suits satisfy satisfies help helps gone rank ranked calculation sift predicate mine
     attention mind yes good should must ought success depends depend recommend recommendation suggest advice
+    advise helped
 """
 _PHRASES = (*MEASURES, *FEATURES, *SHADES, *ROLES, *OCCASIONS, *FEATURE_PARTS, *DUTIES, *GROUPS)
 _IDLE = frozenset(["as", "by", "for", "in", "last", "of", "on", "the", "under", "when"])
