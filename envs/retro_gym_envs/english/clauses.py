@@ -52,12 +52,13 @@ def plain_words(text: str) -> str:
 _STYLES = re.compile(r"</?(?:b|i|u|em|strong|code|mark|span)>")
 _TAGS = re.compile(r"</?[a-z][\w-]{0,30}/?>")
 _MARKS = {**dict.fromkeys("✓✔✅☑", "right"), **dict.fromkeys("✗✘❌✖", "wrong")}
-_MARKED = re.compile(f"[^\\n]*[{''.join(_MARKS)}][^\\n]*")
 
 
-def _spelled_out(match: re.Match[str]) -> str:
+def _spelled_out(line: str) -> str:
     """Returns a line with words for its ticks and crosses: before what they judge if the line begins with one."""
-    line = match[0].replace("\ufe0f", "").replace(" / ", ", ")
+    if _MARKS.keys().isdisjoint(line):
+        return line
+    line = line.replace("\ufe0f", "").replace(" / ", ", ")
     mark = ". {}: " if line.lstrip(" -*.()0123456789")[0] in _MARKS else " {}, "
     line = "".join(mark.format(_MARKS[each]) if each in _MARKS else each for each in line)
     return re.sub(r", *(?=[.,;:!?)\n]|$)", "", line)
@@ -66,7 +67,7 @@ def _spelled_out(match: re.Match[str]) -> str:
 @lru_cache(maxsize=1_024)
 def _plain_marks(text: str) -> str:
     text = NOUN.sub(" ", text.lower().translate(_QUOTE_MARKS))
-    text = _MARKED.sub(_spelled_out, _TAGS.sub("\n", _STYLES.sub("", text)))
+    text = "\n".join(map(_spelled_out, _TAGS.sub("\n", _STYLES.sub("", text)).split("\n")))
     text = re.sub(r"\*+|(?<!\w)_+(?=\w)|(?<=\w)_+(?!\w)", " ", re.sub(r"(?m)^ *[*•·–—-] +", "- ", text))
     text = re.sub(r"=>|-->|->|>>", " -> ", text)
     text = re.sub(r"(?<=\S) *[–—] *|(?<=\S) +-+ +", " , ", text)
