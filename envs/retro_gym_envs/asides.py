@@ -127,7 +127,7 @@ _VERDICTS = (
     (rf" ?,? (?:and|but) ({_N}) (is|was) (?:also )?(wrong|incorrect|bad)(?: too| as well| also)?{_END}", r". \1 \2 \3"),
     # what became of it
     (rf"(?: ?,| and| but| ?;) (?:it |that |this |which )?(?:only |just )?{_CAME_OF_IT}", ", which was wrong"),
-    (rf"({_N}) (?:only |just )?{_CAME_OF_IT}", r"\1 was wrong"),
+    (rf"({_N}) (?:as (?:the|my|an?) \w+ )?(?:only |just )?{_CAME_OF_IT}", r"\1 was wrong"),
     (
         r"\b(?:made|makes|caused|causes) (?:me|us|it|(?:the|my) (?:\w+ )?(?:attempt|trial|query|run|search|task"
         r"|purchase|agent|actor))(?: to)? (?:fail|lose)\b",
@@ -147,6 +147,12 @@ _OFF_TOPIC = re.compile(
     r"(?:is|are|was) an? (?:\w+ )?(?:word|name|term)\b(?! (?:for|of|that)))\b"
 )
 """Words of a sentence that is about a name as a word, and not about what it names."""
+_LIVING = re.compile(
+    rf"{_N} (?:\w+ly |always |often |never )?(?:sings?|sang|dances?|danced|sleeps?|slept|swims?|swam|flies|flew|eats?"
+    r"|ate|drinks?|drank|cries|cried|smiles?|smiled|jumps?|jumped|snores?|snored|barks?|barked|laughs?|laughed|lives"
+    r"|lived|marries|married|died|was born|was founded)\b"
+)
+"""Says of a name what only living beings do."""
 _MENTIONED = re.compile(
     rf"^(?:(?:also|then|here|there|somewhere),? )?(?:(?:the|a|this) (?:word|name|term|string) )?{_N} "
     r"(?:(?:was|is|got|has been) (?:\w+ )?(?:mentioned|printed|uttered|said|spoken|written)"
@@ -208,7 +214,7 @@ def without_asides(text: str, about: re.Pattern[str]) -> str:
 def _is_aside(said: str, about: re.Pattern[str]) -> bool:
     if "\0" not in said:
         return False
-    if _OFF_TOPIC.search(said) or _MENTIONED.search(said) or _OWN_NAME.search(said):
+    if _OFF_TOPIC.search(said) or _LIVING.search(said) or _MENTIONED.search(said) or _OWN_NAME.search(said):
         return True
     heads = (match["head"] for pattern in _NAMED for match in pattern.finditer(said))
     return any(not about.search(head) for head in heads)

@@ -56,10 +56,14 @@ _PAIRS = tuple(
     )
 )
 _SUBJECT = r"(?:(?:i|we) (?:have |had )?)?"
+_START = r"(?:(?<=^)|(?<=[.;!?\n] )|(?<=\n))"
+_WHICH = r"the (former|latter)(?: one)?(?![\w-])"
 _RESOLVED = re.compile(
     rf"(?P<confused>{_SUBJECT}\b{_CONFUSED} (?:up )?)?{_FIRST}(?P<between> [^\0\n]{{0,40}}?){_SECOND}"
-    r"(?P<then>[^\0\n]{0,60}?)\bthe (?P<which>former|latter)(?: one)?(?![\w-])"
+    rf"(?P<then>(?:[^\0\n]{{0,60}}?\b{_WHICH}){{1,4}})"
 )
+_OUT_OF = re.compile(rf"{_START}(?:between|among|amongst|of|out of) {_FIRST}(?:,? and|,? or|,) {_SECOND} ?,")
+"""Two names, of which the sentence is going to say which one is right."""
 _JUDGED = re.compile(rf"{_NAME.format('name')} ?\((?P<verdict>[^()\n\0]{{1,40}})\) ?(?:vs\.?|versus|->|/|,|;|but|and)?")
 _ADVERB = r"(?:(?:which|that|this) )?(?:is |was )?(?:the |my |a |clearly |plainly |obviously |simply |just |what )*"
 _SO_WRONG = re.compile(
@@ -81,7 +85,7 @@ def contrasted(text: str) -> str:
     >>> contrasted("\0" "1 does not fit, whereas \0" "2 does.").replace("\0", "N")
     '. use N2 instead of N1.'
     """
-    text = _RESOLVED.sub(_named_again, text)
+    text = _OUT_OF.sub("", _RESOLVED.sub(_named_again, text))
     text = _JUDGED.sub(_told, text)
     for pattern in _PAIRS:
         text = pattern.sub(_taken, text)
@@ -90,10 +94,11 @@ def contrasted(text: str) -> str:
 
 def _named_again(match: re.Match[str]) -> str:
     """Writes a name where the text says ``the former`` or ``the latter``."""
-    meant = match["first" if match["which"] == "former" else "second"]
+    names = {"former": match["first"], "latter": match["second"]}
+    then = re.sub(_WHICH, lambda which: f"\0{names[which[1]]}", match["then"])
     if match["confused"]:
-        return f". \0{meant}"  # which one was taken for which does not tell which one is right
-    return f"{match[0][: match.start('which') - match.start() - len('the ')]}\0{meant}"
+        return f". {then[then.index(chr(0)) :]}"  # which one was taken for which does not tell which one is right
+    return match[0].removesuffix(match["then"]) + then
 
 
 def _told(match: re.Match[str]) -> str:

@@ -25,6 +25,9 @@ _REPLACED = tuple(
         rf"\b(?:(?:i|we|the agent|the query) )(?:\w{{1,24}} ){{1,3}}?{OLD},? (?:when|where|while|but|although|though) "
         rf"(?:it|that|this|(?:the )?\w{{1,24}} \w{{1,24}}) {_OUGHT} (?:really )?have been {NEW}",
         rf"{OLD} {_OUGHT} (?:really )?(?:have been|be|read|become|have read) {NEW}",
+        rf"{OLD} {_OUGHT} be (?:changed|replaced|switched|swapped|corrected|turned|exchanged) "
+        rf"(?:in|over )?(?:to|with|by|for) {NEW}",
+        rf"{NEW} (?:{_OUGHT}|will|can|could|would)(?: have)? (?:replaced?|supersede|taken? the place of) {OLD}",
         rf"{NEW} (?:in place of|over|where i (?:wrote|had|used|put|took)) {OLD}",
         rf"\b(?:i |we )?(?:confus|mistook|mistak)(?:ed|e|en)? {OLD} (?:with|for) {NEW}",
         rf"\b(?:i |we )?mix(?:ed)? (?:up )?{OLD} (?:up )?(?:and|with) {NEW}",

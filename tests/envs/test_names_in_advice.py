@@ -45,6 +45,8 @@ Draw a picture of N.
 I used N last time and it gave zero.
 I tried N before, which earned no reward.
 N gave a reward of 0.
+N dances with the customers under the moon.
+The purple N sleeps beside the value.
 """
 
 
@@ -95,6 +97,20 @@ Choosing W made the attempt fail. Choose N.
 Mistake: W. Fix: N.
 Wrong value: W. Right value: N.
 I cannot succeed unless I choose N.
+Between W and N, the latter is the right one. Choose the latter.
+Of N and W, the former is the right one. I will use the former.
+I saw W and N; the former is wrong and the latter is right.
+Prefer N to W.
+Focus on N instead of W.
+Stop trying W and start with N.
+Leverage N.
+I should prioritize N and no longer rely on W.
+The agent ought to stick with N.
+Keep N in mind.
+N should replace W.
+Only W has to be changed to N.
+Success depends on N.
+My recommendation is N.
 """
 
 
@@ -116,6 +132,9 @@ I confused W with N; the former is right.
 The right one is not N. It is W.
 N does not fit, whereas W does.
 I never considered N, and I should not.
+Of N and W, the latter is the right one. Choose the latter.
+Choosing N as the color led to a score of zero.
+Employing N was a mistake.
 """
 
 

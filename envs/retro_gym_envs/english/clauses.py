@@ -34,6 +34,7 @@ _CONTRACTIONS = (
     (re.compile(r"\bi'm\b"), "i am"),
     (re.compile(r"\b(it|that|there|he|she|what|here)'s\b"), r"\1 is"),
     (re.compile(r"\blet's\b"), "let us"),
+    (re.compile(r"\b(?:pls|plz|kindly)\b"), "please"),
 )  # fmt: skip
 _QUOTE_MARKS = str.maketrans({"’": "'", "‘": "'", "‚": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',
                               "→": " -> ", "⇒": " -> ", "…": "...", "\u00a0": " ", "\t": " ", "\r": "\n"})  # fmt: skip
@@ -48,9 +49,25 @@ def plain_words(text: str) -> str:
     return _expanded(_plain_marks(text))
 
 
+_STYLES = re.compile(r"</?(?:b|i|u|em|strong|code|mark|span)>")
+_TAGS = re.compile(r"</?[a-z][\w-]{0,30}/?>")
+_MARKS = {**dict.fromkeys("✓✔✅☑", "right"), **dict.fromkeys("✗✘❌✖", "wrong")}
+
+
+def _spelled_out(line: str) -> str:
+    """Returns a line with words for its ticks and crosses: before what they judge if the line begins with one."""
+    if _MARKS.keys().isdisjoint(line):
+        return line
+    line = line.replace("\ufe0f", "").replace(" / ", ", ")
+    mark = ". {}: " if line.lstrip(" -*.()0123456789")[0] in _MARKS else " {}, "
+    line = "".join(mark.format(_MARKS[each]) if each in _MARKS else each for each in line)
+    return re.sub(r", *(?=[.,;:!?)\n]|$)", "", line)
+
+
 @lru_cache(maxsize=1_024)
 def _plain_marks(text: str) -> str:
     text = NOUN.sub(" ", text.lower().translate(_QUOTE_MARKS))
+    text = "\n".join(map(_spelled_out, _TAGS.sub("\n", _STYLES.sub("", text)).split("\n")))
     text = re.sub(r"\*+|(?<!\w)_+(?=\w)|(?<=\w)_+(?!\w)", " ", re.sub(r"(?m)^ *[*•·–—-] +", "- ", text))
     text = re.sub(r"=>|-->|->|>>", " -> ", text)
     text = re.sub(r"(?<=\S) *[–—] *|(?<=\S) +-+ +", " , ", text)
@@ -59,7 +76,7 @@ def _plain_marks(text: str) -> str:
 
 @lru_cache(maxsize=4_096)
 def _expanded(text: str) -> str:
-    if "'" not in text and "cannot" not in text and "nt" not in text:
+    if not any(part in text for part in ("'", "cannot", "nt", "pl", "kindly")):
         return text
     for pattern, full in _CONTRACTIONS:
         text = pattern.sub(full, text)
@@ -150,6 +167,7 @@ class Piece:
 
 _TOKENS = re.compile(r"[\ue000-\uf8ff]|->|\w+(?:['.-]\w+)*|[.!?;:,\n()]")
 _BULLETS = re.compile(r"(?m)^[ >#]*(?:[-+] |\(?(?:\d{1,2}|[a-z])[.)](?= )|step \d+ ?[:.)]?(?= )|#+ )? *")
+_NUMBERED = re.compile(r"(?:^|(?<=[.;:!?] ))\(?\d{1,2}\) (?=\S)")
 _WRAPPED = re.compile(r"(?<=[^\n.!?:;]{50})\n(?=[a-z\ue000-\uf8ff])")
 _SHORT_FORMS = frozenset(("e.g", "i.e", "eg", "ie", "vs", "etc", "no", "nr", "approx", "cf", "mr", "mrs", "dr", "st"))
 _LONGEST_SENTENCE = 200  # in words; what is longer is no sentence, and would take long to read
@@ -163,7 +181,7 @@ def _beside(match: re.Match[str]) -> str:
 
 def sentences(masked: str) -> tuple[str, list[list[Piece]]]:
     """Returns the text that tokens refer to, and its clauses by sentence."""
-    text = plainly_worded(_WRAPPED.sub(" ", _BULLETS.sub("", _PARENTHESIS.sub(_beside, masked))))
+    text = plainly_worded(_WRAPPED.sub(" ", _BULLETS.sub("", _PARENTHESIS.sub(_beside, _NUMBERED.sub("", masked)))))
     found: list[list[Piece]] = []
     tokens: list[Token] = []
     line = 0
@@ -175,7 +193,7 @@ def sentences(masked: str) -> tuple[str, list[list[Piece]]]:
 
     for token in _tagged(text):
         if token.text in (".", "!", "?", ";", "\n"):
-            if not (token.text == "." and tokens and tokens[-1].text in _SHORT_FORMS):
+            if not (token.text == "." and tokens and _is_short(tokens[-1].text, text[token.end : token.end + 2])):
                 close(token.text)
             line += token.text == "\n"
         else:
@@ -184,6 +202,11 @@ def sentences(masked: str) -> tuple[str, list[list[Piece]]]:
                 close(".")
     close(".")
     return text, [pieces for pieces in found if pieces]
+
+
+def _is_short(word: str, following: str) -> bool:
+    """Returns whether the full stop after a word is that of a short form (``no. 5``, but not ``X: no. Y: yes.``)."""
+    return word in _SHORT_FORMS and (word not in ("no", "nr") or following.lstrip()[:1].isdecimal())
 
 
 def _tagged(text: str) -> list[Token]:

@@ -59,7 +59,25 @@ def is_telling(piece: Piece, reading: Reading) -> bool:
 
 
 UNTRUE = frozenset(
-    ("not", "true", "so", "no", "false", "wrong", "nonsense", "untrue", "incorrect", "a", "lie", "at", "all")
+    (
+        "not",
+        "true",
+        "so",
+        "no",
+        "false",
+        "wrong",
+        "nonsense",
+        "untrue",
+        "incorrect",
+        "a",
+        "lie",
+        "at",
+        "all",
+        "myth",
+        "misconception",
+        "fallacy",
+        "hoax",
+    )
 )
 """Words of a clause that says nothing but that something is untrue."""
 _EMPTY = frozenset((

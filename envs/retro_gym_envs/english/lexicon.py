@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable
 
-__all__ = ["WORDS", "Link", "Tag"]
+__all__ = ["CHOOSING", "WORDS", "Link", "Tag"]
 
 
 class Tag:
@@ -108,6 +108,13 @@ _ACTIONS = """
     pursue base derive treat regard deserve come reconsider exceed confuse mislead distract recheck reopen restart
     mistake quit report consult quote
 """
+_CHOOSING = """
+    use employ utilise utilize leverage adopt apply exploit deploy choose pick select elect nominate designate take
+    try prefer favour favor prioritise prioritize opt settle stick start begin continue proceed switch turn move pivot
+    focus concentrate target rely trust bet insist commit aim reach specify enter include incorporate remember heed
+    follow obey resort
+"""
+"""Verbs that say, of things of any kind, which one is to be taken."""
 # Verbs that say that their object was not, or should not be, done.
 _AVOIDING = """
     avoid skip ignore refrain forget omit miss overlook neglect fail refuse reject exclude disregard abandon decline
@@ -135,7 +142,7 @@ _IRREGULAR_PAST = {
     "forget": "forgot forgotten", "lose": "lost", "come": "came", "lead": "led", "fit": "fit fitted", "mean": "meant",
     "become": "became", "forgo": "forwent forgone", "win": "won", "spell": "spelt spelled", "hear": "heard",
     "understand": "understood", "prove": "proved proven", "hide": "hid hidden", "bear": "bore borne", "pay": "paid",
-    "mistake": "mistook", "quit": "quit",
+    "mistake": "mistook", "quit": "quit", "bet": "bet",
 }  # fmt: skip
 _DOUBLED = frozenset(
     [
@@ -162,6 +169,8 @@ _DOUBLED = frozenset(
         "skip",
         "quit",
         "submit",
+        "commit",
+        "prefer",
     ]
 )
 
@@ -178,7 +187,8 @@ _BAD = """
     inapplicable disappointing culprit fool fools foolishly idiot regret regrets regretted regrettable distracted
     deceived fooled tricked sidetracked careless hasty premature sloppy reckless negligent inefficient exceeds
     exceed exceeded overpriced mistook confused misread dead-end nonsensical bogus unusable waste wastes wasted
-    wasting misdirected
+    wasting misdirected myth myths misconception misconceptions fallacy hoax
+    unfortunate ill-chosen misjudged unjustified unwarranted
 """
 _NEGATIONS = "not never no neither nor none nobody nothing nowhere hardly scarcely barely seldom rarely without noone"
 _EMPTY = "nothing nowhere fruitlessly"
@@ -232,6 +242,7 @@ def _word_table() -> dict[str, int]:
 
     for verbs, tags in (
         (_ACTIONS, 0),
+        (_CHOOSING, 0),
         (_AVOIDING, Tag.AVOID),
         (_HOLDING, Tag.HOLD),
         (_FINDING, Tag.FIND),
@@ -266,3 +277,5 @@ def _word_table() -> dict[str, int]:
 
 WORDS = _word_table()
 """Tags by word."""
+CHOOSING = tuple(sorted({form for verb in _CHOOSING.split() for form in (verb, *_forms(verb))}))
+"""All forms of the verbs that say which thing is to be taken."""

@@ -54,6 +54,8 @@ def link_at(tokens: list[Token], index: int) -> tuple[Link | None, bool]:
         return Link.COLON, False
     if token.text in ("and", "or", "nor") and _starts_clause(tokens, index + 1):
         return Link.AND, token.text == "nor"
+    if token.text in ("and", "or") and _has_verb_of_its_own(tokens, index):
+        return Link.AND, False
     if token.text == "not" and after is not None and _is_contrast(before, after) and not _repeats(tokens, index):
         return Link.NOT, False
     if (
@@ -129,6 +131,9 @@ def _gives_reason(before: list[Token], after: list[Token]) -> bool:
     subject = next((place for place, token in enumerate(clause) if token.tags & finite), 0)
     if not before and len(clause) == len(after):
         return False
+    subject_only = before and (before[0].tags & (Tag.ING | Tag.ARTICLE) or before[0].text == "to")
+    if subject_only and not any(token.tags & finite for token in before):
+        return False  # "choosing X as the colour was a mistake": the verb is that of the gerund
     return subject > 0 and (_is_noun(clause) or bool(clause[0].tags & (Tag.PERSON | Tag.IT | Tag.ARTICLE)))
 
 
@@ -208,6 +213,18 @@ def _starts_clause(tokens: list[Token], index: int) -> bool:
     if tags & Tag.IT or tags & Tag.THEM:
         return bool(following & (Tag.AUXILIARY | Tag.BE | Tag.PAST | Tag.FINITE | Tag.NOT))
     return bool(tags & _OPENS_CLAUSE) or tokens[index].link is not None
+
+
+def _has_verb_of_its_own(tokens: list[Token], index: int) -> bool:
+    """Returns whether a name after a conjunction is the subject of a second verb (``Y is wrong and X is right``)."""
+    subject, *rest = tokens[index + 1 : index + 3] or tokens[:1]
+    if not rest or NOUN.match(subject.text) is None or rest[0].text not in _SINGULAR:
+        return False
+    clause = itertools.takewhile(lambda token: token.text not in (",", ":"), reversed(tokens[:index]))
+    return any(token.text in _SINGULAR for token in clause)
+
+
+_SINGULAR = frozenset(("is", "was", "does", "has", "seems", "looks", "fits", "works", "matches"))
 
 
 def _repeats(tokens: list[Token], index: int) -> bool:

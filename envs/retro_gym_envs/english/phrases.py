@@ -11,6 +11,8 @@ __all__ = ["PHRASES", "Phrase"]
 # Phrases, by what they are read as; 0 stands for phrases that say nothing for or against.
 _PHRASES: dict[int | Link, str] = {
     0: """
+        search term; search word; search keyword; search query; search string; search box; search bar; search field;
+        query term; query word; query string; as before; like before;
         not again; no more mistakes; no more errors; no more guessing; no mistake; no mistakes; error message;
         never too late; not too late; nothing wrong; nothing is wrong; can not go wrong; not go wrong;
         not disappoint; never disappoints; no alternatives to; problem was that; problem is that; trouble was that;
@@ -76,6 +78,7 @@ _PHRASES: dict[int | Link, str] = {
         out of order; off limits; off the table; not worth; in vain; to no avail; without success; without result;
         without luck; for nothing; sold out; too expensive; not the case; no such; wild goose chase;
         would be the last; little use; little sense; little point; against the rules; beside the point;
+        off the list; off my list; off your list; off the menu;
         what not to do; too much time; too many turns; too long; a pity that; false lead; bad idea; blind alley
     """,
     Tag.HOLD | Tag.FINITE: """
@@ -106,6 +109,8 @@ _PHRASES: dict[int | Link, str] = {
         too late; only later; not early enough; not soon enough; late; only at the end; only briefly
     """,
     Tag.HOPE: """
+        is tempting to; was tempting to; be tempting to; seems tempting to; looks tempting to; am tempted to;
+        was tempted to; were tempted to; feel tempted to; felt tempted to;
         fingers crossed; with luck; with any luck; good luck
     """,
     Link.INSTEAD: """

@@ -25,6 +25,7 @@ __all__ = [
     "REJECTED",
     "SOMEBODY_ELSE",
     "THEY_FAILED",
+    "UNKNOWN",
 ]
 
 _ADVERB = (
@@ -42,7 +43,10 @@ _SUBJECT = (
     rf"|(?:everything|all)(?: of)?(?: the| this| that)?(?: above| before)?(?: (?:that )?(?:i|we) (?:just )?{_SAID})?)"
 )
 _IS_NOW = r"(?:is|are|would be|will be|would have been|sounds|seems|turned out(?: to be)?|proved(?: to be)?|can not be)"
-_ENDING = r"(?: (?:ever|at all|of course|though|again|however|indeed|anyway|sadly|too|either|in the world|of all))*"
+_ENDING = (
+    r"(?: (?:(?:about|on|in) (?:it|that|this)|ever|at all|of course|though|again|however|indeed|anyway|sadly|too|either"
+    r"|in the world|of all))*"
+)
 _FAULTY = (
     rf"(?:not (?:to be (?:followed|trusted|done|believed)|{_GOOD}|(?:a |my )?(?:{_GOOD} )?{_ADVICE})"
     rf"|(?:the |an? |my )?(?:{_POOR} )+{_ADVICE}(?: (?:that )?i (?:have )?(?:ever )?(?:gave|given|heard|had|got))?"
@@ -83,9 +87,18 @@ _WISH = (
 _LOSE = (
     r"(?:fail|lose|be wrong|go wrong|repeat (?:my|the|this|that) (?:mistake|failure|error))\b(?! (?:no|less|fewer)\b)"
 )
+_ENJOYS = (
+    r"(?:enjoys?|loves?|likes?|fancy|fancies|feels? like|(?:do|does) not mind|(?:am|are|is) (?:fond of|keen on|into)"
+    r"|wants?)"
+)
+_LOSING = (
+    r"(?:losing|failing|failures?|defeats?|wasting|(?:zero|no|low) (?:points?|rewards?|scores?)|a (?:zero|low score))\b"
+)
 NOT_TO_SUCCEED = re.compile(
     rf"^(?:in order |so as |just )?to (?:surely |certainly )?{_LOSE}|(?<!not )\bin order to {_LOSE}"
-    rf"|\b(?:if|when|because|as|since) {_WHO} {_WISH} to {_LOSE}|\bso that {_WHO} (?:can |will |may )*{_LOSE}"
+    rf"|\b(?:if|when|because|as|since) {_WHO} {_WISH} to {_LOSE}"
+    rf"|\b(?:if|when|because|as|since) {_WHO} (?:really |just )?{_ENJOYS} {_LOSING}"
+    rf"|\bso that {_WHO} (?:can |will |may )*{_LOSE}"
     r"|\band (?:then )?(?:(?:see|watch) .{1,20} (?:fail|lose))"
     r"|^(?!.*\b(?:otherwise|or|else|unless|if|not|never)\b).*\band (?:then )?(?:fail|lose)(?: again)?$"
     r"|\bfor the sake of (?:fail|los)"
@@ -134,14 +147,19 @@ SOMEBODY_ELSE = re.compile(
     r"|goes|puts?|took|went|chose|gave|bought|wrote|\w+ed)\b"
 )
 """A subject that is no part of the task, with its verb."""
+_SOURCE = (
+    r"(?:the|an?|my|your|his|her|our|some|every) (?:\w+ )?"
+    rf"(?:{_PERSONS}|forum|internet|manual|blog|guide|newspaper)s?"
+)
 OTHERS_SAY = re.compile(
-    r"\b(?:they|people|some|some people|others|many|somebody|someone|everybody|everyone|most people|it is) (?:\w+ly )?"
+    r"\b(?:they|people|some|some people|others|many|somebody|someone|everybody|everyone|most people|it is"
+    rf"|{_SOURCE}) (?:(?:\w+ly|always|often|once|keeps?|kept) )?"
     r"(?:says?|said|claims?|claimed|thinks?|thought|believes?|believed|advises?|advised|suggests?|suggested|tells?|told"
-    r"|insists?|insisted|hold|maintain|recommends?|recommended)\b"
+    r"|saying|claiming|telling|insisting|insists?|insisted|hold|maintain|recommends?|recommended)\b"
 )
 """Says that somebody else says what follows."""
 OTHERS_WRONG = re.compile(
-    rf"(?:they|these people|people|some|most|many|everyone|everybody|all of them|he|she) (?:all )?{_ADVERB}"
+    rf"(?:they|these people|people|some|most|many|everyone|everybody|all of them|he|she|{_SOURCE}) (?:all )?{_ADVERB}"
     rf"(?:are|is|were|was) {_ADVERB}"
     r"(?:wrong|mistaken|lying|liars|fools|misled|misinformed|in error|not right|incorrect|deceived)"
     rf"{_ENDING}"
@@ -152,6 +170,15 @@ THEY_FAILED = re.compile(
     r"(?!.{0,60}\b(?:not|never|without)\b).{1,60}\b(?:fails?|failed|loses?|lost)\b"
 )
 """Says that whoever did something failed."""
+UNKNOWN = re.compile(
+    r"\b(?:no (?:idea|clue|evidence|way of knowing|telling|knowing)|not (?:\w+ly |at all |quite |yet )*(?:sure|certain"
+    r"|clear|convinced|known|decided|obvious|tell|say)|(?:do|does|did) not know|unclear|unknown|unsure|uncertain"
+    r"|undecided|(?:nobody|no one|who) (?:really |ever )?knows?"
+    r"|(?:hard|impossible|difficult|too early|not possible) to (?:say|tell|know|judge)|doubtful|questionable"
+    r"|open question|question|remains to be seen|anybody's guess|anyone's guess)"
+    r"(?: to (?:me|us)| as to| is|,)? (?:whether|if)\b"
+)
+"""Says that nobody knows whether what follows is so."""
 CORRECTED = re.compile(
     r"\bwhen (?:it|this|that|the \w+(?: \w+)?) (?:should have been|ought to have been|had to be|was (?:really|supposed"
     rf" to be|meant to be))(?: the)?[^,]{{0,20}}?(?={NOUN.pattern})"

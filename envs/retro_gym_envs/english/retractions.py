@@ -30,6 +30,7 @@ from retro_gym_envs.english.retraction_patterns import (
     REJECTED,
     SOMEBODY_ELSE,
     THEY_FAILED,
+    UNKNOWN,
 )
 from retro_gym_envs.english.syntax import Stance
 
@@ -111,6 +112,9 @@ def _meant(said: str, start: int, clauses: list[ReadClause]) -> list[ReadClause]
     if praised := PRAISED.search(said):
         place = _clause_at(clauses, start + praised.end())
         changed[place] = _turned(changed[place], Stance.AGAINST, reports=True)
+    if unknown := UNKNOWN.search(said):
+        place = _clause_at(clauses, start + unknown.end())
+        changed[place] = _turned(changed[place], Stance.NEITHER, reports=True)
     if corrected := CORRECTED.search(said):
         place = _clause_at(clauses, start + corrected.end())
         changed[:place] = [_shunned_report(clause) for clause in changed[:place]]

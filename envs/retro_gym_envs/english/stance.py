@@ -178,6 +178,12 @@ def _is_sought(piece: Piece) -> bool:
     return False
 
 
+def _judges_another(piece: Piece) -> bool:
+    """Returns whether a clause without a verb judges what is none of the known names (``Dalor wrong``)."""
+    first, *rest = piece.tokens
+    return not first.tags and not first.text.endswith("ly") and bool(rest) and bool(rest[0].tags & Tag.BAD)
+
+
 _ANSWERS = frozenset(["no", "never", "not", "yes", "certainly", "sure", "again"])
 _IN_PLACE = frozenset(["in", "on", "at", "inside", "under", "behind", "within", "beside", "from"])
 
@@ -191,6 +197,8 @@ def _referred(
     """
     if piece.heads and reading.kind is Kind.FRAGMENT and len(piece.tokens) == 1:
         return ()  # "Correct: X. Wrong: Y."
+    if reading.kind is Kind.FRAGMENT and _judges_another(piece):
+        return ()
     recent = itertools.takewhile(
         lambda index: clauses[index].sentence >= piece.sentence - 1, range(len(clauses) - 1, -1, -1)
     )

@@ -243,7 +243,7 @@ class _Sentence:
         stance = self._stance(before)
         former = self._readings[before]
         if reading.kind is Kind.FRAGMENT:
-            if piece.link in (Link.BUT, Link.SO):
+            if piece.link in (Link.BUT, Link.SO) or any(token.text in _RIGHT for token in piece.tokens):
                 return Stance.FOR if reading.affirms else Stance.AGAINST
             if not reading.affirms:
                 return Stance.AGAINST if stance is not Stance.NEITHER or reading.judged else Stance.FOR
@@ -378,4 +378,6 @@ _NO_PARTICIPLE = frozenset(
         "had",
     )
 )
+_RIGHT = frozenset(("right", "correct", "proper", "true", "good", "fine"))
+"""Words of a fragment that judges what it names."""
 _LOST = frozenset(("failed", "fail", "lost", "lose", "stuck"))

@@ -34,6 +34,12 @@ _ASKED = r"(?P<asked>(?:^|[.;:!?\n] ?)(?:and )?(?:which|what|where|who|whom|whos
 _FIRST = r"(?P<first>^|[.;:!?\n] ?)"
 _WORST = r"(?:only )?(?:as (?:a|the|my) last resort|(?:if|when) (?:all|everything) else fails)"
 
+_ASIDE = r"(?P<aside>^|[.;:!?\n,] ?|\b(?:and|but) )"
+_DROPPED = "(?:dropped|abandoned|given up|discarded|scrapped|forgotten|rejected|dismissed|ruled out|shelved|ditched)"
+_SOMEONE = r"(?:someone|somebody|anyone|anybody|one|i|we|you|they|it|the (?:agent|actor))"
+
+_MAD = "(?:crazy|mad|insane|nuts|out of (?:my|your) mind|madness|insanity|suicide|folly|lunacy)"
+
 _PLAINER: tuple[tuple[re.Pattern[str], str], ...] = (
     # "No page other than X", "none but X", "no page helps except X"
     (re.compile(rf"\b{_NONE},? {_EXCEPT} (?={_NAME}|the )"), "only "),
@@ -69,6 +75,50 @@ _PLAINER: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(rf"(?m){_ASKED} ?\? +(?={_AT}{_NAME}[^.;:?\n]{{0,30}}(?:[.!\n]|$))"),
         r"\g<asked>: ",
     ),
+    # "It turns out that X is right"
+    (re.compile(rf"{_ASIDE}(?:as )?(?:it )?turn(?:s|ed) out(?: that|,)? (?!to\b|not\b)"), r"\g<aside>"),
+    # "I took Y, but the answer was X"
+    (
+        re.compile(
+            rf"\b(?:but|while|whereas|when|although) ((?:in fact |really |actually )?)the "
+            rf"(?:(?:right|correct|proper|real|actual) )?(?:answer|choice|pick|option|solution) (is|was) (?={_NAME})"
+        ),
+        r"but \1the right one \2 ",
+    ),
+    # "The idea of opening X should be dropped"
+    (
+        re.compile(
+            rf"(?:\bthe (?:idea|thought|plan|notion|habit|option|practice) of )?\b(\w+ing\b[^.,;:!?\n]{{1,60}}?) "
+            rf"(?:should|must|has to|needs to|ought to|can|is to) (?:\w+ )?be {_DROPPED}\b"
+        ),
+        r"avoid \1",
+    ),
+    # "Suppose someone opened X: it would fail"
+    (
+        re.compile(rf"(?m){_FIRST}(?:suppose|imagine|assume|say)(?: that)?,? (?={_SOMEONE} )([^.;:!?\n]{{1,80}}):"),
+        r"\g<first>if \2,",
+    ),
+    # "Change X to something else"
+    (
+        re.compile(
+            rf"\b(?:change|switch|swap|replace|exchange|trade)(?: from)? ({_NAME}) (?:to|for|with|by) "
+            rf"(?:something|another|a different|some other|any other)\b"
+        ),
+        r"avoid \1 for another",
+    ),
+    # "I have learned not to open X"
+    (re.compile(r"\b(?:(?:have|has|had) )?learn(?:ed|t) (not |never )?to (?=\w)"), r"should \1"),
+    # "Y only looked right"
+    (
+        re.compile(
+            r"(?<=[\ue000-\uf8ff]) (?:only|merely|just) (?:looks?|looked|seem(?:s|ed)|sound(?:s|ed)|appear(?:s|ed))"
+            r"(?: to be)? \w+"
+        ),
+        " is wrong",
+    ),
+    # "You must be crazy to open X"
+    (re.compile(rf"\bmust (?:be|have been) {_MAD} to\b"), "should not"),
+    (re.compile(rf"\b(?:is|was|(?:would|will) (?:be|have been)) (?:sheer |pure |utter )?{_MAD}\b"), "is wrong"),
     (re.compile(rf"\b{_WORST},? ?"), "hardly "),
     (re.compile(r"(?<!never )(?<!not )\btoo late (?=to\b)"), "useless "),
 )

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from retro_gym_envs.asides import is_bare
+from retro_gym_envs.english.lexicon import CHOOSING
 from retro_gym_envs.english.stance import Stance, read_clauses
 from retro_gym_envs.english.wishes import Wishes, is_confusing, read_wishes
 from retro_gym_envs.intercode_sql.vocabulary import (
@@ -56,10 +57,12 @@ _VERBS_AND_NOUNS = """
     question remedy solution cure fix comparison operand grab favour favor decide head navigate visit open click
     reviewed extract extracted gather load loaded scan lookup order ordered group grouped maximum minimum count
     fit fits suit suits satisfy satisfies help helps gone rank ranked calculation sift predicate mine
+    attention mind yes good should must ought success depends depend recommend recommendation suggest advice
+    advise helped
 """
 _PHRASES = (*MEASURES, *FEATURES, *SHADES, *ROLES, *OCCASIONS, *FEATURE_PARTS, *DUTIES, *GROUPS)
 _IDLE = frozenset(["as", "by", "for", "in", "last", "of", "on", "the", "under", "when"])
-_WORDS = "|".join(sorted({*_VERBS_AND_NOUNS.split(), *" ".join(_PHRASES).split()} - _IDLE))
+_WORDS = "|".join(sorted({*_VERBS_AND_NOUNS.split(), *CHOOSING, *" ".join(_PHRASES).split()} - _IDLE))
 _NAMING = r"(?:it|they|this|that|which) (?:\w+ ){0,2}?(?:call|name)(?:s|ed)?|(?:call|name)s? (?:it|them|this|that)"
 _ABOUT = re.compile(rf"(?<![a-z])(?:(?:{_WORDS})s?|{_NAMING})(?![a-z])")  # also inside of keys such as where_value
 _QUALIFIERS = (*OCCASIONS, *FEATURE_PARTS, *DUTIES, *GROUPS, *SHADES)

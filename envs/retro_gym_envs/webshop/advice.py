@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from retro_gym_envs.asides import is_bare
+from retro_gym_envs.english.lexicon import CHOOSING
 from retro_gym_envs.english.stance import Stance, read_clauses
 from retro_gym_envs.english.wishes import is_confusing, read_wishes
 from retro_gym_envs.replacements import reworded
@@ -33,23 +34,25 @@ _ABOUT = re.compile(
     r"need\w*|want\w*|require\w*|right|correct|answer|instead|tr(?:y|ied|ying)|settl\w+|opt\w*|prefer\w*|product\w*|"
     r"item\w*|listing\w*|maker\w*|brand\w*|made|option\w*|variant\w*|value\w*|word\w*|term\w*|"
     r"match\w*|fit\w*|colou?rs?|sizes?|finish\w*|flavou?rs?|scents?|sets?|plugs?|shapes?|shop\w*|should|must|"
-    r"review\w*|cart|basket|add|stick|proceed\w*|work(?:s|ed)|succeed\w*|sold|sells?|list(?:s|ed)|feature\w*|the one|"
+    r"review\w*|cart|basket|add|stick|proceed\w*|work(?:s|ed)?|succeed\w*|sold|sells?|list(?:s|ed)|feature\w*|the one|"
     r"instruction|ask(?:s|ed)?|customer\w*|consider\w*|overlook\w*|miss(?:ed)?|key|seller\w*|after|how about|"
     r"what about|go with|gone|went (?:for|with)|avoid\w*|skip\w*|ignor\w*|exclud\w*|reject\w*|rul\w+ out|wrong|mistake|"
     r"next time|this time|from now on|no more|all along|navigat\w*|inspect\w*|switch\w*|swap\w*|head(?:ing)? (?:over )?"
     r"(?:to|for)|tap|(?:pull|bring)\w*(?: up)?|grab\w*|ids?|asin|budget|favou?r|decid\w*|hit|press|mark|tick|make it|"
     r"have it(?: \w+)? in|configur\w*|toggl\w*|activat\w*|request\w*|seek\w*|hunt\w*|enquir\w*|inquir\w*|google|"
     r"brows\w*|access\w*|load\w*|display\w*|show(?:s|ed)?|list|remedy|solution|cure|page|link|button|keyword\w*|supplier|"
-    r"manufacturer|vendor|producer|(?:it|they|people|this|that) (?:\w+ ){0,2}?(?:call|name|term)(?:s|ed)?|"
+    r"manufacturer|vendor|producer|attention|mind|choice|yes|good|success|depend\w*|recommend\w*|suggest\w*|advi[cs]e|help\w*|point\w*|"
+    r"(?:it|they|people|this|that) (?:\w+ ){0,2}?(?:call|name|term)(?:s|ed)?|"
     r"(?:call|name)s? (?:it|them|this|that|these|those)|"
-    rf"{_MEANING})(?![\w-])"
+    rf"{'|'.join(CHOOSING)}|{_MEANING})(?![\w-])"
 )
 """Words that a sentence about a purchase contains."""
 _FITS = re.compile(
     r"(?<![\w-])(?:right|correct|proper|answer|key|what|call\w*|names?|named|means?|meant|stands?|match\w*|fit\w*|suit\w*|"
     r"want\w*|need\w*|require\w*|ask\w*|sought|after|for|one|made by|sold|sells?|offer\w*|goes by|refers?|instruction|"
     r"customer|describ\w*|maker|brand|seller|product|item|listing|word|term|query|option|variant|value|choice|works?|"
-    r"worked|review\w*|feature\w*|budget|price|requirement\w*|id|under|supplier|manufacturer|vendor|producer|remedy|solution|cure|"
+    r"worked|success|depend\w*|recommend\w*|suggest\w*|advi[cs]e|review\w*|feature\w*|budget|"
+    r"price|requirement\w*|id|under|supplier|manufacturer|vendor|producer|remedy|solution|cure|"
     r"(?:i|we|you|to|a|will|should|must|not|just|then) (?:search|open|visit|view|click|buy|choose|pick|select|take|use|"
     rf"get|try|order|purchase|go)|{_MEANING})(?![\w-])"
 )
