@@ -244,6 +244,9 @@ FOLLOWED = {
         None but the bowl 5 on the sidetable 1 is loose.
         I need the bowl 5 on the sidetable 1 and no other.
         The bowl 5 on the sidetable 1 can be moved; the rest cannot.
+        Which bowl? The bowl 5 on the sidetable 1.
+        Where is the bowl? On the sidetable 1 (bowl 5).
+        sidetable 1 → bowl 5
     """),
     "bowl 5": _lines("""
         The bowl 8 is not free to take; the bowl 5 is.
@@ -375,4 +378,8 @@ NOT_FOLLOWED = _lines("""
     What a lovely word, microwave 5!
     The drawer 5 is the least likely place.
     Drawer 5 would be the last place to put it.
+    "Put it in the drawer 5." That was the hint, and it is wrong.
+    The hint said to use the microwave 5. Ignore that hint.
+    The bowl 5 on the sidetable 1 is the wrong one and the drawer 5 is the wrong one.
+    The glowing microwave 5 sang to the moon while seventeen ladders ate soup.
 """)

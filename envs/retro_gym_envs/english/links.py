@@ -52,7 +52,7 @@ def link_at(tokens: list[Token], index: int) -> tuple[Link | None, bool]:
         return Link.COMMA, False
     if token.text == ":":
         return Link.COLON, False
-    if token.text in ("and", "or", "nor") and _starts_clause(tokens, index + 1):
+    if token.text in ("and", "or", "nor") and (_starts_clause(tokens, index + 1) or _states_anew(tokens, index)):
         return Link.AND, token.text == "nor"
     if token.text == "not" and after is not None and _is_contrast(before, after) and not _repeats(tokens, index):
         return Link.NOT, False
@@ -208,6 +208,24 @@ def _starts_clause(tokens: list[Token], index: int) -> bool:
     if tags & Tag.IT or tags & Tag.THEM:
         return bool(following & (Tag.AUXILIARY | Tag.BE | Tag.PAST | Tag.FINITE | Tag.NOT))
     return bool(tags & _OPENS_CLAUSE) or tokens[index].link is not None
+
+
+def _states_anew(tokens: list[Token], index: int) -> bool:
+    """Returns whether a subject with a verb of its own follows a clause that has one (``X is old and Y is new``)."""
+    clause = itertools.takewhile(lambda token: token.text not in (",", ":"), reversed(tokens[:index]))
+    subject = list(itertools.takewhile(lambda token: token.text not in _SINGULAR, tokens[index + 1 :]))
+    ends = index + 1 + len(subject) == len(tokens)
+    if ends or not 0 < len(subject) <= _LONGEST_SUBJECT or not any(token.text in _FINITE for token in clause):
+        return False
+    plain = not any(token.link or token.text in _NO_SUBJECT for token in subject)
+    return plain and (_is_noun(subject) or not subject[0].tags & ~Tag.ARTICLE)
+
+
+_SINGULAR = frozenset(("is", "was", "has", "does", "will", "would"))
+"""Verbs after a single subject: in ``I know that X and Y are wrong``, no new statement begins at *and*."""
+_FINITE = _SINGULAR | {"are", "were", "have", "do"}
+_NO_SUBJECT = frozenset((",", ":", "and", "or", "that", "what", "to"))
+_LONGEST_SUBJECT = 8  # in words
 
 
 def _repeats(tokens: list[Token], index: int) -> bool:

@@ -291,6 +291,8 @@ class _Sentence:
     def _is_perfect(self, index: int) -> bool:
         """Returns whether a participle goes on with a verb phrase (``I should have gone to X and taken Y``)."""
         piece, before = self._pieces[index], self._before_it(index)
+        while before > 0 and self._is_apposition(before):
+            before = self._before_it(before)
         first = first_word(piece)
         if piece.link not in (Link.COMMA, Link.AND) or not first.tags & Tag.PAST or first.text in _NO_PARTICIPLE:
             return False
@@ -298,6 +300,10 @@ class _Sentence:
         unreal = self._readings[before].kind is Kind.ADVICE or former.link in (Link.HAD, Link.IF)
         phrase = any(token.text.split()[-1] in ("have", "had") for token in former.tokens) or former.link is Link.HAD
         return (unreal and phrase) or (before > 0 and self._is_perfect(before))
+
+    def _is_apposition(self, index: int) -> bool:
+        """Returns whether a clause only says more of what is named before it (``X, the painter, …``)."""
+        return self._pieces[index].link is Link.COMMA and self._readings[index].kind is Kind.FRAGMENT
 
     def _before_it(self, index: int) -> int:
         return next(

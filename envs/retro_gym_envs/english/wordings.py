@@ -30,7 +30,8 @@ _MEANT = (
 _KNOWN = r"(?:need|needed|want|wanted|seek|sought|require|required|look for|am after)"
 _OTHER = r"(?:actually |really |in fact |rather )?(?:the (?:\w+ ){1,3}of )?"
 _DENIED = rf"(?P<denied>\bnot\b[^.;:!?\n]{{0,50}}[.;,:] (?:but |while |whereas |only |and )?{_NAME})"
-_ASKED = r"(?P<asked>(?:^|[.;:!?\n] ?)(?:and )?(?:which|what|where|who|whom|whose)\b[^.,;:!?\n]{0,60})"
+_ASKED = r"(?P<asked>(?:^|[.;:!?\n] ?)(?:(?:and|so) )?(?:which|what|where|who|whom|whose)\b[^.,;:!?\n]{0,60})"
+_THAT_OF = r"(?:(?:that|those|the (?:pages?|entry|article|one)) (?:of|on|about|for) )?"
 _FIRST = r"(?P<first>^|[.;:!?\n] ?)"
 _WORST = r"(?:only )?(?:as (?:a|the|my) last resort|(?:if|when) (?:all|everything) else fails)"
 
@@ -64,9 +65,9 @@ _PLAINER: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     # "not for X but for Y"
     (re.compile(rf"\b(not [^.,;:!?\n]{{1,40}}{NOUN.pattern}) but for (?={_NAME})"), r"\1 but "),
-    # "Which page? X."
+    # "Which page? X.", "Which page? That of X."
     (
-        re.compile(rf"(?m){_ASKED} ?\? +(?={_AT}{_NAME}[^.;:?\n]{{0,30}}(?:[.!\n]|$))"),
+        re.compile(rf"(?m){_ASKED} ?\? +(?={_AT}{_THAT_OF}{_NAME}[^.;:?\n]{{0,60}}(?:[.!\n]|$))"),
         r"\g<asked>: ",
     ),
     (re.compile(rf"\b{_WORST},? ?"), "hardly "),

@@ -69,7 +69,7 @@ _STATE = re.compile(
 """Words of statements about the question and its pages. That something is anything else is no advice."""
 _BEING = re.compile(r"\b(?:is|was|are|were|be|been|being|as|not)\b")
 _FILLER = re.compile(
-    r"\b(?:and|or|not|nor|then|each|also|the|a|an|of|both|pages?|entry|article|next|time|attempt|trial|fix|query|field|word|instead|"
+    r"\b(?:and|or|not|nor|then|each|also|the|a|an|of|both|pages?|entry|article|lines?|next|time|attempt|trial|fix|query|field|word|instead|"
     r"first|correct|right|only|note|its|nothing|else|alone|just|"
     r"what|which|where|who|on|it)\b|[^\w]"
 )
