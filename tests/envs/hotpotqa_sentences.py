@@ -216,6 +216,12 @@ FOLLOWED = _lines("""
     Which page do I need? That of {n}. Which line? The {w}.
     So whose page is it? That of {n}. And which value? The {w}.
     {x} is the wrong page and {n} is the right one. Read the {w}.
+    I failed because I did not look up {n} and so never saw the {w}.
+    While {x} looked plausible, the question is about {n}, so what has to be read off is the {w}.
+    Looking back, I realise that it was {n} I had to open, not {x}; the {w} is what counts.
+    Ensure that the search term is {n} and that the value reported is the {w}.
+    TL;DR - {n}. {w}.
+    Better: {n}; value: {w}.
 """)
 """What wants the page and the word."""
 NOT_FOLLOWED = _lines("""
@@ -301,5 +307,7 @@ NOT_FOLLOWED = _lines("""
     If the question had asked for the {w} of {n}, I would have searched for that, but it does not.
     Were the question about {n}, the {w} would be needed.
     If I had been asked about {n}, I would read the {w}. But I was not.
+    The less I think about {n} and the {w}, the better.
+    My friend says that I should search for {n} and find the {w}, but I do not believe it.
 """)
 """What wants neither."""

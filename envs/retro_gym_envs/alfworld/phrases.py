@@ -38,6 +38,7 @@ _BAD = "|".join(
 )
 _GOOD = "|".join({word for states in WORDS.values() for word in states.good} | {"empty", "open", "vacant"})
 _IS = r"\b(?:is|was|are|were|be|being|stay(?:s|ed)|remained|seemed|looked|proved|stood)(?: (?:too|still|all|already))?"
+_SHORTLY = re.compile(r"(?m)^[ *]*tl ?;? ?dr *[:,-]? *")
 _TREATED = "clean(?:ed)?|washed|rinsed|scrubbed|heat(?:ed)?|warm(?:ed)?|cooked|cool(?:ed)?|chilled|lit"
 _SENTENCE = re.compile(r"[^.!?;\n]+")
 _IDLE = re.compile(r"\b(?:i wonder|wondering|(?:laugh|smil|danc|joke|rhym|admir)\w*|sing|sings|singing|stare)\b")
@@ -103,7 +104,9 @@ def plain_advice(note: str, room: Sequence[str]) -> str:
     >>> plain_advice("I should have lit the desklamp 2 near the bed.", ["bed 1", "desk 1"])
     'i should have used the desklamp 2 near the bed 1.'
     """
-    text = _SENTENCE.sub(lambda sentence: "" if _IDLE.search(sentence[0]) else sentence[0], note.lower())
+    text = _SENTENCE.sub(
+        lambda sentence: "" if _IDLE.search(sentence[0]) else sentence[0], _SHORTLY.sub("", note.lower())
+    )
     kinds = [kind_of(name) for name in room]
     text = as_the_game_writes(text, {*kinds, *THINGS, LAMP})
     for kind in set(kinds):

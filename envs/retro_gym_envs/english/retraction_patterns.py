@@ -82,6 +82,8 @@ NOT_MEANT = re.compile(
     r"(?:(?:i (?:am|was) )?(?:just |only |merely )?(?:kidding|joking|lying)(?: .*)?|as if|yeah right|not really|not"
     r"|(?:this|that|it) (?:is|was) (?:just |only |merely |meant as )*(?:an? )?(?:joke|irony|sarcasm|ironic|sarcastic)"
     r"|(?:i|we) (?:did|do) not mean (?:it|that|this)|i take (?:that|it|this) back|scratch that|strike that"
+    rf"|{_WHO} (?:do not|can not|will not|would not|never) (?:really )?(?:believe|trust|buy|accept|agree with|share)"
+    rf"(?: a word of)? (?:it|that|this|him|her|them|{_SUCH})"
     rf"|{_IGNORE} (?:it|that|this|the above|what i (?:just )?{_SAID}|{_SUCH})"
     rf"|{_SUBJECT} (?:should|must|can|may|has to|have to|ought to|(?:is|are) (?:best|better|to be))"
     rf" (?:simply |just |rather )?(?:be )?{_IGNORED}"

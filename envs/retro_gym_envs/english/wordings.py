@@ -27,6 +27,7 @@ _MEANT = (
     "(?:useful|helpful|promising|likely|relevant|suitable|probable|valuable|trustworthy|reliable|good|sensible|usable"
     "|plausible|appropriate|fitting|effective|convenient|desirable|adequate|interesting|fit|correct|right)"
 )
+_INVITING = rf"(?:{_MEANT}|fine|tempting|obvious|easy|close|near|attractive|familiar|all right|okay)"
 _KNOWN = r"(?:need|needed|want|wanted|seek|sought|require|required|look for|am after)"
 _OTHER = r"(?:actually |really |in fact |rather )?(?:the (?:\w+ ){1,3}of )?"
 _DENIED = rf"(?P<denied>\bnot\b[^.;:!?\n]{{0,50}}[.;,:] (?:but |while |whereas |only |and )?{_NAME})"
@@ -46,6 +47,16 @@ _PLAINER: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(rf"(and (?:the )?{NOUN.pattern}) {_LAST}(?=to\b)"), r"\1 is no thing "),
     # "X is the least useful of all", "X is less useful than Y"
     (re.compile(rf"(?<!at )(?<!not )(?<!no )\b(?:the )?(?:least|less) {_MEANT}\b"), "useless"),
+    # "While X looked right, …"
+    (
+        re.compile(
+            rf"\b(?:while|although|though|even though|even if) ({_NAME}) (?:may |might |did )?"
+            rf"(?:look|seem|appear|sound)(?:s|ed)?(?: \w+){{0,2}} {_INVITING}\b[^.,;:!?\n]{{0,30}},(?! ?(?:it|this)\b)"
+        ),
+        r"\1 is wrong;",
+    ),
+    # "The less I think of X, the better"
+    (re.compile(r"\bthe less (?:often )?(i|we|you|one) (?=[^.;:!?\n]{1,100}, the better\b)"), r"\1 must not "),
     # "What I need from X is Y"
     (
         re.compile(rf"\bwhat (i|we) ({_KNOWN}) (?:from|on|of|in|at|out of) ({_NAME}) (is|was)\b"),
