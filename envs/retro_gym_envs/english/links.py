@@ -76,6 +76,8 @@ def link_at(tokens: list[Token], index: int) -> tuple[Link | None, bool]:
         return None, False  # "it has since been replaced"
     if link is None:
         return None, False
+    if token.text == "having" and [other.text for other in tokens[max(index - 2, 0) : index]] == ["without", "ever"]:
+        return None, False
     if link is Link.AFTER and token.text in ("having", "while", "when", "once", "after", "upon"):
         return _after(token, before, after), token.text == "having"
     if token.text == "then" and before is not None and before.tags & Tag.PERSON:

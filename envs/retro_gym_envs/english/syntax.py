@@ -119,7 +119,7 @@ class _Sentence:
             return self._conditional(index)
         if link is Link.BEFORE:
             return self._before(index)
-        if link is Link.BECAUSE and self._is_blamed(index):
+        if link is Link.BECAUSE and (self._is_blamed(index) or self._is_lacking(index)):
             return self._alone(index).opposite
         if link is Link.AFTER or self._is_participle(index):
             return self._after(index)
@@ -205,8 +205,17 @@ class _Sentence:
         """Returns whether a thing is given as the reason of a failure (``I lost because of X``)."""
         piece, main = self._pieces[index], self._main(index)
         said = any(token.tags & (_FINITE | Tag.PERSON | Tag.MODAL) for token in piece.tokens)
-        lost = main is not None and any(token.text in _LOST for token in self._pieces[main].tokens)
-        return lost and not said
+        return main is not None and self._is_lost(main) and not said
+
+    def _is_lacking(self, index: int) -> bool:
+        """Returns whether something is wrong for not being a thing (``My answer was wrong because it was not X``)."""
+        tokens, main = self._pieces[index].tokens, self._main(index)
+        told = [token.text for token in tokens[:3]] in (["it", "was", "not"], ["it", "is", "not"])
+        lost = main is not None and (self._readings[main].judged or self._is_lost(main))
+        return told and lost and not any(token.tags & Tag.BAD for token in tokens)
+
+    def _is_lost(self, index: int) -> bool:
+        return any(token.text in _LOST for token in self._pieces[index].tokens)
 
     def _is_postponed(self, index: int) -> bool:
         """Returns whether a prohibition only holds for a while (``do not buy Y before opening X``)."""

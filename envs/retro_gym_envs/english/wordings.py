@@ -63,7 +63,10 @@ _PLAINER: tuple[tuple[re.Pattern[str], str], ...] = (
         r"go to \3; what \1 \2 \4",
     ),
     # "It is not X; it is Y"
-    (re.compile(rf"(?<![^\s.,;:!?])it (is|was) (not )?(?={_OTHER}{_NAME})"), r"the right one \1 \2"),
+    (
+        re.compile(rf"(?<![^\s.,;:!?])(?<!because )(?<!since )it (is|was) (not )?(?={_OTHER}{_NAME})"),
+        r"the right one \1 \2",
+    ),
     # "X is not right; Y is", "X does not hold it; Y does"
     (
         re.compile(rf"{_DENIED} (?:is|are|was|does|do|did|can|will|would)(?= ?(?:[.,;!\n]|and\b|$))"),
