@@ -222,6 +222,7 @@ FOLLOWED = _lines("""
     Ensure that the search term is {n} and that the value reported is the {w}.
     TL;DR - {n}. {w}.
     Better: {n}; value: {w}.
+    Without opening {n} and reading the {w}, I cannot answer.
     My answer was incorrect because it was not the {w} of {n}.
     I gave an answer without ever having opened {n}. The {w} is stated there.
 """)

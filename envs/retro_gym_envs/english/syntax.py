@@ -132,6 +132,10 @@ class _Sentence:
             return self._stance(1).opposite
         if link is Link.WHICH and reading.person and reading.kind is Kind.FOUND:
             return Stance.FOR  # "X, which I had not seen"
+        lacking = not index and self._pieces[0].tokens[0].text == "without" and reading.kind is Kind.STATEMENT
+        then = [said for said, other in zip(self._readings, self._pieces, strict=True) if other.link is Link.COMMA]
+        if lacking and then and not then[0].affirms:
+            return self._alone(index).opposite  # "Without opening X, I cannot win"
         if index and link in (Link.COMMA, Link.AND, Link.SO, Link.BUT, Link.COLON):
             return self._continued(index)
         if reading.kind is Kind.FRAGMENT:
