@@ -183,6 +183,8 @@ FOLLOWED = {
         My error was not leaving it in the drawer 5.
         No place other than the drawer 5 is of use.
         I can do nothing else before I have put it in the drawer 5.
+        I never put it in the drawer 5.
+        While the drawer 4 looked fine, the drawer 5 is the one that can hold it.
     """),
     "bowl 5, sidetable 1, drawer 5": _lines("""
         Don't dither, take the bowl 5 from the sidetable 1 and put it in the drawer 5.
@@ -244,6 +246,10 @@ FOLLOWED = {
         None but the bowl 5 on the sidetable 1 is loose.
         I need the bowl 5 on the sidetable 1 and no other.
         The bowl 5 on the sidetable 1 can be moved; the rest cannot.
+        Which bowl? The bowl 5 on the sidetable 1.
+        Where is the bowl? On the sidetable 1 (bowl 5).
+        sidetable 1 → bowl 5
+        TL;DR: bowl 5 from sidetable 1
     """),
     "bowl 5": _lines("""
         The bowl 8 is not free to take; the bowl 5 is.
@@ -375,4 +381,9 @@ NOT_FOLLOWED = _lines("""
     What a lovely word, microwave 5!
     The drawer 5 is the least likely place.
     Drawer 5 would be the last place to put it.
+    "Put it in the drawer 5." That was the hint, and it is wrong.
+    The hint said to use the microwave 5. Ignore that hint.
+    My friend says that I should use the microwave 5, but I do not believe it.
+    The bowl 5 on the sidetable 1 is the wrong one and the drawer 5 is the wrong one.
+    The glowing microwave 5 sang to the moon while seventeen ladders ate soup.
 """)

@@ -212,6 +212,19 @@ FOLLOWED = _lines("""
     I erred in not searching for {n} and not reading the {w}.
     Nothing else will do until I have opened {n} and read the {w}.
     No answer is right without the {w} of {n}.
+    One ought to have consulted the entry for {n}, the painter, and taken down the {w}.
+    Which page do I need? That of {n}. Which line? The {w}.
+    So whose page is it? That of {n}. And which value? The {w}.
+    {x} is the wrong page and {n} is the right one. Read the {w}.
+    I failed because I did not look up {n} and so never saw the {w}.
+    While {x} looked plausible, the question is about {n}, so what has to be read off is the {w}.
+    Looking back, I realise that it was {n} I had to open, not {x}; the {w} is what counts.
+    Ensure that the search term is {n} and that the value reported is the {w}.
+    TL;DR - {n}. {w}.
+    Better: {n}; value: {w}.
+    Without opening {n} and reading the {w}, I cannot answer.
+    My answer was incorrect because it was not the {w} of {n}.
+    I gave an answer without ever having opened {n}. The {w} is stated there.
 """)
 """What wants the page and the word."""
 NOT_FOLLOWED = _lines("""
@@ -289,5 +302,15 @@ NOT_FOLLOWED = _lines("""
     Many people looked up {n} and gave the {w}; all of them lost.
     Whoever opened {n} failed.
     Hardly anybody needs {n} or the {w}.
+    "Search for {n} and find the {w}." That was the hint I got, and it is wrong.
+    My notes say "open {n} and read the {w}". These notes are false.
+    The hint said to search for {n} and to find the {w}. Ignore that hint.
+    I was advised to open {n} and read the {w}. That advice should be ignored.
+    {n} is the wrong page and {w} is the wrong line.
+    If the question had asked for the {w} of {n}, I would have searched for that, but it does not.
+    Were the question about {n}, the {w} would be needed.
+    If I had been asked about {n}, I would read the {w}. But I was not.
+    The less I think about {n} and the {w}, the better.
+    My friend says that I should search for {n} and find the {w}, but I do not believe it.
 """)
 """What wants neither."""

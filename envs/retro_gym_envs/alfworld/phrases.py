@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from retro_gym_envs.alfworld.objects import LAMP, THINGS
 from retro_gym_envs.alfworld.observations import kind_of
 from retro_gym_envs.alfworld.remarks import WORDS
 from retro_gym_envs.alfworld.spelling import as_the_game_writes
+from retro_gym_envs.english.lexicon import WORDS as WORDS_OF_ENGLISH
 
 __all__ = ["ABOUT", "plain_advice"]
 
@@ -37,6 +38,7 @@ _BAD = "|".join(
 )
 _GOOD = "|".join({word for states in WORDS.values() for word in states.good} | {"empty", "open", "vacant"})
 _IS = r"\b(?:is|was|are|were|be|being|stay(?:s|ed)|remained|seemed|looked|proved|stood)(?: (?:too|still|all|already))?"
+_SHORTLY = re.compile(r"(?m)^[ *]*tl ?;? ?dr *[:,-]? *")
 _TREATED = "clean(?:ed)?|washed|rinsed|scrubbed|heat(?:ed)?|warm(?:ed)?|cooked|cool(?:ed)?|chilled|lit"
 _SENTENCE = re.compile(r"[^.!?;\n]+")
 _IDLE = re.compile(r"\b(?:i wonder|wondering|(?:laugh|smil|danc|joke|rhym|admir)\w*|sing|sings|singing|stare)\b")
@@ -85,6 +87,8 @@ _PLAINER: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(?:which|but it|but that|and it|and that) failed\b"), "which was wrong"),
     (re.compile(r"\bthere was (?=(?:still |enough |some )?(?:room|space|water|light|power)\b)"), "there is "),
     # Wordings.
+    (re.compile(r"\b((?:which|what) [a-z]+) ?\? +(?=(?:the )?(?:[a-z]+ )?[a-z]+ #?\d)"), r"\1? choose "),
+    (re.compile(r"\b(where (?:is|was) [a-z ]{1,30}) ?\? +(?:a: )?(?=(?:in|on|at|under) )"), r"\1? it is "),
     (re.compile(rf"(?m)^[-* \d.)]*({_THING}) *(?:,|:|->|@|\(|on|in|at|from)+ *({_THING})[ ).]*$"), r"take \1 from \2"),
     (re.compile(rf"\b(?:get|have) (?:it|them|this|{_THING}|the [a-z]+) (?:{_TREATED})\b"), "use it"),
     (re.compile(r"\b(?:flip|power|flick|snap)(?:ped|ed)? on\b"), "use"),
@@ -100,13 +104,35 @@ def plain_advice(note: str, room: Sequence[str]) -> str:
     >>> plain_advice("I should have lit the desklamp 2 near the bed.", ["bed 1", "desk 1"])
     'i should have used the desklamp 2 near the bed 1.'
     """
-    text = _SENTENCE.sub(lambda sentence: "" if _IDLE.search(sentence[0]) else sentence[0], note.lower())
+    text = _SENTENCE.sub(
+        lambda sentence: "" if _IDLE.search(sentence[0]) else sentence[0], _SHORTLY.sub("", note.lower())
+    )
     kinds = [kind_of(name) for name in room]
     text = as_the_game_writes(text, {*kinds, *THINGS, LAMP})
     for kind in set(kinds):
         if kinds.count(kind) == 1:
             only = room[kinds.index(kind)]
             text = re.sub(rf"\b(the|a|that|this) {kind}\b(?! (?:#|no\b|number )?\d)", rf"\1 {only}", text)
+    text = _FETCHED.sub(lambda match: _as_fetching(match, kinds), text)
     for pattern, plain in _PLAINER:
         text = pattern.sub(plain, text)
-    return text
+    return _SENTENCE.sub(lambda sentence: _without_mere_praise(sentence[0], kinds), text)
+
+
+_FETCHED = re.compile(rf"({_THING}) *(?:[-=]+>|→|⇒) *({_THING})")
+_PRAISE = re.compile(r"\busable (?=[a-z]+ #?\d)")
+_MOST_STRANGE = 1  # words that the reader of English does not know
+
+
+def _as_fetching(match: re.Match[str], kinds: Collection[str]) -> str:
+    """Returns what is to be taken and from where, if an arrow leads from a place to an object (``desk 1 → mug 2``)."""
+    place, thing = (kind_of(each).split()[-1] for each in match.groups())
+    return f"take {match[2]} from {match[1]}" if place in kinds and thing in THINGS else match[0]
+
+
+def _without_mere_praise(sentence: str, kinds: Collection[str]) -> str:
+    """Returns a sentence; that it calls a thing usable makes no advice of a tale (``The icy fridge 2 sang a song``)."""
+    said = _PRAISE.sub("", sentence)
+    strange = [word for word in re.findall(r"[a-z]{3,}", said) if word not in WORDS_OF_ENGLISH and word not in kinds]
+    tale = said != sentence and len(strange) > _MOST_STRANGE and not ABOUT.search(said)
+    return said if tale else sentence

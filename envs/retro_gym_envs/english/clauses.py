@@ -166,7 +166,9 @@ class Piece:
 
 
 _TOKENS = re.compile(r"[\ue000-\uf8ff]|->|\w+(?:['.-]\w+)*|[.!?;:,\n()]")
-_BULLETS = re.compile(r"(?m)^[ >#]*(?:[-+] |\(?(?:\d{1,2}|[a-z])[.)](?= )|step \d+ ?[:.)]?(?= )|#+ )? *")
+_BULLETS = re.compile(
+    r"(?m)^[ >#]*(?:[-+] |\(?(?:\d{1,2}|[a-z])[.)](?= )|step \d+ ?[:.)]?(?= )|#+ |tl ?;? ?dr ?[:,]?(?= ))? *"
+)
 _NUMBERED = re.compile(r"(?:^|(?<=[.;:!?] ))\(?\d{1,2}\) (?=\S)")
 _WRAPPED = re.compile(r"(?<=[^\n.!?:;]{50})\n(?=[a-z\ue000-\uf8ff])")
 _SHORT_FORMS = frozenset(("e.g", "i.e", "eg", "ie", "vs", "etc", "no", "nr", "approx", "cf", "mr", "mrs", "dr", "st"))

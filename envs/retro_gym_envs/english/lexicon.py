@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable
 
-__all__ = ["CHOOSING", "WORDS", "Link", "Tag"]
+__all__ = ["CHOOSING", "PAST_ONLY", "WORDS", "Link", "Tag"]
 
 
 class Tag:
@@ -279,3 +279,25 @@ WORDS = _word_table()
 """Tags by word."""
 CHOOSING = tuple(sorted({form for verb in _CHOOSING.split() for form in (verb, *_forms(verb))}))
 """All forms of the verbs that say which thing is to be taken."""
+
+PAST_ONLY = frozenset(
+    (
+        "went",
+        "took",
+        "chose",
+        "wrote",
+        "ran",
+        "began",
+        "did",
+        "gave",
+        "saw",
+        "came",
+        "became",
+        "knew",
+        "forgot",
+        "hid",
+        "got",
+        "had",
+    )
+)
+"""Past forms that are no participles."""

@@ -52,10 +52,8 @@ def link_at(tokens: list[Token], index: int) -> tuple[Link | None, bool]:
         return Link.COMMA, False
     if token.text == ":":
         return Link.COLON, False
-    if token.text in ("and", "or", "nor") and _starts_clause(tokens, index + 1):
+    if token.text in ("and", "or", "nor") and (_starts_clause(tokens, index + 1) or _states_anew(tokens, index)):
         return Link.AND, token.text == "nor"
-    if token.text in ("and", "or") and _has_verb_of_its_own(tokens, index):
-        return Link.AND, False
     if token.text == "not" and after is not None and _is_contrast(before, after) and not _repeats(tokens, index):
         return Link.NOT, False
     if (
@@ -77,6 +75,8 @@ def link_at(tokens: list[Token], index: int) -> tuple[Link | None, bool]:
     if token.text == "since" and after is not None and after.text == "been":
         return None, False  # "it has since been replaced"
     if link is None:
+        return None, False
+    if token.text == "having" and [other.text for other in tokens[max(index - 2, 0) : index]] == ["without", "ever"]:
         return None, False
     if link is Link.AFTER and token.text in ("having", "while", "when", "once", "after", "upon"):
         return _after(token, before, after), token.text == "having"
@@ -215,16 +215,22 @@ def _starts_clause(tokens: list[Token], index: int) -> bool:
     return bool(tags & _OPENS_CLAUSE) or tokens[index].link is not None
 
 
-def _has_verb_of_its_own(tokens: list[Token], index: int) -> bool:
-    """Returns whether a name after a conjunction is the subject of a second verb (``Y is wrong and X is right``)."""
-    subject, *rest = tokens[index + 1 : index + 3] or tokens[:1]
-    if not rest or NOUN.match(subject.text) is None or rest[0].text not in _SINGULAR:
-        return False
+def _states_anew(tokens: list[Token], index: int) -> bool:
+    """Returns whether a subject with a verb of its own follows a clause that has one (``X is old and Y is new``)."""
     clause = itertools.takewhile(lambda token: token.text not in (",", ":"), reversed(tokens[:index]))
-    return any(token.text in _SINGULAR for token in clause)
+    subject = list(itertools.takewhile(lambda token: token.text not in _SINGULAR, tokens[index + 1 :]))
+    ends = index + 1 + len(subject) == len(tokens)
+    if ends or not 0 < len(subject) <= _LONGEST_SUBJECT or not any(token.text in _FINITE for token in clause):
+        return False
+    plain = not any(token.link or token.text in _NO_SUBJECT for token in subject)
+    return plain and (_is_noun(subject) or not subject[0].tags & ~Tag.ARTICLE)
 
 
-_SINGULAR = frozenset(("is", "was", "does", "has", "seems", "looks", "fits", "works", "matches"))
+_SINGULAR = frozenset(("is", "was", "has", "does", "will", "would", "seems", "looks", "fits", "works", "matches"))
+"""Verbs after a single subject: in ``I know that X and Y are wrong``, no new statement begins at *and*."""
+_FINITE = _SINGULAR | {"are", "were", "have", "do"}
+_NO_SUBJECT = frozenset((",", ":", "and", "or", "that", "what", "to"))
+_LONGEST_SUBJECT = 8  # in words
 
 
 def _repeats(tokens: list[Token], index: int) -> bool:

@@ -103,7 +103,7 @@ _PHRASES: dict[int | Link, str] = {
         must have; how about; needs to; need to; the way to go; what about; worth a; it pays to; i recommend;
         i suggest; i advise; i propose; worth it; had i only; i would rather; would rather; wanna; all i need;
         all that is needed; step one; it is time to; time to; resolve to; resolved to; promise to; commit to;
-        is to be; are to be; remains to be; remain to be; i was to; we were to
+        ensure; ensure that; see to it that; is to be; are to be; remains to be; remain to be; i was to; we were to
     """,
     Tag.LATE: """
         too late; only later; not early enough; not soon enough; late; only at the end; only briefly

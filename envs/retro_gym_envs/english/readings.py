@@ -9,6 +9,7 @@ import itertools
 from retro_gym_envs.english.clauses import Piece
 from retro_gym_envs.english.lexicon import Tag
 from retro_gym_envs.english.links import NOUN, Token
+from retro_gym_envs.english.shapes import suggests
 
 __all__ = ["Kind", "Reading", "Reference", "completed", "read_piece", "refers"]
 
@@ -69,7 +70,7 @@ def read_piece(piece: Piece) -> Reading:
         return Reading(Kind.STATEMENT, *_polarity(said)[:1], person=False)
     person = _has_person(tokens)
     affirms, judged, governs = _polarity(tokens)
-    kind = Kind.IDLE if piece.mark == "?" and not _suggests(tokens) else _kind(tokens, person=person, judged=judged)
+    kind = Kind.IDLE if piece.mark == "?" and not suggests(tokens) else _kind(tokens, person=person, judged=judged)
     if kind in (Kind.REPORT, Kind.FOUND, Kind.STATEMENT, Kind.ADVICE) and _unnoticed(tokens):
         affirms, kind = not affirms, Kind.STATEMENT
     undone = any(token.tags & Tag.UNDONE and not _verb_at(tokens, index) for index, token in enumerate(tokens))
@@ -91,12 +92,6 @@ def _said_of_wanted(tokens: list[Token]) -> list[Token]:
 
 def _stays(tokens: list[Token]) -> bool:
     return any(token.tags & Tag.BE or token.text in ("went", "left") for token in tokens)
-
-
-def _suggests(tokens: list[Token]) -> bool:
-    """Returns whether a question is a request or a suggestion (``Could you open X?``, ``Why not open X?``)."""
-    request = len(tokens) > 1 and bool(tokens[0].tags & Tag.COULD) and tokens[1].text == "you"
-    return request or tokens[0].text in ("why not", "how about", "what about")
 
 
 def _verb_at(tokens: list[Token], index: int) -> bool:
@@ -220,9 +215,11 @@ def _unnoticed(tokens: list[Token]) -> bool:
                 continue
             if verb.tags & Tag.NOTICE and tokens[max(index - 1, 0)].text not in ("do", "must", "should", "need"):
                 return True
-            if verb.text in ("see", "seen"):
+            if verb.text in ("see", "seen", "saw"):
                 after = rest[rest.index(verb) + 1 :]
-                return bool(after) and (after[0].text == "that" or NOUN.match(after[0].text) is not None)
+                placed = any(other.text in ("in", "on", "at") for other in after)  # it was not found there
+                thing = after[1:] if after and after[0].text == "the" and not placed else after
+                return bool(thing) and (thing[0].text == "that" or NOUN.match(thing[0].text) is not None)
     return False
 
 
@@ -301,6 +298,7 @@ def _tells(tokens: list[Token], index: int, *, person: bool) -> bool:
     if token.tags & Tag.HOLD and index + 1 < len(tokens) and tokens[index + 1].text == "that":
         return False  # "my attempt showed that …"
     if token.tags & Tag.BASE:  # read, put, set: past only after a person or an auxiliary verb
+        last = before[-2] if last is not None and last.text == "never" and len(before) > 1 else last
         return last is not None and bool(
             last.tags & (Tag.PERSON | Tag.WAS | Tag.ACTING) or last.text in ("have", "has", "had")
         )
@@ -337,8 +335,8 @@ _SHOWN = _words("shown listed stored named called stated mentioned hidden said s
 
 def _is_subject(before: list[Token]) -> bool:
     """Returns whether the subject of a verb is a person, and no thing that is named after it."""
-    last = next((token for token in reversed(before) if token.tags & Tag.PERSON or NOUN.match(token.text)), None)
-    return last is None or not NOUN.match(last.text)
+    heads = [token for token in before if token.tags & Tag.PERSON or NOUN.match(token.text) or token.text == "that"]
+    return not heads or bool(heads[-1].tags & Tag.PERSON)  # not "I see that the right one was X"
 
 
 def _judges(tokens: list[Token], index: int) -> bool:

@@ -17,11 +17,13 @@ __all__ = [
     "JOINED",
     "LEADING",
     "MYTH",
+    "NOT_ASKED",
     "NOT_MEANT",
     "NOT_TO_SUCCEED",
     "OTHERS_SAY",
     "OTHERS_WRONG",
     "PRAISED",
+    "PRESENTED",
     "REJECTED",
     "SOMEBODY_ELSE",
     "THEY_FAILED",
@@ -33,13 +35,17 @@ _ADVERB = (
     r"|completely|absolutely|entirely|definitely|certainly|plainly|actually|in fact|perhaps|also|most|utterly) )*"
 )
 _WHO = r"(?:i|we|you|one|they|the (?:agent|actor|player|model))"
-_ADVICE = r"(?:advice|idea|plan|choice|thing|suggestion|hint|tip|reflection|claim|statement|way|move|decision)"
+_ADVICE = (
+    r"(?:advice|idea|plan|choice|thing|suggestion|hint|tip|reflection|claim|statement|way|move|decision|note"
+    r"|recommendation|proposal|instruction|counsel)"
+)
 _POOR = r"(?:bad|worst|poor|terrible|awful|horrible|wrong|stupid|silly|foolish|dumb|useless|false|misleading|mistaken)"
 _GOOD = r"(?:true|right|correct|so|the case|good|wise|serious|real|meant|helpful|useful|sensible|advisable)"
 _SAID = r"(?:said|wrote|suggested|claimed|advised)"
+_SUCH = rf"(?:this|that|these|those|(?:any )?such|my) {_ADVICE}s?"
 _SUBJECT = (
     r"(?:that|this|it|which|these|the (?:above|rumou?r|myth|legend|story|gossip|opposite of that"
-    rf"|(?:previous |last )?{_ADVICE})|(?:this|that|such|my) {_ADVICE}|what (?:i|we) (?:just )?{_SAID}"
+    rf"|(?:previous |last )?{_ADVICE}s?)|{_SUCH}|what (?:i|we) (?:just )?{_SAID}"
     rf"|(?:everything|all)(?: of)?(?: the| this| that)?(?: above| before)?(?: (?:that )?(?:i|we) (?:just )?{_SAID})?)"
 )
 _IS_NOW = r"(?:is|are|would be|will be|would have been|sounds|seems|turned out(?: to be)?|proved(?: to be)?|can not be)"
@@ -57,6 +63,15 @@ _TRIED = r"(?:was|were|got|had been|has been)"
 _REFUSED = r"(?:rejected|refused|declined|denied|turned down|not accepted|in vain|useless|of no use)"
 _DO_NOT = r"(?:please )?(?:do not|never)(?: ever)? (?:do|follow|believe|trust|try|take|listen to|use|heed)"
 
+_IGNORED = (
+    r"(?:ignored|disregarded|discarded|dismissed|rejected|forgotten|not (?:be )?(?:followed|trusted|believed|heeded))"
+)
+_IGNORE = (
+    rf"(?:(?:please|{_WHO} (?:will|shall|should|must|had better|would|can|may|am going to|have to)|let us)"
+    r" (?:just |simply |rather |now |therefore |better )?)?"
+    r"(?:forget|ignore|disregard|discard|dismiss|reject|never mind|pay no (?:attention|heed) to)(?: about)?"
+)
+
 DENIED = re.compile(
     rf"(?:{_SUBJECT} {_ADVERB}(?:{_IS_NOW} {_ADVERB}{_FAULTY}|{_TRIED} {_ADVERB}{_REFUSED})"
     rf"|(?:it|that|this) is not|(?:a |the )?{_POOR} {_ADVICE}|wrong|false|untrue|incorrect|nonsense|rubbish"
@@ -71,11 +86,22 @@ NOT_MEANT = re.compile(
     r"(?:(?:i (?:am|was) )?(?:just |only |merely )?(?:kidding|joking|lying)(?: .*)?|as if|yeah right|not really|not"
     r"|(?:this|that|it) (?:is|was) (?:just |only |merely |meant as )*(?:an? )?(?:joke|irony|sarcasm|ironic|sarcastic)"
     r"|(?:i|we) (?:did|do) not mean (?:it|that|this)|i take (?:that|it|this) back|scratch that|strike that"
-    rf"|(?:forget|ignore|disregard|never mind) (?:it|that|this|the above|what i (?:just )?{_SAID}|my advice)"
+    rf"|{_WHO} (?:do not|can not|will not|would not|never) (?:really )?(?:believe|trust|buy|accept|agree with|share)"
+    rf"(?: a word of)? (?:it|that|this|him|her|them|{_SUCH})"
+    rf"|{_IGNORE} (?:it|that|this|the above|what i (?:just )?{_SAID}|{_SUCH})"
+    rf"|{_SUBJECT} (?:should|must|can|may|has to|have to|ought to|(?:is|are) (?:best|better|to be))"
+    rf" (?:simply |just |rather )?(?:be )?{_IGNORED}"
     rf"|{_WHO} (?:(?:will|can|may|must|should|shall) not|never will|can not|refuse)(?: do (?:so|that|it|this))?"
     rf"|(?:it|that|this) (?:will|would|can) not(?: be)?|ha ha(?: ha)?){_ENDING}"
 )
 """A clause that takes back what stands before it, without saying that it is wrong."""
+PRESENTED = re.compile(
+    rf"(?:(?:that|this|it|these|those|so|such) (?:is|was|are|were) {_ADVERB}"
+    rf"(?:(?:the|an?|my|one|some|some(?:body|one)'s) (?:\w+ ){{0,2}}?{_ADVICE}s?\b"
+    rf"|what (?:\w+ ){{1,2}}(?:was|were|been|{_SAID}|told)\b)"
+    rf"|(?:that|this|so|thus) (?:i|\w+body|someone|people|they) (?:\w+ )?(?:{_SAID}|told)\b).{{0,40}}"
+)
+"""A clause that says nothing of what stands before it but whose advice it is."""
 LEADING = re.compile(r"^(?:(?:but|and|yet|though|although|however|no|oh|sorry|well|except that|only|ha)\b[ ,]*)+")
 """Words that may stand before such a clause."""
 JOINED = re.compile(r",|\b(?:but|and|yet|though|although|however)\b|(?=\bwhich\b)")
@@ -131,6 +157,15 @@ APPROVED = re.compile(
     rf"|wise|correct) {_ADVICE})|(?:and )?rightly so|with good reason){_ENDING}"
 )
 """A clause that says that what stands before it was right."""
+
+_QUESTION = r"(?:question|task|goal|instruction|puzzle)s?"
+NOT_ASKED = re.compile(
+    rf"\bif (?:(?:only )?(?:the|my) {_QUESTION} (?:were|had (?:been|asked|wanted|named|mentioned|required|demanded))\b"
+    r"|(?:i|we|one) (?:had been|were) (?:asked|required|supposed)\b"
+    rf"|(?:this|that|it|these|those) (?:were|had been) (?:what|the (?:one|{_QUESTION}))\b)"
+    rf"|\b(?:were|had) the {_QUESTION}\b|\bhad (?:i|we) been (?:asked|required)\b"
+)
+"""Says that a sentence would hold if something else had been asked for."""
 
 _PERSONS = """
     neighbou?r|king|queen|prince|princess|emperor|president|pope|uncle|aunt|mother|father|brother|sister|mum|mom|dad

@@ -22,11 +22,13 @@ from retro_gym_envs.english.retraction_patterns import (
     JOINED,
     LEADING,
     MYTH,
+    NOT_ASKED,
     NOT_MEANT,
     NOT_TO_SUCCEED,
     OTHERS_SAY,
     OTHERS_WRONG,
     PRAISED,
+    PRESENTED,
     REJECTED,
     SOMEBODY_ELSE,
     THEY_FAILED,
@@ -68,6 +70,9 @@ def _retract(said: str, clauses: list[ReadClause], found: list[list[ReadClause]]
     Returns:
         The clauses of the one given.
     """
+    presented, *verdict = [part.strip() for part in JOINED.split(said) if part.strip()] or [said]
+    if verdict and PRESENTED.fullmatch(presented):
+        said = " ".join(verdict)  # "That was the hint, and it is wrong"
     everything = said.startswith(("everything", "all"))
     first = max(0, len(found) - (_MOST_ABOVE if everything else _MOST_BETWEEN))
     named = [place for place in range(first, len(found)) if any(NOUN.search(clause[1]) for clause in found[place])]
@@ -101,8 +106,9 @@ def _verdict(said: str, clauses: list[ReadClause]) -> Stance | None:
 def _meant(said: str, start: int, clauses: list[ReadClause]) -> list[ReadClause]:
     """Returns the clauses of a sentence with what its own words take back."""
     they_failed = THEY_FAILED.match(said) is not None
-    if they_failed or NOT_TO_SUCCEED.search(said):
-        return [_turned(clause, Stance.NEITHER, reports=they_failed) for clause in clauses]
+    not_asked = NOT_ASKED.search(said) is not None
+    if they_failed or not_asked or NOT_TO_SUCCEED.search(said):
+        return [_turned(clause, Stance.NEITHER, reports=they_failed or not_asked) for clause in clauses]
     if MYTH.search(said):
         return [_turned(clause, Stance.AGAINST) for clause in clauses]
     nouns = [match.end() for match in NOUN.finditer(said)]

@@ -8,7 +8,16 @@ from retro_gym_envs.english.clauses import Piece
 from retro_gym_envs.english.lexicon import Tag
 from retro_gym_envs.english.links import NOUN, Token
 
-__all__ = ["first_word", "has_noun", "is_bare", "is_only_nouns", "names_something", "negated_gerund", "verb_of"]
+__all__ = [
+    "first_word",
+    "has_noun",
+    "is_bare",
+    "is_only_nouns",
+    "names_something",
+    "negated_gerund",
+    "suggests",
+    "verb_of",
+]
 
 
 def is_only_nouns(piece: Piece) -> bool:
@@ -48,3 +57,9 @@ def is_bare(piece: Piece) -> bool:
 def first_word(piece: Piece) -> Token:
     """Returns the first word of a clause that is no adverb."""
     return next((token for token in piece.tokens if not token.tags & Tag.ADVERB), piece.tokens[0])
+
+
+def suggests(tokens: list[Token]) -> bool:
+    """Returns whether a question is a request or a suggestion (``Could you open X?``, ``Why not open X?``)."""
+    request = len(tokens) > 1 and bool(tokens[0].tags & Tag.COULD) and tokens[1].text == "you"
+    return request or tokens[0].text in ("why not", "how about", "what about")

@@ -6,7 +6,7 @@ import enum
 
 from retro_gym_envs.english.clauses import Piece
 from retro_gym_envs.english.headers import UNTRUE, Header, is_denial, is_prohibition, is_telling
-from retro_gym_envs.english.lexicon import Link, Tag
+from retro_gym_envs.english.lexicon import PAST_ONLY, Link, Tag
 from retro_gym_envs.english.links import NOUN
 from retro_gym_envs.english.readings import Kind, Reading
 from retro_gym_envs.english.shapes import (
@@ -119,7 +119,7 @@ class _Sentence:
             return self._conditional(index)
         if link is Link.BEFORE:
             return self._before(index)
-        if link is Link.BECAUSE and self._is_blamed(index):
+        if link is Link.BECAUSE and (self._is_blamed(index) or self._is_lacking(index)):
             return self._alone(index).opposite
         if link is Link.AFTER or self._is_participle(index):
             return self._after(index)
@@ -132,6 +132,10 @@ class _Sentence:
             return self._stance(1).opposite
         if link is Link.WHICH and reading.person and reading.kind is Kind.FOUND:
             return Stance.FOR  # "X, which I had not seen"
+        lacking = not index and self._pieces[0].tokens[0].text == "without" and reading.kind is Kind.STATEMENT
+        then = [said for said, other in zip(self._readings, self._pieces, strict=True) if other.link is Link.COMMA]
+        if lacking and then and not then[0].affirms:
+            return self._alone(index).opposite  # "Without opening X, I cannot win"
         if index and link in (Link.COMMA, Link.AND, Link.SO, Link.BUT, Link.COLON):
             return self._continued(index)
         if reading.kind is Kind.FRAGMENT:
@@ -205,8 +209,17 @@ class _Sentence:
         """Returns whether a thing is given as the reason of a failure (``I lost because of X``)."""
         piece, main = self._pieces[index], self._main(index)
         said = any(token.tags & (_FINITE | Tag.PERSON | Tag.MODAL) for token in piece.tokens)
-        lost = main is not None and any(token.text in _LOST for token in self._pieces[main].tokens)
-        return lost and not said
+        return main is not None and self._is_lost(main) and not said
+
+    def _is_lacking(self, index: int) -> bool:
+        """Returns whether something is wrong for not being a thing (``My answer was wrong because it was not X``)."""
+        tokens, main = self._pieces[index].tokens, self._main(index)
+        told = [token.text for token in tokens[:3]] in (["it", "was", "not"], ["it", "is", "not"])
+        lost = main is not None and (self._readings[main].judged or self._is_lost(main))
+        return told and lost and not any(token.tags & Tag.BAD for token in tokens)
+
+    def _is_lost(self, index: int) -> bool:
+        return any(token.text in _LOST for token in self._pieces[index].tokens)
 
     def _is_postponed(self, index: int) -> bool:
         """Returns whether a prohibition only holds for a while (``do not buy Y before opening X``)."""
@@ -291,13 +304,19 @@ class _Sentence:
     def _is_perfect(self, index: int) -> bool:
         """Returns whether a participle goes on with a verb phrase (``I should have gone to X and taken Y``)."""
         piece, before = self._pieces[index], self._before_it(index)
+        while before > 0 and self._is_apposition(before):
+            before = self._before_it(before)
         first = first_word(piece)
-        if piece.link not in (Link.COMMA, Link.AND) or not first.tags & Tag.PAST or first.text in _NO_PARTICIPLE:
+        if piece.link not in (Link.COMMA, Link.AND) or not first.tags & Tag.PAST or first.text in PAST_ONLY:
             return False
         former = self._pieces[before]
         unreal = self._readings[before].kind is Kind.ADVICE or former.link in (Link.HAD, Link.IF)
         phrase = any(token.text.split()[-1] in ("have", "had") for token in former.tokens) or former.link is Link.HAD
         return (unreal and phrase) or (before > 0 and self._is_perfect(before))
+
+    def _is_apposition(self, index: int) -> bool:
+        """Returns whether a clause only says more of what is named before it (``X, the painter, …``)."""
+        return self._pieces[index].link is Link.COMMA and self._readings[index].kind is Kind.FRAGMENT
 
     def _before_it(self, index: int) -> int:
         return next(
@@ -358,26 +377,6 @@ class _Sentence:
         return listed and NOUN.match(then.tokens[0].text) is not None and verb is not None
 
 
-_NO_PARTICIPLE = frozenset(
-    (
-        "went",
-        "took",
-        "chose",
-        "wrote",
-        "ran",
-        "began",
-        "did",
-        "gave",
-        "saw",
-        "came",
-        "became",
-        "knew",
-        "forgot",
-        "hid",
-        "got",
-        "had",
-    )
-)
 _RIGHT = frozenset(("right", "correct", "proper", "true", "good", "fine"))
 """Words of a fragment that judges what it names."""
 _LOST = frozenset(("failed", "fail", "lost", "lose", "stuck"))

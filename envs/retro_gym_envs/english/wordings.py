@@ -27,10 +27,12 @@ _MEANT = (
     "(?:useful|helpful|promising|likely|relevant|suitable|probable|valuable|trustworthy|reliable|good|sensible|usable"
     "|plausible|appropriate|fitting|effective|convenient|desirable|adequate|interesting|fit|correct|right)"
 )
+_INVITING = rf"(?:{_MEANT}|fine|tempting|obvious|easy|close|near|attractive|familiar|all right|okay)"
 _KNOWN = r"(?:need|needed|want|wanted|seek|sought|require|required|look for|am after)"
 _OTHER = r"(?:actually |really |in fact |rather )?(?:the (?:\w+ ){1,3}of )?"
 _DENIED = rf"(?P<denied>\bnot\b[^.;:!?\n]{{0,50}}[.;,:] (?:but |while |whereas |only |and )?{_NAME})"
-_ASKED = r"(?P<asked>(?:^|[.;:!?\n] ?)(?:and )?(?:which|what|where|who|whom|whose)\b[^.,;:!?\n]{0,60})"
+_ASKED = r"(?P<asked>(?:^|[.;:!?\n] ?)(?:(?:and|so) )?(?:which|what|where|who|whom|whose)\b[^.,;:!?\n]{0,60})"
+_THAT_OF = r"(?:(?:that|those|the (?:pages?|entry|article|one)) (?:of|on|about|for) )?"
 _FIRST = r"(?P<first>^|[.;:!?\n] ?)"
 _WORST = r"(?:only )?(?:as (?:a|the|my) last resort|(?:if|when) (?:all|everything) else fails)"
 
@@ -51,13 +53,26 @@ _PLAINER: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(rf"(and (?:the )?{NOUN.pattern}) {_LAST}(?=to\b)"), r"\1 is no thing "),
     # "X is the least useful of all", "X is less useful than Y"
     (re.compile(rf"(?<!at )(?<!not )(?<!no )\b(?:the )?(?:least|less) {_MEANT}\b"), "useless"),
+    # "While X looked right, …"
+    (
+        re.compile(
+            rf"\b(?:while|although|though|even though|even if) ({_NAME}) (?:may |might |did )?"
+            rf"(?:look|seem|appear|sound)(?:s|ed)?(?: \w+){{0,2}} {_INVITING}\b[^.,;:!?\n]{{0,30}},(?! ?(?:it|this)\b)"
+        ),
+        r"\1 is wrong;",
+    ),
+    # "The less I think of X, the better"
+    (re.compile(r"\bthe less (?:often )?(i|we|you|one) (?=[^.;:!?\n]{1,100}, the better\b)"), r"\1 must not "),
     # "What I need from X is Y"
     (
         re.compile(rf"\bwhat (i|we) ({_KNOWN}) (?:from|on|of|in|at|out of) ({_NAME}) (is|was)\b"),
         r"go to \3; what \1 \2 \4",
     ),
     # "It is not X; it is Y"
-    (re.compile(rf"(?<![^\s.,;:!?])it (is|was) (not )?(?={_OTHER}{_NAME})"), r"the right one \1 \2"),
+    (
+        re.compile(rf"(?<![^\s.,;:!?])(?<!because )(?<!since )it (is|was) (not )?(?={_OTHER}{_NAME})"),
+        r"the right one \1 \2",
+    ),
     # "X is not right; Y is", "X does not hold it; Y does"
     (
         re.compile(rf"{_DENIED} (?:is|are|was|does|do|did|can|will|would)(?= ?(?:[.,;!\n]|and\b|$))"),
@@ -70,9 +85,9 @@ _PLAINER: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     # "not for X but for Y"
     (re.compile(rf"\b(not [^.,;:!?\n]{{1,40}}{NOUN.pattern}) but for (?={_NAME})"), r"\1 but "),
-    # "Which page? X."
+    # "Which page? X.", "Which page? That of X."
     (
-        re.compile(rf"(?m){_ASKED} ?\? +(?={_AT}{_NAME}[^.;:?\n]{{0,30}}(?:[.!\n]|$))"),
+        re.compile(rf"(?m){_ASKED} ?\? +(?={_AT}{_THAT_OF}{_NAME}[^.;:?\n]{{0,60}}(?:[.!\n]|$))"),
         r"\g<asked>: ",
     ),
     # "It turns out that X is right"

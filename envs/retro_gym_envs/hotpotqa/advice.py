@@ -43,6 +43,7 @@ _PLAINER = (
     ),
     (re.compile(r"\b(?:against|versus|vs\.?) (?=[^.;\n]{3})"), "and compare "),
     (re.compile(r"\bnothing but\b"), "only"),
+    (re.compile(r" = "), " is "),
     (
         re.compile(
             r"\b(value|field|entry|line|figure|fact)s? (?:that is )?(?:label|mark|titl|head|nam|call|list)l?ed\b"
@@ -60,16 +61,16 @@ _SEEK = re.compile(
 _STATE = re.compile(
     r"\b(?:answer|report|giv(?:e|ing)|finish|extract|cop(?:y|ied)|value|field|label|details?\b|mean|ask|pages?\b|focus|"
     r"attention|concentrat|overlook|ignor|miss|neglect|forgot|interpret|target|holds?\b|held|refer|help|requir|submit|"
-    r"quot|lies|return|stat(?:e|ing)|rely|trust|prefer|correct|right|proper|true|wrong|key\b|links?\b|the one\b|"
-    r"is what\b|what is\b|attribute|entity|question|lists?\b|says?\b|shows?\b|contain|follow|chosen|chose|useless|"
-    r"relevant|lower|lowest|less|earli|small|wins?\b|became|replaced|took|called|stands|gives|matters|must|should|ought"
+    r"quot|lies|return|stat(?:e|ing)|rely|trust|prefer|correct|right|better\b|best\b|proper|true|wrong|key\b|links?\b|"
+    r"the one\b|is what\b|what is\b|attribute|entity|question|lists?\b|says?\b|shows?\b|contain|follow|chosen|chose|"
+    r"useless|relevant|lower|lowest|less|earli|small|wins?\b|became|replaced|took|called|stands|gives|matters|must|should|ought"
     r"|tells?\b|told\b|found\b|listed\b|there\b|where\b|consult|chain\b|route\b|path\b|sequence\b|order\b|only\b|does\b"
     r"|will do\b|nothing else\b|wanted\b|rather\b)|^(?:first|then)\b"
 )
 """Words of statements about the question and its pages. That something is anything else is no advice."""
 _BEING = re.compile(r"\b(?:is|was|are|were|be|been|being|as|not)\b")
 _FILLER = re.compile(
-    r"\b(?:and|or|not|nor|then|each|also|the|a|an|of|both|pages?|entry|article|next|time|attempt|trial|fix|query|field|word|instead|"
+    r"\b(?:and|or|not|nor|then|each|also|the|a|an|of|both|pages?|entry|article|lines?|next|time|attempt|trial|fix|query|field|word|instead|"
     r"first|correct|right|only|note|its|nothing|else|alone|just|"
     r"what|which|where|who|on|it)\b|[^\w]"
 )
