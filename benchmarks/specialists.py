@@ -37,11 +37,11 @@ from retro_gym_agents.play.policies import ReflectorPolicy, make_policy
 ENVS = ("RetroHotpotQA-v0", "RetroALFWorld-v0", "RetroWebShop-v0", "RetroInterCodeSQL-v0")
 MIX = "RetroMix-v0"
 UPDATES = {
-    "RetroHotpotQA-v0": 200,
-    "RetroALFWorld-v0": 200,
-    "RetroWebShop-v0": 200,
-    "RetroInterCodeSQL-v0": 200,
-    MIX: 800,
+    "RetroHotpotQA-v0": 130,
+    "RetroALFWorld-v0": 140,
+    "RetroWebShop-v0": 90,
+    "RetroInterCodeSQL-v0": 120,
+    MIX: 480,
 }
 
 
@@ -59,7 +59,7 @@ class Config:
     """Updates of each run within its time limit; the learning rate decays over the last two thirds."""
     minutes: float = 5.8
     """Time limit of each specialist's run. The generalist's is the sum over all environments."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 1.2e-3
     """Learning rate of all runs."""
     num_tasks: int = 200
     """Test tasks of each environment."""
