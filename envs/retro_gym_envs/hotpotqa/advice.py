@@ -15,7 +15,7 @@ from retro_gym_envs.english.naming import mentioned
 from retro_gym_envs.english.stance import Clause, Stance, read_clauses
 from retro_gym_envs.english.wishes import is_confusing
 from retro_gym_envs.hotpotqa.observations import spans
-from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, KINDS, ROLES
+from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, KINDS, ROLES, TRADES
 from retro_gym_envs.hotpotqa.wording import without_trade
 
 __all__ = ["Cue", "Wish", "cue_in", "names_to_search", "wish_for_name", "wish_for_title", "wish_for_word"]
@@ -74,9 +74,8 @@ _FILLER = re.compile(
     r"first|correct|right|only|note|its|nothing|else|alone|just|"
     r"what|which|where|who|on|it)\b|[^\w]"
 )
-_TRADES = tuple(trade for kind in KINDS.values() for trade in kind.trades)
-_KINDS_OF_NAMESAKES = tuple(f"the {trade}" for trade in _TRADES)
-_TERMS = (*ROLES, *_TRADES, *(word for attribute in ATTRIBUTES.values() for word in attribute.words))
+_KINDS_OF_NAMESAKES = tuple(f"the {trade}" for trade in TRADES)
+_TERMS = (*ROLES, *TRADES, *(word for attribute in ATTRIBUTES.values() for word in attribute.words))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,7 +205,7 @@ def _only_names(text: str, names: Iterable[str]) -> bool:
 
 def _tells_namesakes_apart(text: str, options: Mapping[str, str]) -> bool:
     """Returns whether a clause is against one of several entities of a name (``not the painter``), not the name."""
-    return not set(_TRADES) & options.keys() and bool(mentioned(_TRADES, text))
+    return not set(TRADES) & options.keys() and bool(mentioned(TRADES, text))
 
 
 # -- questions of other files ------------------------------------------------------------------------------------------

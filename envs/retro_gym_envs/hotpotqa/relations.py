@@ -17,6 +17,7 @@ __all__ = [
     "KINDS",
     "ROLES",
     "SUBJECTS",
+    "TRADES",
     "Attribute",
     "Kind",
     "Role",
@@ -229,3 +230,6 @@ SUBJECTS: dict[str, tuple[Kind, ...]] = {
     for target in _ROLE_WORDS
 }
 """The kinds that questions name, by the kind of their linked entities."""
+
+TRADES = tuple(trade for kind in KINDS.values() for trade in kind.trades)
+"""What distinguishes entities that share a name, of all kinds."""

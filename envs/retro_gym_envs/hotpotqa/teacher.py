@@ -11,7 +11,7 @@ from retro_gym.teacher import ReflectionCheck
 from retro_gym.trajectory import Trajectory
 from retro_gym_envs.draws import pick
 from retro_gym_envs.hotpotqa.metrics import normalize_answer
-from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, KINDS, ROLES, attributes_of
+from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, ROLES, TRADES, attributes_of
 from retro_gym_envs.hotpotqa.rule import BRIDGE_FORMS, COMPARISON_FORMS, FREE_FORMS, Failure, Lesson, read_failure
 from retro_gym_envs.hotpotqa.tasks import HotpotTask
 from retro_gym_envs.hotpotqa.wording import Wanted, as_title, asked_by
@@ -26,8 +26,7 @@ _VAGUE = "Read every page to its end before you answer."  # nothing better can b
 _LINK = {"hasty": 0.35, "understood": 0.25}
 _WORD = {"hasty": 0.25, "understood": 0.5}
 
-_TRADE = "|".join(trade for kind in KINDS.values() for trade in kind.trades)
-_NAME = rf"[A-Z][a-z]+(?: [A-Z][a-z]+)*(?:, the (?:{_TRADE}))?"
+_NAME = rf"[A-Z][a-z]+(?: [A-Z][a-z]+)*(?:, the (?:{'|'.join(TRADES)}))?"
 _ROLE = f"(?:{'|'.join(ROLES)})"
 _WELL_FORMED = tuple(
     re.compile(

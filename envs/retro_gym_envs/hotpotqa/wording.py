@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
-from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, KINDS, ROLES, Attribute, Role, Sort
+from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, ROLES, TRADES, Attribute, Role, Sort
 
 __all__ = [
     "COMPARISONS",
@@ -130,7 +130,7 @@ _NAME = r"[A-Z][a-z]+(?: [A-Z][a-z]+)?"
 _NOUN = rf"(?P<noun>{'|'.join(sorted(ROLES, key=len, reverse=True))})"
 _VERB = rf"(?P<verb>{'|'.join(role.verb for role in ROLES.values())})"
 _ROLE_OF_VERB = {role.verb: role for role in ROLES.values()}
-_TRADE = rf"(?P<trade>{'|'.join(trade for kind in KINDS.values() for trade in kind.trades)})"
+_TRADE = rf"(?P<trade>{'|'.join(TRADES)})"
 _VALUE = r"(?P<v>\d[\d,]*\d|[A-Z][a-z]+(?: [A-Z][a-z]+)*)"
 
 
