@@ -128,7 +128,7 @@ def test_two_at_once_are_followed(slots):
 def test_the_forms_are_those_of_the_manual():
     phrases = {"dalor": "boats under repair", "mirakor": "height when new", "Vikum": "dark red"}
     assert sentence({"table": "dalor", "value": "Vikum"}, phrases) == (
-        "Query the boats under repair dalor and use the value dark red Vikum."
+        "Query the table under repair dalor and use the value dark red Vikum."
     )
     assert sentence({"measure": "mirakor"}, phrases) == "Select the height when new mirakor."
     assert set(FORMS) == set(SLOTS)
@@ -137,13 +137,13 @@ def test_the_forms_are_those_of_the_manual():
 @pytest.mark.parametrize(
     ("said", "well_formed"),
     [
-        ("Query the boats under repair dalor.", True),
+        ("Query the table under repair dalor.", True),
         ("Filter on the colour of the lid helora and use the value dark red Vikum.", True),
         ("Join on the broker for travel dalor and query the boats under repair dalor.", True),
         ("Filter on the colour of the lid helora, and use the value dark red Vikum.", False),
         ("Query the dalor.", False),
         ("Query the boats and sing a song dalor.", False),
-        ("Query the boats under repair and.", False),
+        ("Query the table under repair and.", False),
         ("Filter on the colour of the lid helora and use dark red Vikum.", False),
         ("For the boats under repair, query the table dalor.", False),
     ],

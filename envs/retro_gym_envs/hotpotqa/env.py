@@ -73,7 +73,7 @@ class HotpotQAEnv(GameEnv[HotpotTask]):
 
     Solved without a reflection: 17 % at trial 0, by cause hop 18, link 17, successor 14, namesake 25, label 22, two 6.
 
-    Names and forms of questions of one split occur in no other: there are 130 forms (wording and attribute) of
+    Names and forms of questions of one split occur in no other: there are 380 forms (wording and attribute) of
     training questions, 80 of validation, 80 of test. Roles, attributes, the words of pages and the forms of
     reflections are the same in all.
 

@@ -24,7 +24,7 @@ _VAGUE = "Read every page to its end before you answer."  # nothing better can b
 # Probabilities that the noisy teacher takes the first link, or the question's own word if a page has it, and the right
 # one. Words are synonyms to know, links are to be read: the more is known of the words, the more depends on reading.
 _LINK = {"hasty": 0.35, "understood": 0.25}
-_WORD = {"hasty": 0.25, "understood": 0.5}
+_WORD = {"hasty": 0.15, "understood": 0.7}
 
 _NAME = rf"[A-Z][a-z]+(?: [A-Z][a-z]+)*(?:, the (?:{'|'.join(TRADES)}))?"
 _ROLE = f"(?:{'|'.join(ROLES)})"
@@ -94,7 +94,7 @@ class HotpotTeacher(TaskTeacher[HotpotTask]):
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
         """Returns a well-formed reflection that uses only what the trajectory shows, and is right only sometimes.
 
-        Link and word are chosen apart: by habit, or what the rules read (probability 0.25 and 0.5), or at random.
+        Link and word are chosen apart: by habit, or what the rules read (probability 0.25 and 0.7), or at random.
         """
         failure = read_failure(trajectory.render())
         lesson = failure.lesson()

@@ -1,6 +1,7 @@
 """The sentences of the built-in world: how questions ask and how pages state, and how both are read back.
 
-Questions of each split have forms of their own; pages and reflections are worded alike in all splits.
+Questions of each split have forms of their own; pages and reflections are worded alike in all splits. Training forms
+name the attribute at the beginning, in the middle and at the end, so that a learner finds it in other forms too.
 """
 
 from __future__ import annotations
@@ -40,14 +41,24 @@ Expression: TypeAlias = Literal["noun", "verb"]
 FORMS: tuple[Expression, ...] = ("noun", "verb")
 
 QUESTIONS: dict[str, tuple[str, ...]] = {
-    "train": ("{direct}?", "do you know {indirect}?", "what is the {name} of {b}?"),
+    "train": (
+        *("{direct}?", "do you know {indirect}?", "would you look up {indirect}, please?", "is it known {indirect}?"),
+        *("what is the {name} of {b}?", "what {name} does {b} have?", "for {b}, what is the {name}?"),
+        *("{name} of {b}?", "is there a {name} of {b}, and what is it?", "say, what is given as the {name} for {b}?"),
+    ),
     "validation": ("can you find out {indirect}?", "what {name} belongs to {b}?"),
     "test": ("who can say {indirect}?", "which {name} is that of {b}?"),
 }
 """Forms of bridge questions by split."""
 
 COMPARISONS: dict[str, tuple[str, ...]] = {
-    "train": ("what is the {less} {name}, that of {b} or that of {c}?", "which is the {less} {name} of {b} and {c}?"),
+    "train": (
+        *("what is the {less} {name}, that of {b} or that of {c}?", "which is the {less} {name} of {b} and {c}?"),
+        *(
+            "taking {b} and {c}, what is the {less} {name}?",
+            "there is a {name} of {b} and one of {c}: what is the {less} one?",
+        ),
+    ),
     "validation": ("of {b} and {c}, what is the {less} {name}?",),
     "test": ("comparing {b} with {c}, what {name} is {less}?",),
 }

@@ -26,13 +26,14 @@ from retro_gym_envs.replacements import reworded
 __all__ = ["FORMS", "Wanted", "read_advice", "sentence", "stated_query"]
 
 FORMS = {
-    "table": "query the {} {}",
+    "table": "query the table {} {}",
     "measure": "select the {} {}",
     "filter": "filter on the {} {}",
     "value": "use the value {} {}",
     "key": "join on the {} {}",
 }
-"""What a reflection says for each slot: what a name stands for, and the name, side by side as in the database."""
+"""What a reflection says for each slot: what a name stands for, and the name, side by side as in the database. Of a
+table, it is what tells it from the others: all hold the same things."""
 
 
 _VERBS_AND_NOUNS = """
@@ -80,9 +81,12 @@ def sentence(names: Mapping[str, str], phrases: Mapping[str, str]) -> str:
         phrases: what each name stands for.
 
     >>> sentence({"table": "dalor", "value": "Vikum"}, {"dalor": "wines on loan", "Vikum": "dark red"})
-    'Query the wines on loan dalor and use the value dark red Vikum.'
+    'Query the table on loan dalor and use the value dark red Vikum.'
     """
-    said = " and ".join(FORMS[slot].format(phrases[name], name) for slot, name in names.items())
+    meant = {
+        slot: phrases[name].partition(" ")[2] if slot == "table" else phrases[name] for slot, name in names.items()
+    }
+    said = " and ".join(FORMS[slot].format(meant[slot], name) for slot, name in names.items())
     return f"{said[:1].upper()}{said[1:]}."
 
 
