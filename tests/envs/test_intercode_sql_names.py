@@ -139,9 +139,10 @@ def test_the_forms_are_those_of_the_manual():
     [
         ("Query the table under repair dalor.", True),
         ("Filter on the colour of the lid helora and use the value dark red Vikum.", True),
-        ("Join on the broker for travel dalor and query the boats under repair dalor.", True),
+        ("Join on the broker for travel dalor and query the table under repair dalor.", True),
         ("Filter on the colour of the lid helora, and use the value dark red Vikum.", False),
         ("Query the dalor.", False),
+        ("Query the boats under repair dalor.", False),
         ("Query the boats and sing a song dalor.", False),
         ("Query the table under repair and.", False),
         ("Filter on the colour of the lid helora and use dark red Vikum.", False),

@@ -78,11 +78,12 @@ class InterCodeSQLEnv(GameEnv[SQLTask]):
     qualifier (``in winter``). It fails where five names have the same head, and takes one of them by chance.
 
     Causes of failure (``failure_cause``), each equally frequent among those that a form has; 20 % of the tasks have
-    two. All five candidates are seen in every trial, in random order:
+    two. All five candidates are seen in every trial, in random order. Of a table, M is the qualifier alone (``on
+    loan``), since all tables hold the same things:
 
     | cause | seen in | the reflection says (M is what X stands for) |
     |---|---|---|
-    | ``table`` | the tables' comments | Query the M X. |
+    | ``table`` | the tables' comments | Query the table M X. |
     | ``measure`` | the columns' comments (numeric) | Select the M X. |
     | ``filter`` | the columns' comments (text) | Filter on the M X. |
     | ``value`` | the table of codes | Use the value M X. |
