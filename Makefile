@@ -17,6 +17,7 @@ DEMO_EVALUATE := --split test --num-tasks 200 --trials 1 --seed 0
 # Tests use neither the network nor a display, and tokenizers must not warn about forks.
 TEST_ENV := HF_HUB_OFFLINE=1 MPLBACKEND=Agg TOKENIZERS_PARALLELISM=false
 CODE := .
+WORKERS ?= 2
 
 .PHONY: help setup test test-slow lint format demo wheel clean
 
@@ -33,9 +34,10 @@ $(STAMP): pyproject.toml constraints.txt
 
 setup: $(STAMP) ## make .venv and install everything in it
 
-# One thread: for the small models of the quick tests, synchronising threads costs more than it saves.
+# One thread each: for the small models of the quick tests, synchronising threads costs more than it saves. The tests of
+# a file stay together, since they share what it has made.
 test: lint ## lint, types, tests, doctests: what CI runs
-	@$(TEST_ENV) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
+	@$(TEST_ENV) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 test-slow: $(STAMP) ## the tests that train for minutes or build a wheel
 	@$(TEST_ENV) $(BIN)/python -m pytest -q -m slow -o timeout=3600
