@@ -308,14 +308,14 @@ def test_the_noisy_teacher_is_well_formed_grounded_and_usually_wrong(env):
     assert np.mean(retries) + 0.02 < np.mean(right) < 0.45
 
 
-def test_the_noisy_teachers_most_likely_reflection_is_wrong(env):
+def test_the_noisy_teachers_most_likely_reflection_is_usually_wrong(env):
     teacher = env.task_env.teacher
     likely = []
     for task_id in failures(env, 60):
         said = [teacher.noisy_reflection(env.trajectory, np.random.default_rng(seed)) for seed in range(60)]
         likely.append(env.branch([max(set(said), key=said.count)])[0].success)
         assert teacher.oracle_reflection(task_id) in said
-    assert np.mean(likely) < 0.4
+    assert np.mean(likely) < 0.5, "it knows most words, and takes the first link"
 
 
 def test_teacher_depends_on_its_generator_alone(env):

@@ -86,7 +86,7 @@ def test_no_form_of_a_question_of_one_split_occurs_in_another():
     source = BuiltinTasks(0)
     ids = {split: source.ids(split) for split in SPLITS} | {"train": source.ids("train")[:6_000]}
     forms = {split: {form_of(source.get(task_id)) for task_id in ids[split]} for split in SPLITS}
-    assert len(forms["train"]) == 30 * 3 + 20 * 2, "so these are the forms of all training tasks"
+    assert len(forms["train"]) == 30 * 10 + 20 * 4, "so these are the forms of all training tasks"
     assert not forms["train"] & forms["test"]
     assert not forms["train"] & forms["validation"]
     assert not forms["validation"] & forms["test"]
