@@ -40,7 +40,7 @@ from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.lm.samples import Samples
 from retro_gym_agents.play.rollout import Rollout
 from retro_gym_agents.runs.config import TrainConfig
-from retro_gym_agents.runs.run import TrainingRun, TrainResult
+from retro_gym_agents.runs.training import TrainingRun, TrainResult
 
 __all__ = [
     "PPOConfig",
