@@ -6,14 +6,17 @@ import dataclasses
 import json
 import math
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from retro_gym.checks import check_whole
 from retro_gym.errors import ConfigError, one_line
 from retro_gym.typed_fields import settle_fields
+from retro_gym_agents.lm.adapted_model import AdaptedModel
 from retro_gym_agents.lm.adapters import DEFAULT_LORA, LoraSettings
 
 __all__ = ["RunConfig", "TrainConfig"]
+
+Model = TypeVar("Model", bound=AdaptedModel)
 
 # Settings that may differ when a run is resumed: output, length, logging and checkpoint intervals, the actor's address
 # and limits, memory settings, and step sizes (a run that diverged needs a lower learning rate).
@@ -112,6 +115,24 @@ class RunConfig:
     def title(self) -> str:
         """What the run is, for its learning curve."""
         return self.algorithm
+
+    def load(self, kind: type[Model], source: str) -> Model:
+        """Loads a model in a role, with this config's adapter, device and sampling.
+
+        Raises:
+            ConfigError: the model does not exist, or a setting does not suit it.
+        """
+        return kind.load(
+            source,
+            lora=self.lora,
+            device=self.device,
+            dtype=self.dtype,
+            temperature=self.temperature,
+            max_new_tokens=self.max_new_tokens,
+            autocast=self.autocast,
+            gradient_checkpointing=self.gradient_checkpointing,
+            seed=self.seed,
+        )
 
     def _check_size(self, name: str) -> None:
         value = getattr(self, name)

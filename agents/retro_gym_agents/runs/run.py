@@ -151,6 +151,11 @@ class Run:
         """Releases what the run holds."""
 
     @property
+    def decay_updates(self) -> int:
+        """Number of updates at the end over which the learning rate falls towards 0."""
+        return self.config.decay_updates
+
+    @property
     def records_position(self) -> int:
         """Size of the file of records, in bytes."""
         return 0
@@ -175,7 +180,7 @@ class Run:
             return
         while not self._is_over():
             start = time.perf_counter()
-            decay = min(1.0, (self.num_updates - self._update) / max(1, self.config.decay_updates))
+            decay = min(1.0, (self.num_updates - self._update) / max(1, self.decay_updates))
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * decay
             yield self.update

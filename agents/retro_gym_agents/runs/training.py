@@ -49,17 +49,7 @@ class TrainingRun(Run):
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
         self.num_updates = config.updates
-        self.reflector = Reflector.load(
-            config.reflector,
-            lora=config.lora,
-            device=config.device,
-            dtype=config.dtype,
-            temperature=config.temperature,
-            max_new_tokens=config.max_new_tokens,
-            autocast=config.autocast,
-            gradient_checkpointing=config.gradient_checkpointing,
-            seed=config.seed,
-        )
+        self.reflector = config.load(Reflector, config.reflector)
         self.reflector.freeze_reference()
         self.learner = self.reflector
         settings = json.dumps(config.recorded(), sort_keys=True)
