@@ -1,4 +1,4 @@
-"""The command ``retro-gym``: train, evaluate, collect, envs.
+"""The command ``retro-gym``: train, imitate, evaluate, collect, envs.
 
 Exit codes: 0 success · 1 the evaluation lost too many tasks to give a success rate · 2 an error, printed as the last
 line on stderr · 130 stopped by Ctrl-C · 141 the reader of the output closed the pipe.
@@ -19,6 +19,7 @@ from retro_gym.errors import RetroGymError
 from retro_gym_agents.cli.collect import Collect
 from retro_gym_agents.cli.envs import Envs
 from retro_gym_agents.cli.evaluate import Evaluate
+from retro_gym_agents.cli.imitate import Imitate
 from retro_gym_agents.cli.options import Flag, check_repeats
 from retro_gym_agents.cli.output import open_streams, print_error
 from retro_gym_agents.cli.train import Train, print_settings
@@ -68,6 +69,7 @@ class _Program:
     command: Annotated[
         Union[  # noqa: UP007 - tyro reads annotated members of a Union
             Annotated[Train, tyro.conf.subcommand("train")],
+            Annotated[Imitate, tyro.conf.subcommand("imitate")],
             Annotated[Evaluate, tyro.conf.subcommand("evaluate")],
             Annotated[Collect, tyro.conf.subcommand("collect")],
             Annotated[Envs, tyro.conf.subcommand("envs")],
