@@ -28,15 +28,14 @@ import dataclasses
 from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from retro_gym.checks import check_choice, check_whole
 from retro_gym.errors import ConfigError, PromptTooLongError
-from retro_gym.seeding import derive_seed
 from retro_gym_agents.algorithms.optimizer_step import step
 from retro_gym_agents.data.examples import ROLES, Example, Role, load_examples
+from retro_gym_agents.data.passes import Passes, held_out
 from retro_gym_agents.lm.chains import Chain, Reply, chained, chains_in_groups
 from retro_gym_agents.lm.finite import check_finite
 from retro_gym_agents.lm.language_model import LanguageModel
@@ -51,7 +50,6 @@ __all__ = [
     "ImitationRun",
     "chosen",
     "encode",
-    "held_out",
     "imitation_loss",
     "improve",
     "loss_on",
@@ -135,13 +133,6 @@ def encode(model: LanguageModel, examples: Sequence[Example]) -> list[list[Reply
     return found
 
 
-def held_out(examples: Sequence[Example], config: ImitationConfig) -> set[str]:
-    """Returns the tasks whose examples are measured instead of learned."""
-    tasks = sorted({one.task_id for one in examples})
-    rng = np.random.default_rng(derive_seed(config.seed, "held out"))
-    return {tasks[number] for number in rng.permutation(len(tasks))[: int(config.held_out * len(tasks))]}
-
-
 def parts(examples: Sequence[Sequence[Reply]], config: RunConfig) -> list[list[Chain]]:
     """Returns the examples in parts that each fit into a forward pass; all turns of a trial share a row."""
     return chains_in_groups([chain for one in examples for chain in chained(one)], config.micro_tokens)
@@ -187,27 +178,19 @@ class ImitationRun(Run):
         super().__init__(config)
         examples = chosen(load_examples(config.records, config.role), config)
         self.learner = config.load(_KINDS[config.role], config.model)
-        apart = held_out(examples, config)
-        self.learned = encode(self.learner, [one for one in examples if one.task_id not in apart])
+        apart = held_out((one.task_id for one in examples), config.held_out, config.seed)
+        learned = encode(self.learner, [one for one in examples if one.task_id not in apart])
         self.apart = encode(self.learner, [one for one in examples if one.task_id in apart])
-        if not self.learned:
+        if not learned:
             raise ConfigError(f"no example fits into the context of {config.model!r}. Give shorter ones.")
-        self.per_epoch = -(-len(self.learned) // config.batch_size)
-        self.num_updates = config.epochs * self.per_epoch
-        print_status(f"{len(self.learned)} examples to learn, {len(self.apart)} held out")
+        self.passes = Passes(learned, size=config.batch_size, epochs=config.epochs, seed=config.seed)
+        self.num_updates = self.passes.num_batches
+        print_status(f"{len(learned)} examples to learn, {len(self.apart)} held out")
 
     @property
     def decay_updates(self) -> int:
         """The learning rate falls over the whole run, unless the config says otherwise."""
         return self.config.decay_updates or self.num_updates
-
-    def batch(self, update: int) -> list[list[Reply]]:
-        """Returns the examples of an update: the next part of a pass in random order."""
-        epoch, place = divmod(update - 1, self.per_epoch)
-        generator = torch.Generator().manual_seed(derive_seed(self.config.seed, "imitation", epoch))
-        order = torch.randperm(len(self.learned), generator=generator).tolist()
-        size = self.config.batch_size
-        return [self.learned[number] for number in order[place * size : (place + 1) * size]]
 
     def validate(self) -> tuple[dict[str, float], float] | None:
         """Measures the loss per token on the examples held out."""
@@ -229,5 +212,5 @@ def train(config: ImitationConfig) -> TrainResult:
     with ImitationRun(config) as run:
         optimizer = torch.optim.AdamW(run.learner.trainable.values(), lr=config.learning_rate, weight_decay=0.0)
         for update in run.updates(optimizer):
-            run.log(improve(run.learner, optimizer, run.batch(update), config))
+            run.log(improve(run.learner, optimizer, run.passes.batch(update), config))
         return run.result()

@@ -49,6 +49,8 @@ class Example:
     """Number of the trial; of a reflection, that of the failed one."""
     row: str
     """Id of the row in the records."""
+    failure: str = ""
+    """Row of the failed trial that a reflection is about: those on one failure can be compared."""
 
 
 def load_examples(paths: Iterable[str | os.PathLike[str]], role: Role, **options: Any) -> list[Example]:
@@ -92,7 +94,7 @@ def _reflections(records: RunRecords, reward: RewardName) -> list[Example]:
         if rating is None:
             continue
         written = Written(row.observation, row.reflection, _generation(records.generation(row)))
-        found.append(Example("reflector", (written,), rating, row.success, row.task_id, row.trial, row.id))
+        found.append(Example("reflector", (written,), rating, row.success, row.task_id, row.trial, row.id, row.before))
     return found
 
 

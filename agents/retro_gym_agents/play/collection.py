@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from retro_gym.checks import check_whole
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ConfigError
 from retro_gym.records import RecordWriter, RunHeader
@@ -17,7 +18,15 @@ from retro_gym.records.header import panel_of
 from retro_gym.seeding import derive_seed
 from retro_gym.typed_fields import settle_fields
 from retro_gym_agents.play.envs import make_retro_env
-from retro_gym_agents.play.episodes import Episode, Progress, play_next_trial, silent, start_episodes, total_stats
+from retro_gym_agents.play.episodes import (
+    Episode,
+    Progress,
+    play_next_trial,
+    silent,
+    start_episodes,
+    total_stats,
+    try_several,
+)
 from retro_gym_agents.play.policies import Policy, check_teacher
 from retro_gym_agents.play.watch import ActorWatch
 
@@ -41,6 +50,8 @@ class CollectConfig:
     """The split that tasks are taken from."""
     max_reflections: int = 3
     """Maximum number of reflections per episode."""
+    num_samples: int = 1
+    """Reflections on each failure. With several, each is tried, and the episode goes on with the first of them."""
     seed: int = 0
     """Seed of the task order, the episodes and the reflections."""
     env_kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -48,9 +59,8 @@ class CollectConfig:
 
     def __post_init__(self) -> None:
         settle_fields(self)
-        for name, value in (("num_episodes", self.num_episodes), ("max_reflections", self.max_reflections)):
-            if value < 1:
-                raise ConfigError(f"{name} is {value}; it must be at least 1.")
+        check_whole(1, num_episodes=self.num_episodes, max_reflections=self.max_reflections)
+        check_whole(1, num_samples=self.num_samples)
         for name in ("split", "max_reflections", "records"):
             if name in self.env_kwargs:
                 raise ConfigError(f"env_kwargs sets {name!r}, which has an option of its own. Leave it out.")
@@ -76,13 +86,12 @@ class Collection:
     def add(self, episodes: Sequence[Episode]) -> Collection:
         """Returns the counts with more episodes added."""
         played = [one.success for one in episodes if one.success]
-        later = [one.success[1 : 1 + len(one.reflections)] for one in episodes]
         stats = total_stats(episodes)
         return Collection(
             episodes=self.episodes + len(episodes),
             unaided=self.unaided + sum(success[0] for success in played),
-            reflections=self.reflections + sum(map(len, later)),
-            helped=self.helped + sum(map(sum, later)),
+            reflections=self.reflections + sum(len(one.tried) for one in episodes),
+            helped=self.helped + sum(sum(one.tried) for one in episodes),
             errors=self.errors + sum(one.failed is not None for one in episodes),
             actor_calls=self.actor_calls + stats.calls,
             prompt_tokens=self.prompt_tokens + stats.prompt_tokens,
@@ -138,7 +147,11 @@ def _play(
     episodes = start_episodes(first, task_ids, seeds)
     try:
         for trial in range(1, config.max_reflections + 1):
-            play_next_trial(episodes, policy, seed=derive_seed(config.seed, "reflection", trial))
+            seed = derive_seed(config.seed, "reflection", trial)
+            if config.num_samples > 1:
+                try_several(episodes, policy, config.num_samples, seed=seed)
+            else:
+                play_next_trial(episodes, policy, seed=seed)
     finally:
         for episode in episodes:
             episode.close()

@@ -147,6 +147,9 @@ class Run:
         """Measures the present weights; returns metrics, and the one of them that selects the best adapter."""
         return None
 
+    def conclude(self) -> None:
+        """Is called after the last update, before the results are written."""
+
     def close(self) -> None:
         """Releases what the run holds."""
 
@@ -186,6 +189,8 @@ class Run:
             yield self.update
             self._update += 1
             self._end_update(start)
+        self.conclude()
+        self._settled = self._state(self._metrics)
         self._write_results()
 
     @property
