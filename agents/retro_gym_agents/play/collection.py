@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -56,6 +57,9 @@ class CollectConfig:
     """Seed of the task order, the episodes and the reflections."""
     env_kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Further arguments of ``gym.make``."""
+    resume: bool = False
+    """Goes on with a collection of the same settings that was interrupted, after its last complete batch of 64
+    episodes. How far it is stands in a file beside the records, ``NAME.progress``."""
 
     def __post_init__(self) -> None:
         settle_fields(self)
@@ -114,18 +118,44 @@ def collect(config: CollectConfig, policy: Policy, *, progress: Progress = silen
     writer = RecordWriter(config.output, RunHeader(policy=policy.name, seed=config.seed))
     settings = {"split": config.split, "max_reflections": config.max_reflections, "records": writer}
     watch = ActorWatch(_MAX_ERRORS, "in {} episodes")
-    total = Collection()
+    progress_file = _Progress(writer)
+    total = progress_file.read() if config.resume else Collection()
     with contextlib.closing(make_retro_env(config.env_id, **{**config.env_kwargs, **settings})) as first:
         check_teacher(policy, first)
         tasks = _order(first.task_env.task_ids(config.split), config)
         panel, panel_size = panel_of(list(dict.fromkeys(tasks)))
         writer.header = dataclasses.replace(writer.header, panel=panel, panel_size=panel_size)
-        for start in range(0, len(tasks), _SIDE_BY_SIDE):
+        for start in range(total.episodes, len(tasks), _SIDE_BY_SIDE):
             episodes = _play(first, tasks[start : start + _SIDE_BY_SIDE], start, config, policy)
             total = total.add(episodes)
             progress("episodes", total.episodes, len(tasks))
             watch.see(episode.failed for episode in episodes)
+            progress_file.write(total)
     return total
+
+
+class _Progress:
+    """A file that says how far a collection is, so that it can go on after an interruption."""
+
+    def __init__(self, writer: RecordWriter) -> None:
+        self._writer = writer
+        self._path = writer.path.with_name(writer.path.name + ".progress")
+
+    def read(self) -> Collection:
+        """Returns the counts so far, and removes rows of the batch that was interrupted."""
+        if not self._path.is_file():
+            self._writer.truncate(0)
+            return Collection()
+        row = json.loads(self._path.read_text(encoding="utf-8"))
+        self._writer.truncate(row.pop("position"))
+        return Collection(**row)
+
+    def write(self, total: Collection) -> None:
+        """Notes that a batch is complete."""
+        row = {**dataclasses.asdict(total), "position": self._writer.position}
+        new = self._path.with_name(self._path.name + ".new")
+        new.write_text(json.dumps(row), encoding="utf-8")
+        os.replace(new, self._path)
 
 
 def _order(task_ids: Sequence[str], config: CollectConfig) -> list[str]:

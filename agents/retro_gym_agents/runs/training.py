@@ -60,10 +60,15 @@ class TrainingRun(Run):
             config.env_kwargs,
             actor=config.actor,
             actor_kwargs=config.actor_kwargs,
-            num=config.num_prompts,
+            num=self.num_envs,
             records=self._records,
         )
         self._validation: Validation | None = None
+
+    @property
+    def num_envs(self) -> int:
+        """Number of episodes that are played side by side."""
+        return self.config.num_prompts
 
     def prepare(self) -> None:
         """Plays the first trials of the validation tasks."""
@@ -114,27 +119,30 @@ class TrainingRun(Run):
             yield self.roll_out(keep_hidden=keep_hidden)
 
     def roll_out(self, *, keep_hidden: bool = False) -> Rollout:
-        """Plays this update's episodes; see :func:`retro_gym_agents.play.rollout.roll_out`.
+        """Samples this update's reflections and pays them.
 
         Raises:
             ActorError: the actor failed on every reflection. Resume the run when the actor can be reached again.
         """
-        config, update = self.config, self.update
         self.reflector.version = f"update-{self._update}"  # of the weights that generations in the records are from
-        rollout = roll_out(
-            self._envs,
-            self.reflector,
-            seed=config.seed,
-            update=update,
-            num_samples=config.group_size,
-            keep_hidden=keep_hidden,
-        )
+        rollout = self.sample(keep_hidden=keep_hidden)
         if not rollout.valid_N.any():
             raise ActorError(
-                f"the actor failed on all {len(rollout.valid_N)} reflections of update {update}. Resume the run from "
-                "its last checkpoint when the actor can be reached again."
+                f"the actor failed on all {len(rollout.valid_N)} reflections of update {self.update}. Resume the run "
+                "from its last checkpoint when the actor can be reached again."
             )
         self.log({"tokens": float(rollout.num_tokens), **rollout.metrics()})
-        if config.shuffle_rewards:
-            rollout = rollout.with_shuffled_rewards(derive_seed(config.seed, "shuffle", update))
+        if self.config.shuffle_rewards:
+            rollout = rollout.with_shuffled_rewards(derive_seed(self.config.seed, "shuffle", self.update))
         return rollout
+
+    def sample(self, *, keep_hidden: bool) -> Rollout:
+        """Plays this update's episodes; see :func:`retro_gym_agents.play.rollout.roll_out`."""
+        return roll_out(
+            self._envs,
+            self.reflector,
+            seed=self.config.seed,
+            update=self.update,
+            num_samples=self.config.group_size,
+            keep_hidden=keep_hidden,
+        )
