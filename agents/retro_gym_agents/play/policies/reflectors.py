@@ -27,8 +27,8 @@ class ReflectorPolicy:
     """A language model as a policy, loaded at its first use.
 
     Args:
-        source: as in :meth:`Reflector.load`: ``"tiny"``, the folder of a run or of a model, or a hub name; also the
-            policy's name.
+        source: as in :meth:`Reflector.load`: ``"tiny"``, the folder of a run or of a model, or a hub name. It is also
+            the policy's name, which may be changed.
         greedy: greedy decoding; by default tokens are sampled at the temperature of the model's generation config.
         device: device of the model.
         batch_size: maximum number of observations per batch.
@@ -41,7 +41,7 @@ class ReflectorPolicy:
         if batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}; it must be at least 1.")
         _check_source(source)
-        self.name = source
+        self.source = self.name = source
         self.greedy = greedy
         self.device = device
         self.batch_size = batch_size
@@ -86,7 +86,7 @@ class ReflectorPolicy:
             from retro_gym_agents.lm.reflector import Reflector
         except ModuleNotFoundError as error:
             raise MissingExtraError(error.name or "torch", "train") from error
-        return Reflector.load(self.name, lora=None, device=self.device)
+        return Reflector.load(self.source, lora=None, device=self.device)
 
 
 def _check_source(spec: str) -> None:

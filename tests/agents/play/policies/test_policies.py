@@ -115,6 +115,13 @@ def test_reflector_is_loaded_when_first_asked_and_once(fake_reflector):
     assert fake_reflector.loaded == [("tiny", {"lora": None, "device": "meta"})]
 
 
+def test_a_reflector_may_be_renamed(fake_reflector):
+    policy = ReflectorPolicy("tiny", greedy=True)
+    policy.name += ", greedy"
+    policy.reflect(["a"], [], [0])
+    assert fake_reflector.loaded == [("tiny", {"lora": None, "device": "cpu"})]
+
+
 def test_reflector_reads_in_batches_and_counts_tokens(fake_reflector):
     policy = ReflectorPolicy("tiny", batch_size=2)
     texts = policy.reflect(list("abcde"), [], list(range(5)))
