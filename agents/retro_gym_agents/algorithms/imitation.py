@@ -155,7 +155,7 @@ def improve(
         total += loss.item()
     check_finite({"the loss": total})
     norms = step(optimizer, {"adapter": model.trainable.values()}, config.max_grad_norm)
-    return {"loss": total, "tokens": float(tokens), "grad_norm": norms["adapter"]}
+    return {"nll": total, "tokens": float(tokens), "grad_norm": norms["adapter"]}
 
 
 @torch.no_grad()
@@ -197,7 +197,7 @@ class ImitationRun(Run):
         if not self.apart:
             return None
         loss = loss_on(self.learner, self.apart, self.config)
-        return {"validation_loss": loss}, -loss
+        return {"validation_nll": loss}, -loss
 
 
 def train(config: ImitationConfig) -> TrainResult:

@@ -45,7 +45,7 @@ from retro_gym.errors import ConfigError
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.algorithms.imitation import encode, imitation_loss, parts
 from retro_gym_agents.algorithms.optimizer_step import step
-from retro_gym_agents.data.examples import ROLES, Role, load_examples
+from retro_gym_agents.data.examples import ROLES, Example, Role, load_examples
 from retro_gym_agents.data.replay import ReplayBuffer, Tried, tried
 from retro_gym_agents.lm.chains import Chain, Reply, chained, chains_in_groups
 from retro_gym_agents.lm.finite import check_finite
@@ -144,6 +144,13 @@ def off_policy_loss(
     return -(weights_NT * rewards_N[:, None] * logprobs_NT).where(mask_NT, 0.0).sum()
 
 
+def first_and_last(trials: Sequence[Example]) -> dict[str, float]:
+    """Returns the success of an exploration's first trials, and that of its episodes after their last reflections."""
+    first = [one.success for one in trials if one.trial == 0]
+    later = [one.success for one in trials if one.trial > 0]
+    return {"first_success": sum(first) / len(first), "last_success": (sum(first) + sum(later)) / len(first)}
+
+
 class RetroActRun(Run):
     """A run: both roles, the expert's examples, and the buffers."""
 
@@ -156,6 +163,7 @@ class RetroActRun(Run):
         self.reflector = Reflector.beside(self.planner, lora=own, seed=config.seed + 1, temperature=config.temperature)
         self.learner = self.planner
         self.roles: dict[Role, LanguageModel] = {"planner": self.planner, "reflector": self.reflector}
+        self.progress: dict[str, float] = {}
         self.num_updates = config.imitation_updates + config.rounds * config.updates
         self.buffers = {
             role: ReplayBuffer(config.buffer_rounds, baseline=config.baseline, normalise=config.normalise)
@@ -186,6 +194,7 @@ class RetroActRun(Run):
             self.planner.version = self.reflector.version = f"round-{each}"
             policy = ReflectorPolicy(self.reflector)
             path = self._played(f"rounds/{each}.jsonl", policy, config.episodes, each, self.planner)
+            self.progress = first_and_last(load_examples((path,), "planner"))
             for role, model in self.roles.items():
                 whole = config.learn_observations and role == "planner"
                 examples = load_examples((path,), role, reward=config.reflector_reward)
@@ -239,7 +248,7 @@ def improve(
         weight = 1.0 if number is None else config.imitation_weight
         expert = run.drawn(run.expert[role], update, role, "expert")
         if weight and expert:
-            found[f"{role}_imitation"] = _imitate(model, expert, config, weight)
+            found[f"{role}_nll"] = _imitate(model, expert, config, weight)
         if number is not None and (batch := run.drawn(run.buffers[role].items(number), update, role)):
             found[f"{role}_loss"] = _reinforce(model, batch, config)
             found[f"{role}_reward"] = sum(one.reward for one in batch) / len(batch)
@@ -315,5 +324,6 @@ def train(config: RetroActConfig) -> TrainResult:
             number = run.round_of(update)
             if number is not None:
                 run.explore(number)
+                run.log(run.progress)
             run.log(improve(run, optimizer, update, weights))
         return run.result()

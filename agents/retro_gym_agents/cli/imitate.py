@@ -45,7 +45,7 @@ class Imitate(LearnerOptions):
         imitation = import_with_extra("retro_gym_agents.algorithms.imitation")
         own = {name: getattr(self, name) for name in _OPTIONS} | {"records": tuple(map(str, self.records))}
         result = imitation.train(imitation.ImitationConfig(**self.settings_for(imitation.ImitationConfig, **own)))
-        loss = result.metrics.get("loss", float("nan"))
+        loss = result.metrics.get("nll", float("nan"))
         print_lines(f"{result.updates} updates in {result.seconds / 60:.1f} min; loss per token {loss:.3f}.")
         where = f"--reflector none tiny {self.output}" if self.role == "reflector" else f"--actor planner:{self.output}"
         print_lines(f"Next: retro-gym evaluate ENV_ID {where}")

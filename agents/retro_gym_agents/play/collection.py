@@ -130,7 +130,8 @@ def collect(config: CollectConfig, policy: Policy, *, progress: Progress = silen
             total = total.add(episodes)
             progress("episodes", total.episodes, len(tasks))
             watch.see(episode.failed for episode in episodes)
-            progress_file.write(total)
+            if config.resume:
+                progress_file.write(total)
     return total
 
 
