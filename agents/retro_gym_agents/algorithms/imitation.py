@@ -105,11 +105,7 @@ def chosen(examples: Sequence[Example], config: ImitationConfig) -> list[Example
     Raises:
         ConfigError: none does.
     """
-    kept = [
-        one
-        for one in examples
-        if (config.min_rating is None or one.reward >= config.min_rating) and (one.success or not config.successful)
-    ]
+    kept = [one for one in examples if one.passes(config.min_rating, successful=config.successful)]
     if not kept:
         raise ConfigError(
             f"none of {len(examples)} examples passes min_rating={config.min_rating} and "

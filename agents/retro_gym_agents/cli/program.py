@@ -19,6 +19,7 @@ from retro_gym.errors import RetroGymError
 from retro_gym_agents.cli.collect import Collect
 from retro_gym_agents.cli.envs import Envs
 from retro_gym_agents.cli.evaluate import Evaluate
+from retro_gym_agents.cli.export import Export
 from retro_gym_agents.cli.imitate import Imitate
 from retro_gym_agents.cli.options import Flag, check_repeats
 from retro_gym_agents.cli.output import open_streams, print_error
@@ -77,6 +78,7 @@ class _Program:
             Annotated[RetroAct, tyro.conf.subcommand("retroact")],
             Annotated[Evaluate, tyro.conf.subcommand("evaluate")],
             Annotated[Collect, tyro.conf.subcommand("collect")],
+            Annotated[Export, tyro.conf.subcommand("export")],
             Annotated[Envs, tyro.conf.subcommand("envs")],
         ],
         tyro.conf.arg(name=""),

@@ -52,6 +52,10 @@ class Example:
     failure: str = ""
     """Row of the failed trial that a reflection is about: those on one failure can be compared."""
 
+    def passes(self, min_rating: float | None, *, successful: bool) -> bool:
+        """Returns whether it is good enough: of at least this rating or return, and, if asked for, successful."""
+        return (min_rating is None or self.reward >= min_rating) and (self.success or not successful)
+
 
 def load_examples(paths: Iterable[str | os.PathLike[str]], role: Role, **options: Any) -> list[Example]:
     """Returns the examples in some files of records; see :func:`examples_in`.
