@@ -29,7 +29,8 @@ _OPTIONS = "planner.json"  # beside a saved adapter
 class Planner(LanguageModel):
     """A trainable language model as an actor: ``RetroEnv(task_env, actor=planner)``.
 
-    Prompts are formatted and replies are parsed as in :class:`~retro_gym.actors.hf.HfActor`, but with the adapter on.
+    Prompts are formatted and replies are parsed as in :class:`~retro_gym.actors.hf.HfActor`, but with the adapter on. A
+    reply that runs into ``max_new_tokens`` is an action like any other, usually an invalid one.
     Each reply is sampled with its prompt's own ``seed`` and carries a :class:`~retro_gym.Generation`: its tokens and
     their log-probabilities. :meth:`recorded` turns these into samples that can be scored with a gradient.
 
@@ -181,7 +182,9 @@ class Planner(LanguageModel):
     def _reply(self, row: Row, generation: Generation) -> Reply:
         tokens = generation.token_ids
         reply = self._layout.reply(row, tokens, ended=self._layout.has_ended(row, tokens))
-        return dataclasses.replace(reply, generation=generation)
+        # Text that runs into the limit is a bad action of the policy, which must cost it the trial's reward. Were it an
+        # error of the actor, as with a frozen model of which it says nothing, the trial would be left out.
+        return dataclasses.replace(reply, generation=generation, cut=reply.cut and not reply.text)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
