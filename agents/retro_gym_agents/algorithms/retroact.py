@@ -58,9 +58,17 @@ from retro_gym_agents.runs.checkpoints import replace_folder
 from retro_gym_agents.runs.config import RunConfig
 from retro_gym_agents.runs.run import Run, TrainResult
 
-__all__ = ["RetroActConfig", "RetroActRun", "clipped_weights", "improve", "off_policy_loss", "train"]
+__all__ = [
+    "RetroActConfig",
+    "RetroActRun",
+    "clipped_weights",
+    "first_and_last",
+    "improve",
+    "off_policy_loss",
+    "train",
+]
 
-Item = TypeVar("Item")
+_Item = TypeVar("_Item")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -201,7 +209,7 @@ class RetroActRun(Run):
                 found = [tried(one, model, whole=whole) for one in examples]
                 self.buffers[role].add(each, [one for one in found if one is not None])
 
-    def drawn(self, items: Sequence[Item], update: int, *what: str) -> list[Item]:
+    def drawn(self, items: Sequence[_Item], update: int, *what: str) -> list[_Item]:
         """Draws a batch at random, without repetition."""
         generator = torch.Generator().manual_seed(derive_seed(self.config.seed, "batch", update, *what))
         order = torch.randperm(len(items), generator=generator).tolist()

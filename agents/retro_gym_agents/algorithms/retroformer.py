@@ -55,7 +55,17 @@ from retro_gym_agents.runs.log import print_status
 from retro_gym_agents.runs.run import TrainResult
 from retro_gym_agents.runs.training import TrainingRun
 
-__all__ = ["STAGES", "OfflinePPOConfig", "RetroformerConfig", "ScoredRun", "train"]
+__all__ = [
+    "STAGES",
+    "OfflinePPOConfig",
+    "RetroformerConfig",
+    "ScoredRun",
+    "collect_pairs",
+    "imitate",
+    "learn_reward",
+    "optimise",
+    "train",
+]
 
 STAGES = ("collect", "sft", "reward_model", "ppo")
 """The stages in their order. Rating needs none of its own: the rows of a collection hold both returns."""

@@ -50,7 +50,17 @@ from retro_gym_agents.runs.config import RunConfig
 from retro_gym_agents.runs.log import print_status
 from retro_gym_agents.runs.run import Run, TrainResult
 
-__all__ = ["RewardModel", "RewardModelConfig", "accuracy", "improve", "pairs_in", "pairwise_loss", "train"]
+__all__ = [
+    "Failure",
+    "RewardModel",
+    "RewardModelConfig",
+    "RewardModelRun",
+    "accuracy",
+    "improve",
+    "pairs_in",
+    "pairwise_loss",
+    "train",
+]
 
 _HEAD = "reward_head"  # the module's name in checkpoints, and of its file beside the adapter
 

@@ -4,7 +4,7 @@ The prompt of a trial's next turn usually begins with the prompt and the reply o
 *chain*, which is one row of tokens and is computed once. A reply's end token is predicted where the chain goes on with
 something else. Replies whose prompts do not continue one another are rows of their own, so the result is the same.
 
-Axes: R rows, L tokens of a row, N replies, T reply tokens, V vocabulary.
+Axes: B rows, L tokens of a row, C columns whose logits are kept, N replies, T reply tokens, V vocabulary.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def score_chains(
 
     Args:
         model: a causal LM of transformers.
-        chains: R of them.
+        chains: B of them.
         pad_id: padding, which follows the tokens, so that no token attends to it.
         temperature: at which the tokens are scored.
 
@@ -89,19 +89,19 @@ def score_chains(
     """
     device = model.get_input_embeddings().weight.device
     width = max(len(chain.ids) for chain in chains)
-    ids_RL = torch.tensor([chain.ids + [pad_id] * (width - len(chain.ids)) for chain in chains], device=device)
+    ids_BL = torch.tensor([chain.ids + [pad_id] * (width - len(chain.ids)) for chain in chains], device=device)
     places = [
         (row, at + step) for row, chain in enumerate(chains) for at, said in chain.spans for step in range(len(said))
     ]
     tokens = [token for chain in chains for _, said in chain.spans for token in said]
     lengths = [len(said) for chain in chains for _, said in chain.spans]
     columns = sorted({column for _, column in places})
-    logits_RCV = model(input_ids=ids_RL, use_cache=False, logits_to_keep=torch.tensor(columns, device=device)).logits
+    logits_BCV = model(input_ids=ids_BL, use_cache=False, logits_to_keep=torch.tensor(columns, device=device)).logits
     number = {column: index for index, column in enumerate(columns)}
     rows = torch.tensor([row for row, _ in places], device=device)
     kept = torch.tensor([number[column] for _, column in places], device=device)
-    said_M1 = torch.tensor(tokens, device=device)[:, None]
-    flat_M = token_logprobs(logits_RCV[rows, kept], said_M1, temperature)[:, 0]
+    said_X1 = torch.tensor(tokens, device=device)[:, None]
+    flat_X = token_logprobs(logits_BCV[rows, kept], said_X1, temperature)[:, 0]
     mask_NT = torch.arange(max(lengths), device=device) < torch.tensor(lengths, device=device)[:, None]
-    logprobs_NT = flat_M.new_zeros(mask_NT.shape).masked_scatter(mask_NT, flat_M)
+    logprobs_NT = flat_X.new_zeros(mask_NT.shape).masked_scatter(mask_NT, flat_X)
     return logprobs_NT, mask_NT

@@ -18,15 +18,15 @@ class TableModel(nn.Module):
 
     def __init__(self, rows, width):
         super().__init__()
-        self.logits_RLV = nn.Parameter(torch.randn(rows, width, VOCABULARY, generator=torch.Generator().manual_seed(0)))
+        self.logits_BLV = nn.Parameter(torch.randn(rows, width, VOCABULARY, generator=torch.Generator().manual_seed(0)))
         self.embedding = nn.Embedding(VOCABULARY, 1)
 
     def get_input_embeddings(self):
         return self.embedding
 
     def forward(self, input_ids, use_cache, logits_to_keep):
-        assert input_ids.shape == self.logits_RLV.shape[:2]
-        return SimpleNamespace(logits=self.logits_RLV[:, logits_to_keep])
+        assert input_ids.shape == self.logits_BLV.shape[:2]
+        return SimpleNamespace(logits=self.logits_BLV[:, logits_to_keep])
 
 
 REPLIES = [
@@ -55,7 +55,7 @@ def test_only_places_that_predict_a_reply_have_a_gradient():
     logprobs_NT, mask_NT = score_chains(model, chains, pad_id=0)
     assert mask_NT.tolist() == [[True, True, False], [True, True, True], [True, True, False], [True, True, True]]
     torch.autograd.backward(logprobs_NT.sum())
-    touched = model.logits_RLV.grad.abs().sum(-1) > 0
+    touched = model.logits_BLV.grad.abs().sum(-1) > 0
     # The place after token 2 predicts 3; the one after 3 predicts the end of the first reply; and so on. Prompt,
     # observations (4, 7) except their last tokens, and padding predict nothing.
     assert touched[0].tolist() == [False, True, True, True, True, True, True, True]
@@ -66,7 +66,7 @@ def test_values_by_hand():
     chains = chained(REPLIES)
     model = TableModel(2, 8)
     logprobs_NT, mask_NT = score_chains(model, chains, pad_id=0, temperature=0.5)
-    table = (model.logits_RLV / 0.5).log_softmax(-1)
+    table = (model.logits_BLV / 0.5).log_softmax(-1)
     want = [
         [table[0, 1, 3], table[0, 2, 0]],
         [table[0, 3, 5], table[0, 4, 6], table[0, 5, 0]],
