@@ -45,7 +45,7 @@ from retro_gym.errors import ConfigError
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.algorithms.imitation import encode, imitation_loss, parts
 from retro_gym_agents.algorithms.optimizer_step import step
-from retro_gym_agents.data.examples import ROLES, Example, Role, load_examples
+from retro_gym_agents.data.examples import ROLES, Role, first_and_last, load_examples
 from retro_gym_agents.data.replay import ReplayBuffer, Tried, tried
 from retro_gym_agents.lm.chains import Chain, Reply, chained, chains_in_groups
 from retro_gym_agents.lm.finite import check_finite
@@ -62,13 +62,13 @@ __all__ = [
     "RetroActConfig",
     "RetroActRun",
     "clipped_weights",
-    "first_and_last",
     "improve",
     "off_policy_loss",
     "train",
 ]
 
 _Item = TypeVar("_Item")
+_BATCH = 64  # prompts that the planner answers at once
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,6 +82,8 @@ class RetroActConfig(RunConfig):
     """Arguments of the environment, of JSON types."""
     model: str = "tiny"
     """The base model of both roles: ``tiny``, a folder, or a hub name."""
+    start: Path | None = None
+    """Output folder of an earlier run with two adapters, whose roles learn further, with its expert's examples."""
     adapters: Literal["two", "one"] = "two"
     """An adapter for each role (the paper's main result), or one for both."""
     learn: tuple[Role, ...] = ROLES
@@ -131,6 +133,11 @@ class RetroActConfig(RunConfig):
             check_choice("learn", role, ROLES)
         if not self.learn:
             raise ConfigError(f"learn is empty; give one or both of {ROLES}.")
+        if self.start is not None and (self.adapters == "one" or self.imitation_updates):
+            raise ConfigError(
+                f"start is {str(self.start)!r}, with adapters={self.adapters!r} and imitation_updates="
+                f"{self.imitation_updates}; a run goes on from two adapters that have imitated: give 'two' and 0."
+            )
         if not 0 < self.clip < 1 or self.imitation_weight < 0:
             raise ConfigError(
                 f"clip is {self.clip} and imitation_weight {self.imitation_weight}; clip lies between 0 and 1, and the "
@@ -152,13 +159,6 @@ def off_policy_loss(
     return -(weights_NT * rewards_N[:, None] * logprobs_NT).where(mask_NT, 0.0).sum()
 
 
-def first_and_last(trials: Sequence[Example]) -> dict[str, float]:
-    """Returns the success of an exploration's first trials, and that of its episodes after their last reflections."""
-    first = [one.success for one in trials if one.trial == 0]
-    later = [one.success for one in trials if one.trial > 0]
-    return {"first_success": sum(first) / len(first), "last_success": (sum(first) + sum(later)) / len(first)}
-
-
 class RetroActRun(Run):
     """A run: both roles, the expert's examples, and the buffers."""
 
@@ -166,9 +166,14 @@ class RetroActRun(Run):
 
     def __init__(self, config: RetroActConfig) -> None:
         super().__init__(config)
-        self.planner = config.load(Planner, config.model)
-        own = config.lora if config.adapters == "two" else None
-        self.reflector = Reflector.beside(self.planner, lora=own, seed=config.seed + 1, temperature=config.temperature)
+        self.planner = config.load(Planner, str(config.start / "planner") if config.start else config.model)
+        self.planner.batch_size = _BATCH
+        own: dict[str, Any] = {"temperature": config.temperature}
+        if config.start is not None:
+            own["folder"] = config.start / "reflector"
+        elif config.adapters == "two":
+            own |= {"lora": config.lora, "seed": config.seed + 1}
+        self.reflector = Reflector.beside(self.planner, **own)
         self.learner = self.planner
         self.roles: dict[Role, LanguageModel] = {"planner": self.planner, "reflector": self.reflector}
         self.progress: dict[str, float] = {}
@@ -182,7 +187,12 @@ class RetroActRun(Run):
     def expert(self) -> dict[Role, list[list[Reply]]]:
         """What each role imitates: trials that solved their task, and reflections after which the next one did."""
         config = self.config
-        path = self._played("expert.jsonl", make_policy(config.expert), config.expert_episodes, "expert", "scripted")
+        if config.start is not None:
+            path = config.start / "expert.jsonl"
+        else:
+            path = self._played(
+                "expert.jsonl", make_policy(config.expert), config.expert_episodes, "expert", "scripted"
+            )
         return {
             role: encode(model, [one for one in load_examples((path,), role) if one.success])
             for role, model in self.roles.items()

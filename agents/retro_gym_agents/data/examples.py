@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -16,7 +16,7 @@ from retro_gym.records.schema import GenerationRecord
 from retro_gym.rewards import RewardName
 from retro_gym.trajectory import render_turn
 
-__all__ = ["ROLES", "Example", "Role", "Written", "examples_in", "load_examples"]
+__all__ = ["ROLES", "Example", "Role", "Written", "examples_in", "first_and_last", "load_examples"]
 
 Role: TypeAlias = Literal["reflector", "planner"]
 """Who wrote: a reflector answers observations with reflections, a planner plays."""
@@ -121,3 +121,10 @@ def _trials(records: RunRecords) -> list[Example]:
 
 def _generation(row: GenerationRecord | None) -> Generation | None:
     return None if row is None else Generation(row.model, row.token_ids, row.logprobs, row.temperature)
+
+
+def first_and_last(trials: Sequence[Example]) -> dict[str, float]:
+    """Returns the success of an exploration's first trials, and that of its episodes after their last reflections."""
+    first = [one.success for one in trials if one.trial == 0]
+    later = [one.success for one in trials if one.trial > 0]
+    return {"first_success": sum(first) / len(first), "last_success": (sum(first) + sum(later)) / len(first)}

@@ -8,11 +8,10 @@ from retro_gym_agents.algorithms.retroact import (
     RetroActConfig,
     RetroActRun,
     clipped_weights,
-    first_and_last,
     off_policy_loss,
     train,
 )
-from retro_gym_agents.data.examples import Example, load_examples
+from retro_gym_agents.data.examples import Example, first_and_last, load_examples
 from retro_gym_agents.data.replay import ReplayBuffer, Tried, tried
 from retro_gym_agents.lm.chains import chained
 from retro_gym_agents.lm.planner import Planner
