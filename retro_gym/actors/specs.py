@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import os
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from retro_gym.actors.base import Actor, ActorSpec, CallableActor
 from retro_gym.actors.budget import Budget, BudgetedActor
 from retro_gym.actors.hf import HfActor
 from retro_gym.actors.tape.replay import RecordingActor, ReplayActor
-from retro_gym.errors import ConfigError, did_you_mean, one_line
+from retro_gym.errors import ConfigError, MissingExtraError, did_you_mean, one_line
 from retro_gym.python_specs import check_called, imported, made, without_options
 from retro_gym.task_env import TaskEnv
 
@@ -32,8 +33,9 @@ def make_actor(
 
     Args:
         spec: ``"scripted"`` (the task environment's own), ``"openai:MODEL"`` (``OpenAIActor``), ``"hf:PATH"``
-            (``HfActor``), ``"replay:FILE"`` (``ReplayActor``), ``"python:MODULE:NAME"`` (imports one of the following;
-            such a spec can be saved as JSON), an :class:`Actor`, a class of actors, or a function on prompts.
+            (``HfActor``), ``"planner:DIR"`` (a planner that was trained, or ``"planner:tiny"``), ``"replay:FILE"``
+            (``ReplayActor``), ``"python:MODULE:NAME"`` (imports one of the following; such a spec can be saved as
+            JSON), an :class:`Actor`, a class of actors, or a function on prompts.
         task_env: provides the actor for ``"scripted"``; may be None for the others.
         record: path of a tape on which every reply is recorded, for ``"replay:FILE"``.
         budget: limits on the actor's cost: a :class:`~retro_gym.actors.Budget`, or its arguments.
@@ -72,6 +74,10 @@ def _named(spec: ActorSpec, task_env: TaskEnv | None, options: Mapping[str, Any]
         return OpenAIActor(rest, **_known(OpenAIActor, options, f"actor {spec!r}"))
     if kind in _KINDS and rest:
         return _KINDS[kind](rest, **_known(_KINDS[kind], options, f"actor {spec!r}"))
+    if kind == "planner" and rest:
+        planner = _planner()
+        actor: Actor = planner.load(rest, **_known((planner.load, planner), options, f"actor {spec!r}"))
+        return actor
     if kind == "python":
         return _given(imported(spec, "actor"), options, f"actor {spec!r}")
     if spec == "scripted":
@@ -80,8 +86,8 @@ def _named(spec: ActorSpec, task_env: TaskEnv | None, options: Mapping[str, Any]
         return task_env.scripted_actor(**_known(task_env.scripted_actor, options, "actor 'scripted'"))
     without_options(options, f"actor {spec!r}")
     raise ConfigError(
-        f"actor {spec!r} is not known. Give 'scripted', 'openai:MODEL', 'hf:PATH', 'replay:FILE', "
-        "'python:MODULE:NAME', an object with reply(prompts), or a function on prompts."
+        f"actor {spec!r} is not known. Give 'scripted', 'openai:MODEL', 'hf:PATH', 'planner:DIR', "
+        "'replay:FILE', 'python:MODULE:NAME', an object with reply(prompts), or a function on prompts."
     )
 
 
@@ -102,10 +108,21 @@ def _given(found: object, options: Mapping[str, Any], what: str) -> Actor:
     return CallableActor(found)
 
 
-def _known(kind: Callable[..., object], options: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """Returns the options after a check that all of them are keyword arguments of a class."""
-    parameters = inspect.signature(kind).parameters.values()
-    names = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY or one.default is not one.empty]
+def _planner() -> Any:
+    """Imports the planner by name, as Gymnasium imports environments: this package imports no agents."""
+    try:
+        return importlib.import_module("retro_gym_agents.lm.planner").Planner
+    except ModuleNotFoundError as error:
+        raise MissingExtraError((error.name or "").partition(".")[0], "train") from error
+
+
+def _known(
+    kinds: Callable[..., object] | tuple[Callable[..., object], ...], options: Mapping[str, Any], what: str
+) -> dict[str, Any]:
+    """Returns the options after a check that all of them are keyword arguments of a class, or of one of several."""
+    given = kinds if isinstance(kinds, tuple) else (kinds,)
+    parameters = {name: one for kind in given for name, one in inspect.signature(kind).parameters.items()}
+    names = [name for name, one in parameters.items() if one.kind is one.KEYWORD_ONLY or one.default is not one.empty]
     for name in options:
         if name not in names:
             raise ConfigError(

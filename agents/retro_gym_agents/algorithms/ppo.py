@@ -40,13 +40,14 @@ from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.lm.samples import Samples
 from retro_gym_agents.play.rollout import Rollout
 from retro_gym_agents.runs.config import TrainConfig
-from retro_gym_agents.runs.run import TrainingRun, TrainResult
+from retro_gym_agents.runs.training import TrainingRun, TrainResult
 
 __all__ = [
     "PPOConfig",
     "Targets",
     "ValueHead",
     "improve",
+    "learn",
     "minibatches",
     "ppo_loss",
     "prepare",
@@ -264,12 +265,17 @@ def train(config: PPOConfig) -> TrainResult:
         DivergedError: a number is not finite; the run can be resumed from before it, with a lower learning rate.
     """
     with TrainingRun(config) as run:
-        value_head = ValueHead(run.reflector.hidden_size, config.seed).to(run.reflector.device)
-        groups = [
-            {"params": list(run.reflector.trainable.values()), "lr": config.learning_rate},
-            {"params": list(value_head.parameters()), "lr": config.value_learning_rate},
-        ]
-        optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
-        for rollout in run.rollouts(optimizer, keep_hidden=True, value_head=value_head):
-            run.log(improve(run.reflector, value_head, optimizer, rollout, config, run.update))
-        return run.result()
+        return learn(run, config)
+
+
+def learn(run: TrainingRun, config: PPOConfig) -> TrainResult:
+    """Makes all updates of a run, whatever pays its rewards: an environment, or a reward model (``retroformer.py``)."""
+    value_head = ValueHead(run.reflector.hidden_size, config.seed).to(run.reflector.device)
+    groups = [
+        {"params": list(run.reflector.trainable.values()), "lr": config.learning_rate},
+        {"params": list(value_head.parameters()), "lr": config.value_learning_rate},
+    ]
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
+    for rollout in run.rollouts(optimizer, keep_hidden=True, value_head=value_head):
+        run.log(improve(run.reflector, value_head, optimizer, rollout, config, run.update))
+    return run.result()

@@ -38,7 +38,7 @@ from retro_gym_agents.lm.finite import check_finite
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.rollout import Rollout
 from retro_gym_agents.runs.config import TrainConfig
-from retro_gym_agents.runs.run import TrainingRun, TrainResult
+from retro_gym_agents.runs.training import TrainingRun, TrainResult
 
 __all__ = ["ReinforceConfig", "improve", "reinforce_loss", "train"]
 

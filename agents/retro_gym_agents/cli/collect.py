@@ -32,6 +32,8 @@ class Collect(PolicyOptions):
     """Split of the tasks: train, validation or test."""
     max_reflections: Number = 3
     """Maximum number of reflections per episode."""
+    num_samples: Number = 1
+    """Reflections on each failure. With several, each is tried, and the episode goes on with the first of them."""
     append: Flag = False
     """Append to an existing records file. The same seed adds the same episodes again."""
 
@@ -45,7 +47,14 @@ class Collect(PolicyOptions):
         if self.append and output.exists():
             next(read_records(output), None)  # raises if the file is not a records file
         config = CollectConfig(
-            self.env_id, output, self.num_episodes, self.split, self.max_reflections, self.seed, self.arguments()
+            self.env_id,
+            output,
+            self.num_episodes,
+            self.split,
+            self.max_reflections,
+            self.num_samples,
+            self.seed,
+            self.arguments(),
         )
         with shown_progress() as progress:
             got = collect(config, policy, progress=progress)

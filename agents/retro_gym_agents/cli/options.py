@@ -55,8 +55,8 @@ class EnvOptions:
     fold: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="I N", help_behavior_hint="")] = None
     """Divide the task file into N folds: fold I is the test split, the next one validation, the others train."""
     actor: Annotated[str | None, tyro.conf.arg(metavar="SPEC", help_behavior_hint="")] = None
-    """The frozen model that plays: 'scripted' (the default), 'replay:FILE', 'python:MODULE:NAME',
-    'openai:MODEL' (any server with an OpenAI-compatible API) or 'hf:PATH' (transformers, in this process)."""
+    """The model that plays: 'scripted' (the default), 'replay:FILE', 'python:MODULE:NAME', 'openai:MODEL' (any server
+    with an OpenAI-compatible API), 'hf:PATH' (transformers, in this process) or 'planner:DIR' (a trained one)."""
     base_url: Annotated[Words, tyro.conf.arg(metavar="URL", help_behavior_hint="")] = ()
     """URL of the actor's server, such as http://localhost:8000/v1; calls are spread over several URLs."""
     actor_kwargs: Annotated[str | None, tyro.conf.arg(metavar="JSON", help_behavior_hint="")] = None

@@ -1,4 +1,4 @@
-"""The command ``retro-gym``: train, evaluate, collect, envs.
+"""The command ``retro-gym`` and its subcommands.
 
 Exit codes: 0 success · 1 the evaluation lost too many tasks to give a success rate · 2 an error, printed as the last
 line on stderr · 130 stopped by Ctrl-C · 141 the reader of the output closed the pipe.
@@ -19,8 +19,12 @@ from retro_gym.errors import RetroGymError
 from retro_gym_agents.cli.collect import Collect
 from retro_gym_agents.cli.envs import Envs
 from retro_gym_agents.cli.evaluate import Evaluate
+from retro_gym_agents.cli.export import Export
+from retro_gym_agents.cli.imitate import Imitate
 from retro_gym_agents.cli.options import Flag, check_repeats
 from retro_gym_agents.cli.output import open_streams, print_error
+from retro_gym_agents.cli.pipelines import RetroAct, Retroformer
+from retro_gym_agents.cli.reward_model import RewardModel
 from retro_gym_agents.cli.train import Train, print_settings
 
 __all__ = ["main"]
@@ -68,8 +72,13 @@ class _Program:
     command: Annotated[
         Union[  # noqa: UP007 - tyro reads annotated members of a Union
             Annotated[Train, tyro.conf.subcommand("train")],
+            Annotated[Imitate, tyro.conf.subcommand("imitate")],
+            Annotated[RewardModel, tyro.conf.subcommand("reward-model")],
+            Annotated[Retroformer, tyro.conf.subcommand("retroformer")],
+            Annotated[RetroAct, tyro.conf.subcommand("retroact")],
             Annotated[Evaluate, tyro.conf.subcommand("evaluate")],
             Annotated[Collect, tyro.conf.subcommand("collect")],
+            Annotated[Export, tyro.conf.subcommand("export")],
             Annotated[Envs, tyro.conf.subcommand("envs")],
         ],
         tyro.conf.arg(name=""),

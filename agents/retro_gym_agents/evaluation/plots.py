@@ -24,20 +24,29 @@ _BOUNDS = {"none": ("#7F7F7F", "x"), "oracle": ("#000000", "*")}  # drawn dashed
 _GREY = "#7F7F7F"
 _PANELS = (
     ("reward", "mean reward", ("reward",)),
-    ("success", "success", ("success", "validation_success")),
+    ("success", "success", ("success", "validation_success", "first_success", "last_success")),
     ("KL", "nats per reflection", ("kl",)),
+    ("imitation", "nats per token", ("nll", "validation_nll", "planner_nll", "reflector_nll")),
+    ("pairs in the right order", "accuracy", ("accuracy", "validation_accuracy")),
 )
 """Panel title, axis label with its unit, and the metrics to draw if present."""
-_LABELS = {"reward": "train", "success": "train", "validation_success": "validation", "kl": "train"}
+_LABELS = {
+    **dict.fromkeys(("reward", "success", "kl", "nll", "accuracy"), "train"),
+    **dict.fromkeys(("validation_success", "validation_nll", "validation_accuracy"), "validation"),
+    "planner_nll": "planner",
+    "reflector_nll": "reflector",
+    "first_success": "first trial",
+    "last_success": "last trial",
+}
 _SMOOTHED_FROM = 20  # from this number of updates on, single values are drawn faint under a running mean
 
 
 def draw_learning_curve(metrics: Sequence[Mapping[str, float]], path: str | os.PathLike[str], title: str) -> None:
-    """Draws reward, success (train and validation) and KL over the updates.
+    """Draws over the updates what a run measured: reward, success, KL, imitation loss, accuracy on pairs.
 
     Args:
-        metrics: one row for each update, as a run logs them: ``update``, any of ``reward``, ``success`` (in [0, 1]),
-            ``validation_success`` and ``kl``. A panel without values is left out.
+        metrics: one row for each update, as a run logs them: ``update``, and any of the metrics of ``_PANELS``. A panel
+            without values is left out.
         path: the PNG file; its folder is created.
         title: title above the panels.
 
@@ -59,7 +68,7 @@ def draw_learning_curve(metrics: Sequence[Mapping[str, float]], path: str | os.P
             axes.set_xlabel("update")
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.set_ylabel(label)
-            if "success" in keys:
+            if "success" in keys or "accuracy" in keys:
                 _percent_axis(axes)
             if len(present) > 1:
                 axes.legend(frameon=False, fontsize=8, loc="best")

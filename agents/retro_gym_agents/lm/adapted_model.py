@@ -142,7 +142,7 @@ class AdaptedModel:
             autocast=autocast,
             gradient_checkpointing=gradient_checkpointing,
             seed=seed,
-            **options,
+            **({} if folder is None else cls.stored_options(folder)) | options,
         )
         if folder is not None:
             made.version = weights_digest(folder) or ""
@@ -192,7 +192,7 @@ class AdaptedModel:
             "max_new_tokens": other.sampling.max_new_tokens,
             "autocast": other._autocast,
             "gradient_checkpointing": other._checkpointing,
-            **({} if found is None else stored_sampling(found)),
+            **({} if found is None else stored_sampling(found) | cls.stored_options(found)),
             **options,
         }
         made = cls(other.model, other.tokenizer, name=other.name, lora=None, **given)
@@ -224,6 +224,11 @@ class AdaptedModel:
             "max_new_tokens": self.sampling.max_new_tokens,
         }
         type(generation).from_dict(row).save_pretrained(str(folder))
+
+    @classmethod
+    def stored_options(cls, folder: Path) -> dict[str, Any]:
+        """Returns the role's own options that :meth:`save` wrote into a folder."""
+        return {}
 
     # -- weights ---------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import dataclasses
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import Any
 
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from retro_gym.token_view.tokens import decode
 from retro_gym_agents.lm.adapted_model import AdaptedModel
 from retro_gym_agents.lm.adapters import activated, frozen
 from retro_gym_agents.lm.batching import Prompts
+from retro_gym_agents.lm.chains import Chain, score_chains
 from retro_gym_agents.lm.finite import REMEDY
 from retro_gym_agents.lm.sampler import draw
 from retro_gym_agents.lm.samples import Draws, Samples, recorded_draws
@@ -77,6 +79,15 @@ class LanguageModel(AdaptedModel):
         """Decodes sampled tokens, without special tokens and surrounding white space."""
         return decode(self.tokenizer, tokens)
 
+    def encode(self, prompt: Any) -> list[int]:
+        """Tokenises what this role reads: an observation, or an actor's prompt."""
+        raise NotImplementedError
+
+    def encode_reply(self, text: str) -> list[int]:
+        """Tokenises a text as this role writes it after its prompt, with the end token."""
+        ids = self.tokenizer(f"{self._lead}{text}", add_special_tokens=False, verbose=False)["input_ids"]
+        return [*ids, self.sampling.end_ids[0]]
+
     @contextlib.contextmanager
     def for_sampling(self) -> Iterator[None]:
         """Disables gradients, activates this role's adapter, merged in float32, and sets the precision."""
@@ -99,6 +110,11 @@ class LanguageModel(AdaptedModel):
                 share_prompt=share_prompt,
                 keep_hidden=keep_hidden,
             )
+
+    def score_chains(self, chains: Sequence[Chain], temperature: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Computes log-probabilities (N, T) of the replies in some chains under the present policy, and their mask."""
+        with activated(self.model, self.adapter), self.precision():
+            return score_chains(self.model, chains, pad_id=self.sampling.pad_id, temperature=temperature)
 
     def logprobs(self, samples: Samples) -> Tensor:
         """Returns differentiable log-probabilities (N, T) under the present policy; 0 where the mask is False."""
@@ -130,6 +146,11 @@ class LanguageModel(AdaptedModel):
         return reason is None
 
     # -- internals -------------------------------------------------------------------------------------------------
+
+    @property
+    def _lead(self) -> str:
+        """What stands between a prompt and the text that answers it."""
+        return ""
 
     def _recorded(
         self, rows: Sequence[Sequence[int]], generations: Sequence[Generation], temperature: float | None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 from retro_gym.actors.base import Reply
@@ -12,19 +14,23 @@ from retro_gym.actors.hf_prompts import PromptLayout, Row, check_shape
 from retro_gym.checks import check_whole
 from retro_gym.errors import ActorError
 from retro_gym.generation import Generation
-from retro_gym.prompts import Prompt, PromptShape
+from retro_gym.prompts import ACTOR_FIELDS, BARE_TEMPLATE, Prompt, PromptShape, check_template
 from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.language_model import LanguageModel
+from retro_gym_agents.lm.pretrained import TINY
 from retro_gym_agents.lm.sampler import draw
 from retro_gym_agents.lm.samples import Samples
 
 __all__ = ["Planner"]
 
+_OPTIONS = "planner.json"  # beside a saved adapter
+
 
 class Planner(LanguageModel):
     """A trainable language model as an actor: ``RetroEnv(task_env, actor=planner)``.
 
-    Prompts are formatted and replies are parsed as in :class:`~retro_gym.actors.hf.HfActor`, but with the adapter on.
+    Prompts are formatted and replies are parsed as in :class:`~retro_gym.actors.hf.HfActor`, but with the adapter on. A
+    reply that runs into ``max_new_tokens`` is an action like any other, usually an invalid one.
     Each reply is sampled with its prompt's own ``seed`` and carries a :class:`~retro_gym.Generation`: its tokens and
     their log-probabilities. :meth:`recorded` turns these into samples that can be scored with a gradient.
 
@@ -39,6 +45,8 @@ class Planner(LanguageModel):
             chat template, otherwise ``"completion"``.
         batch_size: maximum number of prompts in a batch.
         template_options: further variables of the chat template, such as ``{"enable_thinking": False}``.
+        template: replaces the environment's template of the actor's prompt, in the syntax of ``str.format``. The tiny
+            model has :data:`~retro_gym.prompts.BARE_TEMPLATE`, with which it has learned to play.
         options: options of :class:`~retro_gym_agents.lm.adapted_model.AdaptedModel`. ``max_new_tokens`` limits a reply,
             including its reasoning.
 
@@ -56,13 +64,17 @@ class Planner(LanguageModel):
         shape: PromptShape | None = None,
         batch_size: int = 16,
         template_options: Mapping[str, Any] | None = None,
+        template: str | None = None,
         **options: Any,
     ) -> None:
         check_whole(1, batch_size=batch_size)
         check_shape(shape)
+        if template is not None:
+            check_template("template", template, ACTOR_FIELDS)
         super().__init__(model, tokenizer, name=name, **options)
         self.greedy = greedy
         self.batch_size = batch_size
+        self.template = BARE_TEMPLATE if template is None and name == TINY else template
         self._layout = PromptLayout.of(
             self.model,
             tokenizer,
@@ -86,6 +98,7 @@ class Planner(LanguageModel):
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "max_new_tokens": self.sampling.max_new_tokens,
             "temperature": self.temperature,
+            **({} if self.template is None else {"template": self.template}),
         }
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
@@ -96,7 +109,7 @@ class Planner(LanguageModel):
             DivergedError: the adapter's weights are not finite.
         """
         with self.for_sampling():
-            return reply_in_batches(self._layout, prompts, self.batch_size, self._generate)
+            return reply_in_batches(self._layout, list(map(self._framed, prompts)), self.batch_size, self._generate)
 
     def encode(self, prompt: Prompt) -> list[int]:
         """Tokenises a prompt.
@@ -105,7 +118,7 @@ class Planner(LanguageModel):
             ActorError: the tokenizer cannot read the prompt.
             PromptTooLongError: the prompt leaves no room for the reply.
         """
-        return self._layout.row(prompt).ids
+        return self._layout.row(self._framed(prompt)).ids
 
     def recorded(
         self, prompts: Sequence[Prompt], generations: Sequence[Generation], *, temperature: float | None = None
@@ -127,7 +140,26 @@ class Planner(LanguageModel):
         """
         return self._recorded([self.encode(prompt) for prompt in prompts], generations, temperature)
 
+    def save(self, folder: str | Path) -> None:
+        """Writes the adapter, the generation config and the template.
+
+        Raises:
+            ConfigError: there is no adapter.
+        """
+        super().save(folder)
+        text = json.dumps({"template": self.template}, indent=2)
+        (Path(folder) / _OPTIONS).write_text(f"{text}\n", encoding="utf-8")
+
+    @classmethod
+    def stored_options(cls, folder: Path) -> dict[str, Any]:
+        """Returns the template that :meth:`save` wrote; nothing for the adapter of a reflector."""
+        path = folder / _OPTIONS
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
     # -- internals -------------------------------------------------------------------------------------------------
+
+    def _framed(self, prompt: Prompt) -> Prompt:
+        return prompt if self.template is None else dataclasses.replace(prompt, template=self.template)
 
     def _generate(self, rows: Sequence[Row]) -> list[Reply | ActorError]:
         draws = draw(
@@ -150,7 +182,9 @@ class Planner(LanguageModel):
     def _reply(self, row: Row, generation: Generation) -> Reply:
         tokens = generation.token_ids
         reply = self._layout.reply(row, tokens, ended=self._layout.has_ended(row, tokens))
-        return dataclasses.replace(reply, generation=generation)
+        # Text that runs into the limit is a bad action of the policy, which must cost it the trial's reward. Were it an
+        # error of the actor, as with a frozen model of which it says nothing, the trial would be left out.
+        return dataclasses.replace(reply, generation=generation, cut=reply.cut and not reply.text)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self

@@ -142,5 +142,9 @@ class Reflector(LanguageModel):
         """
         return HfActor(self.model, self.tokenizer, **options)
 
+    @property
+    def _lead(self) -> str:
+        return "" if self.tokenizer.chat_template else " "  # an observation ends without a space
+
     def _render(self, observation: str) -> list[int]:
         return encode_prompt(self.tokenizer, observation) or [self.sampling.pad_id]

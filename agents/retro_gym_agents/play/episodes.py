@@ -26,6 +26,7 @@ __all__ = [
     "start_episodes",
     "tokens_of",
     "total_stats",
+    "try_several",
 ]
 
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -53,6 +54,8 @@ class Episode:
     ends: list[str] = dataclasses.field(default_factory=list)
     """How each played trial ended: values of :class:`~retro_gym.trajectory.EndReason`."""
     reflections: list[str] = dataclasses.field(default_factory=list)
+    tried: list[bool] = dataclasses.field(default_factory=list)
+    """For each reflection that was tried, also beside others, whether its trial solved the task."""
     failed: ActorError | None = None
     """The error of the actor, or of the model that reflects, if it failed; the episode is then over."""
 
@@ -75,6 +78,7 @@ class Episode:
             returns=[*self.returns],
             ends=[*self.ends],
             reflections=[*self.reflections],
+            tried=[*self.tried],
         )
 
     def start(self, journal: Journal | None = None) -> Plan[None]:
@@ -112,8 +116,23 @@ class Episode:
             self.ends.append(info["end"])
             return
         self._note(info["trajectory"])
+        self.tried.append(self.success[-1])
         if journal is not None:
             journal.add(policy, self.seed, self._played_since(before))
+
+    def branch(self, reflections: Sequence[str]) -> Plan[None]:
+        """Returns a plan that tries several reflections; the episode goes on with the first whose trial counts."""
+        outcomes = yield from self.env.plan_branch(reflections)
+        self.tried += [outcome.success for outcome in outcomes if outcome.reward is not None]
+        lead = next((outcome for outcome in outcomes if outcome.reward is not None), None)
+        if lead is None:
+            self.failed = ActorError(str(outcomes[0].actor_error))
+            self.ends.append(outcomes[0].trajectory.end.value)
+            return
+        self.reflections.append(str(lead.reflection))
+        self.env.follow(lead)
+        self.observation = self.env.observation_within(self.env.max_observation_chars)
+        self._note(lead.trajectory)
 
     def rest(self) -> None:
         """Skips a trial: a solved task is not tried again and stays solved."""
@@ -204,6 +223,41 @@ def play_next_trial(
             going.append(episode)
             plans.append(episode.step(Reflection.of(text, policy=policy.name), journal, policy.name))
     _play(going, plans, what, progress)
+    _check_spent(waiting)
+
+
+def try_several(
+    episodes: Sequence[Episode], policy: Policy, num_samples: int, *, seed: int, progress: Progress = silent
+) -> None:
+    """Tries several reflections on the failure of every unsolved episode, all written in one batch.
+
+    Args:
+        episodes: episodes at the same trial.
+        policy: writes the reflections.
+        num_samples: K, the number of reflections on each failure.
+        seed: seed of the policy's sampling in this trial.
+        progress: called after each episode.
+
+    Raises:
+        BudgetError: the budget of the actor or the policy is spent; running trials have been finished.
+        ConfigError: the policy did not write K reflections for each failure.
+    """
+    waiting = [episode for episode in episodes if episode.waits]
+    each = [(episode, derive_seed(seed, episode.seed, k)) for episode in waiting for k in range(num_samples)]
+    observations, envs = [one.observation for one, _ in each], [one.env for one, _ in each]
+    written = written_reflections(policy, observations, envs, [seed for _, seed in each])
+    going, plans = [], []
+    for number, episode in enumerate(waiting):
+        texts = written[number * num_samples : (number + 1) * num_samples]
+        failed = next((text for text in texts if isinstance(text, ActorError)), None)
+        if failed is not None:
+            episode.failed = failed
+            continue
+        going.append(episode)
+        plans.append(
+            episode.branch([Reflection.of(text, policy=policy.name) for text in texts if isinstance(text, str)])
+        )
+    _play(going, plans, policy.name, progress)
     _check_spent(waiting)
 
 

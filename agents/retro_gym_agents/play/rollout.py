@@ -30,8 +30,8 @@ class Round:
     """Reward of each reflection, on the CPU; 0 where ``valid_N`` is False."""
     valid_N: Tensor
     """False if the actor failed: such a sample is dropped, not counted as 0."""
-    success_N: Tensor
-    """Whether the trial that followed solved the task."""
+    success_N: Tensor | None
+    """Whether the trial that followed solved the task; None if none was played."""
 
     def __post_init__(self) -> None:
         paid = self.rewards_N[self.valid_N]
@@ -69,11 +69,15 @@ class Rollout:
 
         The entropy is an estimate: the mean of −log π over the sampled tokens, in nats per token.
         """
-        success_N = torch.cat([one.success_N for one in self.rounds])
+        played = [one for one in self.rounds if one.success_N is not None]
         surprise = -sum(float(one.samples.logprobs_NT.sum()) for one in self.rounds)
+        success = {}
+        if played:
+            success_N = torch.cat([one.success_N for one in played if one.success_N is not None])
+            success["success"] = float(masked_mean(success_N.float(), self.valid_N))
         return {
             "reward": float(masked_mean(self.rewards_N, self.valid_N)),
-            "success": float(masked_mean(success_N.float(), self.valid_N)),
+            **success,
             "actor_errors": float((~self.valid_N).sum()),
             "tokens_per_reflection": self.num_tokens / len(self.valid_N),
             "entropy": surprise / max(1, self.num_tokens),

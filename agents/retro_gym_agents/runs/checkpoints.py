@@ -68,9 +68,9 @@ class Checkpoint:
     records_position: int
     """Size of the records file after these updates, in bytes."""
     best: Mapping[str, Tensor] | None = None
-    """The adapter with the highest validation success so far."""
-    best_success: float = -1.0
-    """Validation success of ``best``."""
+    """The adapter with the best validation so far."""
+    best_score: float | None = None
+    """What selected ``best``: validation success, for example."""
     stopped: bool = False
     """Whether an error or an interruption ended the run here."""
 

@@ -1,4 +1,4 @@
-"""The config fields that all learners share."""
+"""The config fields that runs share: those of all, and those of learners on an environment."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import dataclasses
 import json
 import math
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from retro_gym.checks import check_whole
 from retro_gym.errors import ConfigError, one_line
 from retro_gym.typed_fields import settle_fields
+from retro_gym_agents.lm.adapted_model import AdaptedModel
 from retro_gym_agents.lm.adapters import DEFAULT_LORA, LoraSettings
 
-__all__ = ["TrainConfig"]
+__all__ = ["RunConfig", "TrainConfig"]
+
+Model = TypeVar("Model", bound=AdaptedModel)
 
 # Settings that may differ when a run is resumed: output, length, logging and checkpoint intervals, the actor's address
 # and limits, memory settings, and step sizes (a run that diverged needs a lower learning rate).
@@ -48,24 +51,13 @@ _FREE_OF_THE_ACTOR = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """The fields that all learners share."""
+class RunConfig:
+    """The fields that all runs share."""
 
     algorithm: ClassVar[str]
-    """Name of the learner."""
+    """Name of the algorithm."""
     output: Path
     """The run's folder; empty or absent unless ``resume`` is set."""
-    env_id: str = "RetroHotpotQA-v0"
-    """Id of the environment."""
-    env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """Arguments of the environment, of JSON types: reward, max_reflections, tasks and so on."""
-    actor: str = "scripted"
-    """The frozen model that plays, as a spec: see ``retro_gym.make_actor``."""
-    actor_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """Options of the actor, of JSON types: base_url, temperature, budget and so on. A resumed run may change the
-    actor's address, limits and budget."""
-    reflector: str = "tiny"
-    """The model to train: ``tiny``, a folder (an adapter in it is trained further), or a hub name."""
     lora: LoraSettings = DEFAULT_LORA
     """Settings of a new adapter. A loaded adapter keeps its own; different ones are refused."""
     temperature: float | None = None
@@ -74,14 +66,8 @@ class TrainConfig:
     """Token limit of a reflection; by default that of the model's generation config."""
     seed: int = 0
     """Seed of tasks, samples and initial weights. The same seed gives the same run, on the CPU bit for bit."""
-    updates: int = 300
-    """Number of updates."""
     max_minutes: float | None = None
     """Wall-clock limit, resumptions included. The number of updates, and so the result, then depends on the machine."""
-    num_prompts: int = 16
-    """P: episodes per update."""
-    group_size: int = 8
-    """K: reflections sampled on each failure."""
     micro_prompts: int | None = None
     """Prompts per forward pass; fewer need less memory and give the same gradient. All at once by default."""
     micro_tokens: int | None = None
@@ -95,16 +81,10 @@ class TrainConfig:
     """Learning rate of AdamW, without weight decay."""
     decay_updates: int = 0
     """Number of updates at the end over which the learning rate falls linearly towards 0."""
-    kl_coef: float = 0.02
-    """β: coefficient of the KL divergence from the policy at the start of RL, in units of reward per nat."""
     max_grad_norm: float = 1.0
     """Gradients are clipped to this norm."""
-    shuffle_rewards: bool = False
-    """Permutes the rewards within the batch: a control that must not learn."""
     validate_every: int | None = None
-    """Updates between validations (success on held-out tasks), which select the best adapter; ties go to the latest."""
-    validation_tasks: int = 100
-    """Number of validation tasks: the first ones of split ``validation``."""
+    """Updates between validations (on held-out data), which select the best adapter; ties go to the latest."""
     checkpoint_every: int = 10
     """Updates between checkpoints: at most this many are lost when a run is killed."""
     resume: bool = False
@@ -120,16 +100,87 @@ class TrainConfig:
         settle_fields(self)
         if not isinstance(self.lora, LoraSettings):
             raise ConfigError(f"lora is {one_line(self.lora)}; give LoraSettings, such as LoraSettings(rank=8).")
-        needed = ("updates", "num_prompts", "group_size", "validation_tasks", "checkpoint_every", "log_every")
+        check_whole(1, checkpoint_every=self.checkpoint_every, log_every=self.log_every)
         optional = ("micro_prompts", "micro_tokens", "validate_every", "max_new_tokens")
-        counts = {name: getattr(self, name) for name in (*needed, *optional)}
-        check_whole(1, **{name: count for name, count in counts.items() if name in needed or count is not None})
+        counts = {name: getattr(self, name) for name in optional}
+        check_whole(1, **{name: count for name, count in counts.items() if count is not None})
         check_whole(0, decay_updates=self.decay_updates)
         for name in ("learning_rate", "max_grad_norm"):
             self._check_size(name)
         for name in ("max_minutes", "temperature"):
             if getattr(self, name) is not None:
                 self._check_size(name)
+
+    @property
+    def title(self) -> str:
+        """What the run is, for its learning curve."""
+        return self.algorithm
+
+    def load(self, kind: type[Model], source: str) -> Model:
+        """Loads a model in a role, with this config's adapter, device and sampling.
+
+        Raises:
+            ConfigError: the model does not exist, or a setting does not suit it.
+        """
+        return kind.load(
+            source,
+            lora=self.lora,
+            device=self.device,
+            dtype=self.dtype,
+            temperature=self.temperature,
+            max_new_tokens=self.max_new_tokens,
+            autocast=self.autocast,
+            gradient_checkpointing=self.gradient_checkpointing,
+            seed=self.seed,
+        )
+
+    def _check_size(self, name: str) -> None:
+        value = getattr(self, name)
+        if not 0 < value < math.inf:
+            raise ConfigError(f"{name} is {value}; it must be a finite number above 0.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the fields as JSON types."""
+        return {"algorithm": self.algorithm, **dataclasses.asdict(self), "output": str(self.output)}
+
+    def settings(self) -> dict[str, str]:
+        """Returns the fields that a run's result depends on, each as JSON text."""
+        fields = self.to_json() | {"lora": dataclasses.asdict(self.lora.filled())}
+        return {name: json.dumps(value, sort_keys=True) for name, value in fields.items() if name not in _FREE}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig(RunConfig):
+    """The fields that learners on an environment share."""
+
+    env_id: str = "RetroHotpotQA-v0"
+    """Id of the environment."""
+    env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Arguments of the environment, of JSON types: reward, max_reflections, tasks and so on."""
+    actor: str = "scripted"
+    """The frozen model that plays, as a spec: see ``retro_gym.make_actor``."""
+    actor_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Options of the actor, of JSON types: base_url, temperature, budget and so on. A resumed run may change the
+    actor's address, limits and budget."""
+    reflector: str = "tiny"
+    """The model to train: ``tiny``, a folder (an adapter in it is trained further), or a hub name."""
+    updates: int = 300
+    """Number of updates."""
+    num_prompts: int = 16
+    """P: episodes per update."""
+    group_size: int = 8
+    """K: reflections sampled on each failure."""
+    kl_coef: float = 0.02
+    """β: coefficient of the KL divergence from the policy at the start of RL, in units of reward per nat."""
+    shuffle_rewards: bool = False
+    """Permutes the rewards within the batch: a control that must not learn."""
+    validation_tasks: int = 100
+    """Number of validation tasks: the first ones of split ``validation``."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        needed = ("updates", "num_prompts", "group_size", "validation_tasks")
+        check_whole(1, **{name: getattr(self, name) for name in needed})
         if not 0 <= self.kl_coef < math.inf:
             raise ConfigError(f"kl_coef is {self.kl_coef}; it must be a finite number of at least 0.")
         if self.decay_updates > self.updates:
@@ -146,14 +197,10 @@ class TrainConfig:
                     "is saved with the run."
                 ) from error
 
-    def _check_size(self, name: str) -> None:
-        value = getattr(self, name)
-        if not 0 < value < math.inf:
-            raise ConfigError(f"{name} is {value}; it must be a finite number above 0.")
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns the fields as JSON types."""
-        return {"algorithm": self.algorithm, **dataclasses.asdict(self), "output": str(self.output)}
+    @property
+    def title(self) -> str:
+        """What the run is, for its learning curve."""
+        return f"{self.algorithm} on {self.env_id}"
 
     def recorded(self) -> dict[str, Any]:
         """Returns the learner's fields that a run's result depends on, for the header of its records."""
@@ -164,8 +211,5 @@ class TrainConfig:
 
     def settings(self) -> dict[str, str]:
         """Returns the fields that a run's result depends on, each as JSON text."""
-        fields = self.to_json() | {"lora": dataclasses.asdict(self.lora.filled())}
-        fields["actor_kwargs"] = {
-            name: value for name, value in self.actor_kwargs.items() if name not in _FREE_OF_THE_ACTOR
-        }
-        return {name: json.dumps(value, sort_keys=True) for name, value in fields.items() if name not in _FREE}
+        kept = {name: value for name, value in self.actor_kwargs.items() if name not in _FREE_OF_THE_ACTOR}
+        return super().settings() | {"actor_kwargs": json.dumps(kept, sort_keys=True)}

@@ -1,8 +1,8 @@
-"""A training run: folder, checkpoints, validation and logs, shared by all algorithms.
+"""A run: folder, checkpoints and logs, shared by everything that is learned in steps.
 
-A run's folder holds ``config.json``, ``checkpoint.pt``, ``records.jsonl`` (every trial and reflection),
-``metrics.jsonl`` (a row for each update), ``tb/`` (TensorBoard), and when it has ended ``adapter/`` (the last adapter,
-in peft's format), ``best/`` (the adapter with the highest validation success, if any) and ``curve.png``.
+A run's folder holds ``config.json``, ``checkpoint.pt``, ``metrics.jsonl`` (a row for each update), ``tb/``
+(TensorBoard), and when it has ended ``adapter/`` (the last adapter, in peft's format), ``best/`` (the adapter with the
+best validation, if any) and ``curve.png``.
 
 When an error, Ctrl-C, SIGTERM or SIGHUP ends a run early, the checkpoint of its last complete update remains. If no
 update was made, a new run may use the folder.
@@ -19,19 +19,14 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Any, Protocol, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from retro_gym.errors import ActorError, ConfigError, DivergedError
-from retro_gym.records import RecordWriter, RunHeader
-from retro_gym.seeding import derive_seed
+from retro_gym.errors import ConfigError, DivergedError
 from retro_gym_agents.lm.finite import REMEDY, check_finite, not_finite
-from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.play.envs import make_envs
-from retro_gym_agents.play.rollout import Rollout, roll_out
-from retro_gym_agents.play.validation import Validation
+from retro_gym_agents.lm.language_model import LanguageModel
 from retro_gym_agents.runs.checkpoints import (
     FILE,
     Checkpoint,
@@ -41,16 +36,25 @@ from retro_gym_agents.runs.checkpoints import (
     replace_folder,
     save_checkpoint,
 )
-from retro_gym_agents.runs.config import TrainConfig
+from retro_gym_agents.runs.config import RunConfig
 from retro_gym_agents.runs.log import RunLog, print_status
-from retro_gym_agents.runs.splits import warn_of_shared_splits
 
-__all__ = ["TrainResult", "TrainingRun"]
+__all__ = ["Run", "Stateful", "TrainResult"]
+
+
+class Stateful(Protocol):
+    """What is trained beside the adapter: a module, for example."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Returns its weights by name."""
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> object:
+        """Sets its weights."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainResult:
-    """Outcome of a training run."""
+    """Outcome of a run."""
 
     output: Path
     updates: int
@@ -63,54 +67,38 @@ class TrainResult:
     """Whether the run was complete before, so that nothing was done."""
 
 
-class TrainingRun:
-    """Manages a run's folder, checkpoints, validation and logs; the algorithm supplies the update.
+class Run:
+    """Manages a run's folder, checkpoints, validation and logs; its user supplies the updates.
 
     ::
 
-        with TrainingRun(config) as run:
-            optimizer = torch.optim.AdamW(run.reflector.trainable.values())
-            for rollout in run.rollouts(optimizer):
+        with SomeRun(config) as run:
+            optimizer = torch.optim.AdamW(run.learner.trainable.values())
+            for update in run.updates(optimizer):
                 ...
                 run.log({"loss": ...})
             return run.result()
 
+    A subclass sets ``learner`` and ``num_updates``, and may define :meth:`prepare`, :meth:`validate`, :meth:`close` and
+    the two methods that cut what it writes back to a checkpoint.
+
     Args:
-        config: the algorithm's config.
+        config: the settings.
 
     Raises:
         ConfigError: the folder is not empty and ``resume`` is not set, or it holds no run to resume.
         CheckpointError: the folder's run was started with other settings.
     """
 
-    def __init__(self, config: TrainConfig) -> None:
+    learner: LanguageModel
+    """The model whose adapter is trained and saved."""
+    num_updates: int
+    """Number of updates of the whole run."""
+
+    def __init__(self, config: RunConfig) -> None:
         self.config = config
         self._checkpoint = find_checkpoint(config.output, config.settings(), resume=config.resume)
-        self.reflector = Reflector.load(
-            config.reflector,
-            lora=config.lora,
-            device=config.device,
-            dtype=config.dtype,
-            temperature=config.temperature,
-            max_new_tokens=config.max_new_tokens,
-            autocast=config.autocast,
-            gradient_checkpointing=config.gradient_checkpointing,
-            seed=config.seed,
-        )
-        self.reflector.freeze_reference()
-        settings = json.dumps(config.recorded(), sort_keys=True)
-        about = RunHeader(policy=f"{config.reflector} + {config.algorithm}", seed=config.seed, settings=settings)
-        self._records = RecordWriter(config.output / "records.jsonl", about)
-        self._envs = make_envs(
-            config.env_id,
-            config.env_kwargs,
-            actor=config.actor,
-            actor_kwargs=config.actor_kwargs,
-            num=config.num_prompts,
-            records=self._records,
-        )
-        self._validation: Validation | None = None
-        self._modules: dict[str, nn.Module] = {}
+        self._modules: Mapping[str, Stateful] = {}
         self._optimizer: torch.optim.Optimizer
         self._log: RunLog | None = None
         self._update = 0
@@ -118,7 +106,7 @@ class TrainingRun:
         self._metrics: list[dict[str, float]] = []
         self._row: dict[str, float] | None = None
         self._best: dict[str, Tensor] | None = None
-        self._best_success = -1.0
+        self._best_score: float | None = None
         self._was_finished = False
         self._settled: Checkpoint | None = None
         """The state after the last complete update."""
@@ -139,7 +127,10 @@ class TrainingRun:
             if error is not None and self._settled is not None:
                 self._save(stopped=True)
         finally:
-            self._close()
+            self._terminated.close()
+            if self._log is not None:
+                self._log.close()
+            self.close()
         if isinstance(error, DivergedError) and self._settled is not None:
             done = self._settled.update
             raise DivergedError(
@@ -147,16 +138,44 @@ class TrainingRun:
                 "with another learning_rate and max_grad_norm."
             ) from error
 
+    # -- for subclasses ------------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Is called before the first update, if there is any to make."""
+
+    def validate(self) -> tuple[dict[str, float], float] | None:
+        """Measures the present weights; returns metrics, and the one of them that selects the best adapter."""
+        return None
+
+    def conclude(self) -> None:
+        """Is called after the last update, before the results are written."""
+
+    def close(self) -> None:
+        """Releases what the run holds."""
+
+    @property
+    def decay_updates(self) -> int:
+        """Number of updates at the end over which the learning rate falls towards 0."""
+        return self.config.decay_updates
+
+    @property
+    def records_position(self) -> int:
+        """Size of the file of records, in bytes."""
+        return 0
+
+    def truncate_records(self, position: int) -> None:
+        """Removes the records that later updates wrote."""
+
     # -- for algorithms ------------------------------------------------------------------------------------------------
 
-    def updates(self, optimizer: torch.optim.Optimizer, **modules: nn.Module) -> Iterator[int]:
+    def updates(self, optimizer: torch.optim.Optimizer, **modules: Stateful) -> Iterator[int]:
         """Yields the numbers of the remaining updates, counted from 1.
 
         Between two updates the run is validated, logged and checkpointed.
 
         Args:
             optimizer: its state is saved in checkpoints; its learning rates are set here.
-            modules: modules trained beside the adapter, by name.
+            modules: what is trained beside the learner's adapter, by name.
         """
         self._optimizer, self._modules = optimizer, modules
         rates = [group["lr"] for group in optimizer.param_groups]
@@ -164,63 +183,24 @@ class TrainingRun:
             return
         while not self._is_over():
             start = time.perf_counter()
-            decay = min(1.0, (self.config.updates - self._update) / max(1, self.config.decay_updates))
+            decay = min(1.0, (self.num_updates - self._update) / max(1, self.decay_updates))
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * decay
             yield self.update
             self._update += 1
             self._end_update(start)
+        self.conclude()
+        self._settled = self._state(self._metrics)
         self._write_results()
-
-    def rollouts(
-        self, optimizer: torch.optim.Optimizer, *, keep_hidden: bool = False, **modules: nn.Module
-    ) -> Iterator[Rollout]:
-        """Yields one rollout for each of :meth:`updates`: the loop of an on-policy algorithm.
-
-        Args:
-            optimizer: as in :meth:`updates`.
-            keep_hidden: see :meth:`roll_out`.
-            modules: as in :meth:`updates`.
-        """
-        for _ in self.updates(optimizer, **modules):
-            yield self.roll_out(keep_hidden=keep_hidden)
 
     @property
     def update(self) -> int:
         """Number of the current update, counted from 1."""
         return self._update + 1
 
-    def roll_out(self, *, keep_hidden: bool = False) -> Rollout:
-        """Plays this update's episodes; see :func:`retro_gym_agents.play.rollout.roll_out`.
-
-        Raises:
-            ActorError: the actor failed on every reflection. Resume the run when the actor can be reached again.
-        """
-        config, update = self.config, self.update
-        self.reflector.version = f"update-{self._update}"  # of the weights that generations in the records are from
-        rollout = roll_out(
-            self._envs,
-            self.reflector,
-            seed=config.seed,
-            update=update,
-            num_samples=config.group_size,
-            keep_hidden=keep_hidden,
-        )
-        if not rollout.valid_N.any():
-            raise ActorError(
-                f"the actor failed on all {len(rollout.valid_N)} reflections of update {update}. Resume the run from "
-                "its last checkpoint when the actor can be reached again."
-            )
-        self._row = {"update": float(update), "tokens": float(rollout.num_tokens), **rollout.metrics()}
-        if config.shuffle_rewards:
-            rollout = rollout.with_shuffled_rewards(derive_seed(config.seed, "shuffle", update))
-        return rollout
-
     def log(self, metrics: Mapping[str, float]) -> None:
-        """Adds the algorithm's metrics to those of the current update."""
-        if self._row is None:
-            raise RuntimeError("log() was called before roll_out(). Call roll_out() first.")
-        self._row.update(metrics)
+        """Adds metrics to those of the current update; ``tokens`` are logged per second."""
+        self._row = {"update": float(self.update), **(self._row or {}), **metrics}
 
     def result(self) -> TrainResult:
         """Returns the outcome of the run; call it after the last update."""
@@ -234,35 +214,27 @@ class TrainingRun:
         config, checkpoint = self.config, self._checkpoint
         if checkpoint is not None:
             self._update, self._seconds = checkpoint.update, checkpoint.seconds
-            self._metrics, self._best_success = list(checkpoint.metrics), checkpoint.best_success
+            self._metrics, self._best_score = list(checkpoint.metrics), checkpoint.best_score
             self._best = None if checkpoint.best is None else dict(checkpoint.best)
             self._was_finished = checkpoint.finished and self._is_over()
             if self._was_finished:
                 print_status(f"The run in {config.output} is complete after {self._update} updates: nothing to do.")
                 return False
             self._restore(checkpoint)
-        warn_of_shared_splits(self._envs[0])
-        if config.validate_every is not None:
-            self._validation = Validation(
-                config.env_id,
-                config.env_kwargs,
-                actor=self._envs[0].actor,
-                num_tasks=config.validation_tasks,
-                seed=config.seed,
-            )
+        self.prepare()
         self._open_folder(anew=checkpoint is None)
-        self._log = RunLog(config.output, config.updates, self._metrics, every=config.log_every)
-        if not self._metrics and self._validation is not None:
-            self._settle({"update": 0.0, **self._validate()})
+        self._log = RunLog(config.output, self.num_updates, self._metrics, every=config.log_every)
+        if not self._metrics and config.validate_every is not None:
+            self._settle({"update": 0.0, **self._validated()})
         self._save()
         return True
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        self.reflector.load_adapter_state(checkpoint.adapter, checkpoint.reference)
+        self.learner.load_adapter_state(checkpoint.adapter, checkpoint.reference or None)
         for name, module in self._modules.items():
             module.load_state_dict(dict(checkpoint.modules[name]))
         self._optimizer.load_state_dict(dict(checkpoint.optimizer))
-        self._records.truncate(checkpoint.records_position)
+        self.truncate_records(checkpoint.records_position)
 
     def _open_folder(self, *, anew: bool) -> None:
         folder = self.config.output
@@ -275,24 +247,24 @@ class TrainingRun:
                 f"output {str(folder)!r} cannot be created: {error.strerror}. Give another path."
             ) from error
         self._settled = self._state(self._metrics)
-        row = {**self.config.to_json(), "lora": dataclasses.asdict(self.reflector.lora or self.config.lora)}
+        row = {**self.config.to_json(), "lora": dataclasses.asdict(self.learner.lora or self.config.lora)}
         text = json.dumps(row, indent=2, sort_keys=True)
         (folder / "config.json").write_text(text + "\n", encoding="utf-8")
 
     def _is_over(self) -> bool:
         limit = self.config.max_minutes
-        return self._update >= self.config.updates or (limit is not None and self._seconds >= 60 * limit)
+        return self._update >= self.num_updates or (limit is not None and self._seconds >= 60 * limit)
 
     def _end_update(self, start: float) -> None:
         if self._row is None:
-            raise RuntimeError("the update ended without roll_out(). Call it in every update.")
+            raise RuntimeError("the update ended without log(). Call it in every update.")
         row, self._row = self._row, None
         before = self._seconds
         self._seconds = before + time.perf_counter() - start
-        row["tokens_per_second"] = row.pop("tokens") / (self._seconds - before)
+        row["tokens_per_second"] = row.pop("tokens", 0.0) / (self._seconds - before)
         every = self.config.validate_every
         if every is not None and (self._update % every == 0 or self._is_over()):
-            row.update(self._validate())
+            row.update(self._validated())
             self._seconds = before + time.perf_counter() - start
         self._settle({**row, "seconds": self._seconds})
         if self._update % self.config.checkpoint_every == 0:
@@ -310,15 +282,16 @@ class TrainingRun:
         if self._log is not None:
             self._log.add(row)
 
-    def _validate(self) -> dict[str, float]:
-        """Measures success on the validation tasks; keeps the adapter if it is the best so far."""
-        if self._validation is None:
+    def _validated(self) -> dict[str, float]:
+        """Validates; keeps the adapter if it is the best so far."""
+        found = self.validate()
+        if found is None:
             return {}
-        success = self._validation.success(self.reflector)
-        if success >= self._best_success:
-            self._best_success, self._best = success, self.reflector.adapter_state()
-            replace_folder(self.config.output / "best", self.reflector.save)
-        return {"validation_success": success}
+        metrics, score = found
+        if self._best_score is None or score >= self._best_score:
+            self._best_score, self._best = score, self.learner.adapter_state()
+            replace_folder(self.config.output / "best", self.learner.save)
+        return metrics
 
     def _state(self, metrics: list[dict[str, float]]) -> Checkpoint:
         """Returns the current state, with copies of everything that later steps change."""
@@ -327,14 +300,14 @@ class TrainingRun:
             update=self._update,
             seconds=self._seconds,
             finished=False,
-            adapter=copied(self.reflector.adapter_state()),
-            reference=self.reflector.reference_state or {},
+            adapter=copied(self.learner.adapter_state()),
+            reference=self.learner.reference_state or {},
             modules={name: copied(module.state_dict()) for name, module in self._modules.items()},
             optimizer=copied(self._optimizer.state_dict()),
             metrics=metrics,
-            records_position=self._records.position,
+            records_position=self.records_position,
             best=self._best,
-            best_success=self._best_success,
+            best_score=self._best_score,
         )
 
     def _save(self, *, finished: bool = False, stopped: bool = False) -> None:
@@ -344,30 +317,20 @@ class TrainingRun:
         save_checkpoint(state, self.config.output / FILE)
 
     def _write_results(self) -> None:
-        """Writes the adapters, the value head and the curve, then marks the checkpoint as finished."""
+        """Writes the adapters, the modules and the curve, then marks the checkpoint as finished."""
         from retro_gym_agents.evaluation.plots import draw_learning_curve
 
-        last, output = self.reflector.adapter_state(), self.config.output
+        last, output = self.learner.adapter_state(), self.config.output
         if self._best is not None:
-            self.reflector.load_adapter_state(self._best)
-            replace_folder(output / "best", self.reflector.save)
-            self.reflector.load_adapter_state(last)
+            self.learner.load_adapter_state(self._best)
+            replace_folder(output / "best", self.learner.save)
+            self.learner.load_adapter_state(last)
         replace_folder(output / "adapter", self._save_adapter)
-        title = f"{self.config.algorithm} on {self.config.env_id}"
-        draw_learning_curve(self._metrics, output / "curve.png", title)
+        draw_learning_curve(self._metrics, output / "curve.png", self.config.title)
         self._save(finished=True)
 
-    def _close(self) -> None:
-        self._terminated.close()
-        if self._log is not None:
-            self._log.close()
-        if self._validation is not None:
-            self._validation.close()
-        for env in self._envs:
-            env.close()
-
     def _save_adapter(self, folder: Path) -> None:
-        self.reflector.save(folder)
+        self.learner.save(folder)
         for name, module in self._modules.items():
             torch.save(module.state_dict(), folder / f"{name}.pt")
 

@@ -27,8 +27,8 @@ def disturb(role, seed=0):
 
 
 def said(replies):
-    """What is compared with HfActor: all but the tokens themselves."""
-    return [(one.text, one.prompt_tokens, one.completion_tokens, one.reasoning, one.cut) for one in replies]
+    """What is compared with HfActor: all but the tokens themselves, and whether the limit voids a trial."""
+    return [(one.text, one.prompt_tokens, one.completion_tokens, one.reasoning) for one in replies]
 
 
 # -- replies -------------------------------------------------------------------------------------------------------
@@ -60,9 +60,9 @@ def test_stop_texts_end_a_row_at_once_and_its_tokens_are_kept():
     assert not any(reply.cut for reply in replies)
 
 
-def test_a_reply_that_runs_into_its_limit_is_cut():
+def test_a_reply_that_runs_into_its_limit_is_an_action_like_any_other():
     (reply,) = make(chain_model("abcdefg"), CHAT, greedy=True, max_new_tokens=3).reply([prompt()])
-    assert (reply.text, reply.cut, len(reply.generation.token_ids)) == ("abc", True, 3)
+    assert (reply.text, reply.cut, len(reply.generation.token_ids)) == ("abc", False, 3)
 
 
 def test_reasoning_is_kept_apart():

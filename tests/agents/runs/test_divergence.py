@@ -17,7 +17,7 @@ from retro_gym_agents.lm.finite import check_finite, not_finite
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.envs import make_envs
 from retro_gym_agents.play.rollout import Round, roll_out
-from retro_gym_agents.runs import run as training
+from retro_gym_agents.runs import training
 from retro_gym_agents.runs.checkpoints import read_checkpoint
 from tests.agents.configs import identity_config
 

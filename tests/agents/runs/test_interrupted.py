@@ -13,7 +13,7 @@ from retro_gym_agents.algorithms import reinforce
 from retro_gym_agents.algorithms.ppo import PPOConfig
 from retro_gym_agents.algorithms.reinforce import ReinforceConfig
 from retro_gym_agents.lm.reflector import LoraSettings, Reflector
-from retro_gym_agents.runs import run as training
+from retro_gym_agents.runs import training
 from retro_gym_agents.runs.checkpoints import read_checkpoint
 from tests.agents.configs import identity_config
 

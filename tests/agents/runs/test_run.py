@@ -14,7 +14,7 @@ from retro_gym_agents.algorithms import ppo, reinforce
 from retro_gym_agents.algorithms.ppo import PPOConfig
 from retro_gym_agents.algorithms.reinforce import ReinforceConfig
 from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.runs import run as training
+from retro_gym_agents.runs import training
 from tests.agents.configs import identity_config
 
 TIMING = {"seconds", "tokens_per_second"}

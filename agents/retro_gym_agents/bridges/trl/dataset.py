@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -13,8 +12,9 @@ from retro_gym.env import RetroEnv
 from retro_gym.errors import ActorError, ConfigError, MissingExtraError, NoFailureError, one_line
 from retro_gym.seeding import derive_seed
 from retro_gym.token_view.tokens import CHAT_TEMPLATE_OPTIONS
+from retro_gym_agents.data.export import digest_of
 from retro_gym_agents.play.episodes import Episode, Progress, play_next_trial, silent, start_episodes
-from retro_gym_agents.play.policies import Policy
+from retro_gym_agents.play.policies import Policy, ReflectorPolicy
 from retro_gym_agents.play.watch import ActorWatch
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from retro_gym_agents.lm.reflector import Reflector
 
-__all__ = ["Messages", "digest_of", "failures", "prompt_of"]
+__all__ = ["Messages", "failures", "prompt_of"]
 
 Messages: TypeAlias = list[dict[str, Any]]
 """Chat messages, each with ``role`` and ``content``."""
@@ -83,7 +83,7 @@ def failures(
         raise MissingExtraError(error.name or "datasets", "trl") from error
 
     def make() -> list[dict[str, Any]]:
-        writer = policy or _Sampled(reflector)
+        writer = policy or ReflectorPolicy(reflector)
         return _find_failures(env, reflector, writer, num_tasks, seed, split or env.split, trials, progress)
 
     text = Value("string")
@@ -97,18 +97,6 @@ def failures(
         "state": text,
     }
     return Dataset.from_list(_of_the_main_process(make), features=Features(columns))
-
-
-class _Sampled:
-    """A loaded reflector as a policy that samples."""
-
-    def __init__(self, reflector: Reflector) -> None:
-        self.name = reflector.name
-        self._reflector = reflector
-
-    def reflect(self, observations: Sequence[str], envs: Sequence[RetroEnv], seeds: Sequence[int]) -> list[str]:
-        """Returns one sampled reflection for each observation."""
-        return self._reflector.reflect(observations, greedy=False, seed=seeds)
 
 
 def _find_failures(
@@ -180,11 +168,6 @@ def _row(reflector: Reflector, episode: Episode, first: str) -> dict[str, Any]:
         "reflections": list(episode.reflections),
         "state": digest_of(episode.observation),
     }
-
-
-def digest_of(observation: str) -> str:
-    """Returns a digest that identifies an observation."""
-    return hashlib.blake2b(observation.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _of_the_main_process(make: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:

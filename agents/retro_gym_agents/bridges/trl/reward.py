@@ -13,7 +13,8 @@ from retro_gym.records import FailureBank
 from retro_gym.scheduling import Plan
 from retro_gym.trajectory import EndReason, Outcome, Trajectory
 from retro_gym.vector import run_plans
-from retro_gym_agents.bridges.trl.dataset import Messages, digest_of
+from retro_gym_agents.bridges.trl.dataset import Messages
+from retro_gym_agents.data.export import digest_of
 
 __all__ = ["RetroReward"]
 

@@ -28,7 +28,7 @@ class ReflectorPolicy:
 
     Args:
         source: as in :meth:`Reflector.load`: ``"tiny"``, the folder of a run or of a model, or a hub name. It is also
-            the policy's name, which may be changed.
+            the policy's name, which may be changed. Or a reflector that is loaded already.
         greedy: greedy decoding; by default tokens are sampled at the temperature of the model's generation config.
         device: device of the model.
         batch_size: maximum number of observations per batch.
@@ -37,11 +37,15 @@ class ReflectorPolicy:
         ConfigError: there is no such folder, or it holds no model; or ``batch_size`` is below 1.
     """
 
-    def __init__(self, source: str, *, greedy: bool = False, device: str = "cpu", batch_size: int = 64) -> None:
+    def __init__(
+        self, source: str | Reflector, *, greedy: bool = False, device: str = "cpu", batch_size: int = 64
+    ) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}; it must be at least 1.")
-        _check_source(source)
-        self.source = self.name = source
+        if isinstance(source, str):
+            _check_source(source)
+        self.source = source
+        self.name = source if isinstance(source, str) else source.model_id
         self.greedy = greedy
         self.device = device
         self.batch_size = batch_size
@@ -74,19 +78,19 @@ class ReflectorPolicy:
             MissingExtraError: torch or transformers is absent.
         """
         if self._reflector is None:
-            self._reflector = self._load()
+            self._reflector = self.source if not isinstance(self.source, str) else self._load(self.source)
         return self._reflector
 
     def unload(self) -> None:
         """Releases the model; the next ``reflect`` loads it again."""
         self._reflector = None
 
-    def _load(self) -> Reflector:
+    def _load(self, source: str) -> Reflector:
         try:
             from retro_gym_agents.lm.reflector import Reflector
         except ModuleNotFoundError as error:
             raise MissingExtraError(error.name or "torch", "train") from error
-        return Reflector.load(self.source, lora=None, device=self.device)
+        return Reflector.load(source, lora=None, device=self.device)
 
 
 def _check_source(spec: str) -> None:

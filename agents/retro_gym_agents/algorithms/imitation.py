@@ -1,0 +1,212 @@
+"""Imitation: supervised fine-tuning of a reflector or a planner on what records hold.
+
+The first stage of Retroformer (arXiv 2308.02151: on reflections with a positive rating) and of RetroAct (arXiv
+2503.01490, section 3.2: on trials that succeeded, and on reflections after which the next trial did). The loss is the
+token cross-entropy
+
+    L_IL = − Σ_t log π(y_t | x, y_<t),
+
+summed over the tokens y that the role wrote, the end token included, and divided by their number in the batch. Prompts
+and observations are read, not learned.
+
+Kept from the papers: expert data filtered by what came of it, one pass over all tokens of a text, LoRA.
+
+Different: RetroAct's released code also learns the observations of a trial, to save cost, and calls leaving them out
+optimal; they are left out here. The code of Retroformer learns the prompt and no end token, and filters nothing.
+
+How to run it::
+
+    retro-gym collect RetroHotpotQA-v0 --reflector noisy --num-episodes 2000 --output runs/expert.jsonl
+    retro-gym imitate runs/expert.jsonl --role reflector --min-rating 0.01 --output runs/imitation
+
+    train(ImitationConfig(records=("runs/expert.jsonl",), output=Path("runs/imitation")))
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from retro_gym.checks import check_choice, check_whole
+from retro_gym.errors import ConfigError, PromptTooLongError
+from retro_gym_agents.algorithms.optimizer_step import step
+from retro_gym_agents.data.examples import ROLES, Example, Role, load_examples
+from retro_gym_agents.data.passes import Passes, held_out
+from retro_gym_agents.lm.chains import Chain, Reply, chained, chains_in_groups
+from retro_gym_agents.lm.finite import check_finite
+from retro_gym_agents.lm.language_model import LanguageModel
+from retro_gym_agents.lm.planner import Planner
+from retro_gym_agents.lm.reflector import Reflector
+from retro_gym_agents.runs.config import RunConfig
+from retro_gym_agents.runs.log import print_status
+from retro_gym_agents.runs.run import Run, TrainResult
+
+__all__ = [
+    "ImitationConfig",
+    "ImitationRun",
+    "chosen",
+    "encode",
+    "imitation_loss",
+    "improve",
+    "loss_on",
+    "parts",
+    "train",
+]
+
+_KINDS: dict[Role, type[LanguageModel]] = {"reflector": Reflector, "planner": Planner}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImitationConfig(RunConfig):
+    """The settings of imitation."""
+
+    algorithm: ClassVar[str] = "imitation"
+    records: tuple[str, ...]
+    """Files of records to learn from."""
+    role: Role = "reflector"
+    """What is learned: to reflect or to play."""
+    model: str = "tiny"
+    """The model to train: ``tiny``, a folder (an adapter in it is trained further), or a hub name."""
+    min_rating: float | None = None
+    """Least rating G' − G of a reflection, or least return of a trial."""
+    successful: bool = False
+    """Only trials that solved their task, or reflections after which the next trial did."""
+    epochs: int = 1
+    """Passes over the examples."""
+    batch_size: int = 16
+    """Examples per update: reflections or trials."""
+    learning_rate: float = 1e-3
+    """Learning rate of AdamW, without weight decay. It falls linearly towards 0 over the whole run."""
+    held_out: float = 0.1
+    """Share of the tasks whose examples are not learned, but measured at each validation."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("role", self.role, ROLES)
+        check_whole(1, epochs=self.epochs, batch_size=self.batch_size)
+        if not 0 <= self.held_out < 1:
+            raise ConfigError(f"held_out is {self.held_out}; it is a share, at least 0 and below 1.")
+        if not self.records:
+            raise ConfigError("records is empty; give a file that 'retro-gym collect' or a run wrote.")
+
+
+def imitation_loss(logprobs_NT: Tensor, mask_NT: Tensor) -> Tensor:
+    """Returns − Σ log π over the tokens that the mask holds."""
+    return -logprobs_NT.where(mask_NT, 0.0).sum()
+
+
+def chosen(examples: Sequence[Example], config: ImitationConfig) -> list[Example]:
+    """Returns the examples that pass the filters.
+
+    Raises:
+        ConfigError: none does.
+    """
+    kept = [one for one in examples if one.passes(config.min_rating, successful=config.successful)]
+    if not kept:
+        raise ConfigError(
+            f"none of {len(examples)} examples passes min_rating={config.min_rating} and "
+            f"successful={config.successful}. Collect more, or a looser filter."
+        )
+    return kept
+
+
+def encode(model: LanguageModel, examples: Sequence[Example]) -> list[list[Reply]]:
+    """Returns the token ids of each example; a turn whose prompt is too long for the model is left out."""
+    found: list[list[Reply]] = []
+    for example in examples:
+        replies = []
+        for one in example.written:
+            try:
+                replies.append(Reply(model.encode(one.prompt), model.encode_reply(one.text)))
+            except PromptTooLongError:
+                break  # later turns have longer prompts
+        if replies:
+            found.append(replies)
+    return found
+
+
+def parts(examples: Sequence[Sequence[Reply]], config: RunConfig) -> list[list[Chain]]:
+    """Returns the examples in parts that each fit into a forward pass; all turns of a trial share a row."""
+    return chains_in_groups([chain for one in examples for chain in chained(one)], config.micro_tokens)
+
+
+def improve(
+    model: LanguageModel, optimizer: torch.optim.Optimizer, examples: Sequence[Sequence[Reply]], config: RunConfig
+) -> dict[str, float]:
+    """Makes one update; returns the loss per token, the number of tokens and the gradient's norm.
+
+    Raises:
+        DivergedError: one of these is not finite. No step was taken.
+    """
+    tokens = sum(len(reply.tokens) for one in examples for reply in one)
+    optimizer.zero_grad()
+    total = 0.0
+    for chains in parts(examples, config):
+        loss = imitation_loss(*model.score_chains(chains)) / tokens
+        torch.autograd.backward(loss)
+        total += loss.item()
+    check_finite({"the loss": total})
+    norms = step(optimizer, {"adapter": model.trainable.values()}, config.max_grad_norm)
+    return {"nll": total, "tokens": float(tokens), "grad_norm": norms["adapter"]}
+
+
+@torch.no_grad()
+def loss_on(model: LanguageModel, examples: Sequence[Sequence[Reply]], config: RunConfig) -> float:
+    """Returns the loss per token on examples."""
+    total, tokens = 0.0, 0
+    for chains in parts(examples, config):
+        logprobs_NT, mask_NT = model.score_chains(chains)
+        total += imitation_loss(logprobs_NT, mask_NT).item()
+        tokens += int(mask_NT.sum())
+    return total / tokens
+
+
+class ImitationRun(Run):
+    """A run of imitation: the model, and the tokens of all examples."""
+
+    config: ImitationConfig
+
+    def __init__(self, config: ImitationConfig) -> None:
+        super().__init__(config)
+        examples = chosen(load_examples(config.records, config.role), config)
+        self.learner = config.load(_KINDS[config.role], config.model)
+        apart = held_out((one.task_id for one in examples), config.held_out, config.seed)
+        learned = encode(self.learner, [one for one in examples if one.task_id not in apart])
+        self.apart = encode(self.learner, [one for one in examples if one.task_id in apart])
+        if not learned:
+            raise ConfigError(f"no example fits into the context of {config.model!r}. Give shorter ones.")
+        self.passes = Passes(learned, size=config.batch_size, epochs=config.epochs, seed=config.seed)
+        self.num_updates = self.passes.num_batches
+        print_status(f"{len(learned)} examples to learn, {len(self.apart)} held out")
+
+    @property
+    def decay_updates(self) -> int:
+        """The learning rate falls over the whole run, unless the config says otherwise."""
+        return self.config.decay_updates or self.num_updates
+
+    def validate(self) -> tuple[dict[str, float], float] | None:
+        """Measures the loss per token on the examples held out."""
+        if not self.apart:
+            return None
+        loss = loss_on(self.learner, self.apart, self.config)
+        return {"validation_nll": loss}, -loss
+
+
+def train(config: ImitationConfig) -> TrainResult:
+    """Trains a reflector or a planner by imitation.
+
+    Raises:
+        ConfigError: a field has an invalid value, the folder is not empty, or no example passes the filters.
+        RecordError: a file of records cannot be read.
+        CheckpointError: the run to resume was made with other settings.
+        DivergedError: a number is not finite; the run can be resumed from before it, with a lower learning rate.
+    """
+    with ImitationRun(config) as run:
+        optimizer = torch.optim.AdamW(run.learner.trainable.values(), lr=config.learning_rate, weight_decay=0.0)
+        for update in run.updates(optimizer):
+            run.log(improve(run.learner, optimizer, run.passes.batch(update), config))
+        return run.result()

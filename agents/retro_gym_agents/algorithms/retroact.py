@@ -1,0 +1,347 @@
+"""RetroAct: imitation, then off-policy joint policy gradient on a planner and a reflector (arXiv 2503.01490).
+
+Stage 1, imitation: an expert plays training tasks and reflects on its failures. Trials that solved their task are
+imitated by the planner, reflections after which the next trial did by the reflector (section 3.2 of the paper).
+
+Stage 2, rounds of exploring and learning (section 3.3). Both models play training tasks at temperature 1; what they
+wrote goes into replay buffers, with the planner's reward R_π = G, the return of its trial, and the reflector's
+R_μ = G' − G. Then both are updated on batches of their buffers and of the expert's examples:
+
+    L = L_RL + λ L_IL,    L_RL = − E[ Σ_t w_t R log π(a_t | s_t) ],    w_t = clip(π / π_behaviour, 1 − ε, 1 + ε),
+
+per token, with w_t detached: outside of the band the gradient does not vanish, in contrast to PPO, as the text of the
+paper says (its formula, with w_t inside of the gradient alone, would let it vanish) and as the released code does.
+
+Kept from the paper: two adapters on one base model (``adapters="one"`` is its ablation), rewards, clipped weights,
+the imitation term with λ = 1 on both, new exploration in every round, no critic, no KL term.
+
+Different: ε and the number of rounds, which the paper does not give, are those of the released code and a default.
+Observations are read, not learned (``learn_observations=True`` for the paper's choice, made to save cost). Losses are
+means over the tokens that are learned. The expert is the environment's scripted actor with a teacher. Options that the
+code alone has: ``reflector_reward="retroact"``; that neither has: ``baseline``, ``normalise``.
+
+How to run it::
+
+    retro-gym retroact RetroHotpotQA-v0 --output runs/retroact --seed 0
+    retro-gym evaluate RetroHotpotQA-v0 --actor planner:runs/retroact/planner --reflector none runs/retroact/reflector
+
+    train(RetroActConfig(output=Path("runs/retroact")))
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
+
+import torch
+from torch import Tensor
+
+from retro_gym.checks import check_choice, check_whole
+from retro_gym.errors import ConfigError
+from retro_gym.seeding import derive_seed
+from retro_gym_agents.algorithms.imitation import encode, imitation_loss, parts
+from retro_gym_agents.algorithms.optimizer_step import step
+from retro_gym_agents.data.examples import ROLES, Role, first_and_last, load_examples
+from retro_gym_agents.data.replay import ReplayBuffer, Tried, tried
+from retro_gym_agents.lm.chains import Chain, Reply, chained, chains_in_groups
+from retro_gym_agents.lm.finite import check_finite
+from retro_gym_agents.lm.language_model import LanguageModel
+from retro_gym_agents.lm.planner import Planner
+from retro_gym_agents.lm.reflector import Reflector
+from retro_gym_agents.play.collection import CollectConfig, collect
+from retro_gym_agents.play.policies import Policy, ReflectorPolicy, make_policy
+from retro_gym_agents.runs.checkpoints import replace_folder
+from retro_gym_agents.runs.config import RunConfig
+from retro_gym_agents.runs.run import Run, TrainResult
+
+__all__ = [
+    "RetroActConfig",
+    "RetroActRun",
+    "clipped_weights",
+    "improve",
+    "off_policy_loss",
+    "train",
+]
+
+_Item = TypeVar("_Item")
+_BATCH = 64  # prompts that the planner answers at once
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RetroActConfig(RunConfig):
+    """The settings of both stages."""
+
+    algorithm: ClassVar[str] = "retroact"
+    env_id: str = "RetroHotpotQA-v0"
+    """Id of the environment."""
+    env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Arguments of the environment, of JSON types."""
+    model: str = "tiny"
+    """The base model of both roles: ``tiny``, a folder, or a hub name."""
+    start: Path | None = None
+    """Output folder of an earlier run with two adapters, whose roles learn further, with its expert's examples."""
+    adapters: Literal["two", "one"] = "two"
+    """An adapter for each role (the paper's main result), or one for both."""
+    learn: tuple[Role, ...] = ROLES
+    """The roles that stage 2 updates; a role that is left out stays as imitation made it."""
+    expert: str = "noisy"
+    """The policy that reflects for the expert: ``noisy``, ``oracle``, or any other."""
+    expert_episodes: int = 600
+    """Training episodes that the expert plays."""
+    imitation_updates: int = 60
+    """Updates of stage 1."""
+    rounds: int = 6
+    """Rounds of stage 2."""
+    episodes: int = 128
+    """Training episodes in a round."""
+    max_reflections: int = 2
+    """Maximum number of reflections in an episode."""
+    updates: int = 20
+    """Updates in a round."""
+    batch_size: int = 16
+    """Trials and reflections in an update, of each role and of either source."""
+    buffer_rounds: int = 3
+    """Rounds whose examples are kept for learning."""
+    learning_rate: float = 1e-3
+    """Learning rate of AdamW, without weight decay, in both stages."""
+    clip: float = 0.3
+    """ε: how far a token's weight may move from 1."""
+    imitation_weight: float = 1.0
+    """λ: weight of the imitation loss in stage 2."""
+    reflector_reward: Literal["improvement", "retroact"] = "improvement"
+    """G' − G (the paper), or times (G + c)/c (the released code)."""
+    baseline: Literal["none", "mean"] = "none"
+    """Subtracted from the rewards of a role: nothing (the paper), or their mean in the buffer."""
+    normalise: bool = False
+    """Whether a role's rewards are divided by their standard deviation in the buffer."""
+    learn_observations: bool = False
+    """Whether a trial's observations are learned too, as in the paper, which does it to save cost."""
+    temperature: float | None = 1.0
+    """Sampling temperature of exploration."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_whole(1, expert_episodes=self.expert_episodes, episodes=self.episodes, updates=self.updates)
+        check_whole(1, batch_size=self.batch_size, buffer_rounds=self.buffer_rounds)
+        check_whole(1, max_reflections=self.max_reflections)
+        check_whole(0, imitation_updates=self.imitation_updates, rounds=self.rounds)
+        for role in self.learn:
+            check_choice("learn", role, ROLES)
+        if not self.learn:
+            raise ConfigError(f"learn is empty; give one or both of {ROLES}.")
+        if self.start is not None and (self.adapters == "one" or self.imitation_updates):
+            raise ConfigError(
+                f"start is {str(self.start)!r}, with adapters={self.adapters!r} and imitation_updates="
+                f"{self.imitation_updates}; a run goes on from two adapters that have imitated: give 'two' and 0."
+            )
+        if not 0 < self.clip < 1 or self.imitation_weight < 0:
+            raise ConfigError(
+                f"clip is {self.clip} and imitation_weight {self.imitation_weight}; clip lies between 0 and 1, and the "
+                "weight is at least 0."
+            )
+
+
+def clipped_weights(logprobs_NT: Tensor, behaviour_NT: Tensor, clip: float) -> Tensor:
+    """Returns clip(π/π_behaviour, 1 − ε, 1 + ε) for each token, without a gradient; 1 where the behaviour is NaN."""
+    ratio_NT = (logprobs_NT.detach() - behaviour_NT).nan_to_num(0.0).exp()
+    return ratio_NT.clamp(1 - clip, 1 + clip)
+
+
+def off_policy_loss(
+    logprobs_NT: Tensor, behaviour_NT: Tensor, rewards_N: Tensor, mask_NT: Tensor, *, clip: float
+) -> Tensor:
+    """Returns − Σ w R log π over the tokens that the mask holds."""
+    weights_NT = clipped_weights(logprobs_NT, behaviour_NT, clip)
+    return -(weights_NT * rewards_N[:, None] * logprobs_NT).where(mask_NT, 0.0).sum()
+
+
+class RetroActRun(Run):
+    """A run: both roles, the expert's examples, and the buffers."""
+
+    config: RetroActConfig
+
+    def __init__(self, config: RetroActConfig) -> None:
+        super().__init__(config)
+        self.planner = config.load(Planner, str(config.start / "planner") if config.start else config.model)
+        self.planner.batch_size = _BATCH
+        own: dict[str, Any] = {"temperature": config.temperature}
+        if config.start is not None:
+            own["folder"] = config.start / "reflector"
+        elif config.adapters == "two":
+            own |= {"lora": config.lora, "seed": config.seed + 1}
+        self.reflector = Reflector.beside(self.planner, **own)
+        self.learner = self.planner
+        self.roles: dict[Role, LanguageModel] = {"planner": self.planner, "reflector": self.reflector}
+        self.progress: dict[str, float] = {}
+        self.num_updates = config.imitation_updates + config.rounds * config.updates
+        self.buffers = {
+            role: ReplayBuffer(config.buffer_rounds, baseline=config.baseline, normalise=config.normalise)
+            for role in self.roles
+        }
+
+    @cached_property
+    def expert(self) -> dict[Role, list[list[Reply]]]:
+        """What each role imitates: trials that solved their task, and reflections after which the next one did."""
+        config = self.config
+        if config.start is not None:
+            path = config.start / "expert.jsonl"
+        else:
+            path = self._played(
+                "expert.jsonl", make_policy(config.expert), config.expert_episodes, "expert", "scripted"
+            )
+        return {
+            role: encode(model, [one for one in load_examples((path,), role) if one.success])
+            for role, model in self.roles.items()
+        }
+
+    def round_of(self, update: int) -> int | None:
+        """Returns the round of stage 2 that an update belongs to, counted from 0; None in stage 1."""
+        after = update - 1 - self.config.imitation_updates
+        return None if after < 0 else after // self.config.updates
+
+    def explore(self, number: int) -> None:
+        """Plays a round, and fills the buffers with what both roles wrote in it and in those before it."""
+        config = self.config
+        for each in range(max(0, number + 1 - config.buffer_rounds), number + 1):
+            if each in self.buffers["planner"]:
+                continue
+            self.planner.version = self.reflector.version = f"round-{each}"
+            policy = ReflectorPolicy(self.reflector)
+            path = self._played(f"rounds/{each}.jsonl", policy, config.episodes, each, self.planner)
+            self.progress = first_and_last(load_examples((path,), "planner"))
+            for role, model in self.roles.items():
+                whole = config.learn_observations and role == "planner"
+                examples = load_examples((path,), role, reward=config.reflector_reward)
+                found = [tried(one, model, whole=whole) for one in examples]
+                self.buffers[role].add(each, [one for one in found if one is not None])
+
+    def drawn(self, items: Sequence[_Item], update: int, *what: str) -> list[_Item]:
+        """Draws a batch at random, without repetition."""
+        generator = torch.Generator().manual_seed(derive_seed(self.config.seed, "batch", update, *what))
+        order = torch.randperm(len(items), generator=generator).tolist()
+        return [items[index] for index in order[: self.config.batch_size]]
+
+    def conclude(self) -> None:
+        """Saves both roles."""
+        for role, model in self.roles.items():
+            replace_folder(self.config.output / role, model.save)
+
+    def _played(self, name: str, policy: Policy, episodes: int, seed: int | str, actor: Any) -> Path:
+        """Plays training episodes, unless an earlier process did; returns the file of records."""
+        path = self.config.output / name
+        if not path.is_file():
+            unfinished = path.with_name(path.name + ".part")
+            unfinished.unlink(missing_ok=True)
+            settings = CollectConfig(
+                self.config.env_id,
+                unfinished,
+                num_episodes=episodes,
+                max_reflections=self.config.max_reflections,
+                seed=derive_seed(self.config.seed, "episodes", seed),
+                env_kwargs={**self.config.env_kwargs, "actor": actor},
+            )
+            collect(settings, policy)
+            os.replace(unfinished, path)
+        return path
+
+
+def improve(
+    run: RetroActRun, optimizer: torch.optim.Optimizer, update: int, weights: Mapping[str, Any]
+) -> dict[str, float]:
+    """Makes one update of either stage; returns the losses per token and the gradients' norms.
+
+    Raises:
+        DivergedError: one of these is not finite. No step was taken.
+    """
+    config, number = run.config, run.round_of(update)
+    optimizer.zero_grad()
+    found: dict[str, float] = {"tokens": 0.0}
+    for role, model in run.roles.items():
+        if number is not None and role not in config.learn:
+            continue
+        weight = 1.0 if number is None else config.imitation_weight
+        expert = run.drawn(run.expert[role], update, role, "expert")
+        if weight and expert:
+            found[f"{role}_nll"] = _imitate(model, expert, config, weight)
+        if number is not None and (batch := run.drawn(run.buffers[role].items(number), update, role)):
+            found[f"{role}_loss"] = _reinforce(model, batch, config)
+            found[f"{role}_reward"] = sum(one.reward for one in batch) / len(batch)
+            found["tokens"] += sum(len(reply.tokens) for one in batch for reply in one.replies)
+    check_finite(found)
+    norms = step(optimizer, weights, config.max_grad_norm)
+    return {**found, **{f"{name}_grad_norm": norm for name, norm in norms.items()}}
+
+
+def _imitate(model: LanguageModel, examples: Sequence[Sequence[Reply]], config: RetroActConfig, weight: float) -> float:
+    tokens = sum(len(reply.tokens) for one in examples for reply in one)
+    total = 0.0
+    for chains in parts(examples, config):
+        loss = imitation_loss(*model.score_chains(chains)) / tokens
+        torch.autograd.backward(weight * loss)
+        total += loss.item()
+    return total
+
+
+def _reinforce(model: LanguageModel, batch: Sequence[Tried], config: RetroActConfig) -> float:
+    tokens = sum(len(reply.tokens) for one in batch for reply in one.replies)
+    paid: dict[int, tuple[float, Sequence[Sequence[float]]]] = {}
+    chains: list[Chain] = []
+    for one in batch:
+        rows, start = chained(one.replies), 0
+        for chain in rows:
+            paid[id(chain)] = one.reward, one.behaviour[start : start + len(chain.spans)]
+            start += len(chain.spans)
+        chains += rows
+    total = 0.0
+    for group in chains_in_groups(chains, config.micro_tokens):
+        logprobs_NT, mask_NT = model.score_chains(group, config.temperature or 1.0)
+        rewards = [paid[id(chain)][0] for chain in group for _ in chain.spans]
+        behaviour = [value for chain in group for row in paid[id(chain)][1] for value in row]
+        behaviour_NT = torch.zeros_like(logprobs_NT).masked_scatter(mask_NT, torch.tensor(behaviour).to(logprobs_NT))
+        rewards_N = torch.tensor(rewards).to(logprobs_NT)
+        loss = off_policy_loss(logprobs_NT, behaviour_NT, rewards_N, mask_NT, clip=config.clip) / tokens
+        torch.autograd.backward(loss)
+        total += loss.item()
+    return total
+
+
+class _Adapter:
+    """The adapter of a role, as a part of a checkpoint."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        self.model = model
+
+    def state_dict(self) -> Mapping[str, Any]:
+        return self.model.adapter_state()
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> None:
+        self.model.load_adapter_state(state_dict)
+
+
+def train(config: RetroActConfig) -> TrainResult:
+    """Trains a planner and a reflector; writes them to ``planner/`` and ``reflector/`` in the output folder.
+
+    Raises:
+        ConfigError: a field has an invalid value, or the folder is not empty.
+        CheckpointError: the run to resume was made with other settings.
+        DivergedError: a number is not finite; the run can be resumed from before it, with a lower learning rate.
+    """
+    with RetroActRun(config) as run:
+        weights: dict[str, Any] = {"planner": list(run.planner.trainable.values())}
+        modules = {}
+        if config.adapters == "two":
+            weights["reflector"] = list(run.reflector.trainable.values())
+            modules["reflector"] = _Adapter(run.reflector)
+        every = [weight for part in weights.values() for weight in part]
+        optimizer = torch.optim.AdamW(every, lr=config.learning_rate, weight_decay=0.0)
+        for update in run.updates(optimizer, **modules):
+            number = run.round_of(update)
+            if number is not None:
+                run.explore(number)
+                run.log(run.progress)
+            run.log(improve(run, optimizer, update, weights))
+        return run.result()

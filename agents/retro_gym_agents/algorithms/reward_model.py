@@ -1,0 +1,316 @@
+"""A reward model: which of two reflections on one failure helps more, learned from ratings.
+
+Retroformer's third stage (arXiv 2308.02151, after the reward models of InstructGPT, arXiv 2203.02155): the base model
+with a LoRA adapter of its own and a scalar head on the last token of a reflection. For a pair of reflections on one
+failure with different ratings G' − G it minimises
+
+    L = − log σ( r(x, y⁺) − r(x, y⁻) ).
+
+A constant can be added to r without changing the loss, so after training its mean over the learned reflections is
+subtracted, and it is divided by their standard deviation: PPO's KL coefficient then has a unit.
+
+Kept from the paper: pairs on one failure, labelled by the rating; the loss; a head on the model that is trained as the
+policy too.
+
+Different: the released code trains a pointwise classifier with two logits, which its reward function then flattens, so
+that scores and samples do not match; this is the pairwise loss of the text. A pair of equal ratings teaches nothing
+and is left out.
+
+How to run it::
+
+    retro-gym collect RetroHotpotQA-v0 --reflector tiny --num-samples 4 --num-episodes 1000 --output runs/pairs.jsonl
+    retro-gym reward-model runs/pairs.jsonl --output runs/reward-model
+
+    train(RewardModelConfig(records=("runs/pairs.jsonl",), output=Path("runs/reward-model")))
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from retro_gym.checks import check_whole
+from retro_gym.errors import ConfigError
+from retro_gym_agents.algorithms.optimizer_step import step
+from retro_gym_agents.data.examples import Example, load_examples
+from retro_gym_agents.data.passes import Passes, held_out
+from retro_gym_agents.lm.adapters import activated
+from retro_gym_agents.lm.batching import in_groups
+from retro_gym_agents.lm.chains import Reply
+from retro_gym_agents.lm.finite import check_finite
+from retro_gym_agents.lm.reflector import Reflector
+from retro_gym_agents.runs.config import RunConfig
+from retro_gym_agents.runs.log import print_status
+from retro_gym_agents.runs.run import Run, TrainResult
+
+__all__ = [
+    "Failure",
+    "RewardModel",
+    "RewardModelConfig",
+    "RewardModelRun",
+    "accuracy",
+    "improve",
+    "pairs_in",
+    "pairwise_loss",
+    "train",
+]
+
+_HEAD = "reward_head"  # the module's name in checkpoints, and of its file beside the adapter
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RewardModelConfig(RunConfig):
+    """The settings of a reward model's training."""
+
+    algorithm: ClassVar[str] = "reward_model"
+    records: tuple[str, ...]
+    """Files of records with several reflections on each failure."""
+    model: str = "tiny"
+    """The model to train: ``tiny``, a folder (an adapter in it is trained further), or a hub name."""
+    epochs: int = 2
+    """Passes over the failures."""
+    batch_size: int = 16
+    """Failures per update, each with all pairs of its reflections."""
+    learning_rate: float = 1e-3
+    """Learning rate of AdamW, without weight decay. It falls linearly towards 0 over the whole run."""
+    held_out: float = 0.15
+    """Share of the tasks whose pairs are not learned, but measured at each validation."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_whole(1, epochs=self.epochs, batch_size=self.batch_size)
+        if not 0 <= self.held_out < 1:
+            raise ConfigError(f"held_out is {self.held_out}; it is a share, at least 0 and below 1.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """The reflections that were tried on one failure."""
+
+    task_id: str
+    replies: tuple[Reply, ...]
+    """K of them, all different."""
+    ratings: tuple[float, ...]
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """The better and the worse one of every two that differ in their rating."""
+        both = itertools.permutations(range(len(self.ratings)), 2)
+        return [(better, worse) for better, worse in both if self.ratings[better] > self.ratings[worse]]
+
+
+class RewardModel(nn.Module):
+    """Scores reflections: a language model with a head on the last token.
+
+    Args:
+        reflector: the model and its adapter.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, reflector: Reflector) -> None:
+        super().__init__()
+        self._reflector = [reflector]  # in a list, so that its weights are not this module's
+        self.head = nn.Linear(reflector.hidden_size, 1, bias=False).to(reflector.device)
+        nn.init.zeros_(self.head.weight)
+        self.register_buffer("mean", torch.zeros((), device=reflector.device))
+        self.register_buffer("spread", torch.ones((), device=reflector.device))
+
+    @property
+    def reflector(self) -> Reflector:
+        """The model and its adapter."""
+        return self._reflector[0]
+
+    @classmethod
+    def load(cls, folder: str | Path, *, beside: Reflector | None = None, device: str = "cpu") -> Self:
+        """Loads what :func:`train` wrote.
+
+        Args:
+            folder: the output of a run.
+            beside: a reflector whose base model is used, so that it is stored once.
+            device: device of the model, unless it is used beside another one.
+
+        Raises:
+            ConfigError: the folder holds no reward model.
+        """
+        path = Path(folder) / "adapter" / f"{_HEAD}.pt"
+        if not path.is_file():
+            raise ConfigError(f"{folder} holds no reward model: {path} is absent. Train one: retro-gym reward-model.")
+        loaded = Reflector.beside(beside, folder=path.parent) if beside else Reflector.load(path.parent, device=device)
+        model = cls(loaded)
+        model.load_state_dict(torch.load(path, map_location=loaded.device, weights_only=True))
+        return model
+
+    def forward(self, replies: Sequence[Reply]) -> Tensor:
+        """Returns a score (N) for each reply, float32, differentiable."""
+        reflector = self.reflector
+        rows = [[*reply.prompt, *reply.tokens] for reply in replies]
+        width = max(map(len, rows))
+        ids_NL = torch.tensor([row + [reflector.sampling.pad_id] * (width - len(row)) for row in rows])
+        with activated(reflector.model, reflector.adapter), reflector.precision():
+            # Padding follows the tokens, so that no token attends to it.
+            out = reflector.model(
+                input_ids=ids_NL.to(reflector.device), use_cache=False, logits_to_keep=1, output_hidden_states=True
+            )
+        last_N = torch.tensor([len(row) - 1 for row in rows], device=reflector.device)
+        hidden_ND = out.hidden_states[-1][torch.arange(len(rows), device=reflector.device), last_N]
+        scores_N: Tensor = self.head(hidden_ND.float())[:, 0]
+        return (scores_N - self.mean) / self.spread
+
+    @torch.no_grad()
+    def score(self, replies: Sequence[Reply], tokens: int | None = None) -> Tensor:
+        """Returns the scores (N) without a gradient, in forward passes of at most so many tokens."""
+        lengths = [len(reply.prompt) + len(reply.tokens) for reply in replies]
+        scores_N = torch.zeros(len(replies))
+        for rows in in_groups(range(len(replies)), lengths, None, tokens):
+            scores_N[rows] = self([replies[row] for row in rows]).cpu()
+        return scores_N
+
+
+def pairwise_loss(better_N: Tensor, worse_N: Tensor) -> Tensor:
+    """Returns − log σ(better − worse), summed over the pairs."""
+    return -nn.functional.logsigmoid(better_N - worse_N).sum()
+
+
+def pairs_in(examples: Sequence[Example], reflector: Reflector) -> list[Failure]:
+    """Returns the failures on which reflections with different ratings were tried, with their tokens.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    by_failure: defaultdict[str, dict[str, Example]] = defaultdict(dict)
+    for one in examples:
+        by_failure[one.failure].setdefault(one.written[0].text, one)
+    found = []
+    for tried in by_failure.values():
+        if len({one.reward for one in tried.values()}) < 2:
+            continue
+        first, *_ = tried.values()
+        prompt = reflector.encode(str(first.written[0].prompt))
+        replies = tuple(Reply(prompt, reflector.encode_reply(text)) for text in tried)
+        found.append(Failure(first.task_id, replies, tuple(one.reward for one in tried.values())))
+    if not found:
+        raise ConfigError(
+            f"among {len(examples)} reflections there are no two on one failure with different ratings. Collect "
+            "several on each: retro-gym collect ENV_ID --num-samples 4."
+        )
+    return found
+
+
+def improve(
+    model: RewardModel, optimizer: torch.optim.Optimizer, failures: Sequence[Failure], config: RewardModelConfig
+) -> dict[str, float]:
+    """Makes one update; returns the loss per pair, the share of pairs in the right order, and the gradient's norm.
+
+    Raises:
+        DivergedError: one of these is not finite. No step was taken.
+    """
+    pairs = sum(len(failure.pairs) for failure in failures)
+    optimizer.zero_grad()
+    total, right, tokens = 0.0, 0, 0
+    for part in _parts(failures, config):
+        better_N, worse_N = _compared(model, part)
+        loss = pairwise_loss(better_N, worse_N) / pairs
+        torch.autograd.backward(loss)
+        total += loss.item()
+        right += int((better_N > worse_N).sum())
+        tokens += sum(len(reply.prompt) + len(reply.tokens) for failure in part for reply in failure.replies)
+    check_finite({"the loss": total})
+    weights = {"adapter": model.reflector.trainable.values(), "reward head": model.head.parameters()}
+    norms = step(optimizer, weights, config.max_grad_norm)
+    return {"loss": total, "accuracy": right / pairs, "tokens": float(tokens), "grad_norm": norms["adapter"]}
+
+
+@torch.no_grad()
+def accuracy(model: RewardModel, failures: Sequence[Failure], config: RewardModelConfig) -> float:
+    """Returns the share of pairs of which the better reflection has the higher score."""
+    right = pairs = 0
+    for part in _parts(failures, config):
+        better_N, worse_N = _compared(model, part)
+        right += int((better_N > worse_N).sum())
+        pairs += len(better_N)
+    return right / pairs
+
+
+def _parts(failures: Sequence[Failure], config: RewardModelConfig) -> list[list[Failure]]:
+    lengths = [sum(len(reply.prompt) + len(reply.tokens) for reply in failure.replies) for failure in failures]
+    limit = config.micro_tokens
+    groups = in_groups(range(len(failures)), lengths, config.micro_prompts, limit)
+    return [[failures[number] for number in group] for group in groups]
+
+
+def _compared(model: RewardModel, failures: Sequence[Failure]) -> tuple[Tensor, Tensor]:
+    """Returns the scores of the better and of the worse reflection of every pair."""
+    scores_N = model([reply for failure in failures for reply in failure.replies])
+    better, worse, start = [], [], 0
+    for failure in failures:
+        better += [start + one for one, _ in failure.pairs]
+        worse += [start + other for _, other in failure.pairs]
+        start += len(failure.replies)
+    return scores_N[better], scores_N[worse]
+
+
+class RewardModelRun(Run):
+    """A run: the model, and the failures to learn and to measure."""
+
+    config: RewardModelConfig
+
+    def __init__(self, config: RewardModelConfig) -> None:
+        super().__init__(config)
+        examples = load_examples(config.records, "reflector")
+        self.learner = config.load(Reflector, config.model)
+        self.model = RewardModel(self.learner)
+        failures = pairs_in(examples, self.learner)
+        apart = held_out((one.task_id for one in failures), config.held_out, config.seed)
+        learned = [one for one in failures if one.task_id not in apart]
+        self.apart = [one for one in failures if one.task_id in apart]
+        self.passes = Passes(learned, size=config.batch_size, epochs=config.epochs, seed=config.seed)
+        self.num_updates = self.passes.num_batches
+        pairs = [sum(len(one.pairs) for one in part) for part in (learned, self.apart)]
+        print_status(f"{pairs[0]} pairs on {len(learned)} failures to learn, {pairs[1]} pairs held out")
+
+    @property
+    def decay_updates(self) -> int:
+        """The learning rate falls over the whole run, unless the config says otherwise."""
+        return self.config.decay_updates or self.num_updates
+
+    def validate(self) -> tuple[dict[str, float], float] | None:
+        """Measures the accuracy on the pairs held out."""
+        if not self.apart:
+            return None
+        share = accuracy(self.model, self.apart, self.config)
+        return {"validation_accuracy": share}, share
+
+    def conclude(self) -> None:
+        """Sets mean and spread so that the learned reflections' scores have mean 0 and standard deviation 1."""
+        self.model.mean.zero_()
+        self.model.spread.fill_(1.0)
+        replies = [reply for failure in self.passes.items for reply in failure.replies]
+        scores_N = self.model.score(replies, self.config.micro_tokens or 8_192)
+        self.model.mean.copy_(scores_N.mean())
+        self.model.spread.copy_(scores_N.std().clamp(min=1e-6))
+
+
+def train(config: RewardModelConfig) -> TrainResult:
+    """Trains a reward model on the pairs in records.
+
+    Raises:
+        ConfigError: a field has an invalid value, the folder is not empty, or there are no pairs.
+        RecordError: a file of records cannot be read.
+        CheckpointError: the run to resume was made with other settings.
+        DivergedError: a number is not finite; the run can be resumed from before it, with a lower learning rate.
+    """
+    with RewardModelRun(config) as run:
+        weights = [*run.learner.trainable.values(), *run.model.head.parameters()]
+        optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=0.0)
+        for update in run.updates(optimizer, **{_HEAD: run.model}):
+            run.log(improve(run.model, optimizer, run.passes.batch(update), config))
+        return run.result()

@@ -1,0 +1,137 @@
+"""The options that the commands which train a model share, and how they become an algorithm's config."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from retro_gym.errors import ConfigError, MissingExtraError, did_you_mean, one_line
+from retro_gym_agents.cli.options import Flag, OptionalFigure, OptionalNumber, Text, Words, words_of
+
+__all__ = ["LearnerOptions", "given", "import_with_extra", "option_of"]
+
+_NAMED_OTHERWISE = {"learning_rate": "--lr", "lora": "--lora-rank", "lora.rank": "--lora-rank"}
+"""Config fields whose option has another name."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LearnerOptions:
+    """Options of a run that trains a model. One without a default takes the algorithm's."""
+
+    output: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """The run's folder: checkpoints, curves and the adapter, which other commands take by this name."""
+    max_minutes: OptionalFigure = None
+    """Stop training after X minutes, even if updates remain."""
+    resume: Flag = False
+    """Resume from the last checkpoint in --output."""
+    lr: Annotated[OptionalFigure, tyro.conf.arg(aliases=["--learning-rate"])] = None
+    """Learning rate."""
+    validate_every: OptionalNumber = None
+    """Updates between validations, which select the best adapter."""
+    checkpoint_every: OptionalNumber = None
+    """Updates between checkpoints."""
+    lora_rank: OptionalNumber = None
+    """Rank of the LoRA adapter."""
+    device: Text = "cpu"
+    """Device of the model: cpu, cuda, cuda:1."""
+    set: Annotated[Words, tyro.conf.arg(metavar="FIELD=VALUE", help_behavior_hint="")] = ()
+    """One or several other settings of the algorithm, such as decay_updates=50."""
+
+    def settings_for(self, config_class: type[Any], **own: Any) -> dict[str, Any]:
+        """Returns the arguments of an algorithm's config.
+
+        Args:
+            config_class: the config.
+            own: further fields; None leaves the config's default.
+
+        Raises:
+            ConfigError: ``set`` names an unknown field or one with an option of its own, or a value has the wrong type.
+        """
+        names = ("output", "max_minutes", "resume", "validate_every", "checkpoint_every", "device")
+        own = {name: getattr(self, name) for name in names} | own
+        own |= {"learning_rate": self.lr, "lora": self._lora(config_class)}
+        return {**self._others(config_class, own), **given(own)}
+
+    def _lora(self, config_class: type[Any]) -> Any:
+        if self.lora_rank is None:
+            return None
+        defaults: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(config_class)}
+        return dataclasses.replace(defaults["lora"], rank=self.lora_rank)
+
+    def _others(self, config_class: type[Any], reserved: Mapping[str, Any]) -> dict[str, Any]:
+        """Parses ``name=value`` texts into fields of a config; values are JSON, or else plain text."""
+        fields = {field.name: field for field in dataclasses.fields(config_class) if field.name not in reserved}
+        found: dict[str, Any] = {}
+        for text in words_of("--set", self.set):
+            name, equals, value = text.partition("=")
+            name = name.strip().replace("-", "_")
+            if name not in fields and option_of(type(self), name) is not None:
+                raise ConfigError(
+                    f"--set {text!r}: {name} has an option of its own, {option_of(type(self), name)}. Use that."
+                )
+            if not equals or name not in fields:
+                raise ConfigError(
+                    f"--set {text!r}: give FIELD=VALUE with one of {', '.join(fields)}.{did_you_mean(name, fields)} "
+                    f"'retro-gym {type(self).__name__.lower()} --help' describes them."
+                )
+            if name in found:
+                raise ConfigError(f"--set {text!r}: {name} is set twice. Leave one of the two out.")
+            found[name] = _typed(text, value, _kind(fields[name]))
+        return found
+
+
+def _kind(field: dataclasses.Field[Any]) -> type[Any]:
+    """Returns the type of a field's values: the annotated one if it is a plain type, else that of its default."""
+    plain: dict[str, type[Any]] = {"int": int, "float": float, "str": str, "bool": bool}
+    return plain.get(str(field.type).partition(" ")[0], type(field.default))
+
+
+def _typed(text: str, value: str, kind: type[Any]) -> Any:
+    if kind is str:
+        return value
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        parsed = value
+    if kind is float and type(parsed) is int:
+        return float(parsed)
+    if type(parsed) is not kind:
+        raise ConfigError(f"--set {text!r}: {one_line(parsed)} is not of type {kind.__name__}.")
+    return parsed
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options that were given; the others keep the config's default."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def import_with_extra(module: str) -> Any:
+    """Imports a module that needs the extra ``train``.
+
+    Raises:
+        MissingExtraError: torch, transformers or peft is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("retro_gym"):
+            raise
+        raise MissingExtraError(error.name.partition(".")[0], "train") from error
+
+
+def option_of(command: type[Any], name: str) -> str | None:
+    """Returns the option of a command that sets a config's field, or None if only --set does."""
+    if name == "env_id":
+        return "ENV_ID"
+    if name in _NAMED_OTHERWISE:
+        return _NAMED_OTHERWISE[name]
+    if "." in name:
+        return "Python only"
+    own = {field.name for field in dataclasses.fields(command)}
+    return f"--{name.replace('_', '-')}" if name in own else None

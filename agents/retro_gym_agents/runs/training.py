@@ -1,0 +1,148 @@
+"""A run on an environment: rollouts of a reflector, validation by success, and records of every trial and reflection.
+
+Beside the files of every run (see :mod:`retro_gym_agents.runs.run`), its folder holds ``records.jsonl``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import torch
+
+from retro_gym.errors import ActorError
+from retro_gym.records import RecordWriter, RunHeader
+from retro_gym.seeding import derive_seed
+from retro_gym_agents.lm.reflector import Reflector
+from retro_gym_agents.play.envs import make_envs
+from retro_gym_agents.play.rollout import Rollout, roll_out
+from retro_gym_agents.play.validation import Validation
+from retro_gym_agents.runs.config import TrainConfig
+from retro_gym_agents.runs.run import Run, Stateful, TrainResult
+from retro_gym_agents.runs.splits import warn_of_shared_splits
+
+__all__ = ["TrainResult", "TrainingRun"]
+
+
+class TrainingRun(Run):
+    """A run of an algorithm that learns from live rewards.
+
+    ::
+
+        with TrainingRun(config) as run:
+            optimizer = torch.optim.AdamW(run.reflector.trainable.values())
+            for rollout in run.rollouts(optimizer):
+                ...
+                run.log({"loss": ...})
+            return run.result()
+
+    Args:
+        config: the algorithm's config.
+
+    Raises:
+        ConfigError: the folder is not empty and ``resume`` is not set, or it holds no run to resume.
+        CheckpointError: the folder's run was started with other settings.
+    """
+
+    config: TrainConfig
+
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__(config)
+        self.num_updates = config.updates
+        self.reflector = config.load(Reflector, config.reflector)
+        self.reflector.freeze_reference()
+        self.learner = self.reflector
+        settings = json.dumps(config.recorded(), sort_keys=True)
+        about = RunHeader(policy=f"{config.reflector} + {config.algorithm}", seed=config.seed, settings=settings)
+        self._records = RecordWriter(config.output / "records.jsonl", about)
+        self._envs = make_envs(
+            config.env_id,
+            config.env_kwargs,
+            actor=config.actor,
+            actor_kwargs=config.actor_kwargs,
+            num=self.num_envs,
+            records=self._records,
+        )
+        self._validation: Validation | None = None
+
+    @property
+    def num_envs(self) -> int:
+        """Number of episodes that are played side by side."""
+        return self.config.num_prompts
+
+    def prepare(self) -> None:
+        """Plays the first trials of the validation tasks."""
+        warn_of_shared_splits(self._envs[0])
+        if self.config.validate_every is not None:
+            self._validation = Validation(
+                self.config.env_id,
+                self.config.env_kwargs,
+                actor=self._envs[0].actor,
+                num_tasks=self.config.validation_tasks,
+                seed=self.config.seed,
+            )
+
+    def validate(self) -> tuple[dict[str, float], float] | None:
+        """Measures success on the validation tasks."""
+        if self._validation is None:
+            return None
+        success = self._validation.success(self.reflector)
+        return {"validation_success": success}, success
+
+    def close(self) -> None:
+        """Closes the environments."""
+        if self._validation is not None:
+            self._validation.close()
+        for env in self._envs:
+            env.close()
+
+    @property
+    def records_position(self) -> int:
+        """Size of the records file, in bytes."""
+        return self._records.position
+
+    def truncate_records(self, position: int) -> None:
+        """Removes the rows that later updates wrote."""
+        self._records.truncate(position)
+
+    def rollouts(
+        self, optimizer: torch.optim.Optimizer, *, keep_hidden: bool = False, **modules: Stateful
+    ) -> Iterator[Rollout]:
+        """Yields one rollout for each of :meth:`updates`: the loop of an on-policy algorithm.
+
+        Args:
+            optimizer: as in :meth:`updates`.
+            keep_hidden: see :meth:`roll_out`.
+            modules: as in :meth:`updates`.
+        """
+        for _ in self.updates(optimizer, **modules):
+            yield self.roll_out(keep_hidden=keep_hidden)
+
+    def roll_out(self, *, keep_hidden: bool = False) -> Rollout:
+        """Samples this update's reflections and pays them.
+
+        Raises:
+            ActorError: the actor failed on every reflection. Resume the run when the actor can be reached again.
+        """
+        self.reflector.version = f"update-{self._update}"  # of the weights that generations in the records are from
+        rollout = self.sample(keep_hidden=keep_hidden)
+        if not rollout.valid_N.any():
+            raise ActorError(
+                f"the actor failed on all {len(rollout.valid_N)} reflections of update {self.update}. Resume the run "
+                "from its last checkpoint when the actor can be reached again."
+            )
+        self.log({"tokens": float(rollout.num_tokens), **rollout.metrics()})
+        if self.config.shuffle_rewards:
+            rollout = rollout.with_shuffled_rewards(derive_seed(self.config.seed, "shuffle", self.update))
+        return rollout
+
+    def sample(self, *, keep_hidden: bool) -> Rollout:
+        """Plays this update's episodes; see :func:`retro_gym_agents.play.rollout.roll_out`."""
+        return roll_out(
+            self._envs,
+            self.reflector,
+            seed=self.config.seed,
+            update=self.update,
+            num_samples=self.config.group_size,
+            keep_hidden=keep_hidden,
+        )
