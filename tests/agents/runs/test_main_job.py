@@ -59,8 +59,8 @@ def test_the_shipped_reflector_writes_well_and_copies_names(env_id):
     print(f"{env_id}: {quality}")
     assert quality.well_formed_greedy >= 0.98
     assert quality.grounded_greedy >= 0.97
-    assert quality.well_formed_sampled >= 0.97
-    assert quality.grounded_sampled >= 0.90
+    assert quality.well_formed_sampled >= 0.96
+    assert quality.grounded_sampled >= 0.85
 
 
 @pytest.mark.slow
