@@ -29,7 +29,7 @@ def says_carefully(prompt):
         {"max_observation_chars": 50},
         {"render_mode": "ansi"},
     ],
-    ids=str,
+    ids=lambda kwargs: ", ".join(kwargs) or "none",
 )
 def test_what_is_right_passes(kwargs):
     check_retro_env(RetroEnv(IdentityEnv(), **kwargs))
