@@ -45,6 +45,7 @@ def config_fields(module: str, name: str) -> dict[str, Field]:
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("retro_gym_agents.")
         for alias in node.names
     }
+    homes |= {node.name: module for node in tree.body if isinstance(node, ast.ClassDef)}
     (body,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
     fields: dict[str, Field] = {}
     for base in body.bases:

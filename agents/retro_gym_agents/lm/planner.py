@@ -26,6 +26,11 @@ __all__ = ["Planner"]
 _OPTIONS = "planner.json"  # beside a saved adapter
 
 
+def _template_of(name: str) -> str | None:
+    """Returns the template that a base model has learned to play with; None for the environment's."""
+    return BARE_TEMPLATE if name == TINY else None
+
+
 class Planner(LanguageModel):
     """A trainable language model as an actor: ``RetroEnv(task_env, actor=planner)``.
 
@@ -74,7 +79,7 @@ class Planner(LanguageModel):
         super().__init__(model, tokenizer, name=name, **options)
         self.greedy = greedy
         self.batch_size = batch_size
-        self.template = BARE_TEMPLATE if template is None and name == TINY else template
+        self.template = template or _template_of(name)
         self._layout = PromptLayout.of(
             self.model,
             tokenizer,
@@ -141,18 +146,19 @@ class Planner(LanguageModel):
         return self._recorded([self.encode(prompt) for prompt in prompts], generations, temperature)
 
     def save(self, folder: str | Path) -> None:
-        """Writes the adapter, the generation config and the template.
+        """Writes the adapter and the generation config, and the template if it is not that of the base model.
 
         Raises:
             ConfigError: there is no adapter.
         """
         super().save(folder)
-        text = json.dumps({"template": self.template}, indent=2)
-        (Path(folder) / _OPTIONS).write_text(f"{text}\n", encoding="utf-8")
+        if self.template != _template_of(self.name):
+            text = json.dumps({"template": self.template}, indent=2)
+            (Path(folder) / _OPTIONS).write_text(f"{text}\n", encoding="utf-8")
 
     @classmethod
     def stored_options(cls, folder: Path) -> dict[str, Any]:
-        """Returns the template that :meth:`save` wrote; nothing for the adapter of a reflector."""
+        """Returns the template that :meth:`save` wrote, if any."""
         path = folder / _OPTIONS
         return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 

@@ -196,7 +196,8 @@ def test_collect_counts_actor_errors(capsys, tmp_path, actors):
     assert "16 ended by an actor error" in out
 
 
-def test_envs_lists_every_environment(capsys):
+def test_envs_lists_every_environment(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")  # other tests may have registered ids that leave little room
     code, out, _ = run(capsys, "envs")
     assert code == 0
     assert "RetroIdentity-v0" in out

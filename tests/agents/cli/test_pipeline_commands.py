@@ -48,7 +48,7 @@ def test_imitate_a_planner(capsys, tmp_path, small_model, records):
     code, out, _ = run(capsys, *words)
     assert code == 0
     assert f"--actor planner:{tmp_path / 'run'}" in out
-    assert (tmp_path / "run" / "adapter" / "planner.json").is_file()
+    assert (tmp_path / "run" / "adapter" / "adapter_config.json").is_file()
 
 
 def test_reward_model(capsys, small_model, tmp_path, records):

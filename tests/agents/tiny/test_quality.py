@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from retro_gym.prompts import BARE_TEMPLATE
+from retro_gym.prompts import BARE_TEMPLATE, REFLECTIONS_HEADER
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.lm.planner import Planner
 from retro_gym_agents.lm.reflector import Reflector
@@ -89,4 +89,5 @@ def test_a_planner_is_asked_with_the_bare_prompt(tiny, monkeypatch):
     monkeypatch.setattr(planner, "reply", lambda prompts: (asked.extend(prompts), reply(prompts))[1])
     measure_planner(planner, ENV, split="test", num_tasks=2, seed=0)
     assert {one.template for one in asked} == {BARE_TEMPLATE}
-    assert all(one.text.startswith("Question: ") for one in asked)
+    assert all(one.text.startswith("Question: ") for one in asked if not one.reflections)
+    assert all(one.text.startswith(REFLECTIONS_HEADER) for one in asked if one.reflections)

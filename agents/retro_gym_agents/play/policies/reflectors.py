@@ -78,19 +78,19 @@ class ReflectorPolicy:
             MissingExtraError: torch or transformers is absent.
         """
         if self._reflector is None:
-            self._reflector = self.source if not isinstance(self.source, str) else self._load(self.source)
+            self._reflector = self._load() if isinstance(self.source, str) else self.source
         return self._reflector
 
     def unload(self) -> None:
         """Releases the model; the next ``reflect`` loads it again."""
         self._reflector = None
 
-    def _load(self, source: str) -> Reflector:
+    def _load(self) -> Reflector:
         try:
             from retro_gym_agents.lm.reflector import Reflector
         except ModuleNotFoundError as error:
             raise MissingExtraError(error.name or "torch", "train") from error
-        return Reflector.load(source, lora=None, device=self.device)
+        return Reflector.load(str(self.source), lora=None, device=self.device)
 
 
 def _check_source(spec: str) -> None:
