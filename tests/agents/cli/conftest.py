@@ -19,6 +19,12 @@ def half_dead_actor(prompts):
     return [ActorError("down") if "red" in prompt.task else Reply("Say[]", 7, 3) for prompt in prompts]
 
 
+@pytest.fixture(autouse=True)
+def no_terminal(monkeypatch):
+    """Output has the width that it has in a file, whatever the terminal or pytest-xdist says."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def actors(monkeypatch):
     """A module that the command line finds actors in."""
