@@ -53,6 +53,7 @@ __all__ = [
     "imitation_loss",
     "improve",
     "loss_on",
+    "num_tokens",
     "parts",
     "train",
 ]
@@ -142,27 +143,29 @@ def improve(
     Raises:
         DivergedError: one of these is not finite. No step was taken.
     """
-    tokens = sum(len(reply.tokens) for one in examples for reply in one)
     optimizer.zero_grad()
-    total = 0.0
+    loss = loss_on(model, examples, config)
+    check_finite({"the loss": loss})
+    norms = step(optimizer, {"adapter": model.trainable.values()}, config.max_grad_norm)
+    return {"nll": loss, "tokens": float(num_tokens(examples)), "grad_norm": norms["adapter"]}
+
+
+def loss_on(
+    model: LanguageModel, examples: Sequence[Sequence[Reply]], config: RunConfig, *, weight: float = 1.0
+) -> float:
+    """Returns the loss per token on examples; where gradients are enabled, adds ``weight`` times its gradient."""
+    tokens, total = num_tokens(examples), 0.0
     for chains in parts(examples, config):
         loss = imitation_loss(*model.score_chains(chains)) / tokens
-        torch.autograd.backward(loss)
+        if torch.is_grad_enabled():
+            torch.autograd.backward(weight * loss)
         total += loss.item()
-    check_finite({"the loss": total})
-    norms = step(optimizer, {"adapter": model.trainable.values()}, config.max_grad_norm)
-    return {"nll": total, "tokens": float(tokens), "grad_norm": norms["adapter"]}
+    return total
 
 
-@torch.no_grad()
-def loss_on(model: LanguageModel, examples: Sequence[Sequence[Reply]], config: RunConfig) -> float:
-    """Returns the loss per token on examples."""
-    total, tokens = 0.0, 0
-    for chains in parts(examples, config):
-        logprobs_NT, mask_NT = model.score_chains(chains)
-        total += imitation_loss(logprobs_NT, mask_NT).item()
-        tokens += int(mask_NT.sum())
-    return total / tokens
+def num_tokens(examples: Sequence[Sequence[Reply]]) -> int:
+    """Returns the number of tokens that the examples' replies hold."""
+    return sum(len(reply.tokens) for one in examples for reply in one)
 
 
 class ImitationRun(Run):
@@ -192,7 +195,8 @@ class ImitationRun(Run):
         """Measures the loss per token on the examples held out."""
         if not self.apart:
             return None
-        loss = loss_on(self.learner, self.apart, self.config)
+        with torch.no_grad():
+            loss = loss_on(self.learner, self.apart, self.config)
         return {"validation_nll": loss}, -loss
 
 

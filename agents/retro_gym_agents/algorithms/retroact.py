@@ -42,10 +42,11 @@ from torch import Tensor
 
 from retro_gym.checks import check_choice, check_whole
 from retro_gym.errors import ConfigError
+from retro_gym.records import load_run
 from retro_gym.seeding import derive_seed
-from retro_gym_agents.algorithms.imitation import encode, imitation_loss, parts
+from retro_gym_agents.algorithms.imitation import encode, loss_on, num_tokens
 from retro_gym_agents.algorithms.optimizer_step import step
-from retro_gym_agents.data.examples import ROLES, Role, first_and_last, load_examples
+from retro_gym_agents.data.examples import ROLES, Role, examples_in, first_and_last
 from retro_gym_agents.data.replay import ReplayBuffer, Tried, tried
 from retro_gym_agents.lm.chains import Chain, Reply, chained, chains_in_groups
 from retro_gym_agents.lm.finite import check_finite
@@ -193,8 +194,9 @@ class RetroActRun(Run):
             path = self._played(
                 "expert.jsonl", make_policy(config.expert), config.expert_episodes, "expert", "scripted"
             )
+        records = load_run(path)
         return {
-            role: encode(model, [one for one in load_examples((path,), role) if one.success])
+            role: encode(model, [one for one in examples_in(records, role) if one.success])
             for role, model in self.roles.items()
         }
 
@@ -212,11 +214,12 @@ class RetroActRun(Run):
             self.planner.version = self.reflector.version = f"round-{each}"
             policy = ReflectorPolicy(self.reflector)
             path = self._played(f"rounds/{each}.jsonl", policy, config.episodes, each, self.planner)
-            self.progress = first_and_last(load_examples((path,), "planner"))
+            records = load_run(path)
+            examples = {role: examples_in(records, role, reward=config.reflector_reward) for role in self.roles}
+            self.progress = first_and_last(examples["planner"])
             for role, model in self.roles.items():
                 whole = config.learn_observations and role == "planner"
-                examples = load_examples((path,), role, reward=config.reflector_reward)
-                found = [tried(one, model, whole=whole) for one in examples]
+                found = [tried(one, model, whole=whole) for one in examples[role]]
                 self.buffers[role].add(each, [one for one in found if one is not None])
 
     def drawn(self, items: Sequence[_Item], update: int, *what: str) -> list[_Item]:
@@ -266,28 +269,18 @@ def improve(
         weight = 1.0 if number is None else config.imitation_weight
         expert = run.drawn(run.expert[role], update, role, "expert")
         if weight and expert:
-            found[f"{role}_nll"] = _imitate(model, expert, config, weight)
+            found[f"{role}_nll"] = loss_on(model, expert, config, weight=weight)
         if number is not None and (batch := run.drawn(run.buffers[role].items(number), update, role)):
             found[f"{role}_loss"] = _reinforce(model, batch, config)
             found[f"{role}_reward"] = sum(one.reward for one in batch) / len(batch)
-            found["tokens"] += sum(len(reply.tokens) for one in batch for reply in one.replies)
+            found["tokens"] += num_tokens([one.replies for one in batch])
     check_finite(found)
     norms = step(optimizer, weights, config.max_grad_norm)
     return {**found, **{f"{name}_grad_norm": norm for name, norm in norms.items()}}
 
 
-def _imitate(model: LanguageModel, examples: Sequence[Sequence[Reply]], config: RetroActConfig, weight: float) -> float:
-    tokens = sum(len(reply.tokens) for one in examples for reply in one)
-    total = 0.0
-    for chains in parts(examples, config):
-        loss = imitation_loss(*model.score_chains(chains)) / tokens
-        torch.autograd.backward(weight * loss)
-        total += loss.item()
-    return total
-
-
 def _reinforce(model: LanguageModel, batch: Sequence[Tried], config: RetroActConfig) -> float:
-    tokens = sum(len(reply.tokens) for one in batch for reply in one.replies)
+    tokens = num_tokens([one.replies for one in batch])
     paid: dict[int, tuple[float, Sequence[Sequence[float]]]] = {}
     chains: list[Chain] = []
     for one in batch:

@@ -173,32 +173,25 @@ def collect_pairs(config: RetroformerConfig) -> None:
 
 def imitate(config: RetroformerConfig) -> TrainResult:
     """Stage 2: imitates the reflections that raised the return."""
-    own = {"min_rating": 1e-6, "model": config.reflector, **config.sft}
-    return imitation.train(
-        ImitationConfig(
-            output=config.output / "sft",
-            records=(str(config.records),),
-            seed=config.seed,
-            device=config.device,
-            resume=True,
-            **own,
-        )
-    )
+    own = {"min_rating": 1e-6, "model": config.reflector} | config.sft
+    return imitation.train(ImitationConfig(**_on_pairs(config, "sft"), **own))
 
 
 def learn_reward(config: RetroformerConfig) -> TrainResult:
     """Stage 3: learns which of two reflections on one failure has the higher rating."""
-    own = {"model": config.reflector, **config.reward_model}
-    return reward_model.train(
-        RewardModelConfig(
-            output=config.output / "reward_model",
-            records=(str(config.records),),
-            seed=config.seed,
-            device=config.device,
-            resume=True,
-            **own,
-        )
-    )
+    own = {"model": config.reflector} | config.reward_model
+    return reward_model.train(RewardModelConfig(**_on_pairs(config, "reward_model"), **own))
+
+
+def _on_pairs(config: RetroformerConfig, name: str) -> dict[str, Any]:
+    """Returns the fields that are fixed for a stage that learns from the collected pairs."""
+    return {
+        "output": config.output / name,
+        "records": (str(config.records),),
+        "seed": config.seed,
+        "device": config.device,
+        "resume": True,
+    }
 
 
 def optimise(config: RetroformerConfig) -> TrainResult:

@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Self
@@ -39,7 +38,7 @@ from torch import Tensor, nn
 from retro_gym.checks import check_whole
 from retro_gym.errors import ConfigError
 from retro_gym_agents.algorithms.optimizer_step import step
-from retro_gym_agents.data.examples import Example, load_examples
+from retro_gym_agents.data.examples import Example, by_failure, load_examples
 from retro_gym_agents.data.passes import Passes, held_out
 from retro_gym_agents.lm.adapters import activated
 from retro_gym_agents.lm.batching import in_groups
@@ -186,17 +185,13 @@ def pairs_in(examples: Sequence[Example], reflector: Reflector) -> list[Failure]
     Raises:
         ConfigError: there is none.
     """
-    by_failure: defaultdict[str, dict[str, Example]] = defaultdict(dict)
-    for one in examples:
-        by_failure[one.failure].setdefault(one.written[0].text, one)
     found = []
-    for tried in by_failure.values():
-        if len({one.reward for one in tried.values()}) < 2:
+    for tried in by_failure(examples):
+        if len({one.reward for one in tried}) < 2:
             continue
-        first, *_ = tried.values()
-        prompt = reflector.encode(str(first.written[0].prompt))
-        replies = tuple(Reply(prompt, reflector.encode_reply(text)) for text in tried)
-        found.append(Failure(first.task_id, replies, tuple(one.reward for one in tried.values())))
+        prompt = reflector.encode(str(tried[0].written[0].prompt))
+        replies = tuple(Reply(prompt, reflector.encode_reply(one.written[0].text)) for one in tried)
+        found.append(Failure(tried[0].task_id, replies, tuple(one.reward for one in tried)))
     if not found:
         raise ConfigError(
             f"among {len(examples)} reflections there are no two on one failure with different ratings. Collect "

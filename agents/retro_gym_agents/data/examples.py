@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
@@ -16,7 +17,7 @@ from retro_gym.records.schema import GenerationRecord
 from retro_gym.rewards import RewardName
 from retro_gym.trajectory import render_turn
 
-__all__ = ["ROLES", "Example", "Role", "Written", "examples_in", "first_and_last", "load_examples"]
+__all__ = ["ROLES", "Example", "Role", "Written", "by_failure", "examples_in", "first_and_last", "load_examples"]
 
 Role: TypeAlias = Literal["reflector", "planner"]
 """Who wrote: a reflector answers observations with reflections, a planner plays."""
@@ -121,6 +122,14 @@ def _trials(records: RunRecords) -> list[Example]:
 
 def _generation(row: GenerationRecord | None) -> Generation | None:
     return None if row is None else Generation(row.model, row.token_ids, row.logprobs, row.temperature)
+
+
+def by_failure(reflections: Iterable[Example]) -> list[list[Example]]:
+    """Returns the reflections grouped by the failure that they are about; of equal texts on one, the first."""
+    groups: defaultdict[str, dict[str, Example]] = defaultdict(dict)
+    for one in reflections:
+        groups[one.failure].setdefault(one.written[0].text, one)
+    return [list(group.values()) for group in groups.values()]
 
 
 def first_and_last(trials: Sequence[Example]) -> dict[str, float]:

@@ -11,17 +11,17 @@ import hashlib
 import itertools
 import json
 import os
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from retro_gym.checks import check_choice
 from retro_gym.errors import ConfigError
+from retro_gym.prompts import Prompt
 from retro_gym.records import RunRecords, load_run
 from retro_gym.records.rows import row_of
 from retro_gym.records.schema import ReflectionRecord
-from retro_gym_agents.data.examples import Example, Role, Written, examples_in
+from retro_gym_agents.data.examples import Example, Role, by_failure, examples_in
 
 __all__ = ["FORMATS", "ExportConfig", "Format", "digest_of", "export", "rows_of"]
 
@@ -107,7 +107,7 @@ def _demonstrations(examples: Iterable[Example], config: ExportConfig) -> Iterat
             continue
         for number, written in enumerate(one.written):
             yield {
-                "prompt": _prompt(written, config),
+                "prompt": _prompt(written.prompt, config),
                 "completion": _reply(written.text, config),
                 "reward": one.reward,
                 "success": one.success,
@@ -119,14 +119,11 @@ def _demonstrations(examples: Iterable[Example], config: ExportConfig) -> Iterat
 
 def _preferences(examples: Iterable[Example], config: ExportConfig) -> Iterator[dict[str, Any]]:
     """Yields every pair of reflections on one failure that differ in their rating."""
-    by_failure: defaultdict[str, dict[str, Example]] = defaultdict(dict)
-    for one in examples:
-        by_failure[one.failure].setdefault(one.written[0].text, one)
-    for tried in by_failure.values():
-        for better, worse in itertools.permutations(tried.values(), 2):
+    for tried in by_failure(examples):
+        for better, worse in itertools.permutations(tried, 2):
             if better.reward > worse.reward:
                 yield {
-                    "prompt": _prompt(better.written[0], config),
+                    "prompt": _prompt(better.written[0].prompt, config),
                     "chosen": _reply(better.written[0].text, config),
                     "rejected": _reply(worse.written[0].text, config),
                     "chosen_rating": better.reward,
@@ -146,7 +143,7 @@ def _failures(records: RunRecords, config: ExportConfig) -> Iterator[dict[str, A
         earlier = _earlier(records, row)
         first = records.before(earlier[0] if earlier else row).trajectory
         yield {
-            "prompt": [{"role": "user", "content": row.observation}] if config.chat else row.observation,
+            "prompt": _prompt(row.observation, config),
             "task_id": row.task_id,
             "seed": row.episode,
             "failure": json.dumps(first.to_json(), sort_keys=True),
@@ -169,10 +166,10 @@ def digest_of(observation: str) -> str:
     return hashlib.blake2b(observation.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
-def _prompt(written: Written, config: ExportConfig) -> str | list[dict[str, str]]:
-    if isinstance(written.prompt, str):
-        return [{"role": "user", "content": written.prompt}] if config.chat else written.prompt
-    return written.prompt.messages("chat") if config.chat else written.prompt.text
+def _prompt(prompt: str | Prompt, config: ExportConfig) -> str | list[dict[str, str]]:
+    if isinstance(prompt, str):
+        return [{"role": "user", "content": prompt}] if config.chat else prompt
+    return prompt.messages("chat") if config.chat else prompt.text
 
 
 def _reply(text: str, config: ExportConfig) -> str | list[dict[str, str]]:
