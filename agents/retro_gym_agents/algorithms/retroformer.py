@@ -173,13 +173,13 @@ def collect_pairs(config: RetroformerConfig) -> None:
 
 def imitate(config: RetroformerConfig) -> TrainResult:
     """Stage 2: imitates the reflections that raised the return."""
-    own = {"min_rating": 1e-6, "model": config.reflector} | config.sft
+    own: dict[str, Any] = {"min_rating": 1e-6, "model": config.reflector} | config.sft
     return imitation.train(ImitationConfig(**_on_pairs(config, "sft"), **own))
 
 
 def learn_reward(config: RetroformerConfig) -> TrainResult:
     """Stage 3: learns which of two reflections on one failure has the higher rating."""
-    own = {"model": config.reflector} | config.reward_model
+    own: dict[str, Any] = {"model": config.reflector} | config.reward_model
     return reward_model.train(RewardModelConfig(**_on_pairs(config, "reward_model"), **own))
 
 
