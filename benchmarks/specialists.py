@@ -38,8 +38,8 @@ ENVS = ("RetroHotpotQA-v0", "RetroALFWorld-v0", "RetroWebShop-v0", "RetroInterCo
 MIX = "RetroMix-v0"
 UPDATES = {
     "RetroHotpotQA-v0": 130,
-    "RetroALFWorld-v0": 140,
-    "RetroWebShop-v0": 90,
+    "RetroALFWorld-v0": 90,
+    "RetroWebShop-v0": 70,
     "RetroInterCodeSQL-v0": 120,
     MIX: 480,
 }
