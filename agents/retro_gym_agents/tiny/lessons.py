@@ -33,6 +33,7 @@ __all__ = ["Batch", "Failure", "Lesson", "Played", "Stream", "batches_from", "bl
 Role: TypeAlias = Literal["reflect", "play"]
 
 _BATCHES = 6  # in a block; batches of like length are cut from its lessons
+_AHEAD = 2  # blocks of a stream that other processes make before they are needed
 
 
 class Stream(NamedTuple):
@@ -105,7 +106,7 @@ def batches_from(config: BuildConfig, step: int) -> Generator[tuple[Stream, Batc
             stream = stream_at(config, now)
             number, place = divmod(used[stream], _BATCHES)
             used[stream] += 1
-            for ahead in (number, number + 1) if pool else (number,):
+            for ahead in range(number, number + 1 + (_AHEAD if pool else 0)):
                 if (stream, ahead) not in blocks:
                     blocks[stream, ahead] = _submit(pool, partial(block_of, config, stream, ahead))
             batch = blocks[stream, number].result()[place]
