@@ -31,11 +31,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from retro_gym.checks import check_choice, check_whole
+from retro_gym.checks import check_choice
 from retro_gym.errors import ConfigError, PromptTooLongError
 from retro_gym_agents.algorithms.optimizer_step import step
 from retro_gym_agents.data.examples import ROLES, Example, Role, load_examples
-from retro_gym_agents.data.passes import Passes, held_out
 from retro_gym_agents.lm.chains import Chain, Reply, chained, chains_in_groups
 from retro_gym_agents.lm.finite import check_finite
 from retro_gym_agents.lm.language_model import LanguageModel
@@ -43,7 +42,8 @@ from retro_gym_agents.lm.planner import Planner
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.runs.config import RunConfig
 from retro_gym_agents.runs.log import print_status
-from retro_gym_agents.runs.run import Run, TrainResult
+from retro_gym_agents.runs.on_records import RecordsConfig, RecordsRun
+from retro_gym_agents.runs.run import TrainResult
 
 __all__ = [
     "ImitationConfig",
@@ -62,37 +62,20 @@ _KINDS: dict[Role, type[LanguageModel]] = {"reflector": Reflector, "planner": Pl
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ImitationConfig(RunConfig):
+class ImitationConfig(RecordsConfig):
     """The settings of imitation."""
 
     algorithm: ClassVar[str] = "imitation"
-    records: tuple[str, ...]
-    """Files of records to learn from."""
     role: Role = "reflector"
     """What is learned: to reflect or to play."""
-    model: str = "tiny"
-    """The model to train: ``tiny``, a folder (an adapter in it is trained further), or a hub name."""
     min_rating: float | None = None
     """Least rating G' − G of a reflection, or least return of a trial."""
     successful: bool = False
     """Only trials that solved their task, or reflections after which the next trial did."""
-    epochs: int = 1
-    """Passes over the examples."""
-    batch_size: int = 16
-    """Examples per update: reflections or trials."""
-    learning_rate: float = 1e-3
-    """Learning rate of AdamW, without weight decay. It falls linearly towards 0 over the whole run."""
-    held_out: float = 0.1
-    """Share of the tasks whose examples are not learned, but measured at each validation."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("role", self.role, ROLES)
-        check_whole(1, epochs=self.epochs, batch_size=self.batch_size)
-        if not 0 <= self.held_out < 1:
-            raise ConfigError(f"held_out is {self.held_out}; it is a share, at least 0 and below 1.")
-        if not self.records:
-            raise ConfigError("records is empty; give a file that 'retro-gym collect' or a run wrote.")
 
 
 def imitation_loss(logprobs_NT: Tensor, mask_NT: Tensor) -> Tensor:
@@ -168,7 +151,7 @@ def num_tokens(examples: Sequence[Sequence[Reply]]) -> int:
     return sum(len(reply.tokens) for one in examples for reply in one)
 
 
-class ImitationRun(Run):
+class ImitationRun(RecordsRun):
     """A run of imitation: the model, and the tokens of all examples."""
 
     config: ImitationConfig
@@ -177,19 +160,13 @@ class ImitationRun(Run):
         super().__init__(config)
         examples = chosen(load_examples(config.records, config.role), config)
         self.learner = config.load(_KINDS[config.role], config.model)
-        apart = held_out((one.task_id for one in examples), config.held_out, config.seed)
-        learned = encode(self.learner, [one for one in examples if one.task_id not in apart])
-        self.apart = encode(self.learner, [one for one in examples if one.task_id in apart])
+        learned, self.apart = (
+            encode(self.learner, part) for part in self.divide(examples, lambda example: example.task_id)
+        )
         if not learned:
             raise ConfigError(f"no example fits into the context of {config.model!r}. Give shorter ones.")
-        self.passes = Passes(learned, size=config.batch_size, epochs=config.epochs, seed=config.seed)
-        self.num_updates = self.passes.num_batches
+        self.passes = self.passes_over(learned)
         print_status(f"{len(learned)} examples to learn, {len(self.apart)} held out")
-
-    @property
-    def decay_updates(self) -> int:
-        """The learning rate falls over the whole run, unless the config says otherwise."""
-        return self.config.decay_updates or self.num_updates
 
     def validate(self) -> tuple[dict[str, float], float] | None:
         """Measures the loss per token on the examples held out."""

@@ -35,19 +35,17 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from retro_gym.checks import check_whole
 from retro_gym.errors import ConfigError
 from retro_gym_agents.algorithms.optimizer_step import step
 from retro_gym_agents.data.examples import Example, by_failure, load_examples
-from retro_gym_agents.data.passes import Passes, held_out
 from retro_gym_agents.lm.adapters import activated
 from retro_gym_agents.lm.batching import in_groups
 from retro_gym_agents.lm.chains import Reply
 from retro_gym_agents.lm.finite import check_finite
 from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.runs.config import RunConfig
 from retro_gym_agents.runs.log import print_status
-from retro_gym_agents.runs.run import Run, TrainResult
+from retro_gym_agents.runs.on_records import RecordsConfig, RecordsRun
+from retro_gym_agents.runs.run import TrainResult
 
 __all__ = [
     "Failure",
@@ -65,28 +63,12 @@ _HEAD = "reward_head"  # the module's name in checkpoints, and of its file besid
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RewardModelConfig(RunConfig):
-    """The settings of a reward model's training."""
+class RewardModelConfig(RecordsConfig):
+    """The settings of a reward model's training: records with several reflections on each failure."""
 
     algorithm: ClassVar[str] = "reward_model"
-    records: tuple[str, ...]
-    """Files of records with several reflections on each failure."""
-    model: str = "tiny"
-    """The model to train: ``tiny``, a folder (an adapter in it is trained further), or a hub name."""
     epochs: int = 2
     """Passes over the failures."""
-    batch_size: int = 16
-    """Failures per update, each with all pairs of its reflections."""
-    learning_rate: float = 1e-3
-    """Learning rate of AdamW, without weight decay. It falls linearly towards 0 over the whole run."""
-    held_out: float = 0.15
-    """Share of the tasks whose pairs are not learned, but measured at each validation."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_whole(1, epochs=self.epochs, batch_size=self.batch_size)
-        if not 0 <= self.held_out < 1:
-            raise ConfigError(f"held_out is {self.held_out}; it is a share, at least 0 and below 1.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -253,7 +235,7 @@ def _compared(model: RewardModel, failures: Sequence[Failure]) -> tuple[Tensor, 
     return scores_N[better], scores_N[worse]
 
 
-class RewardModelRun(Run):
+class RewardModelRun(RecordsRun):
     """A run: the model, and the failures to learn and to measure."""
 
     config: RewardModelConfig
@@ -264,18 +246,10 @@ class RewardModelRun(Run):
         self.learner = config.load(Reflector, config.model)
         self.model = RewardModel(self.learner)
         failures = pairs_in(examples, self.learner)
-        apart = held_out((one.task_id for one in failures), config.held_out, config.seed)
-        learned = [one for one in failures if one.task_id not in apart]
-        self.apart = [one for one in failures if one.task_id in apart]
-        self.passes = Passes(learned, size=config.batch_size, epochs=config.epochs, seed=config.seed)
-        self.num_updates = self.passes.num_batches
+        learned, self.apart = self.divide(failures, lambda failure: failure.task_id)
+        self.passes = self.passes_over(learned)
         pairs = [sum(len(one.pairs) for one in part) for part in (learned, self.apart)]
         print_status(f"{pairs[0]} pairs on {len(learned)} failures to learn, {pairs[1]} pairs held out")
-
-    @property
-    def decay_updates(self) -> int:
-        """The learning rate falls over the whole run, unless the config says otherwise."""
-        return self.config.decay_updates or self.num_updates
 
     def validate(self) -> tuple[dict[str, float], float] | None:
         """Measures the accuracy on the pairs held out."""

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 import tyro
 
 from retro_gym.errors import ConfigError, MissingExtraError, did_you_mean, one_line
-from retro_gym_agents.cli.options import Flag, OptionalFigure, OptionalNumber, Text, Words, words_of
+from retro_gym_agents.cli.options import Flag, Number, OptionalFigure, OptionalNumber, Text, Words, words_of
 
-__all__ = ["LearnerOptions", "given", "import_with_extra", "option_of"]
+__all__ = ["LearnerOptions", "RecordsOptions", "given", "import_with_extra", "option_of"]
 
 _NAMED_OTHERWISE = {"learning_rate": "--lr", "lora": "--lora-rank", "lora.rank": "--lora-rank"}
 """Config fields whose option has another name."""
@@ -84,6 +84,29 @@ class LearnerOptions:
                 raise ConfigError(f"--set {text!r}: {name} is set twice. Leave one of the two out.")
             found[name] = _typed(text, value, _kind(fields[name]))
         return found
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RecordsOptions(LearnerOptions):
+    """Options of a run that learns from files of records."""
+
+    records: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="FILE")]
+    """Files of records that 'retro-gym collect' or a run wrote."""
+    model: Text = "tiny"
+    """The model to train: 'tiny', a folder, or a hub name."""
+    epochs: OptionalNumber = None
+    """Passes over what is learned."""
+    batch_size: OptionalNumber = None
+    """Reflections or trials per update; of a reward model, failures."""
+    held_out: OptionalFigure = None
+    """Share of the tasks of which nothing is learned, but measured."""
+    seed: Number = 0
+    """Random seed. The same seed gives the same result."""
+
+    def settings_for(self, config_class: type[Any], **own: Any) -> dict[str, Any]:
+        """Returns the arguments of an algorithm's config, as in :meth:`LearnerOptions.settings_for`."""
+        shared = {name: getattr(self, name) for name in ("model", "epochs", "batch_size", "held_out", "seed")}
+        return super().settings_for(config_class, records=tuple(map(str, self.records)), **shared, **own)
 
 
 def _kind(field: dataclasses.Field[Any]) -> type[Any]:
