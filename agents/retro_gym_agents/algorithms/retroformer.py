@@ -56,6 +56,7 @@ from retro_gym_agents.runs.run import TrainResult
 from retro_gym_agents.runs.training import TrainingRun
 
 __all__ = [
+    "CONFIGS",
     "STAGES",
     "OfflinePPOConfig",
     "RetroformerConfig",
@@ -69,6 +70,9 @@ __all__ = [
 
 STAGES = ("collect", "sft", "reward_model", "ppo")
 """The stages in their order. Rating needs none of its own: the rows of a collection hold both returns."""
+
+CONFIGS = {"sft": ImitationConfig, "reward_model": RewardModelConfig, "ppo": PPOConfig}
+"""The configs of the stages that train a model."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

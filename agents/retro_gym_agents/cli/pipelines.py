@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,9 +12,16 @@ import tyro
 from retro_gym.errors import ConfigError, one_line
 from retro_gym_agents.cli.options import EnvOptions, OptionalFigure, OptionalNumber, Text, Words, words_of
 from retro_gym_agents.cli.output import print_lines
-from retro_gym_agents.cli.settings import LearnerOptions, given, import_with_extra
+from retro_gym_agents.cli.settings import LearnerOptions, fields_from, given, import_with_extra
 
 __all__ = ["RetroAct", "Retroformer"]
+
+
+_FIXED = (
+    *("output", "resume", "records", "env_id", "env_kwargs", "actor", "actor_kwargs", "reflector", "model"),
+    *("role", "seed", "device"),
+)
+"""Fields of Retroformer's stages that its own options set."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,7 +66,7 @@ class Retroformer(EnvOptions):
                 seed=self.seed,
                 device=self.device,
                 **given(own | actor),
-                **self._of_stages(),
+                **self._of_stages(retroformer.CONFIGS),
             )
         )
         print_lines(
@@ -67,18 +74,19 @@ class Retroformer(EnvOptions):
         )
         return 0
 
-    def _of_stages(self) -> dict[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {"sft": {}, "reward_model": {}, "ppo": {}}
+    def _of_stages(self, configs: Mapping[str, type[Any]]) -> dict[str, dict[str, Any]]:
+        texts: dict[str, list[str]] = {name: [] for name in configs}
         for text in words_of("--set", self.set):
-            name, equals, value = text.partition("=")
-            stage, _, field = name.partition(".")
-            if not equals or stage not in found or not field:
-                raise ConfigError(f"--set {one_line(text)}: give STAGE.FIELD=VALUE with a stage of {', '.join(found)}.")
-            try:
-                found[stage][field] = json.loads(value)
-            except ValueError:
-                found[stage][field] = value
-        return found
+            stage, point, _ = text.partition("=")[0].partition(".")
+            if not point or stage not in texts:
+                raise ConfigError(
+                    f"--set {one_line(text)}: give STAGE.FIELD=VALUE with a stage of {', '.join(configs)}."
+                )
+            texts[stage].append(text)
+        return {
+            name: fields_from(found, configs[name], _FIXED, command="retroformer", stage=f"{name}.")
+            for name, found in texts.items()
+        }
 
 
 _RETROACT = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ import tyro
 from retro_gym.errors import ConfigError, MissingExtraError, did_you_mean, one_line
 from retro_gym_agents.cli.options import Flag, Number, OptionalFigure, OptionalNumber, Text, Words, words_of
 
-__all__ = ["LearnerOptions", "RecordsOptions", "given", "import_with_extra", "option_of"]
+__all__ = ["LearnerOptions", "RecordsOptions", "fields_from", "given", "import_with_extra", "option_of"]
 
 _NAMED_OTHERWISE = {"learning_rate": "--lr", "lora": "--lora-rank", "lora.rank": "--lora-rank"}
 """Config fields whose option has another name."""
@@ -65,25 +65,47 @@ class LearnerOptions:
         return dataclasses.replace(defaults["lora"], rank=self.lora_rank)
 
     def _others(self, config_class: type[Any], reserved: Mapping[str, Any]) -> dict[str, Any]:
-        """Parses ``name=value`` texts into fields of a config; values are JSON, or else plain text."""
-        fields = {field.name: field for field in dataclasses.fields(config_class) if field.name not in reserved}
-        found: dict[str, Any] = {}
-        for text in words_of("--set", self.set):
-            name, equals, value = text.partition("=")
-            name = name.strip().replace("-", "_")
-            if name not in fields and option_of(type(self), name) is not None:
-                raise ConfigError(
-                    f"--set {text!r}: {name} has an option of its own, {option_of(type(self), name)}. Use that."
-                )
-            if not equals or name not in fields:
-                raise ConfigError(
-                    f"--set {text!r}: give FIELD=VALUE with one of {', '.join(fields)}.{did_you_mean(name, fields)} "
-                    f"'retro-gym {type(self).__name__.lower()} --help' describes them."
-                )
-            if name in found:
-                raise ConfigError(f"--set {text!r}: {name} is set twice. Leave one of the two out.")
-            found[name] = _typed(text, value, _kind(fields[name]))
-        return found
+        texts = words_of("--set", self.set)
+        free = {field.name for field in dataclasses.fields(config_class)} - set(reserved)
+        for text in texts:
+            name = _name_in(text)
+            if name not in free and (option := option_of(type(self), name)) is not None:
+                raise ConfigError(f"--set {text!r}: {name} has an option of its own, {option}. Use that.")
+        return fields_from(texts, config_class, reserved, command=type(self).__name__.lower())
+
+
+def fields_from(
+    texts: Iterable[str], config_class: type[Any], reserved: Container[str], *, command: str, stage: str = ""
+) -> dict[str, Any]:
+    """Parses ``name=value`` texts into fields of a config; values are JSON, or else plain text.
+
+    Args:
+        texts: what ``--set`` was given.
+        config_class: the config.
+        reserved: fields that are set otherwise.
+        command: the command whose help describes the fields.
+        stage: what stands before each name, with a point.
+
+    Raises:
+        ConfigError: a text names no field or one that was named before, or a value has the wrong type.
+    """
+    fields = {field.name: field for field in dataclasses.fields(config_class) if field.name not in reserved}
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, value = _name_in(text, stage), text.partition("=")[2]
+        if "=" not in text or name not in fields:
+            raise ConfigError(
+                f"--set {text!r}: give {stage}FIELD=VALUE with one of {', '.join(fields)}.{did_you_mean(name, fields)} "
+                f"'retro-gym {command} --help' describes them."
+            )
+        if name in found:
+            raise ConfigError(f"--set {text!r}: {name} is set twice. Leave one of the two out.")
+        found[name] = _typed(text, value, _kind(fields[name]))
+    return found
+
+
+def _name_in(text: str, stage: str = "") -> str:
+    return text.partition("=")[0].strip().removeprefix(stage).replace("-", "_")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

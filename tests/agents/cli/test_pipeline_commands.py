@@ -67,6 +67,9 @@ def test_retroformer(capsys, small_model, tmp_path):
     assert f"{tmp_path / 'run'}/ppo oracle" in out
     assert json.loads((tmp_path / "run" / "ppo" / "config.json").read_text())["num_prompts"] == 2
     assert "give STAGE.FIELD=VALUE" in refused(capsys, *words, "--set", "updates=1")
+    assert "give sft.FIELD=VALUE with one of" in refused(capsys, *words, "--set", "sft.records=other.jsonl")
+    assert "Did you mean 'epochs'?" in refused(capsys, *words, "--set", "sft.epoch=2")
+    assert "is not of type int" in refused(capsys, *words, "--set", "reward_model.epochs=two")
 
 
 def test_retroact(capsys, tmp_path):
