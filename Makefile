@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 # The demo trains a reflector on built-in training tasks, then compares it with others on test tasks.
-DEMO_ENV := RetroHotpotQA-v0
+DEMO_ENV := RetroALFWorld-v0
 DEMO_OUTPUT := runs/demo
-DEMO_TRAIN := --algo reinforce --reflector tiny --seed 0 --updates 100 --max-minutes 5.5 --max-reflections 1 \
-	--validate-every 10 --lr 1.2e-3 --set decay_updates=50
+DEMO_TRAIN := --algo reinforce --reflector tiny --seed 0 --updates 60 --max-minutes 4 --max-reflections 1 \
+	--validate-every 10 --lr 1.2e-3 --set decay_updates=40
 DEMO_REFLECTORS := none vague tiny $(DEMO_OUTPUT) oracle
 DEMO_EVALUATE := --split test --num-tasks 200 --trials 1 --seed 0
 

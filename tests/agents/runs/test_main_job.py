@@ -13,8 +13,9 @@ from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.policies import make_policy
 from retro_gym_agents.tiny.quality import measure
 
-TEST = EvaluationConfig("RetroHotpotQA-v0", split="test", num_tasks=200, trials=1, seed=0)
-DEMO = {"updates": 100, "learning_rate": 1.2e-3, "decay_updates": 50}  # as in `make demo`
+ENV_ID = "RetroALFWorld-v0"
+TEST = EvaluationConfig(ENV_ID, split="test", num_tasks=200, trials=1, seed=0)
+DEMO = {"updates": 60, "learning_rate": 1.2e-3, "decay_updates": 40}  # as in `make demo`
 
 
 def at_trial_1(evaluation):
@@ -30,6 +31,7 @@ def test_reflections_get_better_over_three_seeds_and_the_control_does_not(tmp_pa
         train(
             ReinforceConfig(
                 output=output,
+                env_id=ENV_ID,
                 seed=seed,
                 shuffle_rewards=shuffle,
                 env_kwargs={"max_reflections": 1},
