@@ -1,4 +1,4 @@
-"""Attention masks in the data type that a model computes in."""
+"""Attention masks in the data type that a model computes in, and which models have full attention."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["additive_mask", "attention_dtype"]
+__all__ = ["additive_mask", "attention_dtype", "why_not_full_attention"]
 
 
 def attention_dtype(model: Any) -> torch.dtype:
@@ -26,3 +26,15 @@ def additive_mask(seen_PQC: Tensor, dtype: torch.dtype) -> Tensor:
     """
     zero = torch.zeros((), dtype=dtype, device=seen_PQC.device)
     return zero.where(seen_PQC, torch.finfo(dtype).min)[:, None]
+
+
+def why_not_full_attention(model: Any) -> str | None:
+    """Returns what a model's configuration says against full attention in every layer; None if nothing."""
+    config = model.config.get_text_config()
+    layers = getattr(config, "layer_types", None)
+    for layer in layers or ():
+        if layer != "full_attention":
+            return f"it has layers of type {layer!r}"
+    if layers is None and getattr(config, "sliding_window", None) is not None:
+        return f"its attention has a sliding window of {config.sliding_window} tokens"
+    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,8 +19,9 @@ from retro_gym.prompts import ACTOR_FIELDS, BARE_TEMPLATE, Prompt, PromptShape, 
 from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.language_model import LanguageModel
 from retro_gym_agents.lm.pretrained import TINY
-from retro_gym_agents.lm.sampler import draw
+from retro_gym_agents.lm.sampler import can_resume, draw
 from retro_gym_agents.lm.samples import Samples
+from retro_gym_agents.lm.turn_cache import TurnCache
 
 __all__ = ["Planner"]
 
@@ -38,6 +40,8 @@ class Planner(LanguageModel):
     reply that runs into ``max_new_tokens`` is an action like any other, usually an invalid one.
     Each reply is sampled with its prompt's own ``seed`` and carries a :class:`~retro_gym.Generation`: its tokens and
     their log-probabilities. :meth:`recorded` turns these into samples that can be scored with a gradient.
+
+    In a later turn of a trial it reads only what is new in the prompt, if the model has full attention in every layer.
 
     A deep copy is the planner itself, so that copies of an environment share its weights during training.
 
@@ -79,6 +83,7 @@ class Planner(LanguageModel):
         super().__init__(model, tokenizer, name=name, **options)
         self.greedy = greedy
         self.batch_size = batch_size
+        self._memory = TurnCache()
         self.template = template or _template_of(name)
         self._layout = PromptLayout.of(
             self.model,
@@ -164,6 +169,16 @@ class Planner(LanguageModel):
 
     # -- internals -------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def _resumes(self) -> bool:
+        """Whether a prompt that goes on from an earlier one is read from there."""
+        return can_resume(self.model)
+
+    @property
+    def _weights_version(self) -> tuple[int, ...]:
+        """Changes whenever a weight of the adapter is changed in place."""
+        return tuple(weight._version for weight in self.trainable.values())
+
     def _framed(self, prompt: Prompt) -> Prompt:
         return prompt if self.template is None else dataclasses.replace(prompt, template=self.template)
 
@@ -175,6 +190,7 @@ class Planner(LanguageModel):
             greedy=self.greedy,
             seed=[row.prompt.seed for row in rows],
             share_prompt=False,  # there is one sample for each prompt
+            memory=self._memory.of_weights(self._weights_version) if self._resumes else None,
             stop=lambda number, tokens: self._layout.has_ended(rows[number], tokens),
         )
         finite_N = draws.logprobs_NT.isfinite().all(-1).tolist()

@@ -25,11 +25,12 @@ from torch import Tensor
 
 from retro_gym.actors.token_rows import pick
 from retro_gym.seeding import derive_seed
-from retro_gym_agents.lm.attention import additive_mask, attention_dtype
+from retro_gym_agents.lm.attention import additive_mask, attention_dtype, why_not_full_attention
 from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.samples import Draws, Sampling, each_seed
+from retro_gym_agents.lm.turn_cache import Resumed, TurnCache
 
-__all__ = ["Stop", "draw", "read_prompts"]
+__all__ = ["Stop", "can_resume", "draw", "read_prompts"]
 
 Stop: TypeAlias = Callable[[int, list[int]], bool]
 """Takes a row's number and its tokens so far; returns whether the row has ended."""
@@ -49,6 +50,7 @@ def draw(
     share_prompt: bool = True,
     keep_hidden: bool = False,
     stop: Stop | None = None,
+    memory: TurnCache | None = None,
 ) -> Draws:
     """Samples K texts for each prompt. A row ends at an end token or at a log-probability that is not finite.
 
@@ -63,13 +65,18 @@ def draw(
         share_prompt: see the module's docstring.
         keep_hidden: also returns the hidden states.
         stop: an additional condition that ends a row.
+        memory: what was read before, which is not read again; one sample per prompt. The rows are added to it.
     """
     total, limit = len(prompts.ids_PS) * num_samples, sampling.max_new_tokens
     device = prompts.ids_PS.device
     uniform_NT = _uniform(each_seed(seed, len(prompts.ids_PS)), num_samples, limit).to(device)
     end_ids = torch.tensor(sampling.end_ids, dtype=torch.long, device=device)
-    kind = _Shared if share_prompt else _Plain
-    continuation: _Continuation = kind(model, prompts, num_samples, limit, hidden=keep_hidden)
+    continuation: _Continuation
+    if memory is not None:
+        continuation = Resumed(model, prompts, limit, memory, hidden=keep_hidden)
+    else:
+        kind = _Shared if share_prompt else _Plain
+        continuation = kind(model, prompts, num_samples, limit, hidden=keep_hidden)
     rows_R = torch.arange(total, device=device)
     running_R = torch.ones(total, dtype=torch.bool, device=device)
     tokens_NT = torch.full((total, limit), sampling.pad_id, device=device)
@@ -97,6 +104,8 @@ def draw(
             kept_R = continuation.drop(running_R)
             rows_R, running_R, token_R = rows_R[kept_R], running_R[kept_R], token_R[kept_R]
         logits_RV, hidden_RD = continuation.extend(token_R)
+    if isinstance(continuation, Resumed):
+        continuation.finish()
     width = step + 1
     return Draws(
         tokens_NT[:, :width],
@@ -255,6 +264,36 @@ class _Shared:
         own_KK = torch.eye(self._samples, dtype=torch.bool, device=sees_P1S.device).repeat(1, self._limit)
         sees_PKC = torch.cat([sees_P1S, own_KK.expand(len(sees_P1S), -1, -1)], -1)
         return additive_mask(sees_PKC, attention_dtype(self._model))
+
+
+def can_resume(model: Any) -> bool:
+    """Returns whether a model gives the same log-probabilities when it goes on from what it has read before.
+
+    Other kinds of layers are seen in the configuration, because some only matter in long texts; everything else is
+    tested on a few tokens.
+    """
+    if why_not_full_attention(model) is not None:
+        return False
+    device = model.get_input_embeddings().weight.device
+    some = [1 + (7 * i) % (model.config.get_text_config().vocab_size - 1) for i in range(14)]
+    sampling = Sampling(temperature=1.0, max_new_tokens=2, end_ids=(), pad_id=0)
+    memory, rows = TurnCache(), [some[:11], some[3:11]]
+
+    def drawn(memory: TurnCache | None) -> Draws:
+        prompts = Prompts.from_rows(rows, 0, device)
+        return draw(model, prompts, sampling, greedy=True, share_prompt=False, memory=memory)
+
+    try:
+        said = drawn(memory).tokens_NT.tolist()
+        rows = [[*row, *tokens, *some[11:]] for row, tokens in zip(rows, said, strict=True)]
+        resumed = drawn(memory)
+    except (RuntimeError, TypeError, ValueError, AttributeError):  # the cache or the mask is not for this model
+        return False
+    plain = drawn(None)
+    tolerance = 1e-3 if model.dtype == torch.float32 else 5e-2
+    return bool(memory.tokens_saved) and torch.allclose(
+        plain.logprobs_NT, resumed.logprobs_NT, rtol=tolerance, atol=tolerance
+    )
 
 
 def read_prompts(model: Any, prompts: Prompts, cache: Any, *, hidden: bool) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from retro_gym_agents.lm.attention import attention_dtype
+from retro_gym_agents.lm.attention import attention_dtype, why_not_full_attention
 from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.logprobs import token_logprobs
 from retro_gym_agents.lm.packing import Packed, pack
@@ -150,15 +150,11 @@ def why_not_shared(model: Any) -> str | None:
     Sliding windows are detected in the configuration, because they only affect long texts; everything else is tested on
     a few tokens.
     """
-    config = model.config.get_text_config()
-    layers = getattr(config, "layer_types", None)
-    for layer in layers or ():
-        if layer != "full_attention":
-            return f"it has layers of type {layer!r}, which do not support a block mask"
-    if layers is None and getattr(config, "sliding_window", None) is not None:
-        return f"its attention has a sliding window of {config.sliding_window} tokens"
+    reason = why_not_full_attention(model)
+    if reason is not None:
+        return f"{reason}, which does not support a block mask"
     device = model.get_input_embeddings().weight.device
-    some = [1 + (7 * i) % (config.vocab_size - 1) for i in range(14)]
+    some = [1 + (7 * i) % (model.config.get_text_config().vocab_size - 1) for i in range(14)]
     prompts = Prompts.from_rows([some[:5], some[5:8]], 0, device)
     tokens_NT = torch.tensor(some[2:14], device=device).view(4, 3)
     mask_NT = torch.ones_like(tokens_NT, dtype=torch.bool)

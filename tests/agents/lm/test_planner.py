@@ -116,7 +116,7 @@ def test_a_batch_that_the_model_fails_on_is_tried_in_halves():
     model.forward = small_only
     replies = make(model, lora=None).reply(PROMPTS)
     assert all(isinstance(reply, Reply) for reply in replies)
-    assert sizes[0] == len(PROMPTS)
+    assert max(sizes) == len(PROMPTS)
 
 
 @pytest.mark.parametrize(
