@@ -17,6 +17,7 @@ import tyro
 import retro_gym  # noqa: F401 - registers the ids
 from retro_gym.errors import RetroGymError
 from retro_gym_agents.cli.collect import Collect
+from retro_gym_agents.cli.compare import Compare
 from retro_gym_agents.cli.envs import Envs
 from retro_gym_agents.cli.evaluate import Evaluate
 from retro_gym_agents.cli.export import Export
@@ -77,6 +78,7 @@ class _Program:
             Annotated[Retroformer, tyro.conf.subcommand("retroformer")],
             Annotated[RetroAct, tyro.conf.subcommand("retroact")],
             Annotated[Evaluate, tyro.conf.subcommand("evaluate")],
+            Annotated[Compare, tyro.conf.subcommand("compare")],
             Annotated[Collect, tyro.conf.subcommand("collect")],
             Annotated[Export, tyro.conf.subcommand("export")],
             Annotated[Envs, tyro.conf.subcommand("envs")],
