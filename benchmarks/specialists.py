@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 import time
 from pathlib import Path
 from statistics import fmean
@@ -100,7 +101,7 @@ def runs_of(config: Config) -> list[Run]:
 def main(config: Config) -> None:
     """Trains, evaluates and prints the tables."""
     torch.set_num_threads(config.threads)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 220)  # a file has no width of its own
     for run in runs_of(config):
         learn(run, config, console)
     summary = {env_id: compared(judge(env_id, config, console), config) for env_id in config.envs}
