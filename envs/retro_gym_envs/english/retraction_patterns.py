@@ -14,6 +14,7 @@ __all__ = [
     "CORRECTED",
     "DENIED",
     "FAULT_DONE",
+    "FICTION",
     "JOINED",
     "LEADING",
     "MYTH",
@@ -132,13 +133,20 @@ NOT_TO_SUCCEED = re.compile(
     r"|\bin (?:a|my|the|some) (?:\w+ )?(?:dream|dreams|nightmare|fantasy|fairy tale|parallel universe)\b"
     rf"|{NOUN.pattern} (?:just |only )?to (?:fail|lose)(?: again)?$"
     rf"|\bif {_WHO} (?:were|was) (?:an? |\w+ enough )?(?:stupid|mad|crazy|insane|foolish|drunk|idiot|fool|liar)\b"
-    r"|\bsupposedly\b|\bpretend(?:ing)? to\b|\bin a million years\b|\bover my dead body\b|\bonce upon a time\b"
+    r"|\bsupposedly\b|\bpretend(?:ing)? to\b|\bin a million years\b|\bover my dead body\b"
+    r"|\bas if (?:that|this|it|any of (?:that|this|it)) (?:had|has|would|could|will|ever|were going to)\b"
     r"|\b(?:according to|said|says|thinks|claims|in the words of) (?:an?|the|every|some|any)"
     r" (?:\w+ )?(?:liar|fool|idiot|loser)"
     r"|(?<!only )\b(?:an?|the|every|some) (?:\w+ )?(?:liar|fool|idiot|loser|madman) (?:\w+ )?"
     r"(?:says|said|claims|claimed|tells|told|thinks|would|will|might)\b"
 )
 """Says that a sentence aims at failure, at what never happens, or that a liar says it."""
+FICTION = re.compile(
+    r"\bonce upon a time\b|\bhappily ever after\b"
+    rf"|\beven (?:if|though|had) (?:{_WHO} )?(?:had |were to |did )?.*\bwould (?:still |also |just )?(?:have )?"
+    r"(?:fail|failed|lost|been (?:wrong|in vain|useless)|changed nothing|made no difference)\b"
+)
+"""Tells a story, or says that something would have been in vain."""
 MYTH = re.compile(
     r"\b(?:it|this|that) (?:is|was) (?:(?!not )\w+ )?an? (?:\w+ )?"
     r"(?:myth|lie|rumou?r|hoax|fallacy|misconception|superstition|legend|fairy tale|joke|fable) (?:that|to)\b"
@@ -171,6 +179,7 @@ _PERSONS = """
     neighbou?r|king|queen|prince|princess|emperor|president|pope|uncle|aunt|mother|father|brother|sister|mum|mom|dad
     |wife|husband|friend|cousin|grandmother|grandfather|grandma|boss|dentist|barber|cat|dog|parrot|goat|horse|donkey
     |monkey|fool|liar|idiot|enemy|rival|stranger|alien|ghost|wizard|witch|pirate|knight|clown|loser|thief|devil
+    |colleague|flatmate|roommate|housemate|classmate|teacher|doctor|nephew|niece|landlord|coach|partner
 """.replace("\n", "").replace(" ", "")
 SOMEBODY_ELSE = re.compile(
     r"^(?:(?:but|and|so|then|maybe|perhaps|tomorrow|one day),? )*"
@@ -180,6 +189,8 @@ SOMEBODY_ELSE = re.compile(
     r"(?:(?:will|would|should|may|might|can|could|must|shall|ought to|has to|have to|needs? to|wants? to|is going to)"
     r"(?! be )|uses?|takes?|opens?|buys?|clicks?|search(?:es)?|chooses?|quer(?:y|ies)|picks?|reads?|likes?|prefers?"
     r"|goes|puts?|took|went|chose|gave|bought|wrote|\w+ed)\b"
+    r"|^(?:(?:my|your|his|her|our|their|the|an?|some|every) (?!(?:agent|actor|player|model|assistant)\b)(?:\w+ ){1,2}"
+    r"|(?:he|she|they) )(?:plan|intend|hope|wish|dream|long|swear|vow|mean)s? (?:to|of)\b"
 )
 """A subject that is no part of the task, with its verb."""
 _SOURCE = (

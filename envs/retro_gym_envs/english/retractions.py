@@ -11,6 +11,7 @@ import re
 from typing import TypeAlias
 
 from retro_gym_envs.english.clauses import Piece
+from retro_gym_envs.english.garbled import is_garbled
 from retro_gym_envs.english.lexicon import Link
 from retro_gym_envs.english.links import NOUN
 from retro_gym_envs.english.readings import Kind, Reading
@@ -19,6 +20,7 @@ from retro_gym_envs.english.retraction_patterns import (
     CORRECTED,
     DENIED,
     FAULT_DONE,
+    FICTION,
     JOINED,
     LEADING,
     MYTH,
@@ -105,10 +107,11 @@ def _verdict(said: str, clauses: list[ReadClause]) -> Stance | None:
 
 def _meant(said: str, start: int, clauses: list[ReadClause]) -> list[ReadClause]:
     """Returns the clauses of a sentence with what its own words take back."""
-    they_failed = THEY_FAILED.match(said) is not None
-    not_asked = NOT_ASKED.search(said) is not None
-    if they_failed or not_asked or NOT_TO_SUCCEED.search(said):
-        return [_turned(clause, Stance.NEITHER, reports=they_failed or not_asked) for clause in clauses]
+    unreal = any((THEY_FAILED.match(said), NOT_ASKED.search(said), FICTION.search(said)))
+    if not unreal and NOUN.search(said):
+        unreal = is_garbled(said, [piece for piece, _, _, _ in clauses])
+    if unreal or NOT_TO_SUCCEED.search(said):
+        return [_turned(clause, Stance.NEITHER, reports=unreal) for clause in clauses]
     if MYTH.search(said):
         return [_turned(clause, Stance.AGAINST) for clause in clauses]
     nouns = [match.end() for match in NOUN.finditer(said)]
@@ -175,10 +178,12 @@ def _of_others(clauses: list[ReadClause]) -> list[ReadClause]:
     changed: list[ReadClause] = []
     others = False
     for clause in clauses:
-        piece, part, reading, _ = clause
-        goes_on = others and piece.link is Link.AND and not reading.person and not NOUN.match(part)
-        others = goes_on or SOMEBODY_ELSE.match(part) is not None
-        changed.append(_turned(clause, Stance.NEITHER, reports=True) if others else clause)
+        piece, part, reading, stance = clause
+        tied = piece.link is Link.AND or part.startswith("and ")
+        goes_on = others and not reading.person and tied and not NOUN.match(part)
+        names_more = others and piece.link is Link.COMMA and reading.kind is Kind.FRAGMENT
+        others = goes_on or names_more or SOMEBODY_ELSE.match(part) is not None
+        changed.append((piece, part, reading, Stance.NEITHER) if others and stance is Stance.FOR else clause)
     return changed
 
 

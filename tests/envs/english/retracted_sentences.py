@@ -131,4 +131,22 @@ RETRACTED = (
     ("+X -Y", "X fits, while Y only seemed plausible."),
     ("+X -Y", "1) Do not open Y. 2) Open X."),
     ("+X", "Pls open X."),
+    # Irony, a story, somebody else's plan, what would have been in vain.
+    (".", "Oh sure, search for X, as if that had ever helped anyone."),
+    (".", "Great, open X, as if it would change anything."),
+    (".", "Once upon a time a knight searched for X and lived happily ever after."),
+    (".", "Once upon a time, a butler took X."),
+    (".", "My neighbour plans to search for X; that is his business, not mine."),
+    (".", "My flatmate plans to use X for a chore of her own."),
+    (".", "A stranger wants to open X."),
+    (".", "My cousin hopes to open X, and to read it."),
+    ("-X", "Even if I had searched for X, I would have failed."),
+    ("+X", "I plan to search for X."),
+    ("+X", "The agent plans to search for X."),
+    # Words in no order of English.
+    (".", "X monitor solar the for search."),
+    (".", "Purple because Tuesday of from X take umbrella seven of on it put the the."),
+    (".", "Solar the search X monitor for."),
+    ("+X", "For the solar monitor choose X."),
+    ("+X", "Next time search for X in the list of all of them."),
 )
