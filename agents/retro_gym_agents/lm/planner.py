@@ -176,8 +176,8 @@ class Planner(LanguageModel):
 
     @property
     def _weights_version(self) -> tuple[int, ...]:
-        """Changes whenever a weight of the adapter is changed in place."""
-        return tuple(weight._version for weight in self.trainable.values())
+        """Changes whenever a weight of the adapter, or of a model without one, is changed in place."""
+        return tuple(weight._version for weight in self.trainable.values() or self.model.parameters())
 
     def _framed(self, prompt: Prompt) -> Prompt:
         return prompt if self.template is None else dataclasses.replace(prompt, template=self.template)

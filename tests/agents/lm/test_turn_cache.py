@@ -112,6 +112,15 @@ def test_new_weights_forget_what_the_old_ones_read():
     assert [one.generation.token_ids for one in planner.reply(asked)] == before
 
 
+def test_a_model_without_an_adapter_is_watched_too():
+    planner = Planner(random_model("llama"), make_tokenizer(), name="small", lora=None, max_new_tokens=6, greedy=True)
+    planner.reply([prompt()])
+    assert len(planner._memory) == 1
+    with torch.no_grad():
+        next(planner.model.parameters()).add_(0.1)
+    assert len(planner._memory.of_weights(planner._weights_version)) == 0
+
+
 @pytest.mark.parametrize(("kind", "can"), [("llama", True), ("gpt2", True), ("bloom", True), ("mistral", False)])
 def test_which_models_can_go_on_from_what_they_have_read(kind, can):
     assert can_resume(build(kind)) is can
