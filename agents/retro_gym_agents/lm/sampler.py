@@ -28,7 +28,7 @@ from retro_gym.seeding import derive_seed
 from retro_gym_agents.lm.attention import additive_mask, attention_dtype, why_not_full_attention
 from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.samples import Draws, Sampling, each_seed
-from retro_gym_agents.lm.turn_cache import Resumed, TurnCache
+from retro_gym_agents.lm.turn_cache import Resumed, SeparateRows, TurnCache
 
 __all__ = ["Stop", "can_resume", "draw", "read_prompts"]
 
@@ -172,7 +172,7 @@ class _Continuation(Protocol):
         ...
 
 
-class _Plain:
+class _Plain(SeparateRows):
     """The plain layout: a row of the batch for each sample."""
 
     def __init__(self, model: Any, prompts: Prompts, samples: int, limit: int, *, hidden: bool) -> None:
@@ -186,19 +186,6 @@ class _Plain:
         self._positions = self._prompts.lengths.repeat_interleave(self._samples)
         self._cache.batch_repeat_interleave(self._samples)
         return _last(out, self._samples, self._hidden)
-
-    def extend(self, token_R: Tensor) -> tuple[Tensor, Tensor | None]:
-        self._mask = torch.cat([self._mask, self._mask.new_ones(len(self._mask), 1)], -1)
-        out = self._model(
-            input_ids=token_R[:, None],
-            attention_mask=self._mask,
-            position_ids=self._positions[:, None],
-            past_key_values=self._cache,
-            use_cache=True,
-            output_hidden_states=self._hidden,
-        )
-        self._positions = self._positions + 1
-        return _last(out, 1, self._hidden)
 
     def drop(self, running_R: Tensor) -> Tensor:
         kept_R = running_R.nonzero()[:, 0]

@@ -20,7 +20,7 @@ from torch import Tensor
 from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.kv_cache import roomy_cache
 
-__all__ = ["Known", "Resumed", "TurnCache"]
+__all__ = ["Known", "Resumed", "SeparateRows", "TurnCache"]
 
 States: TypeAlias = list[tuple[Tensor, Tensor]]
 """Keys and values (H, L, D) of a row, for each layer."""
@@ -119,7 +119,31 @@ def _size(states: States) -> int:
     return sum(tensor.numel() * tensor.element_size() for pair in states for tensor in pair)
 
 
-class Resumed:
+class SeparateRows:
+    """What layouts of the sampler share in which every sample is a row of the batch."""
+
+    _model: Any
+    _cache: Any
+    _mask: Tensor
+    _positions: Tensor
+    _hidden: bool
+
+    def extend(self, token_R: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Appends a token to every row; returns logits (R, V) and hidden states (R, D) after it."""
+        self._mask = torch.cat([self._mask, self._mask.new_ones(len(self._mask), 1)], -1)
+        out = self._model(
+            input_ids=token_R[:, None],
+            attention_mask=self._mask,
+            position_ids=self._positions[:, None],
+            past_key_values=self._cache,
+            use_cache=True,
+            output_hidden_states=self._hidden,
+        )
+        self._positions = self._positions + 1
+        return out.logits[:, -1], out.hidden_states[-1][:, -1] if self._hidden else None
+
+
+class Resumed(SeparateRows):
     """A layout of the sampler: a row of the batch for each prompt, of which only what is not known is read.
 
     Args:
@@ -198,18 +222,8 @@ class Resumed:
 
     def extend(self, token_R: Tensor) -> tuple[Tensor, Tensor | None]:
         """Appends a token to every row; returns logits (R, V) and hidden states after it."""
-        self._mask = torch.cat([self._mask, self._mask.new_ones(len(self._mask), 1)], -1)
-        out = self._model(
-            input_ids=token_R[:, None],
-            attention_mask=self._mask,
-            position_ids=self._positions[:, None],
-            past_key_values=self._cache,
-            use_cache=True,
-            output_hidden_states=self._hidden,
-        )
-        self._positions = self._positions + 1
         self._ids = [np.append(ids, token) for ids, token in zip(self._ids, token_R.tolist(), strict=True)]
-        return out.logits[:, -1], out.hidden_states[-1][:, -1] if self._hidden else None
+        return super().extend(token_R)
 
     def drop(self, running_R: Tensor) -> Tensor:
         """Removes ended rows, and keeps them in mind; returns the numbers of the remaining rows."""
