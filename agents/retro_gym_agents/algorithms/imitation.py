@@ -160,9 +160,7 @@ class ImitationRun(RecordsRun):
         super().__init__(config)
         examples = chosen(load_examples(config.records, config.role), config)
         self.learner = config.load(_KINDS[config.role], config.model)
-        learned, self.apart = (
-            encode(self.learner, part) for part in self.divide(examples, lambda example: example.task_id)
-        )
+        learned, self.apart = (encode(self.learner, part) for part in self.divide(examples))
         if not learned:
             raise ConfigError(f"no example fits into the context of {config.model!r}. Give shorter ones.")
         self.passes = self.passes_over(learned)

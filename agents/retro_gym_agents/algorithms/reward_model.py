@@ -246,7 +246,7 @@ class RewardModelRun(RecordsRun):
         self.learner = config.load(Reflector, config.model)
         self.model = RewardModel(self.learner)
         failures = pairs_in(examples, self.learner)
-        learned, self.apart = self.divide(failures, lambda failure: failure.task_id)
+        learned, self.apart = self.divide(failures)
         self.passes = self.passes_over(learned)
         pairs = [sum(len(one.pairs) for one in part) for part in (learned, self.apart)]
         print_status(f"{pairs[0]} pairs on {len(learned)} failures to learn, {pairs[1]} pairs held out")

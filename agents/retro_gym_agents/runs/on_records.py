@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
 
 from retro_gym.checks import check_whole
 from retro_gym.errors import ConfigError
@@ -14,7 +14,14 @@ from retro_gym_agents.runs.run import Run
 
 __all__ = ["RecordsConfig", "RecordsRun"]
 
+
+class _OfTask(Protocol):
+    @property
+    def task_id(self) -> str: ...
+
+
 T = TypeVar("T")
+OfTaskT = TypeVar("OfTaskT", bound=_OfTask)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,13 +60,10 @@ class RecordsRun(Run):
         """The learning rate falls over the whole run, unless the config says otherwise."""
         return self.config.decay_updates or self.num_updates
 
-    def divide(self, items: Sequence[T], task_of: Callable[[T], str]) -> tuple[list[T], list[T]]:
+    def divide(self, items: Sequence[OfTaskT]) -> tuple[list[OfTaskT], list[OfTaskT]]:
         """Returns the items to learn, and those of the tasks that are held out."""
-        apart = held_out(map(task_of, items), self.config.held_out, self.config.seed)
-        return (
-            [one for one in items if task_of(one) not in apart],
-            [one for one in items if task_of(one) in apart],
-        )
+        apart = held_out((one.task_id for one in items), self.config.held_out, self.config.seed)
+        return [one for one in items if one.task_id not in apart], [one for one in items if one.task_id in apart]
 
     def passes_over(self, items: Sequence[T]) -> Passes[T]:
         """Returns the batches of all passes; there is an update for each."""

@@ -143,7 +143,7 @@ NOT_TO_SUCCEED = re.compile(
 """Says that a sentence aims at failure, at what never happens, or that a liar says it."""
 FICTION = re.compile(
     r"\bonce upon a time\b|\bhappily ever after\b"
-    rf"|\beven (?:if|though|had) (?:{_WHO} )?(?:had |were to |did )?.*\bwould (?:still |also |just )?(?:have )?"
+    r"|\beven (?:if|though|had) .*\bwould (?:still |also |just )?(?:have )?"
     r"(?:fail|failed|lost|been (?:wrong|in vain|useless)|changed nothing|made no difference)\b"
 )
 """Tells a story, or says that something would have been in vain."""

@@ -114,9 +114,12 @@ def test_a_batch_that_the_model_fails_on_is_tried_in_halves():
         return forward(*args, **kwargs)
 
     model.forward = small_only
-    replies = make(model, lora=None).reply(PROMPTS)
+    planner = make(model, lora=None)
+    planner.reply(PROMPTS[:1])  # a first call also tests what the model supports
+    sizes.clear()
+    replies = planner.reply(PROMPTS)
     assert all(isinstance(reply, Reply) for reply in replies)
-    assert max(sizes) == len(PROMPTS)
+    assert sizes[0] == len(PROMPTS)
 
 
 @pytest.mark.parametrize(
