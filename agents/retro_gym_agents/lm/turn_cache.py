@@ -156,8 +156,10 @@ class Resumed(SeparateRows):
 
     def __init__(self, model: Any, prompts: Prompts, limit: int, memory: TurnCache, *, hidden: bool) -> None:
         self._model, self._limit, self._memory, self._hidden = model, limit, memory, hidden
-        rows = zip(prompts.ids_PS.cpu().numpy(), prompts.mask_PS.cpu().numpy(), strict=True)
-        self._ids = [ids[mask] for ids, mask in rows]  # of each running row, the tokens that the model was given
+        rows = zip(prompts.ids_PS, prompts.mask_PS, strict=True)
+        self._ids = [
+            ids[mask].tolist() for ids, mask in rows
+        ]  # the tokens that each running row was given
         self._starts = [len(ids) for ids in self._ids]
         self._mask = prompts.mask_PS.long()
         self._positions = prompts.lengths
@@ -165,7 +167,7 @@ class Resumed(SeparateRows):
 
     def start(self) -> tuple[Tensor, Tensor | None]:
         """Reads the prompts; returns logits (B, V) and hidden states (B, D) that predict the first token."""
-        known = [self._memory.beginning_of(ids) for ids in self._ids]
+        known = [self._memory.beginning_of(np.array(ids)) for ids in self._ids]
         everything = range(len(known))
         # Rows that go on are not padded to the length of those that are new.
         parts = [[row for row in everything if bool(known[row].length) is goes_on] for goes_on in (False, True)]
@@ -199,7 +201,7 @@ class Resumed(SeparateRows):
             The model's output, keys and values of each layer (B, H, L, D), and the number of columns that were known.
         """
         device, before = self._mask.device, max(known[row].length for row in part)
-        rest = Prompts.from_rows([self._ids[row][known[row].length :].tolist() for row in part], 0, device)
+        rest = Prompts.from_rows([self._ids[row][known[row].length :] for row in part], 0, device)
         cache = roomy_cache(self._model, rest.ids_PS.shape[1] if before else 0)
         for number, layer in enumerate(cache.layers if before else ()):
             pair = tuple(_zeros(one[None], len(part), before) for one in known[part[0]].states[number])
@@ -222,7 +224,8 @@ class Resumed(SeparateRows):
 
     def extend(self, token_R: Tensor) -> tuple[Tensor, Tensor | None]:
         """Appends a token to every row; returns logits (R, V) and hidden states after it."""
-        self._ids = [np.append(ids, token) for ids, token in zip(self._ids, token_R.tolist(), strict=True)]
+        for ids, token in zip(self._ids, token_R.tolist(), strict=True):
+            ids.append(token)
         return super().extend(token_R)
 
     def drop(self, running_R: Tensor) -> Tensor:
@@ -246,7 +249,7 @@ class Resumed(SeparateRows):
         for row in rows:
             length = len(self._ids[row])
             self._memory.add(
-                self._ids[row],
+                np.array(self._ids[row]),
                 self._starts[row],
                 [(layer.keys[row, :, -length:], layer.values[row, :, -length:]) for layer in self._cache.layers],
             )
