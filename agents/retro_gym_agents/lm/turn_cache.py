@@ -157,9 +157,7 @@ class Resumed(SeparateRows):
     def __init__(self, model: Any, prompts: Prompts, limit: int, memory: TurnCache, *, hidden: bool) -> None:
         self._model, self._limit, self._memory, self._hidden = model, limit, memory, hidden
         rows = zip(prompts.ids_PS, prompts.mask_PS, strict=True)
-        self._ids = [
-            ids[mask].tolist() for ids, mask in rows
-        ]  # the tokens that each running row was given
+        self._ids = [ids[mask].tolist() for ids, mask in rows]  # the tokens that each running row was given
         self._starts = [len(ids) for ids in self._ids]
         self._mask = prompts.mask_PS.long()
         self._positions = prompts.lengths
