@@ -16,10 +16,21 @@ from retro_gym_envs.english.links import NOUN, Token
 __all__ = ["is_garbled"]
 
 _DETERMINER = r"(?:the|an?)"
+_ONLY_VERBS = frozenset((
+    "find", "choose", "compare", "put", "take", "go", "buy", "get", "bring", "grab", "examine", "inspect", "execute",
+    "enter", "submit", "begin", "continue", "keep", "replace", "prefer", "consult", "verify", "confirm",
+))  # fmt: skip
+"""Base forms that are no nouns."""
+_AS_NAME = r"[-']| now\b| key\b| (?:\w+ )?(?:button|command|action|step|option|link|page)\b"  # "the buy button"
+_ONLY_VERB = rf"(?:{'|'.join(sorted(_ONLY_VERBS))})\b(?!{_AS_NAME})"
 _IMPOSSIBLE = re.compile(
     rf"\b{_DETERMINER} (?:of|for|from|with|to|and|or|as|at|by|{_DETERMINER}|is|are|was|which|because|if)\b"
+    rf"|\b(?:{_DETERMINER}|of|for|on|in|at|with|from|by|into|as) {_ONLY_VERB}"
     rf"|\b{_DETERMINER} ?(?:[,;:]|$)"
-    r"|\bof (?:of|for|from|on|to|by|with|at(?! least| most)|take|put|find)\b"
+    r"|\bof (?:of|for|from|on|to|by|with|at(?! least| most))\b|\b(?:on|in|for|with|from|to|by|at|into|and|or) of\b"
+    r"|\b(?:of|from|as|into|and|or) (?:and|or)\b|\b(?:for|with|on|in) and (?:the|an?|find|search|join|filter|use)\b"
+    r"|\b(?:as|into|and|or) ?$"
+    rf"|\b(?:search|compare|choose|filter|query|join|select|use|open) {_ONLY_VERB}"
     rf"|(?:{NOUN.pattern}|\b(?:one|two|three|four|five|six|seven|eight|nine|ten)) of ?(?:,|$)"
 )
 _VERB = Tag.BASE | Tag.ING | Tag.PAST | Tag.FINITE | Tag.BE | Tag.AUXILIARY | Tag.MODAL | Tag.COULD
@@ -37,11 +48,18 @@ def is_garbled(said: str, pieces: Sequence[Piece]) -> bool:
     """
     if _IMPOSSIBLE.search(said.strip(" .!?;\n")):
         return True
-    verbs = [(piece, index) for piece in pieces for index, token in enumerate(piece.tokens) if token.tags & _VERB]
-    if len(verbs) != 1 or ":" in said:
+    clauses = [piece.tokens for piece in pieces]
+    verbs = [(tokens, index) for tokens in clauses for index, token in enumerate(tokens) if token.tags & _VERB]
+    if ":" in said or not all(tokens[index].tags & Tag.BASE for tokens, index in verbs):
         return False
-    piece, index = verbs[0]
-    return bool(piece.tokens[index].tags & Tag.BASE) and not _may_instruct(piece.tokens, index)
+    alone = len(verbs) == 1
+    sure = (each for each in verbs if alone or _is_only_verb(*each))
+    return not all(_may_instruct(tokens, index) for tokens, index in sure)
+
+
+def _is_only_verb(tokens: Sequence[Token], index: int) -> bool:
+    """Returns whether a word is a verb and no noun or name (``find``; not ``search``, nor ``the buy button``)."""
+    return tokens[index].text in _ONLY_VERBS and tokens[max(index - 1, 0)].text not in ("the", "a", "an")
 
 
 def _may_instruct(tokens: Sequence[Token], verb: int) -> bool:

@@ -147,6 +147,11 @@ RETRACTED = (
     (".", "X monitor solar the for search."),
     (".", "Purple because Tuesday of from X take umbrella seven of on it put the the."),
     (".", "Solar the search X monitor for."),
+    (".", "For the X, find year and the, painter the search."),
+    (".", "The choose X as color the navy open."),
+    (".", "Town, search find and for X the pupils the repair."),
     ("+X", "For the solar monitor choose X."),
+    ("+X", "Click the buy button of X, with the add-ons and the go-kart."),
+    ("+X", "Look up the painter that the question asks for, and then search for X."),
     ("+X", "Next time search for X in the list of all of them."),
 )
