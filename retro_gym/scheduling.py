@@ -73,8 +73,12 @@ def run_trials(trials: Sequence[Trial], actor: Actor, stats: ActorStats) -> list
     return run_jobs([Job(plan(), actor, stats)])[0]
 
 
-def run_jobs(jobs: Sequence[Job[_T]]) -> list[_T]:
+def run_jobs(jobs: Sequence[Job[_T]], *, at_once: int | None = None) -> list[_T]:
     """Runs plans concurrently, each to its end.
+
+    Args:
+        jobs: the plans.
+        at_once: largest number of jobs in progress; the others wait until one has ended. None for no limit.
 
     Returns:
         Their results, in the order of the jobs.
@@ -85,14 +89,24 @@ def run_jobs(jobs: Sequence[Job[_T]]) -> list[_T]:
     """
     desk = _Desk()
     running = [_Running(job, desk) for job in jobs]
+    waiting = deque(running)
     try:
-        for one in running:
-            one.go_on(None)
+        _start(waiting, at_once or len(running))
         for call, answer in desk.answers():
             call.job.receive(call, answer)
+            if call.job.ended:
+                _start(waiting, 1)
     finally:
         desk.close()
     return [one.result for one in running]
+
+
+def _start(waiting: deque[_Running[_T]], number: int) -> None:
+    """Starts the jobs that wait until a number of them is in progress; some end at once."""
+    while waiting and number:
+        job = waiting.popleft()
+        job.go_on(None)
+        number -= not job.ended
 
 
 class _Running(Generic[_T]):
@@ -102,6 +116,7 @@ class _Running(Generic[_T]):
 
     def __init__(self, job: Job[_T], desk: _Desk) -> None:
         self.stats = job.stats
+        self.ended = False
         self._plan, self._actor, self._desk = job.plan, job.actor, desk
         self._trials: Sequence[Trial] = ()
         self._played: dict[int, Trajectory] = {}
@@ -112,7 +127,7 @@ class _Running(Generic[_T]):
             try:
                 self._trials = next(self._plan) if played is None else self._plan.send(played)
             except StopIteration as stop:
-                self.result = stop.value
+                self.result, self.ended = stop.value, True
                 return
             self._played = {}
             self.stats.trials += len(self._trials)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from retro_gym.teacher import NoTeacher, Teacher
 if TYPE_CHECKING:
     from retro_gym.actors import Actor
 
-__all__ = ["TaskEnv", "TextTask", "as_task_env", "checked_task_id"]
+__all__ = ["TaskEnv", "TextTask", "as_task_env", "checked_task_id", "least_parallel"]
 
 
 _TEACHERS = (
@@ -56,6 +56,9 @@ class TaskEnv(gym.Env[str, str]):
     """Whether ``reset`` and ``step`` may block: on a server, a process, a slow computation. Each instance is then
     called in its own thread, so that parallel trials do not wait for each other. Set it to False for environments that
     answer within a millisecond or can only be called in the thread that created them."""
+    max_parallel: int | None = None
+    """Largest number of episodes in progress at once in a process, for environments that hold something scarce, such as
+    running games; None for no limit. Further episodes wait until one has ended its trials."""
 
     @abstractmethod
     def task_ids(self, split: str) -> Sequence[str]:
@@ -133,6 +136,7 @@ class TextTask(TaskEnv):
         )
         self.max_turns = max_turns
         self.blocking = bool(getattr(env.unwrapped, "blocking", True)) if blocking is None else blocking
+        self.max_parallel = getattr(env.unwrapped, "max_parallel", None)
         self._return = 0.0
 
     def task_ids(self, split: str) -> Sequence[str]:
@@ -185,6 +189,11 @@ def _teacher_in(found: object) -> Teacher | None:
 def _seed_ids(seeds: range) -> tuple[str, ...]:
     """Returns the ids; cached, because they are needed at every reset."""
     return tuple(f"seed-{seed}" for seed in seeds)
+
+
+def least_parallel(envs: Iterable[TaskEnv]) -> int | None:
+    """Returns the largest number of episodes in progress at once that all of these environments allow."""
+    return min((env.max_parallel for env in envs if env.max_parallel is not None), default=None)
 
 
 def checked_task_id(task_id: object) -> str:

@@ -15,6 +15,7 @@ from retro_gym.env import RetroEnv
 from retro_gym.errors import ActionError, ActorError, ConfigError, one_line
 from retro_gym.scheduling import Job, Plan, run_jobs
 from retro_gym.seeding import checked_seed
+from retro_gym.task_env import least_parallel
 from retro_gym.trajectory import Outcome
 
 __all__ = ["RetroVectorEnv", "run_plans"]
@@ -30,10 +31,13 @@ _MODES = (AutoresetMode.SAME_STEP, AutoresetMode.DISABLED)
 def run_plans(envs: Sequence[RetroEnv], plans: Sequence[Plan[_T]]) -> list[_T]:
     """Runs one plan of each environment in parallel, such as ``[env.plan_step(text) for env, text in …]``.
 
+    No more of them are in progress at once than each task environment allows (:attr:`TaskEnv.max_parallel`).
+
     Returns:
         The results, in the order of the plans.
     """
-    return run_jobs([Job(plan, env.actor, env.stats) for env, plan in zip(envs, plans, strict=True)])
+    jobs = [Job(plan, env.actor, env.stats) for env, plan in zip(envs, plans, strict=True)]
+    return run_jobs(jobs, at_once=least_parallel(env.task_env for env in envs))
 
 
 class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):

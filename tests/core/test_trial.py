@@ -4,6 +4,7 @@ import gymnasium as gym
 import pytest
 
 from retro_gym.actors import CallableActor, Reply
+from retro_gym.env import RetroEnv
 from retro_gym.errors import ActorError, BudgetError, PromptTooLongError, TaskEnvError
 from retro_gym.prompts import TaskPrompt
 from retro_gym.scheduling import ActorStats, Job, run_jobs, run_trials
@@ -13,6 +14,7 @@ from retro_gym.task_env import TaskEnv
 from retro_gym.testing import EchoActor, FlakyActor, ScriptedActor
 from retro_gym.trajectory import EndReason
 from retro_gym.trial import NO_ACTION, play_trial
+from retro_gym.vector import run_plans
 
 
 class Counter(TaskEnv):
@@ -237,6 +239,34 @@ def test_trials_of_several_actors_side_by_side():
     first, second = run_jobs([plan(ScriptedActor(["a"])), plan(ScriptedActor(["b"]))])
     assert [turn.action for turn in first.turns] == ["a", "a"]
     assert [turn.action for turn in second.turns] == ["b", "b"]
+
+
+class _Held(Counter):
+    """Counts the games that are in progress at once."""
+
+    max_parallel = 3
+    now = most = 0
+
+    def reset(self, **kwargs):
+        _Held.now += 1
+        _Held.most = max(_Held.most, _Held.now)
+        return super().reset(**kwargs)
+
+    def step(self, action):
+        answer = super().step(action)
+        _Held.now -= answer[2]
+        return answer
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_no_more_episodes_are_in_progress_than_a_task_environment_allows(blocking):
+    envs = [RetroEnv(_Held(), actor=ScriptedActor(["go"])) for _ in range(10)]
+    _Held.now = _Held.most = 0
+    for env in envs:
+        env.task_env.blocking = blocking
+    plans = [env.plan_reset(seed=1, options={"task_id": "2"}) for env in envs]
+    assert len(run_plans(envs, plans)) == 10
+    assert (_Held.now, _Held.most) == (0, 3)
 
 
 def test_a_plan_may_ask_for_trials_several_times_or_never():

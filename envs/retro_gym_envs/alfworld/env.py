@@ -18,6 +18,7 @@ from retro_gym_envs.game_env import GameEnv
 __all__ = ["ALFWorldEnv"]
 
 _REAL_TURNS = 50
+_GAMES_AT_ONCE = 48  # fewer than a worker holds, so that it only closes games whose trial has ended
 
 
 class _Game(Protocol):
@@ -151,6 +152,7 @@ class ALFWorldEnv(GameEnv[Household | GameFile]):
         if not isinstance(world_seed, int):
             raise ConfigError(f"world_seed is {one_line(world_seed)}; it must be a whole number.")
         self.blocking = games is not None
+        self.max_parallel = None if games is None else _GAMES_AT_ONCE
         self.command_time_limit = command_time_limit
         self._tasks = BuiltinTasks(world_seed) if games is None else load_games(games)
         if games is not None:

@@ -11,7 +11,7 @@ from retro_gym.answers import checked_reset, checked_step
 from retro_gym.errors import ConfigError, EpisodeError, did_you_mean, one_line
 from retro_gym.prompts import TaskPrompt
 from retro_gym.spaces import UnicodeText
-from retro_gym.task_env import TaskEnv, as_task_env
+from retro_gym.task_env import TaskEnv, as_task_env, least_parallel
 from retro_gym.teacher import Teacher
 from retro_gym_envs.mix.actor import MixActor
 from retro_gym_envs.mix.task_ids import MixedIds, interleaved, parted
@@ -75,6 +75,7 @@ class MixEnv(TaskEnv):
         seeded = {} if world_seed is None else {"world_seed": world_seed}
         self.envs = {name: as_task_env(name, **{**seeded, **given.get(name, {})}) for name in self._weights}
         self.blocking = any(env.blocking for env in self.envs.values())
+        self.max_parallel = least_parallel(self.envs.values())
         self.observation_space = UnicodeText(
             max(env.observation_space.max_length for env in self.envs.values())  # type: ignore[attr-defined]
             + max(len(head_of(name)) for name in self.envs)
