@@ -141,7 +141,8 @@ class RunConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the fields as JSON types."""
-        return {"algorithm": self.algorithm, **dataclasses.asdict(self), "output": str(self.output)}
+        fields = {"algorithm": self.algorithm, **dataclasses.asdict(self)}
+        return {name: str(value) if isinstance(value, Path) else value for name, value in fields.items()}
 
     def settings(self) -> dict[str, str]:
         """Returns the fields that a run's result depends on, each as JSON text."""

@@ -127,6 +127,19 @@ def test_a_whole_trial_may_be_learned_with_its_observations(whole):
     assert sum(len(reply.tokens) for reply in one.replies) > known, "observations are among them"
 
 
+@pytest.mark.parametrize("as_text", [False, True])
+def test_a_run_goes_on_from_the_roles_of_another(whole, tmp_path, as_text):
+    start = str(whole) if as_text else whole
+    train(settings(tmp_path / "next", start=start, imitation_updates=0, rounds=1))
+    assert json.loads((tmp_path / "next" / "config.json").read_text())["start"] == str(whole)
+    assert not (tmp_path / "next" / "expert.jsonl").exists(), "the expert's examples are the earlier run's"
+    with RetroActRun(settings(tmp_path / "same", start=start, imitation_updates=0, rounds=0)) as run:
+        for role, model in run.roles.items():
+            earlier = type(model).load(whole / role).adapter_state()
+            for name, weight in model.adapter_state().items():
+                torch.testing.assert_close(weight, earlier[name], rtol=0, atol=0)
+
+
 def test_a_stopped_run_goes_on_to_the_same_weights(whole, tmp_path):
     from retro_gym_agents.algorithms import retroact
 
