@@ -38,6 +38,11 @@ STUB = """
         if request["do"] == "open":
             if "Hang" in request["path"]:
                 time.sleep(600)
+            crashes = os.path.join(os.path.dirname(__file__), "crashes")  # how many starts are still to crash
+            left = int(open(crashes).read()) if os.path.exists(crashes) else 0
+            if left:
+                open(crashes, "w").write(str(left - 1))
+                os.kill(os.getpid(), signal.SIGSEGV)
             games[number] = []
             text = "-= Welcome =-\\n\\nYou are in the middle of a room.\\n\\nYour task is to: put a mug in shelf."
         elif request["do"] == "close":
@@ -239,6 +244,18 @@ def test_a_game_that_hangs_at_its_start_can_be_stepped_over(data, stub):
         env.step("look")
     env.reset(options={"task_id": env.task_ids("train")[0]})
     assert env.step("look")[0] == "1 commands, the last is look."
+
+
+def test_a_start_that_crashes_the_process_is_tried_once_more(data, stub):
+    crashes = data.parent.parent / "crashes"
+    env = ALFWorldEnv(games=data)
+    crashes.write_text("1")
+    env.reset(seed=0)
+    assert env.step("look")[0] == "1 commands, the last is look."
+    crashes.write_text("2")
+    with pytest.raises(TaskEnvError, match="starting the game took its process down"):
+        env.reset(seed=0)
+    assert crashes.read_text() == "0"
 
 
 def test_a_run_survives_broken_games(data, stub):

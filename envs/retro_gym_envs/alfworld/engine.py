@@ -42,6 +42,10 @@ def worker_command() -> list[str]:
     return [sys.executable, "-P", str(Path(__file__).with_name("worker.py"))]
 
 
+class CrashError(TaskEnvError):
+    """A worker process died during a request."""
+
+
 class Engine:
     """A worker process, started at the first request and restarted whenever it was lost."""
 
@@ -147,7 +151,7 @@ class Engine:
         if line is None:
             status = process.wait()
             self.stop()
-            raise TaskEnvError(f"{doing} took its process down (exit status {status}).")
+            raise CrashError(f"{doing} took its process down (exit status {status}).")
         return line
 
     def _start(self) -> subprocess.Popen[str]:
@@ -248,7 +252,10 @@ class EngineGame:
     def _begun(self) -> dict[str, Any] | None:
         """Restarts the game and replays its commands; None if it is lost meanwhile, and then it is not running."""
         chosen = engine()
-        opened = chosen.open(self._path, self._time_limit)
+        try:
+            opened = chosen.open(self._path, self._time_limit)
+        except CrashError:  # about once in a thousand starts the planner's library crashes on a game that is sound
+            opened = chosen.open(self._path, self._time_limit)
         if opened is None:
             return None
         number, view = opened
