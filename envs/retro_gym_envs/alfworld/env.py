@@ -85,10 +85,10 @@ class ALFWorldEnv(GameEnv[Household | GameFile]):
     | the nearest training task's oracle, by task; by observation | 31.2; 28.7 |
     | another task's oracle; the oracle behind "Do not" | 30.2; 15.8 |
 
-    On 20 of ALFWorld's games (valid_seen, drawn with seed 0): none 65, rule 65, oracle 100, told 95 (one game did not
-    start with the last two); of the reflections, 0 % of the oracle's and 100 % of told's list the solution. These games
-    have none of the causes: an actor that fails
-    has run out of turns in its search, and the oracle says where the objects are.
+    On ALFWorld's 140 games of valid_seen, success at trial 1 in % with one seed: none 69.3, rule 70.0, oracle 100,
+    told 97.9; of the reflections, 0 % of the rule's and the oracle's and 100 % of told's list the solution. These games
+    have none of the causes: an actor that fails has run out of turns in its search, and the oracle says where the
+    objects are.
 
     ### Splits
     Over all 22,000 tasks of world 0, no goal sentence, no pair of object and target, and no room (numbers of
