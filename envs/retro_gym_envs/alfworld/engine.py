@@ -23,7 +23,7 @@ from typing import Any
 
 from retro_gym.errors import MissingExtraError, TaskEnvError, one_line
 
-__all__ = ["Engine", "EngineGame", "engine", "worker_command"]
+__all__ = ["CrashError", "Engine", "EngineGame", "engine", "worker_command"]
 
 _STALLED = {"open": 20.0, "act": 5.0, "close": 5.0}  # seconds; on a busy machine starting a game takes several
 _MAX_ENGINES = 4  # processes at once; when all have stalled, environments wait
