@@ -142,7 +142,8 @@ NOT_TO_SUCCEED = re.compile(
 )
 """Says that a sentence aims at failure, at what never happens, or that a liar says it."""
 FICTION = re.compile(
-    r"\bonce upon a time\b|\bhappily ever after\b"
+    r"\bonce upon a time\b|\bhappily ever after\b|\bthere (?:once (?:was|lived)|(?:was|lived) once) an?\b"
+    r"|\b(?:song|poem|tale|rhyme|ballad|proverb|lyrics?) (?:that )?(?:goes?|begins?|runs?|says?)\b"
     r"|\beven (?:if|though|had) .*\bwould (?:still |also |just )?(?:have )?"
     r"(?:fail|failed|lost|been (?:wrong|in vain|useless)|changed nothing|made no difference)\b"
 )
