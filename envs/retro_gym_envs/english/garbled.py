@@ -63,7 +63,7 @@ def _is_only_verb(tokens: Sequence[Token], index: int) -> bool:
 
 
 def _may_instruct(tokens: Sequence[Token], verb: int) -> bool:
-    """Returns whether a sentence's only verb stands where an instruction has it: first, or behind what leads to it.
+    """Returns whether a verb stands where an instruction has it: first, or behind what leads to it.
 
     (``Next time open X``, ``For the colour choose X``; but not ``X colour the choose``.)
     """
