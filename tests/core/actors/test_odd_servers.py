@@ -30,7 +30,8 @@ def asked():
     made = []
 
     def make(server, **options):
-        quick = {"retry_wait": 0.005, "patience": 0.15, "timeout": 5.0}
+        # A busy machine may take a while to answer; an answer that patience cuts off would say nothing of its kind.
+        quick = {"retry_wait": 0.2, "patience": 1.0, "timeout": 5.0}
         made.append(OpenAIActor("any", **{"base_url": server.base_url, "max_tokens": 64, **quick, **options}))
         return made[-1]
 
