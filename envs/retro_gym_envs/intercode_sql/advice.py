@@ -21,6 +21,7 @@ from retro_gym_envs.intercode_sql.vocabulary import (
     ROLES,
     SHADES,
 )
+from retro_gym_envs.misplaced import misplaced_with
 from retro_gym_envs.replacements import reworded
 
 __all__ = ["FORMS", "Wanted", "read_advice", "sentence", "stated_query"]
@@ -68,6 +69,7 @@ _NAMING = r"(?:it|they|this|that|which) (?:\w+ ){0,2}?(?:call|name)(?:s|ed)?|(?:
 _ABOUT = re.compile(rf"(?<![a-z])(?:(?:{_WORDS})s?|{_NAMING})(?![a-z])")  # also inside of keys such as where_value
 _QUALIFIERS = (*OCCASIONS, *FEATURE_PARTS, *DUTIES, *GROUPS, *SHADES)
 """Words of comments that are not read as English (``as measured`` is no report, ``when new`` no condition)."""
+_without_misplaced = misplaced_with(SHADES)
 
 _LEFT_OUT = re.compile(r"\.{3}|…")  # "WHERE ... = 'X'" is one sentence
 _QUERY = re.compile(r"\bquer(?:y|ies): ?[`'\"]?((?:select|with)\b.*)", re.DOTALL | re.IGNORECASE)
@@ -133,7 +135,7 @@ def read_advice(reflections: Sequence[str], options: Sequence[str], known: Seque
 def _wishes(reflection: str, names: tuple[str, ...]) -> Wishes:
     if is_bare(reflection, names):
         return Wishes()
-    said = _LEFT_OUT.sub(" ", reflection)
+    said = _LEFT_OUT.sub(" ", _without_misplaced(reflection, names))
     return read_wishes(reworded(said, names, _ABOUT), (*names, *_QUALIFIERS), about=_ABOUT)
 
 

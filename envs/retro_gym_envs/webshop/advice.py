@@ -11,6 +11,7 @@ from retro_gym_envs.asides import is_bare
 from retro_gym_envs.english.lexicon import CHOOSING
 from retro_gym_envs.english.stance import Stance, read_clauses
 from retro_gym_envs.english.wishes import is_confusing, read_wishes
+from retro_gym_envs.misplaced import misplaced_with
 from retro_gym_envs.replacements import reworded
 from retro_gym_envs.webshop.departments import ATTRIBUTES, DEPARTMENTS, OPTIONS
 
@@ -59,6 +60,7 @@ _FITS = re.compile(
 """Words of a clause that tells of a name something that bears on the purchase."""
 _PLAIN = tuple(sorted({*ATTRIBUTES, "brushed", "varnished", "unscented"}))
 """What names stand for, as far as it could be taken for a verb (``quilted`` is no report)."""
+_without_misplaced = misplaced_with(ATTRIBUTES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +96,7 @@ def _advice_in(note: str, things: tuple[tuple[str, str], ...]) -> Advice:
     named = dict(things)
     if is_bare(note, tuple(named)):
         return Advice()
-    text = reworded(note, tuple(named), _ABOUT)
+    text = reworded(_without_misplaced(note, tuple(named)), tuple(named), _ABOUT)
     names = (*named, *(each for each in _PLAIN if each not in named))
     wishes = read_wishes(text, names, about=_ABOUT)
     fits = read_wishes(text, names, about=_FITS).wanted
