@@ -31,9 +31,8 @@ How to run it::
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -53,8 +52,9 @@ from retro_gym_agents.lm.finite import check_finite
 from retro_gym_agents.lm.language_model import LanguageModel
 from retro_gym_agents.lm.planner import Planner
 from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.play.collection import CollectConfig, collect
-from retro_gym_agents.play.policies import Policy, ReflectorPolicy, make_policy
+from retro_gym_agents.play.collection import CollectConfig
+from retro_gym_agents.play.explorers import Explorers, Pair, play_into
+from retro_gym_agents.play.policies import make_policy
 from retro_gym_agents.runs.checkpoints import replace_folder
 from retro_gym_agents.runs.config import RunConfig
 from retro_gym_agents.runs.run import Run, TrainResult
@@ -69,7 +69,7 @@ __all__ = [
 ]
 
 _Item = TypeVar("_Item")
-_BATCH = 64  # prompts that the planner answers at once
+_BATCH = 128  # prompts that the planner answers at once
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -107,6 +107,8 @@ class RetroActConfig(RunConfig):
     """Trials and reflections in an update, of each role and of either source."""
     buffer_rounds: int = 3
     """Rounds whose examples are kept for learning."""
+    explorers: int = 1
+    """Processes that explore, as many as there are cores at best. They play the same episodes, in less time."""
     learning_rate: float = 1e-3
     """Learning rate of AdamW, without weight decay, in both stages."""
     clip: float = 0.3
@@ -128,7 +130,7 @@ class RetroActConfig(RunConfig):
         super().__post_init__()
         check_whole(1, expert_episodes=self.expert_episodes, episodes=self.episodes, updates=self.updates)
         check_whole(1, batch_size=self.batch_size, buffer_rounds=self.buffer_rounds)
-        check_whole(1, max_reflections=self.max_reflections)
+        check_whole(1, max_reflections=self.max_reflections, explorers=self.explorers)
         check_whole(0, imitation_updates=self.imitation_updates, rounds=self.rounds)
         for role in self.learn:
             check_choice("learn", role, ROLES)
@@ -160,6 +162,18 @@ def off_policy_loss(
     return -(weights_NT * rewards_N[:, None] * logprobs_NT).where(mask_NT, 0.0).sum()
 
 
+def make_pair(config: RetroActConfig) -> Pair:
+    """Returns both roles as they are before they learn."""
+    planner = config.load(Planner, str(config.start / "planner") if config.start else config.model)
+    planner.batch_size = _BATCH
+    own: dict[str, Any] = {"temperature": config.temperature}
+    if config.start is not None:
+        own["folder"] = config.start / "reflector"
+    elif config.adapters == "two":
+        own |= {"lora": config.lora, "seed": config.seed + 1}
+    return Pair(planner, Reflector.beside(planner, **own))
+
+
 class RetroActRun(Run):
     """A run: both roles, the expert's examples, and the buffers."""
 
@@ -167,14 +181,9 @@ class RetroActRun(Run):
 
     def __init__(self, config: RetroActConfig) -> None:
         super().__init__(config)
-        self.planner = config.load(Planner, str(config.start / "planner") if config.start else config.model)
-        self.planner.batch_size = _BATCH
-        own: dict[str, Any] = {"temperature": config.temperature}
-        if config.start is not None:
-            own["folder"] = config.start / "reflector"
-        elif config.adapters == "two":
-            own |= {"lora": config.lora, "seed": config.seed + 1}
-        self.reflector = Reflector.beside(self.planner, **own)
+        pair = make_pair(config)
+        self.planner, self.reflector = pair
+        self.explorers = Explorers(pair, partial(make_pair, config), config.explorers)
         self.learner = self.planner
         self.roles: dict[Role, LanguageModel] = {"planner": self.planner, "reflector": self.reflector}
         self.progress: dict[str, float] = {}
@@ -188,12 +197,10 @@ class RetroActRun(Run):
     def expert(self) -> dict[Role, list[list[Reply]]]:
         """What each role imitates: trials that solved their task, and reflections after which the next one did."""
         config = self.config
-        if config.start is not None:
-            path = config.start / "expert.jsonl"
-        else:
-            path = self._played(
-                "expert.jsonl", make_policy(config.expert), config.expert_episodes, "expert", "scripted"
-            )
+        path = config.start / "expert.jsonl" if config.start else None
+        if path is None:
+            settings = self.collection("expert.jsonl", config.expert_episodes, "expert")
+            path = play_into(settings, "scripted", make_policy(config.expert))
         records = load_run(path)
         return {
             role: encode(model, [one for one in examples_in(records, role) if one.success])
@@ -212,15 +219,29 @@ class RetroActRun(Run):
             if each in self.buffers["planner"]:
                 continue
             self.planner.version = self.reflector.version = f"round-{each}"
-            policy = ReflectorPolicy(self.reflector)
-            path = self._played(f"rounds/{each}.jsonl", policy, config.episodes, each, self.planner)
-            records = load_run(path)
-            examples = {role: examples_in(records, role, reward=config.reflector_reward) for role in self.roles}
+            paths = self.explorers.play(self.collection(f"rounds/{each}.jsonl", config.episodes, each))
+            records = [load_run(path) for path in paths]
+            examples = {
+                role: [one for part in records for one in examples_in(part, role, reward=config.reflector_reward)]
+                for role in self.roles
+            }
             self.progress = first_and_last(examples["planner"])
             for role, model in self.roles.items():
                 whole = config.learn_observations and role == "planner"
                 found = [tried(one, model, whole=whole) for one in examples[role]]
                 self.buffers[role].add(each, [one for one in found if one is not None])
+
+    def collection(self, name: str, episodes: int, seed: int | str) -> CollectConfig:
+        """Returns the settings of a collection of training episodes."""
+        config = self.config
+        return CollectConfig(
+            config.env_id,
+            config.output / name,
+            num_episodes=episodes,
+            max_reflections=config.max_reflections,
+            seed=derive_seed(config.seed, "episodes", seed),
+            env_kwargs=config.env_kwargs,
+        )
 
     def drawn(self, items: Sequence[_Item], update: int, *what: str) -> list[_Item]:
         """Draws a batch at random, without repetition."""
@@ -233,23 +254,10 @@ class RetroActRun(Run):
         for role, model in self.roles.items():
             replace_folder(self.config.output / role, model.save)
 
-    def _played(self, name: str, policy: Policy, episodes: int, seed: int | str, actor: Any) -> Path:
-        """Plays training episodes, unless an earlier process did; returns the file of records."""
-        path = self.config.output / name
-        if not path.is_file():
-            unfinished = path.with_name(path.name + ".part")
-            unfinished.unlink(missing_ok=True)
-            settings = CollectConfig(
-                self.config.env_id,
-                unfinished,
-                num_episodes=episodes,
-                max_reflections=self.config.max_reflections,
-                seed=derive_seed(self.config.seed, "episodes", seed),
-                env_kwargs={**self.config.env_kwargs, "actor": actor},
-            )
-            collect(settings, policy)
-            os.replace(unfinished, path)
-        return path
+    def close(self) -> None:
+        """Ends the explorers, and the run."""
+        self.explorers.close()
+        super().close()
 
 
 def improve(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,9 @@ from retro_gym_agents.lm.adapters import (
 )
 from retro_gym_agents.lm.pretrained import TINY, base_name, load_base, sampling_of, stored_sampling
 
-__all__ = ["AdaptedModel"]
+__all__ = ["AdaptedModel", "Autocast"]
+
+Autocast: TypeAlias = bool | Literal["updates"]
 
 
 class AdaptedModel:
@@ -44,7 +46,8 @@ class AdaptedModel:
         lora: the adapter to add; None adds none. A ``PeftModel`` keeps the adapter that it has.
         temperature: overrides the generation config.
         max_new_tokens: overrides the generation config.
-        autocast: computes matrix products in bfloat16, whatever the type of the weights.
+        autocast: computes matrix products in bfloat16, whatever the type of the weights; ``"updates"`` does so in
+            scoring, not in sampling.
         gradient_checkpointing: recomputes activations in the backward pass instead of storing them.
         seed: seed of the adapter's initial weights.
 
@@ -61,7 +64,7 @@ class AdaptedModel:
         lora: LoraSettings | None = DEFAULT_LORA,
         temperature: float | None = None,
         max_new_tokens: int | None = None,
-        autocast: bool = False,
+        autocast: Autocast = False,
         gradient_checkpointing: bool = False,
         seed: int = 0,
     ) -> None:
@@ -99,7 +102,7 @@ class AdaptedModel:
         dtype: str | None = None,
         temperature: float | None = None,
         max_new_tokens: int | None = None,
-        autocast: bool = False,
+        autocast: Autocast = False,
         gradient_checkpointing: bool = False,
         seed: int = 0,
         **options: Any,
@@ -243,9 +246,10 @@ class AdaptedModel:
         """D: the size of the hidden states."""
         return int(self.model.config.get_text_config().hidden_size)
 
-    def precision(self) -> contextlib.AbstractContextManager[Any]:
-        """Returns a context manager that enables autocast if it is set."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast)
+    def precision(self, *, sampling: bool = False) -> contextlib.AbstractContextManager[Any]:
+        """Returns a context manager that enables autocast if it is set for what is done."""
+        enabled = self._autocast is True or (self._autocast == "updates" and not sampling)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
     @property
     def trainable(self) -> dict[str, nn.Parameter]:

@@ -91,7 +91,7 @@ class LanguageModel(AdaptedModel):
     @contextlib.contextmanager
     def for_sampling(self) -> Iterator[None]:
         """Disables gradients, activates this role's adapter, merged in float32, and sets the precision."""
-        with activated(self.model, self.adapter), frozen(self.model), self.precision():
+        with activated(self.model, self.adapter), frozen(self.model), self.precision(sampling=True):
             yield
 
     # -- log-probabilities -----------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ _FREE = (
     "micro_prompts",
     "micro_tokens",
     "gradient_checkpointing",
+    "explorers",
     "learning_rate",
     "value_learning_rate",
     "max_grad_norm",
@@ -77,6 +78,8 @@ class RunConfig:
     """Recomputes activations in the backward pass instead of keeping them: less memory, the same gradient."""
     autocast: bool = False
     """Matrix products in bfloat16, for sampling and for the update; weights keep their dtype."""
+    autocast_updates: bool = False
+    """The same for updates alone: on CPUs with bfloat16 these are twice as fast, while sampling is slower with it."""
     learning_rate: float = 6e-4
     """Learning rate of AdamW, without weight decay."""
     decay_updates: int = 0
@@ -129,7 +132,7 @@ class RunConfig:
             dtype=self.dtype,
             temperature=self.temperature,
             max_new_tokens=self.max_new_tokens,
-            autocast=self.autocast,
+            autocast="updates" if self.autocast_updates and not self.autocast else self.autocast,
             gradient_checkpointing=self.gradient_checkpointing,
             seed=self.seed,
         )

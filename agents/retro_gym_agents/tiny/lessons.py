@@ -7,16 +7,13 @@ at any step, and other processes can make the blocks ahead of time. Each block h
 
 from __future__ import annotations
 
-import os
-import threading
 from collections import Counter
 from collections.abc import Generator, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import count, islice
-from multiprocessing import connection, get_context, parent_process
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -26,6 +23,7 @@ from retro_gym.prompts import BARE_TEMPLATE, Prompt
 from retro_gym.seeding import derive_seed
 from retro_gym.trajectory import render_turn
 from retro_gym_agents.play.envs import make_retro_env
+from retro_gym_agents.play.processes import process_pool
 from retro_gym_agents.tiny.settings import BuildConfig
 
 __all__ = ["Batch", "Failure", "Lesson", "Played", "Stream", "batches_from", "block_of", "played", "stream_at"]
@@ -97,8 +95,7 @@ def batches_from(config: BuildConfig, step: int) -> Generator[tuple[Stream, Batc
     with ExitStack() as stack:
         pool: Executor | None = None
         if config.generators:
-            context = get_context("spawn")  # a fork of a process with threads may hang
-            pool = ProcessPoolExecutor(config.generators, mp_context=context, initializer=_end_with_parent)
+            pool = process_pool(config.generators)
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
         used = Counter(stream_at(config, earlier) for earlier in range(1, step))
         blocks: dict[tuple[Stream, int], Future[list[Batch]]] = {}
@@ -121,18 +118,6 @@ def _submit(pool: Executor | None, make: partial[list[Batch]]) -> Future[list[Ba
     future: Future[list[Batch]] = Future()
     future.set_result(make())
     return future
-
-
-def _end_with_parent() -> None:
-    """Ends this process when the build is killed; it would wait for orders for ever."""
-    parent = parent_process()
-    assert parent is not None
-
-    def wait() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def block_of(config: BuildConfig, stream: Stream, number: int) -> list[Batch]:

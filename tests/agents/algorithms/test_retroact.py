@@ -102,13 +102,13 @@ def test_a_run_leaves_both_roles_and_their_records(whole):
     assert [set(row) >= {"planner_nll", "reflector_nll"} for row in rows] == [True] * 3
     assert "first_success" in rows[-1]
     assert {"planner_loss"} <= set(rows[-1]), "the second stage has learned from the buffer"
-    examples = load_examples([whole / "rounds" / "1.jsonl"], "planner")
+    examples = load_examples([whole / "rounds" / "1-0.jsonl"], "planner")
     assert all(one.generation is not None for example in examples for one in example.written)
     assert {one.generation.model for example in examples for one in example.written} == {"tiny@round-1"}
 
 
 def test_what_a_planner_wrote_is_scored_as_it_was_sampled(whole, imitated):
-    examples = load_examples([whole / "rounds" / "0.jsonl"], "planner")
+    examples = load_examples([whole / "rounds" / "0-0.jsonl"], "planner")
     for example in examples[:3]:
         one = tried(example, imitated)
         logprobs_NT, mask_NT = imitated.score_chains(chained(one.replies), temperature=0.5)
@@ -118,7 +118,7 @@ def test_what_a_planner_wrote_is_scored_as_it_was_sampled(whole, imitated):
 
 def test_a_whole_trial_may_be_learned_with_its_observations(whole):
     planner = Planner.load(whole / "planner")
-    example = max(load_examples([whole / "rounds" / "0.jsonl"], "planner"), key=lambda each: len(each.written))
+    example = max(load_examples([whole / "rounds" / "0-0.jsonl"], "planner"), key=lambda each: len(each.written))
     parts, one = tried(example, planner), tried(example, planner, whole=True)
     known = sum(len(reply.tokens) for reply in parts.replies) - (len(parts.replies) - len(one.replies))
     assert len(one.replies) <= len(parts.replies)
