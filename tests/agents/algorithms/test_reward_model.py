@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 
@@ -13,7 +15,7 @@ from retro_gym_agents.algorithms.reward_model import (
     train,
 )
 from retro_gym_agents.data.examples import Example, Written, load_examples
-from retro_gym_agents.lm.chains import Reply
+from retro_gym_agents.lm.chains import Reply, chained
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.collection import CollectConfig, collect
 from retro_gym_agents.play.policies import ReflectorPolicy
@@ -69,14 +71,43 @@ def test_padding_does_not_change_a_score(small_model):
     torch.testing.assert_close(together.detach(), model.score([short, long], tokens=6), rtol=1e-4, atol=1e-5)
 
 
-def test_it_learns_the_order_of_pairs_that_it_has_not_seen(small_model, tmp_path, records):
-    settings = config(small_model, tmp_path / "run", records, held_out=0.3, validate_every=10)
+@pytest.fixture(scope="module")
+def reversed_records(records, tmp_path_factory):
+    """The same with the ratings the wrong way round: what the model finds likely is worse."""
+    path = tmp_path_factory.mktemp("reversed") / "pairs.jsonl"
+    with path.open("w") as file:
+        for line in records.read_text().splitlines():
+            row = json.loads(line)
+            if row["kind"] == "trial" and row["trial"] > 0:
+                row |= {"return": 1 - row["return"], "success": not row["success"]}
+            file.write(f"{json.dumps(row)}\n")
+    return path
+
+
+def test_the_likelihood_is_that_of_the_adapted_model(small_model):
+    reflector = Reflector.load(small_model)
+    replies = [Reply([1, 5, 6], [7, 2]), Reply([1, 5, 6, 7, 8], [9, 5, 2])]
+    logprobs_NT, mask_NT = reflector.score_chains([chain for reply in replies for chain in chained([reply])])
+    scores_N = RewardModel(reflector)(replies)
+    torch.testing.assert_close(scores_N, 0.3 * logprobs_NT.where(mask_NT, 0.0).sum(1), rtol=1e-4, atol=1e-5)
+    torch.autograd.backward(scores_N[1] - scores_N[0])
+    assert any(weight.grad.abs().sum() > 0 for weight in reflector.trainable.values())
+    assert RewardModel(reflector, likelihood=False)(replies).tolist() == [0.0, 0.0], "the head begins with zeros"
+
+
+@pytest.mark.parametrize("likelihood", [True, False])
+def test_it_learns_the_order_of_pairs_that_it_has_not_seen(
+    small_model, tmp_path, records, reversed_records, likelihood
+):
+    learned = reversed_records if likelihood else records
+    settings = config(small_model, tmp_path / "run", learned, held_out=0.3, validate_every=10, likelihood=likelihood)
     result = train(settings)
     assert result.metrics["validation_accuracy"] >= 0.7, "by chance it would be a half"
     model = RewardModel.load(tmp_path / "run")
-    with RewardModelRun(config(small_model, tmp_path / "other", records, held_out=0.3)) as run:
+    other = config(small_model, tmp_path / "other", learned, held_out=0.3, likelihood=likelihood)
+    with RewardModelRun(other) as run:
         assert accuracy(model, run.apart, settings) >= 0.7
-        assert accuracy(run.model, run.apart, settings) == 0.0, "before training all scores are equal"
+        assert accuracy(run.model, run.apart, settings) <= 0.3, "all are equal, or in the wrong order"
         scores = model.score([reply for failure in run.passes.items for reply in failure.replies])
     assert float(scores.mean()) == pytest.approx(0.0, abs=1e-3)
     assert float(scores.std()) == pytest.approx(1.0, abs=1e-3)
@@ -96,7 +127,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(small_model, tmp_path, record
     train(whole)
     parts = config(small_model, tmp_path / "parts", records, epochs=2, checkpoint_every=1)
     with RewardModelRun(parts) as run:
-        weights = [*run.learner.trainable.values(), *run.model.head.parameters()]
+        weights = [*run.learner.trainable.values(), *run.model.learned()]
         optimizer = torch.optim.AdamW(weights, lr=1e-2, weight_decay=0.0)
         for update in run.updates(optimizer, reward_head=run.model):
             run.log(improve(run.model, optimizer, run.passes.batch(update), parts))
