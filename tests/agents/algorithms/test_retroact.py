@@ -23,9 +23,11 @@ MASK = torch.tensor([[True, True, True]])
 
 def test_weights_by_hand():
     # exp(0) = 1; exp(−1) = 0.37, clipped to 0.7; exp(1.5) = 4.48, clipped to 1.3; 1 where the behaviour is unknown
-    torch.testing.assert_close(clipped_weights(LOGPROBS, BEHAVIOUR, 0.3), torch.tensor([[1.0, 0.7, 1.3]]))
+    torch.testing.assert_close(
+        clipped_weights(LOGPROBS, BEHAVIOUR, torch.ones(1), 0.3), torch.tensor([[1.0, 0.7, 1.3]])
+    )
     unknown = torch.tensor([[float("nan"), -1.0, -2.0]])
-    torch.testing.assert_close(clipped_weights(LOGPROBS, unknown, 0.3), torch.tensor([[1.0, 0.7, 1.3]]))
+    torch.testing.assert_close(clipped_weights(LOGPROBS, unknown, torch.ones(1), 0.3), torch.tensor([[1.0, 0.7, 1.3]]))
 
 
 def test_loss_and_gradient_by_hand():
@@ -45,6 +47,28 @@ def test_the_weight_carries_no_gradient():
     )
     torch.autograd.backward(loss)
     torch.testing.assert_close(logprobs.grad, -torch.tensor([[0.1, -0.1]]).exp())
+
+
+def test_a_token_that_has_become_unlikely_is_not_pushed_further():
+    logprobs = LOGPROBS.clone().requires_grad_()
+    torch.autograd.backward(off_policy_loss(logprobs, BEHAVIOUR, torch.tensor([-2.0]), MASK, clip=0.3))
+    # the second has fallen to 0.37 of what it was; the third has risen, and is pushed down with the weight's maximum
+    torch.testing.assert_close(logprobs.grad, torch.tensor([[2.0, 0.0, 2.6]]))
+
+
+def test_negative_rewards_come_to_an_end():
+    """Many steps on the same samples lower a token by its band; without an end it would fall to nothing."""
+    logits = torch.zeros(1, 4, requires_grad=True)
+    behaviour = torch.full((1, 1), 0.25).log()
+    optimizer = torch.optim.SGD([logits], lr=0.05)
+    for _ in range(500):
+        optimizer.zero_grad()
+        logprobs = logits.log_softmax(-1)[:, :1]
+        torch.autograd.backward(
+            off_policy_loss(logprobs, behaviour, torch.tensor([-1.0]), torch.ones(1, 1, dtype=torch.bool), clip=0.3)
+        )
+        optimizer.step()
+    assert float(logits.detach().softmax(-1)[0, 0]) == pytest.approx(0.7 * 0.25, abs=0.01)
 
 
 def test_padding_has_no_gradient():

@@ -111,6 +111,15 @@ def test_autocast_computes_in_bfloat16_and_keeps_the_weights(small_model):
     assert all(weight.grad.isfinite().all() for weight in rough.trainable.values())
 
 
+def test_autocast_of_updates_leaves_sampling_exact(small_model):
+    exact, rough, mixed = (Reflector.load(small_model, autocast=on) for on in (False, True, "updates"))
+    texts = ["The word is blue.\nObservation 1: Wrong.\n\nReflection:"]
+    samples = [each.sample(texts, num_samples=8, seed=0) for each in (exact, mixed)]
+    assert torch.equal(samples[0].logprobs_NT, samples[1].logprobs_NT)
+    assert torch.equal(rough.logprobs(samples[0]), mixed.logprobs(samples[0]))
+    assert not torch.equal(exact.logprobs(samples[0]), mixed.logprobs(samples[0]))
+
+
 def test_a_model_that_cannot_share_says_so_once():
     config = MistralConfig(
         vocab_size=104,

@@ -14,6 +14,7 @@ from retro_gym.prompts import BARE_TEMPLATE, REFLECTIONS_HEADER
 from retro_gym.trajectory import render_turn
 from retro_gym_agents.lm.planner import Planner
 from retro_gym_agents.play.envs import make_retro_env
+from retro_gym_agents.tiny import lessons
 from retro_gym_agents.tiny.lessons import Failure, Played, Stream, batches_from, block_of, played, stream_at
 from retro_gym_agents.tiny.losses import encode_trials
 from retro_gym_agents.tiny.settings import BuildConfig
@@ -84,6 +85,24 @@ def test_a_share_of_the_retries_follows_the_oracle(monkeypatch):
     assert openings(0.0)
     assert not any("Oracle's words." in opening for opening in openings(0.0))
     assert all("Oracle's words." in opening for opening in openings(1.0))
+
+
+def test_solved_trials_alone_may_be_imitated(monkeypatch):
+    """A failed first trial gives no lesson, but the trial after it does if it is solved."""
+    known = {}
+
+    def noting(env):
+        known[played(env)] = env.trajectory.success
+        return played(env)
+
+    monkeypatch.setattr(lessons, "played", noting)
+    for solved in (False, True):
+        known.clear()
+        config = dataclasses.replace(SMALL, play_solved=solved)
+        found = [one for batch in block_of(config, Stream(ENVS[0], "play"), 0) for one in batch]
+        outcomes = {known[one] for one in found}
+        assert outcomes == ({True} if solved else {True, False})
+    assert {REFLECTIONS_HEADER in one.opening for one in found} == {True, False}
 
 
 @pytest.mark.parametrize("env_id", ENVS)
