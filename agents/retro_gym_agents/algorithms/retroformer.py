@@ -110,9 +110,10 @@ class RetroformerConfig:
     sft: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Further fields of :class:`~retro_gym_agents.algorithms.imitation.ImitationConfig`."""
     reward_model: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """Further fields of :class:`~retro_gym_agents.algorithms.reward_model.RewardModelConfig`."""
+    """Further fields of :class:`~retro_gym_agents.algorithms.reward_model.RewardModelConfig`; it validates at every
+    tenth update by default."""
     ppo: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """Further fields of :class:`~retro_gym_agents.algorithms.ppo.PPOConfig`."""
+    """Further fields of :class:`~retro_gym_agents.algorithms.ppo.PPOConfig`; 60 updates by default."""
 
     def __post_init__(self) -> None:
         settle_fields(self)
@@ -183,7 +184,7 @@ def imitate(config: RetroformerConfig) -> TrainResult:
 
 def learn_reward(config: RetroformerConfig) -> TrainResult:
     """Stage 3: learns which of two reflections on one failure has the higher rating."""
-    own: dict[str, Any] = {"model": config.reflector} | config.reward_model
+    own: dict[str, Any] = {"model": config.reflector, "validate_every": 10} | config.reward_model
     return reward_model.train(RewardModelConfig(**_on_pairs(config, "reward_model"), **own))
 
 
@@ -211,6 +212,7 @@ def optimise(config: RetroformerConfig) -> TrainResult:
         "seed": config.seed,
         "device": config.device,
         "resume": True,
+        "updates": 60,
         **config.ppo,
     }
     if config.reward == "env":
