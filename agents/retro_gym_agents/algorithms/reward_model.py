@@ -49,6 +49,7 @@ from retro_gym_agents.lm.adapters import activated
 from retro_gym_agents.lm.batching import in_groups
 from retro_gym_agents.lm.chains import Reply
 from retro_gym_agents.lm.finite import check_finite
+from retro_gym_agents.lm.logprobs import token_logprobs
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.runs.log import print_status
 from retro_gym_agents.runs.on_records import RecordsConfig, RecordsRun
@@ -171,8 +172,8 @@ class RewardModel(nn.Module):
             ]
         )
         logits_MV = self.reflector.model.get_output_embeddings()(before_MD)
-        targets_M = torch.tensor([token for reply in replies for token in reply.tokens], device=before_MD.device)
-        logprobs_M = -nn.functional.cross_entropy(logits_MV.float(), targets_M, reduction="none")
+        targets_M1 = torch.tensor([[token] for reply in replies for token in reply.tokens], device=before_MD.device)
+        logprobs_M = token_logprobs(logits_MV, targets_M1, temperature=1.0)[:, 0]
         return torch.stack([one_T.sum() for one_T in torch.split(logprobs_M, lengths)])
 
     def learned(self) -> list[nn.Parameter]:

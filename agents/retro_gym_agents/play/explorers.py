@@ -36,6 +36,10 @@ class Pair(NamedTuple):
     planner: Planner
     reflector: Reflector
 
+    def play_into(self, settings: CollectConfig) -> Path:
+        """Plays a collection with both roles, as :func:`play_into` does."""
+        return play_into(settings, self.planner, ReflectorPolicy(self.reflector))
+
 
 class Explorers:
     """Plays with a pair of models, in other processes if there are to be several.
@@ -61,7 +65,7 @@ class Explorers:
         """
         parts = _parts(settings)
         if self._processes == 1:
-            return [play_into(part, self._pair.planner, ReflectorPolicy(self._pair.reflector)) for part in parts]
+            return [self._pair.play_into(part) for part in parts]
         if self._pool is None:
             self._pool = process_pool(self._processes, partial(_begin, self._make))
         states = _states_of(self._pair)
@@ -126,4 +130,4 @@ def _explore(part: CollectConfig, states: bytes) -> Path:
         model.load_adapter_state(adapter)
     for model, (_, version) in zip(_pair, found, strict=True):
         model.version = version  # last, since the two may share weights, and a change of them ends a version
-    return play_into(part, _pair.planner, ReflectorPolicy(_pair.reflector))
+    return _pair.play_into(part)
