@@ -39,16 +39,22 @@ class ScriptedTextActor(ABC):
 
     Args:
         temperature: scale of the noise in its choices, see :class:`~retro_gym_envs.choices.Choices`; 0 for none.
+        thoughts: whether it says before each choice by chance what it has chosen. Its actions are the same.
 
     Raises:
-        ConfigError: the temperature is not a finite number, at least 0.
+        ConfigError: the temperature is not a finite number, at least 0, or ``thoughts`` is not a bool.
     """
 
-    def __init__(self, temperature: float = 1.0) -> None:
+    def __init__(self, temperature: float = 1.0, *, thoughts: bool = False) -> None:
         if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0 <= temperature < math.inf:
             raise ConfigError(f"temperature is {one_line(temperature)}; it must be a finite number, at least 0.")
+        if not isinstance(thoughts, bool):
+            raise ConfigError(f"thoughts is {one_line(thoughts)}; give True or False.")
         self.temperature = float(temperature)
-        self.parameters = {"temperature": self.temperature}
+        self.thoughts = thoughts
+        self.parameters: dict[str, float | bool] = {"temperature": self.temperature}
+        if thoughts:
+            self.parameters["thoughts"] = True
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
         """Returns a reply to each prompt; words are counted as tokens."""

@@ -49,7 +49,7 @@ from retro_gym.seeding import derive_seed
 from retro_gym_agents.algorithms.imitation import encode, loss_on, num_tokens
 from retro_gym_agents.algorithms.optimizer_step import step
 from retro_gym_agents.data.examples import ROLES, Role, examples_in, first_and_last
-from retro_gym_agents.data.replay import ReplayBuffer, Tried, tried
+from retro_gym_agents.data.replay import Baseline, ReplayBuffer, Tried, tried
 from retro_gym_agents.lm.chains import Chain, Reply, chained, chains_in_groups
 from retro_gym_agents.lm.finite import check_finite
 from retro_gym_agents.lm.language_model import LanguageModel
@@ -94,6 +94,8 @@ class RetroActConfig(RunConfig):
     """The roles that stage 2 updates; a role that is left out stays as imitation made it."""
     expert: str = "noisy"
     """The policy that reflects for the expert: ``noisy``, ``oracle``, or any other."""
+    expert_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Arguments of the expert's actor, the scripted one: ``{"thoughts": True}`` makes it say what it chooses."""
     expert_episodes: int = 600
     """Training episodes that the expert plays."""
     imitation_updates: int = 60
@@ -102,6 +104,8 @@ class RetroActConfig(RunConfig):
     """Rounds of stage 2."""
     episodes: int = 128
     """Training episodes in a round."""
+    repeats: int = 1
+    """Episodes of a round on each task."""
     max_reflections: int = 2
     """Maximum number of reflections in an episode."""
     updates: int = 20
@@ -120,8 +124,8 @@ class RetroActConfig(RunConfig):
     """λ: weight of the imitation loss in stage 2."""
     reflector_reward: Literal["improvement", "retroact"] = "improvement"
     """G' − G (the paper), or times (G + c)/c (the released code)."""
-    baseline: Literal["none", "mean"] = "none"
-    """Subtracted from the rewards of a role: nothing (the paper), or their mean in the buffer."""
+    baseline: Baseline = "none"
+    """Subtracted from the rewards of a role: nothing (the paper), their mean in the buffer, or that of a task."""
     normalise: bool = False
     """Whether a role's rewards are divided by their standard deviation in the buffer."""
     learn_observations: bool = False
@@ -131,8 +135,8 @@ class RetroActConfig(RunConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_whole(1, expert_episodes=self.expert_episodes, episodes=self.episodes, updates=self.updates)
-        check_whole(1, batch_size=self.batch_size, buffer_rounds=self.buffer_rounds)
+        check_whole(1, expert_episodes=self.expert_episodes, episodes=self.episodes, repeats=self.repeats)
+        check_whole(1, updates=self.updates, batch_size=self.batch_size, buffer_rounds=self.buffer_rounds)
         check_whole(1, max_reflections=self.max_reflections, explorers=self.explorers)
         check_whole(0, imitation_updates=self.imitation_updates, rounds=self.rounds)
         for role in self.learn:
@@ -202,7 +206,8 @@ class RetroActRun(Run):
         config = self.config
         if config.start is None:
             settings = self.collection("expert.jsonl", config.expert_episodes, "expert")
-            play_into(settings, "scripted", make_policy(config.expert))
+            own = {**config.env_kwargs, "actor_kwargs": config.expert_kwargs}
+            play_into(dataclasses.replace(settings, env_kwargs=own), "scripted", make_policy(config.expert))
         records = load_run((config.start or config.output) / "expert.jsonl")
         return {
             role: encode(model, [one for one in examples_in(records, role) if one.success])
@@ -221,7 +226,8 @@ class RetroActRun(Run):
             if each in self.buffers["planner"]:
                 continue
             self.planner.version = self.reflector.version = f"round-{each}"
-            played = self.explorers.play(self.collection(f"rounds/{each}.jsonl", config.episodes, each))
+            settings = self.collection(f"rounds/{each}.jsonl", config.episodes, each)
+            played = self.explorers.play(dataclasses.replace(settings, repeats=config.repeats))
             records = [load_run(path) for path in played]
             examples = {
                 role: [one for part in records for one in examples_in(part, role, reward=config.reflector_reward)]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Iterable
-from typing import Literal
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Literal, TypeAlias
 
 from retro_gym_agents.data.examples import Example
 from retro_gym_agents.lm.chains import Reply, chained
 from retro_gym_agents.lm.language_model import LanguageModel
 
-__all__ = ["ReplayBuffer", "Tried", "tried"]
+__all__ = ["Baseline", "ReplayBuffer", "Tried", "tried"]
+
+Baseline: TypeAlias = Literal["none", "mean", "task"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +25,8 @@ class Tried:
     behaviour: tuple[tuple[float, ...], ...]
     """For each reply; NaN for a token that the model did not write."""
     reward: float
+    group: str = ""
+    """What it is compared with: other attempts at the same task in the same round and trial."""
 
 
 class ReplayBuffer:
@@ -29,11 +34,11 @@ class ReplayBuffer:
 
     Args:
         rounds: how many of the latest rounds are used.
-        baseline: subtracted from the rewards: nothing, or their mean.
+        baseline: subtracted from the rewards: nothing, their mean, or the mean of their group.
         normalise: whether rewards are divided by their standard deviation.
     """
 
-    def __init__(self, rounds: int, *, baseline: Literal["none", "mean"] = "none", normalise: bool = False) -> None:
+    def __init__(self, rounds: int, *, baseline: Baseline = "none", normalise: bool = False) -> None:
         self._limit, self._baseline, self._normalise = rounds, baseline, normalise
         self._rounds: dict[int, list[Tried]] = {}
 
@@ -54,12 +59,27 @@ class ReplayBuffer:
         [0.5, -0.5]
         """
         first = max(0, number + 1 - self._limit)
-        found = [one for each in range(first, number + 1) for one in self._rounds.get(each, ())]
+        kept = {each: self._rounds.get(each, []) for each in range(first, number + 1)}
+        found = [one for items in kept.values() for one in items]
         rewards = [one.reward for one in found]
-        mean = statistics.fmean(rewards) if rewards and self._baseline == "mean" else 0.0
-        spread = statistics.pstdev(rewards) if rewards and self._normalise else 1.0
-        paid = [(one.reward - mean) / (spread or 1.0) for one in found]
+        if self._baseline == "mean":
+            expected = [statistics.fmean(rewards)] * len(rewards) if rewards else []
+        elif self._baseline == "task":
+            expected = [mean for items in kept.values() for mean in _means_of_groups(items)]
+        else:
+            expected = [0.0] * len(rewards)
+        spread = (statistics.pstdev(rewards) if rewards and self._normalise else 1.0) or 1.0
+        paid = [(reward - mean) / spread for reward, mean in zip(rewards, expected, strict=True)]
         return [dataclasses.replace(one, reward=reward) for one, reward in zip(found, paid, strict=True) if reward]
+
+
+def _means_of_groups(items: Sequence[Tried]) -> list[float]:
+    """Returns for each item the mean reward of its group."""
+    groups: defaultdict[str, list[float]] = defaultdict(list)
+    for one in items:
+        groups[one.group].append(one.reward)
+    means = {group: statistics.fmean(rewards) for group, rewards in groups.items()}
+    return [means[one.group] for one in items]
 
 
 def tried(example: Example, model: LanguageModel, *, whole: bool = False) -> Tried | None:
@@ -79,7 +99,7 @@ def tried(example: Example, model: LanguageModel, *, whole: bool = False) -> Tri
             return None
         replies.append(Reply(model.encode(one.prompt), one.generation.token_ids))
         behaviour.append(one.generation.logprobs)
-    found = Tried(tuple(replies), tuple(behaviour), example.reward)
+    found = Tried(tuple(replies), tuple(behaviour), example.reward, f"{example.task_id} {example.trial}")
     return _as_one(found) if whole else found
 
 
@@ -96,4 +116,4 @@ def _as_one(one: Tried) -> Tried:
         start += len(chain.spans)
         replies.append(Reply(chain.ids[:first], tokens))
         known.append(tuple(logprobs))
-    return Tried(tuple(replies), tuple(known), one.reward)
+    return dataclasses.replace(one, replies=tuple(replies), behaviour=tuple(known))

@@ -51,6 +51,8 @@ class CollectConfig:
     """The split that tasks are taken from."""
     max_reflections: int = 3
     """Maximum number of reflections per episode."""
+    repeats: int = 1
+    """Episodes on each task, one after the other, each with a seed of its own."""
     num_samples: int = 1
     """Reflections on each failure. With several, each is tried, and the episode goes on with the first of them."""
     seed: int = 0
@@ -64,7 +66,7 @@ class CollectConfig:
     def __post_init__(self) -> None:
         settle_fields(self)
         check_whole(1, num_episodes=self.num_episodes, max_reflections=self.max_reflections)
-        check_whole(1, num_samples=self.num_samples)
+        check_whole(1, repeats=self.repeats, num_samples=self.num_samples)
         for name in ("split", "max_reflections", "records"):
             if name in self.env_kwargs:
                 raise ConfigError(f"env_kwargs sets {name!r}, which has an option of its own. Leave it out.")
@@ -160,13 +162,13 @@ class _Progress:
 
 
 def _order(task_ids: Sequence[str], config: CollectConfig) -> list[str]:
-    """Returns the task of each episode: all tasks of the split in a random order, repeatedly."""
+    """Returns the task of each episode: all tasks of the split in a random order, each ``repeats`` times, and again."""
     if not task_ids:
         raise ConfigError(f"split {config.split!r} of {config.env_id} holds no task.")
     rng = np.random.default_rng(derive_seed(config.seed, "tasks"))
     order: list[str] = []
     while len(order) < config.num_episodes:
-        order += [task_ids[i] for i in rng.permutation(len(task_ids))]
+        order += [task_ids[i] for i in rng.permutation(len(task_ids)) for _ in range(config.repeats)]
     return order[: config.num_episodes]
 
 

@@ -126,7 +126,8 @@ def block_of(config: BuildConfig, stream: Stream, number: int) -> list[Batch]:
     rng = np.random.default_rng(seed)
     size = config.failures_per_step if stream.role == "reflect" else config.trials_per_step
     # World 0 is the default, which reflectors are trained and evaluated on.
-    with closing(make_retro_env(stream.env_id, world_seed=1 + seed, split="train")) as env:
+    own = {"actor_kwargs": {"thoughts": True}} if stream.role == "play" and config.play_thoughts else {}
+    with closing(make_retro_env(stream.env_id, world_seed=1 + seed, split="train", **own)) as env:
         found: Iterator[Lesson] = (_failures if stream.role == "reflect" else _trials)(env, config, rng)
         lessons = sorted(islice(found, size * _BATCHES), key=lambda lesson: lesson.length)
     batches = [lessons[start : start + size] for start in range(0, len(lessons), size)]

@@ -68,6 +68,8 @@ class BuildConfig:
     """Share of all steps after which the oracle's share declines; it is 0 after a further sixth of the steps."""
     play_solved: bool = False
     """Whether only trials that solved their task are imitated, as in RetroAct; otherwise the failed ones are too."""
+    play_thoughts: bool = False
+    """Whether the actor to imitate says in thoughts what it chooses."""
     play_oracle: float = 0.0
     """Share of the retries to imitate that follow a reflection of the oracle; the others follow the noisy teacher's."""
     prompt_weight: float = 0.2

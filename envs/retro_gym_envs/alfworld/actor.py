@@ -14,8 +14,16 @@ from collections.abc import Collection, Sequence
 
 from retro_gym_envs.alfworld.advice import Advice, read_reflections, tool_kind
 from retro_gym_envs.alfworld.objects import APPLIANCES, LAMP
-from retro_gym_envs.alfworld.observations import NOTHING_HAPPENS, Goal, contents, kind_of, read_goal, room_of
-from retro_gym_envs.alfworld.remarks import sights_in
+from retro_gym_envs.alfworld.observations import (
+    NOTHING_HAPPENS,
+    Goal,
+    contents,
+    kind_of,
+    preposition,
+    read_goal,
+    room_of,
+)
+from retro_gym_envs.alfworld.remarks import Sight, sights_in
 from retro_gym_envs.choices import Choices
 from retro_gym_envs.scripted_actor import ScriptedTextActor, as_turn, behind_examples, notes_in, turns_in
 
@@ -44,7 +52,7 @@ class ScriptedAlfworldActor(ScriptedTextActor):
         if trial is None:
             turns = len(turns_in(behind_examples(text)))
             return as_turn(turns + 1, "I do not understand the task.", "look")
-        thought, action = _Decision(trial, self.choices(seed, trial.turns)).next_turn()
+        thought, action = _Decision(trial, self.choices(seed, trial.turns), self.thoughts).next_turn()
         return as_turn(trial.turns + 1, thought, action)
 
 
@@ -62,6 +70,8 @@ class _Trial:
     """The place where each object was last seen."""
     glimpsed: dict[str, str] = dataclasses.field(default_factory=dict)
     """The places of objects that were seen from afar; they come to mind only when a reflection names them."""
+    sights: dict[str, Sight] = dataclasses.field(default_factory=dict)
+    """All that was seen from afar, by its name."""
     visited: set[str] = dataclasses.field(default_factory=set)
     """Receptacles whose contents were seen."""
     closed: set[str] = dataclasses.field(default_factory=set)
@@ -104,6 +114,7 @@ class _Trial:
                 self.unsettled = _UNSETTLED
         for sights in sights_in(observation):
             self.glimpsed.update({sight.name: sight.place for sight in sights if sight.place})
+            self.sights.update({sight.name: sight for sight in sights})
         if found := _TAKEN.match(observation):
             self.held = found[1]
             self.seen.pop(self.held, None)
@@ -138,6 +149,7 @@ class _Decision:
 
     trial: _Trial
     choices: Choices
+    thoughts: bool = False
 
     def next_turn(self) -> tuple[str, str]:
         """Returns thought and action."""
@@ -172,12 +184,15 @@ class _Decision:
             tools = [name for name in trial.room if kind_of(name) == tool_kind(goal)]
             tools = [name for name in tools if f"{goal.treatment} {held} with {name}" not in trial.failed]
             if tool := self._choose("tool", tools):
-                return self._at(tool) or ("", f"{goal.treatment} {held} with {tool}")
+                return self._at(tool, aloud=True) or ("", f"{goal.treatment} {held} with {tool}")
         used = [place for thing, place in trial.brought.items() if kind_of(thing) == goal.thing]
         targets = used or [name for name in trial.room if kind_of(name) == goal.target]
         targets = [name for name in targets if not self._refuses(name)]
         if target := self._choose("target", targets):
-            return self._at(target) or ("", f"open {target}" if target in trial.closed else f"move {held} to {target}")
+            return self._at(target, aloud=True) or (
+                "",
+                f"open {target}" if target in trial.closed else f"move {held} to {target}",
+            )
         return self._pause("There is no place for it.")
 
     def _refuses(self, target: str) -> bool:
@@ -194,13 +209,13 @@ class _Decision:
         known = [each for each in known if each[0] not in trial.advice.shunned]
         return sorted(known, key=lambda each: (each[0] not in trial.advice.wanted, each[1] != trial.place))
 
-    def _at(self, place: str) -> tuple[str, str] | None:
+    def _at(self, place: str, *, aloud: bool = False) -> tuple[str, str] | None:
         """Returns the turn that leads to a place; None if the actor is there.
 
         ``go to`` fails if the actor is there under another name: in real games a drawer may be at its desk.
         """
         there = place == self.trial.place or f"go to {place}" in self.trial.failed
-        return None if there else ("", f"go to {place}")
+        return None if there else (self._intent(place) if aloud else "", f"go to {place}")
 
     def _choose(self, name: str, options: Sequence[str]) -> str:
         """Returns one of the options; an empty string if there are none."""
@@ -222,7 +237,19 @@ class _Decision:
         place = first[0] if first else self.choices.pick("where", scores) if scores else ""
         if not place:
             return self._pause("I have looked everywhere.")
-        return f"I look for a {trial.sought}." if not trial.turns else "", f"go to {place}"
+        if not trial.turns:
+            return f"I look for a {trial.sought}.", f"go to {place}"
+        return "" if place in trial.room[:_PASSED] else self._intent(place), f"go to {place}"
+
+    def _intent(self, place: str) -> str:
+        """Returns the thought of what the actor has chosen to try at a place; empty if it has no such thoughts."""
+        if not self.thoughts:
+            return ""
+        sights = self.trial.sights
+        there = [one for one in sights.values() if one.place == place and kind_of(one.name) == self.trial.sought]
+        state, name, where = there[0] if there else sights.get(place, Sight("", place, ""))
+        told = f"{state} {name}".strip() + (f" {preposition(where)} the {where}" if where else "")
+        return f"I try the {told}."
 
     def _pause(self, thought: str) -> tuple[str, str]:
         return thought, "inventory" if self.trial.turns % 2 else "look"

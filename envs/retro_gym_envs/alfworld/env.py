@@ -194,11 +194,11 @@ class ALFWorldEnv(GameEnv[Household | GameFile]):
 
     # -- actor and teacher -----------------------------------------------------------------------------------------
 
-    def scripted_actor(self, *, temperature: float = 1.0) -> Actor:
+    def scripted_actor(self, *, temperature: float = 1.0, thoughts: bool = False) -> Actor:
         """Returns an actor that reads only the prompt, decides by chance, and follows what reflections name."""
         from retro_gym_envs.alfworld.actor import ScriptedAlfworldActor
 
-        return ScriptedAlfworldActor(temperature)
+        return ScriptedAlfworldActor(temperature, thoughts=thoughts)
 
     @property
     def teacher(self) -> Teacher:

@@ -31,7 +31,7 @@ class ScriptedHotpotActor(ScriptedTextActor):
     def say(self, text: str, seed: int) -> str:
         """Returns one thought and action."""
         notes, question, turns = parts_at_question(text)
-        view = _View(question, tuple(notes), turns, self.choices(seed, len(turns)))
+        view = _View(question, tuple(notes), turns, self.choices(seed, len(turns)), self.thoughts)
         asked = asked_by(question)
         thought, action = _freely(view) if asked is None else _literally(view, asked)
         return as_turn(len(turns) + 1, thought, action)
@@ -45,6 +45,7 @@ class _View:
     notes: tuple[str, ...]
     turns: Turns
     choices: Choices
+    thoughts: bool = False
 
     @cached_property
     def found(self) -> dict[str, str]:
@@ -56,6 +57,10 @@ class _View:
         """The text of every page that was found, by its search term."""
         return {term: page for term, page in self.found.items() if similar_titles(page) is None}
 
+    def quoted(self, page: str, words: str) -> str:
+        """Returns the sentence of a page that holds some words, as a thought; empty if there are to be none."""
+        return next((one for one in re.findall(r"[^. ][^.]*\.", page) if self.thoughts and words in one), "")
+
     def pick(self, name: str, options: Iterable[str], wish: Wish) -> str:
         """Chooses what is wanted; otherwise any option, but not what is shunned if there is another."""
         every = list(options)
@@ -63,12 +68,14 @@ class _View:
         return self.choices.pick(name, dict.fromkeys(left, 0.0))
 
 
-def _search(term: str) -> tuple[str, str]:
-    return f"I look up {term}.", f"Search[{term}]"
+def _search(term: str, thought: str = "") -> tuple[str, str]:
+    return thought or f"I look up {term}.", f"Search[{term}]"
 
 
-def _finish(answer: str | None) -> tuple[str, str]:
-    return (f"The answer should be {answer}.", f"Finish[{answer}]") if answer else ("I cannot tell.", "Finish[unknown]")
+def _finish(answer: str | None, thought: str = "") -> tuple[str, str]:
+    if not answer:
+        return "I cannot tell.", "Finish[unknown]"
+    return thought or f"The answer should be {answer}.", f"Finish[{answer}]"
 
 
 # -- questions of the built-in world -----------------------------------------------------------------------------------
@@ -89,9 +96,10 @@ def _literally(view: _View, asked: Asked) -> tuple[str, str]:
         others = [each for each in _names(view, entity) if each != name]
         title = _title(view, name, others)
         if title not in view.found:
-            return _search(title)
+            return _search(title, view.quoted(view.found[entity.subject], name) if title == name else "")
         values.append(_value(view, asked, name, others, facts_on(view.found[title])))
-    return _finish(_lowest(values))
+        read = view.quoted(view.found[title], values[0] or "")
+    return _finish(_lowest(values), read if len(values) == 1 else "")
 
 
 def _names(view: _View, entity: Wanted) -> list[str]:

@@ -202,11 +202,11 @@ class HotpotQAEnv(GameEnv[HotpotTask]):
 
     # -- actor and teacher -----------------------------------------------------------------------------------------
 
-    def scripted_actor(self, *, temperature: float = 1.0) -> Actor:
+    def scripted_actor(self, *, temperature: float = 1.0, thoughts: bool = False) -> Actor:
         """Returns an actor that reads only the prompt, stops too early, and follows specific reflections."""
         from retro_gym_envs.hotpotqa.actor import ScriptedHotpotActor
 
-        return ScriptedHotpotActor(temperature)
+        return ScriptedHotpotActor(temperature, thoughts=thoughts)
 
     @property
     def teacher(self) -> Teacher:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterable
 
 from retro_gym_envs.choices import Choices
 from retro_gym_envs.intercode_sql.advice import read_advice, stated_query
@@ -47,7 +48,7 @@ class ScriptedSQLActor(ScriptedTextActor):
     def say(self, text: str, seed: int) -> str:
         """Returns one thought and action."""
         reflections, question, turns = parts_at_question(text)
-        trial = _Trial(question, tuple(reflections), turns, self.choices(seed, len(turns)))
+        trial = _Trial(question, tuple(reflections), turns, self.choices(seed, len(turns)), self.thoughts)
         return as_turn(len(turns) + 1, *trial.next_turn())
 
 
@@ -59,6 +60,7 @@ class _Trial:
     reflections: tuple[str, ...]
     turns: Turns
     choices: Choices
+    thoughts: bool = False
 
     def next_turn(self) -> tuple[str, str]:
         """Returns thought and action."""
@@ -73,20 +75,20 @@ class _Trial:
             return "Which tables are there?", f"execute[{LOOK_AT_TABLES}]"
         if not notes.tables:
             return "There is no table.", "submit"
-        looks, query = self._by_comments(notes) if any(notes.tables.values()) else self._by_names()
+        looks, query, intent = self._by_comments(notes) if any(notes.tables.values()) else self._by_names()
         for thought, statement in looks:
             if f"execute[{statement}]" not in done:
                 return thought, f"execute[{statement}]"
-        return "I can ask for it now.", f"execute[{query}]"
+        return intent or "I can ask for it now.", f"execute[{query}]"
 
-    def _by_comments(self, notes: Notes) -> tuple[list[tuple[str, str]], str]:
-        """Returns what to look at, with thoughts, and the query as far as it can be written by now."""
+    def _by_comments(self, notes: Notes) -> tuple[list[tuple[str, str]], str, str]:
+        """Returns what to look at, with thoughts, the query as far as it can be written by now, and its thought."""
         names = fitting(self.question, notes)
         known = tuple(name for options in names.values() for name in options)
         chosen = {slot: self._choice(slot, options, known) for slot, options in names.items()}
         table = chosen.get("table", next(iter(notes.tables)))
         people = notes.people_table(self.question)
-        looks = [(f"{table} fits. What are its columns?", look_at_columns(table))]
+        looks = [(self._intent(notes, [table]) or f"{table} fits. What are its columns?", look_at_columns(table))]
         if notes.code_table:
             looks.append(("What do the codes mean?", look_at_codes(notes.code_table)))
         if people:
@@ -107,7 +109,13 @@ class _Trial:
             people_label=notes.people_label,
             person=person[0] if person else "",
         )
-        return looks, plan.sql()
+        return looks, plan.sql(), self._intent(notes, [name for slot, name in chosen.items() if slot != "table"])
+
+    def _intent(self, notes: Notes, names: Iterable[str]) -> str:
+        """Returns the thought that says what names stand for; empty if the actor has no such thoughts."""
+        phrases = notes.phrases()
+        told = ", ".join(f"{phrases[name]} {name}" for name in names)
+        return f"I take {told}." if told and self.thoughts else ""
 
     def _choice(self, slot: str, options: tuple[str, ...], known: tuple[str, ...]) -> str:
         """Returns one of the names that fit a slot."""
@@ -129,10 +137,10 @@ class _Trial:
                     return shape, function
         return "list", ""
 
-    def _by_names(self) -> tuple[list[tuple[str, str]], str]:
+    def _by_names(self) -> tuple[list[tuple[str, str]], str, str]:
         advice = tuple(filter(None, map(read_steps, reversed(self.reflections))))
         guess = Guess(self.question, read_schema(self.turns), advice, self.choices)
-        return [(f"I look at the columns of {table}.", f"DESC {table}") for table in guess.tables()], guess.query()
+        return [(f"I look at the columns of {table}.", f"DESC {table}") for table in guess.tables()], guess.query(), ""
 
 
 def _is_look(action: str, notes: Notes) -> bool:

@@ -225,11 +225,11 @@ class InterCodeSQLEnv(GameEnv[SQLTask]):
         """
         return self._tasks.database(checked_task_id(task_id))
 
-    def scripted_actor(self, *, temperature: float = 1.0) -> Actor:
+    def scripted_actor(self, *, temperature: float = 1.0, thoughts: bool = False) -> Actor:
         """Returns an actor that reads only the prompt, overlooks qualifiers, and follows what reflections name."""
         from retro_gym_envs.intercode_sql.actor import ScriptedSQLActor
 
-        return ScriptedSQLActor(temperature)
+        return ScriptedSQLActor(temperature, thoughts=thoughts)
 
     @property
     def teacher(self) -> Teacher:

@@ -155,13 +155,15 @@ class MixEnv(TaskEnv):
         order = interleaved(tuple(map(len, inner.values())), tuple(self._weights.values()))
         return MixedIds(inner, order)
 
-    def scripted_actor(self, *, temperature: float | None = None) -> Actor:
+    def scripted_actor(self, *, temperature: float | None = None, thoughts: bool = False) -> Actor:
         """Returns an actor that passes every prompt to the scripted actor of the environment it comes from.
 
         Args:
             temperature: that of all environments' actors; by default each has its own default.
+            thoughts: whether the actors say what they choose by chance.
         """
-        options: dict[str, Any] = {} if temperature is None else {"temperature": temperature}
+        given = {"temperature": temperature, "thoughts": thoughts or None}
+        options = {name: value for name, value in given.items() if value is not None}
         return MixActor({env.prompt.instruction: make_actor("scripted", env, **options) for env in self.envs.values()})
 
     @property

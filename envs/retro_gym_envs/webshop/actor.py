@@ -48,7 +48,8 @@ class ScriptedShopActor(ScriptedTextActor):
         task, _, rest = history.partition("\n")
         turns = turns_in(rest)
         instruction = instruction_of(task)
-        customer = _Customer(notes_in(head), instruction, asked_in(instruction), turns, self.choices(seed, len(turns)))
+        choices = self.choices(seed, len(turns))
+        customer = _Customer(notes_in(head), instruction, asked_in(instruction), turns, choices, self.thoughts)
         return as_turn(len(turns) + 1, *customer.decide())
 
 
@@ -61,14 +62,17 @@ class _Customer:
     asked: Asked
     turns: Turns
     choices: Choices
+    thoughts: bool = False
 
     def decide(self) -> tuple[str, str]:
         """Returns thought and action of the next turn."""
         page = next((seen for _, seen in reversed(self.turns) if SEPARATOR in seen), "")
         if not page or page.startswith("WebShop"):
-            return "", f"search[{self._query()}]"
+            query = self._query()
+            return self._intent(query), f"search[{query}]"
         if hits := hits_on(page):
-            return "", f"click[{self._product(hits, NEXT in page)}]"
+            product = self._product(hits, NEXT in page)
+            return self._intent(product), f"click[{product}]"
         if item := item_on(page):
             return self._at(item)
         nothing_found = PREVIOUS not in page
@@ -103,6 +107,11 @@ class _Customer:
     def _words(self) -> list[str]:
         """Words that reviews are about: they may be what the shop calls its things."""
         return [word for _, seen in self.turns for word in reviews_on(seen) if re.fullmatch("[a-z]+", word)]
+
+    def _intent(self, name: str) -> str:
+        """Returns the thought that says what a name stands for in the reviews; empty if it has no such thoughts."""
+        meant = [told[name] for _, seen in self.turns if name in (told := reviews_on(seen))]
+        return f"I take {meant[-1]} {name}." if meant and self.thoughts else ""
 
     # -- what it does ------------------------------------------------------------------------------------------------
 
@@ -157,8 +166,8 @@ class _Customer:
                 wanted.append(self._liked(name, advised[name], values)[0])
         known = {*OPTIONS, *(value for values in groups.values() for value in values)}
         wanted += self._literal([text for text in item.offered if text not in known])
-        left = [f"click[{value}]" for value in wanted if f"click[{value}]" not in self._clicked]
-        return "", left[0] if left else f"click[{BUY}]"
+        value = next((each for each in wanted if f"click[{each}]" not in self._clicked), BUY)
+        return self._intent(value), f"click[{value}]"
 
     def _literal(self, values: Sequence[str]) -> Sequence[str]:
         """Returns the values to choose of options that it does not know: the advised ones, or those it was told."""

@@ -259,15 +259,16 @@ class WebShopEnv(GameEnv[Goal]):
         """
         return self._tasks.catalog(checked_task_id(task_id))
 
-    def scripted_actor(self, *, temperature: float = 1.0) -> Actor:
+    def scripted_actor(self, *, temperature: float = 1.0, thoughts: bool = False) -> Actor:
         """Returns an actor that reads only the prompt, and follows reflections that name what the pages show.
 
         Args:
             temperature: scale of the noise in its choices; 0 for none.
+            thoughts: whether it says what it chooses by chance.
         """
         from retro_gym_envs.webshop.actor import ScriptedShopActor
 
-        return ScriptedShopActor(temperature)
+        return ScriptedShopActor(temperature, thoughts=thoughts)
 
     @property
     def teacher(self) -> Teacher:

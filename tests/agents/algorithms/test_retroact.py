@@ -88,6 +88,14 @@ def test_a_buffer_keeps_the_last_rounds():
     assert found == pytest.approx([1 / spread, -1 / spread, 3 / spread]), "a reward of 0 teaches nothing"
 
 
+def test_a_task_has_a_baseline_of_its_own():
+    buffer = ReplayBuffer(2, baseline="task")
+    buffer.add(0, [Tried((), (), 1.0, "easy 0"), Tried((), (), 1.0, "easy 0"), Tried((), (), 0.0, "hard 0")])
+    buffer.add(1, [Tried((), (), 1.0, "hard 0"), Tried((), (), 0.0, "hard 0"), Tried((), (), 0.5, "hard 1")])
+    assert buffer.items(0) == [], "attempts at one task with the same outcome teach nothing"
+    assert [one.reward for one in buffer.items(1)] == [0.5, -0.5], "a later trial, or round, is another matter"
+
+
 def settings(output, **fields):
     small = {
         "expert_episodes": 16,
