@@ -28,7 +28,7 @@ _COMPOUND = (
     "switch|button|position|off|and|box|tray|clause|stock|sale|order|loan|display|hand|house|use"  # "the on switch"
 )
 _IMPOSSIBLE = re.compile(
-    rf"\b{_DETERMINER} (?:of|for|from|with|to|and|or|as|at|by|{_DETERMINER}|is|are|was|which|because|if)\b"
+    rf"\b{_DETERMINER} (?:of|for|from|with|to|and|or|as|at|by|{_DETERMINER}|is|are|was|which|because|if)\b(?! clause\b)"
     rf"|\b(?:{_DETERMINER}|of|for|on|in|at|with|from|by|into|as) {_ONLY_VERB}"
     rf"|\b{_DETERMINER} ?(?:[,;:]|$)"
     r"|\bof (?:of|for|from|on|to|by|with|at(?! least| most))\b|\b(?:on|in|for|with|from|to|by|at|into|and|or) of\b"

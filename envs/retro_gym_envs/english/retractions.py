@@ -159,15 +159,26 @@ def _meant(said: str, start: int, clauses: list[ReadClause]) -> list[ReadClause]
     stance = _verdict(last, clauses)
     if stance is None and len(parts) > 1:
         stance = _verdict(" ".join(part.strip() for part in parts[-2:]), clauses)
-    return changed if stance is None else [_turned(clause, stance) for clause in changed]
+    if stance is None:
+        return changed
+    changed = [_turned(clause, stance) for clause in changed]
+    return [_muted(clause) for clause in changed] if stance is Stance.NEITHER else changed
 
 
 def _turned(clause: ReadClause, stance: Stance, *, reports: bool = False) -> ReadClause:
     """Returns a clause with another stance if it is for something; what was left undone stays, unless reports count."""
     piece, part, reading, before = clause
-    if before is not Stance.FOR or not NOUN.search(part) or (reading.kind is Kind.REPORT and not reports):
+    if before is not Stance.FOR or not NOUN.search(part):
+        return clause
+    if reading.kind is Kind.REPORT and not reading.affirms and not reports:
         return clause
     return piece, part, reading, stance
+
+
+def _muted(clause: ReadClause) -> ReadClause:
+    """Returns a clause; one that only points back to what is named says nothing for it (``…, but that is his job``)."""
+    piece, part, reading, stance = clause
+    return (piece, part, reading, stance if NOUN.search(part) else Stance.NEITHER)
 
 
 def _in_vain(said: str, start: int, clauses: list[ReadClause]) -> list[ReadClause]:
@@ -226,7 +237,7 @@ def _of_others(clauses: list[ReadClause]) -> list[ReadClause]:
     for clause in clauses:
         piece, part, reading, stance = clause
         tied = piece.link is Link.AND or part.startswith("and ")
-        goes_on = others and not reading.person and tied and not NOUN.match(part)
+        goes_on = others and not reading.person and not NOUN.match(part) and (tied or not NOUN.search(part))
         names_more = others and piece.link is Link.COMMA and reading.kind is Kind.FRAGMENT
         others = goes_on or names_more or SOMEBODY_ELSE.match(part) is not None or _plans_otherwise(part)
         changed.append((piece, part, reading, Stance.NEITHER) if others and stance is Stance.FOR else clause)
@@ -258,7 +269,7 @@ _MOST_ABOVE = 30  # sentences that "everything above" speaks of
 _MOST_BETWEEN = 2  # sentences from advice to what takes it back
 _TOLD = (Kind.REPORT, Kind.JUDGED)
 _UNREAL = re.compile(r"\b(?:have|had|overlooked|ignored|missed|mistake|error|fault|not|never)\b")
-_NEGATED = re.compile(r"\b(?:not|never|skip|avoid|ignor|overlook|omit|forget|neglect|miss)")
+_NEGATED = re.compile(r"\b(?:not\b|nothing|never|skip|avoid|ignor|overlook|omit|forget|neglect|miss)")
 _OF_ADVICE = re.compile(r"\b(?:advice|true|false|untrue|opposite|contrary|reverse|lie|nonsense|not)\b")
 _PLAYERS = frozenset(("player", "agent", "actor", "customer", "shopper", "user", "buyer"))
 _OF_TASK = _PLAYERS | frozenset((
