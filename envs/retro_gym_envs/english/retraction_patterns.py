@@ -191,6 +191,8 @@ SOMEBODY_ELSE = re.compile(
     r"(?:(?:will|would|should|may|might|can|could|must|shall|ought to|has to|have to|needs? to|wants? to|is going to)"
     r"(?! be )|uses?|takes?|opens?|buys?|clicks?|search(?:es)?|chooses?|quer(?:y|ies)|picks?|reads?|likes?|prefers?"
     r"|goes|puts?|took|went|chose|gave|bought|wrote|\w+ed)\b"
+    r"|^(?:his|her|their|(?:my|the|an?|some) [\w ]{1,20}'s) (?:\w+ )?(?:plan|idea|job|homework|wish|dream|aim|intention|ambition)"
+    r" (?:is|was|will be) to\b"
     r"|^(?:(?:my|your|his|her|our|their|the|an?|some|every) (?!(?:agent|actor|player|model|assistant)\b)(?:\w+ ){1,2}"
     r"|(?:he|she|they) )(?:plan|intend|hope|wish|dream|long|swear|vow|mean)s? (?:to|of)\b"
 )

@@ -197,8 +197,8 @@ def _may_tell_deeds(clause: ReadClause) -> bool:
     piece, part, reading, stance = clause
     if not NOUN.search(part):
         return False
-    told = reading.kind in _TOLD and not OTHERS_SAY.search(part)
-    return told or piece.link in (Link.INSTEAD, Link.NOT) or stance is Stance.AGAINST or bool(_NEGATED.search(part))
+    told = (reading.kind in _TOLD and not OTHERS_SAY.search(part)) or _REGRETTED.search(part)
+    return bool(told) or piece.link in (Link.INSTEAD, Link.NOT) or stance is Stance.AGAINST or bool(_NEGATED.search(part))
 
 
 def _shunned_report(clause: ReadClause) -> ReadClause:
@@ -270,6 +270,7 @@ _MOST_BETWEEN = 2  # sentences from advice to what takes it back
 _TOLD = (Kind.REPORT, Kind.JUDGED)
 _UNREAL = re.compile(r"\b(?:have|had|overlooked|ignored|missed|mistake|error|fault|not|never)\b")
 _NEGATED = re.compile(r"\b(?:not\b|nothing|never|skip|avoid|ignor|overlook|omit|forget|neglect|miss)")
+_REGRETTED = re.compile(r"\b(?:should|ought to|could|must|would) (?:\w+ )?have\b")
 _OF_ADVICE = re.compile(r"\b(?:advice|true|false|untrue|opposite|contrary|reverse|lie|nonsense|not)\b")
 _PLAYERS = frozenset(("player", "agent", "actor", "customer", "shopper", "user", "buyer"))
 _OF_TASK = _PLAYERS | frozenset((
