@@ -32,13 +32,15 @@ _IT = (
     rf" (?:very |same |whole |last )?{_NOTE})"
 )
 _DOING_IT = (
-    r"(?:following|obeying|heeding|trusting|believing|doing|repeating|copying|listening to|relying on|acting on|sticking"
+    r"(?:following|obeying|heeding|trusting|believing|doing|repeating|copying|listening to|relying on|acting on"
+    r"|sticking"
     rf" to|going by) (?:{_IT}|so|him|her|them)"
 )
 _SUBJECT = rf"(?:{_IT}|{_DOING_IT})"
 _LEXICAL = "|".join(sorted(word for word, tags in WORDS.items() if tags & Tag.BAD and not tags & (Tag.BASE | Tag.PAST)))
 _SILLY = (
-    rf"(?:{_LEXICAL}|terrible|awful|horrible|sillier|dumb|ridiculous|ludicrous|idiotic|crazy|invented|fabricated|made up"
+    rf"(?:{_LEXICAL}|terrible|awful|horrible|sillier|dumb|ridiculous|ludicrous|idiotic|crazy|invented|fabricated"
+    rf"|made up"
     r"|unfounded|rubbish|madness|folly|forged|faked?)"
 )
 _NOT_SO = (
@@ -51,18 +53,21 @@ _NOT_SO = (
 )
 _FOUND = r"(?:shown|proved|proven|found|known|revealed|declared|judged|exposed)(?: to be| as)?"
 _IS = (
-    rf"(?:is|are|would be|will be|would have been|(?:(?:has|have|had) )?(?:turned out|proved|proven)(?: to be)?|(?:is|are) {_ADVERB}{_FOUND}"
+    rf"(?:is|are|would be|will be|would have been|(?:(?:has|have|had) )?(?:turned out|proved|proven)(?: to be)?"
+    rf"|(?:is|are) {_ADVERB}{_FOUND}"
     rf"|(?:has|have|had) {_ADVERB}been {_ADVERB}(?:{_FOUND})?)"
 )
 _FAILURE = r"(?:the |my |our |this |that |a )?(?:\w+ )?(?:failure|defeat|loss|error|mistake|ruin)"
 _HARM = (
-    r"(?:ruined|wrecked|spoil(?:ed|t)|sank|sunk|doomed|destroyed|sabotaged|(?:already )?cost (?:me|us|the)|lost (?:me|us)"
+    r"(?:ruined|wrecked|spoil(?:ed|t)|sank|sunk|doomed|destroyed|sabotaged|(?:already )?cost (?:me|us|the)|lost"
+    r" (?:me|us)"
     rf"|(?:led|took|brought|drove)(?: me| us)?(?: straight| right)? (?:in)?to {_FAILURE}|caused {_FAILURE}"
     r"|made (?:me|us|it|the \w+) (?:fail|lose))"
 )
 _HARMED = (
     rf"(?:(?:(?:is|was|has been) {_ADVERB}(?:what|the thing that) )?(?:had |has |have )?{_HARM}\b.{{0,40}}"
-    rf"|(?:that|which) (?:had |has )?{_HARM}\b.{{0,40}}|(?:is|was|has been|would be) (?:my|our) (?:undoing|downfall|ruin))"
+    rf"|(?:that|which) (?:had |has )?{_HARM}\b.{{0,40}}|(?:is|was|has been|would be) (?:my|our) (?:undoing|downfall"
+    rf"|ruin))"
 )
 _NOTHING = (
     r"(?:(?:would|will|could|can) (?:\w+ )?(?:not|never|hardly) (?:have )?(?:\w+ )?(?:answer|help|solve|work|do|change"
@@ -77,26 +82,32 @@ _END = (
 )
 _OUTCOME = (
     r"(?:all the same|(?:the|my|that) (?:very )?same|no (?:better|different|nearer|difference|use|help|good)|nothing"
-    r"|(?:still|remain\w*|stay\w*|be(?:en)?) (?:\w+ )?un\w+ed|unchanged|(?:just|equally|again|quite|exactly) as (?:bad|wrong"
+    r"|(?:still|remain\w*|stay\w*|be(?:en)?) (?:\w+ )?un\w+ed|unchanged|(?:just|equally|again|quite|exactly) as"
+    r" (?:bad|wrong"
     r"|poor|low|useless|far)|as (?:bad|wrong|poor) as|(?:even|still) (?:less|lower|fewer|farther|further)"
     rf"|fail(?:ed)?|lost|lose(?! no)|{_LEXICAL})"
 )
 """What comes of a deed that does not help."""
 _CAME_OF_IT = (
-    r"(?:(?:the|my|our) (?:\w+ )?(?:result|outcome|answer|score|attempt|end|trial|task|reward) (?:\w+ly )?(?:would|could|might)"
+    r"(?:(?:the|my|our) (?:\w+ )?(?:result|outcome|answer|score|attempt|end|trial|task|reward) (?:\w+ly )?(?:would"
+    r"|could|might)"
     rf"|(?:i|we) (?:would|might)) (?!.*\bnot\b)(?:\w+ )*?{_OUTCOME}(?: .{{0,30}})?"
 )
 UNDONE = re.compile(
-    rf"(?:{_SUBJECT} {_ADVERB}(?:{_IS} {_ADVERB}(?:{_NOT_SO}|refuted|disproved|debunked|discredited|retracted|withdrawn)"
+    rf"(?:{_SUBJECT} {_ADVERB}(?:{_IS} {_ADVERB}(?:{_NOT_SO}|refuted|disproved|debunked|discredited|retracted"
+    rf"|withdrawn)"
     rf"|{_NOTHING})"
     rf"|{_DOING_IT} {_ADVERB}(?:was|were) {_ADVERB}{_NOT_SO}|{_CAME_OF_IT}"
     rf"|(?:{_DOING_IT}|(?:it (?:is|was) {_ADVERB})?(?:this|that|the)(?: very| same)? {_NOTE}) {_ADVERB}{_HARMED}"
-    rf"|(?:an?|no) (?:more |less )?{_SILLY} {_NOTE} (?:is|was|would be|can|could) (?:not )?(?:be )?(?:hard|difficult|impossible"
+    rf"|(?:an?|no) (?:more |less )?{_SILLY} {_NOTE} (?:is|was|would be|can|could) (?:not )?(?:be )?(?:hard|difficult"
+    rf"|impossible"
     r"|imagined|found|thought of)(?: to \w+(?: of)?)?"
-    r"|there (?:is|was) (?:no|not (?:an?|any|one) (?:\w+ of )?) ?truth (?:in|to|behind) (?:it|that|this|any of (?:it|this))"
+    r"|there (?:is|was) (?:no|not (?:an?|any|one) (?:\w+ of )?) ?truth (?:in|to|behind) (?:it|that|this|any of (?:it"
+    r"|this))"
     r"|(?:nothing|none|not a word) of (?:it|that|this) (?:is|was) (?:true|so|right|correct|meant)"
     rf"|(?:how|what(?: an?)?|such(?: an?)?) (?:\w+ly )?{_SILLY}(?: {_NOTE})?"
-    r"|(?:i|we) (?:have |had )?(?:never|hardly ever) (?:\w+ )?(?:heard|read|seen) (?:of )?(?:anything|something|such an?|an?)"
+    r"|(?:i|we) (?:have |had )?(?:never|hardly ever) (?:\w+ )?(?:heard|read|seen) (?:of )?(?:anything|something|such"
+    r" an?|an?)"
     rf" (?:(?:so|more|as|quite) )?(?:\w+ly )?{_SILLY}(?: {_NOTE})?"
     r"|not to be (?:believed|trusted|followed|taken seriously|relied on)"
     r"|(?:keep|stay|steer) (?:well )?(?:away|clear|off|out)(?: from| of)? (?:it|that|this|them)"
@@ -113,18 +124,24 @@ _NEVER = (
 REPENTED = re.compile(
     rf"(?:{_NEVER} (?:(?:repeat|try|follow|make) (?:it|that|this|the same)|do (?:so|it|that|this))|never again"
     r"|(?:that|this|which) (?:is|was) (?:how|why|where|when) (?:i|we|the \w+) (?:\w+ )?(?:lost|failed|went wrong)"
-    rf"|{_SUBJECT} (?:must|should|has to|have to|had to|ought to|needs? to|is to|can|will) (?:\w+ )?be {_DROPPED}){_END}"
+    rf"|{_SUBJECT} (?:must|should|has to|have to|had to|ought to|needs? to|is to|can|will) (?:\w+ )?be"
+    rf" {_DROPPED}){_END}"
 )
 """A clause that says that what stands before it is not to be done again; it may speak of what was done instead."""
 _NOT_MINE = r"(?:concern|business|affair|job|task|problem)"
 DECLINED = re.compile(
     r"(?:(?:no )?thank(?:s| you)(?: but)? no(?: thank(?:s| you))?|no thank(?:s| you)|count me out|not for me|no way"
     r"|you must be (?:joking|kidding)|dream on|pigs (?:might|may|can|could|will) fly|tell me another(?: one)?"
-    rf"|i am (?:not (?:that|so) (?:\w+|easily fooled)|no (?:fool|idiot))|(?:please )?do not (?:believe|trust|heed) a word of {_IT}"
+    rf"|i am (?:not (?:that|so) (?:\w+|easily fooled)|no (?:fool|idiot))|(?:please )?do not (?:believe|trust|heed) a"
+    rf" word of {_IT}"
     r"|i would (?:sooner|rather) (?:\w+ ){1,2}(?:nothing|nowhere|anything else|something else|else)"
-    r"|(?:mine|ours|my (?:own )?(?:task|question|job|game|goal|customer|problem)) (?:is|has|needs|asks for|wants|concerns"
-    r"|calls for) (?:(?:an?|quite|very|\w+ly) )*(?:different|another|something else|something different|no need of)\b.{0,30}"
-    r"|(?:i|we) have (?:(?:an? )?(?:different|another|other) (?:task|question|job|plan|goal|game|work)|my own (?:task|question|job|plan|goal|game|work)|an? (?:task|question|job|plan|goal|game|work) of (?:my|our) own)(?: .{0,30})?"
+    r"|(?:mine|ours|my (?:own )?(?:task|question|job|game|goal|customer|problem)) (?:is|has|needs|asks for|wants"
+    r"|concerns"
+    r"|calls for) (?:(?:an?|quite|very|\w+ly) )*(?:different|another|something else|something different|no need"
+    r" of)\b.{0,30}"
+    r"|(?:i|we) have (?:(?:an? )?(?:different|another|other) (?:task|question|job|plan|goal|game|work)|my own"
+    r" (?:task|question|job|plan|goal|game|work)|an? (?:task|question|job|plan|goal|game|work) of (?:my|our) own)(?:"
+    r" .{0,30})?"
     r"|far from it|nothing of the (?:sort|kind)|by no means|not on my life"
     r"|(?:certainly|absolutely|definitely|surely|of course|rather|probably|better|i think|i hope|i trust|hell) not"
     rf"|{_WHO} (?:would (?:\w+ )?rather|had better|prefer to|choose to) not(?: do (?:so|that|it|this))?"
@@ -146,7 +163,8 @@ LIED = re.compile(
 )
 """Says that somebody told what is untrue."""
 SAID_BY_ANOTHER = re.compile(
-    r"\b(?:says?|said|wrote|claims?|claimed|shouted|whispered|cried|added|told (?:me|us)) (?:an?|the|my|some|his|her) \w+"
+    r"\b(?:says?|said|wrote|claims?|claimed|shouted|whispered|cried|added|told (?:me|us)) (?:an?|the|my|some|his"
+    r"|her) \w+"
     r"|\b(?:an?|some|my|his|her|another) (?:\w+ ){1,5}?(?:says?|said|claims?|claimed|told|whispered|wrote|shouted"
     r"|recommends?|recommended|advises?|advised|suggests?|suggested)\b"
 )
@@ -154,11 +172,13 @@ SAID_BY_ANOTHER = re.compile(
 
 _PUNISHMENT = (
     r"(?:(?:is|are|be|gets?|being) (?:\w+ )?(?:disqualified|punished|banned|excluded|expelled|fined|penali[sz]ed|barred"
-    r"|dismissed|out|sent home|void|invalid|rejected|eliminated|sent off|thrown out|sorry)|(?:gets?|receives?|earns?) (?:no|zero)"
+    r"|dismissed|out|sent home|void|invalid|rejected|eliminated|sent off|thrown out|sorry)|(?:gets?|receives?"
+    r"|earns?) (?:no|zero)"
     r"|breaks? the (?:rules?|law)|(?:fails?|failed|loses?(?! no)|lost))"
 )
 IN_VAIN = re.compile(
-    r"^(?:(?:but|and|so|yet|well),? )*(?:(?P<even>even (?:if|had|though|were|supposing))|if|had|were|suppose|supposing|imagine)\b"
+    r"^(?:(?:but|and|so|yet|well),? )*(?:(?P<even>even (?:if|had|though|were|supposing))|if|had|were|suppose"
+    r"|supposing|imagine)\b"
     r"(?P<deed>[^.;!?:]*?)[,:] ?(?P<main>(?:then )?"
     r"(?:it|that|this|there|i|we|you|one|nothing|nobody|(?:the|my|our|his|its) (?:\w+ ){0,2}?\w+) (?:\w+ly )?"
     r"(?:would|could|might|will)\b(?P<outcome>(?!.*\b(?:not|never|no longer|no more)\b)"
@@ -173,22 +193,26 @@ BLAMED = re.compile(
 """Says that what was done did harm: ``it was opening X that …``, ``opening X and reading Y …``."""
 PUNISHED = re.compile(
     r"^(?:(?:by|under|according to|in|as|because of|after) [^,.;:\ue000-\uf8ff]{1,60}, )?"
-    r"(?:those|everyone|everybody|anyone|anybody|people|all|whoever|he|she|(?:any|every|each|no) \w+)(?: of (?:them|those))?"
+    r"(?:those|everyone|everybody|anyone|anybody|people|all|whoever|he|she|(?:any|every|each|no) \w+)(?: of (?:them"
+    r"|those))?"
     rf" (?:(?:who|that) )?(?!.{{0,80}}\b(?:not|never|without)\b).{{1,160}}?\b{_PUNISHMENT}\b"
 )
 """Says what becomes of whoever does something, which is nothing good."""
 
 _PLANS = (
-    r"(?:(?:is|are|was|were) (?:\w+ly )?(?:going|about|planning|hoping|trying|eager|keen|determined|resolved|preparing|supposed)"
+    r"(?:(?:is|are|was|were) (?:\w+ly )?(?:going|about|planning|hoping|trying|eager|keen|determined|resolved"
+    r"|preparing|supposed)"
     r"|(?:is|are|was|were|(?:has|have|had) been) (?:told|asked|ordered|instructed|hired|paid|sent|invited|advised)"
     r"|(?:want|intend|plan|hope|wish|mean|dream|decide|promise|like|love|need)(?:s|e?d|ned)?|wishes|tried|tries"
     r"|would (?:like|love)|(?:has|have|had) (?:decided|promised|planned|sworn|tried|wanted)) to (?!be\b)"
 )
 OTHERS_PLAN = re.compile(
     r"^(?:(?:but|and|so|then|maybe|perhaps|meanwhile|tomorrow|one day|at the same time|in the meantime),? )*"
-    rf"(?:(?P<whose>an?|another|some|one|two|three|four|several|many|most|a few|certain|other|every|the|my|your|his|her|our"
+    rf"(?:(?P<whose>an?|another|some|one|two|three|four|several|many|most|a few|certain|other|every|the|my|your|his"
+    rf"|her|our"
     r"|their) (?P<who>(?:[\w']+ ){0,3}?[\w']+?)"
-    r"(?P<of> of (?:mine|ours|yours|hers|his|theirs))?(?: (?:in|from|at|on|down|of|with|next) (?:[\w']+ ){0,3}?[\w']+?)?"
+    r"(?P<of> of (?:mine|ours|yours|hers|his|theirs))?(?: (?:in|from|at|on|down|of|with|next) (?:[\w']+"
+    r" ){0,3}?[\w']+?)?"
     rf"|he|she) (?:\w+ly |also |now |just |still )?(?P<plan>{_PLANS})"
 )
 """A subject that may be no part of the task, with what it plans to do."""

@@ -140,8 +140,8 @@ def _meant(said: str, start: int, clauses: list[ReadClause]) -> list[ReadClause]
     if not nouns:
         return clauses
     changed = [_rejected(clause) for clause in _of_others(_in_vain(said, start, clauses))]
-    if BLAMED.match(said) and not any(map(_may_tell_deeds, clauses)):
-        changed = [_turned(clause, Stance.AGAINST) for clause in changed]
+    if blamed := BLAMED.match(said):
+        changed = _blamed(changed, _clause_at(clauses, start + blamed.end() - 1))
     if praised := PRAISED.search(said):
         place = _clause_at(clauses, start + praised.end())
         changed[place] = _turned(changed[place], Stance.AGAINST, reports=True)
@@ -192,13 +192,24 @@ def _in_vain(said: str, start: int, clauses: list[ReadClause]) -> list[ReadClaus
     return [_turned(clause, Stance.NEITHER, reports=True) for clause in clauses[:main]] + clauses[main:]
 
 
+def _blamed(clauses: list[ReadClause], last: int) -> list[ReadClause]:
+    """Returns the clauses; what the last of some says to have done harm is shunned, unless another deed is meant."""
+    piece, part, _, _ = clauses[last]
+    contrasts = piece.link in (Link.INSTEAD, Link.NOT) or _NEGATED.search(part)
+    if contrasts or any(map(_may_tell_deeds, clauses[:last])):
+        return clauses
+    return [_turned(clause, Stance.AGAINST) for clause in clauses[: last + 1]] + clauses[last + 1 :]
+
+
 def _may_tell_deeds(clause: ReadClause) -> bool:
     """Returns whether a clause that names something tells what was done or left undone, or what was done instead."""
     piece, part, reading, stance = clause
     if not NOUN.search(part):
         return False
     told = (reading.kind in _TOLD and not OTHERS_SAY.search(part)) or _REGRETTED.search(part)
-    return bool(told) or piece.link in (Link.INSTEAD, Link.NOT) or stance is Stance.AGAINST or bool(_NEGATED.search(part))
+    return (
+        bool(told) or piece.link in (Link.INSTEAD, Link.NOT) or stance is Stance.AGAINST or bool(_NEGATED.search(part))
+    )
 
 
 def _shunned_report(clause: ReadClause) -> ReadClause:

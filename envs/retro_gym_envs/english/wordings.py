@@ -124,8 +124,10 @@ _PLAINER: tuple[tuple[re.Pattern[str], str], ...] = (
     # "Leave X where it is"
     (
         re.compile(
-            rf"\b(?:leave|leaving|left|let) ((?:the |a |an )?(?:\w+ )?{_NAME}) (?:(?:just |right |exactly )?where (?:it|they) "
-            r"(?:is|are|was|were|stands?|lies?|lay|sits?)\b|as (?:it|they) (?:is|are)\b|in (?:its place|peace)\b|be\b(?! \w))"
+            rf"\b(?:leave|leaving|left|let) ((?:the |a |an )?(?:\w+ )?{_NAME}) (?:(?:just |right |exactly )?where"
+            rf" (?:it|they) "
+            r"(?:is|are|was|were|stands?|lies?|lay|sits?)\b|as (?:it|they) (?:is|are)\b|in (?:its place|peace)\b"
+            r"|be\b(?! \w))"
         ),
         r"avoid \1",
     ),
