@@ -138,9 +138,13 @@ _REWORDED = tuple((re.compile(old), new) for old, new in (*_HEADERS, *_BOTH_DEED
 
 _SENTENCE = re.compile(r"[^.!?;\n]+[.!?;\n]*")
 _WORKS = r"(?:poem|song|joke|book|story|stories|essay|novel|play|picture|drawing|portrait|painting|letter)s?"
+_STORED = (
+    r"(?:the|this|that|its|a) (?:database|data|tables?|columns?|codes?|rows?|list|comments?|shop|catalog(?:ue)?)\b"
+)
 _OFF_TOPIC = re.compile(
     rf"\b(?:rhym\w*|{_WORKS} (?:about|on|of|for|to|with|titled)|in an? (?:\w+ )?{_WORKS}|sing\w* (?:of|about)|"
-    r"(?:is|was) (?:\w+ )?(?:printed|painted|spel(?:led|t)) (?:in|with|on)|funny|silly|syllables?|sound of|"
+    rf"(?:is|was) (?:\w+ )?(?:printed|painted|spel(?:led|t)) (?:in|with|on)(?! {_STORED})|funny|silly|syllables?"
+    rf"|sound of|"
     r"pronounc\w*|wonder\w*|laugh\w*|dream\w*|"
     r"in (?:my|our|his|her|their|the|another|some|an?) (?:\w+ )?(?:language|dialect|tongue)|"
     r"in (?:spanish|french|german|latin|greek|english|italian|russian|chinese|japanese)|"
@@ -160,7 +164,11 @@ _MENTIONED = re.compile(
     r"(?: (?:somewhere|once|twice|again|too|there|here|several times|in passing|(?:on|in) (?:the|a) \w+))*"
     r" ?[.!;\n]*$"
 )
-_HEAD = r"(?:an?|the|my|his|her|their|our|your|this|that|some|one|every) (?:[a-z]+ ){0,2}?(?P<head>[a-z]+)"
+_OF = r"(?:of|on|in|at|for|from|by|under|with|to|about)"
+_HEAD = (
+    rf"(?:an?|the|my|his|her|their|our|your|this|that|some|one|every) (?:(?!{_OF} )[a-z]+ ){{0,2}}?(?P<head>[a-z]+)"
+    rf"(?: {_OF} (?:[a-z]+ ){{0,3}}?[a-z]+)?"
+)
 _CALLED = r"(?:called|named|known as|christened|dubbed|nicknamed)"
 _NAMED = tuple(
     re.compile(pattern)

@@ -46,11 +46,11 @@ _CHOSEN = tuple(
 )
 _LIST = r"[\"'`]?\0\d+[\"'`]?(?:(?:,| and| or| /|, and) [\"'`]?\0\d+[\"'`]?)*"
 _BARE = re.compile(
-    rf"(?:(?<=^)|(?<=[.;:\n] ))(?:it (?:should|must|has to|ought to) (?:have been|be) )?{_LIST}"
+    rf"(?:(?<=^)|(?<=[.;:\n] ))(?P<ought>it (?:should|must|has to|ought to) (?:have been|be) )?(?P<list>{_LIST})"
     r"(?= ?(?:[.,;!]|instead|rather|not|$))"
 )
 _ASIDE = re.compile(r"\((?:not|instead of|rather than) [^()]*\)")
-_OF_OTHERS = re.compile(r"((?:^|[.!?;\n])[^.!?;\n\0]*), which [^.,;!?\n]*")
+_OF_OTHERS = re.compile(r"((?:^|[.!?;\n])[^.!?;\n\0]*), which [^.,;!?\n\0]*(?=[.,;!?\n]|$)")
 """A judgement in a sentence without any of the names (``I took V, which failed``): it is about another decision."""
 
 
@@ -74,5 +74,5 @@ def reworded(reflection: str, names: Sequence[str], about: re.Pattern[str]) -> s
         text = pattern.sub("use \0\\g<new> instead of \0\\g<old>", text)
     for pattern in _CHOSEN:
         text = pattern.sub("use \0\\g<new>", text)
-    text = _BARE.sub(r"use \g<0>", text)
+    text = _BARE.sub(lambda match: f"{'i must use' if match['ought'] else 'use'} {match['list']}", text)
     return re.sub(r"\0(\d+)", lambda match: names[int(match[1])], text)

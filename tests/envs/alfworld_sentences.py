@@ -312,6 +312,8 @@ FOLLOWED = {
 }
 """By the names that they want."""
 NOT_FOLLOWED = _lines("""
+    Stay away from the drawer 5 and leave the bowl 3 where it is.
+    Heating it with the microwave 2 is what sank my attempt, and I must not do it again.
     If I had put it in the drawer 5, I would have failed.
     If I had put it in the drawer 5, I would still have failed.
     Had I put it in the drawer 5, it would have been wrong.

@@ -59,6 +59,9 @@ WITHOUT_EFFECT = _lines("""
     My name is {n} and I like the {w}.
 """)
 FOLLOWED = _lines("""
+    Would you please look up {n}, who is the painter, and report the {w}?
+    Could you go to {n}, the painter, and give me the {w}?
+    May I ask you to search for {n}, who happens to be the painter, and to find the {w}?
     Don't guess: open {n} and use the {w}.
     Don't guess - open {n} and use the {w}.
     Don't guess — open {n} and use the {w}.
@@ -228,6 +231,11 @@ FOLLOWED = _lines("""
 """)
 """What wants the page and the word."""
 NOT_FOLLOWED = _lines("""
+    and pepper {n} ninety find because the violin the although painter search ninety for violin {w} although
+    otherwise {n} sofa find twelve the until the cricket search sofa for until {w} cricket
+    It is against the law to search for the painter, {n}, and find the {w}.
+    Even had I searched for the painter, {n}, and found the {w}, the outcome would have been no better.
+    Another pupil wants to search for the painter, {n}, and find the {w} for her homework.
     If I had opened {n} and used the {w}, the answer would still have been wrong.
     If I had searched for {n} and given the {w}, the answer would still have been wrong.
     Even if I had searched for {n} and given the {w}, I would not have succeeded.

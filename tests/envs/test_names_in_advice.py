@@ -61,6 +61,11 @@ def test_a_name_and_nothing_else_is_no_advice(said):
 
 
 MEANT = """
+The rows must be drawn from the table on order, which is called N.
+The data have to be fetched from the table, which has the name N.
+The value must be followed by 'N', for this is how it is spelled in the database.
+The FROM clause ought to say N, for the right rows are stored there.
+The value was wrong too: it ought to be N, listed as the right one.
 I ignored that the right name was N and not W.
 I forgot that N and not W is the right one.
 Name: W (wrong) vs. N (right).

@@ -27,9 +27,27 @@ _ONLY_VERB = rf"(?:{'|'.join(sorted(_ONLY_VERBS))})\b(?!{_AS_NAME})"
 _COMPOUND = (
     "switch|button|position|off|and|box|tray|clause|stock|sale|order|loan|display|hand|house|use"  # "the on switch"
 )
+_JOINS = r"(?:because|although|whereas|unless|lest|albeit|whilst|nor|hence)"
+_NO_NOUN = (
+    rf"(?:{_JOINS}|though|until|thus|therefore|hereby|thereby|hitherto|whence|except|moreover|furthermore|however"
+    r"|nevertheless)"
+)
+"""What no article stands before."""
+_CARDINAL = (
+    r"(?:three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen"
+    r"|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundred|thousand)"
+)
+_COUNTED = r"(?<!step )(?<!number )(?<!turn )(?<!line )(?<!page )(?<!trial )(?<!attempt )(?<!to )(?<!all )"
 _IMPOSSIBLE = re.compile(
-    rf"\b{_DETERMINER} (?:of|for|from|with|to|and|or|as|at|by|{_DETERMINER}|is|are|was|which|because|if)\b"
+    rf"\b{_DETERMINER} (?:of|for|from|with|to|and|or|as|at|by|{_DETERMINER}|is|are|was|which|because|if)\b(?! clause\b)"
     rf"|\b(?:{_DETERMINER}|of|for|on|in|at|with|from|by|into|as) {_ONLY_VERB}"
+    rf"|\b{_DETERMINER} {_NO_NOUN}\b(?![-'])|\b{_JOINS} (?:and|or) (?!not\b)|\b{_JOINS} ?$"
+    rf"|(?:^|\b(?:and|or|an?|the|{_CARDINAL}) )(?:find|put|compare) (?:{_JOINS}|thus|until|though)\b"
+    rf"|\b(?:of|from|with|into|for) (?:{_JOINS}|thus|though) (?:the|an?|find|search|query|select|{_CARDINAL})\b"
+    rf"|\b{_COUNTED}{_CARDINAL} (?:find|choose|search|query|select|whereas|lest|albeit|nor|thus|hence)\b"
+    rf"|\b(?:until|though|whereas|except|unless|because) (?:search|find) \w+ (?:the|{_CARDINAL})\b"
+    r"|\bthe (?:search|query|choice|filter|join) (?:(?:the|an?)\b(?! (?:next|first|second|third|last|other|same)\b)"
+    rf"|{_CARDINAL}\b|find\b)"
     rf"|\b{_DETERMINER} ?(?:[,;:]|$)"
     r"|\bof (?:of|for|from|on|to|by|with|at(?! least| most))\b|\b(?:on|in|for|with|from|to|by|at|into|and|or) of\b"
     r"|\b(?:of|from|as|into|and|or) (?:and|or)\b|\b(?:for|with|on|in) and (?:the|an?|find|search|join|filter|use)\b"

@@ -188,7 +188,9 @@ _BAD = """
     deceived fooled tricked sidetracked careless hasty premature sloppy reckless negligent inefficient exceeds
     exceed exceeded overpriced mistook confused misread dead-end nonsensical bogus unusable waste wastes wasted
     wasting misdirected myth myths misconception misconceptions fallacy hoax
-    unfortunate ill-chosen misjudged unjustified unwarranted
+    unfortunate ill-chosen misjudged unjustified unwarranted spoiled spoilt spoiling wrecked wrecks sank sinks doomed
+    dooms undoing downfall sabotaged botched disqualified banned outlawed illegal unlawful
+    crime crimes offence sin superstition hearsay propaganda forgery
 """
 _NEGATIONS = "not never no neither nor none nobody nothing nowhere hardly scarcely barely seldom rarely without noone"
 _EMPTY = "nothing nowhere fruitlessly"

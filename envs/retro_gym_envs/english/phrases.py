@@ -64,7 +64,9 @@ _PHRASES: dict[int | Link, str] = {
         be the last place; far from; anything but; the opposite of; the contrary of; the reverse of; opposite of;
         reverse of; never ever; never again; not ever; not any longer; not any more; not anymore; no way; keep away;
         stay away; keep clear; stay clear; steer clear; steer away; kept away; staying away; staying clear;
-        steering clear; keeping away; stay out of; keep out of; keep off; stay off; hands off; away from; rule out;
+        steering clear; keeping away; stay out of; keep out of; keep off; stay off; hands off;
+        keep your hands off; keep my hands off;
+        ban on; prohibition of; prohibition on; embargo on; away from; rule out;
         ruled out; ruling out; rules out; give up; gave up; giving up; do without; did without; doing without;
         leave aside; leave alone; leave out; put aside; set aside; cross off; crossed off; turn down; pass over;
         passed over; passing over; pass up; passed up; move on from; moving on from; moved on from; done with;
@@ -79,6 +81,8 @@ _PHRASES: dict[int | Link, str] = {
         without luck; for nothing; sold out; too expensive; not the case; no such; wild goose chase;
         would be the last; little use; little sense; little point; against the rules; beside the point;
         off the list; off my list; off your list; off the menu;
+        against the law; against all rules; against the rule;
+        break the rules; breaks the rules; break the law; breaks the law; violate the rules; violates the rules;
         what not to do; too much time; too many turns; too long; a pity that; false lead; bad idea; blind alley
     """,
     Tag.HOLD | Tag.FINITE: """

@@ -27,7 +27,6 @@ __all__ = [
     "PRESENTED",
     "REJECTED",
     "SOMEBODY_ELSE",
-    "THEY_FAILED",
     "UNKNOWN",
 ]
 
@@ -103,7 +102,10 @@ PRESENTED = re.compile(
     rf"|(?:that|this|so|thus) (?:i|\w+body|someone|people|they) (?:\w+ )?(?:{_SAID}|told)\b).{{0,40}}"
 )
 """A clause that says nothing of what stands before it but whose advice it is."""
-LEADING = re.compile(r"^(?:(?:but|and|yet|though|although|however|no|oh|sorry|well|except that|only|ha)\b[ ,]*)+")
+LEADING = re.compile(
+    r"^(?:(?:but|and|yet|though|although|however|no(?!,? thank)|oh|sorry|well|except that|only|ha|so|of course(?! not)"
+    r"|surely(?! not)|precisely|exactly|just(?= th)|in fact|alas)\b[ ,]*)+"
+)
 """Words that may stand before such a clause."""
 JOINED = re.compile(r",|\b(?:but|and|yet|though|although|however)\b|(?=\bwhich\b)")
 """Where a clause may begin that takes back the one before it."""
@@ -144,10 +146,9 @@ NOT_TO_SUCCEED = re.compile(
 FICTION = re.compile(
     r"\bonce upon a time\b|\bhappily ever after\b|\bthere (?:once (?:was|lived)|(?:was|lived) once) an?\b"
     r"|\b(?:song|poem|tale|rhyme|ballad|proverb|lyrics?) (?:that )?(?:goes?|begins?|runs?|says?)\b"
-    r"|\beven (?:if|though|had) .*\bwould (?:still |also |just )?(?:have )?"
-    r"(?:fail|failed|lost|been (?:wrong|in vain|useless)|changed nothing|made no difference)\b"
+    r"|\b(?:dream(?:s|t|ed)?|nightmare|tale|song|ballad|legend|fairy tale) (?:in which|that|of how)\b"
 )
-"""Tells a story, or says that something would have been in vain."""
+"""Tells a story."""
 MYTH = re.compile(
     r"\b(?:it|this|that) (?:is|was) (?:(?!not )\w+ )?an? (?:\w+ )?"
     r"(?:myth|lie|rumou?r|hoax|fallacy|misconception|superstition|legend|fairy tale|joke|fable) (?:that|to)\b"
@@ -190,6 +191,9 @@ SOMEBODY_ELSE = re.compile(
     r"(?:(?:will|would|should|may|might|can|could|must|shall|ought to|has to|have to|needs? to|wants? to|is going to)"
     r"(?! be )|uses?|takes?|opens?|buys?|clicks?|search(?:es)?|chooses?|quer(?:y|ies)|picks?|reads?|likes?|prefers?"
     r"|goes|puts?|took|went|chose|gave|bought|wrote|\w+ed)\b"
+    r"|^(?:his|her|their|(?:my|the|an?|some) [\w ]{1,20}'s) (?:\w+ )?(?:plan|idea|job|homework|wish|dream|aim"
+    r"|intention|ambition)"
+    r" (?:is|was|will be) to\b"
     r"|^(?:(?:my|your|his|her|our|their|the|an?|some|every) (?!(?:agent|actor|player|model|assistant)\b)(?:\w+ ){1,2}"
     r"|(?:he|she|they) )(?:plan|intend|hope|wish|dream|long|swear|vow|mean)s? (?:to|of)\b"
 )
@@ -212,11 +216,6 @@ OTHERS_WRONG = re.compile(
     rf"{_ENDING}"
 )
 """Says that they are wrong."""
-THEY_FAILED = re.compile(
-    r"\b(?:those|everyone|everybody|anyone|anybody|people|all|whoever)(?: of (?:them|those))? (?:who|that)? ?"
-    r"(?!.{0,60}\b(?:not|never|without)\b).{1,60}\b(?:fails?|failed|loses?|lost)\b"
-)
-"""Says that whoever did something failed."""
 UNKNOWN = re.compile(
     r"\b(?:no (?:idea|clue|evidence|way of knowing|telling|knowing)|not (?:\w+ly |at all |quite |yet )*(?:sure|certain"
     r"|clear|convinced|known|decided|obvious|tell|say)|(?:do|does|did) not know|unclear|unknown|unsure|uncertain"

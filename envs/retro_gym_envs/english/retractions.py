@@ -11,8 +11,19 @@ import re
 from typing import TypeAlias
 
 from retro_gym_envs.english.clauses import Piece
+from retro_gym_envs.english.denials import (
+    BLAMED,
+    DECLINED,
+    IN_VAIN,
+    LIED,
+    OTHERS_PLAN,
+    PUNISHED,
+    REPENTED,
+    SAID_BY_ANOTHER,
+    UNDONE,
+)
 from retro_gym_envs.english.garbled import is_garbled
-from retro_gym_envs.english.lexicon import Link
+from retro_gym_envs.english.lexicon import WORDS, Link, Tag
 from retro_gym_envs.english.links import NOUN
 from retro_gym_envs.english.readings import Kind, Reading
 from retro_gym_envs.english.retraction_patterns import (
@@ -33,7 +44,6 @@ from retro_gym_envs.english.retraction_patterns import (
     PRESENTED,
     REJECTED,
     SOMEBODY_ELSE,
-    THEY_FAILED,
     UNKNOWN,
 )
 from retro_gym_envs.english.syntax import Stance
@@ -82,22 +92,34 @@ def _retract(said: str, clauses: list[ReadClause], found: list[list[ReadClause]]
         if APPROVED.fullmatch(said) and any(_is_omission(clause) for clause in found[place]):
             found[place] = _approved(found[place])
             return _approved(clauses)
-        if (stance := _verdict(said, found[place])) is not None:
+        if (stance := _verdict_in(said, found[place])) is not None:
             found[place] = [_turned(clause, stance) for clause in found[place]]
     return clauses
+
+
+def _verdict_in(said: str, clauses: list[ReadClause]) -> Stance | None:
+    """Returns what a sentence makes of the advice before it: as a whole, or by one of its parts."""
+    parts = [part.strip() for part in JOINED.split(said) if part.strip()]
+    verdicts = (_verdict(part, clauses) for part in dict.fromkeys((said, *parts[:1], *parts[-1:])))
+    return next((stance for stance in verdicts if stance is not None), None)
 
 
 def _verdict(said: str, clauses: list[ReadClause]) -> Stance | None:
     """Returns what the advice of some clauses becomes by a text that speaks of them; none if it says nothing of it."""
     said = " ".join(LEADING.sub("", said).replace(",", " ").split())
-    if NOT_MEANT.fullmatch(said):
+    if NOT_MEANT.fullmatch(said) or DECLINED.fullmatch(said):
         return Stance.NEITHER
+    if REPENTED.fullmatch(said):
+        return None if any(map(_may_tell_deeds, clauses)) else Stance.AGAINST
     parts = [part for _, part, _, _ in clauses if NOUN.search(part)]
-    if DENIED.fullmatch(said):
+    if DENIED.fullmatch(said) or UNDONE.fullmatch(said):
         omission = any(_NEGATED.search(part) for part in parts) and not _OF_ADVICE.search(said)
         return None if omission else Stance.AGAINST  # "Do not skip X. That would be a mistake."
+    if LIED.fullmatch(said):
+        return Stance.AGAINST
     if OTHERS_WRONG.fullmatch(said):
-        return Stance.AGAINST if any(OTHERS_SAY.search(part) for _, part, _, _ in clauses) else None
+        told = any(OTHERS_SAY.search(part) or SAID_BY_ANOTHER.search(part) for _, part, _, _ in clauses)
+        return Stance.AGAINST if told else None
     told = any(
         reading.kind in _TOLD or _UNREAL.search(part) or (stance is Stance.AGAINST and NOUN.search(part))
         for _, part, reading, stance in clauses
@@ -107,7 +129,7 @@ def _verdict(said: str, clauses: list[ReadClause]) -> Stance | None:
 
 def _meant(said: str, start: int, clauses: list[ReadClause]) -> list[ReadClause]:
     """Returns the clauses of a sentence with what its own words take back."""
-    unreal = any((THEY_FAILED.match(said), NOT_ASKED.search(said), FICTION.search(said)))
+    unreal = any((PUNISHED.match(said), NOT_ASKED.search(said), FICTION.search(said)))
     if not unreal and NOUN.search(said):
         unreal = is_garbled(said, [piece for piece, _, _, _ in clauses])
     if unreal or NOT_TO_SUCCEED.search(said):
@@ -117,7 +139,9 @@ def _meant(said: str, start: int, clauses: list[ReadClause]) -> list[ReadClause]
     nouns = [match.end() for match in NOUN.finditer(said)]
     if not nouns:
         return clauses
-    changed = [_rejected(clause) for clause in _of_others(clauses)]
+    changed = [_rejected(clause) for clause in _of_others(_in_vain(said, start, clauses))]
+    if blamed := BLAMED.match(said):
+        changed = _blamed(changed, _clause_at(clauses, start + blamed.end() - 1))
     if praised := PRAISED.search(said):
         place = _clause_at(clauses, start + praised.end())
         changed[place] = _turned(changed[place], Stance.AGAINST, reports=True)
@@ -133,15 +157,59 @@ def _meant(said: str, start: int, clauses: list[ReadClause]) -> list[ReadClause]
     if APPROVED.fullmatch(last) and any(_is_omission(clause) for clause in changed):
         return _approved(changed)
     stance = _verdict(last, clauses)
-    return changed if stance is None else [_turned(clause, stance) for clause in changed]
+    if stance is None and len(parts) > 1:
+        stance = _verdict(" ".join(part.strip() for part in parts[-2:]), clauses)
+    if stance is None:
+        return changed
+    changed = [_turned(clause, stance) for clause in changed]
+    return [_muted(clause) for clause in changed] if stance is Stance.NEITHER else changed
 
 
 def _turned(clause: ReadClause, stance: Stance, *, reports: bool = False) -> ReadClause:
     """Returns a clause with another stance if it is for something; what was left undone stays, unless reports count."""
     piece, part, reading, before = clause
-    if before is not Stance.FOR or not NOUN.search(part) or (reading.kind is Kind.REPORT and not reports):
+    if before is not Stance.FOR or not NOUN.search(part):
+        return clause
+    if reading.kind is Kind.REPORT and not reading.affirms and not reports:
         return clause
     return piece, part, reading, stance
+
+
+def _muted(clause: ReadClause) -> ReadClause:
+    """Returns a clause; one that only points back to what is named says nothing for it (``…, but that is his job``)."""
+    piece, part, reading, stance = clause
+    return (piece, part, reading, stance if NOUN.search(part) else Stance.NEITHER)
+
+
+def _in_vain(said: str, start: int, clauses: list[ReadClause]) -> list[ReadClause]:
+    """Returns the clauses; what would have led to nothing better is wanted no more (``Had I opened X, …``)."""
+    match = IN_VAIN.match(said)
+    if match is None or not (match["even"] or match["outcome"]) or _NEGATED.search(match["deed"]):
+        return clauses
+    if NOUN.search(said[match.start("main") :]) and not match["even"]:
+        return clauses
+    main = _clause_at(clauses, start + match.start("main"))
+    return [_turned(clause, Stance.NEITHER, reports=True) for clause in clauses[:main]] + clauses[main:]
+
+
+def _blamed(clauses: list[ReadClause], last: int) -> list[ReadClause]:
+    """Returns the clauses; what the last of some says to have done harm is shunned, unless another deed is meant."""
+    piece, part, _, _ = clauses[last]
+    contrasts = piece.link in (Link.INSTEAD, Link.NOT) or _NEGATED.search(part)
+    if contrasts or any(map(_may_tell_deeds, clauses[:last])):
+        return clauses
+    return [_turned(clause, Stance.AGAINST) for clause in clauses[: last + 1]] + clauses[last + 1 :]
+
+
+def _may_tell_deeds(clause: ReadClause) -> bool:
+    """Returns whether a clause that names something tells what was done or left undone, or what was done instead."""
+    piece, part, reading, stance = clause
+    if not NOUN.search(part):
+        return False
+    told = (reading.kind in _TOLD and not OTHERS_SAY.search(part)) or _REGRETTED.search(part)
+    return (
+        bool(told) or piece.link in (Link.INSTEAD, Link.NOT) or stance is Stance.AGAINST or bool(_NEGATED.search(part))
+    )
 
 
 def _shunned_report(clause: ReadClause) -> ReadClause:
@@ -180,11 +248,25 @@ def _of_others(clauses: list[ReadClause]) -> list[ReadClause]:
     for clause in clauses:
         piece, part, reading, stance = clause
         tied = piece.link is Link.AND or part.startswith("and ")
-        goes_on = others and not reading.person and tied and not NOUN.match(part)
+        goes_on = others and not reading.person and not NOUN.match(part) and (tied or not NOUN.search(part))
         names_more = others and piece.link is Link.COMMA and reading.kind is Kind.FRAGMENT
-        others = goes_on or names_more or SOMEBODY_ELSE.match(part) is not None
+        others = goes_on or names_more or SOMEBODY_ELSE.match(part) is not None or _plans_otherwise(part)
         changed.append((piece, part, reading, Stance.NEITHER) if others and stance is Stance.FOR else clause)
     return changed
+
+
+def _plans_otherwise(part: str) -> bool:
+    """Returns whether the subject of a plan is somebody who is no part of the task (``another student wants to …``)."""
+    match = OTHERS_PLAN.match(part)
+    if match is None or match["whose"] is None:
+        return match is not None
+    words = match["who"].split()
+    if match["of"]:
+        return True
+    if any(WORDS.get(word, 0) & Tag.ACTING or word.rstrip("s") in _OF_TASK for word in words):
+        return match["whose"] in ("another", "some", "other", "one") and words[-1].rstrip("s") in _PLAYERS
+    definite = match["whose"] in ("the", "my", "your", "our")
+    return not (definite and match["plan"].split()[1] in ("going", "about"))
 
 
 def _clause_at(clauses: list[ReadClause], place: int) -> int:
@@ -198,5 +280,14 @@ _MOST_ABOVE = 30  # sentences that "everything above" speaks of
 _MOST_BETWEEN = 2  # sentences from advice to what takes it back
 _TOLD = (Kind.REPORT, Kind.JUDGED)
 _UNREAL = re.compile(r"\b(?:have|had|overlooked|ignored|missed|mistake|error|fault|not|never)\b")
-_NEGATED = re.compile(r"\b(?:not|never|skip|avoid|ignor|overlook|omit|forget|neglect|miss)")
+_NEGATED = re.compile(r"\b(?:not\b|nothing|never|skip|avoid|ignor|overlook|omit|forget|neglect|miss)")
+_REGRETTED = re.compile(r"\b(?:should|ought to|could|must|would) (?:\w+ )?have\b")
 _OF_ADVICE = re.compile(r"\b(?:advice|true|false|untrue|opposite|contrary|reverse|lie|nonsense|not)\b")
+_PLAYERS = frozenset(("player", "agent", "actor", "customer", "shopper", "user", "buyer"))
+_OF_TASK = _PLAYERS | frozenset((
+    "question", "task", "client", "goal", "instruction", "puzzle", "clause", "condition", "comment", "page", "review",
+    "name", "advice", "idea", "reflection", "column", "table", "value", "filter", "key", "row", "database", "product",
+    "item", "option", "word", "result", "shop", "object", "place", "room", "answer", "way", "thing", "solution", "hint",
+    "right", "correct", "proper", "good", "better", "best", "new", "different", "wrong", "brand", "article", "entry",
+))  # fmt: skip
+"""Words of subjects that are part of the task: what they are said to want is advice."""

@@ -61,5 +61,8 @@ def first_word(piece: Piece) -> Token:
 
 def suggests(tokens: list[Token]) -> bool:
     """Returns whether a question is a request or a suggestion (``Could you open X?``, ``Why not open X?``)."""
-    request = len(tokens) > 1 and bool(tokens[0].tags & Tag.COULD) and tokens[1].text == "you"
+    polite = next((place for place, token in enumerate(tokens) if token.text != "please"), 0)
+    said = [token.text for token in tokens[polite : polite + 4]]
+    could = bool(tokens[polite].tags & Tag.COULD)
+    request = could and (said[1:2] == ["you"] or (said[1:2] in (["i"], ["we"]) and said[2:4] == ["ask", "you"]))
     return request or tokens[0].text in ("why not", "how about", "what about")

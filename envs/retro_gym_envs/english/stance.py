@@ -87,8 +87,9 @@ def _analysed(masked: str) -> tuple[tuple[Piece, str, Reading, Stance], ...]:
         readings: list[Reading] = []
         for piece in pieces:
             before = readings[-1] if readings else analysed[-1][2] if analysed else None
-            if piece.mark == "?" and piece.link is Link.AND and readings and readings[-1].kind is not Kind.IDLE:
-                piece.mark = "."  # "Could you open X and read Y?"
+            goes_on = piece.link in (Link.AND, Link.WHICH, Link.COMMA) and readings
+            if piece.mark == "?" and goes_on and readings[0].kind is not Kind.IDLE:
+                piece.mark = "."  # "Could you open X, which is the painter, and read Y?"
             readings.append(completed(piece, read_piece(piece), before))
         parts = [text[piece.tokens[0].start : piece.tokens[-1].end] for piece in pieces]
         analysed += zip(pieces, parts, readings, stances(pieces, readings, header), strict=True)

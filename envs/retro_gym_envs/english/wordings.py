@@ -121,6 +121,16 @@ _PLAINER: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         r"avoid \1 for another",
     ),
+    # "Leave X where it is"
+    (
+        re.compile(
+            rf"\b(?:leave|leaving|left|let) ((?:the |a |an )?(?:\w+ )?{_NAME}) (?:(?:just |right |exactly )?where"
+            rf" (?:it|they) "
+            r"(?:is|are|was|were|stands?|lies?|lay|sits?)\b|as (?:it|they) (?:is|are)\b|in (?:its place|peace)\b"
+            r"|be\b(?! \w))"
+        ),
+        r"avoid \1",
+    ),
     # "I have learned not to open X"
     (re.compile(r"\b(?:(?:have|has|had) )?learn(?:ed|t) (not |never )?to (?=\w)"), r"should \1"),
     # "Y only looked right"

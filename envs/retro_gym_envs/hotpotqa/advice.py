@@ -41,7 +41,7 @@ _PLAINER = (
         ),
         r"search for \g<page>, and read \g<new>",
     ),
-    (re.compile(r"\b(?:against|versus|vs\.?) (?=[^.;\n]{3})"), "and compare "),
+    (re.compile(r"(?<!is )(?<!was )\b(?:against|versus|vs\.?) (?=[^.;\n]{3})"), "and compare "),
     (re.compile(r"\bnothing but\b"), "only"),
     (re.compile(r" = "), " is "),
     (

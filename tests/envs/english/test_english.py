@@ -15,6 +15,7 @@ from tests.envs.english.more_reflections import MORE_REFLECTIONS
 from tests.envs.english.once_misread import ASKED_AND_STATED, ONCE_MISREAD
 from tests.envs.english.reflections import REFLECTIONS, WORLDS
 from tests.envs.english.retracted_sentences import RETRACTED
+from tests.envs.english.taken_back_sentences import MEANT, TAKEN_BACK
 
 ANYTHING = re.compile("")
 NAMES = (
@@ -45,6 +46,18 @@ def letters(wishes, names):
 def test_a_sentence_is_read_as_it_is_meant(expected, template):
     for names in NAMES:
         assert letters(read_wishes(with_names(template, names), names, about=ANYTHING), names) == expected, names
+
+
+@pytest.mark.parametrize("template", TAKEN_BACK)
+def test_what_is_taken_back_is_not_wanted(template):
+    for names in NAMES:
+        assert names[0] not in read_wishes(with_names(template, names), names, about=ANYTHING).wanted, names
+
+
+@pytest.mark.parametrize("template", MEANT)
+def test_what_only_looks_as_if_it_were_taken_back_is_wanted(template):
+    for names in NAMES:
+        assert names[0] in read_wishes(with_names(template, names), names, about=ANYTHING).wanted, names
 
 
 @pytest.mark.parametrize(("expected", "template"), ASKED_AND_STATED)
