@@ -58,7 +58,7 @@ from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.collection import CollectConfig
 from retro_gym_agents.play.explorers import Explorers, Pair, play_into
 from retro_gym_agents.play.policies import make_policy
-from retro_gym_agents.runs.checkpoints import replace_folder
+from retro_gym_agents.runs.checkpoints import AdapterState, replace_folder
 from retro_gym_agents.runs.config import RunConfig
 from retro_gym_agents.runs.run import Run, TrainResult
 
@@ -318,19 +318,6 @@ def _reinforce(model: LanguageModel, batch: Sequence[Tried], config: RetroActCon
     return total
 
 
-class _Adapter:
-    """The adapter of a role, as a part of a checkpoint."""
-
-    def __init__(self, model: LanguageModel) -> None:
-        self.model = model
-
-    def state_dict(self) -> Mapping[str, Any]:
-        return self.model.adapter_state()
-
-    def load_state_dict(self, state_dict: dict[str, Any], /) -> None:
-        self.model.load_adapter_state(state_dict)
-
-
 def train(config: RetroActConfig) -> TrainResult:
     """Trains a planner and a reflector; writes them to ``planner/`` and ``reflector/`` in the output folder.
 
@@ -344,7 +331,7 @@ def train(config: RetroActConfig) -> TrainResult:
         modules = {}
         if config.adapters == "two":
             weights["reflector"] = list(run.reflector.trainable.values())
-            modules["reflector"] = _Adapter(run.reflector)
+            modules["reflector"] = AdapterState(run.reflector)
         every = [weight for part in weights.values() for weight in part]
         optimizer = torch.optim.AdamW(every, lr=config.learning_rate, weight_decay=0.0)
         for update in run.updates(optimizer, **modules):

@@ -32,6 +32,8 @@ class Collect(PolicyOptions):
     """Split of the tasks: train, validation or test."""
     max_reflections: Number = 3
     """Maximum number of reflections per episode."""
+    repeats: Number = 1
+    """Episodes on each task, one after the other."""
     num_samples: Number = 1
     """Reflections on each failure. With several, each is tried, and the episode goes on with the first of them."""
     append: Flag = False
@@ -52,9 +54,10 @@ class Collect(PolicyOptions):
             self.num_episodes,
             self.split,
             self.max_reflections,
-            self.num_samples,
-            self.seed,
-            self.arguments(),
+            repeats=self.repeats,
+            num_samples=self.num_samples,
+            seed=self.seed,
+            env_kwargs=self.arguments(),
         )
         with shown_progress() as progress:
             got = collect(config, policy, progress=progress)

@@ -15,8 +15,10 @@ from torch import Tensor
 
 from retro_gym.errors import CheckpointError, ConfigError
 from retro_gym_agents.lm.finite import not_finite
+from retro_gym_agents.lm.language_model import LanguageModel
 
 __all__ = [
+    "AdapterState",
     "Checkpoint",
     "clear_folder",
     "copied",
@@ -179,6 +181,21 @@ def _came_to_nothing(folder: Path, found: list[str]) -> bool:
     except CheckpointError:
         return False
     return checkpoint.stopped and checkpoint.update == 0
+
+
+class AdapterState:
+    """The adapter of a further model, as a part of a checkpoint."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        self.model = model
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Returns the adapter's weights."""
+        return self.model.adapter_state()
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> None:
+        """Sets the adapter's weights."""
+        self.model.load_adapter_state(state_dict)
 
 
 def clear_folder(folder: Path) -> None:
