@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import re
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -133,8 +134,8 @@ class RecordsOptions(LearnerOptions):
 
 def _kind(field: dataclasses.Field[Any]) -> type[Any]:
     """Returns the type of a field's values: the annotated one if it is a plain type, else that of its default."""
-    plain: dict[str, type[Any]] = {"int": int, "float": float, "str": str, "bool": bool}
-    return plain.get(str(field.type).partition(" ")[0], type(field.default))
+    plain: dict[str, type[Any]] = {"int": int, "float": float, "str": str, "bool": bool, "dict": dict}
+    return plain.get(re.split(r"\W", str(field.type), maxsplit=1)[0], type(field.default))
 
 
 def _typed(text: str, value: str, kind: type[Any]) -> Any:

@@ -74,9 +74,13 @@ def test_retroformer(capsys, small_model, tmp_path):
 
 def test_retroact(capsys, tmp_path):
     words = ["retroact", "RetroHotpotQA-v0", "--output", tmp_path / "run", "--expert-episodes", 16]
-    small = ["--imitation-updates", 1, "--rounds", 1, "--episodes", 4, "--updates", 1, "--set", "batch_size=2"]
-    code, out, _ = run(capsys, *words, *small, "--learn", "reflector")
+    small = ["--imitation-updates", 1, "--rounds", 1, "--episodes", 4, "--updates", 1]
+    own = ["--set", "batch_size=2", "repeats=2", "baseline=task", 'expert_kwargs={"thoughts": true}']
+    code, out, _ = run(capsys, *words, *small, *own, "--learn", "reflector")
     assert code == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (config["expert_kwargs"], config["baseline"]) == ({"thoughts": True}, "task")
+    assert "[1] is not of type dict" in refused(capsys, *words, "--set", "expert_kwargs=[1]")
     assert f"--actor planner:{tmp_path / 'run'}/planner" in out
     code, out, _ = run(
         capsys, "evaluate", "RetroHotpotQA-v0", "--actor", f"planner:{tmp_path / 'run'}/planner", "--reflector", "none",
