@@ -4,8 +4,10 @@
 
 For each environment and seed, stage 1 of RetroAct makes a planner and a reflector by imitation. From these start
 RetroAct (both roles, the planner alone, the reflector alone, λ = 0 and 2) and Retroformer (offline and online, with
-that planner frozen as its actor); RetroAct with one adapter imitates by itself. All are evaluated on test tasks over
-four retries, each planner also with a plain retry. A run that was stopped goes on when the command is repeated.
+that planner frozen as its actor); RetroAct with one adapter imitates by itself. The control is imitation with ten times
+the updates and three times the episodes: what RetroAct gains on it is not had by more of the expert. All are evaluated
+on test tasks over four retries, each planner also with a plain retry. A run that was stopped goes on when the command
+is repeated. Several processes may share the work, each with seeds or environments of its own.
 """
 
 from __future__ import annotations
@@ -40,6 +42,27 @@ RETROACT: Mapping[str, Mapping[str, Any]] = {
     "RetroAct, λ = 0": {"imitation_weight": 0.0},
     "RetroAct, λ = 2": {"imitation_weight": 2.0},
 }
+RECIPE: Mapping[str, Any] = {
+    "expert_kwargs": {"thoughts": True},
+    "expert_episodes": 200,
+    "imitation_updates": 10,
+    "rounds": 1_000,
+    "episodes": 128,
+    "repeats": 8,
+    "max_reflections": 1,
+    "updates": 2,
+    "batch_size": 128,
+    "buffer_rounds": 1,
+    "baseline": "task",
+    "normalise": True,
+    "learning_rate": 1.2e-3,
+    "max_new_tokens": 48,
+    "micro_tokens": 4_000,
+    "autocast_updates": True,
+}
+"""Settings of RetroAct: each task of a round is played eight times, and its trials are compared with one another."""
+PLAYING: Mapping[str, Any] = {"batch_size": 64, "max_new_tokens": RECIPE["max_new_tokens"]}
+"""How a planner plays as an actor."""
 TRIALS = (0, 1, 4)
 
 
@@ -55,13 +78,13 @@ class Config:
     """Seeds of all runs."""
     methods: tuple[str, ...] = ()
     """Methods to run; all by default."""
-    minutes: float = 19.0
-    """Time limit of a run of RetroAct, imitation included."""
-    rounds: int = 8
-    """Rounds of RetroAct."""
+    minutes: float = 8.0
+    """Time limit of a run after imitation."""
+    explorers: int = 1
+    """Processes in which RetroAct explores."""
     num_tasks: int = 100
     """Test tasks of each environment."""
-    threads: int = 2
+    threads: int = 1
     """Threads of torch."""
 
 
@@ -83,8 +106,8 @@ def methods(env_id: str, seed: int, config: Config) -> dict[str, Callable[[Path]
 
     def act(**fields: Any) -> Callable[[Path], tuple[Path, Path]]:
         def run(folder: Path) -> tuple[Path, Path]:
-            shared = {"env_id": env_id, "seed": seed, "resume": True, "micro_tokens": 6_000, "rounds": config.rounds}
-            retroact.train(RetroActConfig(output=folder, max_minutes=config.minutes, **{**shared, **fields}))
+            own = {"env_id": env_id, "seed": seed, "explorers": config.explorers, "max_minutes": config.minutes}
+            retroact.train(RetroActConfig(output=folder, resume=True, **{**RECIPE, **own, **fields}))
             return folder / "planner", folder / "reflector"
 
         return run
@@ -96,13 +119,13 @@ def methods(env_id: str, seed: int, config: Config) -> dict[str, Callable[[Path]
                     output=folder,
                     env_id=env_id,
                     actor=f"planner:{first / 'planner'}",
-                    actor_kwargs={"batch_size": 64},
+                    actor_kwargs=PLAYING,
                     reflector=str(first / "reflector"),
                     reward=reward,
                     stages=retroformer.STAGES if reward == "model" else ("ppo",),
                     num_episodes=300,
                     seed=seed,
-                    ppo={"updates": 60, "max_minutes": config.minutes, "micro_tokens": 6_000, "learning_rate": 1e-3},
+                    ppo={"max_minutes": config.minutes, "micro_tokens": 6_000, "learning_rate": 1e-3},
                 )
             )
             return first / "planner", folder / "ppo"
@@ -112,6 +135,7 @@ def methods(env_id: str, seed: int, config: Config) -> dict[str, Callable[[Path]
     more = {name: act(start=first, imitation_updates=0, **fields) for name, fields in RETROACT.items()}
     return {
         "imitation": act(rounds=0),
+        "imitation, longer": act(rounds=0, imitation_updates=100, expert_episodes=600),
         **more,
         "RetroAct, one adapter": act(adapters="one"),
         "Retroformer, offline": former("model"),
@@ -145,7 +169,7 @@ def measure(
         num_tasks=config.num_tasks,
         trials=max(TRIALS),
         seed=seed,
-        env_kwargs={"actor": f"planner:{planner}", "actor_kwargs": {"batch_size": 64, "greedy": True}},
+        env_kwargs={"actor": f"planner:{planner}", "actor_kwargs": {**PLAYING, "greedy": True}},
     )
     evaluations = evaluate_all(setting, [make_policy("none"), make_policy(str(reflector))])
     shown = {

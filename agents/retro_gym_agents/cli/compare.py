@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from retro_gym.errors import ConfigError
 from retro_gym_agents.cli.options import Words, words_of
 from retro_gym_agents.cli.output import print_lines, stdout
 from retro_gym_agents.evaluation.outputs import check_output
+from retro_gym_agents.evaluation.results import replace_json
 from retro_gym_agents.evaluation.stored import Comparison, compare_files, load_result
 
 __all__ = ["Compare"]
@@ -49,7 +49,7 @@ class Compare:
                 "repeat itself, and the difference holds its luck too."
             )
         if target is not None:
-            target.write_text(json.dumps(found.to_json(), indent=2) + "\n", encoding="utf-8")
+            replace_json(found.to_json(), target)
         return 0
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "OptionalFile",
     "OptionalNumber",
     "PolicyOptions",
+    "TaskOptions",
     "Text",
     "Words",
     "check_repeats",
@@ -45,8 +46,8 @@ Words: TypeAlias = Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAct
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EnvOptions:
-    """Options of the environment and the actor, shared by all commands that play episodes."""
+class TaskOptions:
+    """Options of the environment, shared by all commands that play episodes."""
 
     env_id: EnvId
     """Id of the environment, such as RetroHotpotQA-v0; 'retro-gym envs' lists all ids."""
@@ -54,6 +55,22 @@ class EnvOptions:
     """Task file to use instead of the built-in tasks. Without --fold, every split is the whole file."""
     fold: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="I N", help_behavior_hint="")] = None
     """Divide the task file into N folds: fold I is the test split, the next one validation, the others train."""
+    env_kwargs: Annotated[str | None, tyro.conf.arg(metavar="JSON", help_behavior_hint="")] = None
+    """Further arguments of the environment, such as '{"max_turns": 5}'."""
+    seed: Number = 0
+    """Random seed. The same seed gives the same result."""
+
+    def arguments(self) -> dict[str, Any]:
+        """Returns the environment's arguments, except those that a command sets itself."""
+        kwargs = _json_object("--env-kwargs", self.env_kwargs)
+        given = {"tasks": self.tasks, "fold": self.fold}
+        return {**kwargs, **{name: value for name, value in given.items() if value is not None}}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EnvOptions(TaskOptions):
+    """Options of the environment and of the actor that plays."""
+
     actor: Annotated[str | None, tyro.conf.arg(metavar="SPEC", help_behavior_hint="")] = None
     """The model that plays: 'scripted' (the default), 'replay:FILE', 'python:MODULE:NAME', 'openai:MODEL' (any server
     with an OpenAI-compatible API), 'hf:PATH' (transformers, in this process) or 'planner:DIR' (a trained one)."""
@@ -65,16 +82,11 @@ class EnvOptions:
     """Record the actor's replies in FILE (a tape); '--actor replay:FILE' replays them without the actor."""
     max_actor_calls: OptionalNumber = None
     """Stop after N actor calls; training and evaluation can be resumed."""
-    env_kwargs: Annotated[str | None, tyro.conf.arg(metavar="JSON", help_behavior_hint="")] = None
-    """Further arguments of the environment, such as '{"max_turns": 5}'."""
-    seed: Number = 0
-    """Random seed. The same seed gives the same result."""
 
     def arguments(self) -> dict[str, Any]:
         """Returns the environment's arguments, except those that a command sets itself."""
-        kwargs = _json_object("--env-kwargs", self.env_kwargs)
-        given = {"tasks": self.tasks, "fold": self.fold, "actor": self.actor, "actor_kwargs": self._of_the_actor()}
-        return {**kwargs, **{name: value for name, value in given.items() if value is not None}}
+        given = {"actor": self.actor, "actor_kwargs": self._of_the_actor()}
+        return {**super().arguments(), **{name: value for name, value in given.items() if value is not None}}
 
     def _of_the_actor(self) -> dict[str, Any] | None:
         kwargs = _json_object("--actor-kwargs", self.actor_kwargs)

@@ -10,7 +10,15 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from retro_gym.errors import ConfigError, one_line
-from retro_gym_agents.cli.options import EnvOptions, OptionalFigure, OptionalNumber, Text, Words, words_of
+from retro_gym_agents.cli.options import (
+    EnvOptions,
+    OptionalFigure,
+    OptionalNumber,
+    TaskOptions,
+    Text,
+    Words,
+    words_of,
+)
 from retro_gym_agents.cli.output import print_lines
 from retro_gym_agents.cli.settings import LearnerOptions, fields_from, given, import_with_extra
 
@@ -96,7 +104,7 @@ _RETROACT = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RetroAct(LearnerOptions, EnvOptions):
+class RetroAct(LearnerOptions, TaskOptions):
     """Train a planner and a reflector as RetroAct does: imitation, then rounds of exploring and learning."""
 
     model: Text = "tiny"
@@ -127,8 +135,8 @@ class RetroAct(LearnerOptions, EnvOptions):
         retroact = import_with_extra("retro_gym_agents.algorithms.retroact")
         env_kwargs = self.arguments()
         for name in ("actor", "actor_kwargs"):
-            if env_kwargs.pop(name, None):
-                raise ConfigError(f"{name} is given, but the planner is what plays here. Leave it out.")
+            if name in env_kwargs:
+                raise ConfigError(f"--env-kwargs sets {name!r}, but the planner is what plays here. Leave it out.")
         own = {name: getattr(self, name) for name in _RETROACT}
         own |= {"env_kwargs": env_kwargs, "learn": words_of("--learn", self.learn) or None}
         result = retroact.train(retroact.RetroActConfig(**self.settings_for(retroact.RetroActConfig, **own)))

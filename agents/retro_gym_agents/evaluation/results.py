@@ -17,7 +17,7 @@ from retro_gym_agents.evaluation.outputs import check_output
 from retro_gym_agents.evaluation.statistics import Estimate, PairedDifference
 from retro_gym_agents.play.policies import TINY
 
-__all__ = ["to_json", "write_json"]
+__all__ = ["replace_json", "to_json", "write_json"]
 
 _SCHEMA = 2
 _DIGITS = 6  # of numbers in JSON: much finer than any confidence interval, much coarser than float rounding
@@ -64,8 +64,17 @@ def write_json(evaluations: Sequence[Evaluation], path: str | os.PathLike[str]) 
     Raises:
         ConfigError: the file cannot be written.
     """
+    replace_json(to_json(evaluations), path)
+
+
+def replace_json(content: Any, path: str | os.PathLike[str]) -> None:
+    """Writes JSON to a file atomically: an old file stays whole until the new one is.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
     target = check_output(path)
-    text = json.dumps(to_json(evaluations), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     draft.write_text(text, encoding="utf-8", newline="\n")
     draft.replace(target)

@@ -87,4 +87,4 @@ def test_retroact(capsys, tmp_path):
         f"{tmp_path / 'run'}/reflector", "--num-tasks", 3, "--trials", 1,
     )  # fmt: skip
     assert code == 0
-    assert "the planner is what plays here" in refused(capsys, *words, "--actor", "scripted")
+    assert "the planner is what plays here" in refused(capsys, *words, "--env-kwargs", '{"actor": "scripted"}')
