@@ -119,7 +119,7 @@ def methods(env_id: str, seed: int, config: Config) -> dict[str, Callable[[Path]
                     output=folder,
                     env_id=env_id,
                     actor=f"planner:{first / 'planner'}",
-                    actor_kwargs=PLAYING,
+                    actor_kwargs=dict(PLAYING),
                     reflector=str(first / "reflector"),
                     reward=reward,
                     stages=retroformer.STAGES if reward == "model" else ("ppo",),
