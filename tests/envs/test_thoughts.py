@@ -9,7 +9,7 @@ from retro_gym_agents.play.envs import make_retro_env
 
 ENVS = ("RetroHotpotQA-v0", "RetroALFWorld-v0", "RetroWebShop-v0", "RetroInterCodeSQL-v0", "RetroMix-v0")
 CHOICE = {
-    "RetroHotpotQA-v0": r"It was \w+ in |The \w+ town is |Its |[A-Z][a-z ]+: ",
+    "RetroHotpotQA-v0": r"I (follow|read) [a-z ]+: [\w ,]+\.",
     "RetroALFWorld-v0": r"I try the ([a-z]+ )?[a-z]+ \d+( (in|on) the [a-z]+ \d+)?\.",
     "RetroWebShop-v0": r"I take [a-z ]+ \w+\.",
     "RetroInterCodeSQL-v0": r"I take [a-z ]+ \w+(, [a-z ]+ \w+)*\.",

@@ -16,6 +16,7 @@ from functools import cached_property
 from retro_gym_envs.choices import Choices
 from retro_gym_envs.hotpotqa.advice import Wish, cue_in, names_to_search, wish_for_name, wish_for_title, wish_for_word
 from retro_gym_envs.hotpotqa.observations import answer_sort, candidates, first_value, searches, similar_titles, spans
+from retro_gym_envs.hotpotqa.relations import ROLES
 from retro_gym_envs.hotpotqa.wording import Asked, Wanted, asked_by, facts_on, links_on, rumour_on, without_trade
 from retro_gym_envs.scripted_actor import ScriptedTextActor, Turns, as_turn, parts_at_question
 
@@ -57,10 +58,6 @@ class _View:
         """The text of every page that was found, by its search term."""
         return {term: page for term, page in self.found.items() if similar_titles(page) is None}
 
-    def quoted(self, page: str, words: str) -> str:
-        """Returns the sentence of a page that holds some words, as a thought; empty if there are to be none."""
-        return next((one for one in re.findall(r"[^. ][^.]*\.", page) if self.thoughts and words in one), "")
-
     def pick(self, name: str, options: Iterable[str], wish: Wish) -> str:
         """Chooses what is wanted; otherwise any option, but not what is shunned if there is another."""
         every = list(options)
@@ -96,10 +93,11 @@ def _literally(view: _View, asked: Asked) -> tuple[str, str]:
         others = [each for each in _names(view, entity) if each != name]
         title = _title(view, name, others)
         if title not in view.found:
-            return _search(title, view.quoted(view.found[entity.subject], name) if title == name else "")
+            return _search(title, _intent(view, entity, name) if title == name else "")
         values.append(_value(view, asked, name, others, facts_on(view.found[title])))
-        read = view.quoted(view.found[title], values[0] or "")
-    return _finish(_lowest(values), read if len(values) == 1 else "")
+        read = next((word for word, value in facts_on(view.found[title]).items() if value == values[0]), "")
+    told = view.thoughts and len(values) == 1 and read
+    return _finish(_lowest(values), f"I read {read}: {values[0]}." if told else "")
 
 
 def _names(view: _View, entity: Wanted) -> list[str]:
@@ -123,6 +121,15 @@ def _followed(view: _View, entity: Wanted) -> str:
         return view.pick(f"link of {entity.subject}", names or [entity.subject], wish)
     nearest, *farther = literal[0]
     return view.choices.pick("name", {nearest: _HASTE, **dict.fromkeys(farther, 0.0)})
+
+
+def _intent(view: _View, entity: Wanted, name: str) -> str:
+    """Returns the thought that says by which word an entity is followed; empty if the actor has no such thoughts."""
+    links = [link for link in links_on(view.found[entity.subject]) if name in link.names]
+    if not links or not view.thoughts:
+        return ""
+    word = links[0].role if links[0].expression == "noun" else ROLES[links[0].role].verb
+    return f"I follow {word}: {name}."
 
 
 def _title(view: _View, name: str, others: Sequence[str]) -> str:
