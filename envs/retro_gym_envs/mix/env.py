@@ -162,7 +162,7 @@ class MixEnv(TaskEnv):
             temperature: that of all environments' actors; by default each has its own default.
             thoughts: whether the actors say what they choose by chance.
         """
-        given = {"temperature": temperature, "thoughts": thoughts or None}
+        given: dict[str, Any] = {"temperature": temperature, "thoughts": thoughts or None}
         options = {name: value for name, value in given.items() if value is not None}
         return MixActor({env.prompt.instruction: make_actor("scripted", env, **options) for env in self.envs.values()})
 
