@@ -21,7 +21,7 @@ without end, since log π has no minimum (with ``baseline="mean"``, a planner on
 from 32 to 0 % success in 30 updates; so it stays at 34 %). Observations are read, not learned
 (``learn_observations=True`` for the paper's choice, made to save cost). Losses are means over the learned tokens. The
 expert is the scripted actor with a teacher. The code alone has ``reflector_reward="retroact"``; neither has
-``baseline``, ``normalise``.
+``baseline``, ``normalise``, ``repeats``, ``expert_kwargs``.
 
 How to run it::
 

@@ -165,8 +165,7 @@ def _failure(env: RetroEnv, observation: str, config: BuildConfig, rng: np.rando
 def _trials(env: RetroEnv, config: BuildConfig, rng: np.random.Generator) -> Iterator[Played]:
     """Yields first trials, the trial after a reflection if that failed, and some of the trials after two."""
     for _ in _starts(env, rng):
-        if env.trajectory.success or not config.play_solved:
-            yield played(env)
+        yield played(env)
         retry = 1.0
         for _ in range(2):
             if env.trajectory.success or rng.random() >= retry:
@@ -177,8 +176,7 @@ def _trials(env: RetroEnv, config: BuildConfig, rng: np.random.Generator) -> Ite
             else:
                 reflection = teacher.noisy_reflection(env.trajectory, rng)
             env.step(reflection)
-            if env.trajectory.success or not config.play_solved:
-                yield played(env)
+            yield played(env)
             retry = config.second_failures
 
 

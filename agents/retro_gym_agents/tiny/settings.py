@@ -66,8 +66,6 @@ class BuildConfig:
     """Initial share of the oracle's reflections among those to imitate. At 0 the model never sees one."""
     oracle_until: float = 0.5
     """Share of all steps after which the oracle's share declines; it is 0 after a further sixth of the steps."""
-    play_solved: bool = False
-    """Whether only trials that solved their task are imitated, as in RetroAct; otherwise the failed ones are too."""
     play_thoughts: bool = False
     """Whether the actor to imitate says in thoughts what it chooses."""
     play_oracle: float = 0.0

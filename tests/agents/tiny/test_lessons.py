@@ -14,7 +14,6 @@ from retro_gym.prompts import BARE_TEMPLATE, REFLECTIONS_HEADER
 from retro_gym.trajectory import render_turn
 from retro_gym_agents.lm.planner import Planner
 from retro_gym_agents.play.envs import make_retro_env
-from retro_gym_agents.tiny import lessons
 from retro_gym_agents.tiny.lessons import Failure, Played, Stream, batches_from, block_of, played, stream_at
 from retro_gym_agents.tiny.losses import encode_trials
 from retro_gym_agents.tiny.settings import BuildConfig
@@ -87,22 +86,13 @@ def test_a_share_of_the_retries_follows_the_oracle(monkeypatch):
     assert all("Oracle's words." in opening for opening in openings(1.0))
 
 
-def test_solved_trials_alone_may_be_imitated(monkeypatch):
-    """A failed first trial gives no lesson, but the trial after it does if it is solved."""
-    known = {}
-
-    def noting(env):
-        known[played(env)] = env.trajectory.success
-        return played(env)
-
-    monkeypatch.setattr(lessons, "played", noting)
-    for solved in (False, True):
-        known.clear()
-        config = dataclasses.replace(SMALL, play_solved=solved)
-        found = [one for batch in block_of(config, Stream(ENVS[0], "play"), 0) for one in batch]
-        outcomes = {known[one] for one in found}
-        assert outcomes == ({True} if solved else {True, False})
-    assert {REFLECTIONS_HEADER in one.opening for one in found} == {True, False}
+def test_the_actor_to_imitate_may_have_thoughts():
+    told = {}
+    for aloud in (False, True):
+        config = dataclasses.replace(SMALL, play_thoughts=aloud)
+        found = [one for batch in block_of(config, Stream("RetroALFWorld-v0", "play"), 0) for one in batch]
+        told[aloud] = sum("I try the" in text for one in found for text, _ in one.turns)
+    assert told[False] == 0 < told[True]
 
 
 @pytest.mark.parametrize("env_id", ENVS)
