@@ -68,10 +68,8 @@ class _Trial:
     held: str = ""
     seen: dict[str, str] = dataclasses.field(default_factory=dict)
     """The place where each object was last seen."""
-    glimpsed: dict[str, str] = dataclasses.field(default_factory=dict)
-    """The places of objects that were seen from afar; they come to mind only when a reflection names them."""
-    sights: dict[str, Sight] = dataclasses.field(default_factory=dict)
-    """All that was seen from afar, by its name."""
+    glimpsed: dict[str, Sight] = dataclasses.field(default_factory=dict)
+    """What was seen from afar, by its name; objects among it come to mind only when a reflection names them."""
     visited: set[str] = dataclasses.field(default_factory=set)
     """Receptacles whose contents were seen."""
     closed: set[str] = dataclasses.field(default_factory=set)
@@ -113,8 +111,7 @@ class _Trial:
             if in_vain and shown[0] not in self.room[:_PASSED]:
                 self.unsettled = _UNSETTLED
         for sights in sights_in(observation):
-            self.glimpsed.update({sight.name: sight.place for sight in sights if sight.place})
-            self.sights.update({sight.name: sight for sight in sights})
+            self.glimpsed.update({sight.name: sight for sight in sights})
         if found := _TAKEN.match(observation):
             self.held = found[1]
             self.seen.pop(self.held, None)
@@ -204,7 +201,9 @@ class _Decision:
     def _known(self, kind: str) -> list[tuple[str, str]]:
         """Returns the objects of a kind that come to mind, and their places; first those that a reflection wants."""
         trial = self.trial
-        named = {thing: place for thing, place in trial.glimpsed.items() if thing in trial.advice.wanted}
+        named = {
+            one.name: one.place for one in trial.glimpsed.values() if one.place and one.name in trial.advice.wanted
+        }
         known = [(thing, place) for thing, place in {**named, **trial.seen}.items() if kind_of(thing) == kind]
         known = [each for each in known if each[0] not in trial.advice.shunned]
         return sorted(known, key=lambda each: (each[0] not in trial.advice.wanted, each[1] != trial.place))
@@ -245,9 +244,9 @@ class _Decision:
         """Returns the thought of what the actor has chosen to try at a place; empty if it has no such thoughts."""
         if not self.thoughts:
             return ""
-        sights = self.trial.sights
-        there = [one for one in sights.values() if one.place == place and kind_of(one.name) == self.trial.sought]
-        state, name, where = there[0] if there else sights.get(place, Sight("", place, ""))
+        seen = self.trial.glimpsed
+        there = [one for one in seen.values() if one.place == place and kind_of(one.name) == self.trial.sought]
+        state, name, where = there[0] if there else seen.get(place, Sight("", place, ""))
         told = f"{state} {name}".strip() + (f" {preposition(where)} the {where}" if where else "")
         return f"I try the {told}."
 

@@ -95,9 +95,7 @@ def _literally(view: _View, asked: Asked) -> tuple[str, str]:
         if title not in view.found:
             return _search(title, _intent(view, entity, name) if title == name else "")
         values.append(_value(view, asked, name, others, facts_on(view.found[title])))
-        read = next((word for word, value in facts_on(view.found[title]).items() if value == values[0]), "")
-    told = view.thoughts and len(values) == 1 and read
-    return _finish(_lowest(values), f"I read {read}: {values[0]}." if told else "")
+    return _finish(_lowest(values), _reading(view, view.found[title], values))
 
 
 def _names(view: _View, entity: Wanted) -> list[str]:
@@ -125,11 +123,20 @@ def _followed(view: _View, entity: Wanted) -> str:
 
 def _intent(view: _View, entity: Wanted, name: str) -> str:
     """Returns the thought that says by which word an entity is followed; empty if the actor has no such thoughts."""
+    if not view.thoughts:
+        return ""
     links = [link for link in links_on(view.found[entity.subject]) if name in link.names]
-    if not links or not view.thoughts:
+    if not links:
         return ""
     word = links[0].role if links[0].expression == "noun" else ROLES[links[0].role].verb
     return f"I follow {word}: {name}."
+
+
+def _reading(view: _View, page: str, values: Sequence[str | None]) -> str:
+    """Returns the thought that says by which word a page gives the only value; empty if it has no such thoughts."""
+    if not view.thoughts or len(values) > 1:
+        return ""
+    return next((f"I read {word}: {value}." for word, value in facts_on(page).items() if value == values[0]), "")
 
 
 def _title(view: _View, name: str, others: Sequence[str]) -> str:

@@ -113,9 +113,11 @@ class _Trial:
 
     def _intent(self, notes: Notes, names: Iterable[str]) -> str:
         """Returns the thought that says what names stand for; empty if the actor has no such thoughts."""
+        if not self.thoughts:
+            return ""
         phrases = notes.phrases()
         told = ", ".join(f"{phrases[name]} {name}" for name in names)
-        return f"I take {told}." if told and self.thoughts else ""
+        return f"I take {told}." if told else ""
 
     def _choice(self, slot: str, options: tuple[str, ...], known: tuple[str, ...]) -> str:
         """Returns one of the names that fit a slot."""

@@ -110,8 +110,10 @@ class _Customer:
 
     def _intent(self, name: str) -> str:
         """Returns the thought that says what a name stands for in the reviews; empty if it has no such thoughts."""
+        if not self.thoughts:
+            return ""
         meant = [told[name] for _, seen in self.turns if name in (told := reviews_on(seen))]
-        return f"I take {meant[-1]} {name}." if meant and self.thoughts else ""
+        return f"I take {meant[-1]} {name}." if meant else ""
 
     # -- what it does ------------------------------------------------------------------------------------------------
 
