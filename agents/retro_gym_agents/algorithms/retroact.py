@@ -148,6 +148,8 @@ class RetroActConfig(RunConfig):
                 f"start is {str(self.start)!r}, with adapters={self.adapters!r} and imitation_updates="
                 f"{self.imitation_updates}; a run goes on from two adapters that have imitated: give 'two' and 0."
             )
+        if self.baseline == "task" and self.repeats == 1:
+            raise ConfigError("baseline is 'task' and repeats 1, so nothing is compared; give repeats of at least 2.")
         if not 0 < self.clip < 1 or self.imitation_weight < 0:
             raise ConfigError(
                 f"clip is {self.clip} and imitation_weight {self.imitation_weight}; clip lies between 0 and 1, and the "

@@ -225,6 +225,7 @@ def test_success_of_the_first_and_the_last_trial():
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
+        ({"baseline": "task"}, "nothing is compared; give repeats"),
         ({"learn": ()}, "learn is empty"),
         ({"learn": ("judge",)}, "'judge'"),
         ({"clip": 1.0}, "clip is 1.0"),
