@@ -48,7 +48,7 @@ from retro_gym.records import load_run
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.algorithms.imitation import encode, loss_on, num_tokens
 from retro_gym_agents.algorithms.optimizer_step import step
-from retro_gym_agents.data.examples import ROLES, Role, examples_in, first_and_last
+from retro_gym_agents.data.examples import ROLES, Role, examples_in, first_and_last, num_replies
 from retro_gym_agents.data.replay import Baseline, ReplayBuffer, Tried, tried
 from retro_gym_agents.lm.chains import Chain, Reply, chained, chains_in_groups
 from retro_gym_agents.lm.finite import check_finite
@@ -62,14 +62,7 @@ from retro_gym_agents.runs.checkpoints import AdapterState, replace_folder
 from retro_gym_agents.runs.config import RunConfig
 from retro_gym_agents.runs.run import Run, TrainResult
 
-__all__ = [
-    "RetroActConfig",
-    "RetroActRun",
-    "clipped_weights",
-    "improve",
-    "off_policy_loss",
-    "train",
-]
+__all__ = ["RetroActConfig", "RetroActRun", "clipped_weights", "improve", "off_policy_loss", "train"]
 
 _Item = TypeVar("_Item")
 _BATCH = 128  # prompts that the planner answers at once
@@ -110,6 +103,8 @@ class RetroActConfig(RunConfig):
     """Maximum number of reflections in an episode."""
     updates: int = 20
     """Updates in a round."""
+    stop_after_calls: int | None = None
+    """Replies of expert and planner with which the run is over: it ends after the update that reaches them."""
     batch_size: int = 16
     """Trials and reflections in an update, of each role and of either source."""
     buffer_rounds: int = 3
@@ -135,9 +130,9 @@ class RetroActConfig(RunConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_whole(1, expert_episodes=self.expert_episodes, episodes=self.episodes, repeats=self.repeats)
-        check_whole(1, updates=self.updates, batch_size=self.batch_size, buffer_rounds=self.buffer_rounds)
-        check_whole(1, max_reflections=self.max_reflections, explorers=self.explorers)
+        needed = ("expert_episodes", "episodes", "repeats", "updates", "batch_size", "buffer_rounds", "max_reflections")
+        check_whole(1, **{name: getattr(self, name) for name in (*needed, "explorers")})
+        check_whole(1, stop_after_calls=1 if self.stop_after_calls is None else self.stop_after_calls)
         check_whole(0, imitation_updates=self.imitation_updates, rounds=self.rounds)
         for role in self.learn:
             check_choice("learn", role, ROLES)
@@ -197,6 +192,7 @@ class RetroActRun(Run):
         self.roles: dict[Role, LanguageModel] = {"planner": self.planner, "reflector": self.reflector}
         self.progress: dict[str, float] = {}
         self.num_updates = config.imitation_updates + config.rounds * config.updates
+        self.stop_after_calls = config.stop_after_calls
         self.buffers = {
             role: ReplayBuffer(config.buffer_rounds, baseline=config.baseline, normalise=config.normalise)
             for role in self.roles
@@ -211,6 +207,8 @@ class RetroActRun(Run):
             own = {**config.env_kwargs, "actor_kwargs": config.expert_kwargs}
             play_into(dataclasses.replace(settings, env_kwargs=own), "scripted", make_policy(config.expert))
         records = load_run((config.start or config.output) / "expert.jsonl")
+        if config.start is None and self.update == 1:
+            self.spend(num_replies(records))
         return {
             role: encode(model, [one for one in examples_in(records, role) if one.success])
             for role, model in self.roles.items()
@@ -231,6 +229,8 @@ class RetroActRun(Run):
             settings = self.collection(f"rounds/{each}.jsonl", config.episodes, each)
             played = self.explorers.play(dataclasses.replace(settings, repeats=config.repeats))
             records = [load_run(path) for path in played]
+            if self.round_of(self.update - 1) != number == each:
+                self.spend(sum(map(num_replies, records)))
             examples = {
                 role: [one for part in records for one in examples_in(part, role, reward=config.reflector_reward)]
                 for role in self.roles

@@ -99,6 +99,8 @@ class RetroformerConfig:
     """The stages to run. What another stage needs must be in the folder."""
     num_episodes: int = 1_000
     """Episodes to collect."""
+    stop_after_calls: int | None = None
+    """Actor calls with which the collection is over, before all its episodes."""
     num_samples: int = 4
     """Reflections on each failure."""
     max_reflections: int = 1
@@ -168,6 +170,7 @@ def collect_pairs(config: RetroformerConfig) -> None:
         num_episodes=config.num_episodes,
         max_reflections=config.max_reflections,
         num_samples=config.num_samples,
+        stop_after_calls=config.stop_after_calls,
         seed=config.seed,
         env_kwargs={**config.env_kwargs, **actor},
         resume=True,

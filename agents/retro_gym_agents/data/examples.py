@@ -17,7 +17,17 @@ from retro_gym.records.schema import GenerationRecord
 from retro_gym.rewards import RewardName
 from retro_gym.trajectory import render_turn
 
-__all__ = ["ROLES", "Example", "Role", "Written", "by_failure", "examples_in", "first_and_last", "load_examples"]
+__all__ = [
+    "ROLES",
+    "Example",
+    "Role",
+    "Written",
+    "by_failure",
+    "examples_in",
+    "first_and_last",
+    "load_examples",
+    "num_replies",
+]
 
 Role: TypeAlias = Literal["reflector", "planner"]
 """Who wrote: a reflector answers observations with reflections, a planner plays."""
@@ -137,3 +147,8 @@ def first_and_last(trials: Sequence[Example]) -> dict[str, float]:
     first = [one.success for one in trials if one.trial == 0]
     later = [one.success for one in trials if one.trial > 0]
     return {"first_success": sum(first) / len(first), "last_success": (sum(first) + sum(later)) / len(first)}
+
+
+def num_replies(records: RunRecords) -> int:
+    """Returns how many replies the actor gave in all trials of a file."""
+    return sum(len(trial.turns) for trial in records.trials.values())

@@ -55,6 +55,8 @@ class CollectConfig:
     """Episodes on each task, one after the other, each with a seed of its own."""
     num_samples: int = 1
     """Reflections on each failure. With several, each is tried, and the episode goes on with the first of them."""
+    stop_after_calls: int | None = None
+    """Actor calls with which the collection is over: it ends after the batch of 64 episodes that reaches them."""
     seed: int = 0
     """Seed of the task order, the episodes and the reflections."""
     env_kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -67,6 +69,7 @@ class CollectConfig:
         settle_fields(self)
         check_whole(1, num_episodes=self.num_episodes, max_reflections=self.max_reflections)
         check_whole(1, repeats=self.repeats, num_samples=self.num_samples)
+        check_whole(1, stop_after_calls=1 if self.stop_after_calls is None else self.stop_after_calls)
         for name in ("split", "max_reflections", "records"):
             if name in self.env_kwargs:
                 raise ConfigError(f"env_kwargs sets {name!r}, which has an option of its own. Leave it out.")
@@ -128,6 +131,8 @@ def collect(config: CollectConfig, policy: Policy, *, progress: Progress = silen
         panel, panel_size = panel_of(list(dict.fromkeys(tasks)))
         writer.header = dataclasses.replace(writer.header, panel=panel, panel_size=panel_size)
         for start in range(total.episodes, len(tasks), _SIDE_BY_SIDE):
+            if config.stop_after_calls is not None and total.actor_calls >= config.stop_after_calls:
+                break
             episodes = _play(first, tasks[start : start + _SIDE_BY_SIDE], start, config, policy)
             total = total.add(episodes)
             progress("episodes", total.episodes, len(tasks))

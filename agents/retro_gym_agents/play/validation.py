@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from retro_gym.actors import ActorSpec
+from retro_gym.env import RetroEnv
 from retro_gym.errors import ActorError
 from retro_gym.seeding import derive_seed
 from retro_gym.vector import run_plans
@@ -48,9 +49,14 @@ class Validation:
             self.close()
             raise
 
+    @property
+    def envs(self) -> list[RetroEnv]:
+        """The environments of all tasks."""
+        return [self._env, *(episode.env for episode in self._episodes)]
+
     def close(self) -> None:
         """Closes the environments. May be called again."""
-        for env in (self._env, *(episode.env for episode in self._episodes)):
+        for env in self.envs:
             env.close()
 
     def success(self, reflector: Reflector) -> float:

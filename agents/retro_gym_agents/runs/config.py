@@ -25,6 +25,7 @@ _FREE = (
     "resume",
     "updates",
     "max_minutes",
+    "stop_after_calls",
     "checkpoint_every",
     "validate_every",
     "log_every",
@@ -170,6 +171,9 @@ class TrainConfig(RunConfig):
     """The model to train: ``tiny``, a folder (an adapter in it is trained further), or a hub name."""
     updates: int = 300
     """Number of updates."""
+    stop_after_calls: int | None = None
+    """Actor calls, those of validations included, with which the run is over: it ends after the update that reaches
+    them. A budget of the actor, ``actor_kwargs={"budget": …}``, is never exceeded, but interrupts an update."""
     num_prompts: int = 16
     """P: episodes per update."""
     group_size: int = 8
@@ -185,6 +189,7 @@ class TrainConfig(RunConfig):
         super().__post_init__()
         needed = ("updates", "num_prompts", "group_size", "validation_tasks")
         check_whole(1, **{name: getattr(self, name) for name in needed})
+        check_whole(1, stop_after_calls=1 if self.stop_after_calls is None else self.stop_after_calls)
         if not 0 <= self.kl_coef < math.inf:
             raise ConfigError(f"kl_coef is {self.kl_coef}; it must be a finite number of at least 0.")
         if self.decay_updates > self.updates:

@@ -94,6 +94,8 @@ class Run:
     """The model whose adapter is trained and saved."""
     num_updates: int
     """Number of updates of the whole run."""
+    stop_after_calls: int | None = None
+    """Actor calls after which the run is over; no limit by default."""
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
@@ -103,6 +105,7 @@ class Run:
         self._log: RunLog | None = None
         self._update = 0
         self._seconds = 0.0
+        self._calls = 0
         self._metrics: list[dict[str, float]] = []
         self._row: dict[str, float] | None = None
         self._best: dict[str, Tensor] | None = None
@@ -183,7 +186,7 @@ class Run:
             return
         while not self._is_over():
             start = time.perf_counter()
-            decay = min(1.0, (self.num_updates - self._update) / max(1, self.decay_updates))
+            decay = min(1.0, self._updates_left() / max(1, self.decay_updates))
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * decay
             yield self.update
@@ -201,6 +204,10 @@ class Run:
     def log(self, metrics: Mapping[str, float]) -> None:
         """Adds metrics to those of the current update; ``tokens`` are logged per second."""
         self._row = {"update": float(self.update), **(self._row or {}), **metrics}
+
+    def spend(self, calls: int) -> None:
+        """Counts actor calls: those of the run so far are in each update's metrics as ``actor_calls``."""
+        self._calls += calls
 
     def result(self) -> TrainResult:
         """Returns the outcome of the run; call it after the last update."""
@@ -222,10 +229,12 @@ class Run:
                 return False
             self._restore(checkpoint)
         self.prepare()
+        if self._metrics:  # what was played again in order to go on is not counted twice
+            self._calls = int(self._metrics[-1].get("actor_calls", 0))
         self._open_folder(anew=checkpoint is None)
         self._log = RunLog(config.output, self.num_updates, self._metrics, every=config.log_every)
         if not self._metrics and config.validate_every is not None:
-            self._settle({"update": 0.0, **self._validated()})
+            self._settle({"update": 0.0, **self._validated(), **self._spent()})
         self._save()
         return True
 
@@ -253,7 +262,21 @@ class Run:
 
     def _is_over(self) -> bool:
         limit = self.config.max_minutes
-        return self._update >= self.num_updates or (limit is not None and self._seconds >= 60 * limit)
+        return self._updates_left() <= 0 or (limit is not None and self._seconds >= 60 * limit)
+
+    def _updates_left(self) -> float:
+        """Returns how many updates are left: with a limit on calls, as many as it allows at their mean cost."""
+        left, limit = float(self.num_updates - self._update), self.stop_after_calls
+        if limit is None:
+            return left
+        if self._calls >= limit:
+            return 0.0
+        first, now = (self._metrics[place] if self._metrics else {} for place in (0, -1))
+        if first.get("update") == now.get("update"):
+            return left  # no update's cost is known yet
+        spent = now.get("actor_calls", 0.0) - first.get("actor_calls", 0.0)
+        each = spent / (now["update"] - first["update"])
+        return min(left, (limit - self._calls) / each) if each else left
 
     def _end_update(self, start: float) -> None:
         if self._row is None:
@@ -266,7 +289,7 @@ class Run:
         if every is not None and (self._update % every == 0 or self._is_over()):
             row.update(self._validated())
             self._seconds = before + time.perf_counter() - start
-        self._settle({**row, "seconds": self._seconds})
+        self._settle({**row, **self._spent(), "seconds": self._seconds})
         if self._update % self.config.checkpoint_every == 0:
             self._save()
 
@@ -281,6 +304,9 @@ class Run:
         self._metrics, self._before, self._settled = metrics, self._settled, state
         if self._log is not None:
             self._log.add(row)
+
+    def _spent(self) -> dict[str, float]:
+        return {"actor_calls": float(self._calls)} if self._calls else {}
 
     def _validated(self) -> dict[str, float]:
         """Validates; keeps the adapter if it is the best so far."""

@@ -48,7 +48,7 @@ class TrainingRun(Run):
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
-        self.num_updates = config.updates
+        self.num_updates, self.stop_after_calls = config.updates, config.stop_after_calls
         self.reflector = config.load(Reflector, config.reflector)
         self.reflector.freeze_reference()
         self.learner = self.reflector
@@ -64,6 +64,7 @@ class TrainingRun(Run):
             records=self._records,
         )
         self._validation: Validation | None = None
+        self._counted = 0
 
     @property
     def num_envs(self) -> int:
@@ -81,12 +82,14 @@ class TrainingRun(Run):
                 num_tasks=self.config.validation_tasks,
                 seed=self.config.seed,
             )
+            self._count_calls()
 
     def validate(self) -> tuple[dict[str, float], float] | None:
         """Measures success on the validation tasks."""
         if self._validation is None:
             return None
         success = self._validation.success(self.reflector)
+        self._count_calls()
         return {"validation_success": success}, success
 
     def close(self) -> None:
@@ -126,6 +129,7 @@ class TrainingRun(Run):
         """
         self.reflector.version = f"update-{self._update}"  # of the weights that generations in the records are from
         rollout = self.sample(keep_hidden=keep_hidden)
+        self._count_calls()
         if not rollout.valid_N.any():
             raise ActorError(
                 f"the actor failed on all {len(rollout.valid_N)} reflections of update {self.update}. Resume the run "
@@ -135,6 +139,13 @@ class TrainingRun(Run):
         if self.config.shuffle_rewards:
             rollout = rollout.with_shuffled_rewards(derive_seed(self.config.seed, "shuffle", self.update))
         return rollout
+
+    def _count_calls(self) -> None:
+        """Spends the actor calls that were made since the last time."""
+        validated = [] if self._validation is None else self._validation.envs
+        made = sum(env.stats.calls for env in (*self._envs, *validated))
+        self.spend(made - self._counted)
+        self._counted = made
 
     def sample(self, *, keep_hidden: bool) -> Rollout:
         """Plays this update's episodes; see :func:`retro_gym_agents.play.rollout.roll_out`."""

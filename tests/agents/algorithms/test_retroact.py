@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from retro_gym.errors import ConfigError
+from retro_gym.records import load_run
 from retro_gym_agents.algorithms.retroact import (
     RetroActConfig,
     RetroActRun,
@@ -11,7 +12,7 @@ from retro_gym_agents.algorithms.retroact import (
     off_policy_loss,
     train,
 )
-from retro_gym_agents.data.examples import Example, first_and_last, load_examples
+from retro_gym_agents.data.examples import Example, first_and_last, load_examples, num_replies
 from retro_gym_agents.data.replay import ReplayBuffer, Tried, tried
 from retro_gym_agents.lm.chains import chained
 from retro_gym_agents.lm.planner import Planner
@@ -196,6 +197,13 @@ def test_a_stopped_run_goes_on_to_the_same_weights(whole, tmp_path):
     for role in ("planner", "reflector"):
         name = f"{role}/adapter_model.safetensors"
         assert (whole / name).read_bytes() == (tmp_path / "run" / name).read_bytes(), role
+    counted = [
+        [json.loads(line)["actor_calls"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        for folder in (whole, tmp_path / "run")
+    ]
+    files = [whole / "expert.jsonl", *sorted((whole / "rounds").glob("*.jsonl"))]
+    assert counted[0] == counted[1]
+    assert counted[0][-1] == sum(num_replies(load_run(file)) for file in files)
 
 
 def test_roles_that_are_not_learned_stay_as_imitation_made_them(tmp_path):
