@@ -16,6 +16,7 @@ import tyro
 
 import retro_gym  # noqa: F401 - registers the ids
 from retro_gym.errors import RetroGymError
+from retro_gym_agents.cli.bench import Bench
 from retro_gym_agents.cli.collect import Collect
 from retro_gym_agents.cli.compare import Compare
 from retro_gym_agents.cli.envs import Envs
@@ -79,6 +80,7 @@ class _Program:
             Annotated[RetroAct, tyro.conf.subcommand("retroact")],
             Annotated[Evaluate, tyro.conf.subcommand("evaluate")],
             Annotated[Compare, tyro.conf.subcommand("compare")],
+            Annotated[Bench, tyro.conf.subcommand("bench")],
             Annotated[Collect, tyro.conf.subcommand("collect")],
             Annotated[Export, tyro.conf.subcommand("export")],
             Annotated[Envs, tyro.conf.subcommand("envs")],

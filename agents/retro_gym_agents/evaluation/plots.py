@@ -15,13 +15,22 @@ from retro_gym_agents.evaluation.outputs import check_output
 if TYPE_CHECKING:
     from retro_gym_agents.evaluation.evaluation import Evaluation
 
-__all__ = ["draw_learning_curve", "draw_success"]
+__all__ = [
+    "COLOURS",
+    "GREY",
+    "MARKERS",
+    "draw_learning_curve",
+    "draw_success",
+    "new_figure",
+    "percent_axis",
+    "plain_axes",
+]
 
 # Okabe and Ito's palette: distinguishable for colour-blind readers and in grey. Its yellow is too faint on white.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-_MARKERS = ("o", "s", "^", "D", "v", "P")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+MARKERS = ("o", "s", "^", "D", "v", "P")
 _BOUNDS = {"none": ("#7F7F7F", "x"), "oracle": ("#000000", "*")}  # drawn dashed: lower and upper reference
-_GREY = "#7F7F7F"
+GREY = "#7F7F7F"
 _PANELS = (
     ("reward", "mean reward", ("reward",)),
     ("success", "success", ("success", "validation_success", "first_success", "last_success")),
@@ -58,21 +67,21 @@ def draw_learning_curve(metrics: Sequence[Mapping[str, float]], path: str | os.P
     if not panels:
         known = [key for _, _, keys in _PANELS for key in keys]
         raise ConfigError(f"{len(metrics)} rows of metrics hold none of {known}: there is nothing to draw.")
-    with _figure(path, (4.2 * len(panels), 3.6)) as figure:
+    with new_figure(path, (4.2 * len(panels), 3.6)) as figure:
         figure.suptitle(title, fontsize=11)
         for axes, (name, label, keys) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             present = [key for key in keys if _points(metrics, key)[0]]
             for number, key in enumerate(present):
-                _draw_metric(axes, *_points(metrics, key), _LABELS[key], _COLOURS[number], _MARKERS[number])
+                _draw_metric(axes, *_points(metrics, key), _LABELS[key], COLOURS[number], MARKERS[number])
             axes.set_title(name, fontsize=10)
             axes.set_xlabel("update")
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.set_ylabel(label)
             if "success" in keys or "accuracy" in keys:
-                _percent_axis(axes)
+                percent_axis(axes)
             if len(present) > 1:
                 axes.legend(frameon=False, fontsize=8, loc="best")
-            _plain(axes)
+            plain_axes(axes)
 
 
 def draw_success(evaluations: Sequence[Evaluation], path: str | os.PathLike[str]) -> None:
@@ -88,7 +97,7 @@ def draw_success(evaluations: Sequence[Evaluation], path: str | os.PathLike[str]
     if not scored:
         raise ConfigError("no policy has a success rate: there is nothing to draw.")
     config = scored[0].config
-    with _figure(path, (7.6, 4.2)) as figure:
+    with new_figure(path, (7.6, 4.2)) as figure:
         axes = figure.subplots()
         others = [one.reflector for one in scored if one.reflector not in _BOUNDS]
         for one in scored:
@@ -100,8 +109,8 @@ def draw_success(evaluations: Sequence[Evaluation], path: str | os.PathLike[str]
         axes.set_ylabel("success")
         axes.set_xticks(range(config.trials + 1))
         axes.set_xlim(-0.1, config.trials + 0.1)
-        _percent_axis(axes)
-        _plain(axes)
+        percent_axis(axes)
+        plain_axes(axes)
         handles, labels = _by_height(scored, *axes.get_legend_handles_labels())
         axes.legend(
             handles, labels, frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5),
@@ -115,8 +124,8 @@ def _draw_policy(axes: Any, evaluation: Evaluation, number: int | None) -> None:
     if number is None:
         (colour, marker), line, above = _BOUNDS[evaluation.reflector], (0, (5, 2)), 4  # dashes above solid lines
     else:
-        colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
-        line, above = "solid" if number < len(_COLOURS) else "dotted", 3
+        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+        line, above = "solid" if number < len(COLOURS) else "dotted", 3
     estimates = evaluation.success_at_trial()
     trials = range(len(estimates))
     means = [estimate.mean for estimate in estimates]
@@ -127,7 +136,7 @@ def _draw_policy(axes: Any, evaluation: Evaluation, number: int | None) -> None:
 
 
 @contextmanager
-def _figure(path: str | os.PathLike[str], size: tuple[float, float]) -> Iterator[Any]:
+def new_figure(path: str | os.PathLike[str], size: tuple[float, float]) -> Iterator[Any]:
     """Yields a figure of the given size in inches, and writes it to the path at the end."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -173,13 +182,15 @@ def _by_height(evaluations: Sequence[Evaluation], handles: list[Any], labels: li
     return [handles[i] for i in order], [labels[i] for i in order]
 
 
-def _percent_axis(axes: Any) -> None:
+def percent_axis(axes: Any) -> None:
+    """Makes a y-axis of shares one of percent."""
     axes.set_ylim(-0.02, 1.02)
     axes.set_yticks([0.0, 0.25, 0.5, 0.75, 1.0], ["0 %", "25 %", "50 %", "75 %", "100 %"])
 
 
-def _plain(axes: Any) -> None:
-    axes.grid(True, color=_GREY, alpha=0.2, linewidth=0.6)
+def plain_axes(axes: Any) -> None:
+    """Gives axes a faint grid and no frame."""
+    axes.grid(True, color=GREY, alpha=0.2, linewidth=0.6)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from retro_gym_agents.evaluation.comparison import NONE
 from retro_gym_agents.evaluation.statistics import PairedDifference, paired_difference
 from retro_gym_agents.play.policies import BASELINES
 
-__all__ = ["Comparison", "StoredResult", "compare_files", "load_result"]
+__all__ = ["Comparison", "Episode", "StoredResult", "compare_files", "first_unlike", "load_result"]
 
 _OF_THE_FILE = ("env_id", "split", "seed", "seeds", "trials", "env_kwargs", "actor", "actor_parameters")
 _OF_THE_HEADER = (
@@ -29,14 +29,28 @@ _OF_THE_HEADER = (
 
 
 @dataclasses.dataclass(frozen=True)
+class Episode:
+    """What a result holds of one task with one evaluation seed and one policy."""
+
+    success: tuple[bool, ...]
+    """Success by trial 0…T; shorter if the actor failed."""
+    failed: bool
+    """Whether the actor failed, so that the episode is not scored."""
+    leaks: tuple[bool, ...]
+    """For each reflection of which it is known, whether it contains the answer; blank ones are left out."""
+    named: tuple[bool, ...]
+    """Likewise, whether it names the true cause of the failure."""
+
+
+@dataclasses.dataclass(frozen=True)
 class StoredResult:
     """What a file of ``retro-gym evaluate --json`` holds of each episode."""
 
     path: Path
     panel: Mapping[str, Any]
     """What two results must have in common."""
-    success: Mapping[str, Mapping[tuple[str, int], tuple[bool, ...] | None]]
-    """For each policy, success by trial 0…T for each task and evaluation seed; None if the actor failed."""
+    episodes: Mapping[str, Mapping[tuple[str, int], Episode]]
+    """For each policy, its episodes by task and evaluation seed."""
 
     def policy(self, name: str | None) -> str:
         """Returns the name of a policy, or of the only one that is no baseline.
@@ -45,16 +59,17 @@ class StoredResult:
             ConfigError: there is no such policy, or there are several to choose from.
         """
         if name is None:
-            own = [one for one in self.success if one not in BASELINES] or [one for one in self.success if one != NONE]
+            names = list(self.episodes)
+            own = [one for one in names if one not in BASELINES] or [one for one in names if one != NONE] or names
             if len(own) != 1:
                 raise ConfigError(
                     f"{self.path} holds {len(own)} policies to compare: {', '.join(own)}. Say which: --policies A B."
                 )
             return own[0]
-        if name not in self.success:
+        if name not in self.episodes:
             raise ConfigError(
-                f"{self.path} holds no policy {name!r}, but {', '.join(self.success)}."
-                f"{did_you_mean(name, self.success)}"
+                f"{self.path} holds no policy {name!r}, but {', '.join(self.episodes)}."
+                f"{did_you_mean(name, self.episodes)}"
             )
         return name
 
@@ -104,17 +119,29 @@ def load_result(path: str | os.PathLike[str]) -> StoredResult:
     try:
         panel = {name: content[name] for name in _OF_THE_FILE}
         panel |= {name: content["header"][name] for name in _OF_THE_HEADER}
-        found: dict[str, dict[tuple[str, int], list[bool | None]]] = {}
+        found: dict[str, dict[tuple[str, int], list[dict[str, Any]]]] = {}
         for row in content["rows"]:
             episodes = found.setdefault(row["policy"], {})
-            episodes.setdefault((row["task_id"], row["seed"]), []).append(row["success"])
+            episodes.setdefault((row["task_id"], row["seed"]), []).append(row)
+        played = {name: {key: _episode(rows) for key, rows in episodes.items()} for name, episodes in found.items()}
     except (KeyError, TypeError) as error:
         raise ConfigError(f"{path} is no whole result ({one_line(repr(error))}).") from error
-    success = {
-        name: {key: None if None in row else tuple(map(bool, row)) for key, row in episodes.items()}
-        for name, episodes in found.items()
-    }
-    return StoredResult(Path(path), panel, success)
+    return StoredResult(Path(path), panel, played)
+
+
+def _episode(rows: Sequence[Mapping[str, Any]]) -> Episode:
+    written = [row for row in rows if row["reflection"].strip()]
+    return Episode(
+        success=tuple(bool(row["success"]) for row in rows if row["success"] is not None),
+        failed=any(row["success"] is None for row in rows),
+        leaks=tuple(row["leak"] for row in written if row["leak"] is not None),
+        named=tuple(row["names_cause"] for row in written if row.get("names_cause") is not None),  # since 0.1
+    )
+
+
+def first_unlike(one: StoredResult, other: StoredResult) -> str | None:
+    """Returns the first column in which the panels of two results differ, None if they are the same."""
+    return next((name for name, value in one.panel.items() if value != other.panel[name]), None)
 
 
 def compare_files(one: StoredResult, other: StoredResult, policies: tuple[str, str] | None = None) -> Comparison:
@@ -128,19 +155,19 @@ def compare_files(one: StoredResult, other: StoredResult, policies: tuple[str, s
     Raises:
         ConfigError: the panels differ, or a policy is not there.
     """
-    for name, value in one.panel.items():
-        if value != other.panel[name]:
-            raise ConfigError(
-                f"{one.path} and {other.path} have different panels: {name} is {one_line(value)} in the first and "
-                f"{one_line(other.panel[name])} in the second. Evaluate both policies with the same settings."
-            )
+    column = first_unlike(one, other)
+    if column is not None:
+        raise ConfigError(
+            f"{one.path} and {other.path} have different panels: {column} is {one_line(one.panel[column])} in the "
+            f"first and {one_line(other.panel[column])} in the second. Evaluate both policies with the same settings."
+        )
     names = policies or (None, None)
     first, second = one.policy(names[0]), other.policy(names[1])
-    played, against = one.success[first], other.success[second]
+    played, against = one.episodes[first], other.episodes[second]
     if played.keys() != against.keys():
         raise ConfigError(f"{one.path} and {other.path} hold different episodes. One of them is not whole.")
     pairs = [(key[0], row, against[key]) for key, row in played.items()]
-    scored = [(task, row, twin) for task, row, twin in pairs if row is not None and twin is not None]
+    scored = [(task, row.success, twin.success) for task, row, twin in pairs if not (row.failed or twin.failed)]
     if not scored:
         raise ConfigError(f"in each of the {len(pairs)} episodes an actor failed, so there is nothing to compare.")
     tasks, seed = [task for task, _, _ in scored], derive_seed(one.panel["seed"], "paired")

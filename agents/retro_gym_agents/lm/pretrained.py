@@ -13,7 +13,7 @@ from retro_gym.actors.loading import end_ids_of, load_causal_lm
 from retro_gym.errors import ConfigError, one_line
 from retro_gym_agents.lm.samples import Sampling
 
-__all__ = ["TINY", "base_name", "load_base", "sampling_of", "stored_sampling"]
+__all__ = ["TINY", "base_name", "load_base", "sampling_of", "stored_sampling", "tiny_folder"]
 
 TINY = "tiny"
 """The name of the model that is included in the package."""
@@ -24,7 +24,7 @@ _MAX_NEW_TOKENS = 128  # for models whose generation config sets no limit
 def load_base(name: str, device: str | torch.device, dtype: str | None, role: str) -> tuple[Any, Any]:
     """Loads the model and the tokenizer of a name or a path; errors name the role."""
     return load_causal_lm(
-        _tiny_folder() if name == TINY else name,
+        tiny_folder() if name == TINY else name,
         device=device,
         dtype=dtype,
         what=f"{role} {name!r}",
@@ -66,7 +66,12 @@ def stored_sampling(folder: Path) -> dict[str, Any]:
         raise ConfigError(f"{file} cannot be read ({error}). It must be a file that transformers wrote.") from error
 
 
-def _tiny_folder() -> Path:
+def tiny_folder() -> Path:
+    """Returns the folder of the reflector that comes with the package.
+
+    Raises:
+        ConfigError: it is missing.
+    """
     folder = Path(str(importlib.resources.files("retro_gym_agents"))) / "tiny" / "weights"
     if not (folder / "config.json").is_file():
         raise ConfigError(

@@ -166,12 +166,12 @@ def test_the_base_model_is_found_from_another_working_directory(small_model, tmp
 
 
 def test_an_adapter_of_the_tiny_model_names_it_and_no_path(small_model, tmp_path, monkeypatch):
-    monkeypatch.setattr(loading, "_tiny_folder", lambda: small_model)
+    monkeypatch.setattr(loading, "tiny_folder", lambda: small_model)
     Reflector.load(TINY).save(tmp_path / "adapter")
     config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == "tiny"
     moved = shutil.copytree(small_model, tmp_path / "moved")
-    monkeypatch.setattr(loading, "_tiny_folder", lambda: moved)
+    monkeypatch.setattr(loading, "tiny_folder", lambda: moved)
     assert Reflector.load(tmp_path / "adapter").name == TINY
 
 

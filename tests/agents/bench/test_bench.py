@@ -1,0 +1,163 @@
+"""Benchmarks on the identity environment, from beginning to end."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from retro_gym.errors import ConfigError
+from retro_gym_agents.bench import load_config, run_bench, write_report
+from retro_gym_agents.bench.figures import figures_of
+from retro_gym_agents.evaluation.evaluate import evaluate
+from retro_gym_agents.evaluation.results import write_json
+from retro_gym_agents.play.policies import make_policy
+from tests.agents.commands import refused, run
+
+FILE = """
+envs: [RetroIdentity-v0]
+seeds: [0, 1]
+budget: 400
+reflector: {model}
+evaluation: {{num_tasks: 12, trials: 2}}
+learners:
+  reinforce: {{num_prompts: 4, group_size: 4, learning_rate: 1e-2, validate_every: 3, validation_tasks: 8}}
+arms:
+  - {{name: vague, policy: vague}}
+  - {{name: oracle, policy: oracle, claim: knows the answer}}
+  - {{name: own reflections, learn: imitation}}
+  - {{name: those that helped, learn: imitation, settings: {{min_rating: 0.01}}}}
+  - {{name: REINFORCE, learn: reinforce}}
+  - {{name: control, learn: reinforce, settings: {{shuffle_rewards: true}}}}
+quick: {{seeds: [0], arms: [{{name: vague, policy: vague}}]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory, small_model):
+    path = tmp_path_factory.mktemp("bench") / "bench.yaml"
+    path.write_text(FILE.format(model=small_model))
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(file):
+    """A benchmark that was run."""
+    output = file.parent / "whole"
+    run_bench(load_config(file), output)
+    write_report(load_config(file), output)
+    return output
+
+
+def test_the_report(file, whole):
+    (judged,) = figures_of(load_config(file), whole)
+    arms = {arm.name: arm for arm in judged.arms}
+    assert next(iter(arms)) == "plain retry", "it was added"
+    assert [arm.success[-1].mean for arm in (arms["plain retry"], arms["vague"], arms["oracle"])] == [0, 0, 1]
+    assert arms["oracle"].difference[1].won == 12
+    assert arms["oracle"].righted == 1
+    learned = arms["REINFORCE"]
+    assert len(learned.by_seed) == len(learned.calls) == 2
+    assert all(400 <= calls <= 400 + 4 * 5 + 8 for calls in learned.calls), "the budget, up to an update's end"
+    assert learned.success[-1].mean > arms["control"].success[-1].mean
+    text = (whole / "results.md").read_text()
+    assert "| REINFORCE |" in text
+    assert "knows the answer" in text
+    stored = json.loads((whole / "results.json").read_text())
+    assert stored["results"][0]["panel"]["env_id"] == "RetroIdentity-v0"
+    assert set(stored["curves"]["RetroIdentity-v0"]) == {"REINFORCE", "control"}
+    assert {path.name for path in whole.glob("*.png")} == {
+        "RetroIdentity-v0-scripted.png",
+        "RetroIdentity-v0-curves.png",
+    }
+
+
+def test_what_is_complete_is_not_repeated(file, whole):
+    before = {path: path.stat().st_mtime_ns for path in (whole / "results").rglob("*.json")}
+    run_bench(load_config(file), whole, resume=True)
+    assert before == {path: path.stat().st_mtime_ns for path in (whole / "results").rglob("*.json")}
+
+
+def test_another_benchmark_is_refused_in_its_folder(file, whole, tmp_path):
+    with pytest.raises(ConfigError, match="not empty"):
+        run_bench(load_config(file), whole)
+    other = tmp_path / "other.yaml"
+    other.write_text(file.read_text().replace("learning_rate: 1e-2", "learning_rate: 1e-3"))
+    with pytest.raises(ConfigError, match="arm 'REINFORCE' with other settings"):
+        run_bench(load_config(other), whole, resume=True)
+
+
+def test_settings_are_checked_before_anything_is_played(file, tmp_path):
+    for setting, told in (
+        ("learning_rte: 1", "no setting of reinforce.*Did you mean"),
+        ("seed: 3", "set by the bench"),
+    ):
+        path = tmp_path / "mistaken.yaml"
+        path.write_text(file.read_text().replace("shuffle_rewards: true", setting))
+        with pytest.raises(ConfigError, match=told):
+            run_bench(load_config(path), tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+
+def results(folder):
+    """What two runs of one benchmark have in common: all but where they lie and how long they took."""
+    found = {
+        path.relative_to(folder): path.read_bytes()
+        for path in sorted((folder / "results").rglob("*"))
+        if path.is_file()
+    }
+    return found | {"json": (folder / "results.json").read_bytes(), "md": (folder / "results.md").read_bytes()}
+
+
+def test_a_benchmark_that_is_killed_again_and_again_ends_as_one_that_is_not(file, whole, tmp_path):
+    output = tmp_path / "killed"
+    command = [sys.executable, "-m", "retro_gym_agents.cli", "bench", str(file), "--output", str(output), "--resume"]
+    kills = 0
+    for wait in (3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 6.5, 7.0, 7.5):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(wait)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait()
+    subprocess.run(command, check=True, capture_output=True)
+    assert kills >= 3
+    assert results(output) == results(whole)
+
+
+def test_several_processes_give_the_same(file, whole, tmp_path):
+    run_bench(load_config(file), tmp_path / "out", processes=2)
+    write_report(load_config(file), tmp_path / "out")
+    assert results(tmp_path / "out") == results(whole)
+
+
+def test_a_submission_stands_in_the_table(file, whole, tmp_path):
+    theirs = evaluate(
+        "RetroIdentity-v0", make_policy(lambda failures: ["nothing"] * len(failures)), num_tasks=12, trials=2
+    )
+    write_json([theirs], tmp_path / "theirs.json")
+    (judged,) = figures_of(load_config(file), whole, {"theirs": tmp_path / "theirs.json"})
+    assert judged.arms[-1].name == "theirs"
+    assert judged.arms[-1].calls is None
+
+
+def test_a_submission_on_another_panel_is_refused(file, whole, tmp_path):
+    write_json([evaluate("RetroIdentity-v0", make_policy("vague"), num_tasks=11, trials=2)], tmp_path / "theirs.json")
+    with pytest.raises(ConfigError, match="'theirs' .* another panel than RetroIdentity-v0 with scripted: panel is"):
+        figures_of(load_config(file), whole, {"theirs": tmp_path / "theirs.json"})
+    write_json([evaluate("RetroHotpotQA-v0", make_policy("vague"), num_tasks=2, trials=1)], tmp_path / "theirs.json")
+    with pytest.raises(ConfigError, match="of RetroHotpotQA-v0, which has no results"):
+        figures_of(load_config(file), whole, {"theirs": tmp_path / "theirs.json"})
+
+
+def test_the_command(file, capsys, tmp_path):
+    code, out, _ = run(capsys, "bench", file, "--output", tmp_path / "out", "--quick")
+    assert code == 0
+    (words,) = re.findall(r"`(retro-gym evaluate .*) --json FILE`", out)
+    assert "--num-tasks 12 --trials 2" in words
+    assert "NAME=FILE" in refused(capsys, "bench", file, "--output", tmp_path / "out", "--submission", "theirs.json")
+    code, again, _ = run(capsys, "bench", file, "--output", tmp_path / "out", "--quick", "--report-only")
+    assert (code, again) == (0, out)

@@ -1,0 +1,96 @@
+"""Configurations of benchmarks: what a file may say, and what it is told when it says something else."""
+
+import dataclasses
+
+import pytest
+
+from retro_gym.errors import ConfigError
+from retro_gym_agents.bench.config import BenchConfig, load_config
+
+FILE = """
+envs: [RetroIdentity-v0]
+seeds: [0, 1]
+budget: 100
+actors: {first: {}, second: {actor: "openai:model", actor_kwargs: {base_url: "http://localhost:1"}}}
+evaluation: {num_tasks: 10, actors: [second]}
+learners:
+  reinforce: {learning_rate: 1e-3, num_prompts: 8}
+arms:
+  - {name: vague, policy: vague}
+  - {name: REINFORCE; over control, learn: reinforce, settings: {num_prompts: 4}, actor: second}
+quick: {budget: 10, evaluation: {num_tasks: 2}}
+"""
+
+
+def written(tmp_path, text):
+    path = tmp_path / "bench.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_file_is_read(tmp_path):
+    config = load_config(written(tmp_path, FILE))
+    retry, vague, learned = config.arms
+    assert (retry.policy, vague.policy, learned.slug) == ("none", "vague", "reinforce-over-control")
+    assert config.settings_of(learned) == {"learning_rate": 1e-3, "num_prompts": 4}, "its own settings come last"
+    assert [actor.name for actor in config.judges] == ["second"]
+    assert config.actor(vague.actor).name == "first"
+    assert (config.budget, config.evaluation.num_tasks, config.evaluation.trials) == (100, 10, 3)
+
+
+def test_quick_replaces_what_it_names(tmp_path):
+    config = load_config(written(tmp_path, FILE), quick=True)
+    assert (config.budget, config.evaluation.num_tasks, config.evaluation.actors) == (10, 2, ("second",))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("envs:", "env:", "'env'; known are arms, envs"),
+        ("policy: vague", "polcy: vague", "arm 'vague' has 'polcy'.*Did you mean 'policy'"),
+        ("policy: vague", "policy: vague, learn: ppo", "give one of the two"),
+        ("learn: reinforce,", "learn: reinforse,", "learn is 'reinforse'.*Did you mean 'reinforce'"),
+        ("actor: second}", "actor: thrid}", "actor 'thrid' is not among"),
+        ("actors: [second]", "actors: [third]", "actor 'third' is not among"),
+        ("name: vague", "name: reinforce over-control", "arms holds 'reinforce-over-control' twice"),
+        ("budget: 100", "budget: 0", "budget is 0"),
+        ("budget: 100", "budget: a lot", "budget is 'a lot'"),
+        ("seeds: [0, 1]", "seeds: []", "seeds is empty"),
+        ("  reinforce: {", "  reinforced: {", "learners: 'reinforced' is not one of"),
+        ("envs: [RetroIdentity-v0]", "envs: RetroIdentity-v0", "envs is 'RetroIdentity-v0'; give a list"),
+        ("policy: vague}", "policy: vague, settings: {updates: 3}}", "it has no settings"),
+        ("quick: {", "quick: {seed: 0, ", None),
+    ],
+)
+def test_mistakes(tmp_path, old, new, told):
+    assert old in FILE
+    path = written(tmp_path, FILE.replace(old, new, 1))
+    if told is None:  # a mistake in what only a quick run reads
+        load_config(path)
+        told = "'seed'; known are"
+        with pytest.raises(ConfigError, match=told):
+            load_config(path, quick=True)
+        return
+    with pytest.raises(ConfigError, match=told) as caught:
+        load_config(path)
+    assert str(caught.value).startswith(str(path))
+
+
+@pytest.mark.parametrize("text", ["", "- a list", "a: [", "7: 8"])
+def test_what_is_no_benchmark(tmp_path, text):
+    with pytest.raises(ConfigError):
+        load_config(written(tmp_path, text))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path / "absent.yaml")
+
+
+def test_a_digest_changes_with_what_an_arm_depends_on(tmp_path):
+    config = load_config(written(tmp_path, FILE))
+    _, vague, learned = config.arms
+    more = dataclasses.replace(config, seeds=(0, 1, 2), arms=config.arms[:2])
+    assert more.digest_of(vague) == config.digest_of(vague), "other arms and seeds are no concern of it"
+    costlier = dataclasses.replace(config, budget=200)
+    slower = dataclasses.replace(config, learners={"reinforce": {"learning_rate": 2e-3}})
+    assert costlier.digest_of(learned) != config.digest_of(learned) != slower.digest_of(learned)
+    assert slower.digest_of(vague) == config.digest_of(vague)
+    assert isinstance(config, BenchConfig)
