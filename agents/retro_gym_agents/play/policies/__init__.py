@@ -3,6 +3,7 @@
 ======================  ================================================================================
 ``none``                an empty reflection; the actor just tries again (ReAct)
 ``vague``               one generic sentence that asks for more care
+``outcome``             how the last trial ended and with what score, and nothing of what happened in it
 ``copy``                the observation itself, shortened in the middle
 ``task_only``           the task's text as an instruction; the failure is not read
 ``actions``             the failed trial's own actions as an instruction
