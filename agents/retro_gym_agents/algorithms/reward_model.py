@@ -44,11 +44,12 @@ from torch import Tensor, nn
 from retro_gym.errors import ConfigError
 from retro_gym_agents.algorithms.optimizer_step import step
 from retro_gym_agents.data.examples import Example, by_failure, load_examples
+from retro_gym_agents.lm.adapter_folder import REWARD_HEAD
 from retro_gym_agents.lm.batching import in_groups
 from retro_gym_agents.lm.chains import Reply
 from retro_gym_agents.lm.finite import check_finite
 from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.lm.reward_model import REWARD_HEAD, RewardModel
+from retro_gym_agents.lm.reward_model import RewardModel
 from retro_gym_agents.runs.log import print_status
 from retro_gym_agents.runs.on_records import RecordsConfig, RecordsRun
 from retro_gym_agents.runs.run import TrainResult

@@ -17,17 +17,14 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from retro_gym.errors import ConfigError
+from retro_gym_agents.lm.adapter_folder import reward_head_file
 from retro_gym_agents.lm.adapters import activated
 from retro_gym_agents.lm.batching import in_groups
 from retro_gym_agents.lm.chains import Reply
 from retro_gym_agents.lm.logprobs import token_logprobs
 from retro_gym_agents.lm.reflector import Reflector
 
-__all__ = ["REWARD_HEAD", "RewardModel"]
-
-REWARD_HEAD = "reward_head"
-"""The module's name in checkpoints, and of its file beside the adapter."""
+__all__ = ["RewardModel"]
 
 _FACTOR = 0.3  # α at the beginning
 
@@ -69,9 +66,7 @@ class RewardModel(nn.Module):
         Raises:
             ConfigError: the folder holds no reward model.
         """
-        path = Path(folder) / "adapter" / f"{REWARD_HEAD}.pt"
-        if not path.is_file():
-            raise ConfigError(f"{folder} holds no reward model: {path} is absent. Train one: retro-gym reward-model.")
+        path = reward_head_file(Path(folder))
         loaded = Reflector.beside(beside, folder=path.parent) if beside else Reflector.load(path.parent, device=device)
         state = torch.load(path, map_location=loaded.device, weights_only=True)
         model = cls(loaded, likelihood=bool(state["factor"]))

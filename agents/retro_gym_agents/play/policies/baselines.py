@@ -20,7 +20,7 @@ from retro_gym.prompts import shorten
 from retro_gym.trajectory import EndReason
 from retro_gym_agents.play.policies.lookup import nearest_oracle
 from retro_gym_agents.play.policies.mentions import mentions
-from retro_gym_agents.play.policies.protocol import Policy
+from retro_gym_agents.play.policies.protocol import Policy, parts_of
 
 __all__ = ["BASELINES", "VAGUE_REFLECTION", "Baseline", "BaselinePolicy", "check_teacher"]
 
@@ -175,10 +175,13 @@ class BaselinePolicy:
 
 
 def check_teacher(policy: Policy, env: RetroEnv) -> None:
-    """Checks that an environment's teacher has what a baseline needs, before an actor is called.
+    """Checks that an environment's teacher has what a baseline needs, also one that is asked by another policy.
+
+    It is called before an actor is.
 
     Raises:
         ConfigError: it has not.
     """
-    if isinstance(policy, BaselinePolicy) and (needs := BASELINES[policy.name].needs) is not None:
-        env.task_env.teacher.require(needs)
+    for part in parts_of(policy):
+        if isinstance(part, BaselinePolicy) and (needs := BASELINES[part.name].needs) is not None:
+            env.task_env.teacher.require(needs)
