@@ -19,7 +19,7 @@ class TextIndex:
     Args:
         texts: T of them.
 
-    >>> TextIndex(["the red barn", "a blue lake"]).scores("Find the blue lake.").argmax()
+    >>> TextIndex(["the red barn", "a blue lake"]).scores("Find the blue lake.").argmax().item()
     1
     """
 
