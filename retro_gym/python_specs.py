@@ -66,14 +66,20 @@ def made(kind: type, options: Mapping[str, object], what: str, option: str) -> o
         raise ConfigError(f"{failed}: {type(error).__name__} ({one_line(str(error), 200)}).") from error
 
 
-def without_options(options: Mapping[str, object], what: str) -> None:
-    """Checks that no options are given to something that has none.
+def without_options(options: Mapping[str, object], what: str, but: str = "") -> None:
+    """Checks that no options are given to something that has none, or no others.
+
+    Args:
+        options: the options, without those that it has.
+        what: the thing in messages.
+        but: the options that it has, for messages.
 
     Raises:
         ConfigError: there are some.
     """
     if options:
-        raise ConfigError(f"{what} has no options; received {', '.join(sorted(options))}.")
+        has = f"has no options but {but}" if but else "has no options"
+        raise ConfigError(f"{what} {has}; received {', '.join(sorted(options))}.")
 
 
 def check_called(found: object, what: str, *arguments: str) -> None:

@@ -100,6 +100,6 @@ class NoTeacher(Teacher):
     def _lacking(self, method: str) -> ConfigError:
         return ConfigError(
             f"{self.env_name} has no teacher, and {method} is needed here. Derive it from retro_gym.Teacher too, let "
-            "its property 'teacher' return one, or use policies that need no teacher: none, vague, copy, task_only, "
-            "actions, shotgun, a reflector."
+            "its property 'teacher' return one, or use policies that need no teacher: none, vague, outcome, copy, "
+            "task_only, actions, shotgun, a reflector."
         )

@@ -45,9 +45,10 @@ from retro_gym.typed_fields import settle_fields
 from retro_gym_agents.algorithms import imitation, ppo, reward_model
 from retro_gym_agents.algorithms.imitation import ImitationConfig
 from retro_gym_agents.algorithms.ppo import PPOConfig
-from retro_gym_agents.algorithms.reward_model import RewardModel, RewardModelConfig
+from retro_gym_agents.algorithms.reward_model import RewardModelConfig
 from retro_gym_agents.data.examples import load_examples
 from retro_gym_agents.lm.chains import Reply
+from retro_gym_agents.lm.reward_model import RewardModel
 from retro_gym_agents.play.collection import CollectConfig, collect
 from retro_gym_agents.play.policies import make_policy
 from retro_gym_agents.play.rollout import Rollout, Round

@@ -36,8 +36,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Sequence
-from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -45,19 +44,18 @@ from torch import Tensor, nn
 from retro_gym.errors import ConfigError
 from retro_gym_agents.algorithms.optimizer_step import step
 from retro_gym_agents.data.examples import Example, by_failure, load_examples
-from retro_gym_agents.lm.adapters import activated
+from retro_gym_agents.lm.adapter_folder import REWARD_HEAD
 from retro_gym_agents.lm.batching import in_groups
 from retro_gym_agents.lm.chains import Reply
 from retro_gym_agents.lm.finite import check_finite
-from retro_gym_agents.lm.logprobs import token_logprobs
 from retro_gym_agents.lm.reflector import Reflector
+from retro_gym_agents.lm.reward_model import RewardModel
 from retro_gym_agents.runs.log import print_status
 from retro_gym_agents.runs.on_records import RecordsConfig, RecordsRun
 from retro_gym_agents.runs.run import TrainResult
 
 __all__ = [
     "Failure",
-    "RewardModel",
     "RewardModelConfig",
     "RewardModelRun",
     "accuracy",
@@ -66,9 +64,6 @@ __all__ = [
     "pairwise_loss",
     "train",
 ]
-
-_FACTOR = 0.3  # α at the beginning
-_HEAD = "reward_head"  # the module's name in checkpoints, and of its file beside the adapter
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -96,98 +91,6 @@ class Failure:
         """The better and the worse one of every two that differ in their rating."""
         both = itertools.permutations(range(len(self.ratings)), 2)
         return [(better, worse) for better, worse in both if self.ratings[better] > self.ratings[worse]]
-
-
-class RewardModel(nn.Module):
-    """Scores reflections: a language model with a head on the last token, and what it thinks of the text itself.
-
-    Args:
-        reflector: the model and its adapter.
-        likelihood: whether the log-likelihood is a part of the score.
-    """
-
-    mean: Tensor
-    spread: Tensor
-
-    def __init__(self, reflector: Reflector, *, likelihood: bool = True) -> None:
-        super().__init__()
-        self._reflector = [reflector]  # in a list, so that its weights are not this module's
-        self.head = nn.Linear(reflector.hidden_size, 1, bias=False).to(reflector.device)
-        nn.init.zeros_(self.head.weight)
-        self.factor = nn.Parameter(torch.tensor(_FACTOR if likelihood else 0.0, device=reflector.device), likelihood)
-        self.register_buffer("mean", torch.zeros((), device=reflector.device))
-        self.register_buffer("spread", torch.ones((), device=reflector.device))
-
-    @property
-    def reflector(self) -> Reflector:
-        """The model and its adapter."""
-        return self._reflector[0]
-
-    @classmethod
-    def load(cls, folder: str | Path, *, beside: Reflector | None = None, device: str = "cpu") -> Self:
-        """Loads what :func:`train` wrote.
-
-        Args:
-            folder: the output of a run.
-            beside: a reflector whose base model is used, so that it is stored once.
-            device: device of the model, unless it is used beside another one.
-
-        Raises:
-            ConfigError: the folder holds no reward model.
-        """
-        path = Path(folder) / "adapter" / f"{_HEAD}.pt"
-        if not path.is_file():
-            raise ConfigError(f"{folder} holds no reward model: {path} is absent. Train one: retro-gym reward-model.")
-        loaded = Reflector.beside(beside, folder=path.parent) if beside else Reflector.load(path.parent, device=device)
-        state = torch.load(path, map_location=loaded.device, weights_only=True)
-        model = cls(loaded, likelihood=bool(state["factor"]))
-        model.load_state_dict(state)
-        return model
-
-    def forward(self, replies: Sequence[Reply]) -> Tensor:
-        """Returns a score (N) for each reply, float32, differentiable."""
-        reflector = self.reflector
-        rows = [[*reply.prompt, *reply.tokens] for reply in replies]
-        width = max(map(len, rows))
-        ids_NL = torch.tensor([row + [reflector.sampling.pad_id] * (width - len(row)) for row in rows])
-        with activated(reflector.model, reflector.adapter), reflector.precision():
-            # Padding follows the tokens, so that no token attends to it.
-            out = reflector.model(
-                input_ids=ids_NL.to(reflector.device), use_cache=False, logits_to_keep=1, output_hidden_states=True
-            )
-            hidden_NLD = out.hidden_states[-1]
-            last_ND = torch.stack([hidden_LD[len(row) - 1] for hidden_LD, row in zip(hidden_NLD, rows, strict=True)])
-            scores_N: Tensor = self.head(last_ND.float())[:, 0]
-            if self.factor.requires_grad:
-                scores_N = scores_N + self.factor * self._loglikelihood(hidden_NLD, replies)
-        return (scores_N - self.mean) / self.spread
-
-    def _loglikelihood(self, hidden_NLD: Tensor, replies: Sequence[Reply]) -> Tensor:
-        """Returns log π(y|x) (N), computed from the hidden states of the tokens before those of y alone."""
-        lengths = [len(reply.tokens) for reply in replies]
-        before_MD = torch.cat(
-            [
-                hidden_LD[len(reply.prompt) - 1 : len(reply.prompt) - 1 + length]
-                for hidden_LD, reply, length in zip(hidden_NLD, replies, lengths, strict=True)
-            ]
-        )
-        logits_MV = self.reflector.model.get_output_embeddings()(before_MD)
-        targets_M1 = torch.tensor([[token] for reply in replies for token in reply.tokens], device=before_MD.device)
-        logprobs_M = token_logprobs(logits_MV, targets_M1, temperature=1.0)[:, 0]
-        return torch.stack([one_T.sum() for one_T in torch.split(logprobs_M, lengths)])
-
-    def learned(self) -> list[nn.Parameter]:
-        """Returns the weights to learn besides the adapter."""
-        return [weight for weight in self.parameters() if weight.requires_grad]
-
-    @torch.no_grad()
-    def score(self, replies: Sequence[Reply], tokens: int | None = None) -> Tensor:
-        """Returns the scores (N) without a gradient, in forward passes of at most so many tokens."""
-        lengths = [len(reply.prompt) + len(reply.tokens) for reply in replies]
-        scores_N = torch.zeros(len(replies))
-        for rows in in_groups(range(len(replies)), lengths, None, tokens):
-            scores_N[rows] = self([replies[row] for row in rows]).cpu()
-        return scores_N
 
 
 def pairwise_loss(better_N: Tensor, worse_N: Tensor) -> Tensor:
@@ -314,6 +217,6 @@ def train(config: RewardModelConfig) -> TrainResult:
     with RewardModelRun(config) as run:
         weights = [*run.learner.trainable.values(), *run.model.learned()]
         optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=0.0)
-        for update in run.updates(optimizer, **{_HEAD: run.model}):
+        for update in run.updates(optimizer, **{REWARD_HEAD: run.model}):
             run.log(improve(run.model, optimizer, run.passes.batch(update), config))
         return run.result()

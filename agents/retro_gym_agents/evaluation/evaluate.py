@@ -20,9 +20,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,7 @@ from retro_gym.records.header import panel_of
 from retro_gym.seeding import derive_seed
 from retro_gym.teacher import Teacher
 from retro_gym_agents.evaluation.evaluation import Evaluation, EvaluationConfig, TaskResult
-from retro_gym_agents.lm.adapter_folder import adapter_source, files_digest, weights_digest
+from retro_gym_agents.lm.adapter_folder import files_digest
 from retro_gym_agents.play.envs import make_retro_env
 from retro_gym_agents.play.episodes import (
     Episode,
@@ -48,7 +47,14 @@ from retro_gym_agents.play.episodes import (
     total_stats,
 )
 from retro_gym_agents.play.journal import Journal
-from retro_gym_agents.play.policies import MeteredPolicy, Policy, PromptedPolicy, ReflectorPolicy, check_teacher
+from retro_gym_agents.play.policies import (
+    LocalPolicy,
+    MeteredPolicy,
+    Policy,
+    check_teacher,
+    parts_of,
+    policy_parameters,
+)
 
 __all__ = ["evaluate", "evaluate_all"]
 
@@ -110,7 +116,7 @@ def evaluate_all(
         BudgetError: the actor's budget is spent.
     """
     names = [policy.name for policy in policies]
-    several_models = sum(isinstance(policy, ReflectorPolicy) for policy in policies) > 1
+    several_models = sum(1 for policy in policies for _ in _models(policy)) > 1
     if len(set(names)) < len(names):
         raise ConfigError(f"policies are named {names}; give each once.")
     fixed = {"split": config.split, "max_reflections": max(1, config.trials), "reward": "return"}
@@ -121,14 +127,15 @@ def evaluate_all(
         run = _run(config, first, task_ids, names)
         notes = None
         if journal is not None:
-            settings, reflectors = _settings(config, first.actor, run), _reflectors(policies)
+            settings = _settings(config, first.actor, run)
+            reflectors = {policy.name: policy_parameters(policy) for policy in policies}
             notes = stack.enter_context(Journal(journal, settings, reflectors, run=run, resume=resume))
         for policy in policies if config.trials else ():
             check_teacher(policy, first)
-            if isinstance(policy, ReflectorPolicy):
-                policy.load()  # so that loading errors appear before actor calls are paid for
+            for model in _models(policy):
+                model.load()  # so that loading errors appear before actor calls are paid for
                 if several_models:
-                    policy.unload()  # so that only one large model is in memory
+                    model.unload()  # so that only one large model is in memory
         seeds = [derive_seed(seed, "episode", task_id) for seed in config.evaluation_seeds for task_id in task_ids]
         starts = start_episodes(first, task_ids * config.seeds, seeds, progress=progress, journal=notes)
         for start in starts:
@@ -137,8 +144,8 @@ def evaluate_all(
         for policy in policies:
             own = dataclasses.replace(run, policy=policy.name).identified()
             evaluations.append(_play_on(config, policy, starts, own, progress, notes))
-            if isinstance(policy, ReflectorPolicy) and several_models:
-                policy.unload()  # so that only one large model is in memory
+            for model in _models(policy) if several_models else ():
+                model.unload()  # so that only one large model is in memory
     return evaluations
 
 
@@ -169,17 +176,9 @@ def _settings(config: EvaluationConfig, actor: Actor, run: RunHeader) -> dict[st
     }
 
 
-def _reflectors(policies: Sequence[Policy]) -> dict[str, Any]:
-    """Returns the known settings that each policy's reflections depend on."""
-    return {
-        policy.name: {
-            "greedy": getattr(policy, "greedy", False),
-            "source": _source(policy),
-            "weights": weights_digest(Path(policy.name)) if isinstance(policy, ReflectorPolicy) else None,
-            **(policy.parameters if isinstance(policy, PromptedPolicy) else {}),
-        }
-        for policy in policies
-    }
+def _models(policy: Policy) -> Iterator[LocalPolicy]:
+    """Yields the policies with a model in this process among a policy and those that it asks."""
+    return (part for part in parts_of(policy) if isinstance(part, LocalPolicy))
 
 
 def _chosen(task_ids: Sequence[str], config: EvaluationConfig) -> list[str]:
@@ -209,7 +208,7 @@ def _play_on(
             seed = derive_seed(config.seed, "reflection", trial)
             play_next_trial(episodes, policy, seed=seed, progress=progress, journal=journal)
         after = tokens_of(policy)
-        is_model = isinstance(policy, MeteredPolicy)
+        is_model = any(isinstance(part, MeteredPolicy) for part in parts_of(policy))
         seeds = np.repeat(config.evaluation_seeds, len(episodes) // config.seeds).tolist()
         return Evaluation(
             config,
@@ -219,17 +218,13 @@ def _play_on(
             parameters_of(episodes[0].env.actor),
             total_stats(episodes),
             (read + after[0] - before[0], written + after[1] - before[1]) if is_model else None,
-            _source(policy),
+            next(filter(None, (model.adapter_source() for model in _models(policy))), None),
             run,
         )
 
 
 def _actor_of(config: EvaluationConfig, actor: Actor) -> str:
     return actor_name(config.env_kwargs.get("actor", "scripted"), actor)
-
-
-def _source(policy: Policy) -> str | None:
-    return adapter_source(Path(policy.name)) if isinstance(policy, ReflectorPolicy) else None
 
 
 def _result(episode: Episode, seed: int) -> TaskResult:

@@ -8,7 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["adapter_folder", "adapter_source", "files_digest", "weights_digest"]
+from retro_gym.errors import ConfigError
+
+__all__ = ["REWARD_HEAD", "adapter_folder", "adapter_source", "files_digest", "reward_head_file", "weights_digest"]
+
+REWARD_HEAD = "reward_head"
+"""The module's name in checkpoints of a reward model, and of its file beside the adapter."""
 
 _LONGEST_NAME = 255  # characters; a longer text is not a file name
 
@@ -41,6 +46,18 @@ def adapter_source(path: Path) -> str | None:
         why = "the last one, since no validation has chosen a best"
     of = f" of update {int(found[-1]['update'])}" if found else ""
     return f"{folder.name}{of}: {why}"
+
+
+def reward_head_file(folder: Path) -> Path:
+    """Returns the file of a reward model's head, beside its adapter.
+
+    Raises:
+        ConfigError: the folder holds no reward model.
+    """
+    path = folder / "adapter" / f"{REWARD_HEAD}.pt"
+    if not path.is_file():
+        raise ConfigError(f"{folder} holds no reward model: {path} is absent. Train one: retro-gym reward-model.")
+    return path
 
 
 def weights_digest(path: Path) -> str | None:

@@ -15,7 +15,7 @@ from retro_gym.seeding import derive_seed
 from retro_gym.trajectory import EndReason, Outcome, Trajectory
 from retro_gym.vector import run_plans
 from retro_gym_agents.play.journal import EpisodeKey, Journal, StoredTrial
-from retro_gym_agents.play.policies import MeteredPolicy, Policy, written_reflections
+from retro_gym_agents.play.policies import MeteredPolicy, Policy, parts_of, written_reflections
 
 __all__ = [
     "Episode",
@@ -314,8 +314,9 @@ def _check_spent(episodes: Sequence[Episode]) -> None:
 
 
 def tokens_of(policy: Policy) -> tuple[int, int]:
-    """Returns the prompt and completion tokens of a policy so far; zeros if it is not a model."""
-    return (policy.prompt_tokens, policy.completion_tokens) if isinstance(policy, MeteredPolicy) else (0, 0)
+    """Returns the prompt and completion tokens so far of a policy and those that it asks; zeros if none is a model."""
+    models = [part for part in parts_of(policy) if isinstance(part, MeteredPolicy)]
+    return sum(model.prompt_tokens for model in models), sum(model.completion_tokens for model in models)
 
 
 def total_stats(episodes: Iterable[Episode]) -> ActorStats:

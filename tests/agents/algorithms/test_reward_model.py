@@ -5,7 +5,6 @@ import torch
 
 from retro_gym.errors import ConfigError
 from retro_gym_agents.algorithms.reward_model import (
-    RewardModel,
     RewardModelConfig,
     RewardModelRun,
     accuracy,
@@ -17,6 +16,7 @@ from retro_gym_agents.algorithms.reward_model import (
 from retro_gym_agents.data.examples import Example, Written, load_examples
 from retro_gym_agents.lm.chains import Reply, chained
 from retro_gym_agents.lm.reflector import Reflector
+from retro_gym_agents.lm.reward_model import RewardModel
 from retro_gym_agents.play.collection import CollectConfig, collect
 from retro_gym_agents.play.policies import ReflectorPolicy
 from retro_gym_agents.runs.checkpoints import read_checkpoint

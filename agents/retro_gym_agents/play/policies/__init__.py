@@ -3,6 +3,7 @@
 ======================  ================================================================================
 ``none``                an empty reflection; the actor just tries again (ReAct)
 ``vague``               one generic sentence that asks for more care
+``outcome``             how the last trial ended and with what score, and nothing of what happened in it
 ``copy``                the observation itself, shortened in the middle
 ``task_only``           the task's text as an instruction; the failure is not read
 ``actions``             the failed trial's own actions as an instruction
@@ -16,6 +17,8 @@
 ``tiny``, PATH, a hub   a reflector: the shipped one, a run of ``retro-gym train``, or any causal language
 name                    model, frozen or trained
 ``openai:MODEL``        a model behind a server that is asked by a prompt (Reflexion); ``replay:FILE`` its tape
+``best_of:FOLDER``      of n sampled reflections the one that a reward model prefers
+``lessons:RECORDS``     lessons kept from training tasks: those of similar tasks that earned most
 ``python:MODULE:NAME``  a function on observations, or a policy, of a user
 ======================  ================================================================================
 """
@@ -27,9 +30,19 @@ from retro_gym_agents.play.policies.baselines import (
     BaselinePolicy,
     check_teacher,
 )
+from retro_gym_agents.play.policies.best_of import BestOfPolicy
 from retro_gym_agents.play.policies.functions import FunctionPolicy, ReflectFunction
+from retro_gym_agents.play.policies.lessons import LessonsPolicy
 from retro_gym_agents.play.policies.prompted import REFLECTOR_INSTRUCTION, PromptedPolicy
-from retro_gym_agents.play.policies.protocol import MeteredPolicy, Policy, written_reflections
+from retro_gym_agents.play.policies.protocol import (
+    CompositePolicy,
+    LocalPolicy,
+    MeteredPolicy,
+    Policy,
+    parts_of,
+    policy_parameters,
+    written_reflections,
+)
 from retro_gym_agents.play.policies.reflectors import TINY, ReflectorPolicy
 from retro_gym_agents.play.policies.specs import make_policy, takes_options
 
@@ -40,7 +53,11 @@ __all__ = [
     "VAGUE_REFLECTION",
     "Baseline",
     "BaselinePolicy",
+    "BestOfPolicy",
+    "CompositePolicy",
     "FunctionPolicy",
+    "LessonsPolicy",
+    "LocalPolicy",
     "MeteredPolicy",
     "Policy",
     "PromptedPolicy",
@@ -48,6 +65,8 @@ __all__ = [
     "ReflectorPolicy",
     "check_teacher",
     "make_policy",
+    "parts_of",
+    "policy_parameters",
     "takes_options",
     "written_reflections",
 ]

@@ -1,8 +1,9 @@
 """Policies without a model: from an empty reflection to the answer, each a test of what a reward measures.
 
 Only ``oracle`` and ``rule`` should solve tasks. The others do without the failure (``vague``, ``task_only``,
-``lookup``, ``shuffled``), repeat it (``copy``, ``actions``, ``shotgun``), guess (``noisy``) or give the solution away
-(``told``). An environment in which one of them comes near ``oracle`` does not reward the understanding of a failure.
+``lookup``, ``shuffled``), know its end alone (``outcome``), repeat it (``copy``, ``actions``, ``shotgun``), guess
+(``noisy``) or give the solution away (``told``). An environment in which one of them comes near ``oracle`` does not
+reward the understanding of a failure.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import numpy as np
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ConfigError, did_you_mean
 from retro_gym.prompts import shorten
+from retro_gym.trajectory import EndReason
 from retro_gym_agents.play.policies.lookup import nearest_oracle
 from retro_gym_agents.play.policies.mentions import mentions
-from retro_gym_agents.play.policies.protocol import Policy
+from retro_gym_agents.play.policies.protocol import Policy, parts_of
 
 __all__ = ["BASELINES", "VAGUE_REFLECTION", "Baseline", "BaselinePolicy", "check_teacher"]
 
@@ -41,6 +43,23 @@ def _nothing(observation: str, env: RetroEnv, seed: int) -> str:
 
 def _vague(observation: str, env: RetroEnv, seed: int) -> str:
     return VAGUE_REFLECTION
+
+
+_ENDS = {
+    EndReason.SOLVED: "solved the task",
+    EndReason.FAILED: "it ended without success",
+    EndReason.OUT_OF_TURNS: "it ran out of turns",
+    EndReason.REPEATED_ACTION: "it was stopped because it repeated itself",
+    EndReason.PROMPT_TOO_LONG: "it was stopped because its record became too long",
+}
+
+
+def _outcome(observation: str, env: RetroEnv, seed: int) -> str:
+    """Says how the trial ended and with what score: all that a bare reward tells, and nothing of what happened."""
+    trajectory = env.trajectory
+    score = round(trajectory.return_, 2) + 0.0  # no "-0"
+    start = "The last attempt" if trajectory.end is EndReason.SOLVED else "The last attempt failed:"
+    return f"{start} {_ENDS[trajectory.end]} (score {score:g})."
 
 
 def _copy(observation: str, env: RetroEnv, seed: int) -> str:
@@ -115,6 +134,7 @@ def _instruction(start: str, parts: Sequence[str] | Mapping[str, None], env: Ret
 BASELINES: dict[str, Baseline] = {
     "none": Baseline(_nothing),
     "vague": Baseline(_vague),
+    "outcome": Baseline(_outcome),
     "copy": Baseline(_copy),
     "task_only": Baseline(_task_only),
     "actions": Baseline(_actions),
@@ -155,10 +175,13 @@ class BaselinePolicy:
 
 
 def check_teacher(policy: Policy, env: RetroEnv) -> None:
-    """Checks that an environment's teacher has what a baseline needs, before an actor is called.
+    """Checks that an environment's teacher has what a baseline needs, also one that is asked by another policy.
+
+    It is called before an actor is.
 
     Raises:
         ConfigError: it has not.
     """
-    if isinstance(policy, BaselinePolicy) and (needs := BASELINES[policy.name].needs) is not None:
-        env.task_env.teacher.require(needs)
+    for part in parts_of(policy):
+        if isinstance(part, BaselinePolicy) and (needs := BASELINES[part.name].needs) is not None:
+            env.task_env.teacher.require(needs)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import logging
-import re
 import weakref
 from collections.abc import Sequence
 from contextlib import closing
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from retro_gym.answers import checked_reset
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ConfigError
 from retro_gym.stage import Origin
+from retro_gym_agents.play.policies.similarity import TextIndex
 
 __all__ = ["nearest_oracle"]
 
@@ -56,8 +53,7 @@ class _Index:
     """Texts of training tasks, indexed by their words."""
 
     task_ids: Sequence[str]
-    bm25: Any
-    """A ``bm25s.BM25``, which has no types; None if the texts have no words."""
+    texts: TextIndex
 
     @classmethod
     def of(cls, env: RetroEnv) -> _Index:
@@ -67,29 +63,10 @@ class _Index:
             task_ids = [task_ids[index] for index in sorted(drawn)]
         with closing(copy.deepcopy(env.task_env)) as own:
             texts = [checked_reset(own, own.reset(options={"task_id": task_id}))[0] for task_id in task_ids]
-        words = list(map(_words, texts))
-        return cls(task_ids, _bm25(words) if any(words) else None)
+        return cls(task_ids, TextIndex(texts))
 
     def nearest(self, text: str, other_than: str) -> str | None:
         """Returns the id of the most similar task, the first of several; None if there is no other one."""
-        scores: NDArray[np.float32] = np.zeros(len(self.task_ids), np.float32)
-        known = [] if self.bm25 is None else [word for word in _words(text) if word in self.bm25.vocab_dict]
-        if known:
-            scores = self.bm25.get_scores(known)
+        scores = self.texts.scores(text)
         others = [index for index, task_id in enumerate(self.task_ids) if task_id != other_than]
         return self.task_ids[max(others, key=lambda index: scores[index])] if others else None
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.lower())
-
-
-def _bm25(documents: list[list[str]]) -> Any:
-    import bm25s  # the import takes 0.1 s
-
-    logger = logging.getLogger("bm25s")
-    if logger.level == logging.DEBUG:  # set by bm25s at import: it would log a line per index
-        logger.setLevel(logging.WARNING)
-    index = bm25s.BM25(backend="numpy")
-    index.index(documents, show_progress=False)
-    return index

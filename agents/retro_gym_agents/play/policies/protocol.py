@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
+from retro_gym.actors.secrets import shareable
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ActorError, BudgetError, ConfigError, one_line
 
-__all__ = ["MeteredPolicy", "Policy", "checked_texts", "written_reflections"]
+__all__ = [
+    "CompositePolicy",
+    "LocalPolicy",
+    "MeteredPolicy",
+    "Policy",
+    "checked_texts",
+    "parts_of",
+    "policy_parameters",
+    "written_reflections",
+]
 
 
 @runtime_checkable
@@ -45,6 +56,61 @@ class MeteredPolicy(Policy, Protocol):
     """Prompt tokens so far."""
     completion_tokens: int
     """Tokens written so far."""
+
+
+@runtime_checkable
+class LocalPolicy(MeteredPolicy, Protocol):
+    """A policy whose model runs in this process."""
+
+    def load(self) -> object:
+        """Loads the model if necessary."""
+        ...
+
+    def unload(self) -> None:
+        """Releases the model; the next ``reflect`` loads it again."""
+        ...
+
+    def adapter_source(self) -> str | None:
+        """Describes the adapter of a training run that it uses; None if it uses none."""
+        ...
+
+
+@runtime_checkable
+class CompositePolicy(Policy, Protocol):
+    """A policy that asks other ones."""
+
+    @property
+    def parts(self) -> Sequence[Policy]:
+        """The policies that it asks."""
+        ...
+
+
+def parts_of(policy: Policy) -> Iterator[Policy]:
+    """Yields a policy and all policies that it asks, directly or through others."""
+    yield policy
+    if isinstance(policy, CompositePolicy):
+        for part in policy.parts:
+            yield from parts_of(part)
+
+
+def policy_parameters(policy: Policy) -> dict[str, Any]:
+    """Returns what a policy's reflections depend on, so far as it says so: its ``parameters`` that are JSON values.
+
+    Every policy has ``greedy``, ``source`` (the adapter of a training run) and ``weights`` (a digest of its files);
+    ``python:`` policies of users may have a mapping ``parameters`` of their own.
+    """
+    given = getattr(policy, "parameters", None)
+    own = given if isinstance(given, Mapping) else {}
+    known: dict[str, Any] = shareable({str(name): value for name, value in own.items() if _is_json(value)})
+    return {"greedy": False, "source": None, "weights": None, **known}
+
+
+def _is_json(value: object) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def written_reflections(

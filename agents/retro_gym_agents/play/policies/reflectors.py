@@ -6,16 +6,17 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ConfigError, MissingExtraError, did_you_mean
+from retro_gym_agents.lm.adapter_folder import adapter_source, weights_digest
 from retro_gym_agents.play.policies.baselines import BASELINES
 
 if TYPE_CHECKING:
     from retro_gym_agents.lm.reflector import Reflector
 
-__all__ = ["TINY", "ReflectorPolicy"]
+__all__ = ["TINY", "ReflectorPolicy", "check_reflector", "reflector_class"]
 
 TINY = "tiny"
 """Name of the reflector that ships with the package."""
@@ -43,7 +44,7 @@ class ReflectorPolicy:
         if batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}; it must be at least 1.")
         if isinstance(source, str):
-            _check_source(source)
+            check_reflector(source)
         self.source = source
         self.name = source if isinstance(source, str) else source.model_id
         self.greedy = greedy
@@ -52,6 +53,16 @@ class ReflectorPolicy:
         self.prompt_tokens = 0
         self.completion_tokens = 0
         self._reflector: Reflector | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the reflections depend on besides the observations, as JSON types."""
+        weights = weights_digest(Path(self.source)) if isinstance(self.source, str) else None
+        return {"greedy": self.greedy, "source": self.adapter_source(), "weights": weights}
+
+    def adapter_source(self) -> str | None:
+        """Describes the adapter of a training run that it uses; None if the source is no run's folder."""
+        return adapter_source(Path(self.source)) if isinstance(self.source, str) else None
 
     def reflect(self, observations: Sequence[str], envs: Sequence[RetroEnv], seeds: Sequence[int]) -> list[str]:
         """Returns one reflection for each observation.
@@ -86,15 +97,28 @@ class ReflectorPolicy:
         self._reflector = None
 
     def _load(self) -> Reflector:
-        try:
-            from retro_gym_agents.lm.reflector import Reflector
-        except ModuleNotFoundError as error:
-            raise MissingExtraError(error.name or "torch", "train") from error
-        return Reflector.load(str(self.source), lora=None, device=self.device)
+        return reflector_class().load(str(self.source), lora=None, device=self.device)
 
 
-def _check_source(spec: str) -> None:
-    """Checks a reflector's name without contacting the hub."""
+def reflector_class() -> type[Reflector]:
+    """Imports the class of reflectors, and torch with it.
+
+    Raises:
+        MissingExtraError: torch or transformers is absent.
+    """
+    try:
+        from retro_gym_agents.lm.reflector import Reflector
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "torch", "train") from error
+    return Reflector
+
+
+def check_reflector(spec: str) -> None:
+    """Checks a reflector's name without contacting the hub.
+
+    Raises:
+        ConfigError: it is neither ``"tiny"`` nor a folder with a model nor like a hub name.
+    """
     if spec == TINY:
         return
     path = Path(spec)

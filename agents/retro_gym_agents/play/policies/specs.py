@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from retro_gym.errors import one_line
 from retro_gym.python_specs import imported, without_options
 from retro_gym_agents.play.policies.baselines import BASELINES, BaselinePolicy
+from retro_gym_agents.play.policies.best_of import BestOfPolicy
 from retro_gym_agents.play.policies.functions import ReflectFunction, policy_of
+from retro_gym_agents.play.policies.lessons import LessonsPolicy
 from retro_gym_agents.play.policies.prompted import PromptedPolicy
 from retro_gym_agents.play.policies.protocol import Policy
 from retro_gym_agents.play.policies.reflectors import ReflectorPolicy
@@ -16,6 +19,8 @@ __all__ = ["make_policy", "takes_options"]
 
 _PYTHON = "python"
 _PROMPTED = ("openai", "replay")
+_LESSONS = "lessons"
+_BEST_OF = "best_of"
 
 
 def make_policy(
@@ -31,12 +36,15 @@ def make_policy(
     Args:
         spec: a key of :data:`BASELINES`; ``"tiny"``, the folder of a run or of a model, or a hub name
             (:class:`ReflectorPolicy`); ``"openai:MODEL"`` or ``"replay:FILE"`` (:class:`PromptedPolicy`);
+            ``"best_of:FOLDER"`` (:class:`BestOfPolicy`); ``"lessons:RECORDS"`` (:class:`LessonsPolicy`);
             ``"python:MODULE:NAME"``, which imports one of the following; a :class:`Policy`, a class of policies, or a
             function from a list of observations to a list of reflections.
         greedy: for models in this process, see :class:`ReflectorPolicy`.
         device: likewise.
         batch_size: likewise.
-        options: for models behind a server and classes of policies: their arguments, such as ``base_url``.
+        options: for models behind a server and classes of policies: their arguments, such as ``base_url``; for
+            ``best_of`` ``reflector``, ``num_samples`` and ``temperature``; for ``lessons`` ``num``, ``weight`` and
+            ``beside``, the spec of a policy, which gets all further options.
 
     Raises:
         ConfigError: the spec is none of these, or an option is unknown.
@@ -59,6 +67,17 @@ def make_policy(
         return policy_of(imported(spec, "reflector"), options, f"reflector {spec!r}", spec)
     if kind in _PROMPTED and rest:
         return PromptedPolicy(spec, **options)
+    if kind == _BEST_OF and rest:
+        own, others = _parted(options, "reflector", "num_samples", "temperature")
+        without_options(others, f"reflector {spec!r}", "reflector, num_samples and temperature")
+        return BestOfPolicy(rest, device=device, batch_size=batch_size, **own)
+    if kind == _LESSONS and rest:
+        own, others = _parted(options, "num", "weight", "beside")
+        if "beside" in own:
+            own["beside"] = make_policy(own["beside"], greedy=greedy, device=device, batch_size=batch_size, **others)
+        else:
+            without_options(others, f"reflector {spec!r}", "num, weight and beside")
+        return LessonsPolicy(rest, **own)
     without_options(options, f"reflector {spec!r}")
     if spec in BASELINES:
         return BaselinePolicy(spec)
@@ -67,4 +86,10 @@ def make_policy(
 
 def takes_options(spec: str) -> bool:
     """Returns whether a spec names a policy with options of its own."""
-    return spec.partition(":")[0] in (_PYTHON, *_PROMPTED)
+    return spec.partition(":")[0] in (_PYTHON, _BEST_OF, _LESSONS, *_PROMPTED)
+
+
+def _parted(options: Mapping[str, Any], *names: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the options with some names, and the others."""
+    own = {name: value for name, value in options.items() if name in names}
+    return own, {name: value for name, value in options.items() if name not in names}

@@ -109,6 +109,44 @@ def test_what_is_said_of_the_task_and_of_the_actions(places):
     assert says("actions", places) == "Next time I should do the following, in this order: go[barn 3]; go[Lake Oru]."
 
 
+@pytest.mark.parametrize(
+    ("end", "score", "said"),
+    [
+        (EndReason.FAILED, 0.0, "The last attempt failed: it ended without success (score 0)."),
+        (EndReason.FAILED, 2 / 3, "The last attempt failed: it ended without success (score 0.67)."),
+        (EndReason.FAILED, -0.001, "The last attempt failed: it ended without success (score 0)."),
+        (EndReason.OUT_OF_TURNS, -1.0, "The last attempt failed: it ran out of turns (score -1)."),
+        (
+            EndReason.REPEATED_ACTION,
+            0.0,
+            "The last attempt failed: it was stopped because it repeated itself (score 0).",
+        ),
+        (EndReason.SOLVED, 1.0, "The last attempt solved the task (score 1)."),
+    ],
+)
+def test_outcome_says_how_the_trial_ended_and_no_more(places, end, score, said):
+    turns = (Turn("Lake Oru?", "go[barn 3]", "You went to 'barn 3'."),)
+    stored = Trajectory("test-0", 0, "Find the new mill.", turns, score, end is EndReason.SOLVED, end)
+    places.reset(seed=0, options={"trajectory": stored})
+    assert says("outcome", places) == said
+
+
+def test_outcome_speaks_of_every_end_that_leaves_something_to_reflect_on():
+    env = make_retro_env("RetroIdentity-v0", split="test")
+    for end in EndReason:
+        if not end.void:
+            env.reset(seed=0, options={"trajectory": Trajectory("test-2-blue", 0, "The word", (), 0.0, False, end)})
+            assert says("outcome", env).startswith("The last attempt")
+
+
+@pytest.mark.parametrize("env_id", ["RetroHotpotQA-v0", "RetroALFWorld-v0", "RetroWebShop-v0", "RetroInterCodeSQL-v0"])
+def test_the_scripted_actor_gains_nothing_from_the_outcome(env_id):
+    config = EvaluationConfig(env_id, "validation", num_tasks=20, trials=1)
+    retry, told = evaluate_all(config, [make_policy("none"), make_policy("outcome")])
+    assert any(task.reflections for task in told.tasks)
+    assert [task.success for task in told.tasks] == [task.success for task in retry.tasks]
+
+
 def test_shotgun_names_everything_that_is_named(places):
     assert says("shotgun", places) == (
         "Next time I should use all of the following: Find; barn 3; go[barn 3]; Lake Oru; go[Lake Oru]."
@@ -233,7 +271,7 @@ def test_a_mixture_asks_the_teacher_of_the_tasks_environment(name):
     alone.reset(seed=0, options={"task_id": "test-2-blue"})
     if name in ("oracle", "told", "rule", "lookup", "noisy", "none", "vague", "actions"):
         assert says(name, env) == says(name, alone)
-    assert "blue" in says(name, env) or name in ("none", "vague", "actions", "shotgun", "shuffled", "noisy")
+    assert "blue" in says(name, env) or name in ("none", "vague", "outcome", "actions", "shotgun", "shuffled", "noisy")
 
 
 def test_a_mixture_with_a_teacher_that_lacks_a_method_says_so():
