@@ -32,5 +32,9 @@ def names_cause(reflection: str, task: Household) -> bool:
     where = {place for name, place in working.items() if kind_of(name) == task.thing}
     where_lit = {place for name, place in working.items() if kind_of(name) == LAMP}
     misled = advice.wanted - working.keys() or set(advice.searched) - where or set(advice.lit) - where_lit
-    told = {need.name for need in task.needs if need.place in (*advice.searched, *advice.lit)} | advice.wanted
+    told = set(advice.wanted)
+    if not advice.confused:  # "the lamp 1 or the lamp 2 on the shelf 3" tells no lamp
+        told |= {
+            need.name for need in task.needs if need.place in (advice.lit if need.cause == "tool" else advice.searched)
+        }
     return not misled and all(need.name in told - advice.shunned for need in task.needs)

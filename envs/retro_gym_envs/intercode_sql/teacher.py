@@ -67,7 +67,7 @@ class SQLTeacher(TaskTeacher[SQLTask]):
     def names_cause(self, reflection: str, task_id: str) -> bool:
         """Returns whether the actor reads in a reflection the right name alone, wherever several names fit.
 
-        The gold query, ``told_reflection``, holds these names among others, and may be read so or not.
+        The gold query, ``told_reflection``, holds these names, so it names the cause too.
         """
         choices = self._tasks.choices(checked_task_id(task_id))
         known = [name for names in choices.values() for name in names]

@@ -113,7 +113,7 @@ class ShopTeacher(TaskTeacher[Goal]):
     def names_cause(self, reflection: str, task_id: str) -> bool:
         """Returns whether a reflection tells the right ones of the coined names; see :mod:`cause`.
 
-        The product's id and all values, ``told_reflection``, name the cause unless it is the word to search for.
+        The product's title, id and values, ``told_reflection``, hold these names, so they name the cause too.
 
         Raises:
             UnknownTaskError: no such task.
