@@ -1,6 +1,7 @@
 """Whether a reflection names the true cause of failure: what counts, and what only holds the right name."""
 
 import collections
+import json
 
 import gymnasium as gym
 import numpy as np
@@ -23,7 +24,7 @@ from tests.envs.test_webshop_teacher import NO_ADVICE as NO_ADVICE_IN_SHOPS
 from tests.envs.test_webshop_teacher import REWORDED, worded
 
 ENVS = ("HotpotQA", "ALFWorld", "WebShop", "InterCodeSQL")
-COUNT = 30
+COUNT = 16
 
 
 @pytest.fixture(scope="module", params=ENVS)
@@ -101,10 +102,10 @@ def test_the_oracle_and_the_rules_name_the_cause_and_baselines_do_not(env):
 
 
 def test_every_oracle_names_its_own_cause_and_no_others(env):
-    teacher, ids = env.task_env.teacher, env.task_env.task_ids("validation")[:200]
+    teacher, ids = env.task_env.teacher, env.task_env.task_ids("validation")[:50]
     oracles = [teacher.oracle_reflection(task_id) for task_id in ids]
     assert all(map(teacher.names_cause, oracles, ids))
-    assert sum(map(teacher.names_cause, [*oracles[1:], oracles[0]], ids)) <= 6  # a place and a number may be the same
+    assert sum(map(teacher.names_cause, [*oracles[1:], oracles[0]], ids)) <= 3  # a place and a number may be the same
 
 
 def lower(text):
@@ -177,8 +178,12 @@ def test_an_answer_told_may_or_may_not_name_the_cause(env):
 
 def test_paraphrases_name_the_cause_on_questions():
     env = made("HotpotQA")
-    teacher, named = env.task_env.teacher, collections.defaultdict(list)
-    for task_id, _ in failures(env):
+    teacher, counts, named = env.task_env.teacher, collections.Counter(), []
+    for task_id, _ in failures(env, 60):
+        group = teacher.task_group(task_id)
+        counts[group] += 1
+        if counts[group] > 5:
+            continue
         failure = read_failure(env.trajectory.render())
         lesson = failure.lesson()
         names, roles = [name for _, name in lesson.entities], [role for role, _ in lesson.entities]
@@ -189,8 +194,9 @@ def test_paraphrases_name_the_cause_on_questions():
         for form in (*PARAPHRASES, *ONE_PAGE) if len(names) == 1 else listed:
             assert teacher.names_cause(form.format(**words), task_id), form.format(**words)
         for form in (*NO_ADVICE, *WITHOUT_EFFECT):
-            named[form].append(teacher.names_cause(form.format(**words), task_id))
-    assert max(map(np.mean, named.values())) <= 0.06  # a song for an entity is read as advice now and then
+            named.append(teacher.names_cause(form.format(**words), task_id))
+    assert min(counts.values()) >= 3
+    assert np.mean(named) <= 0.03  # a song for an entity is read as advice now and then
 
 
 def test_paraphrases_name_the_cause_in_households():
@@ -233,3 +239,14 @@ def test_a_mixture_asks_the_own_teacher_of_a_task():
         assert teacher.names_cause(teacher.oracle_reflection(task_id), task_id)
         assert not teacher.names_cause("Be careful.", task_id)
     assert len(seen) == 4
+
+
+def test_no_reflection_names_a_cause_that_is_not_known(tmp_path):
+    """The same question, read from a file: nobody says why the actor fails at it."""
+    task = made("HotpotQA").task_env.task("validation-00000")
+    (tmp_path / "tasks.json").write_text(json.dumps([task.to_json()]))
+    teacher = gym.make("RetroHotpotQA-v0", tasks=tmp_path / "tasks.json").unwrapped.task_env.teacher
+    oracle = teacher.oracle_reflection(task.task_id)
+    assert made("HotpotQA").task_env.teacher.names_cause(oracle, task.task_id)
+    assert teacher.failure_cause(task.task_id) == ""
+    assert not teacher.names_cause(oracle, task.task_id)
