@@ -27,7 +27,8 @@ class Teacher:
 
     No method is needed to play an environment or to train a reflector on it. The policies ``oracle``, ``shuffled`` and
     ``lookup`` need ``oracle_reflection``; ``told``, ``rule`` and ``noisy`` need the method of their name; reports of
-    leaks, and ``leak="ignore"``, need ``leaks``; the build of the tiny reflector needs ``noisy_reflection``.
+    leaks, and ``leak="ignore"``, need ``leaks``; reports of the causes that reflections name need ``names_cause``; the
+    build of the tiny reflector needs ``noisy_reflection``.
     """
 
     def task_group(self, task_id: str) -> str:
@@ -53,6 +54,16 @@ class Teacher:
     def leaks(self, reflection: str, task_id: str) -> bool:
         """Returns whether a reflection contains the answer of a task."""
         raise self._lacking("leaks")
+
+    def names_cause(self, reflection: str, task_id: str) -> bool:
+        """Returns whether a reflection names the cause of failure: what the actor must know, and did not know.
+
+        It depends on the text and the task alone, not on the failed trial. It is true of the oracle's reflection and of
+        others that a reader understands alike. It is false of a reflection that names the right thing among others of
+        its kind ("A or B"), or speaks against it, or misleads the actor elsewhere; and of every reflection on a task
+        with an empty :meth:`failure_cause`, where it says nothing. Reflections that state the answer may be either.
+        """
+        raise self._lacking("names_cause")
 
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
         """Returns a well-formed reflection on a failed trajectory that is only sometimes right."""

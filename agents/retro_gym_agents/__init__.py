@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from retro_gym_agents.bridges.sb3.policy import LoraCausalPolicy
     from retro_gym_agents.bridges.sb3.vec_env import TokenVecEnv
     from retro_gym_agents.bridges.token_options import token_options
+    from retro_gym_agents.evaluation.causes import CauseReport, cause_reports
     from retro_gym_agents.evaluation.comparison import compare, compare_returns
     from retro_gym_agents.evaluation.evaluate import evaluate, evaluate_all
     from retro_gym_agents.evaluation.evaluation import Evaluation, EvaluationConfig
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         success_rate,
     )
     from retro_gym_agents.evaluation.tables import print_tables
+    from retro_gym_agents.evaluation.transitions import Transitions, transition_reports
     from retro_gym_agents.lm.planner import Planner
     from retro_gym_agents.lm.reflector import LoraSettings, Reflector
     from retro_gym_agents.play.collection import CollectConfig, Collection
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BaselinePolicy",
+    "CauseReport",
     "CollectConfig",
     "Collection",
     "Estimate",
@@ -68,7 +71,9 @@ __all__ = [
     "ReflectorPolicy",
     "ReinforceConfig",
     "TokenVecEnv",
+    "Transitions",
     "bootstrap_mean",
+    "cause_reports",
     "compare",
     "compare_returns",
     "draw_learning_curve",
@@ -84,6 +89,7 @@ __all__ = [
     "success_rate",
     "to_json",
     "token_options",
+    "transition_reports",
     "write_json",
 ]
 
@@ -95,6 +101,7 @@ _HOMES = {
         "bridges.sb3.policy": ("LoraCausalPolicy",),
         "bridges.sb3.vec_env": ("TokenVecEnv",),
         "bridges.token_options": ("token_options",),
+        "evaluation.causes": ("CauseReport", "cause_reports"),
         "evaluation.comparison": ("compare", "compare_returns"),
         "evaluation.evaluate": ("evaluate", "evaluate_all"),
         "evaluation.evaluation": ("Evaluation", "EvaluationConfig"),
@@ -111,6 +118,7 @@ _HOMES = {
         ),
         "evaluation.results": ("to_json", "write_json"),
         "evaluation.tables": ("print_tables",),
+        "evaluation.transitions": ("Transitions", "transition_reports"),
         "lm.planner": ("Planner",),
         "lm.reflector": ("LoraSettings", "Reflector"),
         "play.collection": ("CollectConfig", "Collection"),

@@ -6,18 +6,20 @@ A noisy teacher chooses mostly by a fixed bias ("habit"), and sometimes correctl
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
 
+from retro_gym.prompts import REFLECTIONS_HEADER
 from retro_gym.task_env import checked_task_id
 from retro_gym.teacher import ReflectionCheck, Teacher
 from retro_gym.trajectory import Trajectory
 from retro_gym_envs.draws import pick
+from retro_gym_envs.scripted_actor import notes_in
 from retro_gym_envs.task_sources import TaskSource
 
-__all__ = ["TaskTeacher", "check_forms", "guess"]
+__all__ = ["TaskTeacher", "as_noted", "check_forms", "guess", "leads_to"]
 
 _T = TypeVar("_T")
 
@@ -57,6 +59,30 @@ def guess(
     if luck < hasty:
         return options[0]
     return pick(right if right and luck < hasty + understood else options, rng)
+
+
+def as_noted(reflection: str) -> list[str]:
+    r"""Returns the reflections that a scripted actor reads in its prompt if this one is there: none if it is blank.
+
+    >>> as_noted("Open B1.\nBuy it."), as_noted(" ")
+    (['Open B1. Buy it.'], [])
+    """
+    return notes_in(f"{REFLECTIONS_HEADER}\n- {' '.join(reflection.split())}")
+
+
+def leads_to(right: _T, wanted: Sequence[_T], shunned: Collection[_T], *, needed: bool) -> bool:
+    """Returns whether advice on one decision leads to the right option.
+
+    Args:
+        right: the right option.
+        wanted: the options that the advice is for.
+        shunned: the options that it is against.
+        needed: whether the actor decides by luck without advice. Otherwise it decides rightly by itself, and the advice
+            must only not mislead it.
+    """
+    if needed or wanted:
+        return tuple(wanted) == (right,)
+    return right not in shunned
 
 
 def check_forms(

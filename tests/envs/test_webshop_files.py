@@ -138,6 +138,7 @@ def test_the_goal_can_be_bought_and_the_teacher_says_how(written, data):
     assert oracle == 'Search for "watering cans", compare titles and features and choose color and size as asked for.'
     assert [teacher.leaks(text, task_id) for text in (right, oracle, "Open B00204.")] == [True, False, False]
     assert teacher.failure_cause(task_id) == teacher.task_group(task_id) == ""
+    assert not teacher.names_cause(right, task_id)
     noisy = teacher.noisy_reflection(env.trajectory, env.np_random)
     assert teacher.check_reflection(noisy, env.trajectory).well_formed
 

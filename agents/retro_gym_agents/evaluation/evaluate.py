@@ -239,6 +239,7 @@ def _result(episode: Episode, seed: int) -> TaskResult:
         tuple(episode.ends),
         tuple(episode.reflections),
         _leaks(teacher, episode.task_id, episode.reflections),
+        _names_cause(teacher, episode.task_id, episode.reflections),
         None if episode.failed is None else str(episode.failed),
     )
 
@@ -248,3 +249,10 @@ def _leaks(teacher: Teacher, task_id: str, reflections: Sequence[str]) -> tuple[
     if not teacher.defines("leaks"):
         return None
     return tuple(bool(leak_in(text, teacher, task_id)) for text in reflections)
+
+
+def _names_cause(teacher: Teacher, task_id: str, reflections: Sequence[str]) -> tuple[bool, ...] | None:
+    """Returns whether each reflection names the cause of failure; None if the teacher does not know it."""
+    if not teacher.defines("names_cause") or not teacher.failure_cause(task_id):
+        return None
+    return tuple(bool(text.strip()) and teacher.names_cause(text, task_id) for text in reflections)

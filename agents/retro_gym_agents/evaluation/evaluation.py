@@ -103,6 +103,9 @@ class TaskResult:
     leaks: tuple[bool, ...] | None = None
     """Whether each reflection contains the answer, see :meth:`retro_gym.Teacher.leaks`; None if the teacher does not
     define it."""
+    names_cause: tuple[bool, ...] | None = None
+    """Whether each reflection names the cause of failure, see :meth:`retro_gym.Teacher.names_cause`; None if the
+    teacher does not define it, or does not know the task's cause."""
     actor_error: str | None = None
     """The actor's error, if it failed. Such an episode is excluded from all scores."""
 

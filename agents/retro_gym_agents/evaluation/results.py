@@ -10,11 +10,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from retro_gym.errors import ConfigError
+from retro_gym_agents.evaluation.causes import CauseReport, cause_reports
 from retro_gym_agents.evaluation.comparison import NONE, compare, compare_returns, compared_pairs, gain_shares
 from retro_gym_agents.evaluation.evaluation import PARTS, Evaluation, Where, everywhere
 from retro_gym_agents.evaluation.leaks import LeakReport, leak_reports
 from retro_gym_agents.evaluation.outputs import check_output
 from retro_gym_agents.evaluation.statistics import Estimate, PairedDifference
+from retro_gym_agents.evaluation.transitions import Transitions, transition_reports
 from retro_gym_agents.play.policies import TINY
 
 __all__ = ["replace_json", "to_json", "write_json"]
@@ -34,7 +36,7 @@ def to_json(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     config = evaluations[0].config
     if any(evaluation.config != config for evaluation in evaluations):
         raise ConfigError("the evaluations are of different configs; evaluate all policies with one.")
-    leaks = leak_reports(evaluations)
+    leaks, causes, turned = leak_reports(evaluations), cause_reports(evaluations), transition_reports(evaluations)
     names = ", ".join(evaluation.reflector for evaluation in evaluations)
     return {
         "schema": _SCHEMA,
@@ -48,7 +50,11 @@ def to_json(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
         "actor_parameters": dict(evaluations[0].actor_parameters),
         "env_kwargs": config.plain_kwargs,
         "paired": [_pair(*pair) for base in (NONE, TINY) for pair in compared_pairs(evaluations, base)],
-        "policies": [_policy(evaluation, leaks[evaluation.reflector]) for evaluation in evaluations],
+        "policies": [
+            _policy(evaluation, leaks[name], causes[name], turned[name])
+            for evaluation in evaluations
+            for name in [evaluation.reflector]
+        ],
         "gain_share": {
             name: [None if share is None else round(share, _DIGITS) for share in shares]
             for name, shares in gain_shares(evaluations).items()
@@ -80,7 +86,9 @@ def replace_json(content: Any, path: str | os.PathLike[str]) -> None:
     draft.replace(target)
 
 
-def _policy(evaluation: Evaluation, leaks: LeakReport | None) -> dict[str, Any]:
+def _policy(
+    evaluation: Evaluation, leaks: LeakReport | None, causes: CauseReport | None, turned: Transitions | None
+) -> dict[str, Any]:
     stats = evaluation.stats
     return {
         "reflector": evaluation.reflector,
@@ -94,6 +102,8 @@ def _policy(evaluation: Evaluation, leaks: LeakReport | None) -> dict[str, Any]:
             for attribute in PARTS
         },
         "leaks": None if leaks is None else _leaks(leaks),
+        "cause_named": None if causes is None else _causes(causes),
+        "transitions": None if turned is None else _transitions(turned),
         "actor_calls": stats.calls,
         "actor_errors": stats.errors,
         "cut_replies": stats.cut,
@@ -124,8 +134,15 @@ def _rows(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
                 "end": task.ends[trial] if trial < len(task.ends) else "",
                 "reflection": task.reflections[trial - 1] if written else "",
                 "leak": task.leaks[trial - 1] if written and task.leaks is not None else None,
+                "names_cause": _known(task.names_cause, task.reflections, trial),
                 "actor_error": task.actor_error if trial == known else "",
             }
+
+
+def _known(found: Sequence[bool] | None, reflections: Sequence[str], trial: int) -> bool | None:
+    """Returns what was found in the reflection of a trial; None if there is none, or it is not known."""
+    written = 0 < trial <= len(reflections) and reflections[trial - 1].strip()
+    return found[trial - 1] if written and found is not None else None
 
 
 def _scores(evaluation: Evaluation, where: Where = everywhere) -> dict[str, Any]:
@@ -187,6 +204,27 @@ def _leaks(report: LeakReport) -> dict[str, Any]:
         "clean_success": None if success is None else _number(success.mean),
         "clean_ci95": None if success is None else _interval(success.ci),
         "clean_paired": None if paired is None else {name: value[0] for name, value in _paired([paired]).items()},
+    }
+
+
+def _causes(report: CauseReport) -> dict[str, Any]:
+    return {
+        "written": report.written,
+        "naming": report.naming,
+        "share": _number(report.share),
+        "first_share": _number(report.first_share),
+    }
+
+
+def _transitions(report: Transitions) -> dict[str, Any]:
+    broken = report.right_to_wrong
+    return {
+        "failed_episodes": report.failed,
+        "wrong_to_right": _number(report.wrong_to_right.mean),
+        "wrong_to_right_ci95": _interval(report.wrong_to_right.ci),
+        "retried_episodes": report.retried,
+        "right_to_wrong": None if broken is None else _number(broken.mean),
+        "right_to_wrong_ci95": None if broken is None else _interval(broken.ci),
     }
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from retro_gym.trajectory import EndReason
+from retro_gym_agents.evaluation.causes import cause_reports
 from retro_gym_agents.evaluation.comparison import NONE, compare, compared_pairs, gain_shares
 from retro_gym_agents.evaluation.evaluation import PARTS, Evaluation, Part
-from retro_gym_agents.evaluation.leaks import LeakReport, leak_reports
+from retro_gym_agents.evaluation.leaks import leak_reports
 from retro_gym_agents.evaluation.notes import notes_on
 from retro_gym_agents.evaluation.statistics import Estimate, PairedDifference
+from retro_gym_agents.evaluation.transitions import transition_reports
 from retro_gym_agents.play.policies import TINY
 
 __all__ = ["print_tables"]
@@ -42,8 +44,7 @@ def print_tables(evaluations: Sequence[Evaluation], console: Console) -> None:
         tables += [_paired_table(against_tiny, at)] if against_tiny else []
         tables += [_share_table(shares, trials)] if shares else []
         tables += [_part_table(evaluations, part) for part in PARTS if first.parts(part)]
-        leaks = {name: report for name, report in leak_reports(evaluations).items() if report is not None}
-        tables += [_leak_table(leaks)] if leaks else []
+        tables += [*_reflection_tables(evaluations), _transition_table(evaluations)]
     for table in [*tables, _return_table(evaluations), _cost_table(evaluations)]:
         title, table.title = table.title, None  # rich would break it at the table's own width
         console.print("", title, sep="\n", style="italic", highlight=False)
@@ -129,15 +130,38 @@ def _part_table(evaluations: Sequence[Evaluation], part: Part) -> Table:
     return table
 
 
-def _leak_table(reports: Mapping[str, LeakReport]) -> Table:
-    title = "Reflections with the answer, and trial 1 after those without it: success in %, difference to none"
-    headers = ["reflections", "with the\nanswer", "episodes\nwithout", "success", "− none"]
+def _reflection_tables(evaluations: Sequence[Evaluation]) -> list[Table]:
+    """Returns a table of what the reflections hold, if any of it is known: answers and causes of failure."""
+    leaks, causes = leak_reports(evaluations), cause_reports(evaluations)
+    if not any([*leaks.values(), *causes.values()]):
+        return []
+    title = (
+        "Reflections with the answer, and with the cause of failure; trial 1 after first ones without the answer: "
+        "success in %, difference to none"
+    )
+    headers = ["reflections", "with the\nanswer", "with the\ncause", "episodes\nwithout", "success", "− none"]
     table = _table(title, "reflector", headers)
-    for name, report in reports.items():
-        share = f"{100 * report.share:.1f} %" if report.written else _NO_FIGURE
-        success = _NO_FIGURE if report.success is None else _percent(report.success)
-        difference = _NO_FIGURE if report.difference is None or name == NONE else _difference(report.difference)
-        table.add_row(_escaped(name), f"{report.written:,}", share, f"{report.episodes:,}", success, difference)
+    for one in evaluations:
+        name = one.reflector
+        leak, cause, cells = leaks[name], causes[name], [_NO_FIGURE] * 6
+        if leak is not None:
+            cells[0], cells[1], cells[3] = f"{leak.written:,}", _share(leak.share), f"{leak.episodes:,}"
+            cells[4] = _NO_FIGURE if leak.success is None else _percent(leak.success)
+            cells[5] = _NO_FIGURE if leak.difference is None or name == NONE else _difference(leak.difference)
+        if cause is not None:
+            cells[0], cells[2] = cells[0] if leak else f"{cause.written:,}", _share(cause.share)
+        table.add_row(_escaped(name), *cells)
+    return [table]
+
+
+def _transition_table(evaluations: Sequence[Evaluation]) -> Table:
+    title = "Trial 1 after a failed trial 0, %: of all of them solved; of those that a plain retry solves, not solved"
+    table = _table(title, "reflector", ["episodes", "wrong\nto right", "retry\nsolves", "right\nto wrong"])
+    for name, report in transition_reports(evaluations).items():
+        if report is not None:
+            retried = _NO_FIGURE if report.retried is None else f"{report.retried:,}"
+            broken = _NO_FIGURE if report.right_to_wrong is None else _percent(report.right_to_wrong)
+            table.add_row(_escaped(name), f"{report.failed:,}", _percent(report.wrong_to_right), retried, broken)
     return table
 
 
@@ -165,6 +189,10 @@ def _difference(estimate: PairedDifference) -> str:
         return _NO_FIGURE
     p = f"p {estimate.p_value:.3f}" if estimate.p_value >= 0.001 else "p < 0.001"
     return f"{_percent(estimate, sign='+', to=' … ')}\n[dim]{estimate.won} : {estimate.lost}, {p}[/dim]"
+
+
+def _share(share: float) -> str:
+    return _NO_FIGURE if math.isnan(share) else f"{100 * share:.1f} %"
 
 
 def _percent(estimate: Estimate, sign: str = "", to: str = "–") -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from retro_gym.teacher import ReflectionCheck
 from retro_gym.trajectory import Trajectory
 from retro_gym_envs.alfworld.advice import tool_kind
+from retro_gym_envs.alfworld.cause import names_cause
 from retro_gym_envs.alfworld.commands import normalize
 from retro_gym_envs.alfworld.games import GameFile
 from retro_gym_envs.alfworld.household import Household, Need
@@ -78,6 +79,14 @@ class AlfworldTeacher(TaskTeacher[Household | GameFile]):
         """Returns whether a reflection contains all commands of a solution."""
         said = normalize(reflection, limit=None)
         return all(command in said for command in self._solution(task_id))
+
+    def names_cause(self, reflection: str, task_id: str) -> bool:
+        """Returns whether a reflection tells the objects, tools and receptacles that work; see :mod:`cause`.
+
+        The list of all commands, ``told_reflection``, tells them in most tasks.
+        """
+        task = self.task(task_id)
+        return isinstance(task, Household) and names_cause(reflection, task)
 
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
         """Returns a well-formed reflection that uses only what the trajectory shows, and is correct only sometimes.

@@ -10,6 +10,7 @@ import numpy as np
 from retro_gym.teacher import ReflectionCheck
 from retro_gym.trajectory import Trajectory
 from retro_gym_envs.draws import pick
+from retro_gym_envs.hotpotqa.cause import names_cause, right_word
 from retro_gym_envs.hotpotqa.metrics import normalize_answer
 from retro_gym_envs.hotpotqa.relations import ATTRIBUTES, ROLES, TRADES, attributes_of
 from retro_gym_envs.hotpotqa.rule import BRIDGE_FORMS, COMPARISON_FORMS, FREE_FORMS, Failure, Lesson, read_failure
@@ -64,10 +65,8 @@ class HotpotTeacher(TaskTeacher[HotpotTask]):
         if asked is None:
             return _public_oracle(task, lambda text: self.leaks(text, task_id))
         targets = task.supporting_facts[1::2]
-        sentences = dict(task.context)
-        word = sentences[targets[0][0]][targets[0][1]].partition(":")[0].strip().lower()
         names = [(entity.role.name, title) for entity, (title, _) in zip(asked.entities, targets, strict=True)]
-        return Lesson(tuple(names), word).as_text()
+        return Lesson(tuple(names), right_word(task)).as_text()
 
     def told_reflection(self, task_id: str) -> str:
         """Returns a reflection that states the answer."""
@@ -90,6 +89,13 @@ class HotpotTeacher(TaskTeacher[HotpotTask]):
         if answer in ("yes", "no"):
             return re.search(rf"\banswer (?:is |was |with |should be )?{answer}\b", said) is not None
         return bool(answer) and f" {answer} " in f" {said} "
+
+    def names_cause(self, reflection: str, task_id: str) -> bool:
+        """Returns whether a reflection tells the links, titles and words that decide; see :mod:`cause`.
+
+        The answer itself is none of them, so ``told_reflection`` does not name the cause.
+        """
+        return bool(self.failure_cause(task_id)) and names_cause(reflection, self.task(task_id))
 
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
         """Returns a well-formed reflection that uses only what the trajectory shows, and is right only sometimes.

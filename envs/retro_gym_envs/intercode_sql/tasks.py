@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -91,6 +91,10 @@ class SQLTasks(TaskSource[SQLTask]):
     def cause(self, task_id: str) -> str:
         """Returns the cause of failure that a generated task was given; empty if it is not known."""
         return ""
+
+    def choices(self, task_id: str) -> Mapping[str, Sequence[str]]:
+        """Returns the names that fit each part of a generated task's query, the right one first; empty if not known."""
+        return {}
 
 
 class TaskSet(ListedTasks[SQLTask], SQLTasks):

@@ -11,13 +11,13 @@ from retro_gym.task_env import checked_task_id
 from retro_gym.teacher import ReflectionCheck
 from retro_gym.trajectory import Trajectory
 from retro_gym_envs.draws import pick, shuffled
-from retro_gym_envs.intercode_sql.advice import FORMS, sentence
+from retro_gym_envs.intercode_sql.advice import FORMS, read_advice, sentence
 from retro_gym_envs.intercode_sql.comments import fitting, read_notes
 from retro_gym_envs.intercode_sql.observations import read_schema, words_of
 from retro_gym_envs.intercode_sql.rule import overlooked, reflect, simple_steps
 from retro_gym_envs.intercode_sql.steps import CLAUSES, Steps, spelled_out
 from retro_gym_envs.intercode_sql.tasks import SQLTask, SQLTasks
-from retro_gym_envs.teaching import TaskTeacher
+from retro_gym_envs.teaching import TaskTeacher, as_noted
 
 __all__ = ["SQLTeacher"]
 
@@ -63,6 +63,17 @@ class SQLTeacher(TaskTeacher[SQLTask]):
     def leaks(self, reflection: str, task_id: str) -> bool:
         """Returns whether a reflection contains the gold query, whatever its case and spacing."""
         return _normal(self.task(task_id).gold) in _normal(reflection)
+
+    def names_cause(self, reflection: str, task_id: str) -> bool:
+        """Returns whether the actor reads in a reflection the right name alone, wherever several names fit.
+
+        The gold query, ``told_reflection``, holds these names, so it names the cause too.
+        """
+        choices = self._tasks.choices(checked_task_id(task_id))
+        known = [name for names in choices.values() for name in names]
+        doubted = [names for names in choices.values() if len(names) > 1]
+        read = [read_advice(as_noted(reflection), names, known).told for names in doubted]
+        return bool(doubted) and read == [(names[0],) for names in doubted]
 
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
         """Returns a well-formed reflection that uses only what the trajectory shows, and is correct only sometimes."""

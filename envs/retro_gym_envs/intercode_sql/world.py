@@ -7,6 +7,7 @@ own, whose names and values are coined words that splits do not share.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -51,6 +52,14 @@ class BuiltinTasks(GeneratedTasks[SQLTask], SQLTasks):
     def cause(self, task_id: str) -> str:
         """Returns the parts of the query that the actor fails at, joined by ``and``."""
         return self._generated(task_id).cause
+
+    def choices(self, task_id: str) -> Mapping[str, Sequence[str]]:
+        """Returns the names that fit each part of the query, the right one first."""
+        design = self._generated(task_id).design
+        return {
+            slot: sorted(names, key=lambda name: name != getattr(design.plan, slot))
+            for slot, names in design.candidates.items()
+        }
 
     def _generated(self, task_id: str) -> _Generated:
         return _generate(self.world_seed, self.task_split(task_id), task_id)

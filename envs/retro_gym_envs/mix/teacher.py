@@ -61,6 +61,11 @@ class MixTeacher(Teacher):
         name, inner = parted(task_id, self._envs)
         return self._envs[name].teacher.leaks(reflection, inner)
 
+    def names_cause(self, reflection: str, task_id: str) -> bool:
+        """Returns whether the environment's own teacher finds the cause of failure in it."""
+        name, inner = parted(task_id, self._envs)
+        return self._envs[name].teacher.names_cause(reflection, inner)
+
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
         """Returns the reflection of the environment's own teacher."""
         teacher, own = self._own(trajectory)

@@ -13,6 +13,7 @@ from retro_gym.trajectory import Trajectory
 from retro_gym_envs.draws import pick
 from retro_gym_envs.teaching import TaskTeacher, check_forms, guess
 from retro_gym_envs.webshop.catalog import Goal, Product
+from retro_gym_envs.webshop.cause import names_cause
 from retro_gym_envs.webshop.departments import OPTIONS
 from retro_gym_envs.webshop.observations import hits_on, verdicts_in, words_of
 from retro_gym_envs.webshop.rule import Doubt, advise, doubts_in, rule_reflection
@@ -108,6 +109,18 @@ class ShopTeacher(TaskTeacher[Goal]):
             names.append(product.name.split()[0])
         text = _normal(reflection)
         return any(_normal(each) in text for each in names) and all(_normal(each) in text for each in goal.options)
+
+    def names_cause(self, reflection: str, task_id: str) -> bool:
+        """Returns whether a reflection tells the right ones of the coined names; see :mod:`cause`.
+
+        The product's title, id and values, ``told_reflection``, hold these names, so they name the cause too.
+
+        Raises:
+            UnknownTaskError: no such task.
+        """
+        if not self.failure_cause(task_id):
+            return False
+        return names_cause(reflection, *self._sold(task_id), self._tasks.catalog(task_id))
 
     def noisy_reflection(self, trajectory: Trajectory, rng: np.random.Generator) -> str:
         """Returns a reflection of the oracle's forms on names in the trajectory, which is right only sometimes.

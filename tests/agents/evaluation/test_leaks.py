@@ -70,8 +70,8 @@ def test_table_json_and_notes_report_leaks(known):
     results = played("none", Telling("half", "red blue"))
     text = " ".join(printed(results).split())
     report = leak_reports(results)["half"]
-    assert "Reflections with the answer, and trial 1 after those without it" in text
-    assert f"half {report.written} {100 * report.share:.1f} % {report.episodes} 100.0" in text
+    assert "trial 1 after first ones without the answer: success in %, difference to none" in text
+    assert f"half {report.written} {100 * report.share:.1f} % - {report.episodes} 100.0" in text
     assert f"half: {100 * report.share:.1f} % of its reflections contain the answer" in text
     none, half = (policy["leaks"] for policy in to_json(results)["policies"])
     assert none["share"] is None

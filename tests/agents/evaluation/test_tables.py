@@ -61,6 +61,7 @@ def test_figures_of_one_policy():
     assert row["groups"] == row["causes"] == {}
     assert row["refused"] is None
     first = {"policy": "red", "seed": 5, "task_id": "test-0-red", "group": "", "cause": "", "actor_error": ""}
+    first["names_cause"] = None
     assert result["rows"][:2] == [
         {**first, "trial": 0, "success": False, "return": 0.0, "end": "failed", "reflection": "", "leak": None},
         {**first, "trial": 1, "success": True, "return": 1.0, "end": "solved", "reflection": "red", "leak": False},
@@ -117,7 +118,7 @@ def test_the_header_and_a_row_for_each_task_and_trial():
     assert {tuple(row) for row in rows} == {
         (
             *("policy", "seed", "task_id", "group", "cause", "trial"),
-            *("success", "return", "end", "reflection", "leak", "actor_error"),
+            *("success", "return", "end", "reflection", "leak", "names_cause", "actor_error"),
         )
     }
     assert json.loads(header["settings"]) == {"seeds": 1}
