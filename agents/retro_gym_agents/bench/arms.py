@@ -224,10 +224,9 @@ def _retroformer(job: Job) -> Trained:
     folder, found = job.folder / "run", job.collected
     assert found is not None
     calls = _collected_calls(job)
-    own = dict(job.own)
-    stages = {name: dict(own.pop(name, {})) for name in retroformer.CONFIGS}
-    if own.get("reward") == "env":
-        stages["ppo"] = {"updates": _ENDLESS, **stages["ppo"], "stop_after_calls": job.config.budget - calls}
+    fields = {**job.shared, **job.own}
+    if fields.get("reward") == "env":
+        fields["ppo"] = {"updates": _ENDLESS, **fields.get("ppo", {}), "stop_after_calls": job.config.budget - calls}
     folder.mkdir(parents=True, exist_ok=True)
     for file in (job.records, job.records.with_name(job.records.name + ".progress")):
         if not (copy := folder / file.name.replace(job.records.name, "pairs.jsonl")).is_file():
@@ -240,9 +239,7 @@ def _retroformer(job: Job) -> Trained:
             num_episodes=_ENDLESS,
             num_samples=_SAMPLES,
             stop_after_calls=found.calls,
-            **job.shared,
-            **stages,
-            **own,
+            **fields,
         )
     )
     live = int(result.metrics.get("actor_calls", 0)) if result is not None else 0

@@ -45,10 +45,11 @@ def draw_curves(env_id: str, lines: Mapping[str, Sequence[Sequence[tuple[int, fl
         for number, (name, runs) in enumerate(lines.items()):
             colour = COLOURS[number % len(COLOURS)]
             style = "solid" if number < len(COLOURS) else "dashed"
-            for run in runs:
-                axes.plot(*zip(*run, strict=True), color=colour, linewidth=0.7, alpha=0.35, linestyle=style)
-            at = np.linspace(max(run[0][0] for run in runs), min(run[-1][0] for run in runs), _POINTS)
-            mean = np.mean([np.interp(at, *zip(*run, strict=True)) for run in runs], axis=0)
+            points = [np.array(run, dtype=np.float64).T for run in runs]
+            for calls, success in points:
+                axes.plot(calls, success, color=colour, linewidth=0.7, alpha=0.35, linestyle=style)
+            at = np.linspace(max(calls[0] for calls, _ in points), min(calls[-1] for calls, _ in points), _POINTS)
+            mean = np.mean([np.interp(at, calls, success) for calls, success in points], axis=0)
             marker = {"marker": MARKERS[number % len(MARKERS)], "markevery": 12, "markersize": 4}
             axes.plot(at, mean, color=colour, linewidth=1.8, linestyle=style, label=name, **marker)
         axes.set_xlabel("actor calls")

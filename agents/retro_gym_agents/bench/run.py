@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -89,7 +89,9 @@ def judge(job: Job, actor: ActorSetting) -> None:
     """Evaluates a job's policy on the panel. A policy with a planner of its own is judged with it, beside ``none``."""
     trained = train(job)
     panel, target = job.config.evaluation, result_file(job, actor)
-    policy = make_policy(_in(job, trained.policy), **trained.options)
+    policy: Any = make_policy(_in(job, trained.policy), **trained.options)
+    if job.arm.learn:
+        policy.name = job.arm.slug  # so that a result does not depend on where it lies
     kwargs = {**job.config.env_kwargs, **actor.kwargs}
     if trained.planner:
         kwargs |= {"actor": f"planner:{_in(job, trained.planner)}", "actor_kwargs": {"batch_size": 64}}
@@ -133,29 +135,29 @@ def _do(
         if error is not None:
             failed.append((name(item), error))
     if failed:
-        where, error = failed[0]
-        error.add_note(f"This was {where}; {len(failed)} of {len(items)} failed, and the others are complete.")
-        raise error
+        where, first = failed[0]
+        first.add_note(f"This was {where}; {len(failed)} of {len(items)} failed, and the others are complete.")
+        raise first
 
 
 def _outcomes(
     pool: ProcessPoolExecutor | None, act: Callable[[_Item], object], items: Iterable[_Item]
 ) -> Iterator[tuple[_Item, RetroGymError | None]]:
+    """Yields each item with the error that it ended with, in the order in which they end."""
     if pool is None:
-        for item in items:
-            try:
-                act(item)
-            except RetroGymError as error:
-                yield item, error
-            else:
-                yield item, None
+        yield from ((item, _attempt(act, item)) for item in items)
         return
-    futures = {pool.submit(act, item): item for item in items}
+    futures = {pool.submit(_attempt, act, item): item for item in items}
     for future in as_completed(futures):
-        error = future.exception()
-        if error is not None and not isinstance(error, RetroGymError):
-            raise error
-        yield futures[future], error
+        yield futures[future], future.result()
+
+
+def _attempt(act: Callable[[_Item], object], item: _Item) -> RetroGymError | None:
+    try:
+        act(item)
+    except RetroGymError as error:
+        return error
+    return None
 
 
 def _begin(config: BenchConfig, output: Path, *, resume: bool) -> None:

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from retro_gym.errors import ConfigError
-from retro_gym_agents.bench import load_config, run_bench, write_report
+from retro_gym_agents.bench import arms, load_config, run_bench, write_report
+from retro_gym_agents.bench import run as bench_run
 from retro_gym_agents.bench.figures import figures_of
 from retro_gym_agents.evaluation.evaluate import evaluate
 from retro_gym_agents.evaluation.results import write_json
@@ -69,10 +70,8 @@ def test_the_report(file, whole):
     stored = json.loads((whole / "results.json").read_text())
     assert stored["results"][0]["panel"]["env_id"] == "RetroIdentity-v0"
     assert set(stored["curves"]["RetroIdentity-v0"]) == {"REINFORCE", "control"}
-    assert {path.name for path in whole.glob("*.png")} == {
-        "RetroIdentity-v0-scripted.png",
-        "RetroIdentity-v0-curves.png",
-    }
+    pictures = sorted(path.name for path in whole.glob("*.png"))
+    assert pictures == ["RetroIdentity-v0-curves.png", "RetroIdentity-v0-scripted.png"]
 
 
 def test_what_is_complete_is_not_repeated(file, whole):
@@ -91,10 +90,8 @@ def test_another_benchmark_is_refused_in_its_folder(file, whole, tmp_path):
 
 
 def test_settings_are_checked_before_anything_is_played(file, tmp_path):
-    for setting, told in (
-        ("learning_rte: 1", "no setting of reinforce.*Did you mean"),
-        ("seed: 3", "set by the bench"),
-    ):
+    mistakes = {"learning_rte: 1": "no setting of reinforce.*Did you mean", "seed: 3": "set by the benchmark"}
+    for setting, told in mistakes.items():
         path = tmp_path / "mistaken.yaml"
         path.write_text(file.read_text().replace("shuffle_rewards: true", setting))
         with pytest.raises(ConfigError, match=told):
@@ -112,6 +109,27 @@ def results(folder):
     return found | {"json": (folder / "results.json").read_bytes(), "md": (folder / "results.md").read_bytes()}
 
 
+@pytest.mark.parametrize(("where", "when"), [("collect", 1), ("train", 3), ("judge", 4)])
+def test_a_benchmark_that_was_interrupted_goes_on(file, whole, tmp_path, monkeypatch, where, when):
+    module = arms if where == "collect" else bench_run
+    original, count = getattr(module, where), []
+
+    def interrupted(*args, **kwargs):
+        count.append(1)
+        if len(count) == when:
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, where, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run_bench(load_config(file), tmp_path / "out")
+    run_bench(load_config(file), tmp_path / "out", resume=True)
+    write_report(load_config(file), tmp_path / "out")
+    assert results(tmp_path / "out") == results(whole)
+
+
+@pytest.mark.slow
 def test_a_benchmark_that_is_killed_again_and_again_ends_as_one_that_is_not(file, whole, tmp_path):
     output = tmp_path / "killed"
     command = [sys.executable, "-m", "retro_gym_agents.cli", "bench", str(file), "--output", str(output), "--resume"]
@@ -135,9 +153,8 @@ def test_several_processes_give_the_same(file, whole, tmp_path):
 
 
 def test_a_submission_stands_in_the_table(file, whole, tmp_path):
-    theirs = evaluate(
-        "RetroIdentity-v0", make_policy(lambda failures: ["nothing"] * len(failures)), num_tasks=12, trials=2
-    )
+    policy = make_policy(lambda failures: ["nothing"] * len(failures))
+    theirs = evaluate("RetroIdentity-v0", policy, num_tasks=12, trials=2)
     write_json([theirs], tmp_path / "theirs.json")
     (judged,) = figures_of(load_config(file), whole, {"theirs": tmp_path / "theirs.json"})
     assert judged.arms[-1].name == "theirs"
@@ -146,7 +163,7 @@ def test_a_submission_stands_in_the_table(file, whole, tmp_path):
 
 def test_a_submission_on_another_panel_is_refused(file, whole, tmp_path):
     write_json([evaluate("RetroIdentity-v0", make_policy("vague"), num_tasks=11, trials=2)], tmp_path / "theirs.json")
-    with pytest.raises(ConfigError, match="'theirs' .* another panel than RetroIdentity-v0 with scripted: panel is"):
+    with pytest.raises(ConfigError, match=r"'theirs' .* another panel than RetroIdentity-v0 with scripted: panel is"):
         figures_of(load_config(file), whole, {"theirs": tmp_path / "theirs.json"})
     write_json([evaluate("RetroHotpotQA-v0", make_policy("vague"), num_tasks=2, trials=1)], tmp_path / "theirs.json")
     with pytest.raises(ConfigError, match="of RetroHotpotQA-v0, which has no results"):
