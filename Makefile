@@ -19,7 +19,7 @@ TEST_ENV := HF_HUB_OFFLINE=1 MPLBACKEND=Agg TOKENIZERS_PARALLELISM=false
 CODE := .
 WORKERS ?= 2
 
-.PHONY: help setup test test-slow lint format demo wheel clean
+.PHONY: help setup test test-slow lint format demo bench wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +57,9 @@ demo: $(STAMP) ## train a reflector and compare it with others (about four minut
 	@$(BIN)/retro-gym train $(DEMO_ENV) $(DEMO_TRAIN) --output $(DEMO_OUTPUT) --resume
 	@$(BIN)/retro-gym evaluate $(DEMO_ENV) --reflector $(DEMO_REFLECTORS) $(DEMO_EVALUATE) \
 		--json $(DEMO_OUTPUT)/evaluation.json --png $(DEMO_OUTPUT)/evaluation.png --resume
+
+bench: $(STAMP) ## compare trained and untrained policies at equal cost (hours on two cores; it resumes)
+	@$(BIN)/retro-gym bench benchmarks/embedded.yaml --output runs/bench --processes 2 --resume
 
 wheel: $(STAMP) ## build the sdist and the wheel in dist/
 	@$(BIN)/python -m build --outdir dist .

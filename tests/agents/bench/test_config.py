@@ -1,11 +1,14 @@
 """Configurations of benchmarks: what a file may say, and what it is told when it says something else."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from retro_gym.errors import ConfigError
+from retro_gym_agents.bench.arms import check_settings
 from retro_gym_agents.bench.config import BenchConfig, load_config
+from retro_gym_agents.bench.run import jobs_of
 
 FILE = """
 envs: [RetroIdentity-v0]
@@ -94,3 +97,12 @@ def test_a_digest_changes_with_what_an_arm_depends_on(tmp_path):
     assert costlier.digest_of(learned) != config.digest_of(learned) != slower.digest_of(learned)
     assert slower.digest_of(vague) == config.digest_of(vague)
     assert isinstance(config, BenchConfig)
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_the_benchmark_of_the_repository_can_be_run(quick):
+    file = Path(__file__).parents[3] / "benchmarks" / "embedded.yaml"
+    jobs = jobs_of(load_config(file, quick=quick), Path("unused"))
+    for job in jobs:
+        check_settings(job)
+    assert {job.arm.learn for job in jobs} >= {"", "imitation", "best_of", "reinforce", "retroformer"}
