@@ -12,8 +12,8 @@ import gymnasium as gym
 from retro_gym.actors import Actor, ActorSpec, make_actor
 from retro_gym.branching import Control, check_follows, checked_reflections, controls_of, outcomes_of, planned_trials
 from retro_gym.checks import check_choice, check_positive, check_type, check_whole
-from retro_gym.errors import ActorError, BudgetError, EpisodeError
-from retro_gym.first_trials import check_reachable, checked_first_trial, draw_failure, drawable_tasks, stored_failure
+from retro_gym.errors import BudgetError, EpisodeError
+from retro_gym.first_trials import check_reachable, draw_failure, drawable_tasks, start_failure, stored_failure
 from retro_gym.leaks import LeakMode, check_leak_mode, leak_in, read_by_actor
 from retro_gym.memory import Memory
 from retro_gym.prompts import (
@@ -32,7 +32,7 @@ from retro_gym.scheduling import ActorStats, Job, Plan, run_jobs
 from retro_gym.seeding import checked_seed
 from retro_gym.spaces import UnicodeText
 from retro_gym.stage import Origin, PlannedTrial, Stage
-from retro_gym.task_env import TaskEnv, as_task_env, checked_task_id
+from retro_gym.task_env import TaskEnv, as_task_env
 from retro_gym.trajectory import EndReason, Outcome, Trajectory
 
 __all__ = ["RetroEnv"]
@@ -277,16 +277,7 @@ class RetroEnv(gym.Env[str, str]):
         self._reflections = ()
         self._controls = {}
         self._running = False
-        task_id, stored = ((options or {}).get(name) for name in ("task_id", "trajectory"))
-        if stored is not None:
-            trajectory, skipped = checked_first_trial(stored), 0
-        elif task_id is None:
-            tasks = drawable_tasks(self.task_env, self.split, self.bank)
-            trajectory, skipped = yield from draw_failure(tasks, self._first_trial, self.np_random, split=self.split)
-        else:
-            trajectory, skipped = (yield from self._first_trial(checked_task_id(task_id))), 0
-            if trajectory.end.void:
-                raise ActorError(f"the actor failed on task {task_id!r}: {trajectory.error}")
+        trajectory, skipped = yield from start_failure(options or {}, self._first_trial, self._drawn_failure)
         self._trajectory, self._running = trajectory, True
         return self._observation(), {**self._info(), "skipped": skipped}
 
@@ -353,6 +344,10 @@ class RetroEnv(gym.Env[str, str]):
         )
 
     # -- trials ----------------------------------------------------------------------------------------------------
+
+    def _drawn_failure(self) -> Plan[tuple[Trajectory, int]]:
+        tasks = drawable_tasks(self.task_env, self.split, self.bank)
+        return draw_failure(tasks, self._first_trial, self.np_random, split=self.split)
 
     def _first_trial(self, task_id: str) -> Plan[Trajectory]:
         if self.bank is not None:
