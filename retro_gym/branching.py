@@ -61,7 +61,7 @@ def planned_trials(
 
     Args:
         before: the failed trial.
-        memory: the memory of the failed trial.
+        memory: the memory with which the failed trial was played.
         reflections: what the actor reads of the reflections to try.
         source: the trials' ``source`` in records.
         pairs: trials for each reflection, replicas 0 to ``pairs`` − 1, each with a control; 0 for one without control.
@@ -70,6 +70,7 @@ def planned_trials(
     Returns:
         The trials of the first reflection, of the second and so on, then the controls that are not known yet.
     """
+    memory = memory.after(before)  # of the trials and of their controls
     tried = [
         PlannedTrial(before.task_id, before.trial + 1, memory.add(str(text)), replica, source)
         for text in reflections

@@ -15,7 +15,7 @@ from retro_gym.checks import check_choice, check_positive, check_type, check_who
 from retro_gym.errors import BudgetError, EpisodeError
 from retro_gym.first_trials import check_reachable, draw_failure, drawable_tasks, start_failure, stored_failure
 from retro_gym.leaks import LeakMode, check_leak_mode, leak_in, read_by_actor
-from retro_gym.memory import Memory
+from retro_gym.memory import MEMORY_KINDS, Memory, MemoryKind
 from retro_gym.prompts import (
     ACTOR_FIELDS,
     ACTOR_TEMPLATE,
@@ -45,7 +45,7 @@ class RetroEnv(gym.Env[str, str]):
 
     ## Description
     A frozen language model, the actor, fails at a task. The agent writes a reflection; the actor tries again with
-    the reflection in its prompt; that trial determines the agent's reward (Retroformer, arXiv 2308.02151).
+    the reflection in its prompt (``memory``); that trial determines the agent's reward (Retroformer, arXiv 2308.02151).
 
     ## Observation space
     ``UnicodeText(max_observation_chars)``: a request, the failed trajectory with its return, the reflections so far.
@@ -87,7 +87,10 @@ class RetroEnv(gym.Env[str, str]):
         split: ``"train"``, ``"validation"``, ``"test"`` or another split of the task environment.
         reward: ``"return"``, ``"improvement"``, ``"retroact"`` or ``"over_control"``.
         max_reflections: reflections per episode.
+        memory: what the actor's prompt holds of earlier trials: ``"reflections"``, ``"trajectory"`` (the last failed
+            trial in their place, so that only the agent reads them) or ``"both"``.
         memory_window: maximum number of reflections in the actor's prompt; the oldest are dropped first.
+        max_trajectory_chars: a longer trial in the actor's prompt loses its longest parts.
         max_turns: maximum number of turns of a trial; the task environment's own limit by default.
         repeat_limit: number of consecutive equal actions, at least 2, that ends a trial; no limit by default.
         trial_time_limit: seconds after which a trial ends with an actor error; no limit by default.
@@ -119,7 +122,9 @@ class RetroEnv(gym.Env[str, str]):
         split: str = "train",
         reward: RewardName = "return",
         max_reflections: int = 3,
+        memory: MemoryKind = "reflections",
         memory_window: int = 3,
+        max_trajectory_chars: int = 6_000,
         max_turns: int | None = None,
         repeat_limit: int | None = None,
         trial_time_limit: float | None = None,
@@ -137,10 +142,11 @@ class RetroEnv(gym.Env[str, str]):
         **task_kwargs: Any,
     ) -> None:
         check_choice("reward", reward, REWARD_NAMES)
+        check_choice("memory", memory, MEMORY_KINDS)
         check_choice("render_mode", "ansi" if render_mode is None else render_mode, self.metadata["render_modes"])
         check_whole(1, max_reflections=max_reflections, memory_window=memory_window, control_trials=control_trials)
         check_whole(1, max_reflection_chars=max_reflection_chars, max_observation_chars=max_observation_chars)
-        check_whole(1, max_turns=1 if max_turns is None else max_turns)
+        check_whole(1, max_trajectory_chars=max_trajectory_chars, max_turns=1 if max_turns is None else max_turns)
         check_whole(2, repeat_limit=2 if repeat_limit is None else repeat_limit)
         check_positive(retroact_c=retroact_c, trial_time_limit=1.0 if trial_time_limit is None else trial_time_limit)
         env = as_task_env(task_env, success_threshold=success_threshold, **task_kwargs)
@@ -170,7 +176,7 @@ class RetroEnv(gym.Env[str, str]):
         self.observation_space = UnicodeText(max_observation_chars)
         self.action_space = UnicodeText(max_reflection_chars)
         self.stats = ActorStats()
-        self._memory = self._empty_memory = Memory(memory_window)
+        self._memory = self._empty_memory = Memory(memory_window, (), memory, max_trajectory_chars)
         self._reflections: tuple[str, ...] = ()
         self._controls: dict[int, Control] = {}  # of this state, by replica
         self._trajectory: Trajectory | None = None
@@ -245,7 +251,7 @@ class RetroEnv(gym.Env[str, str]):
             raise EpisodeError("the episode is over. Call reset() to start the next one.")
         check_follows(outcome, self.trajectory)
         text = str(outcome.reflection)
-        self._memory = self._memory.add(*read_by_actor([text], [self.leaks(text)], self.leak))
+        self._memory = self._memory.after(self.trajectory).add(*read_by_actor([text], [self.leaks(text)], self.leak))
         self._reflections = (*self._reflections, text)
         self._trajectory = outcome.trajectory
         self.recorder.follow(outcome)
@@ -326,7 +332,7 @@ class RetroEnv(gym.Env[str, str]):
 
     @property
     def memory(self) -> Memory:
-        """The reflections in the actor's prompt."""
+        """What the actor's prompt held in the last trial."""
         return self._memory
 
     def leaks(self, reflection: str) -> bool | None:
