@@ -390,11 +390,4 @@ class RetroEnv(gym.Env[str, str]):
         return self.observation_within(self.max_observation_chars)
 
     def _info(self) -> dict[str, Any]:
-        trajectory = self.trajectory
-        return {
-            "task_id": trajectory.task_id,
-            "trial": trajectory.trial,
-            "success": trajectory.success,
-            "return": trajectory.return_,
-            "trajectory": trajectory,
-        }
+        return self.trajectory.info()
