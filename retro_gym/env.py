@@ -27,7 +27,7 @@ from retro_gym.prompts import (
 from retro_gym.records import FailureBank, RecordWriter, RunHeader
 from retro_gym.records.header import header_of
 from retro_gym.records.recorder import Recorder
-from retro_gym.rewards import REWARD_NAMES, RewardName
+from retro_gym.rewards import CONTROL_KINDS, REWARD_NAMES, ControlKind, RewardName
 from retro_gym.scheduling import ActorStats, Job, Plan, run_jobs
 from retro_gym.seeding import checked_seed
 from retro_gym.spaces import UnicodeText
@@ -62,7 +62,8 @@ class RetroEnv(gym.Env[str, str]):
     with the new reflection and control i without it, with the same memory and the same seeds (common random
     numbers), so that a reflection without effect earns 0 whatever the actor's random draws. The episode continues
     from trial 0 of the pairs; a pair with an actor error in either half is left out. The controls of a state are
-    played once, however many reflections are tried on it.
+    played once, however many reflections are tried on it. With ``controls="independent"`` they have seeds of their
+    own; :func:`retro_gym.rewards.over_control` compares the two.
 
     ## Starting state
     A task of ``split``, drawn by ``np_random`` (or ``options["task_id"]``), and the actor's failed trial 0 on it.
@@ -100,6 +101,7 @@ class RetroEnv(gym.Env[str, str]):
         observation_template: see :data:`retro_gym.prompts.OBSERVATION_TEMPLATE`.
         actor_template: see :data:`retro_gym.prompts.ACTOR_TEMPLATE`.
         control_trials: number of pairs for ``"over_control"``; with a deterministic actor one is enough.
+        controls: ``"paired"`` with the seeds of their trials, or ``"independent"``.
         retroact_c: coefficient c of ``"retroact"``.
         success_threshold: return of a solved trial, for text environments that do not report success themselves.
         bank: a records file whose stored failures replace trial 0.
@@ -134,6 +136,7 @@ class RetroEnv(gym.Env[str, str]):
         observation_template: str = OBSERVATION_TEMPLATE,
         actor_template: str = ACTOR_TEMPLATE,
         control_trials: int = 4,
+        controls: ControlKind = "paired",
         retroact_c: float = 1.0,
         success_threshold: float | None = None,
         bank: str | os.PathLike[str] | FailureBank | None = None,
@@ -143,6 +146,7 @@ class RetroEnv(gym.Env[str, str]):
     ) -> None:
         check_choice("reward", reward, REWARD_NAMES)
         check_choice("memory", memory, MEMORY_KINDS)
+        check_choice("controls", controls, CONTROL_KINDS)
         check_choice("render_mode", "ansi" if render_mode is None else render_mode, self.metadata["render_modes"])
         check_whole(1, max_reflections=max_reflections, memory_window=memory_window, control_trials=control_trials)
         check_whole(1, max_reflection_chars=max_reflection_chars, max_observation_chars=max_observation_chars)
@@ -167,6 +171,7 @@ class RetroEnv(gym.Env[str, str]):
             env.max_turns = max_turns
         self.observation_template = check_template("observation_template", observation_template, OBSERVATION_FIELDS)
         self.control_trials = control_trials
+        self.controls: ControlKind = controls
         self.retroact_c = float(retroact_c)
         self.bank = bank if isinstance(bank, FailureBank) or bank is None else FailureBank(bank)
         self.records = records if isinstance(records, RecordWriter) or records is None else RecordWriter(records)
@@ -178,7 +183,7 @@ class RetroEnv(gym.Env[str, str]):
         self.stats = ActorStats()
         self._memory = self._empty_memory = Memory(memory_window, (), memory, max_trajectory_chars)
         self._reflections: tuple[str, ...] = ()
-        self._controls: dict[int, Control] = {}  # of this state, by replica
+        self._controls: dict[int, Control] = {}  # of this state, by pair
         self._trajectory: Trajectory | None = None
         self.recorder = Recorder(self._stage)
         self._episode_seed = 0
@@ -374,11 +379,13 @@ class RetroEnv(gym.Env[str, str]):
         pairs = self.control_trials if self.reward == "over_control" else 0
         leaks = list(map(self.leaks, texts))
         read = read_by_actor(texts, leaks, self.leak)
-        planned = planned_trials(before, self._memory, read, source=source, pairs=pairs, known=self._controls)
+        planned = planned_trials(
+            before, self._memory, read, source=source, pairs=pairs, kind=self.controls, known=self._controls
+        )
         played = yield self._stage.trials(planned, self._episode_seed)
         ids = self.recorder.trials(self, planned, played)
         controls = self._controls
-        controls.update(controls_of(planned, played, ids))
+        controls.update(controls_of(planned, played, ids, pairs=pairs))
         told = zip(texts, leaks, strict=True)
         outcomes = outcomes_of(self.reward, before, told, played, ids, controls, pairs=pairs, c=self.retroact_c)
         about = {"observation": observation, "source": source}

@@ -123,6 +123,8 @@ def _arguments(env: RetroEnv, stage: Stage) -> dict[str, Any]:
     given = {**(_kwargs(inner) if isinstance(inner, gym.Env) else {}), **_kwargs(stage.env), **_kwargs(env)}
     if env.memory.kind != "reflections":  # what has no effect is left out, as it always was
         given["max_trajectory_chars"] = env.memory.max_trajectory_chars
+    if env.controls != "paired":
+        given["controls"] = env.controls
     return {name: value for name, value in given.items() if name not in _OWN_COLUMNS} | {
         "bank": None if env.bank is None else env.bank.path,
         "leak": env.leak,

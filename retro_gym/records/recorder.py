@@ -86,7 +86,7 @@ class Recorder:
             env: the environment, in the state in which the reflections were tried.
             outcomes: one for each reflection.
             trials: rows of the trials played with the reflections, reflection by reflection, followed by other rows.
-            controls: controls of the state, by replica.
+            controls: controls of the state, by pair.
             pairs: pairs of trial and control for each reflection; 0 for one trial without control.
             observation: the observation that the reflections answer.
             source: ``"step"`` or ``"branch"``.
