@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from retro_gym.errors import ActionError, EpisodeError, one_line
 from retro_gym.generation import Reflection
 from retro_gym.memory import Memory
-from retro_gym.rewards import RewardName, pay
+from retro_gym.rewards import ControlKind, RewardName, pay
 from retro_gym.stage import PlannedTrial
 from retro_gym.trajectory import Outcome, Trajectory
 
@@ -55,40 +55,50 @@ def check_follows(outcome: Outcome, before: Trajectory) -> None:
 
 
 def planned_trials(
-    before: Trajectory, memory: Memory, reflections: Sequence[str], *, source: str, pairs: int, known: Collection[int]
+    before: Trajectory,
+    memory: Memory,
+    reflections: Sequence[str],
+    *,
+    source: str,
+    pairs: int,
+    kind: ControlKind,
+    known: Collection[int],
 ) -> list[PlannedTrial]:
     """Plans the trials from which the rewards of reflections are computed.
 
     Args:
         before: the failed trial.
-        memory: the memory of the failed trial.
+        memory: the memory with which the failed trial was played.
         reflections: what the actor reads of the reflections to try.
         source: the trials' ``source`` in records.
         pairs: trials for each reflection, replicas 0 to ``pairs`` − 1, each with a control; 0 for one without control.
-        known: replicas whose control has been played already.
+        kind: whether control i has the replica of trial i, and so its seeds, or replica ``pairs`` + i.
+        known: pairs whose control has been played already.
 
     Returns:
         The trials of the first reflection, of the second and so on, then the controls that are not known yet.
     """
+    memory = memory.after(before)  # of the trials and of their controls
     tried = [
         PlannedTrial(before.task_id, before.trial + 1, memory.add(str(text)), replica, source)
         for text in reflections
         for replica in range(max(1, pairs))
     ]
+    first = 0 if kind == "paired" else pairs
     controls = [
-        PlannedTrial(before.task_id, before.trial + 1, memory, replica, _CONTROL)
-        for replica in range(pairs)
-        if replica not in known
+        PlannedTrial(before.task_id, before.trial + 1, memory, first + pair, _CONTROL)
+        for pair in range(pairs)
+        if pair not in known
     ]
     return tried + controls
 
 
 def controls_of(
-    planned: Sequence[PlannedTrial], played: Sequence[Trajectory], records: Sequence[str]
+    planned: Sequence[PlannedTrial], played: Sequence[Trajectory], records: Sequence[str], *, pairs: int
 ) -> dict[int, Control]:
-    """Returns the controls by replica; void ones are left out, so that they are played again."""
+    """Returns the controls by pair; void ones are left out, so that they are played again."""
     return {
-        one.replica: Control(trajectory.return_, record)
+        one.replica % pairs: Control(trajectory.return_, record)
         for one, trajectory, record in zip(planned, played, records, strict=True)
         if one.source == _CONTROL and not trajectory.end.void
     }
@@ -128,9 +138,9 @@ def outcomes_of(
         chosen = next((index for index, trial in enumerate(trials) if not trial.end.void), 0)
         after = trials[chosen]
         whole = [
-            (trial.return_, controls[replica].return_)
-            for replica, trial in enumerate(trials)
-            if replica in controls and not trial.end.void
+            (trial.return_, controls[pair].return_)
+            for pair, trial in enumerate(trials)
+            if pair in controls and not trial.end.void
         ]
         paid = None if after.end.void else pay(reward, before.return_, after.return_, pairs=whole, c=c)
         outcomes.append(Outcome(reflection, paid, after, trial_record=records[start + chosen], leak=leak))

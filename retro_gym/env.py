@@ -12,10 +12,10 @@ import gymnasium as gym
 from retro_gym.actors import Actor, ActorSpec, make_actor
 from retro_gym.branching import Control, check_follows, checked_reflections, controls_of, outcomes_of, planned_trials
 from retro_gym.checks import check_choice, check_positive, check_type, check_whole
-from retro_gym.errors import ActorError, BudgetError, EpisodeError
-from retro_gym.first_trials import check_reachable, checked_first_trial, draw_failure, drawable_tasks, stored_failure
+from retro_gym.errors import BudgetError, EpisodeError
+from retro_gym.first_trials import check_reachable, draw_failure, drawable_tasks, start_failure, stored_failure
 from retro_gym.leaks import LeakMode, check_leak_mode, leak_in, read_by_actor
-from retro_gym.memory import Memory
+from retro_gym.memory import MEMORY_KINDS, Memory, MemoryKind
 from retro_gym.prompts import (
     ACTOR_FIELDS,
     ACTOR_TEMPLATE,
@@ -27,12 +27,12 @@ from retro_gym.prompts import (
 from retro_gym.records import FailureBank, RecordWriter, RunHeader
 from retro_gym.records.header import header_of
 from retro_gym.records.recorder import Recorder
-from retro_gym.rewards import REWARD_NAMES, RewardName
+from retro_gym.rewards import CONTROL_KINDS, REWARD_NAMES, ControlKind, RewardName
 from retro_gym.scheduling import ActorStats, Job, Plan, run_jobs
 from retro_gym.seeding import checked_seed
 from retro_gym.spaces import UnicodeText
 from retro_gym.stage import Origin, PlannedTrial, Stage
-from retro_gym.task_env import TaskEnv, as_task_env, checked_task_id
+from retro_gym.task_env import TaskEnv, as_task_env
 from retro_gym.trajectory import EndReason, Outcome, Trajectory
 
 __all__ = ["RetroEnv"]
@@ -45,7 +45,7 @@ class RetroEnv(gym.Env[str, str]):
 
     ## Description
     A frozen language model, the actor, fails at a task. The agent writes a reflection; the actor tries again with
-    the reflection in its prompt; that trial determines the agent's reward (Retroformer, arXiv 2308.02151).
+    the reflection in its prompt (``memory``); that trial determines the agent's reward (Retroformer, arXiv 2308.02151).
 
     ## Observation space
     ``UnicodeText(max_observation_chars)``: a request, the failed trajectory with its return, the reflections so far.
@@ -62,7 +62,8 @@ class RetroEnv(gym.Env[str, str]):
     with the new reflection and control i without it, with the same memory and the same seeds (common random
     numbers), so that a reflection without effect earns 0 whatever the actor's random draws. The episode continues
     from trial 0 of the pairs; a pair with an actor error in either half is left out. The controls of a state are
-    played once, however many reflections are tried on it.
+    played once, however many reflections are tried on it. With ``controls="independent"`` they have seeds of their
+    own; :func:`retro_gym.rewards.over_control` compares the two.
 
     ## Starting state
     A task of ``split``, drawn by ``np_random`` (or ``options["task_id"]``), and the actor's failed trial 0 on it.
@@ -87,7 +88,10 @@ class RetroEnv(gym.Env[str, str]):
         split: ``"train"``, ``"validation"``, ``"test"`` or another split of the task environment.
         reward: ``"return"``, ``"improvement"``, ``"retroact"`` or ``"over_control"``.
         max_reflections: reflections per episode.
+        memory: what the actor's prompt holds of earlier trials: ``"reflections"``, ``"trajectory"`` (the last failed
+            trial in their place, so that only the agent reads them) or ``"both"``.
         memory_window: maximum number of reflections in the actor's prompt; the oldest are dropped first.
+        max_trajectory_chars: a longer trial in the actor's prompt loses its longest parts.
         max_turns: maximum number of turns of a trial; the task environment's own limit by default.
         repeat_limit: number of consecutive equal actions, at least 2, that ends a trial; no limit by default.
         trial_time_limit: seconds after which a trial ends with an actor error; no limit by default.
@@ -97,6 +101,7 @@ class RetroEnv(gym.Env[str, str]):
         observation_template: see :data:`retro_gym.prompts.OBSERVATION_TEMPLATE`.
         actor_template: see :data:`retro_gym.prompts.ACTOR_TEMPLATE`.
         control_trials: number of pairs for ``"over_control"``; with a deterministic actor one is enough.
+        controls: ``"paired"`` with the seeds of their trials, or ``"independent"``.
         retroact_c: coefficient c of ``"retroact"``.
         success_threshold: return of a solved trial, for text environments that do not report success themselves.
         bank: a records file whose stored failures replace trial 0.
@@ -119,7 +124,9 @@ class RetroEnv(gym.Env[str, str]):
         split: str = "train",
         reward: RewardName = "return",
         max_reflections: int = 3,
+        memory: MemoryKind = "reflections",
         memory_window: int = 3,
+        max_trajectory_chars: int = 6_000,
         max_turns: int | None = None,
         repeat_limit: int | None = None,
         trial_time_limit: float | None = None,
@@ -129,6 +136,7 @@ class RetroEnv(gym.Env[str, str]):
         observation_template: str = OBSERVATION_TEMPLATE,
         actor_template: str = ACTOR_TEMPLATE,
         control_trials: int = 4,
+        controls: ControlKind = "paired",
         retroact_c: float = 1.0,
         success_threshold: float | None = None,
         bank: str | os.PathLike[str] | FailureBank | None = None,
@@ -137,10 +145,12 @@ class RetroEnv(gym.Env[str, str]):
         **task_kwargs: Any,
     ) -> None:
         check_choice("reward", reward, REWARD_NAMES)
+        check_choice("memory", memory, MEMORY_KINDS)
+        check_choice("controls", controls, CONTROL_KINDS)
         check_choice("render_mode", "ansi" if render_mode is None else render_mode, self.metadata["render_modes"])
         check_whole(1, max_reflections=max_reflections, memory_window=memory_window, control_trials=control_trials)
         check_whole(1, max_reflection_chars=max_reflection_chars, max_observation_chars=max_observation_chars)
-        check_whole(1, max_turns=1 if max_turns is None else max_turns)
+        check_whole(1, max_trajectory_chars=max_trajectory_chars, max_turns=1 if max_turns is None else max_turns)
         check_whole(2, repeat_limit=2 if repeat_limit is None else repeat_limit)
         check_positive(retroact_c=retroact_c, trial_time_limit=1.0 if trial_time_limit is None else trial_time_limit)
         env = as_task_env(task_env, success_threshold=success_threshold, **task_kwargs)
@@ -161,6 +171,7 @@ class RetroEnv(gym.Env[str, str]):
             env.max_turns = max_turns
         self.observation_template = check_template("observation_template", observation_template, OBSERVATION_FIELDS)
         self.control_trials = control_trials
+        self.controls: ControlKind = controls
         self.retroact_c = float(retroact_c)
         self.bank = bank if isinstance(bank, FailureBank) or bank is None else FailureBank(bank)
         self.records = records if isinstance(records, RecordWriter) or records is None else RecordWriter(records)
@@ -170,9 +181,9 @@ class RetroEnv(gym.Env[str, str]):
         self.observation_space = UnicodeText(max_observation_chars)
         self.action_space = UnicodeText(max_reflection_chars)
         self.stats = ActorStats()
-        self._memory = self._empty_memory = Memory(memory_window)
+        self._memory = self._empty_memory = Memory(memory_window, (), memory, max_trajectory_chars)
         self._reflections: tuple[str, ...] = ()
-        self._controls: dict[int, Control] = {}  # of this state, by replica
+        self._controls: dict[int, Control] = {}  # of this state, by pair
         self._trajectory: Trajectory | None = None
         self.recorder = Recorder(self._stage)
         self._episode_seed = 0
@@ -245,7 +256,7 @@ class RetroEnv(gym.Env[str, str]):
             raise EpisodeError("the episode is over. Call reset() to start the next one.")
         check_follows(outcome, self.trajectory)
         text = str(outcome.reflection)
-        self._memory = self._memory.add(*read_by_actor([text], [self.leaks(text)], self.leak))
+        self._memory = self._memory.after(self.trajectory).add(*read_by_actor([text], [self.leaks(text)], self.leak))
         self._reflections = (*self._reflections, text)
         self._trajectory = outcome.trajectory
         self.recorder.follow(outcome)
@@ -277,16 +288,7 @@ class RetroEnv(gym.Env[str, str]):
         self._reflections = ()
         self._controls = {}
         self._running = False
-        task_id, stored = ((options or {}).get(name) for name in ("task_id", "trajectory"))
-        if stored is not None:
-            trajectory, skipped = checked_first_trial(stored), 0
-        elif task_id is None:
-            tasks = drawable_tasks(self.task_env, self.split, self.bank)
-            trajectory, skipped = yield from draw_failure(tasks, self._first_trial, self.np_random, split=self.split)
-        else:
-            trajectory, skipped = (yield from self._first_trial(checked_task_id(task_id))), 0
-            if trajectory.end.void:
-                raise ActorError(f"the actor failed on task {task_id!r}: {trajectory.error}")
+        trajectory, skipped = yield from start_failure(options or {}, self._first_trial, self._drawn_failure)
         self._trajectory, self._running = trajectory, True
         return self._observation(), {**self._info(), "skipped": skipped}
 
@@ -335,7 +337,7 @@ class RetroEnv(gym.Env[str, str]):
 
     @property
     def memory(self) -> Memory:
-        """The reflections in the actor's prompt."""
+        """What the actor's prompt held in the last trial."""
         return self._memory
 
     def leaks(self, reflection: str) -> bool | None:
@@ -353,6 +355,10 @@ class RetroEnv(gym.Env[str, str]):
         )
 
     # -- trials ----------------------------------------------------------------------------------------------------
+
+    def _drawn_failure(self) -> Plan[tuple[Trajectory, int]]:
+        tasks = drawable_tasks(self.task_env, self.split, self.bank)
+        return draw_failure(tasks, self._first_trial, self.np_random, split=self.split)
 
     def _first_trial(self, task_id: str) -> Plan[Trajectory]:
         if self.bank is not None:
@@ -373,11 +379,13 @@ class RetroEnv(gym.Env[str, str]):
         pairs = self.control_trials if self.reward == "over_control" else 0
         leaks = list(map(self.leaks, texts))
         read = read_by_actor(texts, leaks, self.leak)
-        planned = planned_trials(before, self._memory, read, source=source, pairs=pairs, known=self._controls)
+        planned = planned_trials(
+            before, self._memory, read, source=source, pairs=pairs, kind=self.controls, known=self._controls
+        )
         played = yield self._stage.trials(planned, self._episode_seed)
         ids = self.recorder.trials(self, planned, played)
         controls = self._controls
-        controls.update(controls_of(planned, played, ids))
+        controls.update(controls_of(planned, played, ids, pairs=pairs))
         told = zip(texts, leaks, strict=True)
         outcomes = outcomes_of(self.reward, before, told, played, ids, controls, pairs=pairs, c=self.retroact_c)
         about = {"observation": observation, "source": source}
@@ -389,11 +397,4 @@ class RetroEnv(gym.Env[str, str]):
         return self.observation_within(self.max_observation_chars)
 
     def _info(self) -> dict[str, Any]:
-        trajectory = self.trajectory
-        return {
-            "task_id": trajectory.task_id,
-            "trial": trajectory.trial,
-            "success": trajectory.success,
-            "return": trajectory.return_,
-            "trajectory": trajectory,
-        }
+        return self.trajectory.info()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from retro_gym.errors import ActorError, ConfigError, NoFailureError, UnknownTaskError, one_line
 from retro_gym.records.bank import FailureBank
 from retro_gym.scheduling import Plan
-from retro_gym.task_env import TaskEnv
+from retro_gym.task_env import TaskEnv, checked_task_id
 from retro_gym.trajectory import EndReason, Trajectory
 
-__all__ = ["check_reachable", "checked_first_trial", "draw_failure", "drawable_tasks", "stored_failure"]
+__all__ = ["check_reachable", "draw_failure", "drawable_tasks", "start_failure", "stored_failure"]
 
 _MAX_ACTOR_ERRORS = 10  # consecutive errors after which the actor counts as down
 
@@ -34,7 +35,7 @@ def check_reachable(lost: list[str]) -> None:
         raise ActorError(f"the actor failed in {count} episodes in a row; the last time: {last}")
 
 
-def checked_first_trial(stored: object) -> Trajectory:
+def _checked_first_trial(stored: object) -> Trajectory:
     """Returns the trajectory if it can replace trial 0.
 
     Raises:
@@ -126,3 +127,33 @@ def draw_failure(
         f"the actor solves all {len(task_ids)} tasks of split {split!r} unaided: there is nothing to reflect on. "
         "Choose harder tasks or a weaker actor."
     )
+
+
+def start_failure(
+    options: Mapping[str, Any],
+    first_trial: Callable[[str], Plan[Trajectory]],
+    draw: Callable[[], Plan[tuple[Trajectory, int]]],
+) -> Plan[tuple[Trajectory, int]]:
+    """Starts an episode as the options of ``reset`` say: with a given trial 0, on a requested task or on a drawn one.
+
+    Args:
+        options: ``trajectory``, ``task_id`` or neither; see :meth:`retro_gym.RetroEnv.reset`.
+        first_trial: plays trial 0 of a task, or returns a stored one.
+        draw: draws a failure, see :func:`draw_failure`.
+
+    Returns:
+        Trial 0, and the number of tasks that were solved before it.
+
+    Raises:
+        ActorError: the actor failed on the requested task, or as in ``draw``.
+        ConfigError: the given trial 0 cannot replace one.
+    """
+    task_id, stored = options.get("task_id"), options.get("trajectory")
+    if stored is not None:
+        return _checked_first_trial(stored), 0
+    if task_id is None:
+        return (yield from draw())
+    trajectory = yield from first_trial(checked_task_id(task_id))
+    if trajectory.end.void:
+        raise ActorError(f"the actor failed on task {task_id!r}: {trajectory.error}")
+    return trajectory, 0

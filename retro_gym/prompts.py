@@ -20,6 +20,7 @@ __all__ = [
     "ACTOR_TEMPLATE",
     "BARE_TEMPLATE",
     "END_OF_EXAMPLES",
+    "LAST_TRIAL_HEADER",
     "OBSERVATION_TEMPLATE",
     "PROMPT_SHAPES",
     "REFLECTIONS_HEADER",
@@ -31,13 +32,16 @@ __all__ = [
     "render_observation",
     "shorten",
     "valid_text",
+    "without_last_trial",
 ]
 
 END_OF_EXAMPLES = "(END OF EXAMPLES)"
+LAST_TRIAL_HEADER = "You have tried this task before and failed. Each line with a bar is of that trial, which is over:"
 REFLECTIONS_HEADER = "You have tried this task before and failed. What you noted then, to be followed now:"
 
 ACTOR_TEMPLATE = "{instruction}\n\n{examples}{reflections}{history}\n"
-"""Fields: ``instruction``, ``examples``, ``reflections``, ``history``. Empty fields leave no blank lines."""
+"""Fields: ``instruction``, ``examples``, ``reflections``, ``history``. Empty fields leave no blank lines. What is
+remembered of the last trial stands in the field ``reflections``, before them."""
 
 BARE_TEMPLATE = "{reflections}{history}\n"
 """The actor's prompt without instruction and examples: short, for a planner that has been trained on its tasks."""
@@ -58,6 +62,8 @@ ACTOR_FIELDS = {"instruction": "", "examples": "", "reflections": "", "history":
 OBSERVATION_FIELDS = {"reflections": "", "trajectory": "", "score": 0.0, "task_id": "", "trial": 0}
 
 _ELIDED = "[...]"
+_BAR = "| "
+_LAST_TRIAL = re.compile(rf"^{re.escape(LAST_TRIAL_HEADER)}\n(?:{re.escape(_BAR)}.*\n)+\n", re.MULTILINE)
 _WORD = re.compile(r"\S{1,40}\s*")  # a text without spaces is cut into pieces of 40 characters
 
 
@@ -117,6 +123,8 @@ class Prompt:
     stop: tuple[str, ...] = ("\nObservation",)
     """Texts at which a reply ends."""
     template: str = ACTOR_TEMPLATE
+    last_trial: str = ""
+    """The last failed trial, if the actor is to remember it."""
 
     @cached_property
     def text(self) -> str:
@@ -158,10 +166,10 @@ class Prompt:
         if self.examples:
             worked = "\n\n".join(self.examples)
             examples = f"Here are some examples:\n\n{worked}\n\n{END_OF_EXAMPLES}\n\n"
-        reflections = ""
+        reflections = f"{LAST_TRIAL_HEADER}\n{_barred(self.last_trial)}\n\n" if self.last_trial else ""
         if self.reflections:
             noted = "\n".join(f"- {_single_line(reflection)}" for reflection in self.reflections)
-            reflections = f"{REFLECTIONS_HEADER}\n{noted}\n\n"
+            reflections += f"{REFLECTIONS_HEADER}\n{noted}\n\n"
         return self.template.format(
             instruction=self.instruction, examples=examples, reflections=reflections, history=history
         )
@@ -318,6 +326,21 @@ def _told(trajectory: Trajectory, hidden: frozenset[int], passed_over: int) -> s
 def _single_line(text: str) -> str:
     """Puts a reflection on one line, so that it cannot be mistaken for another part of the prompt."""
     return " ".join(text.split())
+
+
+def _barred(text: str) -> str:
+    """Puts a bar before each line of the last trial, so that no line can be mistaken for one of the new trial."""
+    return _BAR + text.replace("\n", f"\n{_BAR}")
+
+
+def without_last_trial(text: str) -> str:
+    """Returns a prompt's text as it would be if the last trial were not remembered.
+
+    >>> prompt = Prompt("Say it.", (), ("Say red.",), "The word is red.", (), seed=0, last_trial="Action 1: blue")
+    >>> without_last_trial(prompt.text) == dataclasses.replace(prompt, last_trial="").text
+    True
+    """
+    return _LAST_TRIAL.sub("", text, count=1)
 
 
 def valid_text(text: str) -> str:

@@ -10,10 +10,24 @@ from typing import Literal, get_args
 
 from retro_gym.errors import ConfigError
 
-__all__ = ["REWARD_NAMES", "RewardName", "improvement", "next_return", "over_control", "pay", "retroact"]
+__all__ = [
+    "CONTROL_KINDS",
+    "REWARD_NAMES",
+    "ControlKind",
+    "RewardName",
+    "improvement",
+    "next_return",
+    "over_control",
+    "pay",
+    "retroact",
+]
 
 RewardName = Literal["return", "improvement", "retroact", "over_control"]
 REWARD_NAMES: tuple[RewardName, ...] = get_args(RewardName)
+
+ControlKind = Literal["paired", "independent"]
+"""The seeds of controls: those of the trials that they are compared with, or their own."""
+CONTROL_KINDS: tuple[ControlKind, ...] = get_args(ControlKind)
 
 
 def next_return(before: float, after: float) -> float:
@@ -50,9 +64,16 @@ def retroact(before: float, after: float, c: float = 1.0) -> float:
 def over_control(after: Sequence[float], controls: Sequence[float]) -> float:
     """Returns the mean of G'ᵢ − Cᵢ over pairs of trials: the effect of the reflection relative to controls.
 
-    Pair i is a trial with the new reflection and a control without it, with the same memory and the same seeds (common
-    random numbers). A reflection that changes nothing earns exactly 0, whatever the actor's random draws; otherwise the
-    randomness that both halves share cancels.
+    Pair i is a trial with the new reflection and a control without it, with the same memory. Paired controls also have
+    the same seeds (common random numbers): a reflection that changes nothing earns exactly 0, whatever the actor's
+    random draws; otherwise the randomness that both halves share cancels. Independent controls have seeds of their own:
+    such a reflection earns 0 only on average.
+
+    As a baseline of a policy gradient both are unbiased: given the failure, no control depends on the reflection, so
+    E[C ∇log π] = 0. Over n pairs the variance of the reward is (Var G' + Var C − 2 Cov(G', C))/n for paired controls
+    and (Var G' + Var C)/n for independent ones: more, unless equal seeds make a trial and its control differ. (Pairing
+    the same trials in another order changes nothing, since only the two means count.) Neither needs another baseline,
+    and both work with a single reflection on each failure.
 
     Args:
         after: returns of the trials with the reflection.

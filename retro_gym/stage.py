@@ -32,7 +32,7 @@ class PlannedTrial:
     trial: int
     """Its number; trial 0 precedes any reflection."""
     memory: Memory
-    """The reflections in the actor's prompt."""
+    """What the actor's prompt holds of earlier trials."""
     replica: int
     """Part of the seed: trials that differ only in this number have independent random outcomes."""
     source: str
@@ -69,6 +69,7 @@ class Stage:
                 trial=one.trial,
                 seed=derive_seed(episode_seed, one.task_id, one.trial, one.replica),
                 reflections=one.memory.reflections,
+                last_trial=one.memory.last_trial,
                 template=self.template,
                 repeat_limit=self.repeat_limit,
                 time_limit=self.time_limit,

@@ -122,6 +122,11 @@ class Trajectory:
         """Renders the trajectory for the reflector, one line per thought, action and observation."""
         return render_turns(self.task, self.turns)
 
+    def info(self) -> dict[str, Any]:
+        """Returns what an environment's ``info`` says of the trial: main columns, and the trajectory itself."""
+        about = {"task_id": self.task_id, "trial": self.trial, "success": self.success, "return": self.return_}
+        return {**about, "trajectory": self}
+
     def __getitem__(self, column: str) -> Any:
         """Returns a column of :meth:`to_json`; kept because ``info["trajectory"]`` used to be that dict."""
         if column == "turns":

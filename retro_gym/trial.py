@@ -48,6 +48,7 @@ def play_trial(
     trial: int,
     seed: int,
     reflections: Sequence[str] = (),
+    last_trial: str = "",
     template: str = ACTOR_TEMPLATE,
     repeat_limit: int | None = None,
     time_limit: float | None = None,
@@ -60,6 +61,7 @@ def play_trial(
         trial: its number within the episode, for the record.
         seed: the seeds of the environment and of the actor's turns are derived from it.
         reflections: reflections in the actor's prompt.
+        last_trial: the failed trial in the actor's prompt, as text; empty for none.
         template: template of the actor's prompt.
         repeat_limit: ends the trial after this many consecutive identical actions; None for no limit.
         time_limit: seconds after which no further turn begins and no blocking environment is waited for; the trial then
@@ -91,6 +93,7 @@ def play_trial(
             tuple(played.turns),
             seed=turn_seed(seed, number),
             template=template,
+            last_trial=last_trial,
         )
         if isinstance(reply, ActorError):
             return played.ended(_end_of(reply), reply)

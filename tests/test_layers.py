@@ -14,7 +14,8 @@ FOLDERS = {
     "retro_gym_envs": "envs/retro_gym_envs",
     "retro_gym_agents": "agents/retro_gym_agents",
 }
-OTHERWISE_NAMED = {"fast_downward": "fast-downward-textworld"}  # imports whose distribution has another name
+# Imports whose distribution has another name.
+OTHERWISE_NAMED = {"fast_downward": "fast-downward-textworld", "yaml": "pyyaml"}
 
 
 def imported(source):

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from retro_gym.actors import Reply
 from retro_gym.errors import ActorError, ConfigError, one_line
-from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER, Prompt
+from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER, Prompt, without_last_trial
 from retro_gym.seeding import trial_seed
 from retro_gym_envs.choices import Choices
 
@@ -37,6 +37,9 @@ TURN = re.compile(r"^Action \d+: (.*)\nObservation \d+: (.*(?:\n(?!Thought \d|Ac
 class ScriptedTextActor(ABC):
     """Reads a prompt's text and nothing else; the same text and the same trial seed give the same reply.
 
+    It makes nothing of a last trial in its prompt: it follows advice, and a record of what happened is none. With
+    ``memory="trajectory"`` it plays as in a plain retry.
+
     Args:
         temperature: scale of the noise in its choices, see :class:`~retro_gym_envs.choices.Choices`; 0 for none.
         thoughts: whether it says before each choice by chance what it has chosen. Its actions are the same.
@@ -58,7 +61,7 @@ class ScriptedTextActor(ABC):
 
     def reply(self, prompts: Sequence[Prompt]) -> list[Reply | ActorError]:
         """Returns a reply to each prompt; words are counted as tokens."""
-        replies = [(prompt.text, self.say(prompt.text, prompt.seed)) for prompt in prompts]
+        replies = [(prompt.text, self.say(without_last_trial(prompt.text), prompt.seed)) for prompt in prompts]
         return [Reply(said, len(text.split()), len(said.split())) for text, said in replies]
 
     @abstractmethod

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["header_of", "panel_of", "plain_json"]
 
 _OWN_COLUMNS = {
-    *("actor", "actor_kwargs", "actor_template", "control_trials", "max_reflections", "memory_window"),
+    *("actor", "actor_kwargs", "actor_template", "control_trials", "max_reflections", "memory", "memory_window"),
     *("observation_template", "records", "retroact_c", "reward", "split", "task_env"),
 }
 
@@ -54,6 +54,7 @@ def header_of(env: RetroEnv, stage: Stage, known: RunHeader) -> RunHeader:
             control_trials=int(env.control_trials),
             max_reflections=int(env.max_reflections),
             memory_window=int(env.memory.window),
+            memory=env.memory.kind,
             actor=actor_name(env.actor_spec or env.actor, env.actor),
             actor_parameters=plain_json(parameters_of(env.actor)),
             actor_template=stage.template,
@@ -120,6 +121,10 @@ def _arguments(env: RetroEnv, stage: Stage) -> dict[str, Any]:
     """Returns the environment's arguments, given or default, that have no column of their own."""
     inner = getattr(stage.env, "env", None)  # of a TextTask
     given = {**(_kwargs(inner) if isinstance(inner, gym.Env) else {}), **_kwargs(stage.env), **_kwargs(env)}
+    if env.memory.kind != "reflections":  # what has no effect is left out, as it always was
+        given["max_trajectory_chars"] = env.memory.max_trajectory_chars
+    if env.controls != "paired":
+        given["controls"] = env.controls
     return {name: value for name, value in given.items() if name not in _OWN_COLUMNS} | {
         "bank": None if env.bank is None else env.bank.path,
         "leak": env.leak,

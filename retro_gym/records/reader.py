@@ -12,7 +12,7 @@ from retro_gym.checks import check_choice
 from retro_gym.errors import ConfigError, RecordError, one_line
 from retro_gym.jsonl import read_json_lines
 from retro_gym.prompts import Prompt
-from retro_gym.records.rows import blank_columns, record_of
+from retro_gym.records.rows import blank_columns, record_of, with_later_columns
 from retro_gym.records.schema import (
     KINDS,
     SCHEMA,
@@ -65,7 +65,7 @@ def _rows(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, Any]]]:
         elif row["kind"] == RunHeader.kind:
             own = {"schema", "kind", *blank_columns(RunHeader.kind)}
             row = {column: value for column, value in row.items() if column in own}
-        yield number, row
+        yield number, with_later_columns(row)
 
 
 def _upgraded(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,6 +166,7 @@ class RunRecords:
             trial.turns[:turn],
             seed=turn_seed(seed, turn),
             template=self.header(trial).actor_template,
+            last_trial=trial.last_trial,
         )
 
 

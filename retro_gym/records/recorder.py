@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from retro_gym.actors.secrets import mask, secrets_of
 from retro_gym.branching import Control
 from retro_gym.generation import Generation
+from retro_gym.memory import Memory
 from retro_gym.records.schema import GenerationRecord, LostRecord, Record, ReflectionRecord, RunHeader, TrialRecord
 from retro_gym.stage import PlannedTrial, Stage
 from retro_gym.trajectory import Outcome, Trajectory
@@ -57,13 +58,11 @@ class Recorder:
             return [""] * len(planned)
         is_first = planned[0].trial == 0
         if not is_first and not self.trial:  # trial 0 is a stored one, not yet in this file
-            self.trial = self._add_trial(env, env.trajectory, env.memory.reflections)
+            self.trial = self._add_trial(env, env.trajectory, env.memory)
         run = self._header(env)
         prompts = [env.records.append_prompt(prompt, run) for prompt in self.stage.prompts(len(planned))]
         ids = [
-            self._add_trial(
-                env, trajectory, one.memory.reflections, replica=one.replica, source=one.source, prompt=prompt
-            )
+            self._add_trial(env, trajectory, one.memory, replica=one.replica, source=one.source, prompt=prompt)
             for one, trajectory, prompt in zip(planned, played, prompts, strict=True)
         ]
         if is_first:
@@ -87,7 +86,7 @@ class Recorder:
             env: the environment, in the state in which the reflections were tried.
             outcomes: one for each reflection.
             trials: rows of the trials played with the reflections, reflection by reflection, followed by other rows.
-            controls: controls of the state, by replica.
+            controls: controls of the state, by pair.
             pairs: pairs of trial and control for each reflection; 0 for one trial without control.
             observation: the observation that the reflections answer.
             source: ``"step"`` or ``"branch"``.
@@ -126,10 +125,11 @@ class Recorder:
             noted.append(dataclasses.replace(outcome, record=record))
         return noted
 
-    def _add_trial(self, env: RetroEnv, trajectory: Trajectory, reflections: tuple[str, ...], **about: Any) -> str:
+    def _add_trial(self, env: RetroEnv, trajectory: Trajectory, memory: Memory, **about: Any) -> str:
         if trajectory.error is not None:
             trajectory = dataclasses.replace(trajectory, error=mask(trajectory.error, secrets_of(env.actor)))
-        record = self._add(env, TrialRecord.of(trajectory, reflections, episode=self._episode, **about))
+        about |= {"episode": self._episode, "last_trial": memory.last_trial}
+        record = self._add(env, TrialRecord.of(trajectory, memory.reflections, **about))
         for number, turn in enumerate(trajectory.turns):
             self._add_generation(env, record, number, turn.generation)
         return record

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from retro_gym.errors import RecordError, one_line
-from retro_gym.records.schema import KINDS, SCHEMA, Record, RunHeader
+from retro_gym.records.schema import KINDS, LATER_COLUMNS, SCHEMA, Record, RunHeader, without_later_columns
 from retro_gym.trajectory import Trajectory, Turn
 
-__all__ = ["blank_columns", "record_of", "row_of", "trajectory_of"]
+__all__ = ["blank_columns", "record_of", "row_of", "trajectory_of", "with_later_columns"]
 
 _TURN = ("thought", "action", "observation", "reward", "reasoning")
 
@@ -78,6 +78,11 @@ _COLUMNS = {
     for name, kind in KINDS.items()
 }
 
+_LATER = {
+    kind: {column: LATER_COLUMNS[column] for _, column, _ in columns if column in LATER_COLUMNS}
+    for kind, columns in _COLUMNS.items()
+}
+
 
 def blank_columns(kind: str | None = None) -> dict[str, Any]:
     """Returns every column of one kind, or of all kinds, with an empty value of its type."""
@@ -100,8 +105,16 @@ def row_of(record: Record) -> dict[str, Any]:
                 f"a row of kind {record.kind!r} needs {declared} in its column {column!r}: {error}. Correct the value "
                 "where it comes from."
             ) from error
-    everything = blank_columns() if isinstance(record, RunHeader) else {}
-    return {"schema": SCHEMA, "kind": record.kind, **everything, **row}
+    if isinstance(record, RunHeader):
+        row = blank_columns() | row
+        if record.memory != LATER_COLUMNS["memory"]:  # its trials have later columns
+            return {"schema": SCHEMA, "kind": record.kind, **row}
+    return {"schema": SCHEMA, "kind": record.kind, **without_later_columns(row)}
+
+
+def with_later_columns(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a row with all columns of its kind, also those that its file does not have."""
+    return {**_LATER[row["kind"]], **row}
 
 
 def record_of(row: Mapping[str, Any]) -> Record:
@@ -112,7 +125,8 @@ def record_of(row: Mapping[str, Any]) -> Record:
     """
     kind = str(row.get("kind"))
     try:
-        fields = {name: _TYPES[declared][2](row[column]) for name, column, declared in _COLUMNS[kind]}
+        whole = with_later_columns(row)
+        fields = {name: _TYPES[declared][2](whole[column]) for name, column, declared in _COLUMNS[kind]}
         return KINDS[kind](**fields)
     except (LookupError, TypeError, ValueError) as error:
         raise RecordError(

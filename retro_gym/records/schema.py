@@ -4,7 +4,9 @@ A row is a line of JSON: ``schema``, ``kind``, ``id`` and the columns of its kin
 (``return`` for ``return_``). A column has the same type in every row: there is no null, a missing text is empty,
 integers and floats are kept apart, and values without a fixed schema are JSON text. Besides its own columns, a header
 holds every other column of the schema with an empty value of its type, so that libraries that infer types from the
-first lines see all columns. A row refers only to rows above it, so a file can be truncated after any line.
+first lines see all columns. Two columns that came later, ``memory`` and ``last_trial``, are left out where they have no
+use, so that other files are as they were; read files with and without them apart. A row refers only to rows above it,
+so a file can be truncated after any line.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self, TypeAlias
 
 from retro_gym.prompts import TaskPrompt
@@ -19,6 +22,7 @@ from retro_gym.trajectory import EndReason, Trajectory, Turn
 
 __all__ = [
     "KINDS",
+    "LATER_COLUMNS",
     "SCHEMA",
     "GenerationRecord",
     "LostRecord",
@@ -27,9 +31,18 @@ __all__ = [
     "ReflectionRecord",
     "RunHeader",
     "TrialRecord",
+    "without_later_columns",
 ]
 
 SCHEMA = 2
+LATER_COLUMNS = {"memory": "reflections", "last_trial": ""}
+"""Columns that the schema has got since its first files, with the values that rows without them have. They are left
+out of rows with these values, so that files of runs that have no use for them are as they were before."""
+
+
+def without_later_columns(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a row without those of the :data:`LATER_COLUMNS` that say nothing new."""
+    return {name: value for name, value in row.items() if name not in LATER_COLUMNS or value != LATER_COLUMNS[name]}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,6 +79,9 @@ class RunHeader:
     """Maximum number of reflections in an episode."""
     memory_window: int = 0
     """Maximum number of reflections in the actor's prompt."""
+    memory: str = "reflections"
+    """What the actor's prompt holds of earlier trials: reflections, trajectory (the last failed trial) or both. The
+    column is left out if it is reflections, as in files of earlier versions."""
     actor: str = ""
     """Name of the actor: its spec, or its class if it was given as an object."""
     actor_parameters: str = "{}"
@@ -93,7 +109,7 @@ class RunHeader:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the header's own columns, in JSON types."""
-        return {"schema": SCHEMA, **vars(self)}
+        return {"schema": SCHEMA, **without_later_columns(vars(self))}
 
     def identified(self) -> Self:
         """Returns the header with its id."""
@@ -144,6 +160,8 @@ class TrialRecord:
     """Row of the task environment's instruction and examples; empty for a stored trial."""
     reflections: tuple[str, ...]
     """The reflections in the actor's prompt."""
+    last_trial: str = ""
+    """The last failed trial in the actor's prompt, as text. The column is left out if there is none."""
     task_id: str
     """The task."""
     trial: int
@@ -178,10 +196,12 @@ class TrialRecord:
         replica: int = 0,
         source: str = "bank",
         prompt: str = "",
+        last_trial: str = "",
     ) -> Self:
         """Creates the record of a trial; by default of one that was stored before."""
         fields = vars(trajectory) | {"end": trajectory.end.value, "error": trajectory.error or ""}
-        return cls(episode=episode, replica=replica, source=source, prompt=prompt, reflections=reflections, **fields)
+        fields |= {"reflections": reflections, "last_trial": last_trial}
+        return cls(episode=episode, replica=replica, source=source, prompt=prompt, **fields)
 
     @property
     def void(self) -> bool:

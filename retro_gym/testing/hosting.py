@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from retro_gym.actors import Reply
 from retro_gym.errors import DataError, one_line
-from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER, Prompt
+from retro_gym.prompts import END_OF_EXAMPLES, REFLECTIONS_HEADER, Prompt, without_last_trial
 from retro_gym.trajectory import Turn
 
 __all__ = ["ReasoningStyle", "context_error", "error_body", "hosted_prompt", "parameter_error", "reply_body"]
@@ -48,7 +48,7 @@ def hosted_prompt(request: Mapping[str, Any]) -> Prompt:
         text = "\n".join(_message_text(message) for message in _list_of_messages(request["messages"])) + "\n"
     if not isinstance(text, str):
         raise DataError(f"a request has 'messages' or a text as 'prompt'; received {one_line(text)}.")
-    _, _, own = text.rpartition(END_OF_EXAMPLES)
+    _, _, own = without_last_trial(text).rpartition(END_OF_EXAMPLES)
     _, header, noted = own.partition(REFLECTIONS_HEADER)
     notes, _, history = noted.partition("\n\n") if header else ("", "", own)
     turns = (Turn(each["thought"] or "", each["action"], each["seen"].rstrip("\n")) for each in _TURN.finditer(history))

@@ -1,13 +1,15 @@
 """The four rewards through RetroEnv, against values worked out by hand; branch; the bank."""
 
 import copy
+import json
 
 import numpy as np
 import pytest
 
 from retro_gym import FailureBank, RetroEnv
 from retro_gym.actors import Reply
-from retro_gym.errors import ActionError, ActorError, EpisodeError, NoFailureError, UnknownTaskError
+from retro_gym.errors import ActionError, ActorError, ConfigError, EpisodeError, NoFailureError, UnknownTaskError
+from retro_gym.records import load_run
 from retro_gym.seeding import derive_seed, turn_seed
 from retro_gym.testing import EchoActor, FlakyActor, IdentityEnv, LuckyActor
 
@@ -86,6 +88,66 @@ def test_over_control_has_the_mean_of_the_effect_and_the_variance_of_pairs(make,
     assert np.mean(paid) == pytest.approx(0.2, abs=4 * np.sqrt(variance / 600))
     assert np.var(paid) == pytest.approx(variance, rel=0.25)
     assert np.var(paid) < 0.6 * (0.5 * 0.5 + 0.3 * 0.7) / pairs  # what luck of their own would give both halves
+
+
+def test_independent_controls_to_the_number(make):
+    """Trials have the replicas 0, 1, 2 of their state, their controls 3, 4, 5."""
+    env = make(LuckyActor(DRAWS), reward="over_control", control_trials=3, controls="independent")
+    _, info = env.reset(seed=5)
+    for trial in (1, 2):
+        draws = [drawn(env._episode_seed, info["task_id"], trial, replica) for replica in range(6)]
+        first, second = env.branch(["a", "b"])
+        assert first.reward == second.reward == pytest.approx((sum(draws[:3]) - sum(draws[3:])) / 3, abs=1e-12)
+        assert env.step("a")[1] == first.reward
+
+
+def test_a_reflection_without_effect_earns_nothing_on_average_over_independent_controls(make):
+    env = make(LuckyActor(DRAWS), reward="over_control", control_trials=2, controls="independent")
+    paid = []
+    for seed in range(400):
+        env.reset(seed=seed)
+        paid.append(env.branch(["this reflection has no effect"])[0].reward)
+    mean, square = (sum(chance * float(say) ** power for say, chance in DRAWS.items()) for power in (1, 2))
+    variance = 2 * (square - mean**2) / 2  # of both halves, each a mean of two
+    assert np.mean(paid) == pytest.approx(0.0, abs=4 * np.sqrt(variance / 400))
+    assert np.var(paid) == pytest.approx(variance, rel=0.25)
+
+
+def test_independent_controls_have_the_same_mean_and_more_variance(make):
+    env = make(Leaning(), reward="over_control", control_trials=2, controls="independent")
+    paid = []
+    for seed in range(600):
+        env.reset(seed=seed)
+        paid.append(env.branch(["try harder"])[0].reward)
+    variance = (0.5 * 0.5 + 0.3 * 0.7) / 2
+    assert np.mean(paid) == pytest.approx(0.2, abs=4 * np.sqrt(variance / 600))
+    assert np.var(paid) == pytest.approx(variance, rel=0.25)
+
+
+def test_independent_controls_in_records_and_errors(make, tmp_path):
+    path = tmp_path / "records.jsonl"
+    lost = FlakyActor(LuckyActor(DRAWS), lambda prompt: prompt.seed % 4 == 0)
+    env = make(lost, reward="over_control", control_trials=2, controls="independent", records=path)
+    paid, seed = [], 0
+    while len(paid) < 20:
+        seed += 1
+        try:
+            env.reset(seed=seed)
+        except ActorError:
+            continue
+        paid += [outcome.reward for outcome in env.branch(["a", "b"])]
+    env.close()
+    run = load_run(path)
+    both = sorted([*run.reflections.values(), *run.lost.values()], key=lambda each: int(each.id.partition("-")[2]))
+    assert [run.rate(each) for each in both] == paid
+    assert run.lost
+    for each in both:
+        pairs = zip(run.after(each), run.controls(each), strict=True)
+        assert all(control.replica == trial.replica + 2 for trial, control in pairs if control is not None)
+    (header,) = run.headers.values()
+    assert json.loads(header.env_kwargs)["controls"] == "independent"
+    with pytest.raises(ConfigError, match=r"controls 'pairs' is not one of .* Did you mean 'paired'"):
+        make(controls="pairs")
 
 
 def test_controls_are_played_without_the_new_reflection(make):

@@ -25,6 +25,8 @@ __all__ = [
 ]
 
 Baseline = Literal["none", "batch_mean", "leave_one_out"]
+"""What is subtracted from rewards. Control trials as a baseline are part of the environment's reward, since they must
+be played: ``reward="over_control"`` with the baseline ``none``, see :func:`retro_gym.rewards.over_control`."""
 
 
 def whiten(values: Tensor, mask: Tensor) -> Tensor:

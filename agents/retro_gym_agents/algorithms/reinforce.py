@@ -50,7 +50,8 @@ class ReinforceConfig(TrainConfig):
     algorithm: ClassVar[str] = "reinforce"
     baseline: Baseline = "leave_one_out"
     """Subtracted from the reward: ``none`` (0), ``batch_mean``, or ``leave_one_out`` (mean reward of the other
-    reflections on the same failure)."""
+    reflections on the same failure). For control trials as the baseline: ``none`` with the environment's reward
+    ``over_control``."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

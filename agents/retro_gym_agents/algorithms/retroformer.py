@@ -141,6 +141,14 @@ class OfflinePPOConfig(PPOConfig):
     reward_model: str
     """Output folder of a reward model's training."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.trial_discount:
+            raise ConfigError(
+                f"trial_discount is {self.trial_discount}, but a reward model pays single reflections, which no trial "
+                "follows. Leave it at 0, or let the environment pay (reward='env')."
+            )
+
 
 def train(config: RetroformerConfig) -> TrainResult | None:
     """Runs the stages; returns the outcome of the last one if it trains a model.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from retro_gym.errors import ConfigError, did_you_mean, one_line
+from retro_gym.records.schema import LATER_COLUMNS
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.evaluation.comparison import NONE
 from retro_gym_agents.evaluation.statistics import PairedDifference, paired_difference
@@ -119,6 +120,7 @@ def load_result(path: str | os.PathLike[str]) -> StoredResult:
     try:
         panel = {name: content[name] for name in _OF_THE_FILE}
         panel |= {name: content["header"][name] for name in _OF_THE_HEADER}
+        panel["memory"] = content["header"].get("memory", LATER_COLUMNS["memory"])
         found: dict[str, dict[tuple[str, int], list[dict[str, Any]]]] = {}
         for row in content["rows"]:
             episodes = found.setdefault(row["policy"], {})

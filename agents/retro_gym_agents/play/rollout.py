@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import torch
@@ -18,7 +19,7 @@ from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.lm.samples import Samples
 from retro_gym_agents.play.episodes import check_budget
 
-__all__ = ["Rollout", "Round", "roll_out"]
+__all__ = ["Rollout", "Round", "roll_out", "with_later_rewards"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +28,9 @@ class Round:
 
     samples: Samples
     rewards_N: Tensor
-    """Reward of each reflection, on the CPU; 0 where ``valid_N`` is False."""
+    """Reward of each reflection, and later ones credited to it, on the CPU; 0 where ``valid_N`` is False."""
     valid_N: Tensor
-    """False if the actor failed: such a sample is dropped, not counted as 0."""
+    """False if the actor failed, there or in a later trial that counts: such a sample is dropped, not counted as 0."""
     success_N: Tensor | None
     """Whether the trial that followed solved the task; None if none was played."""
 
@@ -103,6 +104,7 @@ def roll_out(
     update: int,
     num_samples: int,
     keep_hidden: bool = False,
+    trial_discount: float = 0.0,
 ) -> Rollout:
     """Plays one episode in every environment and tries K reflections on each failure.
 
@@ -120,6 +122,8 @@ def roll_out(
         update: number of this update within the run.
         num_samples: K.
         keep_hidden: whether the samples keep the hidden states that a value head needs.
+        trial_discount: γ, by which a reflection is credited with the rewards of later ones; see
+            :func:`with_later_rewards`.
 
     Raises:
         ActorError: the actor cannot be reached.
@@ -130,7 +134,9 @@ def roll_out(
     run_plans(envs, starts)
     running = dict(enumerate(envs))
     rounds: list[Round] = []
+    episodes: list[tuple[int, ...]] = []
     while running:
+        episodes.append(tuple(running))
         samples = reflector.sample(
             [env.observation_within(env.max_observation_chars) for env in running.values()],
             num_samples=num_samples,
@@ -142,7 +148,48 @@ def roll_out(
         running = {
             index: env for (index, env), group in zip(running.items(), groups, strict=True) if _goes_on(env, group)
         }
-    return Rollout(tuple(rounds))
+    return Rollout(tuple(with_later_rewards(rounds, episodes, trial_discount) if trial_discount else rounds))
+
+
+def with_later_rewards(
+    rounds: Sequence[Round], episodes: Sequence[Sequence[int]], trial_discount: float
+) -> list[Round]:
+    """Credits reflections with the rewards of later ones in their episodes (LaMer, arXiv 2512.16848).
+
+    An episode goes on from the first of its K reflections that has a reward, so only that one has a future: the sum
+    F = γ r_{t+1} + γ² r_{t+2} + … of the rewards on the episode's path. Its reward becomes r_t + v F, where v is the
+    number of reflections on this failure that have a reward; the others keep r_t alone. With K = 1 this is the
+    discounted return r_t + γ r_{t+1} + ….
+
+    The factor v makes the policy gradient unbiased. The objective is E[r + F] for every reflection, but F is known for
+    one in v only; which one does not depend on its text, so v F on that one and 0 on the others has the expectation of
+    F on each. Without the factor the future would count for γ/v. The price is variance, which grows with v: K = 1 and
+    more episodes estimate a long future better. The mean of a failure's rewards estimates the discounted return.
+
+    If the actor fails on all reflections on a failure, what earlier reflections of the episode would have led to is not
+    known. Those on its path become invalid: they are dropped, not paid as if nothing had followed.
+
+    Args:
+        rounds: rounds of a rollout.
+        episodes: for each round, the episode of each of its failures.
+        trial_discount: γ, between 0 and 1.
+    """
+    later: dict[int, float] = {}  # r + F of the round after, by episode; NaN if the actor failed
+    credited = []
+    for one, numbers in zip(reversed(rounds), reversed(episodes), strict=True):
+        rewards_N, valid_N = one.rewards_N.clone(), one.valid_N.clone()
+        size = len(rewards_N) // len(numbers)
+        for place, episode in enumerate(numbers):
+            paid = [row for row in range(place * size, (place + 1) * size) if one.valid_N[row]]
+            if not paid:
+                later[episode] = math.nan
+                continue
+            lead, future = paid[0], trial_discount * later.get(episode, 0.0)
+            later[episode] = float(one.rewards_N[lead]) + future
+            valid_N[lead] = math.isfinite(future)
+            rewards_N[lead] = rewards_N[lead] + len(paid) * future if math.isfinite(future) else 0.0
+        credited.append(dataclasses.replace(one, rewards_N=rewards_N, valid_N=valid_N))
+    return credited[::-1]
 
 
 def _branch(envs: Sequence[RetroEnv], samples: Samples) -> list[list[Outcome]]:

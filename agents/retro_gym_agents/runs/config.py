@@ -180,6 +180,9 @@ class TrainConfig(RunConfig):
     """K: reflections sampled on each failure."""
     kl_coef: float = 0.02
     """β: coefficient of the KL divergence from the policy at the start of RL, in units of reward per nat."""
+    trial_discount: float = 0.0
+    """γ: discount across the trials of an episode, between 0 and 1. A reflection is credited with the rewards of later
+    ones, see :func:`retro_gym_agents.play.rollout.with_later_rewards`; 0 for its own reward alone."""
     shuffle_rewards: bool = False
     """Permutes the rewards within the batch: a control that must not learn."""
     validation_tasks: int = 100
@@ -192,6 +195,8 @@ class TrainConfig(RunConfig):
         check_whole(1, stop_after_calls=1 if self.stop_after_calls is None else self.stop_after_calls)
         if not 0 <= self.kl_coef < math.inf:
             raise ConfigError(f"kl_coef is {self.kl_coef}; it must be a finite number of at least 0.")
+        if not 0 <= self.trial_discount <= 1:
+            raise ConfigError(f"trial_discount is {self.trial_discount}; it must lie between 0 and 1.")
         if self.decay_updates > self.updates:
             raise ConfigError(
                 f"decay_updates is {self.decay_updates}, but there are {self.updates} updates: no update would have "
@@ -221,4 +226,7 @@ class TrainConfig(RunConfig):
     def settings(self) -> dict[str, str]:
         """Returns the fields that a run's result depends on, each as JSON text."""
         kept = {name: value for name, value in self.actor_kwargs.items() if name not in _FREE_OF_THE_ACTOR}
-        return super().settings() | {"actor_kwargs": json.dumps(kept, sort_keys=True)}
+        settings = super().settings() | {"actor_kwargs": json.dumps(kept, sort_keys=True)}
+        if not self.trial_discount:  # left out, so that runs from before this field can be resumed
+            del settings["trial_discount"]
+        return settings

@@ -156,4 +156,5 @@ class TrainingRun(Run):
             update=self.update,
             num_samples=self.config.group_size,
             keep_hidden=keep_hidden,
+            trial_discount=self.config.trial_discount,
         )

@@ -192,6 +192,7 @@ def played(env: RetroEnv) -> Played:
             trajectory.turns[:number],
             seed=0,
             template=BARE_TEMPLATE,
+            last_trial=env.memory.last_trial,
         ).text
         for number in range(len(trajectory.turns) + 1)
     ]

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -75,3 +76,5 @@ def test_a_missing_reward_model_is_named(small_model, tmp_path):
     )
     with pytest.raises(ConfigError, match="holds no reward model"):
         ScoredRun(settings)
+    with pytest.raises(ConfigError, match=r"trial_discount is 0.5, but a reward model pays single reflections"):
+        dataclasses.replace(settings, trial_discount=0.5)

@@ -71,10 +71,14 @@ def test_unequal_panels_are_refused(capsys, results):
         ({"schema": 1}, "is no result of schema 2"),
         ({"rows": [{"policy": "noisy"}]}, "is no whole result"),
         ({"header": {}}, "is no whole result"),
+        ({"header": {"memory": "both"}}, "memory is 'reflections' in the first and 'both' in the second"),
     ],
 )
 def test_files_that_do_not_fit(capsys, results, tmp_path, change, words):
-    content = json.loads((results / "noisy.json").read_text()) | change
+    content = json.loads((results / "noisy.json").read_text())
+    if change.get("header"):
+        change = {"header": content["header"] | change["header"]}
+    content |= change
     (tmp_path / "b.json").write_text(json.dumps(content))
     assert words in refused(capsys, "compare", results / "noisy.json", tmp_path / "b.json")
 

@@ -56,7 +56,14 @@ def flaky():
     return FlakyActor(IdentityActor(), lambda prompt: prompt.seed % 7 == 0)
 
 
-@pytest.mark.parametrize(("actor", "fields"), [(IdentityActor, {"num_tasks": 3, "seeds": 2}), (flaky, {})])
+@pytest.mark.parametrize(
+    ("actor", "fields"),
+    [
+        (IdentityActor, {"num_tasks": 3, "seeds": 2}),
+        (flaky, {}),
+        (IdentityActor, {"num_tasks": 3, "env_kwargs": {"memory": "both"}}),
+    ],
+)
 def test_stopped_anywhere_and_resumed_it_is_the_same_to_the_byte(tmp_path, actor, fields):
     fields = {"max_error_rate": 0.9, **fields}
     whole = Stopping(actor=actor())
@@ -215,6 +222,7 @@ def test_one_that_did_not_end_is_not_written_over(tmp_path):
         ({"seeds": 2}, "seeds was 1 and is 2"),
         ({"num_tasks": 5}, "tasks was '6, "),
         ({"env_kwargs": {"words": ("red", "blue")}}, "env_kwargs was {} and is {'words': \\['red', 'blue'\\]}"),
+        ({"env_kwargs": {"memory": "both"}}, "env_kwargs was {} and is {'memory': 'both'}"),
         ({"split": "validation"}, "split was 'test' and is 'validation'"),
     ],
 )

@@ -9,7 +9,7 @@ from retro_gym.errors import ActorError, BudgetError, ConfigError
 from retro_gym.testing import FlakyActor, IdentityActor, IdentityEnv
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.envs import make_envs
-from retro_gym_agents.play.rollout import Rollout, roll_out
+from retro_gym_agents.play.rollout import Rollout, Round, roll_out, with_later_rewards
 from retro_gym_agents.play.validation import Validation
 
 ENV = "RetroIdentity-v0"
@@ -143,6 +143,65 @@ def test_an_episode_ends_when_its_actor_fails(reflector):
     assert len(rollout.rounds) == 1
     assert not rollout.valid_N.any()
     assert rollout.metrics()["reward"] == 0.0
+
+
+def a_round(rewards, valid=None):
+    valid_N = torch.tensor(valid or [True] * len(rewards))
+    return Round(None, torch.tensor(rewards).where(valid_N, 0.0), valid_N, None)
+
+
+def credited(rounds, episodes, gamma):
+    return [one.rewards_N.tolist() for one in with_later_rewards(rounds, episodes, gamma)]
+
+
+def test_with_one_reflection_each_later_rewards_are_the_discounted_return():
+    rounds = [a_round([1.0, 2.0, 4.0]), a_round([8.0, 16.0]), a_round([32.0])]
+    found = credited(rounds, [(0, 1, 2), (0, 2), (2,)], 0.5)
+    assert found == [[1.0 + 4.0, 2.0, 4.0 + 0.5 * 16.0 + 0.25 * 32.0], [8.0, 16.0 + 16.0], [32.0]]
+    assert [one.rewards_N.tolist() for one in rounds] == [[1.0, 2.0, 4.0], [8.0, 16.0], [32.0]], "nothing is changed"
+    assert credited(rounds, [(0, 1, 2), (0, 2), (2,)], 1.0)[0] == [9.0, 2.0, 52.0]
+
+
+def test_the_future_is_that_of_the_reflection_that_the_episode_went_on_with():
+    first = a_round([1.0, 2.0, 3.0, 5.0, 6.0, 7.0], [True, True, True, False, True, True])
+    second = a_round([8.0, 9.0, 10.0])
+    found = with_later_rewards([first, second], [(3, 4), (4,)], 0.5)
+    assert found[0].rewards_N.tolist() == [1.0, 2.0, 3.0, 0.0, 6.0 + 2 * 0.5 * 8.0, 7.0]
+    assert torch.equal(found[0].valid_N, first.valid_N)
+    assert found[1].rewards_N.tolist() == [8.0, 9.0, 10.0]
+
+
+def test_every_reflection_is_paid_its_own_discounted_return_on_average():
+    rewards, nexts = [1.0, 2.0, 4.0], [16.0, 32.0, 64.0]
+    totals = [0.0] * 3
+    for lead in range(3):  # each is as likely to come first as any other
+        order = [lead, *(k for k in range(3) if k != lead)]
+        (paid, _) = credited([a_round([rewards[k] for k in order]), a_round([nexts[lead]] * 3)], [(0,), (0,)], 0.25)
+        for k, reward in zip(order, paid, strict=True):
+            totals[k] += reward / 3
+    assert totals == pytest.approx([1.0 + 4.0, 2.0 + 8.0, 4.0 + 16.0])
+
+
+def test_a_future_that_an_actor_error_hides_is_not_zero():
+    rounds = [a_round([1.0, 2.0]), a_round([3.0, 4.0]), a_round([5.0, 6.0], [False, False])]
+    found = with_later_rewards(rounds, [(0,), (0,), (0,)], 0.5)
+    assert [one.valid_N.tolist() for one in found] == [[False, True], [False, True], [False, False]]
+    assert [one.rewards_N.tolist() for one in found] == [[0.0, 2.0], [0.0, 4.0], [0.0, 0.0]]
+
+
+def test_a_rollout_credits_the_path_of_each_episode(reflector):
+    plain, later = (
+        roll_out(envs(num=24, max_reflections=3), reflector, seed=1, update=1, num_samples=1, trial_discount=gamma)
+        for gamma in (0.0, 0.5)
+    )
+    assert [one.samples.texts for one in plain.rounds] == [one.samples.texts for one in later.rounds]
+    goes_on = ~plain.rounds[0].success_N
+    assert 0 < goes_on.sum() < 24
+    expected = plain.rounds[0].rewards_N.clone()
+    expected[goes_on] += 0.5 * later.rounds[1].rewards_N
+    assert torch.equal(later.rounds[0].rewards_N, expected)
+    assert torch.equal(later.rounds[-1].rewards_N, plain.rounds[-1].rewards_N)
+    assert float(later.rewards_N.sum()) > float(plain.rewards_N.sum())
 
 
 def test_shuffling_moves_valid_rewards_only(reflector):

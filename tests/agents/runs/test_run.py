@@ -150,12 +150,18 @@ def test_the_clock_ends_a_run(small_model, tmp_path, capsys):
         ({"micro_prompts": 0}, "micro_prompts is 0"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0"),
         ({"kl_coef": -0.1}, "kl_coef is -0.1"),
+        ({"trial_discount": 1.5}, "trial_discount is 1.5; it must lie between 0 and 1"),
         ({"env_kwargs": {"bank": {1, 2}}}, "env_kwargs is"),
     ],
 )
 def test_fields_out_of_their_rule(small_model, tmp_path, fields, words):
     with pytest.raises(ConfigError, match=words):
         make(small_model, tmp_path, **fields)
+
+
+def test_a_run_from_before_the_trial_discount_can_be_resumed(small_model, tmp_path):
+    assert "trial_discount" not in make(small_model, tmp_path).settings()
+    assert make(small_model, tmp_path, trial_discount=0.5).settings()["trial_discount"] == "0.5"
 
 
 # -- starting and resuming -----------------------------------------------------------------------------------------

@@ -95,8 +95,8 @@ def test_the_actor_to_imitate_may_have_thoughts():
     assert told[False] == 0 < told[True]
 
 
-@pytest.mark.parametrize("env_id", ENVS)
-def test_a_trial_is_read_and_written_as_a_planner_would(env_id):
+@pytest.mark.parametrize(("env_id", "memory"), [*((env_id, "reflections") for env_id in ENVS), (ENVS[0], "both")])
+def test_a_trial_is_read_and_written_as_a_planner_would(env_id, memory):
     """Every turn's prompt, and the reply that is learned, have the planner's tokens."""
     shipped = Planner.load("tiny", lora=None, max_new_tokens=8)
     asked = []
@@ -105,7 +105,7 @@ def test_a_trial_is_read_and_written_as_a_planner_would(env_id):
         asked.extend(prompts)
         return scripted.reply(prompts)
 
-    env = make_retro_env(env_id, split="train")
+    env = make_retro_env(env_id, split="train", memory=memory)
     scripted = env.actor
     env.actor = type("Spy", (), {"reply": staticmethod(actor)})()
     env.reset(seed=3)
