@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from retro_gym.errors import ConfigError, did_you_mean
-from retro_gym_agents.algorithms import imitation, ppo, reinforce, retroact, retroformer, reward_model
+from retro_gym_agents.algorithms import gepa, imitation, ppo, reinforce, retroact, retroformer, reward_model
 from retro_gym_agents.bench.config import ActorSetting, Arm, BenchConfig
 from retro_gym_agents.evaluation.results import replace_json
 from retro_gym_agents.play.collection import CollectConfig, collect
@@ -20,22 +21,12 @@ __all__ = ["Collected", "Job", "Trained", "check_settings", "collect_for", "trai
 
 _ENDLESS = 1_000_000  # updates, episodes or rounds, of which a budget of actor calls allows fewer
 _SAMPLES = 4  # reflections on each failure of a collection
-_RUN = "{folder}/run"
-_NUM_SAMPLES = "num_samples"  # of best-of-n: its policy's, no field of the reward model's config
-
-_CONFIGS: dict[str, type[Any]] = {
-    "imitation": imitation.ImitationConfig,
-    "best_of": reward_model.RewardModelConfig,
-    "reinforce": reinforce.ReinforceConfig,
-    "ppo": ppo.PPOConfig,
-    "retroformer": retroformer.RetroformerConfig,
-    "retroact": retroact.RetroActConfig,
-}
+_RUN = "{folder}/run"  # where the learners write
 _FIXED = (
     *("output", "records", "model", "reflector", "actor", "actor_kwargs", "env_id", "seed", "resume", "start"),
-    *("stop_after_calls", "num_episodes"),
+    *("stop_after_calls", "num_episodes", "max_actor_calls"),
 )
-"""Fields that the benchmark sets itself."""
+"""Fields of configs that the benchmark sets itself."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,11 +38,14 @@ class Collected:
     actor: ActorSetting
     calls: int
     """Actor calls that it may cost."""
+    env_kwargs: dict[str, Any]
 
     @property
     def name(self) -> str:
         """Name of its file within the folder of runs."""
-        return f"{self.env_id}/collected/{self.actor.name}-{self.calls}-{self.seed}.jsonl"
+        given = json.dumps(self.env_kwargs, sort_keys=True)
+        own = hashlib.sha256(given.encode()).hexdigest()[:8] if self.env_kwargs else "plain"
+        return f"{self.env_id}/collected/{self.actor.name}-{self.calls}-{own}-{self.seed}.jsonl"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,10 +96,11 @@ class Job:
     @property
     def collected(self) -> Collected | None:
         """What it learns from, if it is collected beforehand."""
-        if self.arm.learn not in ("imitation", "best_of", "retroformer"):
+        if self.arm.learn not in ("imitation", "best_of", "lessons", "retroformer"):
             return None
         share = 0.5 if self.settings.get("reward") == "env" else 1.0  # the other half pays for PPO's trials
-        return Collected(self.env_id, self.seed, self.actor, round(share * self.config.budget))
+        calls = round(share * self.config.budget)
+        return Collected(self.env_id, self.seed, self.actor, calls, self.env_kwargs)
 
     @property
     def records(self) -> Path:
@@ -116,7 +111,7 @@ class Job:
     @property
     def env_kwargs(self) -> dict[str, Any]:
         """The arguments of the environment that it learns in."""
-        return {**self.config.env_kwargs, **self.settings.get("env_kwargs", {})}
+        return {**self.config.env_kwargs, **self.arm.env_kwargs, **self.settings.get("env_kwargs", {})}
 
     @property
     def shared(self) -> dict[str, Any]:
@@ -147,7 +142,7 @@ def collect_for(job: Job) -> None:
         num_samples=_SAMPLES,
         stop_after_calls=found.calls,
         seed=job.seed,
-        env_kwargs={**job.config.env_kwargs, **found.actor.kwargs},
+        env_kwargs={**found.env_kwargs, **found.actor.kwargs},
         resume=True,
     )
     job.records.parent.mkdir(parents=True, exist_ok=True)
@@ -164,7 +159,7 @@ def train(job: Job) -> Trained:
     note = job.folder / "trained.json"
     if note.is_file():
         return Trained(**json.loads(note.read_text(encoding="utf-8")))
-    trained = _LEARN[job.arm.learn](job) if job.arm.learn else Trained(job.arm.policy, job.arm.options)
+    trained = _LEARNERS[job.arm.learn].train(job) if job.arm.learn else Trained(job.arm.policy, job.arm.options)
     replace_json(dataclasses.asdict(trained), note)
     return trained
 
@@ -193,11 +188,33 @@ def _best_of(job: Job) -> Trained:
             model=job.config.reflector,
             seed=job.seed,
             resume=True,
-            **{name: value for name, value in job.own.items() if name != _NUM_SAMPLES},
+            **{name: value for name, value in job.own.items() if name != "num_samples"},
         )
     )
-    options = {"reflector": job.config.reflector, "num_samples": job.settings.get(_NUM_SAMPLES, 8)}
+    options = {"reflector": job.config.reflector, "num_samples": job.settings.get("num_samples", 8)}
     return Trained(f"best_of:{_RUN}", options, actor_calls=_collected_calls(job))
+
+
+def _lessons(job: Job) -> Trained:
+    """Keeps the reflections with what they earned, for similar tasks."""
+    shutil.copyfile(job.records, job.folder / "lessons.jsonl")
+    return Trained("lessons:{folder}/lessons.jsonl", job.own, actor_calls=_collected_calls(job))
+
+
+def _gepa(job: Job) -> Trained:
+    """Evolves the instruction of a prompted model."""
+    result = gepa.evolve_instruction(
+        gepa.GEPAConfig(
+            output=job.folder / "run",
+            env_id=job.env_id,
+            env_kwargs={**job.env_kwargs, **job.actor.kwargs},
+            seed=job.seed,
+            max_actor_calls=job.config.budget,
+            **job.own,
+        )
+    )
+    options = {**job.settings.get("reflector_kwargs", {}), "instruction": result.instruction}
+    return Trained(job.settings["reflector"], options, actor_calls=result.actor_calls)
 
 
 def _online(job: Job) -> Trained:
@@ -264,30 +281,49 @@ def _retroact(job: Job) -> Trained:
     return Trained(f"{_RUN}/reflector", {}, f"{_RUN}/planner", actor_calls=int(result.metrics["actor_calls"]))
 
 
+@dataclasses.dataclass(frozen=True)
+class _Learner:
+    """How arms of one kind are trained."""
+
+    train: Callable[[Job], Trained]
+    config: type[Any] | None = None
+    """The config whose fields are its settings."""
+    own: tuple[str, ...] = ()
+    """Settings beside these."""
+    needs: tuple[str, ...] = ()
+    """Settings that have no default."""
+
+
+_LEARNERS = {
+    "imitation": _Learner(_imitate, imitation.ImitationConfig),
+    "best_of": _Learner(_best_of, reward_model.RewardModelConfig, ("num_samples",)),
+    "lessons": _Learner(_lessons, None, ("num", "weight", "beside")),
+    "reinforce": _Learner(_online, reinforce.ReinforceConfig),
+    "ppo": _Learner(_online, ppo.PPOConfig),
+    "retroformer": _Learner(_retroformer, retroformer.RetroformerConfig),
+    "retroact": _Learner(_retroact, retroact.RetroActConfig),
+    "gepa": _Learner(_gepa, gepa.GEPAConfig, ("reflector",), ("reflector", "proposer")),
+}
+
+
 def check_settings(job: Job) -> None:
     """Checks the names of an arm's settings, before anything is played.
 
     Raises:
-        ConfigError: the learner has no such setting, or the benchmark sets it itself.
+        ConfigError: the learner has no such setting or needs another one, or the benchmark sets it itself.
     """
     if not job.arm.learn:
         return
-    fields = [field.name for field in dataclasses.fields(_CONFIGS[job.arm.learn]) if field.name not in _FIXED]
-    known = [*fields, *([_NUM_SAMPLES] if job.arm.learn == "best_of" else [])]
-    for name in job.settings:
+    learner, settings = _LEARNERS[job.arm.learn], job.settings
+    fields = dataclasses.fields(learner.config) if learner.config is not None else ()
+    known = [*learner.own, *(field.name for field in fields if field.name not in _FIXED)]
+    for name in settings:
         if name not in known:
             why = "is set by the benchmark" if name in _FIXED else f"is no setting of {job.arm.learn}"
             raise ConfigError(f"arm {job.arm.name!r}: {name!r} {why}.{did_you_mean(name, known)}")
-
-
-_LEARN: dict[str, Callable[[Job], Trained]] = {
-    "imitation": _imitate,
-    "best_of": _best_of,
-    "reinforce": _online,
-    "ppo": _online,
-    "retroformer": _retroformer,
-    "retroact": _retroact,
-}
+    for name in learner.needs:
+        if name not in settings:
+            raise ConfigError(f"arm {job.arm.name!r} learns by {job.arm.learn}, which needs the setting {name!r}.")
 
 
 def _collected_calls(job: Job) -> int:

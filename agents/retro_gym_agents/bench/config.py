@@ -17,11 +17,10 @@ from retro_gym_agents.evaluation.comparison import NONE
 
 __all__ = ["LEARNERS", "ActorSetting", "Arm", "BenchConfig", "Panel", "load_config"]
 
-LEARNERS = ("imitation", "best_of", "reinforce", "ppo", "retroformer", "retroact")
+LEARNERS = ("imitation", "best_of", "lessons", "reinforce", "ppo", "retroformer", "retroact", "gepa")
 """How an arm may be trained: the values of ``learn``."""
 
 _FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")  # YAML 1.1 takes 1e-3 for a text
-_OF_AN_ARM = ("name", "policy", "options", "learn", "settings", "actor", "claim")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,6 +39,9 @@ class Arm:
     """Fields of the learner's config."""
     actor: str = ""
     """The actor that it learns with; the first one by default."""
+    env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Arguments of the environment in which it is trained and judged, such as ``{"memory": "both"}``. What only the
+    training should have, such as ``reward``, stands in the learner's settings."""
     claim: str = ""
     """What is said of it elsewhere, for the table."""
 
@@ -47,6 +49,8 @@ class Arm:
         settle_fields(self)
         if not self.name:
             raise ConfigError("an arm has no name. Give each a name of its own.")
+        for field in ("options", "settings", "env_kwargs"):
+            _mapping(getattr(self, field), f"arm {self.name!r}: {field}")
         if bool(self.policy) == bool(self.learn):
             raise ConfigError(
                 f"arm {self.name!r} has policy={self.policy!r} and learn={self.learn!r}; give one of the two."
@@ -148,7 +152,9 @@ class BenchConfig:
         _check_different("actors", [actor.name for actor in self.actors])
         for name in [*self.evaluation.actors, *(arm.actor for arm in self.arms if arm.actor)]:
             self.actor(name)
-        for name in self.learners:
+        _mapping(self.env_kwargs, "env_kwargs")
+        for name, settings in _mapping(self.learners, "learners").items():
+            _mapping(settings, f"learners: {name}")
             if name not in LEARNERS:
                 raise ConfigError(f"learners: {name!r} is not one of {LEARNERS}.{did_you_mean(name, LEARNERS)}")
 
@@ -231,7 +237,7 @@ def load_config(path: Path, *, quick: bool = False) -> BenchConfig:
 def _arm(content: Any) -> Arm:
     fields = _mapping(content, "an arm")
     where = f"arm {fields.get('name', '?')!r}"
-    return Arm(**_known(fields, _OF_AN_ARM, where))
+    return Arm(**_known(fields, [field.name for field in dataclasses.fields(Arm)], where))
 
 
 def _fields(kind: type[Any]) -> list[str]:

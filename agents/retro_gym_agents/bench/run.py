@@ -92,7 +92,7 @@ def judge(job: Job, actor: ActorSetting) -> None:
     policy: Any = make_policy(_in(job, trained.policy), **trained.options)
     if job.arm.learn:
         policy.name = job.arm.slug  # so that a result does not depend on where it lies
-    kwargs = {**job.config.env_kwargs, **actor.kwargs}
+    kwargs = {**job.config.env_kwargs, **job.arm.env_kwargs, **actor.kwargs}
     if trained.planner:
         kwargs |= {"actor": f"planner:{_in(job, trained.planner)}", "actor_kwargs": {"batch_size": 64}}
     setting = EvaluationConfig(

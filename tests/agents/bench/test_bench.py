@@ -31,6 +31,9 @@ arms:
   - {{name: oracle, policy: oracle, claim: knows the answer}}
   - {{name: own reflections, learn: imitation}}
   - {{name: those that helped, learn: imitation, settings: {{min_rating: 0.01}}}}
+  - {{name: lessons of others, learn: lessons, settings: {{num: 1}}}}
+  - {{name: best of 4, learn: best_of, settings: {{num_samples: 4}}}}
+  - {{name: last trial alone, policy: oracle, env_kwargs: {{memory: trajectory}}}}
   - {{name: REINFORCE, learn: reinforce}}
   - {{name: control, learn: reinforce, settings: {{shuffle_rewards: true}}}}
 quick: {{seeds: [0], arms: [{{name: vague, policy: vague}}]}}
@@ -60,6 +63,9 @@ def test_the_report(file, whole):
     assert [arm.success[-1].mean for arm in (arms["plain retry"], arms["vague"], arms["oracle"])] == [0, 0, 1]
     assert arms["oracle"].difference[1].won == 12
     assert arms["oracle"].righted == 1
+    assert arms["last trial alone"].success[-1].mean == 0, "the actor does not read the oracle's reflections"
+    assert arms["lessons of others"].success[-1].mean == 0, "each task has a word of its own"
+    assert arms["best of 4"].success[1].mean > arms["own reflections"].success[1].mean
     learned = arms["REINFORCE"]
     assert len(learned.by_seed) == len(learned.calls) == 2
     assert all(400 <= calls <= 400 + 4 * 5 + 8 for calls in learned.calls), "the budget, up to an update's end"

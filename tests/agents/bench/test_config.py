@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from retro_gym.errors import ConfigError
-from retro_gym_agents.bench.arms import check_settings
-from retro_gym_agents.bench.config import BenchConfig, load_config
+from retro_gym_agents.bench import arms
+from retro_gym_agents.bench.arms import Job, check_settings
+from retro_gym_agents.bench.config import LEARNERS, Arm, BenchConfig, load_config
 from retro_gym_agents.bench.run import jobs_of
 
 FILE = """
@@ -61,22 +62,24 @@ def test_quick_replaces_what_it_names(tmp_path):
         ("seeds: [0, 1]", "seeds: []", "seeds is empty"),
         ("  reinforce: {", "  reinforced: {", "learners: 'reinforced' is not one of"),
         ("envs: [RetroIdentity-v0]", "envs: RetroIdentity-v0", "envs is 'RetroIdentity-v0'; give a list"),
+        ("policy: vague}", "policy: vague, env_kwargs: 3}", "env_kwargs is 3; give names with values"),
+        ("  reinforce: {", "  reinforce: 3 #{", "learners: reinforce is 3; give names"),
         ("policy: vague}", "policy: vague, settings: {updates: 3}}", "it has no settings"),
-        ("quick: {", "quick: {seed: 0, ", None),
     ],
 )
 def test_mistakes(tmp_path, old, new, told):
     assert old in FILE
     path = written(tmp_path, FILE.replace(old, new, 1))
-    if told is None:  # a mistake in what only a quick run reads
-        load_config(path)
-        told = "'seed'; known are"
-        with pytest.raises(ConfigError, match=told):
-            load_config(path, quick=True)
-        return
     with pytest.raises(ConfigError, match=told) as caught:
         load_config(path)
     assert str(caught.value).startswith(str(path))
+
+
+def test_a_mistake_in_what_only_a_quick_run_reads(tmp_path):
+    path = written(tmp_path, FILE.replace("quick: {", "quick: {seed: 0, "))
+    load_config(path)
+    with pytest.raises(ConfigError, match="'seed'; known are"):
+        load_config(path, quick=True)
 
 
 @pytest.mark.parametrize("text", ["", "- a list", "a: [", "7: 8"])
@@ -106,3 +109,23 @@ def test_the_benchmark_of_the_repository_can_be_run(quick):
     for job in jobs:
         check_settings(job)
     assert {job.arm.learn for job in jobs} >= {"", "imitation", "best_of", "reinforce", "retroformer"}
+
+
+def test_every_learner_can_be_named():
+    assert tuple(arms._LEARNERS) == LEARNERS
+
+
+@pytest.mark.parametrize(
+    ("learn", "settings", "told"),
+    [
+        ("gepa", {"reflector": "openai:small"}, "needs the setting 'proposer'"),
+        ("gepa", {"max_actor_calls": 3}, "'max_actor_calls' is set by the benchmark"),
+        ("lessons", {"number": 3}, "'number' is no setting of lessons.*Did you mean 'num'"),
+        ("best_of", {"samples": 3}, "'samples' is no setting of best_of"),
+    ],
+)
+def test_settings_of_learners(learn, settings, told):
+    arm = Arm(name="one", learn=learn, settings=settings)
+    job = Job(BenchConfig(arms=(arm,), envs=("RetroIdentity-v0",)), arm, "RetroIdentity-v0", 0, Path("unused"))
+    with pytest.raises(ConfigError, match=told):
+        check_settings(job)
