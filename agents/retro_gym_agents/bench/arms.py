@@ -89,6 +89,11 @@ class Job:
         return self.config.actor(self.arm.actor)
 
     @property
+    def judges(self) -> tuple[ActorSetting, ...]:
+        """The actors that judge it. An arm with a planner is judged once, since that plays in the actor's place."""
+        return self.config.judges[:1] if self.arm.learn == "retroact" else self.config.judges
+
+    @property
     def settings(self) -> dict[str, Any]:
         """Settings of its learner."""
         return self.config.settings_of(self.arm)
@@ -197,6 +202,7 @@ def _best_of(job: Job) -> Trained:
 
 def _lessons(job: Job) -> Trained:
     """Keeps the reflections with what they earned, for similar tasks."""
+    job.folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(job.records, job.folder / "lessons.jsonl")
     return Trained("lessons:{folder}/lessons.jsonl", job.own, actor_calls=_collected_calls(job))
 

@@ -65,7 +65,7 @@ def run_bench(config: BenchConfig, output: Path, *, resume: bool = False, proces
         collections = {job.collected.name: job for job in jobs if job.collected is not None}
         _do(pool, "collected", collect_for, list(collections.values()), lambda job: str(job.records))
         _do(pool, "trained", train, [job for job in jobs if job.arm.learn], lambda job: job.name)
-        judged = [(job, actor) for job in jobs for actor in config.judges if not result_file(job, actor).is_file()]
+        judged = [(job, actor) for job in jobs for actor in job.judges if not result_file(job, actor).is_file()]
         _do(pool, "judged", _judge, judged, lambda pair: f"{pair[0].name} by {pair[1].name}")
 
 

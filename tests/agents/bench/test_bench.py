@@ -64,7 +64,7 @@ def test_the_report(file, whole):
     assert arms["oracle"].difference[1].won == 12
     assert arms["oracle"].righted == 1
     assert arms["last trial alone"].success[-1].mean == 0, "the actor does not read the oracle's reflections"
-    assert arms["lessons of others"].success[-1].mean == 0, "each task has a word of its own"
+    assert arms["lessons of others"].success[-1].mean > 0.5, "other tasks have the same words"
     assert arms["best of 4"].success[1].mean > arms["own reflections"].success[1].mean
     learned = arms["REINFORCE"]
     assert len(learned.by_seed) == len(learned.calls) == 2
