@@ -171,31 +171,25 @@ def train(job: Job) -> Trained:
 
 def _imitate(job: Job) -> Trained:
     """Imitates own reflections: all of them, or with ``min_rating`` those that helped."""
-    imitation.train(
-        imitation.ImitationConfig(
-            output=job.folder / "run",
-            records=(str(job.records),),
-            model=job.config.reflector,
-            seed=job.seed,
-            resume=True,
-            **job.own,
-        )
-    )
+    imitation.train(imitation.ImitationConfig(**_on_collected(job), **job.own))
     return Trained(_RUN, {}, actor_calls=_collected_calls(job))
+
+
+def _on_collected(job: Job) -> dict[str, Any]:
+    """Returns the fields of learners on the collection."""
+    return {
+        "output": job.folder / "run",
+        "records": (str(job.records),),
+        "model": job.config.reflector,
+        "seed": job.seed,
+        "resume": True,
+    }
 
 
 def _best_of(job: Job) -> Trained:
     """Learns a reward model, by which the best of several reflections is chosen."""
-    reward_model.train(
-        reward_model.RewardModelConfig(
-            output=job.folder / "run",
-            records=(str(job.records),),
-            model=job.config.reflector,
-            seed=job.seed,
-            resume=True,
-            **{name: value for name, value in job.own.items() if name != "num_samples"},
-        )
-    )
+    own = {name: value for name, value in job.own.items() if name != "num_samples"}
+    reward_model.train(reward_model.RewardModelConfig(**_on_collected(job), **own))
     options = {"reflector": job.config.reflector, "num_samples": job.settings.get("num_samples", 8)}
     return Trained(f"best_of:{_RUN}", options, actor_calls=_collected_calls(job))
 
