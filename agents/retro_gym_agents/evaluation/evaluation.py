@@ -7,7 +7,6 @@ likeness of a task's episodes, see :mod:`retro_gym_agents.evaluation.statistics`
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ from retro_gym.scheduling import ActorStats
 from retro_gym.seeding import derive_seed
 from retro_gym.typed_fields import settle_fields
 from retro_gym_agents.evaluation.statistics import Estimate, bootstrap_mean, success_rate
+from retro_gym_agents.play.policies.protocol import is_json
 
 __all__ = ["PARTS", "Evaluation", "EvaluationConfig", "Part", "TaskResult", "Where", "everywhere"]
 
@@ -77,7 +77,7 @@ class EvaluationConfig:
     def plain_kwargs(self) -> dict[str, Any]:
         """The environment's arguments for reports: those of JSON types, without the actor's."""
         plain = {name: value for name, value in sorted(self.env_kwargs.items()) if name not in _NOT_REPORTED}
-        kept: dict[str, Any] = shareable({name: value for name, value in plain.items() if _is_json(value)})
+        kept: dict[str, Any] = shareable({name: value for name, value in plain.items() if is_json(value)})
         return kept
 
 
@@ -245,12 +245,3 @@ class Evaluation:
 
 def _has(attribute: str, name: str, task: TaskResult) -> bool:
     return bool(getattr(task, attribute) == name)
-
-
-def _is_json(value: Any) -> bool:
-    """Returns whether an argument can be reported; an actor object, for example, cannot."""
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
-        return False
-    return True

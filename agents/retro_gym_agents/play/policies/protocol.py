@@ -17,6 +17,7 @@ __all__ = [
     "MeteredPolicy",
     "Policy",
     "checked_texts",
+    "is_json",
     "parts_of",
     "policy_parameters",
     "written_reflections",
@@ -101,11 +102,12 @@ def policy_parameters(policy: Policy) -> dict[str, Any]:
     """
     given = getattr(policy, "parameters", None)
     own = given if isinstance(given, Mapping) else {}
-    known: dict[str, Any] = shareable({str(name): value for name, value in own.items() if _is_json(value)})
+    known: dict[str, Any] = shareable({str(name): value for name, value in own.items() if is_json(value)})
     return {"greedy": False, "source": None, "weights": None, **known}
 
 
-def _is_json(value: object) -> bool:
+def is_json(value: object) -> bool:
+    """Returns whether a value can be reported as JSON; an actor object, for example, cannot."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):
