@@ -14,6 +14,23 @@ def row(start: str) -> list[str]:
     return [cell.strip(" *") for cell in line.strip("|").split("|")[1:]]
 
 
+def table(heading: str) -> dict[str, list[str]]:
+    """Returns the rows of the first table after a heading, by the name in backticks that they begin with."""
+    lines = (ROOT / "README.md").read_text().split(heading, 1)[1].splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("| `"))
+    rows = {}
+    for line in lines[start:]:
+        if not line.startswith("|"):
+            break
+        name, *cells = [cell.strip() for cell in line.strip("|").split("|")]
+        rows[name.split("`")[1]] = cells
+    return rows
+
+
+def kept(name: str) -> list[dict]:
+    return json.loads((ROOT / "benchmarks" / "results" / name).read_text())
+
+
 def same(shown: str, measured: float) -> bool:
     return abs(float(shown) - measured) <= 0.0501  # one digit, halves either way
 
@@ -43,3 +60,36 @@ def test_what_training_is_worth(place):
         round(100 * min(summary[env_id]["way"])),
         round(100 * max(summary[env_id]["way"])),
     )
+
+
+def test_what_policies_without_a_model_earn():
+    results, shown = kept("policies.json"), table("### The failure must matter")
+    assert [(one["env_id"], one["num_tasks"], one["seeds"], one["trials"]) for one in results] == [
+        (env_id, 200, 2, 1) for env_id in ENVS
+    ]
+    assert all(one["policies"].keys() == shown.keys() for one in results)
+    for name, cells in shown.items():
+        *success, leaks = cells
+        for cell, one in zip(success, results, strict=True):
+            assert same(cell, 100 * one["policies"][name]["success_at_trial"][1]), name
+        shares = [round(100 * policy["leaking"] / (policy["reflections"] or 1)) for policy in policies(results, name)]
+        told = [int(share) for share in leaks.split(", ")] if leaks else [0]
+        assert shares == told * (4 if len(told) == 1 else 1), name
+
+
+def policies(results: list[dict], name: str) -> list[dict]:
+    return [one["policies"][name] for one in results]
+
+
+def test_what_they_earn_on_public_data():
+    results, shown = kept("public.json"), table("## On public data")
+    assert [(one["env_id"], one["num_tasks"], one["seeds"], one["split"]) for one in results] == [
+        ("RetroHotpotQA-v0", 60, 2, "test"),
+        ("RetroALFWorld-v0", 140, 1, "valid_seen"),
+        ("RetroInterCodeSQL-v0", 861, 1, "test"),
+    ]
+    for name, cells in shown.items():
+        for cell, policy in zip(cells, policies(results, name), strict=True):
+            success, *leaks = cell.strip(")").split(" (")
+            assert same(success, 100 * policy["success_at_trial"][1]), name
+            assert [round(100 * policy["leaking"] / policy["reflections"])] == [int(leaks[0])] if leaks else True
