@@ -27,8 +27,12 @@ def table(heading: str) -> dict[str, list[str]]:
     return rows
 
 
-def kept(name: str) -> list[dict]:
+def kept(name):
     return json.loads((ROOT / "benchmarks" / "results" / name).read_text())
+
+
+def policies(results, name):
+    return [one["policies"][name] for one in results]
 
 
 def same(shown: str, measured: float) -> bool:
@@ -75,10 +79,6 @@ def test_what_policies_without_a_model_earn():
         shares = [round(100 * policy["leaking"] / (policy["reflections"] or 1)) for policy in policies(results, name)]
         told = [int(share) for share in leaks.split(", ")] if leaks else [0]
         assert shares == told * (4 if len(told) == 1 else 1), name
-
-
-def policies(results: list[dict], name: str) -> list[dict]:
-    return [one["policies"][name] for one in results]
 
 
 def test_what_they_earn_on_public_data():

@@ -24,7 +24,7 @@ from retro_gym_agents.cli.evaluate import Evaluate
 from retro_gym_agents.cli.export import Export
 from retro_gym_agents.cli.imitate import Imitate
 from retro_gym_agents.cli.options import Flag, check_repeats
-from retro_gym_agents.cli.output import open_streams, print_error
+from retro_gym_agents.cli.output import BROKEN_PIPE, open_streams, print_error, silence_stdout
 from retro_gym_agents.cli.pipelines import RetroAct, Retroformer
 from retro_gym_agents.cli.reward_model import RewardModel
 from retro_gym_agents.cli.train import Train, print_settings
@@ -46,7 +46,16 @@ def main(args: Sequence[str] | None = None) -> int:
         The exit code, see the module's docstring. Help and wrong usage raise ``SystemExit`` (0 and 2).
     """
     open_streams()
-    words = list(sys.argv[1:] if args is None else args)
+    try:
+        code = _run(list(sys.argv[1:] if args is None else args))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence_stdout()
+        return BROKEN_PIPE
+    return code
+
+
+def _run(words: Sequence[str]) -> int:
     if words[:1] == ["--version"]:
         print(f"retro-gym {importlib.metadata.version('retro-gym')}")
         return 0

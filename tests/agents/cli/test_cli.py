@@ -88,8 +88,12 @@ def test_ctrl_c_says_how_to_go_on(capsys, tmp_path, actors, monkeypatch):
     assert f"stopped by Ctrl-C. 256 finished trials are kept in {tmp_path}/a.json.trials.jsonl; --resume" in line
 
 
-def test_a_reader_that_goes_away_ends_it_quietly():
-    command = [sys.executable, "-m", "retro_gym_agents.cli", "evaluate", ENV, "--reflector", "none", "--num-tasks", "2"]
+@pytest.mark.parametrize(
+    "words",
+    [["evaluate", ENV, "--reflector", "none", "--num-tasks", "2"], ["--version"], ["--help"], ["train", "--help"]],
+)
+def test_a_reader_that_goes_away_ends_it_quietly(words):
+    command = [sys.executable, "-m", "retro_gym_agents.cli", *words]
     read, write = os.pipe()
     os.close(read)
     got = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
