@@ -82,7 +82,7 @@ class Config:
     """Time limit of a run after imitation."""
     explorers: int = 1
     """Processes in which RetroAct explores."""
-    num_tasks: int = 100
+    num_tasks: int = 200
     """Test tasks of each environment."""
     threads: int = 1
     """Threads of torch."""

@@ -1,4 +1,4 @@
-"""The README's figures are those of the files in benchmarks/results."""
+"""The figures of the README and of docs/pipelines.md are those of the files in benchmarks/results."""
 
 import json
 from pathlib import Path
@@ -14,9 +14,9 @@ def row(start: str) -> list[str]:
     return [cell.strip(" *") for cell in line.strip("|").split("|")[1:]]
 
 
-def table(heading: str) -> dict[str, list[str]]:
+def table(heading: str, file: str = "README.md") -> dict[str, list[str]]:
     """Returns the rows of the first table after a heading, by the name in backticks that they begin with."""
-    lines = (ROOT / "README.md").read_text().split(heading, 1)[1].splitlines()
+    lines = (ROOT / file).read_text().split(heading, 1)[1].splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("| `"))
     rows = {}
     for line in lines[start:]:
@@ -93,3 +93,12 @@ def test_what_they_earn_on_public_data():
             success, *leaks = cell.strip(")").split(" (")
             assert same(success, 100 * policy["success_at_trial"][1]), name
             assert [round(100 * policy["leaking"] / policy["reflections"])] == [int(leaks[0])] if leaks else True
+
+
+def test_what_retroformer_earns():
+    (result,) = kept("retroformer.json")
+    assert (result["env_id"], result["num_tasks"], result["seeds"]) == ("RetroHotpotQA-v0", 200, 2)
+    shown = table("retroformer.json", "docs/pipelines.md")
+    assert result["policies"].keys() == shown.keys()
+    for name, (success, _) in shown.items():
+        assert same(success, 100 * result["policies"][name]["success_at_trial"][1]), name
