@@ -4,7 +4,7 @@
     python benchmarks/kept_figures.py --files hotpotqa.json alfworld.json webshop.json sql.json \
         --output benchmarks/results/policies.json
 
-``tests/test_readme_figures.py`` compares README.md with the files in ``benchmarks/results``.
+``tests/test_readme_figures.py`` compares README.md and docs/pipelines.md with the files in ``benchmarks/results``.
 """
 
 from __future__ import annotations

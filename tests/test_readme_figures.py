@@ -35,6 +35,10 @@ def policies(results, name):
     return [one["policies"][name] for one in results]
 
 
+def share_that_leaks(policy):
+    return round(100 * policy["leaking"] / (policy["reflections"] or 1))
+
+
 def same(shown: str, measured: float) -> bool:
     return abs(float(shown) - measured) <= 0.0501  # one digit, halves either way
 
@@ -76,7 +80,7 @@ def test_what_policies_without_a_model_earn():
         *success, leaks = cells
         for cell, one in zip(success, results, strict=True):
             assert same(cell, 100 * one["policies"][name]["success_at_trial"][1]), name
-        shares = [round(100 * policy["leaking"] / (policy["reflections"] or 1)) for policy in policies(results, name)]
+        shares = [share_that_leaks(policy) for policy in policies(results, name)]
         told = [int(share) for share in leaks.split(", ")] if leaks else [0]
         assert shares == told * (4 if len(told) == 1 else 1), name
 
@@ -92,7 +96,7 @@ def test_what_they_earn_on_public_data():
         for cell, policy in zip(cells, policies(results, name), strict=True):
             success, *leaks = cell.strip(")").split(" (")
             assert same(success, 100 * policy["success_at_trial"][1]), name
-            assert [round(100 * policy["leaking"] / policy["reflections"])] == [int(leaks[0])] if leaks else True
+            assert [int(leak) for leak in leaks] == ([] if name == "none" else [share_that_leaks(policy)])
 
 
 def test_what_retroformer_earns():

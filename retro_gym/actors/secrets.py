@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["MASK", "hidden", "is_secret", "mask", "secrets_of", "shareable"]
+__all__ = ["MASK", "hidden", "is_secret", "mask", "reportable", "secrets_of", "shareable"]
 
 MASK = "[masked]"
 
@@ -89,6 +90,23 @@ def shareable(value: Any, *, addresses: bool = True) -> Any:
     return (
         type(value)(shareable(each, addresses=addresses) for each in value) if type(value) in (list, tuple) else value
     )
+
+
+def reportable(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the values that JSON can hold, without secrets: an actor object, for example, is left out.
+
+    >>> reportable({"num": 3, "actor": object(), "url": "http://me:secret@host/"})
+    {'num': 3, 'url': 'http://[masked]@host/'}
+    """
+    return dict(shareable({name: value for name, value in values.items() if _is_json(value)}))
+
+
+def _is_json(value: object) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _is_named_secret(name: str, value: object) -> bool:

@@ -5,27 +5,28 @@ from __future__ import annotations
 import io
 import os
 import sys
+from typing import NoReturn
 
 from rich.console import Console
 
-__all__ = ["BROKEN_PIPE", "open_streams", "print_error", "print_lines", "silence_stdout", "stdout"]
+__all__ = ["leave_quietly", "open_streams", "print_error", "print_lines", "stdout"]
 
 WIDTH = 140  # columns of output to a file or a pipe, which has no width of its own
 
-BROKEN_PIPE = 141  # a shell's exit code for a program that SIGPIPE ended
+_BROKEN_PIPE = 141  # a shell's exit code for a program that SIGPIPE ended
 
 
 class _Stdout(Console):
     """Standard output that exits without a traceback when the reader of the pipe has closed it."""
 
     def on_broken_pipe(self) -> None:
-        silence_stdout()
-        raise SystemExit(BROKEN_PIPE)
+        leave_quietly()
 
 
-def silence_stdout() -> None:
-    """Drops what is still to be printed, after the reader of the pipe has closed it: Python flushes it at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def leave_quietly() -> NoReturn:
+    """Ends the program after the reader of its output has closed the pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python still flushes its buffer at exit
+    raise SystemExit(_BROKEN_PIPE)
 
 
 def open_streams() -> None:

@@ -24,7 +24,7 @@ from retro_gym_agents.cli.evaluate import Evaluate
 from retro_gym_agents.cli.export import Export
 from retro_gym_agents.cli.imitate import Imitate
 from retro_gym_agents.cli.options import Flag, check_repeats
-from retro_gym_agents.cli.output import BROKEN_PIPE, open_streams, print_error, silence_stdout
+from retro_gym_agents.cli.output import leave_quietly, open_streams, print_error
 from retro_gym_agents.cli.pipelines import RetroAct, Retroformer
 from retro_gym_agents.cli.reward_model import RewardModel
 from retro_gym_agents.cli.train import Train, print_settings
@@ -49,9 +49,8 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         code = _run(list(sys.argv[1:] if args is None else args))
         sys.stdout.flush()
-    except BrokenPipeError:
-        silence_stdout()
-        return BROKEN_PIPE
+    except BrokenPipeError:  # of help and version; tables see to it themselves
+        leave_quietly()
     return code
 
 

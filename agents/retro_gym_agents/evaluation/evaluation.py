@@ -14,14 +14,13 @@ from functools import partial
 from statistics import fmean
 from typing import Any, Literal, TypeAlias, get_args
 
-from retro_gym.actors.secrets import shareable
+from retro_gym.actors.secrets import reportable
 from retro_gym.errors import ActorError, ConfigError
 from retro_gym.records import RunHeader
 from retro_gym.scheduling import ActorStats
 from retro_gym.seeding import derive_seed
 from retro_gym.typed_fields import settle_fields
 from retro_gym_agents.evaluation.statistics import Estimate, bootstrap_mean, success_rate
-from retro_gym_agents.play.policies.protocol import is_json
 
 __all__ = ["PARTS", "Evaluation", "EvaluationConfig", "Part", "TaskResult", "Where", "everywhere"]
 
@@ -77,8 +76,7 @@ class EvaluationConfig:
     def plain_kwargs(self) -> dict[str, Any]:
         """The environment's arguments for reports: those of JSON types, without the actor's."""
         plain = {name: value for name, value in sorted(self.env_kwargs.items()) if name not in _NOT_REPORTED}
-        kept: dict[str, Any] = shareable({name: value for name, value in plain.items() if is_json(value)})
-        return kept
+        return reportable(plain)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from retro_gym.actors.secrets import shareable
+from retro_gym.actors.secrets import reportable
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ActorError, BudgetError, ConfigError, one_line
 
@@ -17,7 +16,6 @@ __all__ = [
     "MeteredPolicy",
     "Policy",
     "checked_texts",
-    "is_json",
     "parts_of",
     "policy_parameters",
     "written_reflections",
@@ -102,17 +100,7 @@ def policy_parameters(policy: Policy) -> dict[str, Any]:
     """
     given = getattr(policy, "parameters", None)
     own = given if isinstance(given, Mapping) else {}
-    known: dict[str, Any] = shareable({str(name): value for name, value in own.items() if is_json(value)})
-    return {"greedy": False, "source": None, "weights": None, **known}
-
-
-def is_json(value: object) -> bool:
-    """Returns whether a value can be reported as JSON; an actor object, for example, cannot."""
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
-        return False
-    return True
+    return {"greedy": False, "source": None, "weights": None, **reportable({str(name): own[name] for name in own})}
 
 
 def written_reflections(
