@@ -11,6 +11,7 @@ from typing import Any
 from retro_gym.actors.base import Actor, ActorSpec, CallableActor
 from retro_gym.actors.budget import Budget, BudgetedActor
 from retro_gym.actors.hf import HfActor
+from retro_gym.actors.tape.cassette import parameters_of
 from retro_gym.actors.tape.replay import RecordingActor, ReplayActor
 from retro_gym.errors import ConfigError, MissingExtraError, did_you_mean, one_line
 from retro_gym.python_specs import check_called, imported, made, without_options
@@ -18,6 +19,7 @@ from retro_gym.task_env import TaskEnv
 
 __all__ = ["actor_name", "make_actor"]
 
+_PLANNER = "planner:"
 _KINDS: dict[str, Callable[..., Actor]] = {"hf": HfActor, "replay": ReplayActor}
 
 
@@ -51,13 +53,24 @@ def make_actor(
     actor = _named(spec, task_env, {**options, "budget": budget} if _is_openai(spec) else options)
     if budget is not None and not _is_openai(spec):  # OpenAIActor counts its retries itself
         actor = BudgetedActor(actor, budget)
-    return actor if record is None else RecordingActor(actor, record, name=spec if isinstance(spec, str) else None)
+    return (
+        actor
+        if record is None
+        else RecordingActor(actor, record, name=actor_name(spec, actor) if isinstance(spec, str) else None)
+    )
 
 
 def actor_name(spec: ActorSpec, actor: Actor) -> str:
-    """Returns an actor's name for reports. A replay has the name of the recorded actor, so that reports agree."""
-    recorded = actor.parameters.get("actor") if isinstance(actor, ReplayActor) else None
-    return recorded or (spec if isinstance(spec, str) else type(actor).__name__)
+    """Returns an actor's name for reports: its spec, or its class.
+
+    A replay has the name of the recorded actor, so that reports agree. A planner is named by its weights,
+    ``planner:tiny@`` and a digest, since the same ones may lie in many folders, and others later in the same one.
+    """
+    if isinstance(actor, ReplayActor) and (recorded := actor.parameters.get("actor")):
+        return str(recorded)
+    if isinstance(spec, str) and spec.startswith(_PLANNER):
+        return f"{_PLANNER}{parameters_of(actor)['model']}"
+    return spec if isinstance(spec, str) else type(actor).__name__
 
 
 def _is_openai(spec: ActorSpec) -> bool:

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from retro_gym_agents.evaluation.results import replace_json
 from retro_gym_agents.play.collection import CollectConfig, collect
 from retro_gym_agents.play.policies import make_policy
 
-__all__ = ["Collected", "Job", "Trained", "check_settings", "collect_for", "train"]
+__all__ = ["Collected", "Job", "Trained", "check_settings", "collect_for", "make_planner", "train"]
 
 _ENDLESS = 1_000_000  # updates, episodes or rounds, of which a budget of actor calls allows fewer
 _SAMPLES = 4  # reflections on each failure of a collection
@@ -88,10 +88,24 @@ class Job:
         """The actor that it learns with."""
         return self.config.actor(self.arm.actor)
 
+    def planner_of(self, actor: ActorSetting) -> Path:
+        """The folder of the run that makes an actor by imitation, in the job's environment."""
+        return self.output / "runs" / self.env_id / "actors" / actor.name
+
+    def playing(self, actor: ActorSetting) -> dict[str, Any]:
+        """The arguments with which an environment has an actor."""
+        spec = f"planner:{self.planner_of(actor) / 'planner'}" if actor.imitation else actor.actor
+        return {"actor": spec, "actor_kwargs": actor.actor_kwargs or None}
+
     @property
     def judges(self) -> tuple[ActorSetting, ...]:
         """The actors that judge it. An arm with a planner is judged once, since that plays in the actor's place."""
         return self.config.judges[:1] if self.arm.learn == "retroact" else self.config.judges
+
+    @property
+    def actors(self) -> tuple[ActorSetting, ...]:
+        """The actors that it meets, in training and when it is judged."""
+        return (self.actor, *self.judges) if self.arm.learn else self.judges
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -124,7 +138,7 @@ class Job:
         return {
             "env_id": self.env_id,
             "env_kwargs": self.env_kwargs,
-            "actor": self.actor.actor,
+            **self.playing(self.actor),
             "actor_kwargs": self.actor.actor_kwargs,
             "seed": self.seed,
         }
@@ -147,11 +161,30 @@ def collect_for(job: Job) -> None:
         num_samples=_SAMPLES,
         stop_after_calls=found.calls,
         seed=job.seed,
-        env_kwargs={**found.env_kwargs, **found.actor.kwargs},
+        env_kwargs={**found.env_kwargs, **job.playing(found.actor)},
         resume=True,
     )
     job.records.parent.mkdir(parents=True, exist_ok=True)
     collect(config, make_policy(job.config.reflector))
+
+
+def make_planner(job: Job, actor: ActorSetting) -> None:
+    """Makes a planner of an actor in a job's environment: it imitates an expert's trials on training tasks."""
+    folder = job.planner_of(actor)
+    if (folder / "planner").is_dir():
+        return
+    retroact.train(
+        retroact.RetroActConfig(
+            output=folder,
+            env_id=job.env_id,
+            env_kwargs=job.config.env_kwargs,
+            model=job.config.reflector,
+            seed=job.config.seeds[0],
+            rounds=0,
+            resume=True,
+            **actor.imitation,
+        )
+    )
 
 
 def train(job: Job) -> Trained:
@@ -207,7 +240,7 @@ def _gepa(job: Job) -> Trained:
         gepa.GEPAConfig(
             output=job.folder / "run",
             env_id=job.env_id,
-            env_kwargs={**job.env_kwargs, **job.actor.kwargs},
+            env_kwargs={**job.env_kwargs, **job.playing(job.actor)},
             seed=job.seed,
             max_actor_calls=job.config.budget,
             **job.own,
@@ -307,23 +340,36 @@ _LEARNERS = {
 
 
 def check_settings(job: Job) -> None:
-    """Checks the names of an arm's settings, before anything is played.
+    """Checks the names of the settings of an arm and of the actors that it meets, before anything is played.
 
     Raises:
         ConfigError: the learner has no such setting or needs another one, or the benchmark sets it itself.
     """
+    for actor in job.actors:
+        _check_known(f"actor {actor.name}", actor.imitation, "imitation", retroact.RetroActConfig, fixed=("rounds",))
     if not job.arm.learn:
         return
     learner, settings = _LEARNERS[job.arm.learn], job.settings
-    fields = dataclasses.fields(learner.config) if learner.config is not None else ()
-    known = [*learner.own, *(field.name for field in fields if field.name not in _FIXED)]
-    for name in settings:
-        if name not in known:
-            why = "is set by the benchmark" if name in _FIXED else f"is no setting of {job.arm.learn}"
-            raise ConfigError(f"arm {job.arm.name!r}: {name!r} {why}.{did_you_mean(name, known)}")
+    _check_known(f"arm {job.arm.name!r}", settings, job.arm.learn, learner.config, learner.own)
     for name in learner.needs:
         if name not in settings:
             raise ConfigError(f"arm {job.arm.name!r} learns by {job.arm.learn}, which needs the setting {name!r}.")
+
+
+def _check_known(
+    where: str,
+    settings: Mapping[str, Any],
+    what: str,
+    config: type[Any] | None,
+    own: Sequence[str] = (),
+    fixed: Sequence[str] = (),
+) -> None:
+    fields = [field.name for field in dataclasses.fields(config)] if config is not None else []
+    known = [*own, *(name for name in fields if name not in (*_FIXED, *fixed))]
+    for name in settings:
+        if name not in known:
+            why = "is set by the benchmark" if name in (*_FIXED, *fixed) else f"is no setting of {what}"
+            raise ConfigError(f"{where}: {name!r} {why}.{did_you_mean(name, known)}")
 
 
 def _collected_calls(job: Job) -> int:

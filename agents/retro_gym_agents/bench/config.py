@@ -81,14 +81,17 @@ class ActorSetting:
     """Its spec, see :func:`retro_gym.make_actor`."""
     actor_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Its options."""
+    imitation: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Makes the actor a planner, which learns in each environment from an expert's trials: settings of RetroAct's first
+    stage, such as ``{"expert_episodes": 200, "imitation_updates": 10}``."""
 
     def __post_init__(self) -> None:
         settle_fields(self)
-
-    @property
-    def kwargs(self) -> dict[str, Any]:
-        """As arguments of an environment."""
-        return {"actor": self.actor, "actor_kwargs": self.actor_kwargs or None}
+        if self.imitation and self.actor != "scripted":
+            raise ConfigError(
+                f"actor {self.name} is {self.actor!r} and has settings of imitation, of which a planner is made; "
+                "leave one of the two out."
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -179,10 +182,15 @@ class BenchConfig:
         return {**self.learners.get(arm.learn, {}), **arm.settings}
 
     def digest_of(self, arm: Arm) -> str:
-        """Returns a digest of everything that an arm's runs and results depend on."""
-        shared = {**dataclasses.asdict(self), "arms": None, "learners": None, "envs": None, "seeds": None}
-        text = json.dumps([shared, dataclasses.asdict(arm), self.settings_of(arm)], sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        """Returns a digest of everything that an arm's runs depend on, and its results beside the judging actor."""
+        panel = {**dataclasses.asdict(self.evaluation), "actors": None}
+        training = [self.budget, self.digest_of_actor(self.actor(arm.actor))] if arm.learn else None
+        shared = [training, self.env_kwargs, panel]
+        return _digest([shared, dataclasses.asdict(arm), self.settings_of(arm)])
+
+    def digest_of_actor(self, actor: ActorSetting) -> str:
+        """Returns a digest of everything that an actor depends on."""
+        return _digest([dataclasses.asdict(actor), [self.env_kwargs, self.seeds[0]] if actor.imitation else None])
 
     @classmethod
     def parsed(cls, content: Mapping[str, Any]) -> Self:
@@ -232,6 +240,11 @@ def load_config(path: Path, *, quick: bool = False) -> BenchConfig:
         return BenchConfig.parsed(_merged(content, shorter) if quick else content)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _digest(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _arm(content: Any) -> Arm:

@@ -184,8 +184,9 @@ def _command(config: BenchConfig, one: Judged) -> str:
     words = ["retro-gym", "evaluate", one.env_id, "--reflector", "YOURS", "--split", panel.split]
     words += ["--num-tasks", str(panel.num_tasks), "--trials", str(panel.trials)]
     words += ["--seed", str(panel.seed), "--seeds", str(panel.seeds)]
-    if actor.actor != "scripted":
-        words += ["--actor", actor.actor]
+    spec = f"planner:DIR/runs/{one.env_id}/actors/{actor.name}/planner" if actor.imitation else actor.actor
+    if spec != "scripted":
+        words += ["--actor", spec]
     for option, value in (("--actor-kwargs", actor.actor_kwargs), ("--env-kwargs", config.env_kwargs)):
         if value:
             words += [option, json.dumps(value)]

@@ -3,6 +3,7 @@
 ::
 
     OUTPUT/bench.json           what each arm's runs and results depend on
+    OUTPUT/runs/ENV/actors/NAME the run that made a planner for an actor
     OUTPUT/runs/ENV/ARM-SEED/   the run of each trained arm, and trained.json: its policy and what it cost
     OUTPUT/results/ENV/ACTOR/ARM-SEED.json   as ``retro-gym evaluate --json`` writes it
 """
@@ -21,7 +22,7 @@ from typing import Any, TypeVar
 import torch
 
 from retro_gym.errors import ConfigError, RetroGymError
-from retro_gym_agents.bench.arms import Job, check_settings, collect_for, train
+from retro_gym_agents.bench.arms import Job, check_settings, collect_for, make_planner, train
 from retro_gym_agents.bench.config import ActorSetting, BenchConfig
 from retro_gym_agents.evaluation.comparison import NONE
 from retro_gym_agents.evaluation.evaluate import evaluate_all
@@ -44,8 +45,8 @@ def run_bench(config: BenchConfig, output: Path, *, resume: bool = False, proces
     Args:
         config: what is compared.
         output: the folder of runs and results.
-        resume: goes on in a folder that holds a benchmark. Arms may have been added; those that are there must be the
-            same.
+        resume: goes on in a folder that holds a benchmark. Arms and actors may have been added; those that are there
+            must be the same.
         processes: how many runs are made at the same time, each with one thread; the results are the same.
 
     Raises:
@@ -62,6 +63,8 @@ def run_bench(config: BenchConfig, output: Path, *, resume: bool = False, proces
         if processes > 1:
             pool = process_pool(processes, partial(torch.set_num_threads, 1))
             stack.callback(pool.shutdown, cancel_futures=True)
+        planners = {job.planner_of(actor): (job, actor) for job in jobs for actor in job.actors if actor.imitation}
+        _do(pool, "made", _make_planner, list(planners.values()), lambda pair: str(pair[0].planner_of(pair[1])))
         collections = {job.collected.name: job for job in jobs if job.collected is not None}
         _do(pool, "collected", collect_for, list(collections.values()), lambda job: str(job.records))
         _do(pool, "trained", train, [job for job in jobs if job.arm.learn], lambda job: job.name)
@@ -92,7 +95,7 @@ def judge(job: Job, actor: ActorSetting) -> None:
     policy: Any = make_policy(_in(job, trained.policy), **trained.options)
     if job.arm.learn:
         policy.name = job.arm.slug  # so that a result does not depend on where it lies
-    kwargs = {**job.config.env_kwargs, **job.arm.env_kwargs, **actor.kwargs}
+    kwargs = {**job.config.env_kwargs, **job.arm.env_kwargs, **job.playing(actor)}
     if trained.planner:
         kwargs |= {"actor": f"planner:{_in(job, trained.planner)}", "actor_kwargs": {"batch_size": 64}}
     setting = EvaluationConfig(
@@ -110,6 +113,10 @@ def judge(job: Job, actor: ActorSetting) -> None:
     evaluations = evaluate_all(setting, policies, journal=journal, resume=True)
     write_json(evaluations, target)
     journal.unlink()
+
+
+def _make_planner(pair: tuple[Job, ActorSetting]) -> None:
+    make_planner(*pair)
 
 
 def _judge(pair: tuple[Job, ActorSetting]) -> None:
@@ -166,13 +173,14 @@ def _begin(config: BenchConfig, output: Path, *, resume: bool) -> None:
     if not resume and output.is_dir() and os.listdir(output):
         raise ConfigError(f"{output} is not empty. Go on in it with --resume, or give another folder.")
     weights = weights_digest(tiny_folder() if config.reflector == TINY else Path(config.reflector))
-    now = {arm.name: f"{config.digest_of(arm)} {weights}" for arm in config.arms}
+    now = {f"arm {arm.name!r}": f"{config.digest_of(arm)} {weights}" for arm in config.arms}
+    now |= {f"actor {actor.name!r}": f"{config.digest_of_actor(actor)} {weights}" for actor in config.actors}
     then = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     for name, digest in now.items():
         if then.get(name, digest) != digest:
             raise ConfigError(
-                f"{output} holds results of arm {name!r} with other settings or another model. Give another folder, or "
-                "the arm another name."
+                f"{output} holds results of {name} with other settings or another model. Give another folder, or "
+                f"another name to the {name.split()[0]}."
             )
     output.mkdir(parents=True, exist_ok=True)
     replace_json(then | now, path)

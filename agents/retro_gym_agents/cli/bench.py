@@ -28,7 +28,7 @@ class Bench:
     quick: Flag = False
     """Use the shorter settings that the file names under 'quick'."""
     resume: Flag = False
-    """Go on in DIR. What is complete is not repeated; arms may have been added."""
+    """Go on in DIR. What is complete is not repeated; arms and actors may have been added."""
     processes: Number = 1
     """Runs at the same time, each with one thread. The results do not depend on it."""
     report_only: Flag = False

@@ -105,6 +105,38 @@ def test_settings_are_checked_before_anything_is_played(file, tmp_path):
         assert not (tmp_path / "out").exists()
 
 
+def test_a_planner_of_the_benchmark_plays(file, tmp_path):
+    """A judging actor that the benchmark makes itself: it may be added later, and is made once."""
+    few = """
+envs: [RetroIdentity-v0]
+seeds: [0, 1]
+budget: 30
+reflector: {model}
+actors:
+  scripted: {{}}
+  planner: {{imitation: {{expert_episodes: 8, imitation_updates: 2}}, actor_kwargs: {{batch_size: 8}}}}
+evaluation: {{num_tasks: 4, trials: 1}}
+arms: [{{name: oracle, policy: oracle}}, {{name: own, learn: reinforce, actor: planner, settings: {{num_prompts: 2}}}}]
+"""
+    first, both = tmp_path / "first.yaml", tmp_path / "both.yaml"
+    first.write_text(few.format(model=load_config(file).reflector))
+    both.write_text(first.read_text().replace("trials: 1}", "trials: 1, actors: [scripted, planner]}"))
+    output = tmp_path / "out"
+    run_bench(load_config(first), output)
+    made = output / "runs" / "RetroIdentity-v0" / "actors" / "planner" / "planner"
+    assert made.is_dir(), "an arm learns with it"
+    written = {path: path.stat().st_mtime_ns for path in output.rglob("*") if path.name != "bench.json"}
+    run_bench(load_config(both), output, resume=True)
+    assert all(path.stat().st_mtime_ns == time for path, time in written.items() if path.is_file())
+    text = write_report(load_config(both), output)
+    assert "| own | planner |" in text, "the matrix of transfer"
+    by_scripted, by_planner = figures_of(load_config(both), output)
+    assert by_scripted.panel["actor"] == "scripted"
+    assert re.fullmatch(r"planner:.+@\w+", by_planner.panel["actor"]), "its weights, not where they lie"
+    assert str(output) not in by_planner.panel["actor"]
+    assert [arm.name for arm in by_planner.arms] == ["plain retry", "oracle", "own"]
+
+
 def results(folder):
     """What two runs of one benchmark have in common: all but where they lie and how long they took."""
     found = {

@@ -8,7 +8,7 @@ import pytest
 from retro_gym.errors import ConfigError
 from retro_gym_agents.bench import arms
 from retro_gym_agents.bench.arms import Job, check_settings
-from retro_gym_agents.bench.config import LEARNERS, Arm, BenchConfig, load_config
+from retro_gym_agents.bench.config import LEARNERS, ActorSetting, Arm, BenchConfig, load_config
 from retro_gym_agents.bench.run import jobs_of
 
 FILE = """
@@ -55,6 +55,7 @@ def test_quick_replaces_what_it_names(tmp_path):
         ("policy: vague", "policy: vague, learn: ppo", "give one of the two"),
         ("learn: reinforce,", "learn: reinforse,", "learn is 'reinforse'.*Did you mean 'reinforce'"),
         ("actor: second}", "actor: thrid}", "actor 'thrid' is not among"),
+        ('{actor: "openai:model",', '{actor: "hf:x", imitation: {rounds: 1},', "second is 'hf:x' and has settings of"),
         ("actors: [second]", "actors: [third]", "actor 'third' is not among"),
         ("name: vague", "name: reinforce over-control", "arms holds 'reinforce-over-control' twice"),
         ("budget: 100", "budget: 0", "budget is 0"),
@@ -98,7 +99,13 @@ def test_a_digest_changes_with_what_an_arm_depends_on(tmp_path):
     costlier = dataclasses.replace(config, budget=200)
     slower = dataclasses.replace(config, learners={"reinforce": {"learning_rate": 2e-3}})
     assert costlier.digest_of(learned) != config.digest_of(learned) != slower.digest_of(learned)
-    assert slower.digest_of(vague) == config.digest_of(vague)
+    assert slower.digest_of(vague) == config.digest_of(vague) == costlier.digest_of(vague)
+    another = ActorSetting(name="third", imitation={"imitation_updates": 1})
+    judged = dataclasses.replace(config.evaluation, actors=("third",))
+    wider = dataclasses.replace(config, actors=(*config.actors, another), evaluation=judged)
+    assert wider.digest_of(learned) == config.digest_of(learned), "who else judges is no concern of it"
+    with_it = dataclasses.replace(learned, actor="third")
+    assert wider.digest_of(with_it) != dataclasses.replace(wider, seeds=(5,)).digest_of(with_it), "the planner's seed"
     assert isinstance(config, BenchConfig)
 
 
@@ -129,3 +136,17 @@ def test_settings_of_learners(learn, settings, told):
     job = Job(BenchConfig(arms=(arm,), envs=("RetroIdentity-v0",)), arm, "RetroIdentity-v0", 0, Path("unused"))
     with pytest.raises(ConfigError, match=told):
         check_settings(job)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"rounds": 3}, "actor small: 'rounds' is set by the benchmark"),
+        ({"imitation_update": 3}, "'imitation_update' is no setting of imitation.*Did you mean 'imitation_updates'"),
+    ],
+)
+def test_settings_of_planners(settings, told):
+    arm, actor = Arm(name="one", policy="none"), ActorSetting(name="small", imitation=settings)
+    config = BenchConfig(arms=(arm,), envs=("RetroIdentity-v0",), actors=(actor,))
+    with pytest.raises(ConfigError, match=told):
+        check_settings(Job(config, arm, "RetroIdentity-v0", 0, Path("unused")))

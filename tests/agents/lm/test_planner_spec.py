@@ -1,10 +1,12 @@
 """``planner:DIR`` names a planner as an actor."""
 
+import shutil
 import sys
 
 import pytest
+import torch
 
-from retro_gym.actors import make_actor
+from retro_gym.actors import actor_name, make_actor
 from retro_gym.errors import ConfigError, MissingExtraError
 from retro_gym.prompts import BARE_TEMPLATE, Prompt
 from retro_gym_agents import Planner
@@ -19,6 +21,21 @@ def test_the_tiny_model_plays_by_its_name():
     assert env.trajectory.turns
     assert all(turn.action for turn in env.trajectory.turns)
     assert env.actor.parameters["temperature"] == 0.0
+
+
+def test_a_planner_is_reported_by_its_weights(small_model, tmp_path):
+    planner = Planner.load(small_model)
+    planner.save(tmp_path / "planner")
+    shutil.copytree(tmp_path / "planner", tmp_path / "copy")
+    specs = [f"planner:{tmp_path / name}" for name in ("planner", "copy")]
+    first, copy = (actor_name(spec, make_actor(spec, None)) for spec in specs)
+    assert first == copy
+    assert first.startswith(f"planner:{planner.name}@")
+    with torch.no_grad():
+        next(iter(planner.trainable.values())).add_(1.0)
+    planner.save(tmp_path / "copy")
+    assert actor_name(specs[1], make_actor(specs[1], None)) != first
+    assert actor_name("planner:tiny", make_actor("planner:tiny", None)) == "planner:tiny"
 
 
 def test_the_tiny_model_reads_prompts_without_instruction_and_examples():
