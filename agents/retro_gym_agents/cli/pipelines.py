@@ -39,7 +39,7 @@ class Retroformer(EnvOptions):
     output: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """The folder of all stages; the reflector is in DIR/ppo."""
     reflector: Text = "tiny"
-    """The model to train: 'tiny', a folder, or a hub name."""
+    """The model to train: 'tiny', a folder, a GGUF file, or a hub name."""
     behaviour: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
     """The policy that writes the collected reflections; by default the model to train."""
     reward: Literal["model", "env"] = "model"
@@ -108,7 +108,7 @@ class RetroAct(LearnerOptions, TaskOptions):
     """Train a planner and a reflector as RetroAct does: imitation, then rounds of exploring and learning."""
 
     model: Text = "tiny"
-    """The base model of both roles: 'tiny', a folder, or a hub name."""
+    """The base model of both roles: 'tiny', a folder, a GGUF file, or a hub name."""
     adapters: Literal["two", "one"] = "two"
     """An adapter for each role, or one for both."""
     learn: Annotated[Words, tyro.conf.arg(metavar="ROLE", help_behavior_hint="(default: both)")] = ()

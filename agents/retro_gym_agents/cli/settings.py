@@ -116,7 +116,7 @@ class RecordsOptions(LearnerOptions):
     records: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="FILE")]
     """Files of records that 'retro-gym collect' or a run wrote."""
     model: Text = "tiny"
-    """The model to train: 'tiny', a folder, or a hub name."""
+    """The model to train: 'tiny', a folder, a GGUF file, or a hub name."""
     epochs: OptionalNumber = None
     """Passes over what is learned."""
     batch_size: OptionalNumber = None

@@ -34,7 +34,7 @@ class Train(LearnerOptions, EnvOptions):
     algo: Literal["reinforce", "ppo"] = "reinforce"
     """The algorithm."""
     reflector: Text = "tiny"
-    """The model to train: 'tiny', a folder, or a hub name."""
+    """The model to train: 'tiny', a folder, a GGUF file, or a hub name."""
     updates: OptionalNumber = None
     """Number of updates."""
     num_prompts: OptionalNumber = None

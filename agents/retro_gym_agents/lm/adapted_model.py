@@ -110,8 +110,8 @@ class AdaptedModel:
         """Loads a model for this role.
 
         Args:
-            name_or_path: ``"tiny"`` (the model in this package), a folder or a name on the hub, a folder that
-                :meth:`save` wrote, or the output folder of a training run (its ``best`` adapter, or else the last).
+            name_or_path: ``"tiny"`` (the model in this package), a folder, a GGUF file, a name on the hub, a folder
+                that :meth:`save` wrote, or the output of a training run (its ``best`` adapter, or else the last).
             lora: the adapter to add if none is loaded; None for the base model alone. If an adapter is loaded, the
                 settings given here must equal its own.
             device: device of the model.
@@ -133,7 +133,7 @@ class AdaptedModel:
         model, tokenizer = load_base(name, device, dtype, cls.__name__.lower())
         if folder is not None:
             model = load_adapter(model, folder, device, lora)
-        elif name != TINY and Path(name).is_dir():
+        elif name != TINY and Path(name).exists():
             name = str(Path(name).resolve())  # so that a saved adapter finds its base from any working directory
         made = cls(
             model,

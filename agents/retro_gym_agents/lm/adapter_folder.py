@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from retro_gym.actors.gguf_file import is_gguf
 from retro_gym.errors import ConfigError
 
 __all__ = ["REWARD_HEAD", "adapter_folder", "adapter_source", "files_digest", "reward_head_file", "weights_digest"]
@@ -61,7 +62,9 @@ def reward_head_file(folder: Path) -> Path:
 
 
 def weights_digest(path: Path) -> str | None:
-    """Returns a digest of the weights that a folder refers to; None if the path is not a folder."""
+    """Returns a digest of the weights in a GGUF file, or those that a folder refers to; None for other paths."""
+    if is_gguf(path) and path.is_file():
+        return _digest([path])
     if not path.is_dir():
         return None
     folder = adapter_folder(path) or path

@@ -1,4 +1,4 @@
-"""Loads base models from the package, a folder or the Hugging Face hub, and their default sampling settings."""
+"""Loads base models from the package, the disk or the Hugging Face hub, and their default sampling settings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def load_base(name: str, device: str | torch.device, dtype: str | None, role: st
         device=device,
         dtype=dtype,
         what=f"{role} {name!r}",
-        give="'tiny', a folder in the format of transformers or peft, or a name on the Hugging Face hub",
+        give="'tiny', a folder in the format of transformers or peft, a GGUF file, or a name on the Hugging Face hub",
     )
 
 

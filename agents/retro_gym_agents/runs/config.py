@@ -168,7 +168,7 @@ class TrainConfig(RunConfig):
     """Options of the actor, of JSON types: base_url, temperature, budget and so on. A resumed run may change the
     actor's address, limits and budget."""
     reflector: str = "tiny"
-    """The model to train: ``tiny``, a folder (an adapter in it is trained further), or a hub name."""
+    """The model to train: ``tiny``, a folder (an adapter in it is trained further), a GGUF file, or a hub name."""
     updates: int = 300
     """Number of updates."""
     stop_after_calls: int | None = None

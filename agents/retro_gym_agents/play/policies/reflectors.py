@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retro_gym.actors.gguf_file import check_gguf, is_gguf
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ConfigError, MissingExtraError, did_you_mean
 from retro_gym_agents.lm.adapter_folder import adapter_source, weights_digest
@@ -28,8 +29,8 @@ class ReflectorPolicy:
     """A language model as a policy, loaded at its first use.
 
     Args:
-        source: as in :meth:`Reflector.load`: ``"tiny"``, the folder of a run or of a model, or a hub name. It is also
-            the policy's name, which may be changed. Or a reflector that is loaded already.
+        source: as in :meth:`Reflector.load`: ``"tiny"``, the folder of a run or of a model, a GGUF file, or a hub name.
+            It is also the policy's name, which may be changed. Or a reflector that is loaded already.
         greedy: greedy decoding; by default tokens are sampled at the temperature of the model's generation config.
         device: device of the model.
         batch_size: maximum number of observations per batch.
@@ -117,7 +118,7 @@ def check_reflector(spec: str) -> None:
     """Checks a reflector's name without contacting the hub.
 
     Raises:
-        ConfigError: it is neither ``"tiny"`` nor a folder with a model nor like a hub name.
+        ConfigError: it is neither ``"tiny"`` nor a folder with a model nor a GGUF file nor like a hub name.
     """
     if spec == TINY:
         return
@@ -125,8 +126,11 @@ def check_reflector(spec: str) -> None:
     if path.is_dir():
         _check_folder(path, spec)
         return
+    if is_gguf(spec):
+        check_gguf(spec)
+        return
     if path.exists():
-        raise ConfigError(f"reflector {spec!r} is a file. Give the folder of a run or of a model.")
+        raise ConfigError(f"reflector {spec!r} is a file. Give the folder of a run or of a model, or a GGUF file.")
     names = [*BASELINES, TINY]
     hint = did_you_mean(spec, [name for name in names if abs(len(name) - len(spec)) <= 1])
     if hint and "/" not in spec:  # a misspelt name of similar length; OWNER/NAME is always a hub name
@@ -135,8 +139,8 @@ def check_reflector(spec: str) -> None:
     if not _HUB_NAME.fullmatch(spec) or in_folder:
         raise ConfigError(
             f"reflector {spec!r}: there is no such folder. Give {', '.join(map(repr, names))}, the folder of a run of "
-            "retro-gym train, the folder of a transformers model, a hub name (OWNER/NAME), 'python:MODULE:NAME', "
-            "'openai:MODEL' or 'replay:FILE'."
+            "retro-gym train, the folder of a transformers model, a GGUF file, a hub name (OWNER/NAME), "
+            "'python:MODULE:NAME', 'openai:MODEL' or 'replay:FILE'."
         )
 
 
