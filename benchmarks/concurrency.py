@@ -8,6 +8,7 @@ process:
 
 - side by side: `--envs` episodes at once, none of which waits for another one (`retro_gym.scheduling`);
 - RetroVectorEnv: the same through Gymnasium's vector interface, where a step ends with the last of its trials;
+- send and recv: RetroVectorEnv without steps, where each episode goes on by itself;
 - lock step: a Gymnasium `SyncVectorEnv` of `--envs` task environments; before every step it requests the replies for
   all of them at once and waits for the last;
 - single: one environment.
@@ -130,6 +131,16 @@ def vector_env(config: Config, actor: Counted) -> None:
         envs.step([REFLECTION] * config.envs)
 
 
+def send_and_recv(config: Config, actor: Counted) -> None:
+    """Plays a RetroVectorEnv: each episode goes on when its trial is over."""
+    envs = RetroVectorEnv(config.envs, task_env="HotpotQA-v0", actor=actor)
+    actor.begin(first_prompt(envs.envs[0].task_env))
+    envs.async_reset(seed=config.seed)
+    while not actor.over:
+        *_, infos = envs.recv()
+        envs.send([REFLECTION] * len(infos["env_id"]), infos["env_id"])
+
+
 def single(config: Config, actor: Counted) -> None:
     """Plays one environment."""
     env = RetroEnv("HotpotQA-v0", actor=actor)
@@ -162,6 +173,7 @@ def lock_step(config: Config, actor: Counted) -> None:
 SIDES: dict[str, Callable[[Config, Counted], None]] = {
     "side by side": side_by_side,
     "RetroVectorEnv": vector_env,
+    "send and recv": send_and_recv,
     "lock step": lock_step,
     "single": single,
 }

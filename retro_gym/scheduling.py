@@ -10,6 +10,7 @@ affect the results, since plans and trials share no state.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import queue
@@ -27,10 +28,11 @@ from retro_gym.prompts import Prompt
 from retro_gym.trajectory import Trajectory
 from retro_gym.trial import EnvCall, OverdueError, Trial
 
-__all__ = ["ActorStats", "Job", "Plan", "run_jobs", "run_trials"]
+__all__ = ["ActorStats", "Ended", "Job", "JobPool", "Plan", "run_jobs", "run_trials"]
 
 _GATHERING = 0.005  # seconds: short compared with a model's batch, and enough for environments that step together
 
+_K = TypeVar("_K")
 _T = TypeVar("_T")
 Plan: TypeAlias = Generator[Sequence[Trial], list[Trajectory], _T]
 """Yields trials, receives their trajectories in the same order, and finally returns its result."""
@@ -87,47 +89,149 @@ def run_jobs(jobs: Sequence[Job[_T]], *, at_once: int | None = None) -> list[_T]
         Exception: any exception of a plan, a task environment or an actor except an ``ActorError`` of one call; calls
             that are in flight at that time are cancelled.
     """
-    desk = _Desk()
-    running = [_Running(job, desk) for job in jobs]
-    waiting = deque(running)
+    pool: JobPool[int, _T] = JobPool(at_once=at_once)
     try:
-        _start(waiting, at_once or len(running))
-        for call, answer in desk.answers():
-            call.job.receive(call, answer)
-            if call.job.ended:
-                _start(waiting, 1)
+        for number, job in enumerate(jobs):
+            pool.add(number, job)
+        ended = [pool.wait() for _ in jobs]
+        return [one.result() for one in sorted(ended, key=lambda one: one.key)]
     finally:
-        desk.close()
-    return [one.result for one in running]
+        pool.close()
 
 
-def _start(waiting: deque[_Running[_T]], number: int) -> None:
-    """Starts the jobs that wait until a number of them is in progress; some end at once."""
-    while waiting and number:
-        job = waiting.popleft()
-        job.go_on(None)
-        number -= not job.ended
+class JobPool(Generic[_K, _T]):
+    """Jobs in progress, to which others may be added at any time. They go on while :meth:`wait` waits for one to end.
+
+    Args:
+        at_once: see :func:`run_jobs`.
+    """
+
+    def __init__(self, *, at_once: int | None = None) -> None:
+        self._desk = _Desk()
+        self._free = math.inf if at_once is None else at_once
+        self._waiting: deque[tuple[_K, Job[_T]]] = deque()
+        self._running: dict[_Running[_T], _K] = {}
+        self._ended: deque[Ended[_K, _T]] = deque()
+
+    def __len__(self) -> int:
+        """Number of jobs whose results are still to come."""
+        return len(self._waiting) + len(self._running) + len(self._ended)
+
+    def add(self, key: _K, job: Job[_T]) -> None:
+        """Adds a job, whose result comes with a key; it starts at once, unless too many are in progress."""
+        self._waiting.append((key, job))
+        self._start()
+
+    def wait(self) -> Ended[_K, _T]:
+        """Returns the job that has ended first; waits for one if none has.
+
+        Raises:
+            LookupError: there is no job.
+        """
+        while (ended := self.take()) is None:
+            if not len(self):
+                raise LookupError("there is no job in progress, so none can end.")
+            self.go_on()
+        return ended
+
+    def take(self) -> Ended[_K, _T] | None:
+        """Returns the job that has ended first, if any has."""
+        return self._ended.popleft() if self._ended else None
+
+    def go_on(self) -> None:
+        """Waits for the next answers and hands them to their jobs; returns at once if no call is under way."""
+        for call, answer in self._desk.answers():
+            call.job.receive(call, answer)
+            self._settle(call.job)
+        self._start()
+
+    def wake(self) -> None:
+        """Lets :meth:`go_on` return without an answer. May be called in another thread."""
+        self._desk.wake()
+
+    def close(self) -> None:
+        """Cancels the calls in flight; their jobs do not end."""
+        self._desk.close()
+
+    def _start(self) -> None:
+        while self._waiting and len(self._running) < self._free:
+            key, job = self._waiting.popleft()
+            running = _Running(job, self._desk)
+            self._running[running] = key
+            running.begin()
+            self._settle(running)
+
+    def _settle(self, running: _Running[_T]) -> None:
+        if running.ended and running in self._running:
+            self._ended.append(Ended(self._running.pop(running), running.value, running.error))
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended(Generic[_K, _T]):
+    """A job that has ended."""
+
+    key: _K
+    value: _T | None
+    error: Exception | None
+
+    def result(self) -> _T:
+        """Returns what the plan has returned.
+
+        Raises:
+            Exception: what has ended it instead.
+        """
+        if self.error is not None:
+            raise self.error
+        return cast(_T, self.value)
 
 
 class _Running(Generic[_T]):
     """The state of a running job."""
 
-    result: _T
-
     def __init__(self, job: Job[_T], desk: _Desk) -> None:
         self.stats = job.stats
         self.ended = False
+        self.value: _T | None = None
+        self.error: Exception | None = None
         self._plan, self._actor, self._desk = job.plan, job.actor, desk
         self._trials: Sequence[Trial] = ()
         self._played: dict[int, Trajectory] = {}
 
-    def go_on(self, played: list[Trajectory] | None) -> None:
+    def begin(self) -> None:
+        """Starts the plan."""
+        with self._noting_errors():
+            self._go_on(None)
+
+    def receive(self, call: _Call, answer: Any) -> None:
+        """Handles the answer to one of its calls; for a task environment it may be an exception."""
+        if self.ended:  # by an error in another one of its trials
+            return
+        with self._noting_errors():
+            trial = self._trials[call.trial]
+            if isinstance(call.request, Prompt):
+                self._note(call, answer)
+                self._advance(call.trial, partial(trial.send, answer))
+            elif isinstance(answer, _Raised):
+                self._advance(call.trial, partial(trial.throw, answer.error))
+            else:
+                self._advance(call.trial, partial(trial.send, answer))
+            if len(self._played) == len(self._trials):
+                self._go_on(self._in_order())
+
+    @contextlib.contextmanager
+    def _noting_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self.error, self.ended = error, True
+
+    def _go_on(self, played: list[Trajectory] | None) -> None:
         """Sends trajectories to the plan (None starts it) and starts the trials that it yields next."""
         while True:
             try:
                 self._trials = next(self._plan) if played is None else self._plan.send(played)
             except StopIteration as stop:
-                self.result, self.ended = stop.value, True
+                self.value, self.ended = stop.value, True
                 return
             self._played = {}
             self.stats.trials += len(self._trials)
@@ -136,19 +240,6 @@ class _Running(Generic[_T]):
             if len(self._played) < len(self._trials):
                 return
             played = self._in_order()
-
-    def receive(self, call: _Call, answer: Any) -> None:
-        """Handles the answer to one of its calls; for a task environment it may be an exception."""
-        trial = self._trials[call.trial]
-        if isinstance(call.request, Prompt):
-            self._note(call, answer)
-            self._advance(call.trial, partial(trial.send, answer))
-        elif isinstance(answer, _Raised):
-            self._advance(call.trial, partial(trial.throw, answer.error))
-        else:
-            self._advance(call.trial, partial(trial.send, answer))
-        if len(self._played) == len(self._trials):
-            self.go_on(self._in_order())
 
     def _note(self, call: _Call, reply: Reply | ActorError) -> None:
         self.stats.calls += 1
@@ -199,7 +290,7 @@ class _Desk:
         self._waiting: dict[int, tuple[Actor, deque[_Call]]] = {}
         self._in_flight: dict[Future[Any], _Call] = {}
         self._limited: dict[Future[Any], float] = {}  # the deadlines of calls in flight, if they have one
-        self._done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Future[Any] | None] = queue.SimpleQueue()  # None: wake up
 
     def ask(self, actor: Actor, call: _Call) -> None:
         request = call.request
@@ -217,13 +308,16 @@ class _Desk:
             self._waiting.setdefault(id(actor), (actor, deque()))[1].append(call)
 
     def answers(self) -> Iterator[tuple[_Call, Any]]:
-        """Yields answers until no call is waiting or in flight."""
-        while True:
-            batch = next((waiting for waiting in self._waiting.values() if waiting[1]), None)
-            if batch is None and not self._in_flight:
-                return
-            found = list(self._arrived(None if batch is None else self._gathering(*batch)))
-            yield from found if found or batch is None else self._next_batch(*batch)
+        """Waits for the next answer, or for a batch of them; yields none if no call is waiting or in flight."""
+        batch = next((waiting for waiting in self._waiting.values() if waiting[1]), None)
+        if batch is None and not self._in_flight:
+            return
+        found = list(self._arrived(None if batch is None else self._gathering(*batch)))
+        yield from found if found or batch is None else self._next_batch(*batch)
+
+    def wake(self) -> None:
+        """Ends the wait for an answer. May be called in another thread."""
+        self._done.put(None)
 
     def _gathering(self, actor: Actor, waiting: Sequence[_Call]) -> float:
         """Returns the seconds for which a batch is held back, since running task environments may fill it."""
@@ -256,6 +350,8 @@ class _Desk:
                 call = self._in_flight.pop(future)
                 give_up(cast(EnvCall, call.request).env, future)
                 yield call, _Raised(OverdueError())
+            return
+        if future is None:
             return
         self._limited.pop(future, None)
         if future in self._in_flight:  # it was not given up before

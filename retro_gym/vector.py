@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import gymnasium as gym
@@ -11,9 +11,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from retro_gym.background import BackgroundPool, open_pool
 from retro_gym.env import RetroEnv
-from retro_gym.errors import ActionError, ActorError, ConfigError, one_line
-from retro_gym.scheduling import Job, Plan, run_jobs
+from retro_gym.errors import ActionError, ActorError, ConfigError, EpisodeError, one_line
+from retro_gym.scheduling import Ended, Job, JobPool, Plan, run_jobs
 from retro_gym.seeding import checked_seed
 from retro_gym.task_env import least_parallel
 from retro_gym.trajectory import Outcome
@@ -23,6 +24,7 @@ __all__ = ["RetroVectorEnv", "run_plans"]
 _T = TypeVar("_T")
 _Start: TypeAlias = tuple[str, dict[str, Any]]
 _Step: TypeAlias = tuple[str, float, bool, bool, dict[str, Any]]
+_Result: TypeAlias = tuple[_Step | None, _Start | None]  # a step and the reset after it, or either alone
 _Texts: TypeAlias = tuple[str, ...]
 
 _MODES = (AutoresetMode.SAME_STEP, AutoresetMode.DISABLED)
@@ -46,6 +48,14 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
     All trials of a step share one actor: a local model gets full batches that are refilled as trials end, a server
     as many concurrent calls as it is allowed. Every episode is the same as in a separate environment: environment i is
     seeded with seed + i, and the order in which calls return has no effect.
+
+    A step ends with the last of its trials. With :meth:`async_reset`, :meth:`send` and :meth:`recv` one can go on with
+    what has come in while other trials are under way, as with EnvPool (arXiv 2206.10558)::
+
+        envs.async_reset(seed=0)
+        while training:
+            observations, rewards, terminations, truncations, infos = envs.recv(16)
+            envs.send(policy(observations), infos["env_id"])
 
     Created by ``gym.make_vec("RetroHotpotQA-v0", num_envs=64, vectorization_mode="vector_entry_point")``.
 
@@ -91,6 +101,9 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
         self.action_space = batch_space(first.action_space, num_envs)
         self._observations = [""] * num_envs
         self._reset_error: ActorError | None = None
+        self._pool: JobPool[int, _Result] | BackgroundPool[int, _Result] | None = None
+        self._under_way: set[int] = set()
+        self._arrived: dict[int, _Result] = {}
 
     def reset(
         self,
@@ -109,24 +122,11 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
             ConfigError: seeds, tasks or mask do not have length n.
             ActorError: the actor cannot be reached.
         """
-        rest = dict(options or {})
-        seeds = self._seeds(seed)
-        task_ids = rest.pop("task_ids", None)
-        each = [rest] * self.num_envs
-        mask = rest.pop("reset_mask", np.ones(self.num_envs, dtype=np.bool_))
-        if task_ids is not None:
-            each = [{**rest, "task_id": task_id} for task_id in task_ids]
-        for name, values in (("seed", seeds), ("task_ids", each), ("reset_mask", mask)):
-            if len(values) != self.num_envs:
-                raise ConfigError(f"{name} has {len(values)} entries; one for each of {self.num_envs} environments.")
-        chosen = [i for i in range(self.num_envs) if mask[i]]
-        self._reset_error = None
-        starts = run_plans(
-            [self.envs[i] for i in chosen],
-            [self.envs[i].plan_reset(seed=seeds[i], options=each[i]) for i in chosen],
-        )
+        self._check_idle("reset")
+        plans = self._reset_plans(seed, options)
+        starts = run_plans([self.envs[i] for i in plans], list(plans.values()))
         infos: dict[str, Any] = {}
-        for i, (observation, info) in zip(chosen, starts, strict=True):
+        for i, (observation, info) in zip(plans, starts, strict=True):
             self._observations[i] = observation
             infos = self._add_info(infos, info, i)
         return tuple(self._observations), infos
@@ -142,22 +142,13 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
             ActorError: the actor could not be reached at the autoreset of the previous step. That step returned all
                 its results, so nothing is lost.
         """
-        if self._reset_error is not None:
-            raise self._reset_error
+        self._check_idle("step")
+        self._check_reset()
         self._check_count(actions, "actions")
         results = run_plans(
             self.envs, [self._step_plan(env, action) for env, action in zip(self.envs, actions, strict=True)]
         )
-        rewards = np.zeros(self.num_envs)
-        terminations, truncations = np.zeros((2, self.num_envs), dtype=np.bool_)
-        infos: dict[str, Any] = {}
-        for i, ((observation, reward, terminated, truncated, info), start) in enumerate(results):
-            rewards[i], terminations[i], truncations[i] = reward, terminated, truncated
-            if start is not None:
-                infos = self._add_info(infos, {"final_obs": observation, "final_info": info}, i)
-                observation, info = start
-            self._observations[i] = observation
-            infos = self._add_info(infos, info, i)
+        rewards, terminations, truncations, infos = self._gathered(dict(enumerate(results)))
         return tuple(self._observations), rewards, terminations, truncations, infos
 
     def branch(self, reflections: Sequence[Sequence[str]]) -> list[list[Outcome]]:
@@ -170,15 +161,92 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
             ActionError: the number of lists is not n, or a reflection is not text.
             EpisodeError: an episode is over.
         """
+        self._check_idle("branch")
         self._check_count(reflections, "lists of reflections")
         return run_plans(self.envs, [env.plan_branch(texts) for env, texts in zip(self.envs, reflections, strict=True)])
+
+    # -- without waiting for all -------------------------------------------------------------------------------------
+
+    def async_reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | NDArray[np.integer[Any]] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        """Starts to reset the episodes, as :meth:`reset` does; :meth:`recv` returns each when its first trial is over.
+
+        Raises:
+            ConfigError: as in :meth:`reset`.
+            EpisodeError: an environment is under way already.
+        """
+        self._check_idle("async_reset")
+        for i, plan in self._reset_plans(seed, options).items():
+            self._start(i, _started(plan))
+
+    def send(self, actions: Sequence[str], env_ids: Sequence[int] | NDArray[np.integer[Any]] | None = None) -> None:
+        """Starts the next trials of some episodes; :meth:`recv` returns each when it is over.
+
+        Args:
+            actions: a reflection for each of these environments.
+            env_ids: numbers of environments that are not under way; all by default.
+
+        Raises:
+            ActionError: the number of actions is not that of the environments, or one is not text.
+            EpisodeError: an environment is under way, or its episode is over and was not reset (autoreset
+                ``DISABLED``).
+            ActorError: the actor could not be reached at an autoreset before.
+        """
+        chosen = list(range(self.num_envs)) if env_ids is None else [int(i) for i in env_ids]
+        if isinstance(actions, str) or len(actions) != len(chosen):
+            raise ActionError(f"{one_line(actions)}: {len(actions)} actions for {len(chosen)} environments; one each.")
+        for i in chosen:
+            if not 0 <= i < self.num_envs or i in self._under_way or chosen.count(i) > 1:
+                raise EpisodeError(
+                    f"env_ids holds {i}; name environments between 0 and {self.num_envs - 1} that recv has returned, "
+                    "each once."
+                )
+        self._check_reset()
+        for i, action in zip(chosen, actions, strict=True):
+            self._start(i, self._step_plan(self.envs[i], action))
+
+    def recv(
+        self, num: int = 1
+    ) -> tuple[_Texts, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Waits until some episodes have come to their next failure or their end.
+
+        Args:
+            num: least number of environments to wait for; all that are under way if these are fewer.
+
+        Returns:
+            As :meth:`step`, but of these environments alone: those that have come in, in the order of their numbers,
+            which are ``infos["env_id"]``. After a reset, rewards are 0.
+
+        Raises:
+            EpisodeError: no environment is under way.
+            ActorError: the actor cannot be reached. The environments that have come in are returned by the next call.
+        """
+        if self._pool is None or not self._under_way:
+            raise EpisodeError("no environment is under way. Call async_reset() or send() first.")
+        while len(self._arrived) < min(num, len(self._under_way)):
+            self._note(self._pool.wait())
+        while (ended := self._pool.take()) is not None:
+            self._note(ended)
+        chosen = sorted(self._arrived)
+        results = {i: self._arrived.pop(i) for i in chosen}
+        self._under_way.difference_update(chosen)
+        rewards, terminations, truncations, infos = self._gathered(results)
+        infos = {**_rows(infos, chosen), "env_id": np.array(chosen)}
+        seen = tuple(self._observations[i] for i in chosen)
+        return seen, rewards[chosen], terminations[chosen], truncations[chosen], infos
 
     def render(self) -> tuple[Any, ...] | None:
         """Returns the rendering of each environment, in mode ``"ansi"``."""
         return None if self.render_mode is None else tuple(env.render() for env in self.envs)
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Closes the environments."""
+        """Closes the environments; those that are under way do not end."""
+        if self._pool is not None:
+            self._pool.close()
         for env in self.envs:
             env.close()
 
@@ -191,7 +259,63 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
         first = checked_seed(seed)
         return [first + i for i in range(self.num_envs)]
 
-    def _step_plan(self, env: RetroEnv, action: str) -> Plan[tuple[_Step, _Start | None]]:
+    def _reset_plans(self, seed: Any, options: dict[str, Any] | None) -> dict[int, Plan[_Start]]:
+        """Returns a plan for each environment that is to be reset."""
+        rest = dict(options or {})
+        seeds = self._seeds(seed)
+        task_ids = rest.pop("task_ids", None)
+        each = [rest] * self.num_envs
+        mask = rest.pop("reset_mask", np.ones(self.num_envs, dtype=np.bool_))
+        if task_ids is not None:
+            each = [{**rest, "task_id": task_id} for task_id in task_ids]
+        for name, values in (("seed", seeds), ("task_ids", each), ("reset_mask", mask)):
+            if len(values) != self.num_envs:
+                raise ConfigError(f"{name} has {len(values)} entries; one for each of {self.num_envs} environments.")
+        self._reset_error = None
+        return {i: self.envs[i].plan_reset(seed=seeds[i], options=each[i]) for i in range(self.num_envs) if mask[i]}
+
+    def _start(self, i: int, plan: Plan[_Result]) -> None:
+        env = self.envs[i]
+        if self._pool is None:
+            self._pool = open_pool(env.actor, at_once=least_parallel(env.task_env for env in self.envs))
+        self._under_way.add(i)
+        self._pool.add(i, Job(plan, env.actor, env.stats))
+
+    def _note(self, ended: Ended[int, _Result]) -> None:
+        if ended.error is not None:
+            self._under_way.discard(ended.key)
+        self._arrived[ended.key] = ended.result()
+
+    def _gathered(
+        self, results: Mapping[int, _Result]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Notes observations; returns rewards, terminations, truncations and infos of all environments."""
+        rewards = np.zeros(self.num_envs)
+        terminations, truncations = np.zeros((2, self.num_envs), dtype=np.bool_)
+        infos: dict[str, Any] = {}
+        for i, (step, start) in results.items():
+            if step is not None:
+                observation, rewards[i], terminations[i], truncations[i], info = step
+                if start is not None:
+                    infos = self._add_info(infos, {"final_obs": observation, "final_info": info}, i)
+            if start is not None:
+                observation, info = start
+            self._observations[i] = observation
+            infos = self._add_info(infos, info, i)
+        return rewards, terminations, truncations, infos
+
+    def _check_idle(self, what: str) -> None:
+        if self._under_way:
+            raise EpisodeError(
+                f"{what} needs all environments, but {len(self._under_way)} are under way: {sorted(self._under_way)}. "
+                "Call recv() until it has returned them."
+            )
+
+    def _check_reset(self) -> None:
+        if self._reset_error is not None:
+            raise self._reset_error
+
+    def _step_plan(self, env: RetroEnv, action: str) -> Plan[_Result]:
         step = yield from env.plan_step(action)
         terminated, truncated = step[2:4]
         if self.autoreset_mode is AutoresetMode.DISABLED or not (terminated or truncated):
@@ -205,3 +329,14 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
     def _check_count(self, given: Sequence[object], what: str) -> None:
         if isinstance(given, str) or len(given) != self.num_envs:
             raise ActionError(f"{one_line(given)}: {len(given)} {what}; one for each of {self.num_envs} environments.")
+
+
+def _started(plan: Plan[_Start]) -> Plan[_Result]:
+    return None, (yield from plan)
+
+
+def _rows(infos: Mapping[str, Any], chosen: Sequence[int]) -> dict[str, Any]:
+    """Returns the rows of some environments in the arrays of infos."""
+    return {
+        name: _rows(value, chosen) if isinstance(value, dict) else value[list(chosen)] for name, value in infos.items()
+    }

@@ -42,7 +42,8 @@ class Server:
 
         def answer():
             self.in_flight -= 1
-            future.set_result(reply)
+            if future.set_running_or_notify_cancel():
+                future.set_result(reply)
 
         Timer(self.random.uniform(*self.delay), answer).start()
         return future

@@ -1,0 +1,109 @@
+"""Jobs that go on in a thread of their own while the caller does something else, such as sampling reflections."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+from retro_gym.actors import Actor, ConcurrentActor
+from retro_gym.scheduling import Ended, Job, JobPool
+
+__all__ = ["BackgroundPool", "open_pool"]
+
+_K = TypeVar("_K")
+_T = TypeVar("_T")
+
+
+def open_pool(actor: Actor, *, at_once: int | None = None) -> JobPool[_K, _T] | BackgroundPool[_K, _T]:
+    """Returns a pool for jobs with an actor.
+
+    Calls of an actor that can have many in flight go on in a thread of their own. One that replies in batches is called
+    in the caller's thread, while that waits for a job: it may share its weights with what the caller does meanwhile.
+
+    Args:
+        actor: the actor of all jobs.
+        at_once: see :func:`~retro_gym.scheduling.run_jobs`.
+    """
+    return BackgroundPool(at_once=at_once) if isinstance(actor, ConcurrentActor) else JobPool(at_once=at_once)
+
+
+class BackgroundPool(Generic[_K, _T]):
+    """A :class:`~retro_gym.scheduling.JobPool` in a thread of its own.
+
+    While a job is in it, its plan, its task environment and its statistics belong to that thread.
+
+    Args:
+        at_once: see :func:`~retro_gym.scheduling.run_jobs`.
+    """
+
+    def __init__(self, *, at_once: int | None = None) -> None:
+        self._pool: JobPool[_K, _T] = JobPool(at_once=at_once)
+        self._added: queue.SimpleQueue[tuple[_K, Job[_T]] | None] = queue.SimpleQueue()  # None: close
+        self._ended: queue.SimpleQueue[Ended[_K, _T] | BaseException] = queue.SimpleQueue()
+        self._under_way = 0
+        self._thread = threading.Thread(target=self._serve, name="jobs", daemon=True)
+        self._thread.start()
+
+    def __len__(self) -> int:
+        """Number of jobs whose results are still to come."""
+        return self._under_way
+
+    def add(self, key: _K, job: Job[_T]) -> None:
+        """Adds a job, whose result comes with a key."""
+        self._under_way += 1
+        self._added.put((key, job))
+        self._pool.wake()
+
+    def wait(self) -> Ended[_K, _T]:
+        """Returns the job that has ended first; waits for one if none has.
+
+        Raises:
+            LookupError: there is no job.
+        """
+        if not self._under_way:
+            raise LookupError("there is no job in progress, so none can end.")
+        return self._settled(self._ended.get())
+
+    def take(self) -> Ended[_K, _T] | None:
+        """Returns the job that has ended first, if any has."""
+        try:
+            return self._settled(self._ended.get_nowait())
+        except queue.Empty:
+            return None
+
+    def close(self) -> None:
+        """Cancels the calls in flight and ends the thread; the jobs do not end."""
+        self._added.put(None)
+        self._pool.wake()
+        self._thread.join()
+
+    def _settled(self, ended: Ended[_K, _T] | BaseException) -> Ended[_K, _T]:
+        if isinstance(ended, BaseException):
+            self._ended.put(ended)  # no job will ever end
+            raise ended
+        self._under_way -= 1
+        return ended
+
+    def _serve(self) -> None:
+        try:
+            while True:
+                for item in self._additions():
+                    if item is None:
+                        return
+                    self._pool.add(*item)
+                self._pool.go_on()
+                while (ended := self._pool.take()) is not None:
+                    self._ended.put(ended)
+        except BaseException as error:
+            self._ended.put(error)
+        finally:
+            self._pool.close()
+
+    def _additions(self) -> Iterator[tuple[_K, Job[_T]] | None]:
+        """Yields what was added; waits for it if there is nothing else to do."""
+        if not len(self._pool):
+            yield self._added.get()
+        while not self._added.empty():
+            yield self._added.get()

@@ -1,0 +1,202 @@
+"""send and recv of RetroVectorEnv: each episode as in step, and none waits for another one."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from retro_gym.actors import Reply
+from retro_gym.background import BackgroundPool, open_pool
+from retro_gym.errors import ActionError, ActorError, EpisodeError
+from retro_gym.scheduling import ActorStats, Job, JobPool
+from retro_gym.testing import IdentityActor
+from tests.core.test_retro_vector import REFLECTIONS, SEED, Server, make
+
+STEPS = 6
+
+
+def action_of(env_id, step):
+    return REFLECTIONS[(step + 2 * env_id) % len(REFLECTIONS)]
+
+
+def by_step(envs):
+    """What each environment returns in turn, with step."""
+    observations, infos = envs.reset(seed=SEED)
+    rows = {i: [(observations[i], 0.0, False, False, infos["task_id"][i])] for i in range(envs.num_envs)}
+    for step in range(STEPS):
+        actions = [action_of(i, step) for i in range(envs.num_envs)]
+        seen, rewards, ended, cut, infos = envs.step(actions)
+        for i in rows:
+            rows[i].append((seen[i], rewards[i], ended[i], cut[i], infos["task_id"][i]))
+    envs.close()
+    return rows
+
+
+def by_recv(envs, num):
+    """The same with send and recv; also the sizes of what came in."""
+    rows, sizes = {i: [] for i in range(envs.num_envs)}, []
+    envs.async_reset(seed=SEED)
+    while min(map(len, rows.values())) <= STEPS:
+        seen, rewards, ended, cut, infos = envs.recv(num)
+        ids = infos["env_id"].tolist()
+        assert ids == sorted(ids)
+        assert len(seen) == len(rewards) == len(ended) == len(cut) == len(infos["task_id"]) == len(ids) >= 1
+        sizes.append(len(ids))
+        for place, i in enumerate(ids):
+            rows[i].append((seen[place], rewards[place], ended[place], cut[place], infos["task_id"][place]))
+        going_on = [i for i in ids if len(rows[i]) <= STEPS]
+        envs.send([action_of(i, len(rows[i]) - 1) for i in going_on], np.array(going_on, dtype=int))
+    envs.close()
+    return rows, sizes
+
+
+@pytest.mark.parametrize("num", [1, 3, 99])
+@pytest.mark.parametrize("served", [False, True])
+def test_each_episode_is_as_in_step(num, served):
+    expected = by_step(make(max_reflections=2))
+    for seed in range(3 if served else 1):
+        actor = Server(IdentityActor(), seed) if served else IdentityActor()
+        rows, sizes = by_recv(make(max_reflections=2, actor=actor), num)
+        assert rows == expected
+        assert all(size >= min(num, 4) for size in sizes[:-4])
+
+
+def test_final_observations_come_with_their_environments():
+    envs = make(max_reflections=1, actor=Server(IdentityActor()))
+    envs.async_reset(seed=SEED)
+    first = {}
+    while len(first) < 4:
+        seen, *_, infos = envs.recv()
+        first |= dict(zip(infos["env_id"].tolist(), seen, strict=True))
+    envs.send(["red"] * 2, [1, 3])
+    finals = {}
+    while len(finals) < 2:
+        *_, ended, _, infos = envs.recv()
+        assert ended.all()
+        assert infos["_final_obs"].all()
+        assert all("task_id" in infos["final_info"] for _ in ended)
+        finals |= dict(zip(infos["env_id"].tolist(), infos["final_obs"], strict=True))
+    assert finals.keys() == {1, 3}
+    with pytest.raises(EpisodeError, match="no environment is under way"):
+        envs.recv()
+    envs.send(["red"] * 2, [0, 2])
+    envs.close()
+
+
+def test_what_is_out_of_turn():
+    envs = make(actor=Server(IdentityActor(), delay=(0.05, 0.1)))
+    with pytest.raises(EpisodeError, match="no environment is under way"):
+        envs.recv()
+    envs.async_reset(seed=0)
+    for call in (envs.reset, envs.async_reset, lambda: envs.step(["red"] * 4), lambda: envs.branch([["red"]] * 4)):
+        with pytest.raises(EpisodeError, match=r"4 are under way: \[0, 1, 2, 3\]"):
+            call()
+    with pytest.raises(EpisodeError, match="env_ids holds 1"):
+        envs.send(["red"], [1])
+    envs.recv(4)
+    with pytest.raises(EpisodeError, match="env_ids holds 4"):
+        envs.send(["red"], [4])
+    with pytest.raises(EpisodeError, match="env_ids holds 2"):
+        envs.send(["red", "blue"], [2, 2])
+    with pytest.raises(ActionError, match="1 actions for 2"):
+        envs.send(["red"], [0, 1])
+    with pytest.raises(ActionError, match="3 actions for 2"):
+        envs.send("red", [0, 1])
+    envs.send(["red"] * 4)
+    assert len(envs.recv(4)[0]) == 4
+    envs.step(["red"] * 4)
+    envs.close()
+
+
+def test_an_error_of_one_loses_nothing_of_the_others():
+    envs = make(actor=Server(IdentityActor()))
+    envs.async_reset(seed=0)
+    envs.recv(4)
+    envs.send(["red", 3, "blue", "gold"])
+    seen, said = [], []
+    while len(seen) < 3 or not said:
+        try:
+            seen += envs.recv()[-1]["env_id"].tolist()
+        except ActionError as error:
+            said.append(str(error))
+    assert sorted(seen) == [0, 2, 3]
+    assert ["received int" in text for text in said] == [True]
+    envs.send(["red"], [1])
+    assert envs.recv()[-1]["env_id"].tolist() == [1]
+    envs.close()
+
+
+def test_an_actor_that_is_down_is_said_at_once():
+    class Down(Server):
+        def submit(self, prompt):
+            raise ActorError("nobody there")
+
+    envs = make(actor=Down(IdentityActor()))
+    envs.async_reset(seed=0)
+    with pytest.raises(ActorError, match="nobody there"):
+        envs.recv()
+    envs.close()
+
+
+def test_trials_go_on_while_the_caller_is_busy():
+    """Five trials with five calls each, one after the other: they end while nobody asks for them."""
+    actor = Server(IdentityActor(), delay=(0.01, 0.01))
+    envs = make(actor=actor)
+    envs.async_reset(seed=0)
+    deadline = time.monotonic() + 5
+    while len(envs._pool._pool._running) or not actor.calls:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    before = actor.calls
+    assert len(envs.recv(1)[0]) == 4, "all have come in"
+    assert actor.calls == before
+    envs.close()
+
+
+# -- pools -------------------------------------------------------------------------------------------------------------
+
+
+class Immediate:
+    def reply(self, prompts):
+        return [Reply("done") for _ in prompts]
+
+
+def counting(number, threads):
+    """A plan without trials that needs a few rounds."""
+    for _ in range(number % 3):
+        assert (yield []) == []
+        threads.add(threading.current_thread().name)
+    if number == 5:
+        raise ValueError("five")
+    return number
+
+
+@pytest.mark.parametrize("kind", [JobPool, BackgroundPool])
+@pytest.mark.parametrize("at_once", [None, 1, 2])
+def test_jobs_may_be_added_at_any_time(kind, at_once):
+    pool, threads, found, errors = kind(at_once=at_once), set(), [], []
+    added = 0
+    while added < 9 or len(pool):
+        if added < 9:
+            pool.add(added, Job(counting(added, threads), Immediate(), ActorStats()))
+            added += 1
+        if added % 2 or added == 9:
+            ended = pool.wait()
+            (errors if ended.error else found).append(ended.key)
+            assert ended.error is not None or ended.result() == ended.key
+    assert sorted(found) == [0, 1, 2, 3, 4, 6, 7, 8]
+    assert errors == [5]
+    assert pool.take() is None
+    with pytest.raises(LookupError):
+        pool.wait()
+    assert threads == ({"jobs"} if kind is BackgroundPool else {"MainThread"})
+    pool.close()
+
+
+def test_an_actor_that_answers_in_batches_is_asked_in_the_callers_thread():
+    assert isinstance(open_pool(Immediate()), JobPool)
+    pool = open_pool(Server(IdentityActor()))
+    assert isinstance(pool, BackgroundPool)
+    pool.close()
+    assert not pool._thread.is_alive()
