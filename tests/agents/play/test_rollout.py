@@ -1,4 +1,5 @@
 import dataclasses
+import time
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.envs import make_envs
 from retro_gym_agents.play.rollout import Rollout, Round, roll_out, with_later_rewards
 from retro_gym_agents.play.validation import Validation
+from tests.core.test_retro_vector import Server
 
 ENV = "RetroIdentity-v0"
 
@@ -123,6 +125,45 @@ def test_all_failures_of_a_round_are_answered_in_one_batch(reflector, monkeypatc
     )
     rollout = roll_out(envs(num=5, max_reflections=2), reflector, seed=2, update=1, num_samples=2)
     assert sizes == [one.samples.num_prompts for one in rollout.rounds]
+
+
+def tried(path):
+    """What was tried in a rollout: each failure with its reflections and rewards."""
+    rows = read_records(path, "reflection")
+    return sorted((row["observation"], row["reflection"], row["trial"], row["reward"]) for row in rows)
+
+
+def test_the_order_in_which_a_server_replies_changes_nothing(reflector, tmp_path):
+    """It replies in another order each time, and the episodes are sampled in four parts."""
+    found, rollouts = [], []
+    for number, actor in enumerate((IdentityActor(), *(Server(IdentityActor(), seed) for seed in range(3)))):
+        records = RecordWriter(tmp_path / f"{number}.jsonl")
+        these = envs(num=10, max_reflections=3, actor=actor, records=records)
+        rollouts.append(roll_out(these, reflector, seed=3, update=2, num_samples=2, trial_discount=0.5))
+        records.close()
+        found.append(tried(records.path))
+    alone, *served = rollouts
+    assert all(rows == found[0] for rows in found)
+    assert all(essence(one) == essence(served[0]) for one in served)
+    assert [one.samples.num_prompts for one in alone.rounds][:1] == [10]
+    assert served[0].rounds[0].samples.num_prompts == 3
+    assert served[0].rewards_N.sum() == pytest.approx(float(alone.rewards_N.sum()))
+
+
+def test_reflections_are_sampled_while_other_trials_are_under_way(reflector, monkeypatch):
+    actor, busy = Server(IdentityActor(), delay=(0.02, 0.04)), []
+    sample = reflector.sample
+
+    def noted(texts, **kwargs):
+        before = actor.calls
+        time.sleep(0.1)  # as a larger model would take
+        busy.append(actor.calls > before or actor.in_flight > 0)
+        return sample(texts, **kwargs)
+
+    monkeypatch.setattr(reflector, "sample", noted)
+    roll_out(envs(num=8, max_reflections=2, actor=actor), reflector, seed=3, update=2, num_samples=2)
+    assert len(busy) >= 4
+    assert sum(busy[1:-1]) >= len(busy) - 3
 
 
 def test_an_actor_that_fails_is_never_a_reward(reflector):
