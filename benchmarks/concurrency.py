@@ -9,6 +9,9 @@ process:
 - side by side: `--envs` episodes at once, none of which waits for another one (`retro_gym.scheduling`);
 - RetroVectorEnv: the same through Gymnasium's vector interface, where a step ends with the last of its trials;
 - send and recv: RetroVectorEnv without steps, where each episode goes on by itself;
+- training: REINFORCE on the tiny reflector, `--envs` failures with four reflections each in an update; the server is
+  kept busy with first trials of the next update while this one is learned from;
+- training in turns: the same, but trials, sampling and learning wait for each other;
 - lock step: a Gymnasium `SyncVectorEnv` of `--envs` task environments; before every step it requests the replies for
   all of them at once and waits for the last;
 - single: one environment.
@@ -62,6 +65,8 @@ class Config:
     """Number of parallel episodes."""
     seconds: float = 20.0
     """Playing time of each side."""
+    sides: tuple[str, ...] = ()
+    """Sides to measure; all by default."""
     latency: float = 0.2
     """Latency in seconds; the median of the log-normal distribution."""
     p99: float = 2.0
@@ -101,7 +106,7 @@ def main(config: Config) -> None:
         ("log-normal", config.latency * math.exp(spread**2 / 2), ("--p99", str(config.p99))),
     ):
         with served(config, arguments) as url:
-            for side in SIDES:
+            for side in config.sides or SIDES:
                 calls, busy, memory = in_own_process(measure, config, side, url)
                 ideal = (1 if side == "single" else config.envs) / mean
                 results.append(Measured(latency, side, calls, config.seconds, ideal, busy, memory))
@@ -141,6 +146,31 @@ def send_and_recv(config: Config, actor: Counted) -> None:
         envs.send([REFLECTION] * len(infos["env_id"]), infos["env_id"])
 
 
+def training(config: Config, actor: Counted, *, ahead: bool = True) -> None:
+    """Trains the tiny reflector by REINFORCE."""
+    import torch
+
+    from retro_gym_agents.algorithms import reinforce
+    from retro_gym_agents.lm.reflector import Reflector
+    from retro_gym_agents.play.roller import Roller
+
+    torch.set_num_threads(1)
+    first = RetroEnv("HotpotQA-v0", actor=actor, max_reflections=1)
+    reflector = Reflector.load("tiny")
+    reflector.freeze_reference()
+    settings = reinforce.ReinforceConfig(output=Path("unused"), group_size=4, micro_tokens=6_000)
+    optimizer = torch.optim.AdamW(reflector.trainable.values(), lr=settings.learning_rate)
+    envs = [first, *(first.twin() for _ in range(config.envs - 1))]
+    roller = Roller(envs, reflector, seed=config.seed, num_samples=settings.group_size)
+    actor.begin(first_prompt(first.task_env))
+    update = 0
+    while not actor.over:
+        update += 1
+        rollout = roller.roll_out(update, ahead=ahead)
+        reinforce.improve(reflector, optimizer, rollout, settings)
+    roller.close()
+
+
 def single(config: Config, actor: Counted) -> None:
     """Plays one environment."""
     env = RetroEnv("HotpotQA-v0", actor=actor)
@@ -174,6 +204,8 @@ SIDES: dict[str, Callable[[Config, Counted], None]] = {
     "side by side": side_by_side,
     "RetroVectorEnv": vector_env,
     "send and recv": send_and_recv,
+    "training": training,
+    "training in turns": partial(training, ahead=False),
     "lock step": lock_step,
     "single": single,
 }

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from retro_gym.actors.secrets import mask, secrets_of
 from retro_gym.branching import Control
 from retro_gym.generation import Generation
 from retro_gym.memory import Memory
+from retro_gym.prompts import TaskPrompt
 from retro_gym.records.schema import GenerationRecord, LostRecord, Record, ReflectionRecord, RunHeader, TrialRecord
 from retro_gym.stage import PlannedTrial, Stage
 from retro_gym.trajectory import Outcome, Trajectory
@@ -35,6 +37,8 @@ class Recorder:
     """Row of the reflection that the trial was played with."""
     _episode: int = 0
     _run: RunHeader | None = None
+    _held: list[Callable[[], object]] | None = None
+    """What is to be written once the rows are released; None if rows are written at once."""
 
     def begin(self, episode: int) -> None:
         """Starts an episode.
@@ -43,6 +47,16 @@ class Recorder:
             episode: seed of the episode.
         """
         self.trial, self.parent, self._episode = "", "", episode
+
+    def hold(self) -> None:
+        """Keeps back the rows of the first trials that follow, until :meth:`release`."""
+        self._held = []
+
+    def release(self) -> None:
+        """Writes what was kept back."""
+        held, self._held = self._held or [], None
+        for write in held:
+            write()
 
     def follow(self, outcome: Outcome) -> None:
         """Continues the episode from an outcome."""
@@ -56,11 +70,25 @@ class Recorder:
         """
         if env.records is None or not planned:
             return [""] * len(planned)
+        told = self.stage.prompts(len(planned))
+        if self._held is not None:
+            self._held.append(partial(self._write_trials, env, planned, played, told))
+            return [""] * len(planned)
+        return self._write_trials(env, planned, played, told)
+
+    def _write_trials(
+        self,
+        env: RetroEnv,
+        planned: Sequence[PlannedTrial],
+        played: Sequence[Trajectory],
+        told: Sequence[TaskPrompt],
+    ) -> list[str]:
+        assert env.records is not None
         is_first = planned[0].trial == 0
         if not is_first and not self.trial:  # trial 0 is a stored one, not yet in this file
             self.trial = self._add_trial(env, env.trajectory, env.memory)
         run = self._header(env)
-        prompts = [env.records.append_prompt(prompt, run) for prompt in self.stage.prompts(len(planned))]
+        prompts = [env.records.append_prompt(prompt, run) for prompt in told]
         ids = [
             self._add_trial(env, trajectory, one.memory, replica=one.replica, source=one.source, prompt=prompt)
             for one, trajectory, prompt in zip(planned, played, prompts, strict=True)

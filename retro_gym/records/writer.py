@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -24,6 +25,7 @@ except ImportError:  # absent on Windows, where each process needs a file of its
 __all__ = ["RecordWriter"]
 
 _TIED = re.compile(rb'"kind":\s*"(header|prompt)"')  # rows that later ones refer to, whichever process wrote them
+_ONE_THREAD = threading.RLock()  # of all writers, since the lock of a file keeps out other processes only
 _START = 64  # bytes at the start of a line that contain its kind
 
 
@@ -70,12 +72,13 @@ class RecordWriter(JsonLines):
     def append_prompt(self, prompt: TaskPrompt, run: RunHeader) -> str:
         """Writes a prompt, unless the file already holds it; returns the id of its row."""
         key = prompt.instruction, tuple(prompt.examples)
-        if key not in self._told:
-            valid = valid_text(prompt.instruction), tuple(map(valid_text, prompt.examples))
-            with self._file_alone():
-                known = self._prompts.get(valid)
-            self._told[key] = known or self.append(PromptRecord.of(prompt), run)
-        return self._told[key]
+        with _ONE_THREAD:
+            if key not in self._told:
+                valid = valid_text(prompt.instruction), tuple(map(valid_text, prompt.examples))
+                with self._file_alone():
+                    known = self._prompts.get(valid)
+                self._told[key] = known or self.append(PromptRecord.of(prompt), run)
+            return self._told[key]
 
     def found(self, record: str) -> bool:
         """Returns whether the file held a row with this id when this writer opened it."""
@@ -123,16 +126,17 @@ class RecordWriter(JsonLines):
 
     @contextlib.contextmanager
     def _file_alone(self) -> Iterator[IO[bytes]]:
-        """Locks the file against other processes and reads the rows that this writer has not seen yet."""
-        file = self._open()
-        _lock(file, "LOCK_EX")
-        try:
-            self._catch_up(os.fstat(file.fileno()).st_size)
-            if self._at_opening is None:
-                self._at_opening = frozenset(self._runs), self._lines
-            yield file
-        finally:
-            _lock(file, "LOCK_UN")
+        """Locks the file against other threads and processes, and reads the rows that this writer has not seen yet."""
+        with _ONE_THREAD:
+            file = self._open()
+            _lock(file, "LOCK_EX")
+            try:
+                self._catch_up(os.fstat(file.fileno()).st_size)
+                if self._at_opening is None:
+                    self._at_opening = frozenset(self._runs), self._lines
+                yield file
+            finally:
+                _lock(file, "LOCK_UN")
 
     def _catch_up(self, size: int) -> None:
         """Reads rows that were written by an earlier process or a copy of this writer."""

@@ -186,7 +186,7 @@ class Run:
             return
         while not self._is_over():
             start = time.perf_counter()
-            decay = min(1.0, self._updates_left() / max(1, self.decay_updates))
+            decay = min(1.0, self.updates_left / max(1, self.decay_updates))
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * decay
             yield self.update
@@ -262,10 +262,11 @@ class Run:
 
     def _is_over(self) -> bool:
         limit = self.config.max_minutes
-        return self._updates_left() <= 0 or (limit is not None and self._seconds >= 60 * limit)
+        return self.updates_left <= 0 or (limit is not None and self._seconds >= 60 * limit)
 
-    def _updates_left(self) -> float:
-        """Returns how many updates are left: with a limit on calls, as many as it allows at their mean cost."""
+    @property
+    def updates_left(self) -> float:
+        """How many updates are left, with the current one; with a limit on calls as many as it allows at their mean."""
         left, limit = float(self.num_updates - self._update), self.stop_after_calls
         if limit is None:
             return left

@@ -15,13 +15,16 @@ from retro_gym.records import RecordWriter, RunHeader
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.envs import make_envs
-from retro_gym_agents.play.rollout import Rollout, roll_out
+from retro_gym_agents.play.roller import Roller
+from retro_gym_agents.play.rollout import Rollout
 from retro_gym_agents.play.validation import Validation
 from retro_gym_agents.runs.config import TrainConfig
 from retro_gym_agents.runs.run import Run, Stateful, TrainResult
 from retro_gym_agents.runs.splits import warn_of_shared_splits
 
 __all__ = ["TrainResult", "TrainingRun"]
+
+_AHEAD = 2.0  # updates left with which there is surely a next one, whose first trials may be played in advance
 
 
 class TrainingRun(Run):
@@ -63,6 +66,13 @@ class TrainingRun(Run):
             num=self.num_envs,
             records=self._records,
         )
+        self._roller = Roller(
+            self._envs,
+            self.reflector,
+            seed=config.seed,
+            num_samples=config.group_size,
+            trial_discount=config.trial_discount,
+        )
         self._validation: Validation | None = None
         self._counted = 0
 
@@ -94,6 +104,7 @@ class TrainingRun(Run):
 
     def close(self) -> None:
         """Closes the environments."""
+        self._roller.close()
         if self._validation is not None:
             self._validation.close()
         for env in self._envs:
@@ -143,18 +154,10 @@ class TrainingRun(Run):
     def _count_calls(self) -> None:
         """Spends the actor calls that were made since the last time."""
         validated = [] if self._validation is None else self._validation.envs
-        made = sum(env.stats.calls for env in (*self._envs, *validated))
+        made = self._roller.calls + sum(env.stats.calls for env in validated)
         self.spend(made - self._counted)
         self._counted = made
 
     def sample(self, *, keep_hidden: bool) -> Rollout:
-        """Plays this update's episodes; see :func:`retro_gym_agents.play.rollout.roll_out`."""
-        return roll_out(
-            self._envs,
-            self.reflector,
-            seed=self.config.seed,
-            update=self.update,
-            num_samples=self.config.group_size,
-            keep_hidden=keep_hidden,
-            trial_discount=self.config.trial_discount,
-        )
+        """Plays this update's episodes; see :class:`retro_gym_agents.play.roller.Roller`."""
+        return self._roller.roll_out(self.update, keep_hidden=keep_hidden, ahead=self.updates_left >= _AHEAD)

@@ -18,7 +18,7 @@ from retro_gym_agents.algorithms.ppo import (
 )
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.envs import make_envs
-from retro_gym_agents.play.rollout import roll_out
+from retro_gym_agents.play.roller import roll_out
 from tests.agents.configs import identity_config
 
 YES, NO = True, False

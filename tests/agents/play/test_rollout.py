@@ -10,7 +10,8 @@ from retro_gym.errors import ActorError, BudgetError, ConfigError
 from retro_gym.testing import FlakyActor, IdentityActor, IdentityEnv
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.envs import make_envs
-from retro_gym_agents.play.rollout import Rollout, Round, roll_out, with_later_rewards
+from retro_gym_agents.play.roller import Roller, roll_out
+from retro_gym_agents.play.rollout import Rollout, Round, with_later_rewards
 from retro_gym_agents.play.validation import Validation
 from tests.core.test_retro_vector import Server
 
@@ -164,6 +165,44 @@ def test_reflections_are_sampled_while_other_trials_are_under_way(reflector, mon
     roll_out(envs(num=8, max_reflections=2, actor=actor), reflector, seed=3, update=2, num_samples=2)
     assert len(busy) >= 4
     assert sum(busy[1:-1]) >= len(busy) - 3
+
+
+def test_first_trials_of_the_next_update_are_played_in_advance(reflector, tmp_path):
+    """With a server: the rollouts, their records and their calls are those without, and the server is kept busy."""
+    alone, ahead = [], []
+    for name, into, actor in (("alone", alone, IdentityActor()), ("ahead", ahead, Server(IdentityActor()))):
+        records = RecordWriter(tmp_path / f"{name}.jsonl")
+        roller = Roller(envs(num=8, max_reflections=2, actor=actor, records=records), reflector, seed=3, num_samples=2)
+        for update in (4, 5, 6):
+            rollout = roller.roll_out(update, ahead=update < 6)
+            size = records.position
+            if name == "ahead" and update < 6:
+                while len(roller._pool):  # the first trials of the next update end, and nothing of them is written yet
+                    ended = roller._pool.wait()
+                    roller._arrived[ended.key] = ended
+                assert len(roller._arrived) == 8
+                assert records.position == size
+            into.append((sorted(sum((one.samples.texts for one in rollout.rounds), ())), roller.calls))
+        roller.close()
+        records.close()
+    assert ahead == alone
+    assert tried(tmp_path / "ahead.jsonl") == tried(tmp_path / "alone.jsonl")
+    trials = [
+        sorted((row["task_id"], row["trial"], row["source"], row["episode"]) for row in read_records(path, "trial"))
+        for path in (tmp_path / "ahead.jsonl", tmp_path / "alone.jsonl")
+    ]
+    assert trials[0] == trials[1]
+    rows = list(read_records(tmp_path / "ahead.jsonl", "trial"))
+    assert all(row["prompt"] for row in rows)
+
+
+def test_what_was_played_in_advance_is_dropped_when_a_run_is_over(reflector):
+    actor = Server(IdentityActor(), delay=(0.05, 0.1))
+    roller = Roller(envs(num=4, actor=actor), reflector, seed=3, num_samples=2)
+    roller.roll_out(1, ahead=True)
+    calls = roller.calls
+    roller.close()
+    assert roller.calls == calls <= actor.calls
 
 
 def test_an_actor_that_fails_is_never_a_reward(reflector):

@@ -16,8 +16,8 @@ from retro_gym_agents.cli import main
 from retro_gym_agents.lm.finite import check_finite, not_finite
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.envs import make_envs
-from retro_gym_agents.play.rollout import Round, roll_out
-from retro_gym_agents.runs import training
+from retro_gym_agents.play.roller import Roller, roll_out
+from retro_gym_agents.play.rollout import Round
 from retro_gym_agents.runs.checkpoints import read_checkpoint
 from tests.agents.configs import identity_config
 
@@ -94,15 +94,15 @@ def make(small_model, output, *, kind=ReinforceConfig, **fields):
 
 def spoil_update(monkeypatch, number, how):
     """Calls ``how`` between sampling and learning in update ``number``."""
-    collected = training.roll_out
+    collected = Roller.roll_out
 
-    def collect_and_spoil(*args, **kwargs):
-        rollout = collected(*args, **kwargs)
-        if kwargs["update"] == number:
+    def collect_and_spoil(roller, update, **kwargs):
+        rollout = collected(roller, update, **kwargs)
+        if update == number:
             how()
         return rollout
 
-    monkeypatch.setattr(training, "roll_out", collect_and_spoil)
+    monkeypatch.setattr(Roller, "roll_out", collect_and_spoil)
 
 
 def no_numbers(reflector, samples):

@@ -7,12 +7,14 @@ import signal
 import pytest
 import torch
 
+from retro_gym import read_records
 from retro_gym.errors import ActorError, ConfigError, NoFailureError
 from retro_gym.testing import EchoActor, IdentityActor, IdentityEnv
 from retro_gym_agents.algorithms import reinforce
 from retro_gym_agents.algorithms.ppo import PPOConfig
 from retro_gym_agents.algorithms.reinforce import ReinforceConfig
 from retro_gym_agents.lm.reflector import LoraSettings, Reflector
+from retro_gym_agents.play.roller import Roller
 from retro_gym_agents.runs import training
 from retro_gym_agents.runs.checkpoints import read_checkpoint
 from tests.agents.configs import identity_config
@@ -38,7 +40,7 @@ def adapters(*folders):
 
 def interrupt(patch, update, act, where="roll_out"):
     """Lets something happen in the middle of an update."""
-    original = getattr(training if where == "roll_out" else reinforce, where)
+    original = getattr(Roller if where == "roll_out" else reinforce, where)
     count = []
 
     def interrupted(*args, **kwargs):
@@ -48,7 +50,7 @@ def interrupt(patch, update, act, where="roll_out"):
             act()
         return result
 
-    patch.setattr(training if where == "roll_out" else reinforce, where, interrupted)
+    patch.setattr(Roller if where == "roll_out" else reinforce, where, interrupted)
 
 
 def ctrl_c():
@@ -78,6 +80,32 @@ def test_an_interruption_leaves_the_last_whole_update(small_model, tmp_path, mon
     assert one == other
     records = [(tmp_path / name / "records.jsonl").read_bytes() for name in ("run", "whole")]
     assert records[0] == records[1]
+
+
+def test_a_run_with_a_server_is_the_same_whenever_it_was_interrupted(small_model, tmp_path, monkeypatch):
+    """Although its replies overtake each other, and first trials are played in advance."""
+    fields = {"actor": "python:tests.agents.served:Served", "env_kwargs": {"max_reflections": 2}}
+    with monkeypatch.context() as patch:
+        interrupt(patch, 4, ctrl_c)
+        with pytest.raises(KeyboardInterrupt):
+            reinforce.train(make(small_model, tmp_path / "run", **fields))
+    reinforce.train(make(small_model, tmp_path / "run", resume=True, **fields))
+    reinforce.train(make(small_model, tmp_path / "whole", **fields))
+    one, other = adapters(tmp_path / "run", tmp_path / "whole")
+    assert one == other
+    rows = [
+        sorted(
+            (row["task_id"], row["trial"], row["episode"])
+            for row in read_records(tmp_path / name / "records.jsonl", "trial")
+        )
+        for name in ("run", "whole")
+    ]
+    assert rows[0] == rows[1]
+    calls = [
+        [row["actor_calls"] for row in read_checkpoint(tmp_path / name / "checkpoint.pt").metrics]
+        for name in ("run", "whole")
+    ]
+    assert calls[0] == calls[1]
 
 
 def test_an_interrupted_validation_is_made_again(small_model, tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from retro_gym_agents.algorithms import ppo, reinforce
 from retro_gym_agents.algorithms.ppo import PPOConfig
 from retro_gym_agents.algorithms.reinforce import ReinforceConfig
 from retro_gym_agents.lm.reflector import Reflector
+from retro_gym_agents.play.roller import Roller
 from retro_gym_agents.runs import training
 from tests.agents.configs import identity_config
 
@@ -245,16 +246,16 @@ def test_records_that_were_deleted_are_missed(small_model, tmp_path):
 def test_a_run_that_broke_off_goes_on_as_if_nothing_had_happened(small_model, tmp_path, monkeypatch, kind, module):
     fields = {"kind": kind, "updates": 5, "validate_every": 2, "validation_tasks": 4}
     module.train(make(small_model, tmp_path / "whole", **fields))
-    collect = training.roll_out
+    collect = Roller.roll_out
 
-    def collect_until_the_line_goes_down(envs, reflector, **kwargs):
-        rollout = collect(envs, reflector, **kwargs)
-        if kwargs["update"] == 4:  # after its records were written
+    def collect_until_the_line_goes_down(roller, update, **kwargs):
+        rollout = collect(roller, update, **kwargs)
+        if update == 4:  # after its records were written
             raise ActorError("no connection")
         return rollout
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "roll_out", collect_until_the_line_goes_down)
+        patch.setattr(Roller, "roll_out", collect_until_the_line_goes_down)
         with pytest.raises(ActorError, match="no connection"):
             module.train(make(small_model, tmp_path / "run", **fields))
     assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["update"] == 3  # none has to be made again
