@@ -235,7 +235,8 @@ def _lessons(job: Job) -> Trained:
 
 
 def _gepa(job: Job) -> Trained:
-    """Evolves the instruction of a prompted model."""
+    """Evolves the instruction of a prompted model, from the beginning if it was interrupted."""
+    shutil.rmtree(job.folder / "run", ignore_errors=True)
     result = gepa.evolve_instruction(
         gepa.GEPAConfig(
             output=job.folder / "run",

@@ -20,6 +20,7 @@ from retro_gym_agents.bench.run import jobs_of, result_file
 from retro_gym_agents.evaluation.comparison import NONE
 from retro_gym_agents.evaluation.statistics import Estimate, PairedDifference, paired_difference, success_rate
 from retro_gym_agents.evaluation.stored import Episode, StoredResult, first_unlike, load_result
+from retro_gym_agents.evaluation.transitions import transitions
 
 __all__ = ["ArmFigures", "Judged", "figures_of", "interquartile_mean"]
 
@@ -45,7 +46,8 @@ class ArmFigures:
     righted: float
     """Share of the failed first trials whose task was solved at trial 1: from wrong to right."""
     wronged: float
-    """Share of the episodes that the plain retry solves at trial 1 and this arm does not: from right to wrong."""
+    """Share of the failed first trials that the plain retry solves at trial 1 and this arm does not: from right to
+    wrong."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,6 +147,7 @@ def _figures(entry: _Entry, seed: int) -> ArmFigures:
     ]
     tasks = [task for task, _, _ in pairs]
     last = len(pairs[0][1].success) - 1 if pairs else 0
+    turned = transitions(tasks, [one.success for _, one, _ in pairs], [retry.success for _, _, retry in pairs])
     return ArmFigures(
         entry.arm.name,
         entry.arm.claim,
@@ -162,8 +165,8 @@ def _figures(entry: _Entry, seed: int) -> ArmFigures:
         tuple(entry.calls) if entry.arm.learn else None,
         _share(flag for _, one, _ in pairs for flag in one.leaks),
         _share(flag for _, one, _ in pairs for flag in one.named),
-        _mean(one.success[1] for _, one, _ in pairs if not one.success[0]),
-        _mean(not one.success[1] for _, one, retry in pairs if retry.success[1] and not retry.success[0]),
+        turned.wrong_to_right.mean,
+        turned.right_to_wrong.mean if turned.right_to_wrong is not None else math.nan,
     )
 
 

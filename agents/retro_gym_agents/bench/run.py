@@ -57,8 +57,9 @@ def run_bench(config: BenchConfig, output: Path, *, resume: bool = False, proces
     for job in jobs:
         check_settings(job)
     _begin(config, output, resume=resume)
-    torch.set_num_threads(1)  # in this process as in the others, so that the results do not depend on their number
     with contextlib.ExitStack() as stack:
+        stack.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(1)  # in this process as in the others, so that the results do not depend on their number
         pool = None
         if processes > 1:
             pool = process_pool(processes, partial(torch.set_num_threads, 1))

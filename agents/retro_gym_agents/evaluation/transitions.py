@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 
 from retro_gym_agents.evaluation.comparison import NONE
-from retro_gym_agents.evaluation.evaluation import Evaluation, TaskResult
+from retro_gym_agents.evaluation.evaluation import Evaluation
 from retro_gym_agents.evaluation.statistics import Estimate, success_rate
 
-__all__ = ["Transitions", "transition_reports"]
+__all__ = ["Transitions", "transition_reports", "transitions"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,10 +26,29 @@ class Transitions:
     """Share of them that this policy does not solve at trial 1: what its reflections broke."""
 
 
+def transitions(
+    tasks: Sequence[str], success: Sequence[Sequence[bool]], retry: Sequence[Sequence[bool] | None] | None
+) -> Transitions:
+    """Returns what the first reflections turned. Each share is a mean over tasks of the mean over a task's episodes.
+
+    Args:
+        tasks: the task of each episode.
+        success: for each episode whether the task is solved by trial 0, 1, ….
+        retry: the same of a plain retry's episodes; None for single ones that failed, or for all.
+    """
+    failed = [number for number, one in enumerate(success) if not one[0]]
+    wrong_to_right = _rate([tasks[number] for number in failed], [success[number][1] for number in failed])
+    if retry is None:
+        return Transitions(len(failed), wrong_to_right, None, None)
+    retried = [number for number in failed if (other := retry[number]) is not None and other[1]]
+    broken = _rate([tasks[number] for number in retried], [not success[number][1] for number in retried])
+    return Transitions(len(failed), wrong_to_right, len(retried), broken)
+
+
 def transition_reports(evaluations: Sequence[Evaluation]) -> dict[str, Transitions | None]:
     """Returns the report of each policy by name; None where there is no success rate or no trial 1.
 
-    Evaluations must be of one config. Each share is a mean over tasks of the mean over a task's episodes.
+    Evaluations must be of one config.
     """
     none = next((one for one in evaluations if one.reflector == NONE and one.refusal is None), None)
     return {one.reflector: _report(one, none) for one in evaluations}
@@ -38,15 +57,13 @@ def transition_reports(evaluations: Sequence[Evaluation]) -> dict[str, Transitio
 def _report(evaluation: Evaluation, none: Evaluation | None) -> Transitions | None:
     if evaluation.refusal is not None or not evaluation.config.trials:
         return None
-    failed = [task for task in evaluation.scored if not task.success[0]]
-    wrong_to_right = _rate(failed, [task.success[1] for task in failed])
-    if none is None:
-        return Transitions(len(failed), wrong_to_right, None, None)
-    lucky = {(task.task_id, task.seed) for task in none.scored if task.success[1]}
-    retried = [task for task in failed if (task.task_id, task.seed) in lucky]
-    broken = _rate(retried, [not task.success[1] for task in retried])
-    return Transitions(len(failed), wrong_to_right, len(retried), broken)
+    retry = None
+    if none is not None:
+        known = {(task.task_id, task.seed): task.success for task in none.scored}
+        retry = [known.get((task.task_id, task.seed)) for task in evaluation.scored]
+    tasks = [task.task_id for task in evaluation.scored]
+    return transitions(tasks, [task.success for task in evaluation.scored], retry)
 
 
-def _rate(episodes: Sequence[TaskResult], happened: Sequence[bool]) -> Estimate:
-    return success_rate(happened, tasks=[each.task_id for each in episodes])
+def _rate(tasks: Sequence[str], happened: Sequence[bool]) -> Estimate:
+    return success_rate(happened, tasks=tasks)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from retro_gym.actors.token_rows import left_padded
 
@@ -40,6 +41,15 @@ class Prompts:
         ids, mask = self.ids_PS[list(rows)], self.mask_PS[list(rows)]
         first = int(mask.any(0).int().argmax())
         return Prompts(ids[:, first:], mask[:, first:])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Prompts], pad_id: int) -> Prompts:
+        """Returns the prompts of all parts, in their order."""
+        width = max(part.ids_PS.shape[1] for part in parts)
+        left = [width - part.ids_PS.shape[1] for part in parts]
+        ids = [pad(part.ids_PS, (more, 0), value=pad_id) for part, more in zip(parts, left, strict=True)]
+        masks = [pad(part.mask_PS, (more, 0), value=False) for part, more in zip(parts, left, strict=True)]
+        return cls(torch.cat(ids), torch.cat(masks))
 
     def repeat(self, times: int) -> Prompts:
         """Returns the prompts, each repeated consecutively."""

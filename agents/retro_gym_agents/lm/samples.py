@@ -13,6 +13,7 @@ from numbers import Integral
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from retro_gym.errors import ConfigError, one_line
 from retro_gym.generation import Generation
@@ -193,6 +194,32 @@ class Samples(Draws):
             tuple(self.texts[row] for row in rows),
             self.num_samples,
             self.temperature,
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Samples], pad_id: int) -> Samples:
+        """Returns the samples of all parts, in their order: what sampling from all prompts at once would have returned.
+
+        Args:
+            parts: samples with the same K and temperature.
+            pad_id: padding token.
+        """
+        width = max(part.tokens_NT.shape[1] for part in parts)
+
+        def padded(name: str, value: float) -> Tensor:
+            tensors = [getattr(part, name) for part in parts]
+            shapes = [(0, 0) * (one.dim() - 2) + (0, width - one.shape[1]) for one in tensors]
+            return torch.cat([pad(one, shape, value=value) for one, shape in zip(tensors, shapes, strict=True)])
+
+        return cls(
+            padded("tokens_NT", pad_id),
+            padded("mask_NT", False),
+            padded("logprobs_NT", 0.0),
+            None if parts[0].hidden_NTD is None else padded("hidden_NTD", 0.0),
+            Prompts.joined([part.prompts for part in parts], pad_id),
+            tuple(text for part in parts for text in part.texts),
+            parts[0].num_samples,
+            parts[0].temperature,
         )
 
     def batches(self, prompts: Sequence[int], size: int | None, tokens: int | None) -> list[list[int]]:

@@ -119,11 +119,9 @@ class Roller:
             else:
                 self._arrived[ended.key] = ended
         self._count(update)
-        rounds: list[Round] = []
-        for part in parts:
-            later = self._trial_discount
-            rounds += with_later_rewards(part.rounds, part.episodes, later) if later else part.rounds
-        return Rollout(tuple(rounds))
+        rounds, episodes = self._joined(parts)
+        later = self._trial_discount
+        return Rollout(tuple(with_later_rewards(rounds, episodes, later) if later else rounds))
 
     def close(self) -> None:
         """Stops what is under way, and closes the environments that were made for it."""
@@ -165,6 +163,16 @@ class Roller:
                 reset = env.plan_reset(seed=derive_seed(self._seed, "episode", update, index))
                 self._pool.add((update, index), Job(reset, env.actor, env.stats))
         return self._pool
+
+    def _joined(self, parts: Sequence[_Part]) -> tuple[list[Round], list[tuple[int, ...]]]:
+        """Returns the rounds of all episodes, as if all had been sampled together, and the episodes of each round."""
+        rounds, episodes = [], []
+        for number in range(max(len(part.rounds) for part in parts)):
+            playing = [part for part in parts if number < len(part.rounds)]
+            pad_id = self.reflector.sampling.pad_id
+            rounds.append(Round.joined([part.rounds[number] for part in playing], pad_id))
+            episodes.append(tuple(index for part in playing for index in part.episodes[number]))
+        return rounds, episodes
 
     def _hand(self, parts: Sequence[_Part], ended: Ended[_Key, Any]) -> None:
         index = ended.key[1]

@@ -36,14 +36,24 @@ class Round:
                 "every advantage depends on them. Fix the environment's reward."
             )
 
+    @classmethod
+    def joined(cls, parts: Sequence[Round], pad_id: int) -> Round:
+        """Returns the failures of all parts as one round, in their order."""
+        played = [one.success_N for one in parts if one.success_N is not None]
+        return cls(
+            Samples.joined([one.samples for one in parts], pad_id),
+            torch.cat([one.rewards_N for one in parts]),
+            torch.cat([one.valid_N for one in parts]),
+            torch.cat(played) if played else None,
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Rollout:
     """The data of one update."""
 
     rounds: tuple[Round, ...]
-    """The first failures of episodes that were played together, the next failures of those that continue, and so on;
-    then those of the next episodes."""
+    """The first failures of all episodes, then the next failures of those that continue, and so on."""
 
     @property
     def rewards_N(self) -> Tensor:  # noqa: N802 - axis letters
