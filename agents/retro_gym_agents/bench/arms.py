@@ -108,6 +108,11 @@ class Job:
         return (self.actor, *self.judges) if self.arm.learn else self.judges
 
     @property
+    def budget(self) -> int:
+        """Actor calls that its training may cost."""
+        return self.config.budget_of(self.env_id)
+
+    @property
     def settings(self) -> dict[str, Any]:
         """Settings of its learner."""
         return self.config.settings_of(self.arm)
@@ -118,7 +123,7 @@ class Job:
         if self.arm.learn not in ("imitation", "best_of", "lessons", "retroformer"):
             return None
         share = 0.5 if self.settings.get("reward") == "env" else 1.0  # the other half pays for PPO's trials
-        calls = round(share * self.config.budget)
+        calls = round(share * self.budget)
         return Collected(self.env_id, self.seed, self.actor, calls, self.env_kwargs)
 
     @property
@@ -243,7 +248,7 @@ def _gepa(job: Job) -> Trained:
             env_id=job.env_id,
             env_kwargs={**job.env_kwargs, **job.playing(job.actor)},
             seed=job.seed,
-            max_actor_calls=job.config.budget,
+            max_actor_calls=job.budget,
             **job.own,
         )
     )
@@ -256,7 +261,7 @@ def _online(job: Job) -> Trained:
     fields = {
         "output": job.folder / "run",
         "reflector": job.config.reflector,
-        "stop_after_calls": job.config.budget,
+        "stop_after_calls": job.budget,
         "resume": True,
         "updates": _ENDLESS,
         **job.shared,
@@ -277,7 +282,7 @@ def _retroformer(job: Job) -> Trained:
     calls = _collected_calls(job)
     fields = {**job.shared, **job.own}
     if fields.get("reward") == "env":
-        fields["ppo"] = {"updates": _ENDLESS, **fields.get("ppo", {}), "stop_after_calls": job.config.budget - calls}
+        fields["ppo"] = {"updates": _ENDLESS, **fields.get("ppo", {}), "stop_after_calls": job.budget - calls}
     folder.mkdir(parents=True, exist_ok=True)
     for file in (job.records, job.records.with_name(job.records.name + ".progress")):
         if not (copy := folder / file.name.replace(job.records.name, "pairs.jsonl")).is_file():
@@ -307,7 +312,7 @@ def _retroact(job: Job) -> Trained:
             env_kwargs=job.env_kwargs,
             model=job.config.reflector,
             seed=job.seed,
-            stop_after_calls=job.config.budget,
+            stop_after_calls=job.budget,
             resume=True,
             **fields,
         )

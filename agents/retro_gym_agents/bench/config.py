@@ -129,6 +129,8 @@ class BenchConfig:
     """Training seeds. An arm that is not trained is judged once."""
     budget: int = 30_000
     """Actor calls that the training of each arm may cost, in each environment and with each seed."""
+    budgets: dict[str, int] = dataclasses.field(default_factory=dict)
+    """The same for single environments, by id: where trials are long, the same calls pay for fewer of them."""
     reflector: str = "tiny"
     """The model that is trained: ``tiny``, a folder, or a hub name."""
     env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -149,6 +151,10 @@ class BenchConfig:
         if all(arm.policy != NONE for arm in self.arms):
             object.__setattr__(self, "arms", (Arm(name="plain retry", policy=NONE), *self.arms))
         check_whole(1, budget=self.budget)
+        for env_id, budget in _mapping(self.budgets, "budgets").items():
+            if env_id not in self.envs:
+                raise ConfigError(f"budgets names {env_id!r}, not one of {self.envs}.{did_you_mean(env_id, self.envs)}")
+            check_whole(1, **{f"budget of {env_id}": budget})
         _check_different("arms", [arm.slug for arm in self.arms])
         _check_different("envs", self.envs)
         _check_different("seeds", self.seeds)
@@ -177,6 +183,10 @@ class BenchConfig:
         """The actors that judge."""
         return tuple(self.actor(name) for name in self.evaluation.actors) or self.actors[:1]
 
+    def budget_of(self, env_id: str) -> int:
+        """Returns the actor calls that the training of an arm may cost in an environment."""
+        return self.budgets.get(env_id, self.budget)
+
     def settings_of(self, arm: Arm) -> dict[str, Any]:
         """Returns the settings of an arm's learner: those of all arms with it, then its own."""
         return {**self.learners.get(arm.learn, {}), **arm.settings}
@@ -184,7 +194,7 @@ class BenchConfig:
     def digest_of(self, arm: Arm) -> str:
         """Returns a digest of everything that an arm's runs depend on, and its results beside the judging actor."""
         panel = {**dataclasses.asdict(self.evaluation), "actors": None}
-        training = [self.budget, self.digest_of_actor(self.actor(arm.actor))] if arm.learn else None
+        training = [self.budget, self.budgets, self.digest_of_actor(self.actor(arm.actor))] if arm.learn else None
         shared = [training, self.env_kwargs, panel]
         return _digest([shared, dataclasses.asdict(arm), self.settings_of(arm)])
 

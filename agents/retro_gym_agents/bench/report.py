@@ -122,9 +122,9 @@ def _means(config: BenchConfig, judged: Sequence[Judged]) -> dict[str, float | N
 def _as_markdown(config: BenchConfig, judged: Sequence[Judged], curves: Mapping[str, Any]) -> str:
     panel = config.evaluation
     lines = [
-        f"{len(config.arms)} arms, training seeds {', '.join(map(str, config.seeds))}, at most {config.budget:,} actor "
-        "calls to train an arm in an environment with a seed (a run ends after the update that reaches them). Success "
-        f"in % on {panel.num_tasks} tasks of split {panel.split}, {_plural(panel.seeds, 'evaluation seed')}, with 95 % "
+        f"{len(config.arms)} arms, training seeds {', '.join(map(str, config.seeds))}. Training an arm with a seed may "
+        f"cost so many actor calls: {_budgets(config)} (a run ends after the update that reaches them). Success in % on "
+        f"{panel.num_tasks} tasks of split {panel.split}, {_plural(panel.seeds, 'evaluation seed')}, with 95 % "
         "intervals over tasks. All differences are to the plain retry, paired by task.",
     ]
     for one in judged:
@@ -136,6 +136,11 @@ def _as_markdown(config: BenchConfig, judged: Sequence[Judged], curves: Mapping[
     if len(config.judges) > 1:
         lines += ["", "## Transfer: success at the last trial, by the actor that plays", "", *_transfer(config, judged)]
     return "\n".join(lines) + "\n"
+
+
+def _budgets(config: BenchConfig) -> str:
+    each = [f"{config.budget_of(env_id):,} in {env_id}" for env_id in config.envs]
+    return ", ".join(each) if config.budgets else f"{config.budget:,}"
 
 
 def _table(one: Judged, last: int) -> list[str]:

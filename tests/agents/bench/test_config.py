@@ -59,6 +59,12 @@ def test_quick_replaces_what_it_names(tmp_path):
         ("actors: [second]", "actors: [third]", "actor 'third' is not among"),
         ("name: vague", "name: reinforce over-control", "arms holds 'reinforce-over-control' twice"),
         ("budget: 100", "budget: 0", "budget is 0"),
+        ("budget: 100", "budgets: {RetroIdentity-v0: 0}", "budget of RetroIdentity-v0 is 0"),
+        (
+            "budget: 100",
+            "budgets: {RetroIdentity: 10}",
+            "budgets names 'RetroIdentity'.*Did you mean 'RetroIdentity-v0'",
+        ),
         ("budget: 100", "budget: a lot", "budget is 'a lot'"),
         ("seeds: [0, 1]", "seeds: []", "seeds is empty"),
         ("  reinforce: {", "  reinforced: {", "learners: 'reinforced' is not one of"),
@@ -96,7 +102,8 @@ def test_a_digest_changes_with_what_an_arm_depends_on(tmp_path):
     _, vague, learned = config.arms
     more = dataclasses.replace(config, seeds=(0, 1, 2), arms=config.arms[:2])
     assert more.digest_of(vague) == config.digest_of(vague), "other arms and seeds are no concern of it"
-    costlier = dataclasses.replace(config, budget=200)
+    costlier = dataclasses.replace(config, budgets={config.envs[0]: 200})
+    assert (costlier.budget_of(config.envs[0]), costlier.budget_of("another")) == (200, config.budget)
     slower = dataclasses.replace(config, learners={"reinforce": {"learning_rate": 2e-3}})
     assert costlier.digest_of(learned) != config.digest_of(learned) != slower.digest_of(learned)
     assert slower.digest_of(vague) == config.digest_of(vague) == costlier.digest_of(vague)
