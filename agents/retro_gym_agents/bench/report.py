@@ -123,8 +123,8 @@ def _as_markdown(config: BenchConfig, judged: Sequence[Judged], curves: Mapping[
     panel = config.evaluation
     lines = [
         f"{len(config.arms)} arms, training seeds {', '.join(map(str, config.seeds))}. Training an arm with a seed may "
-        f"cost so many actor calls: {_budgets(config)} (a run ends after the update that reaches them). Success in % on "
-        f"{panel.num_tasks} tasks of split {panel.split}, {_plural(panel.seeds, 'evaluation seed')}, with 95 % "
+        f"cost so many actor calls: {_budgets(config)} (a run ends after the update that reaches them). Success in % "
+        f"on {panel.num_tasks} tasks of split {panel.split}, {_plural(panel.seeds, 'evaluation seed')}, with 95 % "
         "intervals over tasks. All differences are to the plain retry, paired by task.",
     ]
     for one in judged:
