@@ -87,6 +87,11 @@ class Budget:
         """What has been spent so far."""
         return self._spent
 
+    @property
+    def limited(self) -> bool:
+        """Whether it limits anything."""
+        return any(limit is not None for limit in (self.calls, self.tokens, self.money))
+
     def reserve(self) -> None:
         """Reserves one call before its request is sent; :meth:`settle` or :meth:`release` must follow.
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from retro_gym.actors import ConcurrentActor
+from retro_gym.actors import Actor, Budget, ConcurrentActor
 from retro_gym.background import BackgroundPool, open_pool
 from retro_gym.env import RetroEnv
 from retro_gym.scheduling import Ended, Job, JobPool
@@ -50,7 +50,8 @@ class Roller:
 
     With an actor that replies in batches, the reflections on all failures of a round are sampled in one batch. With a
     server as the actor, nobody waits: reflections are sampled for a quarter of the episodes at a time, while the trials
-    of the others go on, and the first trials of the next update are played while this one ends and is learned from.
+    of the others go on, and the first trials of the next update are played while this one ends and is learned from
+    (unless the actor has a budget, or the task environment limits how many episodes are in progress).
     Which episodes are sampled together does not depend on the order of the server's replies.
 
     ``branch`` computes the rewards. An episode then continues from the trial of the first of its K reflections that has
@@ -83,7 +84,10 @@ class Roller:
         self._seed, self._num_samples, self._trial_discount = seed, num_samples, trial_discount
         served = isinstance(envs[0].actor, ConcurrentActor)
         self._size = -(-len(envs) // (_PARTS if served else 1))
-        self._casts = [list(envs), *([[env.twin() for env in envs]] if served else [])]
+        self._at_once = least_parallel(env.task_env for env in envs)
+        self._casts = [list(envs)]
+        if served and self._may_go_ahead(envs[0].actor):
+            self._casts.append([env.twin() for env in envs])
         self._turns: dict[int, int] = {}  # the cast of an update; with a server, that of the next one is another
         self._counted = [0] * len(self._casts)  # calls of each, so far as they are in ``calls``
         self._pool: _Pool | None = None
@@ -146,14 +150,22 @@ class Roller:
         """Returns the environment of an episode."""
         return self._cast(update)[index]
 
+    def _may_go_ahead(self, actor: Actor) -> bool:
+        """Whether first trials may be played in advance.
+
+        What is spent on them must not be missed by the update before; and task environments of which few may be in
+        progress are left to that and to its validation.
+        """
+        budget = getattr(actor, "budget", None)
+        return self._at_once is None and not (isinstance(budget, Budget) and budget.limited)
+
     def _cast(self, update: int) -> list[RetroEnv]:
         return self._casts[self._turns[update]]
 
     def _begin(self, update: int, *, hold: bool = False) -> _Pool:
         """Starts the first trials of an update, unless that was done; ``hold`` keeps back their rows in records."""
         if self._pool is None:
-            envs = self._casts[0]
-            self._pool = open_pool(envs[0].actor, at_once=least_parallel(env.task_env for env in envs))
+            self._pool = open_pool(self._casts[0][0].actor, at_once=self._at_once)
         if update not in self._turns:
             before = self._turns.get(update - 1, -1)
             self._turns = {update - 1: before, update: (before + 1) % len(self._casts)}

@@ -1,11 +1,13 @@
 import dataclasses
 import time
+from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
 import torch
 
-from retro_gym import RecordWriter, read_records
+from retro_gym import RecordWriter, RetroEnv, read_records
+from retro_gym.actors import Budget, BudgetedActor
 from retro_gym.errors import ActorError, BudgetError, ConfigError
 from retro_gym.testing import FlakyActor, IdentityActor, IdentityEnv
 from retro_gym_agents.lm.reflector import Reflector
@@ -197,6 +199,69 @@ def test_first_trials_of_the_next_update_are_played_in_advance(reflector, tmp_pa
     assert trials[0] == trials[1]
     rows = list(read_records(tmp_path / "ahead.jsonl", "trial"))
     assert all(row["prompt"] for row in rows)
+
+
+class Billed(Server):
+    """A server whose calls are limited by a budget."""
+
+    def __init__(self, budget):
+        super().__init__(IdentityActor())
+        self.budget = budget
+
+    def submit(self, prompt):
+        try:
+            self.budget.reserve()
+        except BudgetError as error:
+            future = Future()
+            future.set_result(error)
+            return future
+        future = super().submit(prompt)
+        future.add_done_callback(lambda _: self.budget.settle())
+        return future
+
+
+@pytest.mark.parametrize("calls", [96, 136])
+def test_a_budget_pays_for_as_many_updates_with_a_server(reflector, calls):
+    done = []
+    for actor in (BudgetedActor(IdentityActor(), Budget(calls=calls)), Billed(Budget(calls=calls))):
+        roller, update = Roller(envs(num=8, max_reflections=2, actor=actor), reflector, seed=3, num_samples=2), 0
+        with pytest.raises(BudgetError):  # noqa: PT012 - the update in which it is spent is what is compared
+            while update < 20:
+                roller.roll_out(update + 1, ahead=True)
+                update += 1
+        done.append((update, roller.calls))
+        roller.close()
+    assert done[0] == done[1]
+    assert done[0][0] >= 1
+
+
+class Scarce(IdentityEnv):
+    """Of which two may be in progress."""
+
+    max_parallel = 2
+    playing = False
+    now = most = 0
+
+    def reset(self, **kwargs):
+        Scarce.now += not self.playing
+        Scarce.most = max(Scarce.most, Scarce.now)
+        self.playing = True
+        return super().reset(**kwargs)
+
+    def step(self, action):
+        self.playing = False
+        Scarce.now -= 1
+        return super().step(action)
+
+
+def test_nothing_is_played_in_advance_where_few_episodes_may_be_in_progress(reflector):
+    Scarce.now = Scarce.most = 0
+    actor = Server(IdentityActor(), delay=(0.01, 0.02))
+    first = RetroEnv(Scarce(), actor=actor, max_reflections=1)
+    roller = Roller([first, *(first.twin() for _ in range(5))], reflector, seed=3, num_samples=1)
+    roller.roll_out(1, ahead=True)
+    assert (len(roller._pool), Scarce.now, Scarce.most) == (0, 0, 2)
+    roller.close()
 
 
 def test_what_was_played_in_advance_is_dropped_when_a_run_is_over(reflector):
