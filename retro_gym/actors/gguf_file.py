@@ -29,7 +29,7 @@ def is_gguf(where: str | os.PathLike[str]) -> bool:
     >>> is_gguf("models/small.gguf")
     True
     """
-    return os.fspath(where).endswith(_SUFFIX)
+    return os.fspath(where).lower().endswith(_SUFFIX)
 
 
 def transformers_folder(path: str | os.PathLike[str]) -> Path:
@@ -111,12 +111,17 @@ def _loaded(file: Path) -> tuple[Any, Any]:
     where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
     try:
         tokenizer = AutoTokenizer.from_pretrained(**where)
-        model = AutoModelForCausalLM.from_pretrained(**where, dtype="float32")
+        model, loaded = AutoModelForCausalLM.from_pretrained(**where, dtype="float32", output_loading_info=True)
     except Exception as error:  # an unknown architecture, tokenizer or quantisation, each with an error of its own
         raise ConfigError(
             f"{file} holds a model that transformers cannot read: {one_line(str(error), 200)} Give a GGUF file of an "
             "architecture that it supports, or a folder in its own format."
         ) from error
+    if missing := sorted(loaded["missing_keys"]):  # transformers would give them random numbers
+        raise ConfigError(
+            f"{file} lacks {len(missing)} of the model's weights, first {missing[0]}. It may be one part of a split "
+            "model; give the whole one."
+        )
     del model.config.quantization_config  # the weights are no longer quantised, and would not be saved otherwise
     model.hf_quantizer, model.is_quantized = None, False
     return model, tokenizer
@@ -126,6 +131,13 @@ def _put(made: Path, folder: Path, source: dict[str, Any]) -> None:
     """Moves what was made to its place, unless another process was faster."""
     if _is_made_of(folder, source):
         return
+    if folder.is_dir():
+        others = sorted({one.name for one in folder.iterdir()} - {one.name for one in made.iterdir()})
+        if others:
+            raise ConfigError(
+                f"{folder} is to be made again, since its file has changed, but holds {others[0]!r} too, which is of "
+                "another origin. Move that away."
+            )
     shutil.rmtree(folder, ignore_errors=True)
     try:
         made.replace(folder)

@@ -51,8 +51,8 @@ def rows_of_llama_cpp(weight, heads):
     return halves.transpose(1, 2).reshape(weight.shape)
 
 
-def write_gguf(path, architecture="llama"):
-    """Writes the model as llama.cpp has it; returns it."""
+def write_gguf(path, architecture="llama", *, without="nothing"):
+    """Writes the model as llama.cpp has it, without some weights; returns it."""
     model = make_model()
     config, writer = model.config, gguf.GGUFWriter(path, architecture)
     writer.add_context_length(config.max_position_embeddings)
@@ -74,6 +74,8 @@ def write_gguf(path, architecture="llama"):
     writer.add_chat_template(CHAT)
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
     for name, weight in model.state_dict().items():
+        if without in name:
+            continue
         if ".q_proj." in name:
             weight = rows_of_llama_cpp(weight, config.num_attention_heads)
         elif ".k_proj." in name:
@@ -142,6 +144,11 @@ def test_a_file_is_converted_once_and_again_when_it_changes(tmp_path):
     os.utime(path, ns=(0, 0))
     transformers_folder(path)
     assert (folder / "model.safetensors").stat().st_mtime_ns > first
+    (folder / "mine.txt").write_text("mine")
+    os.utime(path, ns=(1, 1))
+    with pytest.raises(ConfigError, match=r"holds 'mine.txt' too"):
+        transformers_folder(path)
+    assert (folder / "mine.txt").read_text() == "mine"
 
 
 def test_what_is_no_model(made, tmp_path, monkeypatch):
@@ -165,6 +172,15 @@ def test_what_is_no_model(made, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"retro-gym\[gguf\]"):
         transformers_folder(other)
+
+
+def test_a_part_of_a_model(tmp_path):
+    """Without a check, the weights that are absent would be random ones."""
+    path = tmp_path / "PART-1.GGUF"
+    write_gguf(path, without="layers.1.")
+    with pytest.raises(ConfigError, match=r"lacks 9 of the model's weights, first model.layers.1"):
+        Reflector.load(path)
+    assert [one.name for one in tmp_path.iterdir()] == ["PART-1.GGUF"]
 
 
 def test_a_folder_of_the_same_name_is_left_alone(made, tmp_path):
