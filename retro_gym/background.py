@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
 from retro_gym.actors import Actor, ConcurrentActor
 from retro_gym.scheduling import Ended, Job, JobPool
+from retro_gym.task_env import TaskEnv
 
 __all__ = ["BackgroundPool", "open_pool"]
 
@@ -16,17 +17,23 @@ _K = TypeVar("_K")
 _T = TypeVar("_T")
 
 
-def open_pool(actor: Actor, *, at_once: int | None = None) -> JobPool[_K, _T] | BackgroundPool[_K, _T]:
+def open_pool(
+    actor: Actor, task_envs: Iterable[TaskEnv], *, at_once: int | None = None
+) -> JobPool[_K, _T] | BackgroundPool[_K, _T]:
     """Returns a pool for jobs with an actor.
 
-    Calls of an actor that can have many in flight go on in a thread of their own. One that replies in batches is called
-    in the caller's thread, while that waits for a job: it may share its weights with what the caller does meanwhile.
+    With an actor that can have many calls in flight, and task environments that have threads of their own (blocking
+    ones), jobs go on in a thread of their own. Otherwise they go on while the caller waits for one: an actor that
+    replies in batches may share its weights with what the caller does meanwhile, and a task environment that is not
+    blocking may only be called in the thread that made it.
 
     Args:
         actor: the actor of all jobs.
+        task_envs: their task environments.
         at_once: see :func:`~retro_gym.scheduling.run_jobs`.
     """
-    return BackgroundPool(at_once=at_once) if isinstance(actor, ConcurrentActor) else JobPool(at_once=at_once)
+    apart = isinstance(actor, ConcurrentActor) and all(env.blocking for env in task_envs)
+    return BackgroundPool(at_once=at_once) if apart else JobPool(at_once=at_once)
 
 
 class BackgroundPool(Generic[_K, _T]):

@@ -223,17 +223,25 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
 
         Raises:
             EpisodeError: no environment is under way.
+            Exception: what the actor has raised for all calls. Then nothing is under way any more; reset.
             ActorError: the actor cannot be reached. The environments that have come in are returned by the next call.
         """
         if self._pool is None or not self._under_way:
             raise EpisodeError("no environment is under way. Call async_reset() or send() first.")
         while len(self._arrived) < min(num, len(self._under_way)):
-            self._note(self._pool.wait())
-        while (ended := self._pool.take()) is not None:
+            try:
+                ended = self._pool.wait()
+            except BaseException:  # of the actor itself, or Ctrl-C: what is under way will not end
+                self._drop_pool()
+                raise
             self._note(ended)
+        while (more := self._pool.take()) is not None:
+            self._note(more)
         chosen = sorted(self._arrived)
         results = {i: self._arrived.pop(i) for i in chosen}
         self._under_way.difference_update(chosen)
+        if not self._under_way:
+            self._drop_pool()
         rewards, terminations, truncations, infos = self._gathered(results)
         infos = {**_rows(infos, chosen), "env_id": np.array(chosen)}
         seen = tuple(self._observations[i] for i in chosen)
@@ -245,8 +253,7 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
 
     def close_extras(self, **kwargs: Any) -> None:
         """Closes the environments; those that are under way do not end."""
-        if self._pool is not None:
-            self._pool.close()
+        self._drop_pool()
         for env in self.envs:
             env.close()
 
@@ -277,9 +284,16 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
     def _start(self, i: int, plan: Plan[_Result]) -> None:
         env = self.envs[i]
         if self._pool is None:
-            self._pool = open_pool(env.actor, at_once=least_parallel(env.task_env for env in self.envs))
+            task_envs = [one.task_env for one in self.envs]
+            self._pool = open_pool(env.actor, task_envs, at_once=least_parallel(task_envs))
         self._under_way.add(i)
         self._pool.add(i, Job(plan, env.actor, env.stats))
+
+    def _drop_pool(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+        self._pool = None
+        self._under_way, self._arrived = set(), {}
 
     def _note(self, ended: Ended[int, _Result]) -> None:
         if ended.error is not None:

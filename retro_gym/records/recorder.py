@@ -58,6 +58,10 @@ class Recorder:
         for write in held:
             write()
 
+    def drop(self) -> None:
+        """Forgets what was kept back."""
+        self._held = None
+
     def follow(self, outcome: Outcome) -> None:
         """Continues the episode from an outcome."""
         self.trial, self.parent = outcome.trial_record, outcome.record

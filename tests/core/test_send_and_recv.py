@@ -1,5 +1,6 @@
 """send and recv of RetroVectorEnv: each episode as in step, and none waits for another one."""
 
+import pickle
 import threading
 import time
 
@@ -10,7 +11,7 @@ from retro_gym.actors import Reply
 from retro_gym.background import BackgroundPool, open_pool
 from retro_gym.errors import ActionError, ActorError, EpisodeError
 from retro_gym.scheduling import ActorStats, Job, JobPool
-from retro_gym.testing import IdentityActor
+from retro_gym.testing import IdentityActor, IdentityEnv
 from tests.core.test_retro_vector import REFLECTIONS, SEED, Server, make
 
 STEPS = 6
@@ -139,10 +140,42 @@ def test_an_actor_that_is_down_is_said_at_once():
     envs.close()
 
 
+@pytest.mark.parametrize("served", [False, True])
+def test_after_an_error_of_the_actor_itself_one_can_reset(served):
+    class Broken(IdentityActor):
+        broken = False
+
+        def reply(self, prompts):
+            if Broken.broken:
+                Broken.broken = False
+                raise RuntimeError("a mistake in the actor")
+            return super().reply(prompts)
+
+    envs = make(actor=Server(Broken()) if served else Broken())
+    envs.async_reset(seed=0)
+    envs.recv(4)
+    Broken.broken = True
+    envs.send(["red"] * 4)
+    with pytest.raises(RuntimeError, match="a mistake in the actor"):  # noqa: PT012
+        while True:
+            envs.recv(4)
+    while envs._under_way:
+        envs.recv(4)
+    assert len(envs.reset(seed=0)[0]) == 4
+    envs.async_reset(seed=0)
+    assert len(envs.recv(4)[0]) == 4
+    pickle.loads(pickle.dumps(make()))
+    envs.close()
+    assert len(envs.reset(seed=0)[0]) == 4, "also after it was closed"
+    envs.close()
+
+
 def test_trials_go_on_while_the_caller_is_busy():
     """Five trials with five calls each, one after the other: they end while nobody asks for them."""
     actor = Server(IdentityActor(), delay=(0.01, 0.01))
     envs = make(actor=actor)
+    for env in envs.envs:
+        env.task_env.blocking = True
     envs.async_reset(seed=0)
     deadline = time.monotonic() + 5
     while len(envs._pool._pool._running) or not actor.calls:
@@ -195,8 +228,11 @@ def test_jobs_may_be_added_at_any_time(kind, at_once):
 
 
 def test_an_actor_that_answers_in_batches_is_asked_in_the_callers_thread():
-    assert isinstance(open_pool(Immediate()), JobPool)
-    pool = open_pool(Server(IdentityActor()))
+    assert isinstance(open_pool(Immediate(), []), JobPool)
+    assert isinstance(open_pool(Server(IdentityActor()), [IdentityEnv()]), JobPool), "it may belong to this thread"
+    apart = IdentityEnv()
+    apart.blocking = True
+    pool = open_pool(Server(IdentityActor()), [apart])
     assert isinstance(pool, BackgroundPool)
     pool.close()
     assert not pool._thread.is_alive()

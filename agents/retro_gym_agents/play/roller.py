@@ -92,6 +92,7 @@ class Roller:
         self._counted = [0] * len(self._casts)  # calls of each, so far as they are in ``calls``
         self._pool: _Pool | None = None
         self._arrived: dict[_Key, Ended[_Key, Any]] = {}
+        self._begun: set[int] = set()
 
     def roll_out(self, update: int, *, keep_hidden: bool = False, ahead: bool = False) -> Rollout:
         """Plays the episodes of an update.
@@ -106,6 +107,13 @@ class Roller:
             BudgetError: the actor's budget is spent.
             NoFailureError: the actor solves every task.
         """
+        try:
+            return self._rolled_out(update, keep_hidden=keep_hidden, ahead=ahead)
+        except BaseException:
+            self._stop()  # so that the update can be played again
+            raise
+
+    def _rolled_out(self, update: int, *, keep_hidden: bool, ahead: bool) -> Rollout:
         pool = self._begin(update)
         envs = self._cast(update)
         parts = [
@@ -123,18 +131,25 @@ class Roller:
             else:
                 self._arrived[ended.key] = ended
         self._count(update)
+        self._begun.discard(update)
         rounds, episodes = self._joined(parts)
         later = self._trial_discount
         return Rollout(tuple(with_later_rewards(rounds, episodes, later) if later else rounds))
 
     def close(self) -> None:
         """Stops what is under way, and closes the environments that were made for it."""
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
+        self._stop()
         for cast in self._casts[1:]:
             for env in cast:
                 env.close()
+
+    def _stop(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+        self._pool, self._arrived, self._begun = None, {}, set()
+        for cast in self._casts:
+            for env in cast:
+                env.recorder.drop()
 
     def sample(self, update: int, indices: Sequence[int], rounds: int, *, keep_hidden: bool) -> Samples:
         """Samples the reflections on the present failures of some episodes, after a number of rounds."""
@@ -165,10 +180,11 @@ class Roller:
     def _begin(self, update: int, *, hold: bool = False) -> _Pool:
         """Starts the first trials of an update, unless that was done; ``hold`` keeps back their rows in records."""
         if self._pool is None:
-            self._pool = open_pool(self._casts[0][0].actor, at_once=self._at_once)
-        if update not in self._turns:
-            before = self._turns.get(update - 1, -1)
-            self._turns = {update - 1: before, update: (before + 1) % len(self._casts)}
+            envs = self._casts[0]
+            self._pool = open_pool(envs[0].actor, [env.task_env for env in envs], at_once=self._at_once)
+        if update not in self._begun:
+            self._begun.add(update)
+            self._turns.setdefault(update, (self._turns.get(update - 1, -1) + 1) % len(self._casts))
             for index, env in enumerate(self._cast(update)):
                 if hold:
                     env.recorder.hold()

@@ -1,5 +1,6 @@
 """Rollouts with a server as the actor: as with an actor in this process, and nobody waits."""
 
+import threading
 import time
 from concurrent.futures import Future
 
@@ -8,8 +9,8 @@ import torch
 
 from retro_gym import RecordWriter, RetroEnv, read_records
 from retro_gym.actors import Budget, BudgetedActor
-from retro_gym.errors import BudgetError
-from retro_gym.testing import IdentityActor, IdentityEnv
+from retro_gym.errors import ActorError, BudgetError
+from retro_gym.testing import FlakyActor, IdentityActor, IdentityEnv
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.roller import Roller, roll_out
 from tests.agents.play.test_rollout import envs, essence
@@ -58,7 +59,10 @@ def test_reflections_are_sampled_while_other_trials_are_under_way(reflector, mon
         return sample(texts, **kwargs)
 
     monkeypatch.setattr(reflector, "sample", noted)
-    roll_out(envs(num=8, max_reflections=2, actor=actor), reflector, seed=3, update=2, num_samples=2)
+    these = envs(num=8, max_reflections=2, actor=actor)
+    for env in these:
+        env.task_env.blocking = True  # it has a thread of its own, so trials go on by themselves
+    roll_out(these, reflector, seed=3, update=2, num_samples=2)
     assert any(busy), "in lock step no trial is under way while reflections are sampled"
 
 
@@ -151,6 +155,42 @@ def test_nothing_is_played_in_advance_where_few_episodes_may_be_in_progress(refl
     roller = Roller([first, *(first.twin() for _ in range(5))], reflector, seed=3, num_samples=1)
     roller.roll_out(1, ahead=True)
     assert (len(roller._pool), Scarce.now, Scarce.most) == (0, 0, 2)
+    roller.close()
+
+
+class OfOneThread(IdentityEnv):
+    """It may only be called in the thread that made it, as a database connection."""
+
+    def reset(self, **kwargs):
+        assert threading.current_thread() is threading.main_thread()
+        return super().reset(**kwargs)
+
+    def step(self, action):
+        assert threading.current_thread() is threading.main_thread()
+        return super().step(action)
+
+
+def test_a_task_environment_that_is_not_blocking_is_called_in_its_thread(reflector):
+    first = RetroEnv(OfOneThread(), actor=Server(IdentityActor()), max_reflections=1)
+    roller = Roller([first, *(first.twin() for _ in range(5))], reflector, seed=3, num_samples=1)
+    roller.roll_out(1, ahead=True)
+    roller.roll_out(2)
+    roller.close()
+
+
+def test_an_update_can_be_played_again(reflector):
+    """Also after the server was down, and what is played again is the same."""
+    actor = Server(IdentityActor())
+    roller = Roller(envs(num=5, actor=actor, max_reflections=2), reflector, seed=3, num_samples=2)
+    expected = essence(roller.roll_out(1, ahead=True))
+    assert essence(roller.roll_out(1)) == expected
+    works, actor.actor = actor.actor, FlakyActor(IdentityActor(), lambda prompt: True)
+    with pytest.raises(ActorError):
+        roller.roll_out(3)
+    actor.actor = works
+    second = essence(roller.roll_out(3))
+    assert second != expected
+    assert second == essence(roll_out(envs(num=5, max_reflections=2), reflector, seed=3, update=3, num_samples=2))
     roller.close()
 
 
