@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
 from retro_gym.actors import Actor, ConcurrentActor
 from retro_gym.scheduling import Ended, Job, JobPool
-from retro_gym.task_env import TaskEnv
+from retro_gym.task_env import TaskEnv, least_parallel
 
 __all__ = ["BackgroundPool", "open_pool"]
 
@@ -17,9 +17,7 @@ _K = TypeVar("_K")
 _T = TypeVar("_T")
 
 
-def open_pool(
-    actor: Actor, task_envs: Iterable[TaskEnv], *, at_once: int | None = None
-) -> JobPool[_K, _T] | BackgroundPool[_K, _T]:
+def open_pool(actor: Actor, task_envs: Sequence[TaskEnv]) -> JobPool[_K, _T] | BackgroundPool[_K, _T]:
     """Returns a pool for jobs with an actor.
 
     With an actor that can have many calls in flight, and task environments that have threads of their own (blocking
@@ -29,9 +27,9 @@ def open_pool(
 
     Args:
         actor: the actor of all jobs.
-        task_envs: their task environments.
-        at_once: see :func:`~retro_gym.scheduling.run_jobs`.
+        task_envs: their task environments, which may limit how many jobs are in progress at once.
     """
+    at_once = least_parallel(task_envs)
     apart = isinstance(actor, ConcurrentActor) and all(env.blocking for env in task_envs)
     return BackgroundPool(at_once=at_once) if apart else JobPool(at_once=at_once)
 

@@ -125,10 +125,7 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
         self._check_idle("reset")
         plans = self._reset_plans(seed, options)
         starts = run_plans([self.envs[i] for i in plans], list(plans.values()))
-        infos: dict[str, Any] = {}
-        for i, (observation, info) in zip(plans, starts, strict=True):
-            self._observations[i] = observation
-            infos = self._add_info(infos, info, i)
+        *_, infos = self._gathered({i: (None, start) for i, start in zip(plans, starts, strict=True)})
         return tuple(self._observations), infos
 
     def step(
@@ -284,8 +281,7 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
     def _start(self, i: int, plan: Plan[_Result]) -> None:
         env = self.envs[i]
         if self._pool is None:
-            task_envs = [one.task_env for one in self.envs]
-            self._pool = open_pool(env.actor, task_envs, at_once=least_parallel(task_envs))
+            self._pool = open_pool(env.actor, [one.task_env for one in self.envs])
         self._under_way.add(i)
         self._pool.add(i, Job(plan, env.actor, env.stats))
 

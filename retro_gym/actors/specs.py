@@ -53,11 +53,9 @@ def make_actor(
     actor = _named(spec, task_env, {**options, "budget": budget} if _is_openai(spec) else options)
     if budget is not None and not _is_openai(spec):  # OpenAIActor counts its retries itself
         actor = BudgetedActor(actor, budget)
-    return (
-        actor
-        if record is None
-        else RecordingActor(actor, record, name=actor_name(spec, actor) if isinstance(spec, str) else None)
-    )
+    if record is None:
+        return actor
+    return RecordingActor(actor, record, name=actor_name(spec, actor) if isinstance(spec, str) else None)
 
 
 def actor_name(spec: ActorSpec, actor: Actor) -> str:

@@ -370,11 +370,12 @@ def _check_known(
     own: Sequence[str] = (),
     fixed: Sequence[str] = (),
 ) -> None:
+    fixed = (*_FIXED, *fixed)
     fields = [field.name for field in dataclasses.fields(config)] if config is not None else []
-    known = [*own, *(name for name in fields if name not in (*_FIXED, *fixed))]
+    known = [*own, *(name for name in fields if name not in fixed)]
     for name in settings:
         if name not in known:
-            why = "is set by the benchmark" if name in (*_FIXED, *fixed) else f"is no setting of {what}"
+            why = "is set by the benchmark" if name in fixed else f"is no setting of {what}"
             raise ConfigError(f"{where}: {name!r} {why}.{did_you_mean(name, known)}")
 
 

@@ -189,7 +189,8 @@ def _command(config: BenchConfig, one: Judged) -> str:
     words = ["retro-gym", "evaluate", one.env_id, "--reflector", "YOURS", "--split", panel.split]
     words += ["--num-tasks", str(panel.num_tasks), "--trials", str(panel.trials)]
     words += ["--seed", str(panel.seed), "--seeds", str(panel.seeds)]
-    spec = f"planner:DIR/runs/{one.env_id}/actors/{actor.name}/planner" if actor.imitation else actor.actor
+    job = next(job for job in jobs_of(config, Path("DIR")) if job.env_id == one.env_id)
+    spec = job.playing(actor)["actor"]
     if spec != "scripted":
         words += ["--actor", spec]
     for option, value in (("--actor-kwargs", actor.actor_kwargs), ("--env-kwargs", config.env_kwargs)):

@@ -37,11 +37,11 @@ def transitions(
         retry: the same of a plain retry's episodes; None for single ones that failed, or for all.
     """
     failed = [number for number, one in enumerate(success) if not one[0]]
-    wrong_to_right = _rate([tasks[number] for number in failed], [success[number][1] for number in failed])
+    wrong_to_right = success_rate([success[number][1] for number in failed], tasks=[tasks[number] for number in failed])
     if retry is None:
         return Transitions(len(failed), wrong_to_right, None, None)
     retried = [number for number in failed if (other := retry[number]) is not None and other[1]]
-    broken = _rate([tasks[number] for number in retried], [not success[number][1] for number in retried])
+    broken = success_rate([not success[number][1] for number in retried], tasks=[tasks[number] for number in retried])
     return Transitions(len(failed), wrong_to_right, len(retried), broken)
 
 
@@ -63,7 +63,3 @@ def _report(evaluation: Evaluation, none: Evaluation | None) -> Transitions | No
         retry = [known.get((task.task_id, task.seed)) for task in evaluation.scored]
     tasks = [task.task_id for task in evaluation.scored]
     return transitions(tasks, [task.success for task in evaluation.scored], retry)
-
-
-def _rate(tasks: Sequence[str], happened: Sequence[bool]) -> Estimate:
-    return success_rate(happened, tasks=tasks)

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from retro_gym.actors import Actor, Budget, ConcurrentActor
+from retro_gym.actors import Budget, ConcurrentActor
 from retro_gym.background import BackgroundPool, open_pool
 from retro_gym.env import RetroEnv
 from retro_gym.scheduling import Ended, Job, JobPool
@@ -84,12 +84,10 @@ class Roller:
         self._seed, self._num_samples, self._trial_discount = seed, num_samples, trial_discount
         served = isinstance(envs[0].actor, ConcurrentActor)
         self._size = -(-len(envs) // (_PARTS if served else 1))
-        self._at_once = least_parallel(env.task_env for env in envs)
-        self._casts = [list(envs)]
-        if served and self._may_go_ahead(envs[0].actor):
-            self._casts.append([env.twin() for env in envs])
-        self._turns: dict[int, int] = {}  # the cast of an update; with a server, that of the next one is another
-        self._counted = [0] * len(self._casts)  # calls of each, so far as they are in ``calls``
+        self._may_go_ahead = served and _may_go_ahead(envs)
+        self._casts = [list(envs)]  # and as many more, once first trials are played in advance
+        self._turns: dict[int, int] = {}  # the cast of an update; that of the next one is another
+        self._counted = [0]  # calls of each cast, so far as they are in ``calls``
         self._pool: _Pool | None = None
         self._arrived: dict[_Key, Ended[_Key, Any]] = {}
         self._begun: set[int] = set()
@@ -114,6 +112,10 @@ class Roller:
             raise
 
     def _rolled_out(self, update: int, *, keep_hidden: bool, ahead: bool) -> Rollout:
+        ahead = ahead and self._may_go_ahead
+        if ahead and len(self._casts) == 1:
+            self._casts.append([env.twin() for env in self._casts[0]])
+            self._counted.append(_calls_of(self._casts[1]))
         pool = self._begin(update)
         envs = self._cast(update)
         parts = [
@@ -123,7 +125,7 @@ class Roller:
         for key in [key for key in self._arrived if key[0] == update]:
             self._hand(parts, self._arrived.pop(key))
         while any(part.running for part in parts):
-            if ahead and len(self._casts) > 1 and all(part.sampled for part in parts):
+            if ahead and all(part.sampled for part in parts):
                 self._begin(update + 1, hold=True)
             ended = pool.wait()
             if ended.key[0] == update:
@@ -165,15 +167,6 @@ class Roller:
         """Returns the environment of an episode."""
         return self._cast(update)[index]
 
-    def _may_go_ahead(self, actor: Actor) -> bool:
-        """Whether first trials may be played in advance.
-
-        What is spent on them must not be missed by the update before; and task environments of which few may be in
-        progress are left to that and to its validation.
-        """
-        budget = getattr(actor, "budget", None)
-        return self._at_once is None and not (isinstance(budget, Budget) and budget.limited)
-
     def _cast(self, update: int) -> list[RetroEnv]:
         return self._casts[self._turns[update]]
 
@@ -181,7 +174,7 @@ class Roller:
         """Starts the first trials of an update, unless that was done; ``hold`` keeps back their rows in records."""
         if self._pool is None:
             envs = self._casts[0]
-            self._pool = open_pool(envs[0].actor, [env.task_env for env in envs], at_once=self._at_once)
+            self._pool = open_pool(envs[0].actor, [env.task_env for env in envs])
         if update not in self._begun:
             self._begun.add(update)
             self._turns.setdefault(update, (self._turns.get(update - 1, -1) + 1) % len(self._casts))
@@ -208,7 +201,7 @@ class Roller:
 
     def _count(self, update: int) -> None:
         place = self._turns[update]
-        made = sum(env.stats.calls for env in self._cast(update))
+        made = _calls_of(self._cast(update))
         self.calls += made - self._counted[place]
         self._counted[place] = made
 
@@ -270,6 +263,21 @@ class _Part:
         for place, index in enumerate(self.running):
             env, texts = self._roller.env(update, index), samples.texts[place * size : (place + 1) * size]
             self._pool.add((update, index), Job(env.plan_branch(texts), env.actor, env.stats))
+
+
+def _may_go_ahead(envs: Sequence[RetroEnv]) -> bool:
+    """Whether first trials may be played in advance.
+
+    What is spent on them must not be missed by the update before; and task environments of which few may be in progress
+    are left to that and to its validation.
+    """
+    budget = getattr(envs[0].actor, "budget", None)
+    limited = isinstance(budget, Budget) and budget.limited
+    return not limited and least_parallel(env.task_env for env in envs) is None
+
+
+def _calls_of(envs: Sequence[RetroEnv]) -> int:
+    return sum(env.stats.calls for env in envs)
 
 
 def _goes_on(env: RetroEnv, group: Sequence[Outcome]) -> bool:

@@ -39,6 +39,8 @@ class Round:
     @classmethod
     def joined(cls, parts: Sequence[Round], pad_id: int) -> Round:
         """Returns the failures of all parts as one round, in their order."""
+        if len(parts) == 1:
+            return parts[0]
         played = [one.success_N for one in parts if one.success_N is not None]
         return cls(
             Samples.joined([one.samples for one in parts], pad_id),
