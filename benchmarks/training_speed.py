@@ -130,7 +130,8 @@ def take_turns(config: Config, setting: Setting) -> dict[str, Figures]:
         processes.append(context.Process(target=serve, args=(theirs, name, setting, config.threads), daemon=True))
         processes[-1].start()
         theirs.close()  # so that recv() raises EOFError if the process dies
-        lines[name].recv()  # "ready"
+    for line in lines.values():  # they get ready side by side, as loading libraries takes a while
+        line.recv()
     seconds: dict[Side | Part, list[float]] = {name: [] for name in lines}
     peaks: dict[Side | Part, float] = {}
     for turn in range(config.repeats + 1):

@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-__all__ = ["RoomyLayer", "WindowLayer", "roomy_cache"]
+__all__ = ["FixedLayer", "RoomyLayer", "WindowLayer", "roomy_cache"]
 
 
 class _BufferedLayer(DynamicLayer):  # type: ignore[misc] # transformers has no types
@@ -79,6 +79,30 @@ class RoomyLayer(_BufferedLayer):
         return self._show(0, columns)
 
 
+class FixedLayer(RoomyLayer):
+    """Keys and values in buffers that the model sees whole, so that no shape changes from one step to the next.
+
+    Before :meth:`fix` it is a :class:`RoomyLayer`. A mask must hide the columns that are not written yet.
+    """
+
+    _columns: Tensor | None = None
+
+    def fix(self, columns_K: Tensor) -> None:
+        """From now on, writes new columns where ``columns_K`` says; the caller changes it in place."""
+        for buffer_BHCD in self._buffers:
+            buffer_BHCD[:, :, self._end :] = 0  # hidden columns have the weight 0, but 0 times NaN is NaN
+        self._columns = columns_K
+        self._show(0, self._buffers[0].shape[2])
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Writes columns; returns all keys and values (B, H, C, D)."""
+        if self._columns is None:
+            return super().update(key_states, value_states)
+        for buffer_BHCD, new_BHCD in zip(self._buffers, (key_states, value_states), strict=True):
+            buffer_BHCD.index_copy_(2, self._columns, new_BHCD)
+        return self.keys, self.values
+
+
 class WindowLayer(_BufferedLayer):
     """Keys and values aligned on the right, before a column that advances with every step.
 
@@ -114,13 +138,14 @@ class WindowLayer(_BufferedLayer):
             buffer_BHCD[list(numbers), :, first : self._end] = new_BHCD
 
 
-def roomy_cache(model: Any, room: int) -> DynamicCache:
+def roomy_cache(model: Any, room: int, layer: type[RoomyLayer] = RoomyLayer) -> DynamicCache:
     """Creates an empty cache for a model with full attention in every layer.
 
     Args:
         model: a causal LM of transformers.
         room: number of columns that will be appended to the first ones.
+        layer: class of the layers.
     """
     cache = DynamicCache(config=model.config)
-    cache.layers = [RoomyLayer(room) for _ in cache.layers]
+    cache.layers = [layer(room) for _ in cache.layers]
     return cache

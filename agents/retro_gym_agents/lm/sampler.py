@@ -25,12 +25,13 @@ from torch import Tensor
 
 from retro_gym.actors.token_rows import pick
 from retro_gym.seeding import derive_seed
-from retro_gym_agents.lm.attention import additive_mask, attention_dtype, why_not_full_attention
+from retro_gym_agents.lm.attention import why_not_full_attention
 from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.samples import Draws, Sampling, each_seed
+from retro_gym_agents.lm.shared_rows import last_column, read_prompts, shared_rows
 from retro_gym_agents.lm.turn_cache import Resumed, SeparateRows, TurnCache
 
-__all__ = ["Stop", "can_resume", "draw", "read_prompts"]
+__all__ = ["Stop", "can_resume", "draw"]
 
 Stop: TypeAlias = Callable[[int, list[int]], bool]
 """Takes a row's number and its tokens so far; returns whether the row has ended."""
@@ -75,8 +76,8 @@ def draw(
     if memory is not None:
         continuation = Resumed(model, prompts, limit, memory, hidden=keep_hidden)
     else:
-        kind = _Shared if share_prompt else _Plain
-        continuation = kind(model, prompts, num_samples, limit, hidden=keep_hidden)
+        layout = shared_rows if share_prompt else _Plain
+        continuation = layout(model, prompts, num_samples, limit, hidden=keep_hidden)
     rows_R = torch.arange(total, device=device)
     running_R = torch.ones(total, dtype=torch.bool, device=device)
     tokens_NT = torch.full((total, limit), sampling.pad_id, device=device)
@@ -185,72 +186,13 @@ class _Plain(SeparateRows):
         self._mask = self._prompts.mask_PS.long().repeat_interleave(self._samples, 0)
         self._positions = self._prompts.lengths.repeat_interleave(self._samples)
         self._cache.batch_repeat_interleave(self._samples)
-        return _last(out, self._samples, self._hidden)
+        return last_column(out, self._samples, self._hidden)
 
     def drop(self, running_R: Tensor) -> Tensor:
         kept_R = running_R.nonzero()[:, 0]
         self._cache.batch_select_indices(kept_R)
         self._mask, self._positions = self._mask[kept_R], self._positions[kept_R]
         return kept_R
-
-
-class _Shared:
-    """The shared layout: a row of the batch for each prompt, with the prompt's samples interleaved after it."""
-
-    def __init__(self, model: Any, prompts: Prompts, samples: int, limit: int, *, hidden: bool) -> None:
-        self._model, self._prompts, self._samples, self._hidden = model, prompts, samples, hidden
-        self._limit = limit  # maximum number of tokens of a sample
-        self._steps = 0
-        self._positions = prompts.lengths
-        self._mask_P1KC = self._whole_mask()
-
-    def start(self) -> tuple[Tensor, Tensor | None]:
-        from retro_gym_agents.lm.kv_cache import roomy_cache
-
-        self._cache = roomy_cache(self._model, (self._limit - 1) * self._samples)
-        out = read_prompts(self._model, self._prompts, self._cache, hidden=self._hidden)
-        return _last(out, self._samples, self._hidden)
-
-    def extend(self, token_R: Tensor) -> tuple[Tensor, Tensor | None]:
-        prompts, width = self._prompts.ids_PS.shape
-        self._steps += 1
-        out = self._model(
-            input_ids=token_R.view(prompts, self._samples),
-            attention_mask=self._mask_P1KC[..., : width + self._steps * self._samples],
-            position_ids=(self._positions + self._steps - 1)[:, None].expand(-1, self._samples),
-            past_key_values=self._cache,
-            use_cache=True,
-            output_hidden_states=self._hidden,
-        )
-        logits_RV = out.logits.reshape(len(token_R), -1)
-        return logits_RV, out.hidden_states[-1].reshape(len(token_R), -1) if self._hidden else None
-
-    def drop(self, running_R: Tensor) -> Tensor:
-        """Keeps prompts with running samples; each keeps as many samples as the prompt with most running ones."""
-        running_PK = running_R.view(-1, self._samples)
-        kept_P = running_PK.any(-1).nonzero()[:, 0]
-        samples = int(running_PK.sum(-1).max())
-        order_PK = running_PK[kept_P].int().argsort(dim=-1, descending=True, stable=True)[:, :samples]
-        kept_PK, _ = order_PK.sort(-1)
-        rows_R = (kept_P[:, None] * self._samples + kept_PK).flatten()
-        width = self._prompts.ids_PS.shape[1]
-        steps_T1 = torch.arange(self._steps, device=running_R.device)[:, None]
-        own_PC = width + (steps_T1 * self._samples + kept_PK[:, None]).flatten(1)
-        prompt_PS = torch.arange(width, device=running_R.device).expand(len(kept_P), -1)
-        columns_PC = torch.cat([prompt_PS, own_PC], -1)
-        for layer in self._cache.layers:
-            layer.keep(kept_P, columns_PC, (self._limit - 1 - self._steps) * samples)
-        self._prompts = Prompts(self._prompts.ids_PS[kept_P], self._prompts.mask_PS[kept_P])
-        self._positions, self._samples = self._positions[kept_P], samples
-        self._mask_P1KC = self._whole_mask()
-        return rows_R
-
-    def _whole_mask(self) -> Tensor:
-        """Returns the additive mask of each sample for the prompt and all future columns."""
-        sees_P1S = self._prompts.mask_PS[:, None].expand(-1, self._samples, -1)
-        own_KK = torch.eye(self._samples, dtype=torch.bool, device=sees_P1S.device).repeat(1, self._limit)
-        sees_PKC = torch.cat([sees_P1S, own_KK.expand(len(sees_P1S), -1, -1)], -1)
-        return additive_mask(sees_PKC, attention_dtype(self._model))
 
 
 def can_resume(model: Any) -> bool:
@@ -281,29 +223,3 @@ def can_resume(model: Any) -> bool:
     return bool(memory.tokens_saved) and torch.allclose(
         plain.logprobs_NT, resumed.logprobs_NT, rtol=tolerance, atol=tolerance
     )
-
-
-def read_prompts(model: Any, prompts: Prompts, cache: Any, *, hidden: bool) -> Any:
-    """Runs a forward pass over the prompts, with logits of the last token only.
-
-    Args:
-        model: a causal LM of transformers.
-        prompts: P prompts.
-        cache: key-value cache to fill; None for the model's default.
-        hidden: whether to return hidden states.
-    """
-    return model(
-        input_ids=prompts.ids_PS,
-        attention_mask=prompts.mask_PS.long(),
-        position_ids=(prompts.mask_PS.long().cumsum(-1) - 1).clamp(min=0),
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-        output_hidden_states=hidden,
-    )
-
-
-def _last(out: Any, samples: int, hidden: bool) -> tuple[Tensor, Tensor | None]:
-    """Returns logits and hidden states of the last column, for every sample."""
-    logits_RV = out.logits[:, -1].repeat_interleave(samples, 0)
-    return logits_RV, out.hidden_states[-1][:, -1].repeat_interleave(samples, 0) if hidden else None

@@ -19,7 +19,7 @@ from retro_gym_agents.lm.attention import attention_dtype, why_not_full_attentio
 from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.logprobs import token_logprobs
 from retro_gym_agents.lm.packing import Packed, pack
-from retro_gym_agents.lm.sampler import read_prompts
+from retro_gym_agents.lm.shared_rows import read_prompts
 
 __all__ = ["Scores", "score", "why_not_shared"]
 

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -24,6 +25,7 @@ from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.sampler import draw
 from retro_gym_agents.lm.samples import Samples, Sampling, each_seed
 from retro_gym_agents.lm.scoring import score, why_not_shared
+from retro_gym_agents.lm.shared_rows import GraphedRows, SharedRows, why_not_recorded
 
 VOCABULARY = 50
 SAMPLING = Sampling(temperature=0.7, max_new_tokens=6, end_ids=tuple(range(3, 9)), pad_id=0)
@@ -323,3 +325,50 @@ def test_parts_keep_to_the_budget_and_lose_nothing(model):
     seen = [(rows, part.texts) for rows, part in samples.parts(None, 30)]
     assert sorted(row for rows, _ in seen for row in rows) == list(range(12))
     assert all(tuple(str(row) for row in rows) == texts for rows, texts in seen)
+
+
+@pytest.mark.parametrize("num_samples", [1, 4])
+def test_a_cache_of_fixed_size_gives_the_same_samples(model, prompts, num_samples, monkeypatch):
+    sampling = dataclasses.replace(SAMPLING, max_new_tokens=14)
+    settings = {"num_samples": num_samples, "seed": 5, "keep_hidden": True}
+    growing = draw(model, prompts, sampling, **settings)
+    monkeypatch.setattr(sampler, "shared_rows", GraphedRows)
+    fixed = draw(model, prompts, sampling, **settings)
+    assert growing.mask_NT.sum(-1).unique().numel() > 1, "rows must end at different steps for this to say something"
+    assert torch.equal(fixed.tokens_NT, growing.tokens_NT)
+    assert torch.equal(fixed.mask_NT, growing.mask_NT)
+    torch.testing.assert_close(fixed.logprobs_NT, growing.logprobs_NT, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(fixed.hidden_NTD, growing.hidden_NTD, rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_is_recorded_only_if_its_logits_stay_the_same(model):
+    class Wrong(GraphedRows):
+        def extend(self, token_R):
+            logits_RV, hidden_RD = super().extend(token_R)
+            return logits_RV.roll(1, -1), hidden_RD
+
+    class Failing(GraphedRows):
+        def extend(self, token_R):
+            raise RuntimeError("operation not permitted when stream is capturing")
+
+    assert why_not_recorded(model) is None
+    assert "other logits" in why_not_recorded(model, Wrong)
+    assert "not permitted" in why_not_recorded(model, Failing)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_a_recorded_step_gives_the_same_samples(model, monkeypatch):
+    model = model.to("cuda")
+    prompts = Prompts.from_rows(ROWS, pad_id=0, device="cuda")
+    sampling = dataclasses.replace(SAMPLING, max_new_tokens=14)
+    settings = {"num_samples": 4, "seed": 5, "keep_hidden": True}
+    replays = []
+    replay = torch.cuda.CUDAGraph.replay
+    monkeypatch.setattr(torch.cuda.CUDAGraph, "replay", lambda graph: (replays.append(1), replay(graph)))
+    recorded = draw(model, prompts, sampling, **settings)
+    assert len(replays) > 2
+    monkeypatch.setattr(sampler, "shared_rows", SharedRows)
+    plain = draw(model, prompts, sampling, **settings)
+    assert torch.equal(recorded.tokens_NT, plain.tokens_NT)
+    torch.testing.assert_close(recorded.logprobs_NT, plain.logprobs_NT, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(recorded.hidden_NTD, plain.hidden_NTD, rtol=1e-3, atol=1e-4)
