@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from retro_gym.actors import Actor, ConcurrentActor
 from retro_gym.scheduling import Ended, Job, JobPool
@@ -48,8 +49,11 @@ class BackgroundPool(Generic[_K, _T]):
         self._added: queue.SimpleQueue[tuple[_K, Job[_T]] | None] = queue.SimpleQueue()  # None: close
         self._ended: queue.SimpleQueue[Ended[_K, _T] | BaseException] = queue.SimpleQueue()
         self._under_way = 0
-        self._thread = threading.Thread(target=self._serve, name="jobs", daemon=True)
+        # The thread knows nothing of this object, so that it ends when this is dropped without being closed.
+        queues = self._pool, self._added, self._ended
+        self._thread = threading.Thread(target=_serve, args=queues, name="jobs", daemon=True)
         self._thread.start()
+        self._end = weakref.finalize(self, _end, self._pool, self._added)
 
     def __len__(self) -> int:
         """Number of jobs whose results are still to come."""
@@ -80,8 +84,7 @@ class BackgroundPool(Generic[_K, _T]):
 
     def close(self) -> None:
         """Cancels the calls in flight and ends the thread; the jobs do not end."""
-        self._added.put(None)
-        self._pool.wake()
+        self._end()
         self._thread.join()
 
     def _settled(self, ended: Ended[_K, _T] | BaseException) -> Ended[_K, _T]:
@@ -91,24 +94,36 @@ class BackgroundPool(Generic[_K, _T]):
         self._under_way -= 1
         return ended
 
-    def _serve(self) -> None:
-        try:
-            while True:
-                for item in self._additions():
-                    if item is None:
-                        return
-                    self._pool.add(*item)
-                self._pool.go_on()
-                while (ended := self._pool.take()) is not None:
-                    self._ended.put(ended)
-        except BaseException as error:
-            self._ended.put(error)
-        finally:
-            self._pool.close()
 
-    def _additions(self) -> Iterator[tuple[_K, Job[_T]] | None]:
-        """Yields what was added; waits for it if there is nothing else to do."""
-        if not len(self._pool):
-            yield self._added.get()
-        while not self._added.empty():
-            yield self._added.get()
+_Added: TypeAlias = "queue.SimpleQueue[tuple[Any, Job[Any]] | None]"
+
+
+def _end(pool: JobPool[Any, Any], added: _Added) -> None:
+    added.put(None)
+    pool.wake()
+
+
+def _serve(pool: JobPool[Any, Any], added: _Added, ended: queue.SimpleQueue[Any]) -> None:
+    """Adds to a pool what comes in, and hands on what ends, until None comes in."""
+    try:
+        while True:
+            for item in _additions(pool, added):
+                if item is None:
+                    return
+                pool.add(*item)
+                del item  # it holds the plan, and so the caller's objects
+            pool.go_on()
+            while (one := pool.take()) is not None:
+                ended.put(one)
+    except BaseException as error:
+        ended.put(error)
+    finally:
+        pool.close()
+
+
+def _additions(pool: JobPool[Any, Any], added: _Added) -> Iterator[tuple[Any, Job[Any]] | None]:
+    """Yields what was added; waits for it if there is nothing else to do."""
+    if not len(pool):
+        yield added.get()
+    while not added.empty():
+        yield added.get()

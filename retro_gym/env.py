@@ -186,8 +186,7 @@ class RetroEnv(gym.Env[str, str]):
         self._controls: dict[int, Control] = {}  # of this state, by pair
         self._trajectory: Trajectory | None = None
         self.recorder = Recorder(self._stage)
-        self._episode_seed = 0
-        self._running = False
+        self._episode_seed, self._running = 0, False
         self._lost: list[str] = []  # the actor errors that ended the most recent consecutive episodes
 
     # -- the episode ---------------------------------------------------------------------------------------------
@@ -252,8 +251,7 @@ class RetroEnv(gym.Env[str, str]):
         Raises:
             EpisodeError: no episode is running, or the outcome does not follow from this state.
         """
-        if not self._running:
-            raise EpisodeError("the episode is over. Call reset() to start the next one.")
+        self.check_running()
         check_follows(outcome, self.trajectory)
         text = str(outcome.reflection)
         self._memory = self._memory.after(self.trajectory).add(*read_by_actor([text], [self.leaks(text)], self.leak))
@@ -335,6 +333,11 @@ class RetroEnv(gym.Env[str, str]):
             raise EpisodeError("no episode was started yet. Call reset() first.")
         return self._trajectory
 
+    def check_running(self) -> None:
+        """Raises an ``EpisodeError`` if no episode is in progress."""
+        if not self._running:
+            raise EpisodeError("the episode is over, or none was started. Call reset() to start the next one.")
+
     @property
     def memory(self) -> Memory:
         """What the actor's prompt held in the last trial."""
@@ -354,7 +357,7 @@ class RetroEnv(gym.Env[str, str]):
             self.trajectory, self._reflections, self.observation_template, limit, whole_words=whole_words
         )
 
-    # -- trials ----------------------------------------------------------------------------------------------------
+    # -- trials and output ---------------------------------------------------------------------------------------------
 
     def _drawn_failure(self) -> Plan[tuple[Trajectory, int]]:
         tasks = drawable_tasks(self.task_env, self.split, self.bank)
@@ -373,8 +376,7 @@ class RetroEnv(gym.Env[str, str]):
     def _play(self, reflections: Sequence[str], observation: str, *, source: str) -> Plan[list[Outcome]]:
         """Plays the trials that follow each reflection, and the controls if the reward needs them, in one batch."""
         before = self.trajectory
-        if not self._running:
-            raise EpisodeError("the episode is over. Call reset() to start the next one.")
+        self.check_running()
         texts = checked_reflections(reflections, self.max_reflection_chars)
         pairs = self.control_trials if self.reward == "over_control" else 0
         leaks = list(map(self.leaks, texts))
@@ -390,8 +392,6 @@ class RetroEnv(gym.Env[str, str]):
         outcomes = outcomes_of(self.reward, before, told, played, ids, controls, pairs=pairs, c=self.retroact_c)
         about = {"observation": observation, "source": source}
         return self.recorder.reflections(self, outcomes, ids, controls, pairs=pairs, **about)
-
-    # -- output ------------------------------------------------------------------------------------------------------
 
     def _observation(self) -> str:
         return self.observation_within(self.max_observation_chars)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import gymnasium as gym
@@ -12,6 +12,8 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from retro_gym.background import BackgroundPool, open_pool
+from retro_gym.branching import checked_reflections
+from retro_gym.checks import check_whole
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ActionError, ActorError, ConfigError, EpisodeError, one_line
 from retro_gym.scheduling import Ended, Job, JobPool, Plan, run_jobs
@@ -100,7 +102,7 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
         self.observation_space = batch_space(first.observation_space, num_envs)
         self.action_space = batch_space(first.action_space, num_envs)
         self._observations = [""] * num_envs
-        self._reset_error: ActorError | None = None
+        self._reset_errors: dict[int, ActorError] = {}
         self._pool: JobPool[int, _Result] | BackgroundPool[int, _Result] | None = None
         self._under_way: set[int] = set()
         self._arrived: dict[int, _Result] = {}
@@ -123,7 +125,7 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
             ActorError: the actor cannot be reached.
         """
         self._check_idle("reset")
-        plans = self._reset_plans(seed, options)
+        plans = self._reset_plans("reset", seed, options)
         starts = run_plans([self.envs[i] for i in plans], list(plans.values()))
         *_, infos = self._gathered({i: (None, start) for i, start in zip(plans, starts, strict=True)})
         return tuple(self._observations), infos
@@ -140,11 +142,9 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
                 its results, so nothing is lost.
         """
         self._check_idle("step")
-        self._check_reset()
         self._check_count(actions, "actions")
-        results = run_plans(
-            self.envs, [self._step_plan(env, action) for env, action in zip(self.envs, actions, strict=True)]
-        )
+        self.check_reset(range(self.num_envs))
+        results = run_plans(self.envs, [self._step_plan(i, action) for i, action in enumerate(actions)])
         rewards, terminations, truncations, infos = self._gathered(dict(enumerate(results)))
         return tuple(self._observations), rewards, terminations, truncations, infos
 
@@ -162,6 +162,30 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
         self._check_count(reflections, "lists of reflections")
         return run_plans(self.envs, [env.plan_branch(texts) for env, texts in zip(self.envs, reflections, strict=True)])
 
+    def plan_autoreset(self, i: int) -> Plan[_Start | None]:
+        """Resets an episode that has ended, as a plan.
+
+        Returns:
+            What its reset returns. None if the mode is ``DISABLED``, or the actor cannot be reached:
+            :meth:`check_reset` raises that at the next step, so that this one's rewards are returned first.
+        """
+        if self.autoreset_mode is AutoresetMode.DISABLED:
+            return None
+        try:
+            return (yield from self.envs[i].plan_reset())
+        except ActorError as error:
+            error.add_note(
+                f"This is of the autoreset of environment {i}. Reset it when the actor can be reached again."
+            )
+            self._reset_errors[i] = error
+            return None
+
+    def check_reset(self, chosen: Iterable[int]) -> None:
+        """Raises the ``ActorError`` that the last autoreset of one of these environments has met, if one has."""
+        for i in chosen:
+            if i in self._reset_errors:
+                raise self._reset_errors[i]
+
     # -- without waiting for all -------------------------------------------------------------------------------------
 
     def async_reset(
@@ -174,10 +198,9 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
 
         Raises:
             ConfigError: as in :meth:`reset`.
-            EpisodeError: an environment is under way already.
+            EpisodeError: an environment that is to be reset is under way.
         """
-        self._check_idle("async_reset")
-        for i, plan in self._reset_plans(seed, options).items():
+        for i, plan in self._reset_plans("async_reset", seed, options).items():
             self._start(i, _started(plan))
 
     def send(self, actions: Sequence[str], env_ids: Sequence[int] | NDArray[np.integer[Any]] | None = None) -> None:
@@ -188,23 +211,21 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
             env_ids: numbers of environments that are not under way; all by default.
 
         Raises:
+            ConfigError: ``env_ids`` does not hold whole numbers.
             ActionError: the number of actions is not that of the environments, or one is not text.
             EpisodeError: an environment is under way, or its episode is over and was not reset (autoreset
                 ``DISABLED``).
-            ActorError: the actor could not be reached at an autoreset before.
+            ActorError: the actor could not be reached at the last autoreset of one of these environments.
         """
-        chosen = list(range(self.num_envs)) if env_ids is None else [int(i) for i in env_ids]
+        chosen = self._chosen(env_ids)
         if isinstance(actions, str) or len(actions) != len(chosen):
             raise ActionError(f"{one_line(actions)}: {len(actions)} actions for {len(chosen)} environments; one each.")
-        for i in chosen:
-            if not 0 <= i < self.num_envs or i in self._under_way or chosen.count(i) > 1:
-                raise EpisodeError(
-                    f"env_ids holds {i}; name environments between 0 and {self.num_envs - 1} that recv has returned, "
-                    "each once."
-                )
-        self._check_reset()
+        self.check_reset(chosen)
         for i, action in zip(chosen, actions, strict=True):
-            self._start(i, self._step_plan(self.envs[i], action))
+            checked_reflections([action], self.envs[i].max_reflection_chars)
+            self.envs[i].check_running()
+        for i, action in zip(chosen, actions, strict=True):
+            self._start(i, self._step_plan(i, action))
 
     def recv(
         self, num: int = 1
@@ -219,10 +240,13 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
             which are ``infos["env_id"]``. After a reset, rewards are 0.
 
         Raises:
+            ConfigError: ``num`` is not a whole number of at least 1.
             EpisodeError: no environment is under way.
             Exception: what the actor has raised for all calls. Then nothing is under way any more; reset.
-            ActorError: the actor cannot be reached. The environments that have come in are returned by the next call.
+            ActorError: the actor cannot be reached. The error has a note that names the environment, which is under way
+                no more. Those that have come in are returned by the next call.
         """
+        check_whole(1, num=num)
         if self._pool is None or not self._under_way:
             raise EpisodeError("no environment is under way. Call async_reset() or send() first.")
         while len(self._arrived) < min(num, len(self._under_way)):
@@ -263,8 +287,8 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
         first = checked_seed(seed)
         return [first + i for i in range(self.num_envs)]
 
-    def _reset_plans(self, seed: Any, options: dict[str, Any] | None) -> dict[int, Plan[_Start]]:
-        """Returns a plan for each environment that is to be reset."""
+    def _reset_plans(self, what: str, seed: Any, options: dict[str, Any] | None) -> dict[int, Plan[_Start]]:
+        """Returns a plan for each environment that is to be reset, and that must not be under way."""
         rest = dict(options or {})
         seeds = self._seeds(seed)
         task_ids = rest.pop("task_ids", None)
@@ -275,8 +299,11 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
         for name, values in (("seed", seeds), ("task_ids", each), ("reset_mask", mask)):
             if len(values) != self.num_envs:
                 raise ConfigError(f"{name} has {len(values)} entries; one for each of {self.num_envs} environments.")
-        self._reset_error = None
-        return {i: self.envs[i].plan_reset(seed=seeds[i], options=each[i]) for i in range(self.num_envs) if mask[i]}
+        chosen = [i for i in range(self.num_envs) if mask[i]]
+        self._check_idle(what, chosen)
+        for i in chosen:
+            self._reset_errors.pop(i, None)
+        return {i: self.envs[i].plan_reset(seed=seeds[i], options=each[i]) for i in chosen}
 
     def _start(self, i: int, plan: Plan[_Result]) -> None:
         env = self.envs[i]
@@ -294,6 +321,7 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
     def _note(self, ended: Ended[int, _Result]) -> None:
         if ended.error is not None:
             self._under_way.discard(ended.key)
+            ended.error.add_note(f"This is of environment {ended.key}.")
         self._arrived[ended.key] = ended.result()
 
     def _gathered(
@@ -314,27 +342,35 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
             infos = self._add_info(infos, info, i)
         return rewards, terminations, truncations, infos
 
-    def _check_idle(self, what: str) -> None:
-        if self._under_way:
+    def _chosen(self, env_ids: Sequence[int] | NDArray[np.integer[Any]] | None) -> list[int]:
+        """Returns the numbers of environments that :meth:`send` was given."""
+        if env_ids is None:
+            env_ids = range(self.num_envs)
+        numbers = np.asarray(env_ids)
+        if numbers.ndim != 1 or (numbers.size and numbers.dtype.kind not in "iu"):  # bool, too, is a kind of its own
+            raise ConfigError(f"env_ids is {one_line(env_ids)}; give the numbers of environments, such as [0, 3].")
+        chosen: list[int] = numbers.astype(int).tolist()
+        for i in chosen:
+            if not 0 <= i < self.num_envs or i in self._under_way or chosen.count(i) > 1:
+                raise EpisodeError(
+                    f"env_ids holds {i}; name environments between 0 and {self.num_envs - 1} that recv has returned, "
+                    "each once."
+                )
+        return chosen
+
+    def _check_idle(self, what: str, chosen: Sequence[int] | None = None) -> None:
+        busy = sorted(self._under_way if chosen is None else self._under_way.intersection(chosen))
+        if busy:
+            needs = "all environments" if chosen is None else f"{len(chosen)} environments"
             raise EpisodeError(
-                f"{what} needs all environments, but {len(self._under_way)} are under way: {sorted(self._under_way)}. "
+                f"{what} needs {needs}, but {len(busy)} of them are under way: {busy}. "
                 "Call recv() until it has returned them."
             )
 
-    def _check_reset(self) -> None:
-        if self._reset_error is not None:
-            raise self._reset_error
-
-    def _step_plan(self, env: RetroEnv, action: str) -> Plan[_Result]:
-        step = yield from env.plan_step(action)
-        terminated, truncated = step[2:4]
-        if self.autoreset_mode is AutoresetMode.DISABLED or not (terminated or truncated):
-            return step, None
-        try:
-            return step, (yield from env.plan_reset())
-        except ActorError as error:  # raised at the next step, so that this step's rewards are returned first
-            self._reset_error = error
-            return step, None
+    def _step_plan(self, i: int, action: str) -> Plan[_Result]:
+        step = yield from self.envs[i].plan_step(action)
+        over = step[2] or step[3]
+        return step, ((yield from self.plan_autoreset(i)) if over else None)
 
     def _check_count(self, given: Sequence[object], what: str) -> None:
         if isinstance(given, str) or len(given) != self.num_envs:

@@ -6,6 +6,7 @@ stored as float32, so the folder is larger than the file (four bytes a weight).
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -56,7 +57,10 @@ def transformers_folder(path: str | os.PathLike[str]) -> Path:
             made = Path(scratch) / folder.name
             model.save_pretrained(made)
             tokenizer.save_pretrained(made)
-            (made / _SOURCE).write_text(json.dumps(source) + "\n", encoding="utf-8")
+            files = sorted(one.name for one in made.iterdir())
+            (made / _SOURCE).write_text(json.dumps({**source, "files": files}) + "\n", encoding="utf-8")
+            for name in files:  # weights come with a mode that lets no other user read them
+                shutil.copymode(made / _SOURCE, made / name)
             _put(made, folder, source)
     except OSError as error:
         raise ConfigError(
@@ -87,11 +91,17 @@ def _source_of(file: Path) -> dict[str, Any]:
     return {"file": file.name, "bytes": status.st_size, "changed": status.st_mtime_ns}
 
 
-def _is_made_of(folder: Path, source: dict[str, Any]) -> bool:
+def _noted(folder: Path) -> dict[str, Any]:
+    """Returns what a folder says of itself: the file that it was made of, and the names of its own files."""
     try:
-        return bool(json.loads((folder / _SOURCE).read_text(encoding="utf-8")) == source)
+        noted = json.loads((folder / _SOURCE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
+        return {}
+    return noted if isinstance(noted, dict) else {}
+
+
+def _is_made_of(folder: Path, source: dict[str, Any]) -> bool:
+    return {name: value for name, value in _noted(folder).items() if name != "files"} == source
 
 
 def _check_whole(file: Path) -> None:
@@ -128,18 +138,23 @@ def _loaded(file: Path) -> tuple[Any, Any]:
 
 
 def _put(made: Path, folder: Path, source: dict[str, Any]) -> None:
-    """Moves what was made to its place, unless another process was faster."""
+    """Moves what was made to its place, unless another process was faster.
+
+    An older folder is moved into that of ``made``, which is temporary.
+    """
     if _is_made_of(folder, source):
         return
     if folder.is_dir():
-        others = sorted({one.name for one in folder.iterdir()} - {one.name for one in made.iterdir()})
+        own = {_SOURCE, *_noted(folder).get("files", ()), *(one.name for one in made.iterdir())}
+        others = sorted({one.name for one in folder.iterdir()} - own)
         if others:
             raise ConfigError(
                 f"{folder} is to be made again, since its file has changed, but holds {others[0]!r} too, which is of "
                 "another origin. Move that away."
             )
-    shutil.rmtree(folder, ignore_errors=True)
     try:
+        with contextlib.suppress(FileNotFoundError):
+            folder.replace(made.with_name("older"))  # at once, so that nobody finds a part of it
         made.replace(folder)
     except OSError:
         if not _is_made_of(folder, source):

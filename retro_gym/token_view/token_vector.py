@@ -7,11 +7,11 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array
 from numpy.typing import NDArray
 
-from retro_gym.errors import ActionError, ActorError, ConfigError, EpisodeError, one_line
+from retro_gym.errors import ActionError, ConfigError, EpisodeError, one_line
 from retro_gym.scheduling import Plan
 from retro_gym.token_view.tokens import Codec, PaddingSide, Tokenizer, TokenObservation, TokenView, Writing
 from retro_gym.vector import RetroVectorEnv, run_plans
@@ -73,7 +73,6 @@ class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._writings: list[Writing | None] = [None] * self.num_envs
         self._shown: list[Any] = [None] * self.num_envs  # observations, after the first reset
-        self._reset_error: ActorError | None = None
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -81,7 +80,6 @@ class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]
         """Resets the episodes; arguments and errors are those of ``RetroVectorEnv.reset``."""
         mask = (options or {}).get("reset_mask", np.ones(self.num_envs, dtype=np.bool_))
         observations, infos = self.env.reset(seed=seed, options=options)
-        self._reset_error = None
         for i, observation in enumerate(observations):
             if mask[i]:
                 infos = self._add_info(infos, self._start(i, observation), i)
@@ -100,8 +98,7 @@ class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]
         """
         if np.shape(actions) != (self.num_envs,):
             raise ActionError(f"{one_line(actions)}: one token id for each of {self.num_envs} environments.")
-        if self._reset_error is not None:
-            raise self._reset_error
+        self.env.check_reset(range(self.num_envs))
         tokens = [self.codec.checked(action) for action in actions]
         ended: dict[int, list[int]] = {}
         for i, token in enumerate(tokens):
@@ -141,13 +138,10 @@ class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]
         observation, reward, terminated, truncated, info = yield from env.plan_step(text)
         info = {**info, **self._start(i, observation, text, len(tokens))}  # before a reset, as a cut needs the failure
         step = (self._shown[i], reward, terminated, truncated, info)
-        if self.env.autoreset_mode is AutoresetMode.DISABLED or not (terminated or truncated):
+        start = (yield from self.env.plan_autoreset(i)) if terminated or truncated else None
+        if start is None:
             return step, None
-        try:
-            observation, info = yield from env.plan_reset()
-        except ActorError as error:  # raised by the next step, so that this step's rewards are returned first
-            self._reset_error = error
-            return step, None
+        observation, info = start
         return step, {**info, **self._start(i, observation)}
 
     def _start(self, i: int, observation: str, reflection: str = "", tokens: int = 0) -> dict[str, Any]:

@@ -212,6 +212,31 @@ def test_a_conversion_that_another_process_has_finished_is_taken(made, tmp_path,
     assert [one.name for one in folder.iterdir()] == ["gguf.json"]
 
 
+def test_a_changed_file_is_converted_again(made, tmp_path):
+    path, _ = made
+    copy = tmp_path / "small.gguf"
+    copy.write_bytes(path.read_bytes())
+    folder = transformers_folder(copy)
+    (folder / "was_here_before.json").write_text("{}")
+    noted = json.loads((folder / "gguf.json").read_text())
+    noted["files"].append("was_here_before.json")  # as if transformers wrote fewer files than it did
+    (folder / "gguf.json").write_text(json.dumps(noted))
+    os.utime(copy, ns=(1, 1))
+    assert transformers_folder(copy) == folder
+    assert not (folder / "was_here_before.json").exists()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["small", "small.gguf"]
+    (folder / "mine.txt").write_text("mine")
+    os.utime(copy, ns=(2, 2))
+    with pytest.raises(ConfigError, match=r"holds 'mine.txt' too"):
+        transformers_folder(copy)
+    assert (folder / "mine.txt").read_text() == "mine"
+
+
+def test_all_files_of_a_folder_have_the_same_mode(made):
+    path, _ = made
+    assert len({one.stat().st_mode for one in transformers_folder(path).iterdir()}) == 1
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not SMOLLM2.is_file(), reason="the model is absent; fetch it: make smollm2")
 def test_a_real_model_is_what_transformers_reads():

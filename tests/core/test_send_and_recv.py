@@ -1,5 +1,6 @@
 """send and recv of RetroVectorEnv: each episode as in step, and none waits for another one."""
 
+import gc
 import pickle
 import threading
 import time
@@ -9,7 +10,7 @@ import pytest
 
 from retro_gym.actors import Reply
 from retro_gym.background import BackgroundPool, open_pool
-from retro_gym.errors import ActionError, ActorError, EpisodeError
+from retro_gym.errors import ActionError, ActorError, ConfigError, EpisodeError
 from retro_gym.scheduling import ActorStats, Job, JobPool
 from retro_gym.testing import IdentityActor, IdentityEnv
 from tests.core.test_retro_vector import REFLECTIONS, SEED, Server, make
@@ -91,7 +92,7 @@ def test_what_is_out_of_turn():
         envs.recv()
     envs.async_reset(seed=0)
     for call in (envs.reset, envs.async_reset, lambda: envs.step(["red"] * 4), lambda: envs.branch([["red"]] * 4)):
-        with pytest.raises(EpisodeError, match=r"4 are under way: \[0, 1, 2, 3\]"):
+        with pytest.raises(EpisodeError, match=r"4 of them are under way: \[0, 1, 2, 3\]"):
             call()
     with pytest.raises(EpisodeError, match="env_ids holds 1"):
         envs.send(["red"], [1])
@@ -110,19 +111,68 @@ def test_what_is_out_of_turn():
     envs.close()
 
 
-def test_an_error_of_one_loses_nothing_of_the_others():
+def test_what_send_refuses_starts_nothing():
+    envs = make(actor=Server(IdentityActor()), autoreset_mode="Disabled", max_reflections=1)
+    with pytest.raises(EpisodeError, match="none was started"):
+        envs.send(["red"] * 4)
+    envs.async_reset(seed=0)
+    envs.recv(4)
+    with pytest.raises(ActionError, match="received int"):
+        envs.send(["red", 3, "blue", "gold"])
+    for env_ids in ([True, False], [0.0, 1.0], ["0", "1"], [[0], [1]], 0, "01"):
+        with pytest.raises(ConfigError, match="give the numbers of environments"):
+            envs.send(["red", "blue"], env_ids)
+    envs.send([], [])
+    with pytest.raises(EpisodeError, match="no environment is under way"):
+        envs.recv()
+    envs.send(["red", "red"], np.array([2, 0], dtype=np.uint8))
+    for num in (0, -1, 1.5, True, "1"):
+        with pytest.raises(ConfigError, match="num is"):
+            envs.recv(num)
+    assert envs.recv(2)[-1]["env_id"].tolist() == [0, 2]
+    with pytest.raises(EpisodeError, match="the episode is over"):
+        envs.send(["red"], [0])
+    envs.close()
+
+
+def test_an_environment_may_be_reset_while_others_are_under_way():
+    actor = Server(IdentityActor(), delay=(0.05, 0.1))
+    envs = make(actor=actor, autoreset_mode="Disabled", max_reflections=1)
+    envs.async_reset(seed=0)
+    envs.recv(4)
+    envs.send(["red"], [1])
+    envs.send(["blue"], [3])
+    mask = np.array([True, False, True, False])
+    envs.async_reset(seed=5, options={"reset_mask": mask})
+    with pytest.raises(EpisodeError, match=r"2 of them are under way: \[0, 3\]"):
+        envs.async_reset(options={"reset_mask": np.array([True, False, False, True])})
+    with pytest.raises(EpisodeError, match=r"4 of them are under way: \[0, 1, 2, 3\]"):
+        envs.reset()
+    *_, infos = envs.recv(4)
+    assert infos["env_id"].tolist() == [0, 1, 2, 3]
+    assert infos["trial"].tolist() == [0, 1, 0, 1]
+    envs.close()
+
+
+def test_an_error_of_one_loses_nothing_of_the_others(monkeypatch):
+    def plan_step(action):
+        raise RuntimeError(f"no room for {action}")
+        yield
+
     envs = make(actor=Server(IdentityActor()))
     envs.async_reset(seed=0)
     envs.recv(4)
-    envs.send(["red", 3, "blue", "gold"])
+    monkeypatch.setattr(envs.envs[1], "plan_step", plan_step)
+    envs.send(["red", "green", "blue", "gold"])
     seen, said = [], []
     while len(seen) < 3 or not said:
         try:
             seen += envs.recv()[-1]["env_id"].tolist()
-        except ActionError as error:
-            said.append(str(error))
+        except RuntimeError as error:
+            said.append((str(error), error.__notes__))
     assert sorted(seen) == [0, 2, 3]
-    assert ["received int" in text for text in said] == [True]
+    assert said == [("no room for green", ["This is of environment 1."])]
+    monkeypatch.undo()
     envs.send(["red"], [1])
     assert envs.recv()[-1]["env_id"].tolist() == [1]
     envs.close()
@@ -138,6 +188,62 @@ def test_an_actor_that_is_down_is_said_at_once():
     with pytest.raises(ActorError, match="nobody there"):
         envs.recv()
     envs.close()
+
+
+class Fickle(IdentityActor):
+    """Cannot be reached for one task."""
+
+    refused = None
+
+    def reply(self, prompts):
+        replies = super().reply(prompts)
+        return [
+            ActorError("nobody there") if self.refused is not None and self.refused in prompt.task else reply
+            for prompt, reply in zip(prompts, replies, strict=True)
+        ]
+
+
+def test_an_autoreset_that_fails_holds_up_its_own_environment_alone():
+    actor = Fickle()
+    envs = make(actor=Server(actor), max_reflections=1)
+    observations = envs.reset(seed=SEED)[0]
+    actor.refused = ""  # every task
+    with_errors = envs.step(["red"] * 4)
+    assert with_errors[3].all(), "the actor failed"
+    assert sorted(envs._reset_errors) == [0, 1, 2, 3]
+    actor.refused = None
+    envs.reset(seed=SEED, options={"reset_mask": np.array([True, True, False, False])})
+    assert sorted(envs._reset_errors) == [2, 3]
+    for chosen in ([2], [0, 3]):
+        with pytest.raises(ActorError, match="nobody there") as caught:
+            envs.send(["red"] * len(chosen), chosen)
+        assert f"of the autoreset of environment {chosen[-1]}." in caught.value.__notes__[0]
+    envs.send(["red", "red"], [0, 1])
+    assert envs.recv(2)[-1]["env_id"].tolist() == [0, 1]
+    with pytest.raises(ActorError, match="nobody there"):
+        envs.step(["red"] * 4)
+    assert envs.reset(seed=SEED)[0] == observations
+    envs.step(["red"] * 4)
+    envs.close()
+
+
+def test_a_pool_that_is_dropped_ends_its_thread():
+    def threads():
+        return [one for one in threading.enumerate() if one.name == "jobs"]
+
+    before = len(threads())
+    envs = make(actor=Server(IdentityActor(), delay=(0.001, 0.002)))
+    for env in envs.envs:
+        env.task_env.blocking = True
+    envs.async_reset(seed=0)
+    envs.recv()
+    assert len(threads()) == before + 1
+    del envs, env
+    deadline = time.monotonic() + 10
+    while len(threads()) > before:
+        assert time.monotonic() < deadline
+        gc.collect()
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("served", [False, True])

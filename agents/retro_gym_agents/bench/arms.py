@@ -94,7 +94,7 @@ class Job:
 
     def playing(self, actor: ActorSetting) -> dict[str, Any]:
         """The arguments with which an environment has an actor."""
-        spec = f"planner:{self.planner_of(actor) / 'planner'}" if actor.imitation else actor.actor
+        spec = f"planner:{self.planner_of(actor) / 'planner'}" if actor.imitation is not None else actor.actor
         return {"actor": spec, "actor_kwargs": actor.actor_kwargs or None}
 
     @property
@@ -187,7 +187,7 @@ def make_planner(job: Job, actor: ActorSetting) -> None:
             seed=job.config.seeds[0],
             rounds=0,
             resume=True,
-            **actor.imitation,
+            **(actor.imitation or {}),
         )
     )
 
@@ -352,7 +352,9 @@ def check_settings(job: Job) -> None:
         ConfigError: the learner has no such setting or needs another one, or the benchmark sets it itself.
     """
     for actor in job.actors:
-        _check_known(f"actor {actor.name}", actor.imitation, "imitation", retroact.RetroActConfig, fixed=("rounds",))
+        _check_known(
+            f"actor {actor.name}", actor.imitation or {}, "imitation", retroact.RetroActConfig, fixed=("rounds",)
+        )
     if not job.arm.learn:
         return
     learner, settings = _LEARNERS[job.arm.learn], job.settings

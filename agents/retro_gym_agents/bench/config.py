@@ -81,13 +81,13 @@ class ActorSetting:
     """Its spec, see :func:`retro_gym.make_actor`."""
     actor_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Its options."""
-    imitation: dict[str, Any] = dataclasses.field(default_factory=dict)
+    imitation: dict[str, Any] | None = None
     """Makes the actor a planner, which learns in each environment from an expert's trials: settings of RetroAct's first
-    stage, such as ``{"expert_episodes": 200, "imitation_updates": 10}``."""
+    stage, such as ``{"expert_episodes": 200, "imitation_updates": 10}``; ``{}`` for its defaults."""
 
     def __post_init__(self) -> None:
         settle_fields(self)
-        if self.imitation and self.actor != "scripted":
+        if self.imitation is not None and self.actor != "scripted":
             raise ConfigError(
                 f"actor {self.name} is {self.actor!r} and has settings of imitation, of which a planner is made; "
                 "leave one of the two out."
@@ -200,7 +200,8 @@ class BenchConfig:
 
     def digest_of_actor(self, actor: ActorSetting) -> str:
         """Returns a digest of everything that an actor depends on."""
-        return _digest([dataclasses.asdict(actor), [self.env_kwargs, self.seeds[0]] if actor.imitation else None])
+        made = None if actor.imitation is None else [self.env_kwargs, self.seeds[0]]
+        return _digest([{**dataclasses.asdict(actor), "imitation": actor.imitation or {}}, made])
 
     @classmethod
     def parsed(cls, content: Mapping[str, Any]) -> Self:

@@ -64,7 +64,9 @@ def run_bench(config: BenchConfig, output: Path, *, resume: bool = False, proces
         if processes > 1:
             pool = process_pool(processes, partial(torch.set_num_threads, 1))
             stack.callback(pool.shutdown, cancel_futures=True)
-        planners = {job.planner_of(actor): (job, actor) for job in jobs for actor in job.actors if actor.imitation}
+        planners = {
+            job.planner_of(actor): (job, actor) for job in jobs for actor in job.actors if actor.imitation is not None
+        }
         _do(pool, "made", _make_planner, list(planners.values()), lambda pair: str(pair[0].planner_of(pair[1])))
         collections = {job.collected.name: job for job in jobs if job.collected is not None}
         _do(pool, "collected", collect_for, list(collections.values()), lambda job: str(job.records))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from retro_gym.actors.base import Actor, ConcurrentActor, Reply, reply_all, reply_of
+from retro_gym.actors.budget import Budget
 from retro_gym.actors.secrets import mask, secrets_of
 from retro_gym.actors.tape.cassette import (
     Tape,
@@ -87,6 +88,11 @@ class RecordingActor:
     def batch_size(self) -> int | None:
         """The wrapped actor's batch size, if it has one."""
         return getattr(self.actor, "batch_size", None)
+
+    @property
+    def budget(self) -> Budget | None:
+        """The wrapped actor's budget, if it has one."""
+        return getattr(self.actor, "budget", None)
 
     @property
     def parameters(self) -> dict[str, Any]:

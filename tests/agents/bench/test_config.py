@@ -116,6 +116,21 @@ def test_a_digest_changes_with_what_an_arm_depends_on(tmp_path):
     assert isinstance(config, BenchConfig)
 
 
+def test_a_planner_may_be_made_with_the_defaults(tmp_path):
+    text = FILE.replace('{actor: "openai:model",', "{imitation: {},")
+    assert text != FILE
+    (second,) = [one for one in load_config(written(tmp_path, text)).actors if one.name == "second"]
+    assert second.imitation == {}
+    arm = Arm(name="one", policy="none")
+    job = Job(
+        BenchConfig(arms=(arm,), envs=("RetroIdentity-v0",), actors=(second,)), arm, "RetroIdentity-v0", 0, tmp_path
+    )
+    assert job.playing(second)["actor"].startswith("planner:")
+    scripted = dataclasses.replace(second, imitation=None)
+    assert job.playing(scripted)["actor"] == "scripted"
+    assert job.config.digest_of_actor(scripted) != job.config.digest_of_actor(second)
+
+
 @pytest.mark.parametrize("quick", [False, True])
 def test_the_benchmark_of_the_repository_can_be_run(quick):
     file = Path(__file__).parents[3] / "benchmarks" / "embedded.yaml"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from retro_gym import RecordWriter, RetroEnv, read_records
-from retro_gym.actors import Budget, BudgetedActor
+from retro_gym.actors import Budget, BudgetedActor, ConcurrentActor, RecordingActor
 from retro_gym.errors import ActorError, BudgetError
 from retro_gym.testing import FlakyActor, IdentityActor, IdentityEnv
 from retro_gym_agents.lm.reflector import Reflector
@@ -127,6 +127,15 @@ def test_a_budget_pays_for_as_many_updates_with_a_server(reflector, calls):
         roller.close()
     assert done[0] == done[1]
     assert done[0][0] >= 1
+
+
+def test_a_budget_is_seen_through_a_recorder(reflector, tmp_path):
+    for calls, ahead in ((1_000, False), (None, True)):
+        actor = RecordingActor(Billed(Budget(calls=calls)), tmp_path / f"{calls}.jsonl")
+        assert isinstance(actor, ConcurrentActor)
+        roller = Roller(envs(num=2, actor=actor), reflector, seed=3, num_samples=2)
+        assert roller._may_go_ahead is ahead
+        roller.close()
 
 
 class Scarce(IdentityEnv):
