@@ -16,10 +16,12 @@ from typing import Any, Literal, TypeAlias
 
 import gymnasium as gym
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from retro_gym import TokenEnv
 from retro_gym_agents.algorithms.reinforce import ReinforceConfig, improve
 from retro_gym_agents.lm.adapters import LoraSettings, frozen
+from retro_gym_agents.lm.pretrained import load_base
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.lm.scoring import score
 from retro_gym_agents.play.rollout import Rollout, Round
@@ -29,10 +31,13 @@ Side = Literal["ours", "TRL GRPO", "TRL RLOO", "SB3 incremental", "SB3 naive"]
 """Implementations of a whole training step."""
 Part = Literal["sampling", "generate", "update", "update of plain rows"]
 """Implementations of sampling only, or of the update only."""
-TakeTurns: TypeAlias = Callable[[Callable[[], bool]], None]
+GoesOn: TypeAlias = Callable[[float | None], bool]
+"""Takes the floating-point operations of the turn that has ended, or None where these were not counted; returns whether
+to take another turn."""
+TakeTurns: TypeAlias = Callable[[GoesOn], None]
 """Takes turns until its argument, which it calls after each turn, returns False."""
 
-_LORA = LoraSettings()
+_LORA = LoraSettings().filled()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,12 +64,23 @@ class Setting:
     """Device of all computations."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Dtype of the model's weights."""
+    model: str = ""
+    """A pretrained model, a folder or a GGUF file, in place of one with random weights. Of its tokenizer only the size
+    is used: prompts are random tokens, and the end is a token that it hardly ever writes."""
+
+    @property
+    def end_id(self) -> int:
+        """Id of the end token."""
+        return self.vocabulary - 1 if self.model else 2
 
 
 def make_model(setting: Setting) -> Any:
-    """Returns a Qwen-style model with random weights."""
+    """Returns the pretrained model, or a Qwen-style one with random weights."""
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
+    if setting.model:
+        model, _ = load_base(setting.model, setting.device, setting.dtype, "model")
+        return _sampling(model, setting)
     torch.manual_seed(0)
     shape = Qwen2Config(
         vocab_size=setting.vocabulary,
@@ -79,8 +95,14 @@ def make_model(setting: Setting) -> Any:
         pad_token_id=0,
         tie_word_embeddings=False,
     )
-    model = Qwen2ForCausalLM(shape).to(setting.device, getattr(torch, setting.dtype))
-    model.generation_config.update(do_sample=True, temperature=1.0, top_k=0, max_new_tokens=setting.tokens)
+    return _sampling(Qwen2ForCausalLM(shape).to(setting.device, getattr(torch, setting.dtype)), setting)
+
+
+def _sampling(model: Any, setting: Setting) -> Any:
+    ends = {"pad_token_id": 0, "eos_token_id": setting.end_id}
+    model.generation_config.update(
+        do_sample=True, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=setting.tokens, **ends
+    )
     return model
 
 
@@ -89,7 +111,8 @@ def make_tokenizer(setting: Setting) -> Any:
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    words = {"<pad>": 0, "<s>": 1, "</s>": 2, **{f"w{i}": i for i in range(3, setting.vocabulary)}}
+    words = {f"w{i}": i for i in range(2, setting.vocabulary) if i != setting.end_id}
+    words |= {"<pad>": 0, "<s>": 1, "</s>": setting.end_id}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<pad>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", padding_side="left")
@@ -107,7 +130,7 @@ def make_reflector(setting: Setting) -> Reflector:
 def make_texts(setting: Setting, count: int) -> list[str]:
     """Returns prompts of random words."""
     generator = torch.Generator().manual_seed(1)
-    ids = torch.randint(3, setting.vocabulary, (count, setting.prompt), generator=generator)
+    ids = torch.randint(3, setting.vocabulary - 1, (count, setting.prompt), generator=generator)
     return [" ".join(f"w{i}" for i in row) for row in ids.tolist()]
 
 
@@ -124,9 +147,11 @@ def make_side(name: Side | Part, setting: Setting) -> TakeTurns:
             return functools.partial(_repeat, _part(name, setting))
 
 
-def _repeat(turn: Callable[[], object], goes_on: Callable[[], bool]) -> None:
-    turn()
-    while goes_on():
+def _repeat(turn: Callable[[], object], goes_on: GoesOn) -> None:
+    with FlopCounterMode(display=False) as counter:
+        turn()
+    operations = float(counter.get_total_flops())
+    while goes_on(operations):
         turn()
 
 
@@ -199,10 +224,10 @@ def _trl_trainer(setting: Setting, name: Literal["TRL GRPO", "TRL RLOO"]) -> Tak
     from transformers import PrinterCallback, TrainerCallback
 
     class Between(TrainerCallback):  # type: ignore[misc] # transformers has no types
-        goes_on: Callable[[], bool]
+        goes_on: GoesOn
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            control.should_training_stop = not self.goes_on()
+            control.should_training_stop = not self.goes_on(None)
 
     between = Between()
     kinds = {"TRL GRPO": (trl.GRPOTrainer, trl.GRPOConfig), "TRL RLOO": (trl.RLOOTrainer, trl.RLOOConfig)}
@@ -238,7 +263,7 @@ def _trl_trainer(setting: Setting, name: Literal["TRL GRPO", "TRL RLOO"]) -> Tak
     )
     trainer.remove_callback(PrinterCallback)
 
-    def take_turns(goes_on: Callable[[], bool]) -> None:
+    def take_turns(goes_on: GoesOn) -> None:
         between.goes_on = goes_on
         trainer.train()
 

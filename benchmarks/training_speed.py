@@ -2,11 +2,14 @@
 
     python -m benchmarks.training_speed                                   # prompt 512, 8 samples of 48 new tokens
     python -m benchmarks.training_speed --envs 1 --sweep prompt samples hidden      # and over each of these sizes
+    python -m benchmarks.training_speed --model models/smollm2-135m.gguf --prompt 600 --tokens 64   # a real model
 
 The sides of :mod:`benchmarks.training_sides` take turns within one run. Each has a separate process, so that none
 affects the others' threads and memory; the first turn is a warm-up. The tables show median seconds, tokens sampled (or
 trained on) per second, their ratios, and the peak memory of each side's process minus its memory before the first turn.
-A sweep also shows how cost scales: the exponent p of a fit of seconds ~ size^p.
+"Of the matrix rate" is the number of floating-point operations of a turn (torch's own count) per second, as a share of
+what a large matrix product reaches on this machine with as many threads. A sweep also shows how cost scales: the
+exponent p of a fit of seconds ~ size^p.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.training_sides import Part, Setting, Side, make_side
+from benchmarks.training_sides import Part, Setting, Side, make_model, make_side
 
 _PEERS = {  # each side's reference in the tables
     "generate": "sampling",
@@ -71,6 +74,8 @@ class Figures:
     """Seconds of each turn."""
     peak_mib: float
     """Peak memory minus the memory before the first turn, MiB."""
+    operations: float | None
+    """Floating-point operations of a turn, where they were counted."""
 
     @property
     def median(self) -> float:
@@ -82,24 +87,49 @@ def main(config: Config) -> None:
     """Measures all sides and prints the tables."""
     console = Console()
     measured: dict[Setting, dict[str, Figures]] = {}
+    given = sized(config.setting)
+    torch.set_num_threads(config.threads)
+    rate = matrix_rate(given)
+    console.print(f"matrix rate: {rate / 1e9:,.1f} GFLOP/s, {given.dtype}, {config.threads} threads, {given.device}")
     for axis in config.sweep or (None,):
-        settings = [config.setting] if axis is None else settings_along(config.setting, axis)
+        settings = [given] if axis is None else settings_along(given, axis)
         for setting in settings:
             if setting in measured:
                 continue
             measured[setting] = take_turns(config, setting)
-            console.print(table(setting, measured[setting]))
+            console.print(table(setting, measured[setting], rate))
             if config.json is not None:
-                config.json.write_text(as_json(measured), encoding="utf-8")
+                config.json.write_text(as_json(measured, rate), encoding="utf-8")
         if axis is not None:
             console.print(growth(axis, settings, [measured[setting] for setting in settings]))
 
 
-def as_json(measured: dict[Setting, dict[str, Figures]]) -> str:
+def sized(setting: Setting) -> Setting:
+    """Returns the setting with the sizes of its pretrained model, if it has one."""
+    if not setting.model:
+        return setting
+    shape = make_model(dataclasses.replace(setting, device="cpu")).config
+    sizes = {"layers": shape.num_hidden_layers, "hidden": shape.hidden_size, "vocabulary": shape.vocab_size}
+    return dataclasses.replace(setting, **sizes)
+
+
+def matrix_rate(setting: Setting, size: int = 2_048, repeats: int = 7) -> float:
+    """Returns the floating-point operations per second of a large matrix product: the median of some."""
+    a, b = torch.rand(2, size, size, device=setting.device).to(getattr(torch, setting.dtype))
+    seconds = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        torch.mm(a, b).sum().item()  # waits for the device
+        seconds.append(time.perf_counter() - start)
+    return 2 * size**3 / statistics.median(seconds[1:])
+
+
+def as_json(measured: dict[Setting, dict[str, Figures]], rate: float) -> str:
     """Returns all results as JSON."""
     rows = [
         {
             "setting": dataclasses.asdict(setting),
+            "matrix_rate": rate,
             "sides": {name: dataclasses.asdict(one) for name, one in sides.items()},
         }
         for setting, sides in measured.items()
@@ -134,16 +164,17 @@ def take_turns(config: Config, setting: Setting) -> dict[str, Figures]:
         line.recv()
     seconds: dict[Side | Part, list[float]] = {name: [] for name in lines}
     peaks: dict[Side | Part, float] = {}
+    operations: dict[Side | Part, float | None] = {}
     for turn in range(config.repeats + 1):
         for name in list(lines)[:: -1 if turn % 2 else 1]:  # alternate the order, so that order effects cancel
             lines[name].send(True)
-            elapsed, peaks[name] = lines[name].recv()
+            elapsed, peaks[name], operations[name] = lines[name].recv()
             if turn:
                 seconds[name].append(elapsed)
     for line, process in zip(lines.values(), processes, strict=True):
         line.send(False)
         process.join()
-    return {name: Figures(turns, peaks[name]) for name, turns in seconds.items()}
+    return {name: Figures(turns, peaks[name], operations[name]) for name, turns in seconds.items()}
 
 
 def serve(line: Connection, name: Side | Part, setting: Setting, threads: int) -> None:
@@ -156,11 +187,11 @@ def serve(line: Connection, name: Side | Part, setting: Setting, threads: int) -
         return
     start = time.perf_counter()
 
-    def goes_on() -> bool:
+    def goes_on(operations: float | None) -> bool:
         nonlocal start
         if setting.device != "cpu":
             torch.cuda.synchronize()
-        line.send((time.perf_counter() - start, memory_held(setting, peak=True) - before))
+        line.send((time.perf_counter() - start, memory_held(setting, peak=True) - before, operations))
         answer: bool = line.recv()
         start = time.perf_counter()
         return answer
@@ -191,15 +222,17 @@ def resident(field: str) -> float:
 # -- tables ------------------------------------------------------------------------------------------------------------
 
 
-def table(setting: Setting, sides: dict[str, Figures]) -> Table:
+def table(setting: Setting, sides: dict[str, Figures], rate: float) -> Table:
     """Returns the table of medians, with the ratio of the reference's tokens per second to each side's."""
     title = f"prompt {setting.prompt}, K {setting.samples}, {setting.layers} layers of {setting.hidden}"
-    rows = Table("", "seconds", "tokens/s", "peak, MiB", "beside", "x", title=f"{title}, {setting.device}")
+    columns = ("", "seconds", "tokens/s", "peak, MiB", "beside", "x", "of the matrix rate")
+    rows = Table(*columns, title=f"{setting.model} {title}, {setting.device}".lstrip())
     speeds = {name: tokens_of(name, setting) / one.median for name, one in sides.items()}
     for name, one in sides.items():
         peer = _PEERS.get(name)
         beside = (peer, f"{speeds[peer] / speeds[name]:.2f}") if peer in speeds else ("", "")
-        rows.add_row(name, f"{one.median:.4f}", f"{speeds[name]:,.1f}", f"{one.peak_mib:,.0f}", *beside)
+        share = "" if one.operations is None else f"{one.operations / one.median / rate:.0%}"
+        rows.add_row(name, f"{one.median:.4f}", f"{speeds[name]:,.1f}", f"{one.peak_mib:,.0f}", *beside, share)
     return rows
 
 

@@ -21,17 +21,16 @@ _T = TypeVar("_T")
 def open_pool(actor: Actor, task_envs: Sequence[TaskEnv]) -> JobPool[_K, _T] | BackgroundPool[_K, _T]:
     """Returns a pool for jobs with an actor.
 
-    With an actor that can have many calls in flight, and task environments that have threads of their own (blocking
-    ones), jobs go on in a thread of their own. Otherwise they go on while the caller waits for one: an actor that
-    replies in batches may share its weights with what the caller does meanwhile, and a task environment that is not
-    blocking may only be called in the thread that made it.
+    With an actor that can have many calls in flight, and task environments that may be called in another thread, jobs
+    go on in a thread of their own. Otherwise they go on while the caller waits for one: an actor that replies in
+    batches may share its weights with what the caller does meanwhile.
 
     Args:
         actor: the actor of all jobs.
         task_envs: their task environments, which may limit how many jobs are in progress at once.
     """
     at_once = least_parallel(task_envs)
-    apart = isinstance(actor, ConcurrentActor) and all(env.blocking for env in task_envs)
+    apart = isinstance(actor, ConcurrentActor) and all(env.blocking or env.any_thread for env in task_envs)
     return BackgroundPool(at_once=at_once) if apart else JobPool(at_once=at_once)
 
 

@@ -56,6 +56,9 @@ class TaskEnv(gym.Env[str, str]):
     """Whether ``reset`` and ``step`` may block: on a server, a process, a slow computation. Each instance is then
     called in its own thread, so that parallel trials do not wait for each other. Set it to False for environments that
     answer within a millisecond or can only be called in the thread that created them."""
+    any_thread: bool = False
+    """Whether an environment that is not blocking may be called in another thread than the one that made it. Then its
+    trials go on while a learner samples and learns, see :func:`retro_gym.background.open_pool`."""
     max_parallel: int | None = None
     """Largest number of episodes in progress at once in a process, for environments that hold something scarce, such as
     running games; None for no limit. Further episodes wait until one has ended its trials."""
@@ -136,6 +139,7 @@ class TextTask(TaskEnv):
         )
         self.max_turns = max_turns
         self.blocking = bool(getattr(env.unwrapped, "blocking", True)) if blocking is None else blocking
+        self.any_thread = bool(getattr(env.unwrapped, "any_thread", False))
         self.max_parallel = getattr(env.unwrapped, "max_parallel", None)
         self._return = 0.0
 

@@ -5,6 +5,7 @@ import pickle
 import threading
 import time
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -291,6 +292,25 @@ def test_trials_go_on_while_the_caller_is_busy():
     assert len(envs.recv(1)[0]) == 4, "all have come in"
     assert actor.calls == before
     envs.close()
+
+
+@pytest.mark.parametrize("name", ["HotpotQA", "ALFWorld", "WebShop", "InterCodeSQL", "Mix"])
+def test_built_in_environments_may_be_called_in_another_thread(name):
+    def made(actor):
+        return gym.make_vec(f"Retro{name}-v0", num_envs=3, vectorization_mode="vector_entry_point", actor=actor)
+
+    local = made("scripted")
+    expected = [local.reset(seed=1)[0], *(local.step(["Look again."] * 3)[:4] for _ in range(2))]
+    served = made(Server(local.envs[0].actor))
+    served.async_reset(seed=1)
+    assert isinstance(served._pool, BackgroundPool)
+    assert served.recv(3)[0] == expected[0]
+    for step in expected[1:]:
+        served.send(["Look again."] * 3)
+        for found, wanted in zip(served.recv(3)[:4], step, strict=True):
+            assert np.array_equal(found, wanted)
+    local.close()
+    served.close()
 
 
 # -- pools -------------------------------------------------------------------------------------------------------------

@@ -136,6 +136,7 @@ class ALFWorldEnv(GameEnv[Household | GameFile]):
 
     prompt = ALFWORLD_PROMPT
     max_turns = 10
+    any_thread = True
     data = "built in; games=FOLDER: ALFWorld's games, with the extra [alfworld]"
 
     def __init__(

@@ -128,6 +128,7 @@ class HotpotQAEnv(GameEnv[HotpotTask]):
     prompt = HOTPOTQA_PROMPT
     max_turns = 6
     blocking = False
+    any_thread = True
     data = "built in; tasks=FILE: HotpotQA's JSON or JSONL"
     _tasks: HotpotTasks
 

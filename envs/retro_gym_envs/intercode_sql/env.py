@@ -162,6 +162,7 @@ class InterCodeSQLEnv(GameEnv[SQLTask]):
     prompt = INTERCODE_SQL_PROMPT
     max_turns = 10
     blocking = False
+    any_thread = True
     data = "built in; tasks=FILE with databases=FILE: InterCode's JSON and MySQL dump"
     _tasks: SQLTasks
 

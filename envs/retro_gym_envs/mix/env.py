@@ -75,6 +75,7 @@ class MixEnv(TaskEnv):
         seeded = {} if world_seed is None else {"world_seed": world_seed}
         self.envs = {name: as_task_env(name, **{**seeded, **given.get(name, {})}) for name in self._weights}
         self.blocking = any(env.blocking for env in self.envs.values())
+        self.any_thread = all(env.any_thread for env in self.envs.values())
         self.max_parallel = least_parallel(self.envs.values())
         self.observation_space = UnicodeText(
             max(env.observation_space.max_length for env in self.envs.values())  # type: ignore[attr-defined]

@@ -142,6 +142,7 @@ class WebShopEnv(GameEnv[Goal]):
     prompt = WEBSHOP_PROMPT
     max_turns = 15
     max_observation = 12_000  # characters; a page of ten public products has about 2,500
+    any_thread = True
     data = "built in; tasks=FOLDER: WebShop's files; server=URL: a running WebShop"
     _tasks: ShopTasks
 
