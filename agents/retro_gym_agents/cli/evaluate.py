@@ -44,9 +44,9 @@ class Evaluate(PolicyOptions):
     ] = ()
     """One or several of: none, vague, outcome, copy, task_only, actions, shotgun, lookup, shuffled, noisy, told,
     oracle, rule, tiny, the folder of a run or a model, a GGUF file, a hub name, 'openai:MODEL' (a prompted model
-    behind a server), 'replay:FILE' (its tape), 'best_of:FOLDER' (of several samples the one that a reward model
-    prefers), 'lessons:RECORDS' (what helped on similar training tasks), 'python:MODULE:NAME' (a function from
-    observations to reflections, or a policy).
+    behind a server), 'replay:FILE' (its tape), 'hf:MODEL' (a prompted model in this process), 'best_of:FOLDER' (of
+    several samples the one that a reward model prefers), 'lessons:RECORDS' (what helped on similar training tasks),
+    'python:MODULE:NAME' (a function from observations to reflections, or a policy).
     none, a plain retry, is added in front if it is missing: the first figure is the difference to it."""
     split: Text = "test"
     """Split of the tasks: train, validation or test."""

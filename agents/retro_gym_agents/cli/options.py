@@ -107,7 +107,7 @@ class PolicyOptions(EnvOptions):
     """Options of the policies, for commands that play episodes with given ones."""
 
     reflector_kwargs: Annotated[str | None, tyro.conf.arg(metavar="JSON", help_behavior_hint="")] = None
-    """Options of reflectors 'openai:MODEL' and classes 'python:MODULE:NAME':
+    """Options of reflectors 'openai:MODEL' and 'hf:MODEL' and of classes 'python:MODULE:NAME':
     '{"base_url": "http://localhost:8000/v1", "temperature": 0.7, "record": "tape.jsonl", "budget": {"calls": 100}}';
     of 'best_of:FOLDER': reflector, num_samples, temperature; of 'lessons:RECORDS': num, weight, beside."""
     greedy: Flag = False
@@ -122,7 +122,8 @@ class PolicyOptions(EnvOptions):
         if options and not any(map(takes_options, names)):
             raise ConfigError(
                 f"--reflector-kwargs {one_line(options)}: none of the reflectors {', '.join(names)} has options. Leave "
-                "it out, or name 'openai:MODEL', 'best_of:FOLDER', 'lessons:RECORDS' or 'python:MODULE:NAME'."
+                "it out, or name 'openai:MODEL', 'hf:MODEL', 'best_of:FOLDER', 'lessons:RECORDS' or "
+                "'python:MODULE:NAME'."
             )
         return [
             make_policy(name, greedy=self.greedy, device=self.device, **(options if takes_options(name) else {}))

@@ -17,6 +17,7 @@
 ``tiny``, PATH, a hub   a reflector: the shipped one, a run of ``retro-gym train``, or any causal language
 name                    model, frozen or trained
 ``openai:MODEL``        a model behind a server that is asked by a prompt (Reflexion); ``replay:FILE`` its tape
+``hf:MODEL``            the same in this process, by transformers and the model's chat template
 ``best_of:FOLDER``      of n sampled reflections the one that a reward model prefers
 ``lessons:RECORDS``     lessons kept from training tasks: those of similar tasks that earned most
 ``python:MODULE:NAME``  a function on observations, or a policy, of a user

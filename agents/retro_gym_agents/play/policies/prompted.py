@@ -1,4 +1,4 @@
-"""A model behind a server that is asked for reflections by a prompt, as in Reflexion (arXiv 2303.11366)."""
+"""A model that is not trained and is asked for reflections by a prompt, as in Reflexion (arXiv 2303.11366)."""
 
 from __future__ import annotations
 
@@ -44,16 +44,18 @@ _LABEL = re.compile(r"[*_#\s]*(?:reflection|advice)\s*\d*\s*[*_]*\s*:[*_\s]*", r
 
 
 class PromptedPolicy:
-    """Writes reflections with a model that is not trained, behind an OpenAI-compatible server, or from its tape.
+    """Writes reflections with a model that is not trained: behind a server, in this process, or from a tape.
 
     A call that fails for good yields no reflection: its error takes the place of a text, and its episode is not scored.
 
     Args:
-        spec: ``"openai:MODEL"``, ``"replay:FILE"`` for a tape that was recorded with ``record``, or any other actor.
+        spec: ``"openai:MODEL"``, ``"hf:MODEL"`` (transformers, with the model's chat template), ``"replay:FILE"`` for a
+            tape that was recorded with ``record``, or any other actor.
         instruction: the text before the observation in the prompt; :data:`REFLECTOR_INSTRUCTION` by default.
         instruction_file: a file that holds this text, such as :mod:`retro_gym_agents.algorithms.gepa` writes.
         options: ``base_url``, ``temperature``, ``max_tokens``, ``record``, ``budget`` and the like, see
-            :func:`retro_gym.make_actor` and :class:`~retro_gym.actors.openai.OpenAIActor`.
+            :func:`retro_gym.make_actor`, :class:`~retro_gym.actors.openai.OpenAIActor` and
+            :class:`~retro_gym.actors.HfActor`.
 
     Raises:
         ConfigError: an option is unknown or invalid, or there is no such file.
@@ -105,7 +107,8 @@ class PromptedPolicy:
     def _reflection(self, reply: Reply | ActorError) -> str | ActorError:
         who = f"reflector {self.name!r}"
         if isinstance(reply, CutReplyError) or (isinstance(reply, Reply) and reply.cut):
-            return ActorError(f"{who} ran into its token limit before its reflection was whole. Raise its max_tokens.")
+            limit = "max_new_tokens" if hasattr(self.actor, "max_new_tokens") else "max_tokens"
+            return ActorError(f"{who} ran into its token limit before its reflection was whole. Raise its {limit}.")
         if isinstance(reply, ActorError):
             return type(reply)(f"{who} wrote no reflection: {reply}")
         text = _LABEL.sub("", reply.text, count=1) if _LABEL.match(reply.text) else reply.text

@@ -140,7 +140,7 @@ def check_reflector(spec: str) -> None:
         raise ConfigError(
             f"reflector {spec!r}: there is no such folder. Give {', '.join(map(repr, names))}, the folder of a run of "
             "retro-gym train, the folder of a transformers model, a GGUF file, a hub name (OWNER/NAME), "
-            "'python:MODULE:NAME', 'openai:MODEL' or 'replay:FILE'."
+            "'python:MODULE:NAME', 'openai:MODEL', 'hf:MODEL' or 'replay:FILE'."
         )
 
 

@@ -18,7 +18,7 @@ from retro_gym_agents.play.policies.reflectors import ReflectorPolicy
 __all__ = ["make_policy", "takes_options"]
 
 _PYTHON = "python"
-_PROMPTED = ("openai", "replay")
+_PROMPTED = ("openai", "replay", "hf")
 _LESSONS = "lessons"
 _BEST_OF = "best_of"
 
@@ -35,14 +35,14 @@ def make_policy(
 
     Args:
         spec: a key of :data:`BASELINES`; ``"tiny"``, the folder of a run or of a model, or a hub name
-            (:class:`ReflectorPolicy`); ``"openai:MODEL"`` or ``"replay:FILE"`` (:class:`PromptedPolicy`);
-            ``"best_of:FOLDER"`` (:class:`BestOfPolicy`); ``"lessons:RECORDS"`` (:class:`LessonsPolicy`);
-            ``"python:MODULE:NAME"``, which imports one of the following; a :class:`Policy`, a class of policies, or a
-            function from a list of observations to a list of reflections.
+            (:class:`ReflectorPolicy`); ``"openai:MODEL"``, ``"hf:MODEL"`` or ``"replay:FILE"``
+            (:class:`PromptedPolicy`); ``"best_of:FOLDER"`` (:class:`BestOfPolicy`); ``"lessons:RECORDS"``
+            (:class:`LessonsPolicy`); ``"python:MODULE:NAME"``, which imports one of the following; a :class:`Policy`, a
+            class of policies, or a function from a list of observations to a list of reflections.
         greedy: for models in this process, see :class:`ReflectorPolicy`.
         device: likewise.
         batch_size: likewise.
-        options: for models behind a server and classes of policies: their arguments, such as ``base_url``; for
+        options: for prompted models and classes of policies: their arguments, such as ``base_url``; for
             ``best_of`` ``reflector``, ``num_samples`` and ``temperature``; for ``lessons`` ``num``, ``weight`` and
             ``beside``, the spec of a policy, which gets all further options.
 
@@ -66,7 +66,8 @@ def make_policy(
     if kind == _PYTHON:
         return policy_of(imported(spec, "reflector"), options, f"reflector {spec!r}", spec)
     if kind in _PROMPTED and rest:
-        return PromptedPolicy(spec, **options)
+        in_process = {"device": device, "batch_size": batch_size} if kind == "hf" else {}
+        return PromptedPolicy(spec, **{**in_process, **options})
     if kind == _BEST_OF and rest:
         own, others = _parted(options, "reflector", "num_samples", "temperature")
         without_options(others, f"reflector {spec!r}", "reflector, num_samples and temperature")

@@ -193,7 +193,7 @@ def test_names_that_lead_nowhere_are_refused_at_once(tmp_path):
     with pytest.raises(ConfigError, match="no such folder"):
         make_policy("./absent")
     for spec in ("openai:", "opnai:model", "replay:"):
-        with pytest.raises(ConfigError, match=r"'python:MODULE:NAME', 'openai:MODEL' or 'replay:FILE'"):
+        with pytest.raises(ConfigError, match=r"'openai:MODEL', 'hf:MODEL' or 'replay:FILE'"):
             make_policy(spec)
     with pytest.raises(ConfigError, match="Did you mean 'vague'"):
         make_policy("vauge")

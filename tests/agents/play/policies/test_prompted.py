@@ -11,8 +11,10 @@ from retro_gym.testing.server import ServerThread
 from retro_gym_agents.cli import main
 from retro_gym_agents.evaluation.evaluate import evaluate, evaluate_all
 from retro_gym_agents.evaluation.evaluation import EvaluationConfig
+from retro_gym_agents.lm.pretrained import tiny_folder
 from retro_gym_agents.play.collection import CollectConfig, collect
 from retro_gym_agents.play.policies import REFLECTOR_INSTRUCTION, MeteredPolicy, PromptedPolicy, make_policy
+from retro_gym_agents.play.policies.specs import takes_options
 
 ENV = "RetroIdentity-v0"
 OBSERVATION = "This attempt failed.\n\nThe word is blue.\nReturn: 0.00\n\nReflection:"
@@ -169,6 +171,21 @@ def test_a_server_that_is_gone_is_no_score(capsys, tmp_path):
     said = " ".join(capsys.readouterr().err.split())
     assert "no success rate is given" in said
     assert "--resume plays the lost" in said
+
+
+def test_a_model_in_this_process():
+    spec = f"hf:{tiny_folder()}"
+    assert takes_options(spec)
+    written = []
+    for batch_size in (2, 64):
+        policy = make_policy(spec, batch_size=batch_size, max_new_tokens=40, temperature=1.0)
+        assert (policy.actor.batch_size, policy.actor.device) == (batch_size, "cpu")
+        evaluation = evaluate(ENV, policy, num_tasks=6, trials=1)
+        written.append([text for task in evaluation.tasks for text in task.reflections])
+    assert written[0] == written[1] != []
+    (cut,) = make_policy(spec, max_new_tokens=1).reflect(["It failed."], [], [0])
+    assert isinstance(cut, ActorError)
+    assert "Raise its max_new_tokens" in str(cut)
 
 
 def test_unknown_options_and_missing_servers_are_said(monkeypatch):
