@@ -44,17 +44,17 @@ def draw_curves(env_id: str, lines: Mapping[str, Sequence[Sequence[tuple[int, fl
         axes = figure.subplots()
         for number, (name, runs) in enumerate(lines.items()):
             colour = COLOURS[number % len(COLOURS)]
-            style = "solid" if number < len(COLOURS) else "dashed"
+            style, inside = ("solid", colour) if number < len(COLOURS) else ("dashed", "white")
             points = [np.array(run, dtype=np.float64).T for run in runs]
             for calls, success in points:
                 axes.plot(calls, success, color=colour, linewidth=0.7, alpha=0.35, linestyle=style)
             at = np.linspace(max(calls[0] for calls, _ in points), min(calls[-1] for calls, _ in points), _POINTS)
             mean = np.mean([np.interp(at, calls, success) for calls, success in points], axis=0)
-            marker = {"marker": MARKERS[number % len(MARKERS)], "markevery": 12, "markersize": 4}
+            marker = {"marker": MARKERS[number % len(MARKERS)], "markevery": 12, "markersize": 5, "mfc": inside}
             axes.plot(at, mean, color=colour, linewidth=1.8, linestyle=style, label=name, **marker)
         axes.set_xlabel("actor calls")
         axes.set_ylabel("success on validation tasks")
         axes.set_title(env_id, fontsize=11)
         percent_axis(axes)
         plain_axes(axes)
-        axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
+        axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=4)
