@@ -128,9 +128,11 @@ def _entries(
         result, entry = load_result(result_file(job, actor)), entries[job.arm.name]
         own = [name for name in result.episodes if name != NONE] or [NONE]
         entry.played.append(result.episodes[own[0]])
-        entry.against.append(result.episodes.get(NONE, reference.episodes[NONE]))  # its own, if its planner played
-        if job.arm.learn:
-            entry.calls.append(_trained(job).actor_calls)
+        trained = _trained(job) if job.arm.learn else None
+        retry = result if trained is not None and trained.planner else reference  # of the planner that it has made
+        entry.against.append(retry.episodes[NONE])
+        if trained is not None:
+            entry.calls.append(trained.actor_calls)
     return [entry for entry in entries.values() if entry.played], reference
 
 
