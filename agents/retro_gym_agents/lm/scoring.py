@@ -20,6 +20,7 @@ from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.logprobs import token_logprobs
 from retro_gym_agents.lm.packing import Packed, pack
 from retro_gym_agents.lm.shared_rows import read_prompts
+from retro_gym_agents.lm.trying import a_few_tokens, same_numbers
 
 __all__ = ["Scores", "score", "why_not_shared"]
 
@@ -154,7 +155,7 @@ def why_not_shared(model: Any) -> str | None:
     if reason is not None:
         return f"{reason}, which does not support a block mask"
     device = model.get_input_embeddings().weight.device
-    some = [1 + (7 * i) % (model.config.get_text_config().vocab_size - 1) for i in range(14)]
+    some = a_few_tokens(model, 14)
     prompts = Prompts.from_rows([some[:5], some[5:8]], 0, device)
     tokens_NT = torch.tensor(some[2:14], device=device).view(4, 3)
     mask_NT = torch.ones_like(tokens_NT, dtype=torch.bool)
@@ -165,7 +166,6 @@ def why_not_shared(model: Any) -> str | None:
         shared = score(model, prompts, tokens_NT, mask_NT, temperature=1.0, num_samples=2).logprobs_NT
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:  # the model refuses the mask
         return f"it refuses the block mask ({type(error).__name__}: {error})"
-    tolerance = 1e-3 if model.dtype == torch.float32 else 5e-2
-    if not torch.allclose(plain, shared, rtol=tolerance, atol=tolerance):
+    if not same_numbers(model, plain, shared):
         return f"it ignores the block mask: log-probabilities differ by {float((plain - shared).abs().max()):.2g}"
     return None

@@ -19,6 +19,7 @@ from torch import Tensor
 from retro_gym_agents.lm.attention import additive_mask, attention_dtype
 from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.kv_cache import FixedLayer, RoomyLayer, roomy_cache
+from retro_gym_agents.lm.trying import a_few_tokens, same_numbers
 
 __all__ = ["GraphedRows", "SharedRows", "last_column", "read_prompts", "shared_rows", "why_not_recorded"]
 
@@ -187,7 +188,7 @@ def why_not_recorded(model: Any, layout: type[SharedRows] = GraphedRows) -> str 
         layout: the layout that is compared with :class:`SharedRows`.
     """
     device = model.get_input_embeddings().weight.device
-    some = [1 + (7 * i) % (model.config.get_text_config().vocab_size - 1) for i in range(20)]
+    some = a_few_tokens(model, 20)
     steps_T4 = torch.tensor(some[:16], device=device).view(4, 4)
 
     def logits(kind: type[SharedRows]) -> Tensor:
@@ -199,8 +200,7 @@ def why_not_recorded(model: Any, layout: type[SharedRows] = GraphedRows) -> str 
         recorded = logits(layout)
     except RuntimeError as error:  # the model waits for the device, or allocates memory outside torch
         return f"recording fails: {error}"
-    tolerance = 1e-3 if model.dtype == torch.float32 else 5e-2
-    if not torch.allclose(usual, recorded, rtol=tolerance, atol=tolerance):
+    if not same_numbers(model, usual, recorded):
         return f"its recorded steps give other logits: they differ by {float((usual - recorded).abs().max()):.2g}"
     return None
 
