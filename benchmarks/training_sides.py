@@ -67,6 +67,8 @@ class Setting:
     model: str = ""
     """A pretrained model, a folder or a GGUF file, in place of one with random weights. Of its tokenizer only the size
     is used: prompts are random tokens, and the end is a token that it hardly ever writes."""
+    peer_rows: int | None = None
+    """Samples that TRL trains on in one pass, accumulating gradients; all by default."""
 
     @property
     def end_id(self) -> int:
@@ -230,11 +232,13 @@ def _trl_trainer(setting: Setting, name: Literal["TRL GRPO", "TRL RLOO"]) -> Tak
             control.should_training_stop = not self.goes_on(None)
 
     between = Between()
+    rows = setting.peer_rows or setting.prompts * setting.samples
     kinds = {"TRL GRPO": (trl.GRPOTrainer, trl.GRPOConfig), "TRL RLOO": (trl.RLOOTrainer, trl.RLOOConfig)}
     settings = kinds[name][1](
         output_dir=tempfile.mkdtemp(),  # required, but nothing is written
         max_steps=1_000_000,
-        per_device_train_batch_size=setting.prompts * setting.samples,
+        per_device_train_batch_size=rows,
+        gradient_accumulation_steps=setting.prompts * setting.samples // rows,
         num_generations=setting.samples,
         max_completion_length=setting.tokens,
         temperature=1.0,

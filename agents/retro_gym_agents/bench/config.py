@@ -241,6 +241,8 @@ def load_config(path: Path, *, quick: bool = False) -> BenchConfig:
         import yaml
     except ModuleNotFoundError as error:
         raise MissingExtraError("yaml", "train") from error
+    if not path.is_file():
+        raise ConfigError(f"there is no file {path}. Give the YAML file of a benchmark: see docs/benchmark.md.")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,14 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from retro_gym.errors import ConfigError, one_line
+from retro_gym.errors import ConfigError
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.bench.arms import Job, Trained
 from retro_gym_agents.bench.config import ActorSetting, Arm, BenchConfig
 from retro_gym_agents.bench.run import jobs_of, result_file
+from retro_gym_agents.bench.submissions import Submission, refuse_unplaced
 from retro_gym_agents.evaluation.comparison import NONE
 from retro_gym_agents.evaluation.statistics import Estimate, PairedDifference, paired_difference, success_rate
-from retro_gym_agents.evaluation.stored import Episode, StoredResult, first_unlike, load_result
+from retro_gym_agents.evaluation.stored import Episode, StoredResult, load_result
 from retro_gym_agents.evaluation.transitions import transitions
 
 __all__ = ["ArmFigures", "Judged", "figures_of", "interquartile_mean"]
@@ -71,34 +73,35 @@ class _Entry:
     calls: list[int] = dataclasses.field(default_factory=list)
 
 
-def figures_of(config: BenchConfig, output: Path, submissions: Mapping[str, Path] | None = None) -> list[Judged]:
+def figures_of(config: BenchConfig, output: Path, submissions: Sequence[Submission] = ()) -> list[Judged]:
     """Returns the figures of a benchmark that was run, as far as its results are there.
 
     Args:
         config: what is compared.
         output: the benchmark's folder.
-        submissions: results of others, files of ``retro-gym evaluate --json``, by the names for the table.
+        submissions: results of others' policies, each of which stands in the table of its panel.
 
     Raises:
-        ConfigError: a submission is no result, holds several policies, or is on no panel of the benchmark.
+        ConfigError: there is no result yet, or a submission is on no panel of the benchmark.
     """
-    others = {name: load_result(path) for name, path in (submissions or {}).items()}
+    found: list[Judged] = []
+    references: list[tuple[str, str, StoredResult]] = []
     placed: set[str] = set()
-    found = []
-    for env_id in config.envs:
-        for actor in config.judges:
-            entries, reference = _entries(config, output, env_id, actor)
-            if reference is None:
-                continue
-            retry = reference.episodes[NONE]
-            for name, result in others.items():
-                if first_unlike(result, reference) is None:
-                    placed.add(name)
-                    entries.append(_Entry(Arm(name=name, policy=name), [result.episodes[result.policy(None)]], [retry]))
-            arms = tuple(_figures(entry, config.evaluation.seed) for entry in entries)
-            found.append(Judged(env_id, actor.name, reference.panel, arms))
-    for name in others.keys() - placed:
-        raise ConfigError(_unplaced(name, others[name], config, output))
+    for env_id, actor in itertools.product(config.envs, config.judges):
+        entries, reference = _entries(config, output, env_id, actor)
+        if reference is None:
+            continue
+        references.append((env_id, actor.name, reference))
+        for one in submissions:
+            if one.fits(reference):
+                placed.add(one.name)
+                row = Arm(name=one.name, policy=one.policy)
+                entries.append(_Entry(row, [one.played], [reference.episodes[NONE]]))
+        arms = tuple(_figures(entry, config.evaluation.seed) for entry in entries)
+        found.append(Judged(env_id, actor.name, reference.panel, arms))
+    if not found:
+        raise ConfigError(f"{output} holds no results of this benchmark. Run it: without --report-only.")
+    refuse_unplaced((one for one in submissions if one.name not in placed), references)
     return found
 
 
@@ -180,19 +183,3 @@ def _mean(values: Iterator[bool]) -> float:
 def _share(flags: Iterator[bool | None]) -> float | None:
     found = [flag for flag in flags if flag is not None]
     return fmean(found) if found else None
-
-
-def _unplaced(name: str, result: StoredResult, config: BenchConfig, output: Path) -> str:
-    """Says why a submission is on no panel."""
-    for env_id in config.envs:
-        for actor in config.judges:
-            _, reference = _entries(config, output, env_id, actor)
-            if reference is not None and result.panel["env_id"] == env_id:
-                field = first_unlike(result, reference)
-                assert field is not None
-                return (
-                    f"submission {name!r} ({result.path}) is on another panel than {env_id} with {actor.name}: {field} "
-                    f"is {one_line(result.panel[field])} in place of {one_line(reference.panel[field])}. Evaluate it "
-                    "with the command below the table."
-                )
-    return f"submission {name!r} ({result.path}) is of {result.panel['env_id']}, which has no results here."

@@ -11,12 +11,14 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
+from types import MappingProxyType
 from typing import Any
 
 from retro_gym_agents.bench.config import BenchConfig
 from retro_gym_agents.bench.figures import ArmFigures, Judged, figures_of, interquartile_mean
 from retro_gym_agents.bench.pictures import draw_curves, draw_differences
 from retro_gym_agents.bench.run import jobs_of
+from retro_gym_agents.bench.submissions import Submission, load_submissions
 from retro_gym_agents.evaluation.results import replace_json
 from retro_gym_agents.evaluation.statistics import Estimate
 
@@ -27,28 +29,29 @@ _DIGITS = 6
 _LIBRARIES = ("retro-gym", "gymnasium", "torch", "transformers", "peft")
 
 
-def write_report(config: BenchConfig, output: Path, submissions: Mapping[str, Path] | None = None) -> str:
+def write_report(config: BenchConfig, output: Path, submissions: Mapping[str, Path] = MappingProxyType({})) -> str:
     """Writes ``results.json``, ``results.md`` and the pictures into a benchmark's folder.
 
     Args:
         config: what is compared.
         output: the folder; what has no result yet is left out.
-        submissions: see :func:`~retro_gym_agents.bench.figures.figures_of`.
+        submissions: see :func:`~retro_gym_agents.bench.submissions.load_submissions`. They stand in this report only.
 
     Returns:
         The Markdown text.
 
     Raises:
-        ConfigError: a submission does not fit.
+        ConfigError: there is no result yet, or a submission does not fit.
     """
-    judged = figures_of(config, output, submissions)
+    submitted = load_submissions(config, submissions)
+    judged = figures_of(config, output, submitted)
     curves = _curves(config, output)
-    replace_json(_as_json(config, judged, curves), output / "results.json")
+    replace_json(_as_json(config, judged, submitted, curves), output / "results.json")
     for one in judged:
         draw_differences(one, config.evaluation.trials, output / f"{one.env_id}-{one.actor}.png")
     for env_id, lines in curves.items():
         draw_curves(env_id, lines, output / f"{env_id}-curves.png")
-    text = _as_markdown(config, judged, curves)
+    text = _as_markdown(config, judged, submitted, curves)
     (output / "results.md").write_text(text, encoding="utf-8")
     return text
 
@@ -70,7 +73,10 @@ def _rows(path: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _as_json(config: BenchConfig, judged: Sequence[Judged], curves: Mapping[str, Any]) -> dict[str, Any]:
+def _as_json(
+    config: BenchConfig, judged: Sequence[Judged], submitted: Sequence[Submission], curves: Mapping[str, Any]
+) -> dict[str, Any]:
+    means = _means(config, judged)
     return {
         "schema": _SCHEMA,
         "config": json.loads(json.dumps(dataclasses.asdict(config))),
@@ -85,7 +91,9 @@ def _as_json(config: BenchConfig, judged: Sequence[Judged], curves: Mapping[str,
             }
             for one in judged
         ],
-        "interquartile_means": _means(config, judged),
+        "interquartile_means": {name: _number(interquartile_mean(values)) for name, (_, values) in means.items()},
+        "interquartile_means_over": {name: envs for name, (envs, _) in means.items()},
+        "submissions": {one.name: {"policy": one.policy, "file": one.result.path.name} for one in submitted},
         "curves": curves,
     }
 
@@ -109,17 +117,19 @@ def _arm_as_json(arm: ArmFigures) -> dict[str, Any]:
     }
 
 
-def _means(config: BenchConfig, judged: Sequence[Judged]) -> dict[str, float | None]:
-    """Returns for each arm the interquartile mean of its last successes over all environments and seeds."""
+def _means(config: BenchConfig, judged: Sequence[Judged]) -> dict[str, tuple[int, list[float]]]:
+    """Returns for each arm in how many environments it stands, and its last successes in them with each seed."""
     first = config.judges[0].name
-    values: dict[str, list[float]] = {}
+    values: dict[str, list[Sequence[float]]] = {}
     for one in judged:
         for arm in one.arms if one.actor == first else ():
-            values.setdefault(arm.name, []).extend(arm.by_seed)
-    return {name: _number(interquartile_mean(found)) for name, found in values.items()}
+            values.setdefault(arm.name, []).append(arm.by_seed)
+    return {name: (len(found), [each for seeds in found for each in seeds]) for name, found in values.items()}
 
 
-def _as_markdown(config: BenchConfig, judged: Sequence[Judged], curves: Mapping[str, Any]) -> str:
+def _as_markdown(
+    config: BenchConfig, judged: Sequence[Judged], submitted: Sequence[Submission], curves: Mapping[str, Any]
+) -> str:
     panel = config.evaluation
     lines = [
         f"{len(config.arms)} arms, training seeds {', '.join(map(str, config.seeds))}. Training an arm with a seed may "
@@ -127,6 +137,14 @@ def _as_markdown(config: BenchConfig, judged: Sequence[Judged], curves: Mapping[
         f"on {panel.num_tasks} tasks of split {panel.split}, {_plural(panel.seeds, 'evaluation seed')}, with 95 % "
         "intervals over tasks. All differences are to the plain retry, paired by task.",
     ]
+    for submission in submitted:
+        tables = [
+            f"{one.env_id}, played by {one.actor}"
+            for one in judged
+            if any(arm.name == submission.name for arm in one.arms)
+        ]
+        policy, file = submission.policy, submission.result.path.name
+        lines += ["", f"Submitted: {submission.name} is policy {policy!r} of {file}, in: {'; '.join(tables)}."]
     for one in judged:
         lines += ["", f"## {one.env_id}, played by {one.actor}", "", *_table(one, panel.trials)]
         if one.actor == config.judges[0].name and one.env_id in curves:
@@ -162,8 +180,12 @@ def _table(one: Judged, last: int) -> list[str]:
 
 
 def _summary(config: BenchConfig, judged: Sequence[Judged]) -> list[str]:
-    rows = [[name, _percent(mean)] for name, mean in _means(config, judged).items()]
-    return _markdown(["arm", "interquartile mean of success at the last trial"], rows)
+    total = len({one.env_id for one in judged})
+    rows = [
+        [name, _percent(interquartile_mean(values)), f"{envs} of {total}"]
+        for name, (envs, values) in _means(config, judged).items()
+    ]
+    return _markdown(["arm", "interquartile mean of success at the last trial", "environments"], rows)
 
 
 def _transfer(config: BenchConfig, judged: Sequence[Judged]) -> list[str]:

@@ -174,7 +174,10 @@ def _begin(config: BenchConfig, output: Path, *, resume: bool) -> None:
     """Notes what each arm depends on, and refuses a folder in which an arm depends on something else."""
     path = output / "bench.json"
     if not resume and output.is_dir() and os.listdir(output):
-        raise ConfigError(f"{output} is not empty. Go on in it with --resume, or give another folder.")
+        raise ConfigError(
+            f"{output} is not empty. Go on in it with --resume, write its report with --report-only, or "
+            "give another folder."
+        )
     weights = weights_digest(tiny_folder() if config.reflector == TINY else Path(config.reflector))
     now = {f"arm {arm.name!r}": f"{config.digest_of(arm)} {weights}" for arm in config.arms}
     now |= {f"actor {actor.name!r}": f"{config.digest_of_actor(actor)} {weights}" for actor in config.actors}

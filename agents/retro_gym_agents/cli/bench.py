@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -34,22 +35,27 @@ class Bench:
     report_only: Flag = False
     """Run nothing; write the report of what there is."""
     submission: Annotated[Words, tyro.conf.arg(metavar="NAME=FILE", help_behavior_hint="")] = ()
-    """A result of 'retro-gym evaluate --json' on one of the benchmark's panels, and the name of its row."""
+    """Results of 'retro-gym evaluate --json' on the benchmark's panels, and the names of their rows in this report."""
 
     def run(self) -> int:
         """Runs the benchmark; returns the exit code."""
         check_whole(1, processes=self.processes)
         bench = import_with_extra("retro_gym_agents.bench")
         config = bench.load_config(self.config, quick=self.quick)
-        submissions = dict(map(_submission, words_of("--submission", self.submission)))
+        submissions = _submissions(words_of("--submission", self.submission))
         if not self.report_only:
             bench.run_bench(config, self.output, resume=self.resume, processes=self.processes)
         print_lines(bench.write_report(config, self.output, submissions))
         return 0
 
 
-def _submission(text: str) -> tuple[str, Path]:
-    name, equals, path = text.partition("=")
-    if not (name and equals and path):
-        raise ConfigError(f"--submission {text!r}: give NAME=FILE.")
-    return name, Path(path)
+def _submissions(words: Sequence[str]) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for word in words:
+        name, equals, path = word.partition("=")
+        if not (name and equals and path):
+            raise ConfigError(f"--submission {word!r}: give NAME=FILE.")
+        if name in files:
+            raise ConfigError(f"--submission {word!r}: {files[name]} has this name already. Give each its own.")
+        files[name] = Path(path)
+    return files

@@ -20,13 +20,23 @@ from retro_gym_agents.evaluation.comparison import NONE
 from retro_gym_agents.evaluation.statistics import PairedDifference, paired_difference
 from retro_gym_agents.play.policies import BASELINES
 
-__all__ = ["Comparison", "Episode", "StoredResult", "compare_files", "first_unlike", "load_result"]
+__all__ = ["Comparison", "Episode", "StoredResult", "compare_files", "load_result", "unlike_panels"]
 
 _OF_THE_FILE = ("env_id", "split", "seed", "seeds", "trials", "env_kwargs", "actor", "actor_parameters")
 _OF_THE_HEADER = (
-    *("panel", "world_seed", "max_reflections", "memory_window", "actor_template", "observation_template"),
-    "retro_gym_version",
+    *("panel_size", "panel", "world_seed", "max_reflections", "memory_window", "actor_template"),
+    *("observation_template", "retro_gym_version"),
 )
+_WORDS = {
+    "panel_size": "the number of tasks",
+    "panel": "the digest of the tasks' names",
+    "seed": "the evaluation seed",
+    "seeds": "the number of evaluation seeds",
+    "trials": "the number of trials",
+    "actor_parameters": "the actor's setting",
+    "actor_template": "the digest of the actor's template",
+    "observation_template": "the digest of the observation's template",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,9 +151,16 @@ def _episode(rows: Sequence[Mapping[str, Any]]) -> Episode:
     )
 
 
-def first_unlike(one: StoredResult, other: StoredResult) -> str | None:
-    """Returns the first column in which the panels of two results differ, None if they are the same."""
-    return next((name for name, value in one.panel.items() if value != other.panel[name]), None)
+def unlike_panels(one: StoredResult, other: StoredResult) -> list[str]:
+    """Returns in which ways the panel of a result differs from another's, the plainest first; empty if they are one.
+
+    Each is a clause such as ``the number of tasks is 20 in place of 100``.
+    """
+    return [
+        f"{_WORDS.get(name, name)} is {one_line(value)} in place of {one_line(other.panel[name])}"
+        for name, value in one.panel.items()
+        if value != other.panel[name]
+    ]
 
 
 def compare_files(one: StoredResult, other: StoredResult, policies: tuple[str, str] | None = None) -> Comparison:
@@ -157,11 +174,11 @@ def compare_files(one: StoredResult, other: StoredResult, policies: tuple[str, s
     Raises:
         ConfigError: the panels differ, or a policy is not there.
     """
-    column = first_unlike(one, other)
-    if column is not None:
+    unlike = unlike_panels(one, other)
+    if unlike:
         raise ConfigError(
-            f"{one.path} and {other.path} have different panels: {column} is {one_line(one.panel[column])} in the "
-            f"first and {one_line(other.panel[column])} in the second. Evaluate both policies with the same settings."
+            f"{one.path} is on another panel than {other.path}: {unlike[0]}. Evaluate both policies with the same "
+            "settings."
         )
     names = policies or (None, None)
     first, second = one.policy(names[0]), other.policy(names[1])

@@ -13,10 +13,7 @@ from retro_gym.errors import ConfigError
 from retro_gym_agents.bench import arms, load_config, run_bench, write_report
 from retro_gym_agents.bench import run as bench_run
 from retro_gym_agents.bench.figures import figures_of
-from retro_gym_agents.evaluation.evaluate import evaluate
-from retro_gym_agents.evaluation.results import write_json
-from retro_gym_agents.play.policies import make_policy
-from tests.agents.commands import refused, run
+from tests.agents.commands import run
 
 FILE = """
 envs: [RetroIdentity-v0]
@@ -190,29 +187,10 @@ def test_several_processes_give_the_same(file, whole, tmp_path):
     assert results(tmp_path / "out") == results(whole)
 
 
-def test_a_submission_stands_in_the_table(file, whole, tmp_path):
-    policy = make_policy(lambda failures: ["nothing"] * len(failures))
-    theirs = evaluate("RetroIdentity-v0", policy, num_tasks=12, trials=2)
-    write_json([theirs], tmp_path / "theirs.json")
-    (judged,) = figures_of(load_config(file), whole, {"theirs": tmp_path / "theirs.json"})
-    assert judged.arms[-1].name == "theirs"
-    assert judged.arms[-1].calls is None
-
-
-def test_a_submission_on_another_panel_is_refused(file, whole, tmp_path):
-    write_json([evaluate("RetroIdentity-v0", make_policy("vague"), num_tasks=11, trials=2)], tmp_path / "theirs.json")
-    with pytest.raises(ConfigError, match=r"'theirs' .* another panel than RetroIdentity-v0 with scripted: panel is"):
-        figures_of(load_config(file), whole, {"theirs": tmp_path / "theirs.json"})
-    write_json([evaluate("RetroHotpotQA-v0", make_policy("vague"), num_tasks=2, trials=1)], tmp_path / "theirs.json")
-    with pytest.raises(ConfigError, match="of RetroHotpotQA-v0, which has no results"):
-        figures_of(load_config(file), whole, {"theirs": tmp_path / "theirs.json"})
-
-
 def test_the_command(file, capsys, tmp_path):
     code, out, _ = run(capsys, "bench", file, "--output", tmp_path / "out", "--quick")
     assert code == 0
     (words,) = re.findall(r"`(retro-gym evaluate .*) --json FILE`", out)
     assert "--num-tasks 12 --trials 2" in words
-    assert "NAME=FILE" in refused(capsys, "bench", file, "--output", tmp_path / "out", "--submission", "theirs.json")
     code, again, _ = run(capsys, "bench", file, "--output", tmp_path / "out", "--quick", "--report-only")
     assert (code, again) == (0, out)

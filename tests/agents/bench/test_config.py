@@ -93,7 +93,7 @@ def test_a_mistake_in_what_only_a_quick_run_reads(tmp_path):
 def test_what_is_no_benchmark(tmp_path, text):
     with pytest.raises(ConfigError):
         load_config(written(tmp_path, text))
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="there is no file"):
         load_config(tmp_path / "absent.yaml")
 
 

@@ -60,18 +60,20 @@ def test_the_p_value_is_scipys(results):
 
 def test_unequal_panels_are_refused(capsys, results):
     line = refused(capsys, "compare", results / "noisy.json", results / "other.json")
-    assert "different panels: seed is 0 in the first and 7 in the second" in line
+    assert "on another panel than" in line
+    assert "the evaluation seed is 0 in place of 7" in line
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"actor": "openai:x"}, "actor is 'scripted' in the first and 'openai:x' in the second"),
-        ({"env_kwargs": {"leak": "ignore"}}, "env_kwargs is {} in the first"),
+        ({"actor": "openai:x"}, "actor is 'scripted' in place of 'openai:x'"),
+        ({"env_kwargs": {"leak": "ignore"}}, "env_kwargs is {} in place of"),
         ({"schema": 1}, "is no result of schema 2"),
         ({"rows": [{"policy": "noisy"}]}, "is no whole result"),
+        ({"header": {"panel_size": 999, "panel": "other"}}, "the number of tasks is 40 in place of 999"),
         ({"header": {}}, "is no whole result"),
-        ({"header": {"memory": "both"}}, "memory is 'reflections' in the first and 'both' in the second"),
+        ({"header": {"memory": "both"}}, "memory is 'reflections' in place of 'both'"),
     ],
 )
 def test_files_that_do_not_fit(capsys, results, tmp_path, change, words):
