@@ -6,7 +6,8 @@ import re
 import pytest
 
 from retro_gym_agents.bench import load_config, run_bench
-from retro_gym_agents.evaluation.evaluate import EvaluationConfig, evaluate, evaluate_all
+from retro_gym_agents.evaluation.evaluate import evaluate, evaluate_all
+from retro_gym_agents.evaluation.evaluation import EvaluationConfig
 from retro_gym_agents.evaluation.results import write_json
 from retro_gym_agents.play.policies import make_policy
 from tests.agents.commands import refused, run
