@@ -51,7 +51,7 @@ class Config:
     """Seeds of all runs."""
     learners: tuple[Learner, ...] = ("reinforce", "control", "ppo")
     """How the imitating model learns further."""
-    teacher_episodes: int = 400
+    teacher_episodes: int = 300
     """Training episodes with the noisy teacher, who writes three reflections on each failure."""
     imitation_rate: float = 1e-3
     """Learning rate of imitation."""
@@ -67,6 +67,8 @@ class Config:
     """Token limit of a reflection."""
     micro_tokens: int = 4_000
     """Tokens in a forward pass."""
+    autocast_updates: bool = True
+    """Matrix products of updates in bfloat16: more than twice as fast on CPUs that have it."""
     minutes: float = 45.0
     """Time limit of imitation and a learner together."""
     num_tasks: int = 200
@@ -164,6 +166,7 @@ def _shared(seed: int, config: Config) -> dict[str, Any]:
         "micro_tokens": config.micro_tokens,
         "device": config.device,
         "dtype": config.dtype,
+        "autocast_updates": config.autocast_updates,
         "log_every": 5,
         "resume": True,
     }
