@@ -18,6 +18,7 @@
     │   └── TaskEnvError                  a task environment's own server or engine failed: the trial is void
     ├── CassetteError (LookupError)       a prompt is not on the tape: stops the run, since it is not the recorded one
     ├── DivergedError (ArithmeticError)   a number in training or sampling is not finite: stops a run, resumably
+    ├── SamplerError (RuntimeError)    a server that samples for a model in training gave no usable answer; resumable
     ├── MissingExtraError (ImportError)   an optional library is not installed; names the extra that contains it
     └── CheckpointError (ValueError)      a checkpoint that does not match the run that resumes from it
 
@@ -46,6 +47,7 @@ __all__ = [
     "PromptTooLongError",
     "RecordError",
     "RetroGymError",
+    "SamplerError",
     "TaskEnvError",
     "TemplateError",
     "UnknownTaskError",
@@ -124,6 +126,10 @@ class CassetteError(RetroGymError, LookupError):
 
 class DivergedError(RetroGymError, ArithmeticError):
     """A number in training or sampling is not finite. Raised before the number is used."""
+
+
+class SamplerError(RetroGymError, RuntimeError):
+    """A server that samples for a model in training gave no usable answer. A run can be resumed."""
 
 
 class MissingExtraError(RetroGymError, ImportError):

@@ -38,6 +38,7 @@ from retro_gym_agents.algorithms.optimizer_step import step
 from retro_gym_agents.lm.finite import check_finite
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.lm.samples import Samples
+from retro_gym_agents.lm.served import check_agreement
 from retro_gym_agents.play.rollout import Rollout
 from retro_gym_agents.runs.config import TrainConfig
 from retro_gym_agents.runs.training import TrainingRun, TrainResult
@@ -241,7 +242,9 @@ def improve(
             for one in passes:
                 scores = reflector.score(one.samples, keep_hidden=True)
                 values_NT = value_head(scores.hidden_NTD)
-                old_NT = one.samples.logprobs_NT
+                old_NT = one.samples.logprobs_NT  # with a server its own, so that the ratio corrects for it as well
+                if reflector.server is not None and epoch == 0 and steps == 0:
+                    check_agreement(scores.logprobs_NT, old_NT, one.samples.mask_NT)
                 policy, clipped = ppo_loss(
                     scores.logprobs_NT, old_NT, one.advantages_NT, one.mask_NT, clip_ratio=config.clip_ratio
                 )

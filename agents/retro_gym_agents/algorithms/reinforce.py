@@ -10,6 +10,9 @@ where R is the environment's reward for reflection y on failure x, and π_ref th
 Kept from the papers: whole reflections as actions (no discount within one), unscaled rewards, one gradient step for
 each batch, no value network, no clipping, no replay.
 
+With ``server``, vLLM or SGLang draws the reflections, and the loss of each is weighted by the learner's probability of
+it over the server's (:mod:`retro_gym_agents.lm.served`).
+
 Different: the KL term is a loss of its own instead of being subtracted from the reward. It is half the squared
 log-ratio of a whole reflection, ½ ℓ² with ℓ = Σ_t log(π_t/π_ref,t): the expectation of its gradient ℓ ∇log π(y) under π
 is exactly the gradient of the KL divergence between the distributions of whole reflections, whatever their lengths. A
@@ -27,6 +30,7 @@ How to run it::
 from __future__ import annotations
 
 import dataclasses
+from statistics import fmean
 from typing import ClassVar
 
 import torch
@@ -36,6 +40,7 @@ from retro_gym_agents.algorithms.advantages import Baseline, advantages, check_b
 from retro_gym_agents.algorithms.optimizer_step import step
 from retro_gym_agents.lm.finite import check_finite
 from retro_gym_agents.lm.reflector import Reflector
+from retro_gym_agents.lm.served import check_agreement, truncated_weights
 from retro_gym_agents.play.rollout import Rollout
 from retro_gym_agents.runs.config import TrainConfig
 from retro_gym_agents.runs.training import TrainingRun, TrainResult
@@ -59,7 +64,13 @@ class ReinforceConfig(TrainConfig):
 
 
 def reinforce_loss(
-    logprobs_NT: Tensor, reference_NT: Tensor, mask_NT: Tensor, advantages_N: Tensor, *, kl_coef: float
+    logprobs_NT: Tensor,
+    reference_NT: Tensor,
+    mask_NT: Tensor,
+    advantages_N: Tensor,
+    *,
+    kl_coef: float,
+    weights_N: Tensor | None = None,
 ) -> Tensor:
     """Returns the loss, summed over the samples: −A log π(y) + β ½ (Σ_t log π_t − log π_ref,t)².
 
@@ -71,10 +82,12 @@ def reinforce_loss(
         mask_NT: which tokens were sampled.
         advantages_N: advantage of each reflection.
         kl_coef: β.
+        weights_N: importance weights of samples that another policy drew; 1 by default.
     """
     policy_N = -advantages_N * logprobs_NT.where(mask_NT, 0.0).sum(-1)
     kl_N = 0.5 * (logprobs_NT - reference_NT).where(mask_NT, 0.0).sum(-1).square()
-    return (policy_N + kl_coef * kl_N).sum()
+    loss_N = policy_N + kl_coef * kl_N
+    return (loss_N if weights_N is None else weights_N * loss_N).sum()
 
 
 def improve(
@@ -87,25 +100,31 @@ def improve(
     """
     sizes = [len(one.valid_N) for one in rollout.rounds]
     advantages_N = advantages(config.baseline, rollout.rewards_N, rollout.valid_N, config.group_size)
-    total, loss_sum, kl_sum = len(advantages_N), 0.0, 0.0
+    total, loss_sum, kl_sum, gaps = len(advantages_N), 0.0, 0.0, list[float]()
     optimizer.zero_grad()
     for one, part_N in zip(rollout.rounds, torch.split(advantages_N, sizes), strict=True):
         for rows, samples in one.samples.parts(config.micro_prompts, config.micro_tokens):
             reference_NT = reflector.reference_logprobs(samples)
             logprobs_NT = reflector.logprobs(samples)
+            weights_N = None
+            if reflector.server is not None:
+                gaps.append(check_agreement(logprobs_NT, samples.logprobs_NT, samples.mask_NT))
+                weights_N = truncated_weights(logprobs_NT, samples.logprobs_NT, samples.mask_NT)
             loss = reinforce_loss(
                 logprobs_NT,
                 reference_NT,
                 samples.mask_NT,
                 part_N[rows].to(logprobs_NT),
                 kl_coef=config.kl_coef,
+                weights_N=weights_N,
             )
             torch.autograd.backward(loss / total)
             loss_sum += loss.item()
             kl_sum += kl_estimate(logprobs_NT.detach(), reference_NT, samples.mask_NT).item()
     check_finite({"the loss": loss_sum, "the KL": kl_sum})
     norms = step(optimizer, {"adapter": reflector.trainable.values()}, config.max_grad_norm)
-    return {"loss": loss_sum / total, "kl": kl_sum / total, "grad_norm": norms["adapter"]}
+    metrics = {"loss": loss_sum / total, "kl": kl_sum / total, "grad_norm": norms["adapter"]}
+    return metrics | ({"server_gap": fmean(gaps)} if gaps else {})
 
 
 def train(config: ReinforceConfig) -> TrainResult:

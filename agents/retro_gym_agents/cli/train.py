@@ -22,7 +22,7 @@ _CONFIGS = {"reinforce": "ReinforceConfig", "ppo": "PPOConfig"}
 
 _OPTIONS = (
     *("env_id", "reflector", "seed", "updates", "num_prompts", "group_size", "kl_coef", "temperature"),
-    *("max_new_tokens", "shuffle_rewards"),
+    *("max_new_tokens", "shuffle_rewards", "server"),
 )
 """Options of this command alone that set the config field of the same name."""
 
@@ -51,6 +51,8 @@ class Train(LearnerOptions, EnvOptions):
     """Sampling temperature of the reflector."""
     max_new_tokens: OptionalNumber = None
     """Token limit of a reflection."""
+    server: Annotated[str | None, tyro.conf.arg(metavar="URL", help_behavior_hint="")] = None
+    """A vLLM or SGLang server that samples the reflections, with the adapter loaded into it after each update."""
     shuffle_rewards: Flag = False
     """Permute the rewards within each batch: a control that must not learn."""
 

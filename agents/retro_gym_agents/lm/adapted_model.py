@@ -312,11 +312,17 @@ class AdaptedModel:
 
         For a loaded adapter it is a digest of its files; training sets a new version after every update.
         """
-        return self._version if self._changes() == self._changes_then else ""
+        return self._version if self.changes() == self._changes_then else ""
 
     @version.setter
     def version(self, version: str) -> None:
-        self._version, self._changes_then = version, self._changes()
+        self._version, self._changes_then = version, self.changes()
+
+    def changes(self) -> list[int]:
+        """Returns how often each trainable weight was changed in place, as optimisers do."""
+        if self._own[0] != self.adapter:  # cached: walking all modules takes milliseconds
+            self._own = self.adapter, list(self.trainable.values())
+        return [weight._version for weight in self._own[1]]
 
     # -- internals -------------------------------------------------------------------------------------------------
 
@@ -325,9 +331,3 @@ class AdaptedModel:
         self.model.eval()
         if self._checkpointing:
             checkpoint_activations(self.model)
-
-    def _changes(self) -> list[int]:
-        """Returns how often each trainable weight was changed in place, as optimisers do."""
-        if self._own[0] != self.adapter:  # cached: walking all modules takes milliseconds
-            self._own = self.adapter, list(self.trainable.values())
-        return [weight._version for weight in self._own[1]]

@@ -22,6 +22,7 @@ from retro_gym_agents.lm.finite import REMEDY
 from retro_gym_agents.lm.sampler import draw
 from retro_gym_agents.lm.samples import Draws, Samples, recorded_draws
 from retro_gym_agents.lm.scoring import Scores, score, why_not_shared
+from retro_gym_agents.lm.served import ServedSampler
 
 __all__ = ["LanguageModel"]
 
@@ -37,6 +38,9 @@ class LanguageModel(AdaptedModel):
 
     Arguments are those of :class:`~retro_gym_agents.lm.adapted_model.AdaptedModel`.
     """
+
+    server: ServedSampler | None = None
+    """Samples in this model's place, with its adapter; None to sample here."""
 
     def sample_rows(
         self,
@@ -54,14 +58,20 @@ class LanguageModel(AdaptedModel):
         Raises:
             ConfigError: the number of seeds is not P.
             DivergedError: the model's log-probabilities are not finite.
+            SamplerError: a server samples, and gave no usable answer.
         """
         prompts = Prompts.from_rows(rows, self.sampling.pad_id, self.device)
+        sampling = dataclasses.replace(self.sampling, top_k=top_k, top_p=top_p)
+        if self.server is not None:
+            found = self.server.draw(self, rows, sampling, num_samples=num_samples, greedy=greedy, seed=seed)
+            samples = self._samples(found, prompts, sampling.temperature)
+            return self._with_hidden(samples) if keep_hidden else samples
         share_prompt = self.share_prompt
         with self.for_sampling():
             draws = draw(
                 self.model,
                 prompts,
-                dataclasses.replace(self.sampling, top_k=top_k, top_p=top_p),
+                sampling,
                 num_samples=num_samples,
                 greedy=greedy,
                 seed=seed,
@@ -73,7 +83,7 @@ class LanguageModel(AdaptedModel):
                 f"{self.role} {self.name!r} gives a token a log-probability that is not finite: weights or activations "
                 f"are too large, or are not numbers. {REMEDY}"
             )
-        return self._samples(draws, prompts, self.sampling.temperature)
+        return self._samples(draws, prompts, sampling.temperature)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Decodes sampled tokens, without special tokens and surrounding white space."""
@@ -162,6 +172,10 @@ class LanguageModel(AdaptedModel):
         vocabulary = self.model.get_input_embeddings().weight.shape[0]
         draws, temperature = recorded_draws(generations, prompts, self.sampling.pad_id, vocabulary, temperature)
         return self._samples(draws, prompts, temperature)
+
+    def _with_hidden(self, samples: Samples) -> Samples:
+        with frozen(self.model):
+            return dataclasses.replace(samples, hidden_NTD=self.score(samples, keep_hidden=True).hidden_NTD)
 
     def _samples(self, draws: Draws, prompts: Prompts, temperature: float) -> Samples:
         num_samples = len(draws.tokens_NT) // len(prompts.ids_PS)

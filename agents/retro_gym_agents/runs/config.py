@@ -169,6 +169,9 @@ class TrainConfig(RunConfig):
     actor's address, limits and budget."""
     reflector: str = "tiny"
     """The model to train: ``tiny``, a folder (an adapter in it is trained further), a GGUF file, or a hub name."""
+    server: str | None = None
+    """Address of a vLLM or SGLang server that samples the reflections, with the adapter loaded into it after each
+    update; None to sample in this process. See :mod:`retro_gym_agents.lm.served`."""
     updates: int = 300
     """Number of updates."""
     stop_after_calls: int | None = None
@@ -229,4 +232,7 @@ class TrainConfig(RunConfig):
         settings = super().settings() | {"actor_kwargs": json.dumps(kept, sort_keys=True)}
         if not self.trial_discount:  # left out, so that runs from before this field can be resumed
             del settings["trial_discount"]
+        del settings["server"]  # its address may change
+        if self.server is not None:
+            settings["served"] = "true"
         return settings

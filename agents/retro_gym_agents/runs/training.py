@@ -14,6 +14,7 @@ from retro_gym.errors import ActorError
 from retro_gym.records import RecordWriter, RunHeader
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.lm.reflector import Reflector
+from retro_gym_agents.lm.served import ServedSampler
 from retro_gym_agents.play.envs import make_envs
 from retro_gym_agents.play.roller import Roller
 from retro_gym_agents.play.rollout import Rollout
@@ -54,6 +55,8 @@ class TrainingRun(Run):
         self.num_updates, self.stop_after_calls = config.updates, config.stop_after_calls
         self.reflector = config.load(Reflector, config.reflector)
         self.reflector.freeze_reference()
+        if config.server is not None:
+            self.reflector.server = ServedSampler(config.server, config.output / "served")
         self.learner = self.reflector
         settings = json.dumps(config.recorded(), sort_keys=True)
         about = RunHeader(policy=f"{config.reflector} + {config.algorithm}", seed=config.seed, settings=settings)
@@ -103,8 +106,10 @@ class TrainingRun(Run):
         return {"validation_success": success}, success
 
     def close(self) -> None:
-        """Closes the environments."""
+        """Closes the environments, and takes the adapter from the server."""
         self._roller.close()
+        if self.reflector.server is not None:
+            self.reflector.server.close()
         if self._validation is not None:
             self._validation.close()
         for env in self._envs:
