@@ -18,7 +18,7 @@
     │   └── TaskEnvError                  a task environment's own server or engine failed: the trial is void
     ├── CassetteError (LookupError)       a prompt is not on the tape: stops the run, since it is not the recorded one
     ├── DivergedError (ArithmeticError)   a number in training or sampling is not finite: stops a run, resumably
-    ├── SamplerError (RuntimeError)    a server that samples for a model in training gave no usable answer; resumable
+    ├── SamplerError (RuntimeError)       a server that samples for a model in training failed: stops a run, resumably
     ├── MissingExtraError (ImportError)   an optional library is not installed; names the extra that contains it
     └── CheckpointError (ValueError)      a checkpoint that does not match the run that resumes from it
 

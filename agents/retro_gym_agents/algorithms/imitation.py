@@ -171,7 +171,7 @@ class ImitationRun(RecordsRun):
         if not self.apart:
             return None
         with torch.no_grad():
-            loss = loss_on(self.learner, self.apart, self.config)
+            loss = loss_on(self.learner, self.apart, self.fitted(self.config))
         return {"validation_nll": loss}, -loss
 
 
@@ -187,5 +187,5 @@ def train(config: ImitationConfig) -> TrainResult:
     with ImitationRun(config) as run:
         optimizer = torch.optim.AdamW(run.learner.trainable.values(), lr=config.learning_rate, weight_decay=0.0)
         for update in run.updates(optimizer):
-            run.log(improve(run.learner, optimizer, run.passes.batch(update), config))
+            run.log(improve(run.learner, optimizer, run.passes.batch(update), run.fitted(config)))
         return run.result()

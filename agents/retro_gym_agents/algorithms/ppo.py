@@ -280,5 +280,5 @@ def learn(run: TrainingRun, config: PPOConfig) -> TrainResult:
     ]
     optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
     for rollout in run.rollouts(optimizer, keep_hidden=True, value_head=value_head):
-        run.log(improve(run.reflector, value_head, optimizer, rollout, config, run.update))
+        run.log(improve(run.reflector, value_head, optimizer, rollout, run.fitted(config), run.update))
     return run.result()

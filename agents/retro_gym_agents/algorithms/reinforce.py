@@ -139,5 +139,5 @@ def train(config: ReinforceConfig) -> TrainResult:
     with TrainingRun(config) as run:
         optimizer = torch.optim.AdamW(run.reflector.trainable.values(), lr=config.learning_rate, weight_decay=0.0)
         for rollout in run.rollouts(optimizer):
-            run.log(improve(run.reflector, optimizer, rollout, config))
+            run.log(improve(run.reflector, optimizer, rollout, run.fitted(config)))
         return run.result()

@@ -278,7 +278,7 @@ def improve(
     Raises:
         DivergedError: one of these is not finite. No step was taken.
     """
-    config, number = run.config, run.round_of(update)
+    config, number = run.fitted(run.config), run.round_of(update)
     optimizer.zero_grad()
     found: dict[str, float] = {"tokens": 0.0}
     for role, model in run.roles.items():

@@ -274,7 +274,7 @@ class ScoredRun(TrainingRun):
         )
         prompts = [self.reflector.encode(text) for text in observations for _ in range(config.group_size)]
         replies = [Reply(prompt, tokens) for prompt, tokens in zip(prompts, samples.rows(), strict=True)]
-        rewards_N = self._reward_model.score(replies, config.micro_tokens)
+        rewards_N = self._reward_model.score(replies, self.fitted(config).micro_tokens)
         valid_N = torch.ones(len(replies), dtype=torch.bool)
         return Rollout((Round(samples, rewards_N, valid_N, None),))
 

@@ -218,5 +218,5 @@ def train(config: RewardModelConfig) -> TrainResult:
         weights = [*run.learner.trainable.values(), *run.model.learned()]
         optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=0.0)
         for update in run.updates(optimizer, **{REWARD_HEAD: run.model}):
-            run.log(improve(run.model, optimizer, run.passes.batch(update), config))
+            run.log(improve(run.model, optimizer, run.passes.batch(update), run.fitted(config)))
         return run.result()

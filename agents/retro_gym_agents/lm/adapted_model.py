@@ -25,6 +25,7 @@ from retro_gym_agents.lm.adapters import (
     save_adapter,
     trainable_weights,
 )
+from retro_gym_agents.lm.memory import tokens_that_fit
 from retro_gym_agents.lm.pretrained import TINY, base_name, load_base, sampling_of, stored_sampling
 
 __all__ = ["AdaptedModel", "Autocast"]
@@ -250,6 +251,11 @@ class AdaptedModel:
         """Returns a context manager that enables autocast if it is set for what is done."""
         enabled = self._autocast is True or (self._autocast == "updates" and not sampling)
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
+
+    @property
+    def tokens_that_fit(self) -> int:
+        """Tokens of a training pass that fit into the device's memory: see :mod:`retro_gym_agents.lm.memory`."""
+        return tokens_that_fit(self.model, checkpointing=self._checkpointing)
 
     @property
     def trainable(self) -> dict[str, nn.Parameter]:

@@ -57,7 +57,7 @@ class Prompts:
 
 
 def in_groups(rows: Sequence[int], lengths: Sequence[int], size: int | None, tokens: int | None) -> list[list[int]]:
-    """Groups rows so that each group fits into a forward pass; rows of similar length if tokens are limited.
+    """Groups rows so that each group fits into a forward pass: in their order, or by length if tokens do not all fit.
 
     Args:
         rows: row numbers.
@@ -68,9 +68,12 @@ def in_groups(rows: Sequence[int], lengths: Sequence[int], size: int | None, tok
 
     >>> in_groups(range(4), [5, 2, 9, 2], size=None, tokens=10)
     [[1, 3], [0], [2]]
+    >>> in_groups(range(3), [5, 2, 4], size=2, tokens=15)
+    [[0, 1], [2]]
     """
     groups: list[list[int]] = []
-    for row in rows if tokens is None else sorted(rows, key=lengths.__getitem__):
+    fit = tokens is None or len(rows) * max((lengths[row] for row in rows), default=0) <= tokens
+    for row in rows if fit else sorted(rows, key=lengths.__getitem__):
         full = not groups or (size is not None and len(groups[-1]) >= size)
         if full or (tokens is not None and (len(groups[-1]) + 1) * lengths[row] > tokens):
             groups.append([])

@@ -74,7 +74,8 @@ class RunConfig:
     """Prompts per forward pass; fewer need less memory and give the same gradient. All at once by default."""
     micro_tokens: int | None = None
     """Tokens per forward pass, padding included: failures of similar length are batched up to this limit, at least one
-    per batch. No limit by default."""
+    per batch. By default as many as fit into the memory of the device by an estimate from the model's shape; the
+    result then depends on that memory, in the last bits, where a batch does not fit."""
     gradient_checkpointing: bool = False
     """Recomputes activations in the backward pass instead of keeping them: less memory, the same gradient."""
     autocast: bool = False

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -40,6 +40,8 @@ from retro_gym_agents.runs.config import RunConfig
 from retro_gym_agents.runs.log import RunLog, print_status
 
 __all__ = ["Run", "Stateful", "TrainResult"]
+
+Config = TypeVar("Config", bound=RunConfig)
 
 
 class Stateful(Protocol):
@@ -170,6 +172,12 @@ class Run:
         """Removes the records that later updates wrote."""
 
     # -- for algorithms ------------------------------------------------------------------------------------------------
+
+    def fitted(self, config: Config) -> Config:
+        """Returns a config whose ``micro_tokens``, if not set, are as many as fit into the memory of the device."""
+        if config.micro_tokens is not None:
+            return config
+        return dataclasses.replace(config, micro_tokens=self.learner.tokens_that_fit)
 
     def updates(self, optimizer: torch.optim.Optimizer, **modules: Stateful) -> Iterator[int]:
         """Yields the numbers of the remaining updates, counted from 1.
