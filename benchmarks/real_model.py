@@ -51,7 +51,7 @@ class Config:
     """Seeds of all runs."""
     learners: tuple[Learner, ...] = ("reinforce", "control", "ppo")
     """How the imitating model learns further."""
-    teacher_episodes: int = 300
+    teacher_episodes: int = 600
     """Training episodes with the noisy teacher, who writes three reflections on each failure."""
     imitation_rate: float = 1e-3
     """Learning rate of imitation."""
@@ -122,6 +122,7 @@ def imitate(env_id: str, seed: int, folder: Path, config: Config) -> float:
             records=(str(records),),
             model=config.model,
             batch_size=12,
+            together=True,
             learning_rate=config.imitation_rate,
             **_shared(seed, config),
         )

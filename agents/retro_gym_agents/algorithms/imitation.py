@@ -25,7 +25,7 @@ How to run it::
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import torch
@@ -35,7 +35,8 @@ from retro_gym.checks import check_choice
 from retro_gym.errors import ConfigError, PromptTooLongError
 from retro_gym_agents.algorithms.optimizer_step import step
 from retro_gym_agents.data.examples import ROLES, Example, Role, load_examples
-from retro_gym_agents.lm.chains import Chain, Reply, chained, chains_in_groups
+from retro_gym_agents.lm.batching import in_groups
+from retro_gym_agents.lm.chains import Reply, chained, chains_in_groups
 from retro_gym_agents.lm.finite import check_finite
 from retro_gym_agents.lm.language_model import LanguageModel
 from retro_gym_agents.lm.planner import Planner
@@ -54,7 +55,6 @@ __all__ = [
     "improve",
     "loss_on",
     "num_tokens",
-    "parts",
     "train",
 ]
 
@@ -70,12 +70,22 @@ class ImitationConfig(RecordsConfig):
     """What is learned: to reflect or to play."""
     min_rating: float | None = None
     """Least rating G' − G of a reflection, or least return of a trial."""
+    together: bool = False
+    """What was written on one failure stands in one batch, so that its prompt is computed once: with a large model as
+    many times faster as there are reflections on a failure. Batches then hold fewer failures."""
     successful: bool = False
     """Only trials that solved their task, or reflections after which the next trial did."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("role", self.role, ROLES)
+
+    def settings(self) -> dict[str, str]:
+        """Returns the fields that a run's result depends on, each as JSON text."""
+        settings = super().settings()
+        if not self.together:  # left out, so that runs from before this field can be resumed
+            del settings["together"]
+        return settings
 
 
 def imitation_loss(logprobs_NT: Tensor, mask_NT: Tensor) -> Tensor:
@@ -113,13 +123,40 @@ def encode(model: LanguageModel, examples: Sequence[Example]) -> list[list[Reply
     return found
 
 
-def parts(examples: Sequence[Sequence[Reply]], config: RunConfig) -> list[list[Chain]]:
-    """Returns the examples in parts that each fit into a forward pass; all turns of a trial share a row."""
-    return chains_in_groups([chain for one in examples for chain in chained(one)], config.micro_tokens)
+def chain_scores(
+    model: LanguageModel, examples: Sequence[Sequence[Reply]], config: RunConfig
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yields log-probabilities (N, T) and mask of each forward pass; all turns of a trial share a row."""
+    chains = [chain for one in examples for chain in chained(one)]
+    for group in chains_in_groups(chains, config.micro_tokens):
+        yield model.score_chains(group)
+
+
+def shared_scores(
+    model: LanguageModel, examples: Sequence[Sequence[Reply]], config: RunConfig
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yields the same; what was written on one prompt shares its computation, and each turn of a trial has its own."""
+    groups = [
+        [reply for (reply,) in group] for group in by_prompt([[one] for part in examples for one in part]).values()
+    ]
+    lengths = [len(group[0].prompt) + sum(len(reply.tokens) for reply in group) for group in groups]
+    for rows in in_groups(range(len(groups)), lengths, None, config.micro_tokens):
+        yield model.score_groups([groups[row] for row in rows])
+
+
+def by_prompt(examples: Sequence[Sequence[Reply]]) -> dict[tuple[int, ...], list[Sequence[Reply]]]:
+    """Returns the examples by their first prompts, in order."""
+    found: dict[tuple[int, ...], list[Sequence[Reply]]] = {}
+    for one in examples:
+        found.setdefault(tuple(one[0].prompt), []).append(one)
+    return found
 
 
 def improve(
-    model: LanguageModel, optimizer: torch.optim.Optimizer, examples: Sequence[Sequence[Reply]], config: RunConfig
+    model: LanguageModel,
+    optimizer: torch.optim.Optimizer,
+    examples: Sequence[Sequence[Reply]],
+    config: ImitationConfig,
 ) -> dict[str, float]:
     """Makes one update; returns the loss per token, the number of tokens and the gradient's norm.
 
@@ -127,19 +164,28 @@ def improve(
         DivergedError: one of these is not finite. No step was taken.
     """
     optimizer.zero_grad()
-    loss = loss_on(model, examples, config)
+    loss = loss_on(model, examples, config, together=config.together)
     check_finite({"the loss": loss})
     norms = step(optimizer, {"adapter": model.trainable.values()}, config.max_grad_norm)
     return {"nll": loss, "tokens": float(num_tokens(examples)), "grad_norm": norms["adapter"]}
 
 
 def loss_on(
-    model: LanguageModel, examples: Sequence[Sequence[Reply]], config: RunConfig, *, weight: float = 1.0
+    model: LanguageModel,
+    examples: Sequence[Sequence[Reply]],
+    config: RunConfig,
+    *,
+    weight: float = 1.0,
+    together: bool = False,
 ) -> float:
-    """Returns the loss per token on examples; where gradients are enabled, adds ``weight`` times its gradient."""
+    """Returns the loss per token on examples; where gradients are enabled, adds ``weight`` times its gradient.
+
+    ``together`` computes a prompt once for all that was written on it.
+    """
     tokens, total = num_tokens(examples), 0.0
-    for chains in parts(examples, config):
-        loss = imitation_loss(*model.score_chains(chains)) / tokens
+    scored = shared_scores if together else chain_scores
+    for logprobs_NT, mask_NT in scored(model, examples, config):
+        loss = imitation_loss(logprobs_NT, mask_NT) / tokens
         if torch.is_grad_enabled():
             torch.autograd.backward(weight * loss)
         total += loss.item()
@@ -163,15 +209,24 @@ class ImitationRun(RecordsRun):
         learned, self.apart = (encode(self.learner, part) for part in self.divide(examples))
         if not learned:
             raise ConfigError(f"no example fits into the context of {config.model!r}. Give shorter ones.")
-        self.passes = self.passes_over(learned)
+        bundles: list[list[Sequence[Reply]]] = [[one] for one in learned]
+        if config.together:
+            most = config.batch_size
+            whole = by_prompt(learned).values()
+            bundles = [some[start : start + most] for some in whole for start in range(0, len(some), most)]
+        self.passes = self.passes_over(bundles, size=max(1, config.batch_size // max(map(len, bundles))))
         print_status(f"{len(learned)} examples to learn, {len(self.apart)} held out")
+
+    def batch(self, update: int) -> list[Sequence[Reply]]:
+        """Returns the examples of an update."""
+        return [one for bundle in self.passes.batch(update) for one in bundle]
 
     def validate(self) -> tuple[dict[str, float], float] | None:
         """Measures the loss per token on the examples held out."""
         if not self.apart:
             return None
         with torch.no_grad():
-            loss = loss_on(self.learner, self.apart, self.fitted(self.config))
+            loss = loss_on(self.learner, self.apart, self.fitted(self.config), together=self.config.together)
         return {"validation_nll": loss}, -loss
 
 
@@ -187,5 +242,5 @@ def train(config: ImitationConfig) -> TrainResult:
     with ImitationRun(config) as run:
         optimizer = torch.optim.AdamW(run.learner.trainable.values(), lr=config.learning_rate, weight_decay=0.0)
         for update in run.updates(optimizer):
-            run.log(improve(run.learner, optimizer, run.passes.batch(update), run.fitted(config)))
+            run.log(improve(run.learner, optimizer, run.batch(update), run.fitted(config)))
         return run.result()

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from retro_gym.errors import ConfigError, DivergedError
@@ -17,7 +18,7 @@ from retro_gym.token_view.tokens import decode
 from retro_gym_agents.lm.adapted_model import AdaptedModel
 from retro_gym_agents.lm.adapters import activated, frozen
 from retro_gym_agents.lm.batching import Prompts
-from retro_gym_agents.lm.chains import Chain, score_chains
+from retro_gym_agents.lm.chains import Chain, Reply, score_chains
 from retro_gym_agents.lm.finite import REMEDY
 from retro_gym_agents.lm.sampler import draw
 from retro_gym_agents.lm.samples import Draws, Samples, recorded_draws
@@ -125,6 +126,38 @@ class LanguageModel(AdaptedModel):
         """Computes log-probabilities (N, T) of the replies in some chains under the present policy, and their mask."""
         with activated(self.model, self.adapter), self.precision():
             return score_chains(self.model, chains, pad_id=self.sampling.pad_id, temperature=temperature)
+
+    def score_groups(self, groups: Sequence[Sequence[Reply]]) -> tuple[Tensor, Tensor]:
+        """Computes log-probabilities (N, T) of replies at temperature 1, and their mask.
+
+        Args:
+            groups: replies to one prompt each, which is computed once for all of them.
+        """
+        size, width = max(map(len, groups)), max(len(one.tokens) for group in groups for one in group)
+        prompts = Prompts.from_rows([group[0].prompt for group in groups], self.sampling.pad_id, self.device)
+        tokens_NT = torch.full((len(groups) * size, width), self.sampling.pad_id)
+        filled_NT, mask_NT = (
+            torch.zeros_like(tokens_NT, dtype=torch.bool),
+            torch.zeros_like(tokens_NT, dtype=torch.bool),
+        )
+        filled_NT[:, 0] = True  # a group with fewer replies is filled up with rows of a token, which do not count
+        for number, group in enumerate(groups):
+            for row, one in enumerate(group, start=number * size):
+                tokens_NT[row, : len(one.tokens)] = torch.tensor(one.tokens)
+                filled_NT[row, : len(one.tokens)] = mask_NT[row, : len(one.tokens)] = True
+        tokens_NT, filled_NT, mask_NT = (one.to(self.device) for one in (tokens_NT, filled_NT, mask_NT))
+        share_prompt = self.share_prompt
+        with activated(self.model, self.adapter), self.precision():
+            scores = score(
+                self.model,
+                prompts,
+                tokens_NT,
+                filled_NT,
+                temperature=1.0,
+                num_samples=size,
+                share_prompt=share_prompt,
+            )
+        return scores.logprobs_NT, mask_NT
 
     def logprobs(self, samples: Samples) -> Tensor:
         """Returns differentiable log-probabilities (N, T) under the present policy; 0 where the mask is False."""

@@ -65,8 +65,9 @@ class RecordsRun(Run):
         apart = held_out((one.task_id for one in items), self.config.held_out, self.config.seed)
         return [one for one in items if one.task_id not in apart], [one for one in items if one.task_id in apart]
 
-    def passes_over(self, items: Sequence[T]) -> Passes[T]:
-        """Returns the batches of all passes; there is an update for each."""
-        passes = Passes(items, size=self.config.batch_size, epochs=self.config.epochs, seed=self.config.seed)
+    def passes_over(self, items: Sequence[T], size: int | None = None) -> Passes[T]:
+        """Returns the batches of all passes, of ``batch_size`` items by default; there is an update for each."""
+        size = size or self.config.batch_size
+        passes = Passes(items, size=size, epochs=self.config.epochs, seed=self.config.seed)
         self.num_updates = passes.num_batches
         return passes

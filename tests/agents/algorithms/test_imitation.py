@@ -10,9 +10,11 @@ from retro_gym_agents.algorithms.imitation import (
     chosen,
     imitation_loss,
     improve,
+    loss_on,
     train,
 )
 from retro_gym_agents.data.examples import Example, Written, load_examples
+from retro_gym_agents.lm.chains import Reply
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.collection import CollectConfig, collect
 from retro_gym_agents.play.envs import make_retro_env
@@ -76,6 +78,43 @@ def test_nothing_is_learned_from_reflections_that_say_nothing(small_model, tmp_p
     assert success(tmp_path / "vague") <= success(small_model) + 0.05
 
 
+def test_what_is_together_has_the_loss_of_what_is_apart(small_model, tmp_path, records):
+    """With one, two and three reflections on a failure, in one pass and in several."""
+    model = Reflector.load(small_model)
+    said = {"Say it.": ["red", "blue, not red", "green"], "Say it again, please.": ["green"], "Now.": ["red", "no"]}
+    examples = [
+        [Reply(model.encode(prompt), model.encode_reply(text))] for prompt, texts in said.items() for text in texts
+    ]
+    found = []
+    for together, tokens in ((False, None), (True, None), (True, 20)):
+        model.model.zero_grad()
+        settings = config(small_model, tmp_path, records / "oracle.jsonl", micro_tokens=tokens)
+        loss = loss_on(model, examples[::-1], settings, together=together)
+        found.append((loss, [weight.grad.clone() for weight in model.trainable.values()]))
+    apart, *shared = found
+    for loss, gradients in shared:
+        assert loss == pytest.approx(apart[0], rel=1e-5)
+        for gradient, other in zip(gradients, apart[1], strict=True):
+            torch.testing.assert_close(gradient, other, atol=1e-5, rtol=1e-3)
+
+
+def test_batches_of_what_is_together(small_model, tmp_path):
+    records = tmp_path / "records.jsonl"
+    collected = CollectConfig("RetroIdentity-v0", records, num_episodes=20, num_samples=3, max_reflections=1)
+    collect(collected, make_policy("noisy"))
+    settings = config(small_model, tmp_path / "run", records, together=True, batch_size=7, epochs=1)
+    with ImitationRun(settings) as run:
+        batches = [run.batch(update) for update in range(1, run.num_updates + 1)]
+        learned = len(load_examples([records], "reflector")) - len(run.apart)
+    for batch in batches:
+        prompts = [tuple(one[0].prompt) for one in batch]
+        assert len(prompts) <= 7
+        assert len(set(prompts)) == 1, "all bundles of seven are of one failure"
+    assert sum(map(len, batches)) == learned
+    train(settings)
+    assert train(dataclasses.replace(settings, resume=True)).was_finished
+
+
 def test_the_held_out_tasks_are_measured_and_not_learned(small_model, tmp_path, records):
     settings = config(small_model, tmp_path / "run", records / "oracle.jsonl", held_out=0.25, validate_every=4)
     with ImitationRun(settings) as run:
@@ -94,7 +133,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(small_model, tmp_path, record
     with ImitationRun(settings("parts", checkpoint_every=1)) as run:
         optimizer = torch.optim.AdamW(run.learner.trainable.values(), lr=1e-2, weight_decay=0.0)
         for update in run.updates(optimizer):
-            run.log(improve(run.learner, optimizer, run.passes.batch(update), run.config))
+            run.log(improve(run.learner, optimizer, run.batch(update), run.config))
             if update == 3:
                 break
     result = train(settings("parts", checkpoint_every=1, resume=True))
