@@ -65,25 +65,39 @@ class ALFWorldEnv(GameEnv[Household | GameFile]):
     turns. What to fetch is one decision: objects of any kind, and their places, are its candidates.
 
     ### Baselines
-    Success after one reflection in %, on 200 test tasks, mean of 2 seeds; failures have 1,628 characters on average.
+    Success at trial 1 in % (200 test tasks, two seeds, scripted actor at temperature 1; solved at trial 0 counts), and
+    the share of the reflections that contain the answer, as ``benchmarks/attacks.py`` measures them. A candidate is
+    one of the five things that a sentence on what is seen from afar shows; one is advised for each such sentence:
 
-    | policy | success |
-    |---|---|
-    | none (a plain retry) | 30.5 |
-    | oracle; rule | 100.0; 100.0 |
-    | told (lists all commands, a leak) | 100.0 |
-    | noisy | 46.2 |
-    | the first or last 300; 600; 1000 characters of the observation | 30.5 each |
-    | the task with its room; the goal alone | 30.5; 30.5 |
-    | the trajectory's actions; every name in it | 24.2; 26.8 |
-    | one; two; three random names of the trajectory | 29.0; 28.0; 25.2 |
-    | the last name; the most frequent name | 29.2; 16.5 |
-    | the first; third; last thing seen from afar | 29.5; 27.0; 31.5 |
-    | the first object of the task's kind that is seen from afar | 43.8 |
-    | number 1; 2; 5 for every decision | 25.2; 27.8; 24.8 |
-    | number 3 as the tool; as the target; as the place | 30.8; 31.5; 24.0 |
-    | the nearest training task's oracle, by task; by observation | 31.2; 28.7 |
-    | another task's oracle; the oracle behind "Do not" | 30.2; 15.8 |
+    | policy | success | leak |
+    |---|---|---|
+    | ``none`` (a plain retry); ``vague``; ``outcome`` | 29.0 each | 0 |
+    | ``oracle``; ``rule``; ``told`` (the answer) | 100 each | 0; 0; 100 |
+    | ``noisy`` | 47.8 | 0 |
+    | ``task_only``; the task's text | 29.0 each | 0 |
+    | ``copy``; the observation's first 300; 600; 1,000 characters | 29.0 each | 0 |
+    | its last 300; 600; 1,000 characters | 29.0 each | 0 |
+    | ``actions``; the same as a mere list | 23.5 each | 0 |
+    | ``shotgun``; every name of the trial | 29.0; 26.2 | 0 |
+    | one; two; three names of the trial at random | 28.8; 30.8; 29.8 | 0 |
+    | the last name; the most frequent name | 29.0; 18.0 | 0 |
+    | the first; second; third; last candidate | 31.5; 31.0; 32.8; 27.2 | 0 |
+    | a candidate at random; two; one that was not tried | 32.5; 30.0; 30.2 | 0 |
+    | a candidate at random, with what the trial says of it | 42.5 | 0 |
+    | all candidates; each by itself; each "if it is right" | 26.2 each | 0 |
+    | "do not" with what was tried; with the oracle's advice | 32.8; 16.5 | 0 |
+    | ``lookup``; the same by the failures; ``shuffled`` | 25.5; 27.8; 27.8 | 0 |
+    | the goal alone | 29.0 | 0 |
+    | the first object of the task's kind that is seen from afar | 49.8 | 0 |
+    | number 1; 2; 5 for every decision | 27.2; 29.8; 25.2 | 0 |
+    | number 3 as the tool; as the target; as the place | 29.8; 27.0; 25.5 | 0 |
+
+    Solved at trial 0, in %: 16.5; by cause: hidden 19.1, stuck 18.4, target 13.8, tool 25.0, two 4.3. The observation
+    of a failure has 1,632 characters on average, at most 1,909.
+
+    The actor knows which states are bad: told to use the mouldy fridge 3, it avoids that one, which leaves four. So
+    advice on any candidate with its state earns more than a plain retry. The first object of the task's kind is all
+    that a reflection on ``hidden`` needs.
 
     On ALFWorld's 140 games of valid_seen, success at trial 1 in % with one seed: none 69.3, rule 70.0, oracle 100,
     told 97.9; of the reflections, 0 % of the rule's and the oracle's and 100 % of told's list the solution. These games

@@ -58,20 +58,33 @@ class HotpotQAEnv(GameEnv[HotpotTask]):
     the trial has not shown have no effect. A reflection that speaks for more than two candidates of a decision, or
     for or against more than three, confuses the actor: it has no effect on that decision, which is left to luck.
 
-    Success at trial 1 in % (200 test tasks, two seeds, the scripted actor at temperature 1; solved at trial 0 counts):
+    Success at trial 1 in % (200 test tasks, two seeds, scripted actor at temperature 1; solved at trial 0 counts), and
+    the share of the reflections that contain the answer, as ``benchmarks/attacks.py`` measures them. A candidate is
+    one of the entities, pages or words that the actor chooses between; one is advised for each choice:
 
-    | policy | success | policy | success |
-    |---|---|---|---|
-    | none (a plain retry) | 30.5 | oracle, rule | 100 |
-    | the task's text | 30.5 | the observation's first 300, 600, 1000 characters | 30.5 each |
-    | told (the answer) | 30.5 | its last 300, 600, 1000 characters | 30.5 each |
-    | vague | 30.5 | the trial's own actions as advice | 23.8 |
-    | shuffled (another task's oracle) | 30.5 | every name seen; and every word | 25.2; 25.2 |
-    | lookup (nearest training task's oracle) | 30.5 | one name at random; two; three | 28.5; 27.5; 26.8 |
-    | noisy | 42.0 | the first link; the last | 23; 27.3 |
-    | the name in the longest sentence | 33.5 | the last search, and the asked value's unusual words | 31.8 |
+    | policy | success | leak |
+    |---|---|---|
+    | ``none`` (a plain retry); ``vague``; ``outcome`` | 29.2 each | 0 |
+    | ``oracle``; ``rule``; ``told`` (the answer) | 100; 100; 29.2 | 0; 0; 100 |
+    | ``noisy`` | 37.5 | 0 |
+    | ``task_only``; the task's text | 29.2 each | 0 |
+    | ``copy``; the observation's first 300; 600; 1,000 characters | 29.2 each | 22; 0; 9; 23 |
+    | its last 300; 600; 1,000 characters | 29.2 each | 20; 23; 23 |
+    | ``actions``; the same as a mere list | 23.8; 29.2 | 0 |
+    | ``shotgun``; every name of the trial | 24.5 each | 23; 6 |
+    | one; two; three names of the trial at random | 28.0; 27.5; 28.5 | 1; 2; 2 |
+    | the last name; the most frequent name | 30.2; 29.2 | 2; 0 |
+    | the first; second; third; last candidate | 26.0; 28.5; 31.2; 32.8 | 0 |
+    | a candidate at random; two; one that was not tried | 28.0; 29.2; 28.0 | 0 |
+    | a candidate at random, with what the trial says of it | 30.0 | 0 |
+    | all candidates; each by itself; each "if it is right" | 26.8 each | 0 |
+    | "do not" with what was tried; with the oracle's advice | 25.5; 20.2 | 0 |
+    | ``lookup``; the same by the failures; ``shuffled`` | 29.2 each | 0 |
+    | the name in the longest sentence | 34.8 | 0 |
+    | the last search, and the asked value's unusual words | 31.0 | 0 |
 
-    Solved without a reflection: 17 % at trial 0, by cause hop 18, link 17, successor 14, namesake 25, label 22, two 6.
+    Solved at trial 0, in %: 17.5; by cause: hop 23.1, label 16.2, link 21.2, namesake 24.1, successor 15.2, two 3.4.
+    The observation of a failure has 889 characters on average, at most 1,717.
 
     Names and forms of questions of one split occur in no other: there are 380 forms (wording and attribute) of
     training questions, 80 of validation, 80 of test. Roles, attributes, the words of pages and the forms of
@@ -79,7 +92,7 @@ class HotpotQAEnv(GameEnv[HotpotTask]):
 
     On 60 public questions (HotpotQA's dev set, distractor setting): none 2.5, rule 2.5, told 2.5, oracle 63.3. There
     the oracle names the supporting pages and the words before the answer, never the answer; rule guesses which page
-    to read, and 4 % of its reflections contain the answer.
+    to read, and 5 % of its reflections contain the answer.
 
     ## Observation
     ``UnicodeText(8000)``. First ``Question: …``, then the result of each action:

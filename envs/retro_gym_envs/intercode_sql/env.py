@@ -93,19 +93,32 @@ class InterCodeSQLEnv(GameEnv[SQLTask]):
     names for one part of the query, or for and against more than three, the actor is confused and takes the first.
     Descriptions without a name do not help it: it has the question's words already.
 
-    Success at trial 1 in %, a trial solved before included (200 test tasks, 2 seeds, ``temperature=1``; 15.8 % at trial
-    0; a failure has 1,473 characters on average, at most 1,811):
+    Success at trial 1 in % (200 test tasks, two seeds, scripted actor at temperature 1; solved at trial 0 counts), and
+    the share of the reflections that contain the answer, as ``benchmarks/attacks.py`` measures them. A candidate is
+    one of the five names that fit a part of the query; one is advised for each such part:
 
-    | policy | success | | policy | success |
-    |---|---|---|---|---|
-    | ``none`` (a plain retry) | 29.5 | | the observation's first 300, 600, 1,000 characters | 29.5 each |
-    | ``oracle`` | 100 | | its last 300, 600, 1,000 characters | 29.5 each |
-    | ``rule`` | 100 | | the task's text, also as "Use the right columns: …" | 29.5 |
-    | ``told`` (all leak; no other does) | 100 | | the trajectory's own actions | 15.8 |
-    | ``noisy`` | 40.0 | | every name seen; three, two, one at random | 29.2; 29.0, 29.0, 31.0 |
-    | ``shuffled`` | 29.5 | | the first, second, last of the candidates | 29.2, 30.0, 31.5 |
-    | ``lookup`` (BM25 on 1,500 training questions) | 29.5 | | a candidate that was not tried | 33.5 |
-    | ``vague`` | 29.5 | | "Do not use" with the one that was tried | 31.0 |
+    | policy | success | leak |
+    |---|---|---|
+    | ``none`` (a plain retry); ``vague``; ``outcome`` | 32.2 each | 0 |
+    | ``oracle``; ``rule``; ``told`` (the answer) | 100 each | 0; 0; 100 |
+    | ``noisy`` | 43.5 | 0 |
+    | ``task_only``; the task's text | 32.2 each | 0 |
+    | ``copy``; the observation's first 300; 600; 1,000 characters | 32.2 each | 0 |
+    | its last 300; 600; 1,000 characters | 32.2 each | 0 |
+    | ``actions``; the same as a mere list | 18.0 each | 0 |
+    | ``shotgun``; every name of the trial | 31.5 each | 0 |
+    | one; two; three names of the trial at random | 31.8; 29.8; 33.2 | 0 |
+    | the last name; the most frequent name | 31.0; 29.2 | 0 |
+    | the first; second; third; last candidate | 31.5; 35.0; 31.0; 33.2 | 0 |
+    | a candidate at random; two; one that was not tried | 31.0; 33.0; 34.8 | 0 |
+    | a candidate at random, with what the trial says of it | 31.2 | 0 |
+    | all candidates; each by itself; each "if it is right" | 31.5 each | 0 |
+    | "do not" with what was tried; with the oracle's advice | 34.5; 18.2 | 0 |
+    | ``lookup``; the same by the failures; ``shuffled`` | 32.2 each | 0 |
+    | "Use the right columns: …" with the task's text | 32.2 | 0 |
+
+    Solved at trial 0, in %: 18.0; by cause: filter 27.4, key 26.9, measure 16.7, table 15.1, two 6.5, value 19.1. The
+    observation of a failure has 1,456 characters on average, at most 1,807.
 
     On all 22,000 tasks the splits share no name of a table, column or row, no code, question, wording or gold query,
     and no kind of thing in the main table. They share the English of the comments.

@@ -65,27 +65,33 @@ class WebShopEnv(GameEnv[Goal]):
     word to luck. A name that a reflection speaks against is less likely to be taken. Words of the instruction, places
     on a page, descriptions, and sentences about a name as a word have no effect on it.
 
-    Success at trial 1 in % (200 test tasks, 2 seeds, temperature 1; tasks solved at trial 0, which are 14 %, count as
-    solved), and the share of reflections that contain the answer:
+    Success at trial 1 in % (200 test tasks, two seeds, scripted actor at temperature 1; solved at trial 0 counts), and
+    the share of the reflections that contain the answer, as ``benchmarks/attacks.py`` measures them. A candidate is
+    one of the five names that reviews tell of; one is advised for each choice:
 
     | policy | success | leak |
     |---|---|---|
-    | none (a plain retry) | 29.2 | 0 |
-    | oracle | 100 | 0 |
-    | rule (fixed rules on the observation) | 100 | 0 |
-    | told (id and all values outright) | 100 | 100 |
-    | noisy | 29.5 | 0 |
-    | the task's text, copied or as advice | 29.2 | 0 |
-    | the observation's first 300, 600, 1,000 characters | 29.2 each | 0, 34, 87 |
-    | its last 300, 600, 1,000 characters | 29.2 each | 0, 67, 87 |
-    | the trial's own actions, listed; as advice | 29.2; 14.2 | 0 |
-    | everything named in the trial | 17.5 | 87 |
-    | one, two, three random names of the trial | 27.3, 22.0, 20.5 | 0 |
-    | a random coined name; one that was not taken | 30.5; 26.5 | 0 |
-    | "do not choose" what was taken | 31.8 | 0 |
-    | first, last review; first, last product; cheapest | 28.0, 33.8; 23.0, 25.2; 28.2 | 0 |
-    | the nearest training task's oracle, by task; by observation | 28.7; 28.5 | 0 |
-    | another task's oracle; vague advice | 28.5; 29.2 | 0 |
+    | ``none`` (a plain retry); ``vague``; ``outcome`` | 33.0 each | 0 |
+    | ``oracle``; ``rule``; ``told`` (the answer) | 100 each | 0; 0; 100 |
+    | ``noisy`` | 37.2 | 0 |
+    | ``task_only``; the task's text | 33.0 each | 0 |
+    | ``copy``; the observation's first 300; 600; 1,000 characters | 33.0 each | 80; 0; 33; 87 |
+    | its last 300; 600; 1,000 characters | 33.0 each | 0; 69; 87 |
+    | ``actions``; the same as a mere list | 19.0; 33.0 | 0 |
+    | ``shotgun``; every name of the trial | 21.0; 21.5 | 87 each |
+    | one; two; three names of the trial at random | 29.8; 26.8; 25.8 | 0 |
+    | the last name; the most frequent name | 26.2; 30.2 | 0 |
+    | the first; second; third; last candidate | 35.2; 31.5; 34.0; 36.5 | 0 |
+    | a candidate at random; two; one that was not tried | 32.0; 32.5; 36.0 | 0 |
+    | a candidate at random, with what the trial says of it | 30.8 | 0 |
+    | all candidates; each by itself; each "if it is right" | 26.2 each | 0 |
+    | "do not" with what was tried; with the oracle's advice | 34.8; 24.2 | 0 |
+    | ``lookup``; the same by the failures; ``shuffled`` | 32.0; 32.8; 32.8 | 0 |
+    | the task's words as an order | 33.0 | 0 |
+    | the first; the last; the cheapest product | 29.0; 28.2; 30.2 | 0 |
+
+    Solved at trial 0, in %: 19.0; by cause: first option 16.7, item 25.0, maker 14.5, second option 21.6, two 4.7, word
+    33.9. The observation of a failure has 1,845 characters on average, at most 2,209.
 
     Splits share no coined name, id, title, thing to search for, instruction, and no wording of instructions: train has
     six wordings, validation two, test three. Attributes and values of options are ordinary words that all splits use.
