@@ -131,7 +131,7 @@ def _pair(panel: Panel) -> tuple[int, int]:
     others = [number for number in range(len(names)) if number != second]
     if not others:
         return second, -1
-    own = [number for number in others if names[number] not in BASELINES] or others
+    own = [number for number in others if names[number].partition(" (")[0] not in BASELINES] or others
     last = [[failure.solved(name, panel.rounds) or [None] for name in names] for failure in panel.failures.values()]
     ends = [[by_trial[-1] for by_trial in each] for each in last]
     apart = {number: sum(each[number] != each[second] for each in ends) for number in own}

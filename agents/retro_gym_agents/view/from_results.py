@@ -118,7 +118,8 @@ def panel_of_journal(path: Path) -> Panel:
     if not played.trials:
         raise RecordError(f"{path} holds no trial yet. Resume the evaluation, or give another file.")
     names = dict.fromkeys(policy for _, _, policy, _ in (*played.trials, *played.texts) if policy)
-    panel = Panel(panel_key(header, "evaluation"), "evaluation", [path.name], list(names), {}, header=header)
+    key = {**panel_key(header, "evaluation"), "seed": header.get("seed")}
+    panel = Panel(key, "evaluation", [path.name], list(names), {}, header=header)
     for (task_id, seed, policy, number), trial in sorted(played.trials.items(), key=lambda item: item[0][3]):
         failure = panel.failures.setdefault((task_id, seed), Failure(task_id, seed, players=set(names)))
         text = played.texts.get((task_id, seed, policy, number), "")
@@ -144,9 +145,9 @@ def panel_of_result(path: Path, played: Sequence[Played] = ()) -> Panel:
     stored = load_result(path)  # which checks the file
     content = json.loads(path.read_text(encoding="utf-8"))
     header = content["header"]
-    key = panel_key(header, "evaluation") | {
-        name: stored.panel[name] for name in ("seed", "seeds", "trials", "actor_parameters", "retro_gym_version")
-    }
+    plain = {name: stored.panel[name] for name in ("env_id", "split", "seed", "seeds", "trials", "actor_parameters")}
+    key = {"kind": "", **plain, **panel_key(header, "evaluation"), **plain}  # the plainest difference is told first
+    key["retro_gym_version"] = stored.panel["retro_gym_version"]
     panel = Panel(key, "evaluation", [path.name], list(stored.episodes), {}, header=header, rounds=content["trials"])
     panel.forms = [form for each in played for form in each.forms]
     bare = 0

@@ -16,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 
 from retro_gym.errors import MissingExtraError
+from retro_gym.prompts import valid_text
 from retro_gym_agents.evaluation.outputs import check_output
 from retro_gym_agents.view.document import as_json, blocks_of, index_of, words_of
 from retro_gym_agents.view.model import Panel
@@ -49,16 +50,15 @@ def render_page(panels: Sequence[Panel]) -> str:
     """
     try:
         from jinja2 import Environment
-        from markupsafe import Markup
     except ImportError as error:
         raise MissingExtraError("jinja2", "report") from error
     style, scripts = _asset("page.css"), [_asset(name) for name in SCRIPTS]
     blocks, places = blocks_of(panels)
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(_asset("page.html"))
     return template.render(
-        title=", ".join(dict.fromkeys(panel.files[0] for panel in panels)),
-        style=Markup(style),  # of this package, as are the scripts
-        scripts=[Markup(script) for script in scripts],
+        title=valid_text(", ".join(dict.fromkeys(panel.files[0] for panel in panels))),
+        style=style,
+        scripts=scripts,
         policy=_policy(style, scripts),
         index=_packed(index_of(panels, places)),
         words=_packed(words_of(panels)),

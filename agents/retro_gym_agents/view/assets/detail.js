@@ -105,12 +105,22 @@ function round(panel, failure, tries, trial, names) {
   const order = (one) => Retro.shown().indexOf(panel.policies.indexOf(one.policy));
   const sorted = [...tries].sort((one, two) => order(one) - order(two) || (two.reward ?? -Infinity) - (one.reward ?? -Infinity));
   const branches = sorted.length > Retro.shown().length;
+  const cards = sorted.map((_, number) => card(panel, failure, sorted, number, names, branches));
+  const places = sorted.map((one) => panel.policies.indexOf(one.policy));
   return el(
     "section",
     { class: "round", "aria-label": `Reflection ${trial + 1} and trial ${trial + 1}` },
     el("h3", {}, `Reflection ${trial + 1} → trial ${trial + 1}`, branches && el("small", {}, ` ${sorted.length} branches, best reward first`)),
-    el("div", { class: "cards" }, sorted.map((one, number) => card(panel, failure, sorted, number, names, branches))),
+    el("div", { class: "cards" }, branches ? cards : Retro.shown().map((policy) => cards[places.indexOf(policy)] || absent(panel, policy, trial))),
   );
+}
+
+// Keeps the column of a policy that wrote no such reflection.
+function absent(panel, policy, trial) {
+  const { el } = Retro;
+  const outcome = Retro.outcome(panel, panel.rows[Retro.state.open], policy);
+  const why = !outcome ? "did not play" : outcome[0][trial] === 1 ? `solved at trial ${outcome[0].indexOf(1)}` : "no reflection";
+  return el("div", { class: "card absent" }, el("b", {}, Retro.seen(panel.policies[policy])), ` ${why}`);
 }
 
 function card(panel, failure, tries, number, names, branches) {
@@ -179,11 +189,13 @@ Retro.flash = function (place, name) {
   if (marks.length) marks[0].scrollIntoView({ block: "center" });
 };
 
+const apartFrom = (lead, one) => (lead.policy === one.policy ? "the first" : `that of ${Retro.seen(lead.policy)}`);
+
 function attempt(panel, failure, one, after, lead, names, branches) {
   const { el } = Retro;
   const beside = lead && lead.after.length ? failure.trials[lead.after[0]] : null;
   const turn = beside ? Retro.parting(after, beside) : -1;
-  const apart = turn >= 0 ? { turn, policy: lead.policy === one.policy ? "the first" : lead.policy } : null;
+  const apart = turn >= 0 ? { turn, policy: apartFrom(lead, one) } : null;
   const place = one.after[0];
   const made = () => Retro.timeline(panel, failure, after, { names: names.get(place), earlier: failure.trials[one.before], apart });
   const home = el("div", { "data-trial": place });
@@ -193,7 +205,7 @@ function attempt(panel, failure, one, after, lead, names, branches) {
     {},
     el("b", {}, `Trial ${after.number} `),
     Retro.ending(after),
-    alike && el("span", { class: "tag" }, "the same as on the left"),
+    alike && el("span", { class: "tag" }, `the same as ${apartFrom(lead, one)}`),
     after.turns && el("small", {}, ` ${after.turns.length} turns`),
   );
   const shown = el("details", { class: "attempt", ontoggle: () => shown.open && !home.firstChild && home.append(made()) }, summary, home);

@@ -30,7 +30,7 @@ Retro.timeline = function (panel, failure, trial, { names, earlier, apart } = {}
         { class: "turn-head" },
         el("span", { class: "turn-number" }, `turn ${number + 1}`),
         same && el("span", { class: "tag" }, "as before"),
-        apart && apart.turn === number && el("span", { class: "tag apart" }, `from here other than ${Retro.seen(apart.policy)}`),
+        apart && apart.turn === number && el("span", { class: "tag apart" }, `from here other than ${apart.policy}`),
         reward ? el("span", { class: "tag" }, `reward ${Retro.number(reward)}`) : null,
         promptButton(panel, failure, trial, number),
       ),
