@@ -1,4 +1,4 @@
-"""Reads files of records, and the folders of training runs, which hold one."""
+"""Reads files of records."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from retro_gym.errors import ConfigError
-from retro_gym.jsonl import read_json_lines
 from retro_gym.prompts import ACTOR_TEMPLATE, Prompt
 from retro_gym.records import (
     LostRecord,
@@ -22,7 +21,7 @@ from retro_gym.records import (
 )
 from retro_gym_agents.view.model import Failure, Panel, Trial, Try
 
-__all__ = ["HISTORY", "NOTED", "panel_key", "panels_of_records", "panels_of_run"]
+__all__ = ["HISTORY", "NOTED", "panel_key", "panels_of_records"]
 
 HISTORY, NOTED = 0, 1
 """Places in the form of a prompt: of the trial so far, and of what it holds of earlier trials."""
@@ -39,29 +38,6 @@ def panel_key(header: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """Returns the settings of a records header that two files on one panel have in common."""
     memory = {"memory": header.get("memory", "reflections")}
     return {"kind": kind, **{name: header.get(name) for name in _KEY}, **memory}
-
-
-def panels_of_run(folder: Path) -> list[Panel]:
-    """Reads a training run: its records, and its metrics by update.
-
-    Raises:
-        ConfigError: the folder holds no records.
-        RecordError: a file in it is damaged.
-    """
-    records, metrics = folder / "records.jsonl", folder / "metrics.jsonl"
-    if not records.is_file():
-        raise ConfigError(
-            f"{folder} is a folder without records.jsonl, so it is no run of 'retro-gym train'. Give the folder of a "
-            "run, a file of records, or a result of 'retro-gym evaluate --json'."
-        )
-    panels = panels_of_records(records, kind="training", name=folder.name or str(folder))
-    rows = [row for _, row in read_json_lines(metrics, "a run's metrics")] if metrics.is_file() else []
-    rows = [row for row in rows if isinstance(row, dict)]
-    for panel in panels:
-        panel.curves = [{"name": panel.files[0], "rows": rows}]
-        if not rows:
-            panel.notes.append(f"{folder.name} holds no metrics.jsonl: there is no curve.")
-    return panels
 
 
 def panels_of_records(path: Path, *, kind: str = "records", name: str | None = None) -> list[Panel]:

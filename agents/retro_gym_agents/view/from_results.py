@@ -89,7 +89,7 @@ def played_in(path: Path) -> Played:
         try:
             if row["kind"] == "trial":
                 found = Trajectory.from_json(row["trajectory"])
-                trials[found.task_id, int(row["seed"]), str(row["policy"] or ""), found.trial] = _trial(found)
+                trials[found.task_id, int(row["seed"]), str(row["policy"] or ""), found.trial] = Trial.of(found)
             elif row["kind"] == "reflections":
                 for one in row["written"]:
                     key = (one["task_id"], int(one["seed"]), str(row["policy"]), int(row["trial"]))
@@ -100,12 +100,6 @@ def played_in(path: Path) -> Played:
                 "Give the file that 'retro-gym evaluate --json' wrote."
             ) from error
     return Played(path.name, trials, texts)
-
-
-def _trial(found: Trajectory) -> Trial:
-    return Trial(
-        found.trial, found.task, found.turns, found.return_, found.success, found.end.value, error=found.error or ""
-    )
 
 
 def panel_of_journal(path: Path) -> Panel:

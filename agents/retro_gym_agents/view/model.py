@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
-from retro_gym.trajectory import EndReason, Turn
+from retro_gym.trajectory import EndReason, Trajectory, Turn
 
 __all__ = ["Failure", "Panel", "Trial", "Try", "differing"]
 
@@ -35,6 +35,12 @@ class Trial:
     """Position of the prompt's form in :attr:`Panel.forms`; −1 if it is not known."""
     source: str = ""
     """Why it was played: reset, step, branch, control or bank; empty if it is not known."""
+
+    @classmethod
+    def of(cls, found: Trajectory) -> Self:
+        """Returns a trial whose prompt is not known."""
+        about = (found.trial, found.task, found.turns, found.return_, found.success, found.end.value)
+        return cls(*about, error=found.error or "")
 
     @property
     def void(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 from retro_gym.errors import ConfigError, one_line
 from retro_gym.records.schema import KINDS
 from retro_gym_agents.evaluation.stored import load_result
-from retro_gym_agents.view.from_records import panel_key, panels_of_records, panels_of_run
+from retro_gym_agents.view.from_records import panel_key, panels_of_records
 from retro_gym_agents.view.from_results import (
     JOURNAL_SCHEMA,
     Played,
@@ -20,6 +20,7 @@ from retro_gym_agents.view.from_results import (
     played_in,
     recorded,
 )
+from retro_gym_agents.view.from_runs import panels_of_run
 from retro_gym_agents.view.model import Panel, differing
 
 __all__ = ["load_panels"]
@@ -150,6 +151,8 @@ def _merged(panels: Iterable[Panel]) -> list[Panel]:
     for other in merged[1:]:
         name = differing(first.key, other.key)
         assert name is not None
+        if {first.kind, other.kind} == {"training", "validation"}:
+            continue  # of a run, whose two panels nobody expects to be one
         other.notes.append(
             f"{other.files[0]} is on another panel than {first.files[0]}, so they are not set beside each other: "
             f"{_WORDS.get(name, name)} is {one_line(other.key.get(name))} in place of {one_line(first.key.get(name))}."

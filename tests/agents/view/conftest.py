@@ -9,6 +9,8 @@ import pytest
 from retro_gym.records import RecordWriter, RunHeader
 from retro_gym.trajectory import Turn
 from retro_gym_agents.cli import main
+from retro_gym_agents.play.validation import Validation
+from retro_gym_agents.runs.validations import ValidationLog
 from retro_gym_agents.view.model import Failure, Panel, Trial, Try
 
 HOSTILE = (
@@ -52,6 +54,29 @@ def run_folder(tmp_path):
     rows = [{"update": number, "reward": number / 4, "validation_success": 0.5} for number in range(4)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
+
+
+class Says:
+    """A reflector that says one thing."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def reflect(self, observations, *, greedy, seed):
+        return [self.text] * len(observations)
+
+
+@pytest.fixture
+def validated_folder(run_folder):
+    """The same with two validations on the same failures, of which the later one tries what helps more."""
+    log = ValidationLog(run_folder / "validations.jsonl")
+    validation = Validation("RetroIdentity-v0", {}, actor="scripted", num_tasks=8, seed=0)
+    for update, text in ((0, "Nothing."), (3, "Say blue.")):
+        validation.success(Says(text))
+        log.add(update, validation.tried)
+    validation.close()
+    log.close()
+    return run_folder
 
 
 @pytest.fixture

@@ -230,6 +230,19 @@ def test_a_runs_reflections_over_its_updates_beside_its_curve(show, run_folder):
         assert page.locator("#filter-result option").all_inner_texts()[1:3] == ["solved", "solved by some reflections"]
 
 
+def test_updates_of_a_run_stand_side_by_side_on_one_failure(show, validated_folder):
+    with show(load_panels([validated_folder])) as page:
+        assert [page.locator(f"#policy-{letter} option:checked").inner_text() for letter in "ab"] == [
+            "update 3",
+            "update 0",
+        ]
+        assert page.locator(".row").first.inner_text().startswith("won")
+        page.locator(".row").first.click()
+        page.wait_for_selector(".updates")
+        assert page.locator(".updates tbody tr").count() == 2
+        assert page.locator(".round .reflection").all_inner_texts() == ["Say blue.", "Nothing."]
+
+
 def test_panels_are_chosen_from(show, files):
     with show(load_panels([files / "one.json", files / "other.json"])) as page:
         assert "seed" not in page.locator(".row").first.inner_text()

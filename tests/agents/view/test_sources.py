@@ -144,6 +144,19 @@ def test_a_run_has_updates_controls_and_a_curve(run_folder):
     assert all(len(one.controls) == 2 == len(one.after) for one in tries)
 
 
+def test_the_validations_of_a_run_are_policies_on_the_same_failures(validated_folder):
+    panel, training = load_panels([validated_folder])
+    assert (panel.kind, training.kind) == ("validation", "training")
+    assert panel.policies == ["update 0", "update 3"]
+    assert len(panel.curves[0]["rows"]) == 4
+    assert not [note for note in training.notes if "another panel" in note]
+    before, after = (outcomes(panel, policy) for policy in panel.policies)
+    assert len(before) == len(after) == 8
+    assert not any(solved[-1] for solved in before.values())
+    assert 0 < sum(solved[-1] for solved in after.values()) < 8
+    assert {one.update for failure in panel.failures.values() for one in failure.tries} == {0, 3}
+
+
 def test_a_run_without_metrics_has_no_curve(run_folder):
     (run_folder / "metrics.jsonl").unlink()
     (panel,) = load_panels([run_folder])

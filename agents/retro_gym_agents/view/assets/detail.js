@@ -43,7 +43,7 @@ async function content(panel, number, failure) {
     verdict(panel, row),
     Object.entries(failure.lost).map(([policy, error]) => el("p", { class: "error" }, Retro.seen(`${policy}: the actor failed: ${error}`))),
     first >= 0 && failedTrial(panel, failure, first, names),
-    panel.kind === "training" && (await Retro.overUpdates(panel, number)),
+    panel.curves.length > 0 && (await Retro.overUpdates(panel, number)),
     numbers.map((trial) => round(panel, failure, tries.filter((one) => one.trial === trial), trial, names)),
     !tries.length && el("p", { class: "unknown" }, "No reflection was written here by the policies that are shown."),
   );

@@ -63,7 +63,7 @@ function rowAt(place) {
   const names = Retro.state.b >= 0 ? Retro.RESULTS : Retro.SINGLE;
   const about = [panel.groups[row[2]], panel.causes[row[3]], seedOf(panel, row)].filter(Boolean);
   const updates = Retro.updates(panel, row);
-  if (updates.length) about.push(`update ${updates.join(", ")}`);
+  if (updates.length && panel.kind === "training") about.push(`update ${updates.join(", ")}`);
   const made = el(
     "div",
     {
