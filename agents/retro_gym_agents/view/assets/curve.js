@@ -88,7 +88,7 @@ Retro.overUpdates = async function (panel, number) {
       {},
       el("th", { scope: "row" }, String(update)),
       el("td", {}, paid.length ? Retro.number(paid.reduce((sum, one) => sum + one, 0) / paid.length) : "–"),
-      el("td", { dir: "auto" }, Retro.marked(text, null, fresh), el("small", {}, ` ${count} of ${tried.length}`)),
+      el("td", { dir: "auto" }, Retro.marked(text, null, fresh), tried.length > 1 && el("small", {}, ` ${count} of ${tried.length}`)),
       el("td", {}, others.length ? el("button", { type: "button", class: "small", onclick: () => Retro.openNumber(others[0].place) }, "open") : ""),
     );
   });

@@ -139,7 +139,7 @@ function card(panel, failure, tries, number, names, branches) {
       { class: "card-head" },
       letter && el("span", { class: "letter" }, letter),
       el("b", { title: Retro.seen(one.policy) }, Retro.seen(one.policy)),
-      one.update !== null && el("span", { class: "tag" }, `update ${one.update}`),
+      one.update !== null && one.policy !== `update ${one.update}` && el("span", { class: "tag" }, `update ${one.update}`),
       el("span", { class: "tag" }, one.reward === null ? "no reward: the actor failed" : `reward ${Retro.number(one.reward)}`),
       one.leak && el("span", { class: "tag leak", title: "The reflection contains the task's answer." }, "⚑ leak"),
       one.named !== null && el("span", { class: one.named ? "tag good" : "tag" }, one.named ? "names the cause" : "does not name the cause"),
