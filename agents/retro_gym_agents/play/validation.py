@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retro_gym.actors import ActorSpec
 from retro_gym.env import RetroEnv
@@ -12,9 +12,11 @@ from retro_gym.errors import ActorError
 from retro_gym.seeding import derive_seed
 from retro_gym.trajectory import Trajectory
 from retro_gym.vector import run_plans
-from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.envs import make_envs
 from retro_gym_agents.play.episodes import Episode, check_budget, start_episodes
+
+if TYPE_CHECKING:  # so that what validations have tried can be read without torch
+    from retro_gym_agents.lm.reflector import Reflector
 
 __all__ = ["Tried", "Validation"]
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from gymnasium.utils import seeding
 
-from retro_gym.errors import DataError, RecordError, one_line
+from retro_gym.errors import ConfigError, DataError, RecordError, one_line
 from retro_gym.jsonl import read_json_lines
 from retro_gym.seeding import derive_seed
 from retro_gym.trajectory import Trajectory
@@ -145,8 +145,14 @@ def panel_of_result(path: Path, played: Sequence[Played] = ()) -> Panel:
     panel = Panel(key, "evaluation", [path.name], list(stored.episodes), {}, header=header, rounds=content["trials"])
     panel.forms = [form for each in played for form in each.forms]
     bare = 0
-    for row in content["rows"]:
-        bare += _add_row(panel, row, list(_with_offsets(played)))
+    try:
+        for row in content["rows"]:
+            bare += _add_row(panel, row, list(_with_offsets(played)))
+    except (LookupError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{path} is no whole result ({one_line(error)} in {one_line(row)}). Write one: retro-gym evaluate ENV_ID "
+            "--json FILE."
+        ) from error
     if bare:
         panel.notes.append(
             f"{path.name}: the turns of {bare} trials are not known. They are in {path.name}.trials.jsonl, which "
@@ -169,7 +175,9 @@ def _with_offsets(played: Sequence[Played]) -> Iterator[tuple[Played, int]]:
 def _add_row(panel: Panel, row: Mapping[str, Any], played: Sequence[tuple[Played, int]]) -> bool:
     """Adds a row of a result; returns whether the turns of its trial are unknown."""
     policy, number, key = str(row["policy"]), int(row["trial"]), (str(row["task_id"]), int(row["seed"]))
-    failure = panel.failures.setdefault(key, Failure(*key, group=str(row["group"]), cause=str(row["cause"])))
+    failure = panel.failures.setdefault(
+        key, Failure(*key, group=str(row.get("group", "")), cause=str(row.get("cause", "")))
+    )
     failure.players.add(policy)
     if row["success"] is None:
         failure.lost[policy] = str(row["actor_error"])

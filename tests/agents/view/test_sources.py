@@ -172,6 +172,16 @@ def test_a_torn_last_line_is_left_out(files, tmp_path):
     assert panel.num_trials == load_panels([files / "one.json"])[0].num_trials
 
 
+def test_a_result_of_which_parts_are_missing_is_refused(files, tmp_path):
+    content = json.loads((files / "one.json").read_text())
+    for change in ({"trial": "first"}, {"end": None, "return": "much"}):
+        content["rows"][1] = {**content["rows"][1], **change}
+    del content["rows"][2]["end"]
+    (tmp_path / "part.json").write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match="is no whole result"):
+        load_panels([tmp_path / "part.json"])
+
+
 def test_one_policy_alone(files, tmp_path):
     content = json.loads((files / "one.json").read_text())
     content["rows"] = [row for row in content["rows"] if row["policy"] == "noisy"]
