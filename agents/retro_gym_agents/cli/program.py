@@ -28,6 +28,7 @@ from retro_gym_agents.cli.output import leave_quietly, open_streams, print_error
 from retro_gym_agents.cli.pipelines import RetroAct, Retroformer
 from retro_gym_agents.cli.reward_model import RewardModel
 from retro_gym_agents.cli.train import Train, print_settings
+from retro_gym_agents.cli.view import View
 
 __all__ = ["main"]
 
@@ -88,6 +89,7 @@ class _Program:
             Annotated[RetroAct, tyro.conf.subcommand("retroact")],
             Annotated[Evaluate, tyro.conf.subcommand("evaluate")],
             Annotated[Compare, tyro.conf.subcommand("compare")],
+            Annotated[View, tyro.conf.subcommand("view")],
             Annotated[Bench, tyro.conf.subcommand("bench")],
             Annotated[Collect, tyro.conf.subcommand("collect")],
             Annotated[Export, tyro.conf.subcommand("export")],

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retro_gym.actors import ActorSpec
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ActorError
 from retro_gym.seeding import derive_seed
+from retro_gym.trajectory import Trajectory
 from retro_gym.vector import run_plans
-from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.envs import make_envs
 from retro_gym_agents.play.episodes import Episode, check_budget, start_episodes
 
-__all__ = ["Validation"]
+if TYPE_CHECKING:  # so that what validations have tried can be read without torch
+    from retro_gym_agents.lm.reflector import Reflector
+
+__all__ = ["Tried", "Validation"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tried:
+    """A reflection that a validation tried on a failure."""
+
+    failure: Trajectory
+    seed: int
+    """Seed of the episode."""
+    reflection: str
+    trial: Trajectory
+    """The trial that followed."""
+    reward: float | None
+    """None if the actor failed."""
+    leak: bool | None
+    """Whether the reflection contains the task's answer; None if it is not known."""
 
 
 class Validation:
@@ -42,6 +62,8 @@ class Validation:
         task_ids = env.task_env.task_ids("validation")[:num_tasks]
         self._env = env
         self._episodes: list[Episode] = []
+        self.tried: tuple[Tried, ...] = ()
+        """What the last validation tried, in the order of the tasks."""
         try:
             seeds = [derive_seed(seed, "validation", task_id) for task_id in task_ids]
             self._episodes = start_episodes(env, task_ids, seeds)
@@ -77,6 +99,10 @@ class Validation:
         for outcome in outcomes:
             played += outcome.reward is not None
             solved += outcome.reward is not None and outcome.success
+        self.tried = tuple(
+            Tried(one.env.trajectory, one.seed, outcome.reflection, outcome.trajectory, outcome.reward, outcome.leak)
+            for one, outcome in zip(waiting, outcomes, strict=True)
+        )
         if not played:
             raise ActorError(f"the actor failed on all {len(self._episodes)} validation tasks.")
         return solved / played

@@ -39,6 +39,7 @@ _BEFORE_THE_FIRST_CHECKPOINT = {
     "best",
     ".best.new",
     "records.jsonl",
+    "validations.jsonl",
     f"{FILE}.new",
 }
 """Files that a run may leave when it is killed before its first checkpoint."""

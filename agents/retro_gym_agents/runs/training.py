@@ -1,6 +1,7 @@
 """A run on an environment: rollouts of a reflector, validation by success, and records of every trial and reflection.
 
-Beside the files of every run (see :mod:`retro_gym_agents.runs.run`), its folder holds ``records.jsonl``.
+Beside the files of every run (see :mod:`retro_gym_agents.runs.run`), its folder holds ``records.jsonl`` and, with
+validations, ``validations.jsonl`` (see :mod:`retro_gym_agents.runs.validations`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from retro_gym_agents.play.validation import Validation
 from retro_gym_agents.runs.config import TrainConfig
 from retro_gym_agents.runs.run import Run, Stateful, TrainResult
 from retro_gym_agents.runs.splits import warn_of_shared_splits
+from retro_gym_agents.runs.validations import FILE, ValidationLog
 
 __all__ = ["TrainResult", "TrainingRun"]
 
@@ -77,6 +79,7 @@ class TrainingRun(Run):
             trial_discount=config.trial_discount,
         )
         self._validation: Validation | None = None
+        self._validations = ValidationLog(config.output / FILE)
         self._counted = 0
 
     @property
@@ -103,6 +106,7 @@ class TrainingRun(Run):
             return None
         success = self._validation.success(self.reflector)
         self._count_calls()
+        self._validations.add(self._update, self._validation.tried)
         return {"validation_success": success}, success
 
     def close(self) -> None:
@@ -110,6 +114,7 @@ class TrainingRun(Run):
         self._roller.close()
         if self.reflector.server is not None:
             self.reflector.server.close()
+        self._validations.close()
         if self._validation is not None:
             self._validation.close()
         for env in self._envs:
@@ -123,6 +128,7 @@ class TrainingRun(Run):
     def truncate_records(self, position: int) -> None:
         """Removes the rows that later updates wrote."""
         self._records.truncate(position)
+        self._validations.cut(self._update)
 
     def rollouts(
         self, optimizer: torch.optim.Optimizer, *, keep_hidden: bool = False, **modules: Stateful

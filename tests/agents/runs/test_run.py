@@ -48,7 +48,9 @@ def state(folder):
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert lines == checkpoint["metrics"]
     learned = {name: checkpoint[name] for name in ("adapter", "reference", "modules", "optimizer", "best", "update")}
-    return flat(learned), rows, (folder / "records.jsonl").read_bytes()
+    files = [folder / name for name in ("records.jsonl", "validations.jsonl")]
+    written = {path.name: path.read_bytes() for path in files if path.exists()}
+    return flat(learned), rows, written
 
 
 def flat(value, name=""):
@@ -72,7 +74,8 @@ def test_what_a_run_leaves_behind(small_model, tmp_path, capsys):
     result = reinforce.train(make(small_model, tmp_path / "run", validate_every=3, validation_tasks=8, log_every=2))
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {
-        "adapter", "best", "checkpoint.pt", "config.json", "curve.png", "metrics.jsonl", "records.jsonl", "tb"
+        "adapter", "best", "checkpoint.pt", "config.json", "curve.png", "metrics.jsonl", "records.jsonl", "tb",
+        "validations.jsonl",
     }  # fmt: skip
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [row["update"] for row in rows] == list(range(7))
