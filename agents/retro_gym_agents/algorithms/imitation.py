@@ -49,12 +49,15 @@ from retro_gym_agents.runs.run import TrainResult
 __all__ = [
     "ImitationConfig",
     "ImitationRun",
+    "by_prompt",
+    "chain_scores",
     "chosen",
     "encode",
     "imitation_loss",
     "improve",
     "loss_on",
     "num_tokens",
+    "shared_scores",
     "train",
 ]
 
