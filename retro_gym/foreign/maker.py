@@ -64,7 +64,8 @@ class Maker:
             )
         if inspect.iscoroutinefunction(make):
             check_called(make, "make")
-        return cls(make, names_of(make)[0], getattr(make, "__name__", type(make).__name__))
+        inner = make.func if isinstance(make, functools.partial) else make
+        return cls(make, names_of(make)[0], getattr(inner, "__name__", type(inner).__name__))
 
     def check(self, arguments: Arguments) -> None:
         """Checks that the factory can be called for a task.
