@@ -46,11 +46,12 @@ from rich.table import Table
 
 import retro_gym  # noqa: F401 - registers the environments
 from retro_gym.actors import OpenAIActor, Reply, parse_reply
+from retro_gym.adapting import as_task_env
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ActorError
 from retro_gym.prompts import Prompt
 from retro_gym.scheduling import Job, Plan, run_jobs
-from retro_gym.task_env import TaskEnv, as_task_env
+from retro_gym.task_env import TaskEnv
 from retro_gym.trajectory import Turn
 from retro_gym.vector import RetroVectorEnv
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium as gym
-
 from retro_gym.errors import ConfigError, TaskEnvError, one_line
 
-__all__ = ["checked_reset", "checked_step"]
+__all__ = ["as_number", "as_truth", "checked_reset", "checked_step", "name_of"]
 
 _LARGEST = 1e100  # bound of a reward, so that sums, differences and products of a trial's rewards are finite
-_REMEDY = "Correct the environment, or, if it is not a TaskEnv, convert its values in a gymnasium.Wrapper."
+_REMEDY = "Correct the environment, or convert its values: retro_gym.wrap(make, observe=…, act=…, success=…)."
 
 
-def checked_reset(env: gym.Env[Any, Any], answer: object) -> tuple[str, dict[str, Any]]:
+def checked_reset(env: object, answer: object) -> tuple[str, dict[str, Any]]:
     """Validates the return value of ``reset``.
 
     Raises:
@@ -26,7 +24,7 @@ def checked_reset(env: gym.Env[Any, Any], answer: object) -> tuple[str, dict[str
     return _observed(env, "reset", observation), _informed(env, "reset", info)
 
 
-def checked_step(env: gym.Env[Any, Any], answer: object) -> tuple[str, float, bool, bool, dict[str, Any]]:
+def checked_step(env: object, answer: object) -> tuple[str, float, bool, bool, dict[str, Any]]:
     """Validates the return value of ``step`` and converts its numbers and booleans to Python types.
 
     Raises:
@@ -39,24 +37,28 @@ def checked_step(env: gym.Env[Any, Any], answer: object) -> tuple[str, float, bo
     info = _informed(env, "step", info)
     try:
         paid, ended, cut, solved = (
-            _number(reward),
-            _truth(terminated),
-            _truth(truncated),
-            _truth(info.get("success", 0)),
+            as_number(reward),
+            as_truth(terminated),
+            as_truth(truncated),
+            as_truth(info.get("success", 0)),
         )
     except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
         raise ConfigError(
-            f"{_name_of(env)}: step returned reward {one_line(reward)}, terminated {one_line(terminated)}, truncated "
+            f"{name_of(env)}: step returned reward {one_line(reward)}, terminated {one_line(terminated)}, truncated "
             f"{one_line(truncated)} and success {one_line(info.get('success'))}; a number and booleans are required. "
             f"{_REMEDY}"
         ) from error
     if not abs(paid) < _LARGEST:
-        raise TaskEnvError(f"{_name_of(env)}: step returned a reward of {paid}; a finite number is required.")
+        raise TaskEnvError(f"{name_of(env)}: step returned a reward of {paid}; a finite number is required.")
     return _observed(env, "step", observation), paid, ended, cut, {**info, "success": solved}
 
 
-def _number(value: Any) -> float:
-    """Converts a number of any library; one beyond the range of floats becomes infinity."""
+def as_number(value: Any) -> float:
+    """Converts a number of any library; one beyond the range of floats becomes infinity.
+
+    Raises:
+        TypeError: it is no real number. Classes of others may raise other exceptions.
+    """
     if isinstance(value, str | bytes | complex) or getattr(getattr(value, "dtype", None), "kind", "") == "c":
         raise TypeError("no real number")
     try:
@@ -65,35 +67,38 @@ def _number(value: Any) -> float:
         return float("inf")
 
 
-def _truth(value: Any) -> bool:
-    """Converts a boolean of any library, 0 or 1; refuses texts, lists and fractions, which ``bool`` would accept."""
+def as_truth(value: Any) -> bool:
+    """Converts a boolean of any library, 0 or 1; refuses texts, lists and fractions, which ``bool`` would accept.
+
+    Raises:
+        TypeError: it is no truth value. Classes of others may raise other exceptions.
+    """
     truth = bool(value)
     if isinstance(value, str | bytes) or not bool(value == truth):
         raise TypeError("no truth value")
     return truth
 
 
-def _observed(env: gym.Env[Any, Any], method: str, observation: object) -> str:
+def _observed(env: object, method: str, observation: object) -> str:
     if not isinstance(observation, str):
         raise ConfigError(
-            f"{_name_of(env)}: {method} returned the observation {one_line(observation)} of type "
+            f"{name_of(env)}: {method} returned the observation {one_line(observation)} of type "
             f"{type(observation).__name__}; text (str) is required. {_REMEDY}"
         )
     return observation
 
 
-def _informed(env: gym.Env[Any, Any], method: str, info: object) -> dict[str, Any]:
+def _informed(env: object, method: str, info: object) -> dict[str, Any]:
     if not isinstance(info, dict):
-        raise ConfigError(
-            f"{_name_of(env)}: {method} returned the info {one_line(info)}; a dict is required. {_REMEDY}"
-        )
+        raise ConfigError(f"{name_of(env)}: {method} returned the info {one_line(info)}; a dict is required. {_REMEDY}")
     return info
 
 
-def _misshapen(env: gym.Env[Any, Any], method: str, rule: str, answer: object) -> ConfigError:
+def _misshapen(env: object, method: str, rule: str, answer: object) -> ConfigError:
     count = f"{len(answer)} values" if isinstance(answer, tuple | list) else type(answer).__name__
-    return ConfigError(f"{_name_of(env)}: {method} returned {count}, {one_line(answer)}; {rule} is required. {_REMEDY}")
+    return ConfigError(f"{name_of(env)}: {method} returned {count}, {one_line(answer)}; {rule} is required. {_REMEDY}")
 
 
-def _name_of(env: gym.Env[Any, Any]) -> str:
-    return type(env.unwrapped).__name__
+def name_of(env: object) -> str:
+    """Returns the name of an environment's class, wrappers aside, for messages."""
+    return type(getattr(env, "unwrapped", env)).__name__

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import pickle
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
 from retro_gym.env import RetroEnv
-from retro_gym.errors import ConfigError, one_line
+from retro_gym.errors import ConfigError, RetroGymError, one_line
+from retro_gym.foreign import TextTask
+from retro_gym.scheduling import Job, Plan, run_jobs
 from retro_gym.spaces import UnicodeText
 from retro_gym.teacher import Teacher
 from retro_gym.token_view.token_env import TokenEnv
 from retro_gym.token_view.tokens import Tokenizer, decode, encode_prompt
-from retro_gym.trajectory import Trajectory
+from retro_gym.trajectory import Outcome, Trajectory
 
 __all__ = ["check_retro_env", "token_text_equivalence"]
 
@@ -24,10 +28,15 @@ OBSERVATIONS_ARE_TEXT = "an observation must be a member of the observation spac
 INFO_IS_COMPLETE = "info must hold task_id, trial, success, return and trajectory, of stable types."
 INFO_IS_FRESH = "info must be a new object at every call."
 INFO_TELLS_THE_TRIAL = "info['trajectory'] must be the trajectory of the last trial."
-SAME_SEED_SAME_EPISODE = "the same seed must give the same episode."
+SAME_SEED_SAME_EPISODE = (
+    "the same seed must give the same episode: actor and task environment may draw only from what seeds determine, and "
+    "carry nothing from one trial to the next (retro_gym.wrap(make, fresh=True) makes a new environment for each)."
+)
 BRANCH_LEAVES_NO_TRACE = "branch must not change the state."
+BRANCHES_AGREE = "branch must give the same outcome for the same reflection twice, whichever copy plays it."
 BRANCH_EQUALS_STEP = "branch must give the same reward as step."
 COPIES_GO_ON_ALIKE = "a copy made during an episode must continue like the original."
+VECTOR_EQUALS_SINGLE = "episodes side by side must be the same as one after the other."
 BUDGET_TERMINATES = "an episode must terminate when its reflections are spent."
 TOKENS_EQUAL_TEXT = "the token view must give the same results as the text view for the same seed and tokens."
 ERRORS_ARE_FLAGGED = "a truncated step must give the reason in info['actor_error']."
@@ -38,6 +47,8 @@ _REFLECTIONS = ("", "Look more carefully.", "反省 🙂 \u0301\n\t{braces} %s",
 
 def check_retro_env(env: gym.Env[Any, Any], *, seed: int = 0, episodes: int = 3) -> None:
     """Checks an environment against the contract of ``RetroEnv``, in addition to Gymnasium's ``check_env``.
+
+    Warns if splits of a wrapped text environment seem to have tasks in common.
 
     Args:
         env: a RetroEnv, or a wrapper around one.
@@ -52,8 +63,12 @@ def check_retro_env(env: gym.Env[Any, Any], *, seed: int = 0, episodes: int = 3)
         raise ConfigError(f"check_retro_env checks a RetroEnv; received {one_line(retro)}.")
     for space in (retro.observation_space, retro.action_space):
         _expect(isinstance(space, UnicodeText), "the spaces must take any Unicode text.", space)
+    _check_copies(retro)
     for episode in range(episodes):
         _check_episode(retro, seed + episode)
+    _check_vector(retro, [seed + episode for episode in range(max(2, episodes))])
+    if isinstance(retro.task_env, TextTask):
+        retro.task_env.warn_of_equal_tasks()
 
 
 def token_text_equivalence(
@@ -141,10 +156,13 @@ def _check_episode(env: RetroEnv, seed: int) -> None:
     _check_view(env, observation, info)
     for reflection in _REFLECTIONS * (1 + env.max_reflections // len(_REFLECTIONS)):
         before = _state(env)
-        (outcome,) = env.branch([reflection])
+        outcome, again = env.branch([reflection, reflection])
         _expect(_state(env) == before, BRANCH_LEAVES_NO_TRACE, reflection)
-        for twin in (copy.deepcopy(env), _pickled(env)):
-            _expect(twin.step(reflection) == copy.deepcopy(env).step(reflection), COPIES_GO_ON_ALIKE, twin)
+        _expect(_told(outcome) == _told(again), BRANCHES_AGREE, _difference(outcome, again))
+        for twin in (copy.deepcopy(env), pickle.loads(pickle.dumps(env))):
+            _expect(
+                _last_step(twin, reflection) == _last_step(copy.deepcopy(env), reflection), COPIES_GO_ON_ALIKE, twin
+            )
         earlier = info
         observation, reward, terminated, truncated, info = env.step(reflection)
         _check_view(env, observation, info)
@@ -179,12 +197,68 @@ def _state(env: RetroEnv) -> Any:
     return env.trajectory, env.memory, copy.deepcopy(env.np_random.bit_generator.state), env.render()
 
 
-def _pickled(env: RetroEnv) -> RetroEnv:
+def _check_copies(env: RetroEnv) -> None:
+    """Checks that the environment can be copied and pickled; the error names the part of it that cannot."""
+    function = getattr(env.actor, "function", None)  # of a CallableActor
+    actor = type(env.actor).__name__ if function is None else getattr(function, "__qualname__", one_line(function))
+    game = env.task_env.name if isinstance(env.task_env, TextTask) else type(env.task_env).__name__
+    parts = {f"the actor {actor}": env.actor, f"the task environment {game}": env.task_env, "it": env}
+    for done in ("copied", "pickled"):
+        for name, part in parts.items():
+            try:
+                copy.deepcopy(part) if done == "copied" else pickle.loads(pickle.dumps(part))
+            except RetroGymError:
+                raise
+            except Exception as error:  # parts of a user may raise anything
+                raise ConfigError(
+                    f"{COPIES_GO_ON_ALIKE} But {name} cannot be {done}: {type(error).__name__} "
+                    f"({one_line(str(error), 200)}). Define functions and classes at the top level of a module, and "
+                    "open connections and load models when they are first used."
+                ) from error
+
+
+def _check_vector(env: RetroEnv, seeds: Sequence[int]) -> None:
+    """Compares episodes that are played side by side with the same ones, one after the other."""
+
+    def job(seed: int) -> Job[Any]:
+        twin = env.twin()
+        twins.append(twin)
+        return Job(_two_calls(twin, seed), env.actor, twin.stats)
+
+    twins: list[RetroEnv] = []
+    alone = [run_jobs([job(seed)])[0] for seed in seeds]
+    together = run_jobs([job(seed) for seed in seeds], at_once=env.task_env.max_parallel)
+    for single, one in zip(alone, together, strict=True):
+        _expect(single == one, VECTOR_EQUALS_SINGLE, _difference(single, one))
+    for twin in twins:
+        twin._stage.close()
+
+
+def _last_step(env: RetroEnv, reflection: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+    """Steps a copy, then closes its task environments; not its records, which it shares."""
     try:
-        twin: RetroEnv = pickle.loads(pickle.dumps(env))
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise ConfigError(f"{COPIES_GO_ON_ALIKE} It cannot be pickled: {error}.") from error
-    return twin
+        return env.step(reflection)
+    finally:
+        env._stage.close()
+
+
+def _two_calls(env: RetroEnv, seed: int) -> Plan[Any]:
+    """Resets and steps, as a plan."""
+    start = yield from env.plan_reset(seed=seed)
+    return start, (yield from env.plan_step(_REFLECTIONS[1]))
+
+
+def _told(outcome: Outcome) -> Outcome:
+    """Returns an outcome without the ids of its records."""
+    return dataclasses.replace(outcome, record="", trial_record="")
+
+
+def _difference(first: object, second: object) -> str:
+    """Returns the place where two values begin to differ."""
+    left, right = repr(first), repr(second)
+    at = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
+    start = max(0, at - 40)
+    return f"…{left[start : at + 40]}… and …{right[start : at + 40]}…"
 
 
 def _expect(holds: bool, promise: str, received: object) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 import gymnasium as gym
 
 from retro_gym.actors import Actor, ActorSpec, make_actor
+from retro_gym.adapting import as_task_env
 from retro_gym.branching import Control, check_follows, checked_reflections, controls_of, outcomes_of, planned_trials
 from retro_gym.checks import check_choice, check_positive, check_type, check_whole
 from retro_gym.errors import BudgetError, EpisodeError
@@ -32,7 +33,7 @@ from retro_gym.scheduling import ActorStats, Job, Plan, run_jobs
 from retro_gym.seeding import checked_seed
 from retro_gym.spaces import UnicodeText
 from retro_gym.stage import Origin, PlannedTrial, Stage
-from retro_gym.task_env import TaskEnv, as_task_env
+from retro_gym.task_env import TaskEnv
 from retro_gym.trajectory import EndReason, Outcome, Trajectory
 
 __all__ = ["RetroEnv"]
@@ -67,8 +68,7 @@ class RetroEnv(gym.Env[str, str]):
 
     ## Starting state
     A task of ``split``, drawn by ``np_random`` (or ``options["task_id"]``), and the actor's failed trial 0 on it.
-    Tasks that the actor solves at trial 0 are skipped and counted in ``info["skipped"]``; a task requested by its id
-    is returned even if it is solved (``info["success"]``).
+    Tasks that it solves are skipped and counted in ``info["skipped"]``, but one requested by its id never is.
 
     ## Episode end
     ``terminated`` when a trial succeeds or ``max_reflections`` are spent. ``truncated`` when the actor fails: then

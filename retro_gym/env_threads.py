@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 _CLOSING = 10.0  # seconds that closing may take, so that an environment that hangs does not delay the end of a run
 _HINT = (
     "The environment was called in a thread of its own, since blocking is True. If it can only be called in the thread "
-    "that made it, set blocking = False on it, or give TextTask(env, blocking=False)."
+    "that made it, set blocking = False on it, or give retro_gym.wrap(make, blocking=False)."
 )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from retro_gym.errors import ConfigError, RetroGymError, one_line
 
-__all__ = ["check_called", "imported", "made", "mismatch", "without_options"]
+__all__ = ["check_called", "find_in_working_folder", "imported", "made", "mismatch", "without_options"]
 
 
 def imported(spec: str, role: str) -> object:
@@ -27,8 +27,7 @@ def imported(spec: str, role: str) -> object:
     module, _, name = spec.removeprefix("python:").partition(":")
     if not module or not name:
         raise ConfigError(f"{role} {spec!r} does not have the form 'python:MODULE:NAME'.")
-    if not {"", os.getcwd()} & set(sys.path):  # a console script's path lacks it, unlike that of python -m
-        sys.path.append(os.getcwd())
+    find_in_working_folder()
     try:
         found: object = operator.attrgetter(name)(importlib.import_module(module))
     except (ImportError, AttributeError) as error:
@@ -40,6 +39,12 @@ def imported(spec: str, role: str) -> object:
     if isinstance(found, str):
         raise ConfigError(f"{role} {spec!r} names the text {one_line(found)}; name a function, a class or an object.")
     return found
+
+
+def find_in_working_folder() -> None:
+    """Lets modules be imported from the working folder, which the path of a console script lacks."""
+    if not {"", os.getcwd()} & set(sys.path):
+        sys.path.append(os.getcwd())
 
 
 def made(kind: type, options: Mapping[str, object], what: str, option: str) -> object:

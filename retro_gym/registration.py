@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gymnasium as gym
 
-__all__ = ["RETRO_IDS", "TASK_IDS", "register_all"]
+__all__ = ["RETRO_IDS", "TASK_IDS", "register_all", "register_retro", "retro_id_of"]
 
 TASK_IDS: dict[str, str] = {
     "HotpotQA-v0": "retro_gym_envs.hotpotqa:HotpotQAEnv",
@@ -27,9 +27,24 @@ def register_all() -> None:
             gym.register(id=task_id, entry_point=entry_point)
     for retro_id, task_id in RETRO_IDS.items():
         if retro_id not in gym.registry:
-            gym.register(
-                id=retro_id,
-                entry_point="retro_gym.env:RetroEnv",
-                vector_entry_point="retro_gym.vector:RetroVectorEnv",
-                kwargs={"task_env": task_id},
-            )
+            register_retro(retro_id, task_id)
+
+
+def register_retro(retro_id: str, task_id: str) -> None:
+    """Registers the meta-environment of a task environment."""
+    gym.register(
+        id=retro_id,
+        entry_point="retro_gym.env:RetroEnv",
+        vector_entry_point="retro_gym.vector:RetroVectorEnv",
+        kwargs={"task_env": task_id},
+    )
+
+
+def retro_id_of(task_id: str) -> str:
+    """Returns the id of the meta-environment of a task environment.
+
+    >>> retro_id_of("HotpotQA-v0"), retro_id_of("mine/Chess-v0")
+    ('RetroHotpotQA-v0', 'mine/RetroChess-v0')
+    """
+    namespace, slash, name = task_id.rpartition("/")
+    return f"{namespace}{slash}Retro{name}"

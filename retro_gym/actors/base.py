@@ -102,7 +102,7 @@ def reply_all(actor: Actor, prompts: Sequence[Prompt]) -> list[Reply | ActorErro
     """Calls the actor on a batch of prompts and validates its replies.
 
     An ``ActorError`` that is raised instead of returned applies to every prompt of the batch. Any other exception is a
-    bug and propagates.
+    bug and propagates, with a note that names the actor.
 
     Raises:
         ConfigError: the number of replies differs from that of prompts, or an item is not a reply.
@@ -111,6 +111,13 @@ def reply_all(actor: Actor, prompts: Sequence[Prompt]) -> list[Reply | ActorErro
         replies = _listed(actor.reply(prompts))
     except ActorError as error:
         return [error] * len(prompts)
+    except Exception as error:
+        name = getattr(getattr(actor, "function", None), "__qualname__", type(actor).__name__)
+        error.add_note(
+            f"The actor {name} raised this for {len(prompts)} prompts. An ActorError that it returns for a prompt "
+            "voids that trial alone."
+        )
+        raise
     if len(replies) != len(prompts):
         raise ConfigError(f"the actor gave {len(replies)} replies to {len(prompts)} prompts; one for each is required.")
     return [reply_of(reply) for reply in replies]

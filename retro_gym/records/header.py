@@ -16,7 +16,7 @@ from retro_gym.actors import actor_name, parameters_of
 from retro_gym.actors.secrets import mask, secrets_of, shareable
 from retro_gym.errors import UnknownTaskError
 from retro_gym.records.schema import RunHeader
-from retro_gym.registration import RETRO_IDS
+from retro_gym.registration import retro_id_of
 from retro_gym.stage import Stage
 from retro_gym.task_env import TaskEnv
 
@@ -114,7 +114,8 @@ def _env_id(env: RetroEnv) -> str:
     if env.spec is not None:
         return str(env.spec.id)
     inner = env.task_env.spec  # an environment within a vector environment has no id of its own
-    return next((retro_id for retro_id, task_id in RETRO_IDS.items() if inner is not None and task_id == inner.id), "")
+    retro_id = "" if inner is None else retro_id_of(inner.id)
+    return retro_id if retro_id in gym.registry else ""
 
 
 def _arguments(env: RetroEnv, stage: Stage) -> dict[str, Any]:
@@ -132,7 +133,7 @@ def _arguments(env: RetroEnv, stage: Stage) -> dict[str, Any]:
         "max_reflection_chars": env.max_reflection_chars,
         "max_turns": stage.max_turns,
         "repeat_limit": stage.repeat_limit,
-        "success_threshold": getattr(stage.env, "success_threshold", None),
+        "success_threshold": getattr(stage.env, "solved_at", None),
         "trial_time_limit": stage.time_limit,
     }
 

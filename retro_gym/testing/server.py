@@ -29,6 +29,7 @@ from types import TracebackType
 from typing import Any
 
 from retro_gym.actors import Actor, Reply, reply_all
+from retro_gym.adapting import as_task_env
 from retro_gym.errors import (
     ActorError,
     ConfigError,
@@ -38,7 +39,6 @@ from retro_gym.errors import (
     RetroGymError,
     one_line,
 )
-from retro_gym.task_env import as_task_env
 from retro_gym.testing.ending import end_by_signal, has_input, wait_for_the_end
 from retro_gym.testing.faults import PASSING_FAULTS, Fault, Faults, Latency, failed_body
 from retro_gym.testing.hosting import (

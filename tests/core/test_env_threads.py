@@ -145,7 +145,9 @@ def test_a_foreign_environment_says_itself_whether_it_waits(wish):
         game.blocking = wish
     env = RetroEnv(game, actor=lambda prompts: ["x"] * len(prompts))
     _, info = env.reset(seed=0)
-    assert (info["trajectory"]["task"] == str(threading.get_ident())) == (wish is False)
+    assert (info["trajectory"]["task"] == str(threading.get_ident())) == (
+        not wish
+    )  # by default not, for the sake of global generators
 
 
 def test_a_call_that_hangs_is_given_up_at_the_trials_time_limit():

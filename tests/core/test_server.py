@@ -18,8 +18,8 @@ import pytest
 
 from retro_gym import Prompt, Reply
 from retro_gym.actors import CallableActor
+from retro_gym.adapting import as_task_env
 from retro_gym.errors import ActorError, ConfigError, DataError, PromptTooLongError
-from retro_gym.task_env import as_task_env
 from retro_gym.testing import EchoActor, IdentityActor, ScriptedActor
 from retro_gym.testing.faults import PASSING_FAULTS, Fault, Faults, Latency
 from retro_gym.testing.hosting import hosted_prompt

@@ -4,9 +4,10 @@ import gymnasium as gym
 import pytest
 
 from retro_gym import RetroEnv, Teacher, TextTask, check_retro_env
+from retro_gym.adapting import as_task_env
 from retro_gym.errors import ConfigError, UnknownTaskError
 from retro_gym.prompts import TaskPrompt
-from retro_gym.task_env import TaskEnv, as_task_env
+from retro_gym.task_env import TaskEnv
 from retro_gym.testing import EchoActor, IdentityEnv
 from tests.coin import CoinEnv, say_as_noted
 
@@ -51,7 +52,9 @@ def test_an_episode_of_a_users_own_game():
 
 
 def test_such_an_environment_passes_the_check():
-    check_retro_env(RetroEnv(Guess(), actor=guess_last_reflection))
+    check_retro_env(RetroEnv(Guess(top=10**9), actor=guess_last_reflection))
+    with pytest.warns(UserWarning, match=r"tasks of 'train' begin like one of 'validation'.*name those that there are"):
+        check_retro_env(RetroEnv(Guess(), actor=guess_last_reflection))
 
 
 def test_a_task_is_fixed_by_its_seed():
@@ -82,7 +85,7 @@ def test_splits_are_disjoint_seeds():
 
 @pytest.mark.parametrize("task_id", ["7", "seed-", "seed-x", "seed--1", "task-7", 7])
 def test_a_task_id_of_another_form_is_refused(task_id):
-    with pytest.raises(UnknownTaskError, match="'seed-N'"):
+    with pytest.raises(UnknownTaskError, match="of the form 'seed-N'"):
         TextTask(Guess()).reset(options={"task_id": task_id})
 
 
@@ -92,7 +95,7 @@ def test_success_is_a_return_of_at_least_the_threshold():
             observation, _, _, truncated, info = super().step(action)
             return observation, 0.5, False, truncated, info
 
-    task = TextTask(Paying(), success_threshold=1.0)
+    task = TextTask(Paying(), solved_at=1.0)
     task.reset(seed=0)
     assert [task.step("?")[4]["success"] for _ in range(3)] == [False, True, True]
     task.reset(seed=0)

@@ -8,8 +8,8 @@ import gymnasium as gym
 from rich import box
 from rich.table import Table
 
+from retro_gym.adapting import as_task_env
 from retro_gym.errors import RetroGymError, UnknownTaskError
-from retro_gym.task_env import as_task_env
 from retro_gym_agents.cli.output import print_lines, stdout
 from retro_gym_agents.play.envs import retro_ids
 

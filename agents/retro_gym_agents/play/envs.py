@@ -11,7 +11,9 @@ import gymnasium as gym
 from retro_gym.actors import ActorSpec
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ConfigError, did_you_mean, one_line
+from retro_gym.python_specs import find_in_working_folder
 from retro_gym.records import RecordWriter
+from retro_gym.registration import retro_id_of
 
 __all__ = ["make_envs", "make_retro_env", "retro_ids"]
 
@@ -31,8 +33,10 @@ def make_retro_env(env_id: str, **kwargs: Any) -> RetroEnv:
     if env_id not in gym.registry and ":" not in env_id:
         hint = did_you_mean(env_id, known)
         raise ConfigError(f"environment {env_id!r} is not registered.{hint} Known are {', '.join(known)}.")
-    if f"Retro{env_id}" in known:
-        raise ConfigError(f"{env_id!r} is a task environment, not a RetroEnv. Did you mean 'Retro{env_id}'?")
+    if (retro_id := retro_id_of(env_id)) in known:
+        raise ConfigError(f"{env_id!r} is a task environment, not a RetroEnv. Did you mean {retro_id!r}?")
+    if ":" in env_id:
+        find_in_working_folder()
     try:
         env = gym.make(env_id, disable_env_checker=True, **kwargs).unwrapped
     except gym.error.Error as error:

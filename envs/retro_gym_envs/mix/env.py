@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from retro_gym.actors import Actor, make_actor
+from retro_gym.adapting import as_task_env
 from retro_gym.answers import checked_reset, checked_step
 from retro_gym.errors import ConfigError, EpisodeError, did_you_mean, one_line
 from retro_gym.prompts import TaskPrompt
 from retro_gym.spaces import UnicodeText
-from retro_gym.task_env import TaskEnv, as_task_env, least_parallel
+from retro_gym.task_env import TaskEnv, least_parallel
 from retro_gym.teacher import Teacher
 from retro_gym_envs.mix.actor import MixActor
 from retro_gym_envs.mix.task_ids import MixedIds, interleaved, parted

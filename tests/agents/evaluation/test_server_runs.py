@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from retro_gym.actors import make_actor
+from retro_gym.adapting import as_task_env
 from retro_gym.errors import BudgetError, CheckpointError
-from retro_gym.task_env import as_task_env
 from retro_gym.testing.faults import PASSING_FAULTS, Faults
 from retro_gym.testing.server import ServerThread
 from retro_gym_agents.algorithms import reinforce

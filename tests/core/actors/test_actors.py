@@ -1,4 +1,5 @@
 import pickle
+import re
 import sys
 from typing import Any
 
@@ -229,8 +230,10 @@ def test_any_other_exception_is_a_bug_and_passes_through():
     def broken(prompts):
         raise KeyError("typo")
 
-    with pytest.raises(KeyError, match="typo"):
+    with pytest.raises(KeyError, match="typo") as caught:
         reply_all(CallableActor(broken), PROMPTS)
+    (note,) = caught.value.__notes__
+    assert re.search(r"The actor .*broken raised this for 4 prompts\..*voids that trial alone", note)
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ import pytest
 
 from retro_gym import Prompt, Reply, RetroEnv
 from retro_gym.actors import Actor, Budget, CallableActor, ConcurrentActor, OpenAIActor
+from retro_gym.adapting import as_task_env
 from retro_gym.errors import ActorError, BudgetError, ConfigError, MissingExtraError
 from retro_gym.prompts import PROMPT_SHAPES
 from retro_gym.scheduling import Job, run_jobs
-from retro_gym.task_env import as_task_env
 from retro_gym.testing import EchoActor, IdentityActor, IdentityEnv
 from retro_gym.testing.faults import Latency
 from retro_gym.testing.server import ServerThread
