@@ -34,8 +34,8 @@ SAME_SEED_SAME_EPISODE = (
 )
 BRANCH_LEAVES_NO_TRACE = "branch must not change the state."
 BRANCHES_AGREE = (
-    "branch must give the same outcome for the same reflection twice, whichever copy plays it: copies may share no state, "
-    "such as attributes of a class."
+    "branch must give the same outcome for the same reflection twice, whichever copy plays it: copies may share no "
+    "state, such as attributes of a class."
 )
 BRANCH_EQUALS_STEP = "branch must give the same reward as step."
 COPIES_GO_ON_ALIKE = "a copy made during an episode must continue like the original."

@@ -149,7 +149,7 @@ def test_the_checker_notices_what_a_seed_does_not_determine():
 
 def test_the_checker_notices_copies_that_share_a_state():
     class Shared(Tenths):
-        said: list[str] = []
+        said = []
 
         def step(self, action):
             self.said.append(action)
