@@ -33,7 +33,10 @@ SAME_SEED_SAME_EPISODE = (
     "carry nothing from one trial to the next (retro_gym.wrap(make, fresh=True) makes a new environment for each)."
 )
 BRANCH_LEAVES_NO_TRACE = "branch must not change the state."
-BRANCHES_AGREE = "branch must give the same outcome for the same reflection twice, whichever copy plays it."
+BRANCHES_AGREE = (
+    "branch must give the same outcome for the same reflection twice, whichever copy plays it: copies may share no "
+    "state, such as attributes of a class."
+)
 BRANCH_EQUALS_STEP = "branch must give the same reward as step."
 COPIES_GO_ON_ALIKE = "a copy made during an episode must continue like the original."
 VECTOR_EQUALS_SINGLE = "episodes side by side must be the same as one after the other."

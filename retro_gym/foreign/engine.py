@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -64,7 +65,7 @@ class Engine:
         """
         self._total = 0.0
         with _raising(self.env, "reset"):
-            answer = _reset(self.env, arguments)
+            answer = _not_async(self.env, "reset", _reset(self.env, arguments))
         if not isinstance(answer, tuple):
             answer = answer, {}
         observation, info = answer if len(answer) == 2 else checked_reset(self.env, answer)
@@ -87,7 +88,7 @@ class Engine:
         except NoActionError as error:
             return str(error), 0.0, False, False, {**self.info, "success": False}
         with _raising(self.env, "step"):
-            answer = self.env.step(action)
+            answer = _not_async(self.env, "step", self.env.step(action))
         observation, reward, terminated, truncated, info = _five(self.env, answer)
         self.info = info = _as_dict(info)
         seen = self._text(observation, info)
@@ -179,6 +180,17 @@ def _reset(env: Any, arguments: Arguments) -> Any:
     elif callable(getattr(env, "seed", None)):
         env.seed(arguments.seed)
     return env.reset(**given)
+
+
+def _not_async(env: object, what: str, answer: Any) -> Any:
+    """Returns an answer that is not still to be awaited."""
+    if inspect.iscoroutine(answer):
+        answer.close()  # avoids Python's warning that it was never awaited
+        raise ConfigError(
+            f"{name_of(env)}.{what} is async; it must return its result. Give a class of your own around it that calls "
+            "asyncio.Runner().run in reset and step."
+        )
+    return answer
 
 
 def _five(env: object, answer: Any) -> tuple[Any, Any, Any, Any, Any]:

@@ -75,7 +75,7 @@ def test_an_environment_that_is_not_of_text():
         observation_space = gym.spaces.Discrete(2)
         action_space = gym.spaces.Text(10)
 
-    with pytest.raises(ConfigError, match=r"observation_space is Discrete\(2\)"):
+    with pytest.raises(ConfigError, match=r"observation_space of Numbers is Discrete\(2\)"):
         RetroEnv(Numbers())
 
 

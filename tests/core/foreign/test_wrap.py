@@ -147,6 +147,22 @@ def test_the_checker_notices_what_a_seed_does_not_determine():
         check_retro_env(RetroEnv(wrap(Own), actor=say))
 
 
+def test_the_checker_notices_copies_that_share_a_state():
+    class Shared(Tenths):
+        said = []
+
+        def step(self, action):
+            self.said.append(action)
+            return str(self.said), 0.0, len(self.said) > 3, {}
+
+        def reset(self):
+            self.said.clear()
+            return super().reset()
+
+    with pytest.raises(ConfigError, match=r"branch must give the same outcome .*: copies may share no state"):
+        check_retro_env(RetroEnv(wrap(Shared), actor=say))
+
+
 def test_what_carries_something_over_is_made_anew():
     class Counting(Dice):
         count = 0
@@ -299,6 +315,16 @@ def test_a_factory_that_fails_at_first_is_wrong_and_later_it_is_unlucky():
         started(IdentityEnv)
     with pytest.raises(ConfigError, match=r"cannot make an environment .*NameNotFound"):
         started("Nowhere-v0")
+
+
+def test_an_async_one_is_refused():
+    class Later(Tenths):
+        async def step(self, action):
+            return "later", 0.0, True, {}
+
+    task, *_ = started(Later)
+    with pytest.raises(ConfigError, match=r"Later\.step is async; it must return its result.*asyncio\.Runner"):
+        task.step("x")
 
 
 def test_environments_are_closed():
