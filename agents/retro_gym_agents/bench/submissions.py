@@ -57,10 +57,10 @@ def _loaded(name: str, path: Path) -> Submission:
     try:
         return Submission(name, result.policy(None), result)
     except ConfigError as error:
+        one = next(policy for policy in result.episodes if policy != NONE)
         raise ConfigError(
             f"submission {name!r} ({path}) holds several policies: {', '.join(result.episodes)}. Submit one by its own "
-            "name, such as "
-            f"--submission {next(iter(set(result.episodes) - {NONE}))}={path}."
+            f"name, such as --submission {one}={path}."
         ) from error
 
 
