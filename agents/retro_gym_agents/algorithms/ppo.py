@@ -243,7 +243,7 @@ def improve(
                 scores = reflector.score(one.samples, keep_hidden=True)
                 values_NT = value_head(scores.hidden_NTD)
                 old_NT = one.samples.logprobs_NT  # with a server its own, so that the ratio corrects for it as well
-                if reflector.server is not None and epoch == 0 and steps == 0:
+                if reflector.server is not None and steps == 0:
                     check_agreement(scores.logprobs_NT, old_NT, one.samples.mask_NT)
                 policy, clipped = ppo_loss(
                     scores.logprobs_NT, old_NT, one.advantages_NT, one.mask_NT, clip_ratio=config.clip_ratio

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
@@ -252,7 +253,7 @@ class AdaptedModel:
         enabled = self._autocast is True or (self._autocast == "updates" and not sampling)
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
-    @property
+    @cached_property
     def tokens_that_fit(self) -> int:
         """Tokens of a training pass that fit into the device's memory: see :mod:`retro_gym_agents.lm.memory`."""
         return tokens_that_fit(self.model, checkpointing=self._checkpointing)
