@@ -51,8 +51,10 @@ class Config:
     """Seeds of all runs."""
     learners: tuple[Learner, ...] = ("reinforce", "control", "ppo")
     """How the imitating model learns further."""
-    teacher_episodes: int = 600
-    """Training episodes with the noisy teacher, who writes three reflections on each failure."""
+    teacher_episodes: int = 900
+    """Training episodes with the noisy teacher."""
+    teacher_samples: int = 6
+    """Reflections that the teacher writes on each failure; four failures are in an update of imitation."""
     imitation_rate: float = 1e-3
     """Learning rate of imitation."""
     updates: int = 45
@@ -61,8 +63,10 @@ class Config:
     """Failures in an update."""
     samples: int = 6
     """Reflections on each failure."""
-    learning_rate: float = 5e-4
+    learning_rate: float = 2e-4
     """Learning rate of REINFORCE; it decays over the last 20 updates."""
+    kl_coef: float = 0.0
+    """Coefficient of REINFORCE's KL term; without one, the reference policy need not be computed."""
     max_new_tokens: int = 64
     """Token limit of a reflection."""
     micro_tokens: int = 4_000
@@ -108,7 +112,7 @@ def imitate(env_id: str, seed: int, folder: Path, config: Config) -> float:
         env_id,
         records,
         num_episodes=config.teacher_episodes,
-        num_samples=3,
+        num_samples=config.teacher_samples,
         max_reflections=1,
         seed=seed,
         resume=True,
@@ -121,7 +125,7 @@ def imitate(env_id: str, seed: int, folder: Path, config: Config) -> float:
             output=folder / "imitation",
             records=(str(records),),
             model=config.model,
-            batch_size=12,
+            batch_size=4 * config.teacher_samples,
             together=True,
             learning_rate=config.imitation_rate,
             **_shared(seed, config),
@@ -153,6 +157,7 @@ def learn(learner: Learner, env_id: str, seed: int, folder: Path, spent: float, 
                 updates=config.updates,
                 decay_updates=min(20, config.updates // 2),
                 learning_rate=config.learning_rate,
+                kl_coef=config.kl_coef,
                 shuffle_rewards=learner == "control",
                 **fields,
             )

@@ -30,6 +30,7 @@ How to run it::
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from statistics import fmean
 from typing import ClassVar
 
@@ -65,7 +66,7 @@ class ReinforceConfig(TrainConfig):
 
 def reinforce_loss(
     logprobs_NT: Tensor,
-    reference_NT: Tensor,
+    reference_NT: Tensor | None,
     mask_NT: Tensor,
     advantages_N: Tensor,
     *,
@@ -78,15 +79,15 @@ def reinforce_loss(
 
     Args:
         logprobs_NT: log-probabilities of the sampled tokens under the policy, with a gradient.
-        reference_NT: log-probabilities of the same tokens under the reference policy.
+        reference_NT: log-probabilities of the same tokens under the reference policy; None leaves the KL term out.
         mask_NT: which tokens were sampled.
         advantages_N: advantage of each reflection.
         kl_coef: β.
         weights_N: importance weights of samples that another policy drew; 1 by default.
     """
-    policy_N = -advantages_N * logprobs_NT.where(mask_NT, 0.0).sum(-1)
-    kl_N = 0.5 * (logprobs_NT - reference_NT).where(mask_NT, 0.0).sum(-1).square()
-    loss_N = policy_N + kl_coef * kl_N
+    loss_N = -advantages_N * logprobs_NT.where(mask_NT, 0.0).sum(-1)
+    if reference_NT is not None:
+        loss_N = loss_N + kl_coef * 0.5 * (logprobs_NT - reference_NT).where(mask_NT, 0.0).sum(-1).square()
     return (loss_N if weights_N is None else weights_N * loss_N).sum()
 
 
@@ -94,6 +95,9 @@ def improve(
     reflector: Reflector, optimizer: torch.optim.Optimizer, rollout: Rollout, config: ReinforceConfig
 ) -> dict[str, float]:
     """Makes one update from one rollout; returns the loss, the KL in nats per reflection, and the gradient's norm.
+
+    With ``kl_coef=0`` the reference policy is not asked, so there is no KL, and failures whose reflections all earned
+    the same are left out: they have no gradient.
 
     Raises:
         DivergedError: one of these is not finite. No step was taken.
@@ -103,8 +107,11 @@ def improve(
     total, loss_sum, kl_sum, gaps = len(advantages_N), 0.0, 0.0, list[float]()
     optimizer.zero_grad()
     for one, part_N in zip(rollout.rounds, torch.split(advantages_N, sizes), strict=True):
-        for rows, samples in one.samples.parts(config.micro_prompts, config.micro_tokens):
-            reference_NT = reflector.reference_logprobs(samples)
+        prompts: Sequence[int] = range(one.samples.num_prompts)
+        if not config.kl_coef:
+            prompts = part_N.view(len(prompts), -1).any(-1).nonzero().flatten().tolist()
+        for rows, samples in one.samples.parts(config.micro_prompts, config.micro_tokens, prompts):
+            reference_NT = reflector.reference_logprobs(samples) if config.kl_coef else None
             logprobs_NT = reflector.logprobs(samples)
             weights_N = None
             if reflector.server is not None:
@@ -120,11 +127,12 @@ def improve(
             )
             torch.autograd.backward(loss / total)
             loss_sum += loss.item()
-            kl_sum += kl_estimate(logprobs_NT.detach(), reference_NT, samples.mask_NT).item()
+            if reference_NT is not None:
+                kl_sum += kl_estimate(logprobs_NT.detach(), reference_NT, samples.mask_NT).item()
     check_finite({"the loss": loss_sum, "the KL": kl_sum})
     norms = step(optimizer, {"adapter": reflector.trainable.values()}, config.max_grad_norm)
-    metrics = {"loss": loss_sum / total, "kl": kl_sum / total, "grad_norm": norms["adapter"]}
-    return metrics | ({"server_gap": fmean(gaps)} if gaps else {})
+    metrics = {"loss": loss_sum / total, "grad_norm": norms["adapter"]}
+    return metrics | ({"kl": kl_sum / total} if config.kl_coef else {}) | ({"server_gap": fmean(gaps)} if gaps else {})
 
 
 def train(config: ReinforceConfig) -> TrainResult:

@@ -227,7 +227,9 @@ class Samples(Draws):
         lengths_P = self.prompts.lengths + (self.mask_NT.reshape(self.num_prompts, -1).sum(-1) - self.num_samples)
         return in_groups(prompts, lengths_P.tolist(), size, tokens)
 
-    def parts(self, size: int | None, tokens: int | None = None) -> Iterator[tuple[list[int], Samples]]:
-        """Yields row numbers and samples of each group that :meth:`batches` makes of all prompts."""
-        for group in self.batches(range(self.num_prompts), size, tokens):
+    def parts(
+        self, size: int | None, tokens: int | None = None, prompts: Sequence[int] | None = None
+    ) -> Iterator[tuple[list[int], Samples]]:
+        """Yields row numbers and samples of each group that :meth:`batches` makes of the prompts, by default of all."""
+        for group in self.batches(range(self.num_prompts) if prompts is None else prompts, size, tokens):
             yield self.rows_of(group), self.select(group)

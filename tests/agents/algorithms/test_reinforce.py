@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from retro_gym_agents.algorithms.reinforce import ReinforceConfig, improve, reinforce_loss, train
+from retro_gym_agents.lm.language_model import LanguageModel
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.envs import make_envs
 from retro_gym_agents.play.roller import roll_out
@@ -33,7 +34,8 @@ def test_loss_by_hand():
 def gradient(reflector, rollout, settings):
     optimizer = torch.optim.SGD(reflector.trainable.values(), lr=0.0)
     metrics = improve(reflector, optimizer, rollout, settings)
-    return metrics, torch.cat([weight.grad.flatten() for weight in reflector.trainable.values()])
+    weights = reflector.trainable.values()
+    return metrics, torch.cat([(torch.zeros_like(one) if one.grad is None else one.grad).flatten() for one in weights])
 
 
 @pytest.mark.parametrize("limit", [{"micro_prompts": 2}, {"micro_tokens": 100}])
@@ -50,6 +52,30 @@ def test_fewer_prompts_at_a_time_give_the_same_gradient(small_model, tmp_path, l
     assert whole[0] == pytest.approx(parts[0], rel=1e-4, abs=1e-6)
     torch.testing.assert_close(whole[1], parts[1], rtol=1e-4, atol=1e-6)
     assert whole[1].abs().sum() > 0
+
+
+def test_without_a_kl_term_the_reference_is_not_asked_and_failures_without_a_gradient_are_not_scored(
+    small_model, tmp_path, monkeypatch
+):
+    reflector = Reflector.load(small_model)
+    reflector.freeze_reference()
+    envs = make_envs("RetroIdentity-v0", {"max_reflections": 1}, actor="scripted", num=4, records=None)
+    rollout = roll_out(envs, reflector, seed=0, update=1, num_samples=3)
+    (one,) = rollout.rounds
+    mixed = torch.tensor([[0.0, 1.0, 1.0], [1.0, 1.0, 1.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    rollout = dataclasses.replace(rollout, rounds=(dataclasses.replace(one, rewards_N=mixed.flatten()),))
+    settings = config(small_model, tmp_path, group_size=3, max_grad_norm=1e9)
+    metrics, push = gradient(reflector, rollout, dataclasses.replace(settings, kl_coef=1e-12))
+    assert metrics.pop("kl") == 0
+
+    scored = []
+    logprobs = Reflector.logprobs
+    monkeypatch.setattr(Reflector, "logprobs", lambda self, samples: scored.append(samples) or logprobs(self, samples))
+    monkeypatch.delattr(LanguageModel, "reference_logprobs")
+    fewer, same = gradient(reflector, rollout, dataclasses.replace(settings, kl_coef=0.0))
+    assert fewer == pytest.approx(metrics, rel=1e-4)
+    torch.testing.assert_close(same, push, rtol=1e-4, atol=1e-6)
+    assert [part.num_prompts for part in scored] == [2]
 
 
 def test_samples_that_the_actor_failed_on_do_not_count(small_model, tmp_path):
