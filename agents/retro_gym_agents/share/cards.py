@@ -59,7 +59,7 @@ def data_body(name: str, counts: Mapping[str, int], headers: Sequence[Mapping[st
         seed = "" if header["seed"] < 0 else header["seed"]
         about = [header[column] for column in ("env_id", "split", "actor", "policy")]
         rows.append([*about, seed, header["retro_gym_version"]])
-    listed = ", ".join(f"{count:,} {table_name}" for table_name, count in counts.items())
+    listed = ", ".join(f"{count:,} rows of {table_name}" for table_name, count in counts.items())
     first = "reflections" if "reflections" in counts else next(iter(counts))
     together = " ".join(f"{table_name}.jsonl" for table_name in counts)
     return "\n\n".join(
@@ -110,7 +110,7 @@ def _training(facts: RunFacts) -> str:
     parameters = header.get("actor_parameters") or {}
     said: dict[str, object] = {
         "environment": header.get("env_id") or config.get("env_id"),
-        "arguments of the environment": _json(env_kwargs),
+        "arguments of the environment": _json({name: value for name, value in env_kwargs.items() if value is not None}),
         "tasks": _tasks(header),
         "actor": header.get("actor") or config.get("actor"),
         "parameters of the actor": _json(parameters),
