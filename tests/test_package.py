@@ -11,9 +11,18 @@ from pathlib import Path
 import pytest
 
 PACKAGES = {"retro_gym": ".", "retro_gym_envs": "envs", "retro_gym_agents": "agents"}
-NOT_CODE = shutil.ignore_patterns(
-    ".*", "runs", "build", "dist", "*.egg-info", "__pycache__", "*.pyc", "benchmarks", "node_modules"
-)
+NOT_CODE = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "*.pyc", "node_modules")
+NOT_CODE_AT_THE_TOP = {"runs", "build", "dist", "benchmarks", "models"}  # within the packages they may be modules
+
+
+def copy_sources(root, target):
+    """Copies the sources, so that a build leaves nothing behind and finds nothing old."""
+
+    def left_out(folder, names):
+        top = NOT_CODE_AT_THE_TOP & set(names) if Path(folder) == root else set()
+        return NOT_CODE(folder, names) | top
+
+    return shutil.copytree(root, target, ignore=left_out)
 
 
 def run(*command, cwd):
@@ -44,10 +53,8 @@ def test_the_readmes_loop_runs(root, readme, tmp_path):
 
 @pytest.fixture(scope="module")
 def source(root, tmp_path_factory):
-    """A copy of the sources, so that the build leaves nothing behind and finds nothing old."""
-    copied = tmp_path_factory.mktemp("source") / "retro-gym"
-    shutil.copytree(root, copied, ignore=NOT_CODE)
-    return copied
+    """A copy of the sources."""
+    return copy_sources(root, tmp_path_factory.mktemp("source") / "retro-gym")
 
 
 @pytest.fixture(scope="module")
