@@ -109,7 +109,6 @@ def _sample(run: RunRecords, row: _Tried, name: str, epoch: int, policy: str) ->
                 content=f"Trial {trial.trial} with this reflection ({result}):\n\n{trial.trajectory.render()}"
             )
         )
-    lost = isinstance(row, LostRecord)
     error = EvalError(message=row.error, traceback="", traceback_ansi="") if isinstance(row, LostRecord) else None
     names = ("id", "task_id", "episode", "trial", "source", "group", "parent", "before", "after", "controls")
     return EvalSample(
@@ -119,7 +118,7 @@ def _sample(run: RunRecords, row: _Tried, name: str, epoch: int, policy: str) ->
         target="",
         messages=messages,
         output=ModelOutput.from_content(model=policy, content=row.reflection),
-        scores=None if lost else _scores(row),
+        scores=None if isinstance(row, LostRecord) else _scores(row),
         metadata={each: getattr(row, each) for each in names} | {"task": run.before(row).task},
         error=error,
     )

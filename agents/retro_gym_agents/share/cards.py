@@ -39,7 +39,7 @@ def metadata(facts: RunFacts, name: str) -> dict[str, Any]:
     result = facts.judged.result
     own = next(row for row in facts.judged.shown if row["reflector"] == facts.judged.policy)
     success = own["success_at_trial"]
-    if not success:
+    if not success or None in success:
         return {}
     shared = {"task_type": "reinforcement-learning", "task_name": "Reflection writing", "metric_type": "success"}
     data = {"dataset_type": result["env_id"], "dataset_name": result["env_id"], "dataset_split": result["split"]}
@@ -156,22 +156,24 @@ def _named(row: Mapping[str, Any], judged: Judged) -> str:
 
 
 def _share(row: Mapping[str, Any], trial: int) -> str:
-    if row["success_at_trial"] is None:
+    if not row["success_at_trial"] or row["success_at_trial"][trial] is None:
         return "not known"
-    low, high = row["ci95"][trial]
-    return f"{100 * row['success_at_trial'][trial]:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{100 * row['success_at_trial'][trial]:.1f}{_interval(row['ci95'][trial], '.1f')}"
 
 
 def _difference(paired: Mapping[str, Any] | None) -> list[str]:
-    if paired is None or not paired["difference_at_trial"]:
+    if paired is None or not paired["difference_at_trial"] or paired["difference_at_trial"][-1] is None:
         return ["", "", ""]
-    low, high = paired["ci95"][-1]
     p_value = paired["p_value"][-1]
     return [
-        f"{100 * paired['difference_at_trial'][-1]:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]",
+        f"{100 * paired['difference_at_trial'][-1]:+.1f}{_interval(paired['ci95'][-1], '+.1f')}",
         f"{paired['won'][-1]}, {paired['lost'][-1]}",
         "" if p_value is None else f"{p_value:.2g}",
     ]
+
+
+def _interval(ends: Sequence[float] | None, form: str) -> str:
+    return "" if ends is None or None in ends else f" [{100 * ends[0]:{form}}, {100 * ends[1]:{form}}]"
 
 
 def _leak(row: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from retro_gym.errors import ConfigError
 from retro_gym_agents.data.cleaning import Cleaner
@@ -89,7 +90,7 @@ def prepare_run(
     facts, planner = read_facts(Path(run), evaluation), _is_planner(found, Path(run))
     parts = run_sections(facts, name, merged=merged, planner=planner)
     about = {"title": name.partition("/")[2], "tags": ["planner" if planner else "reflector"], **metadata(facts, name)}
-    shared = {"private": private, "revision": revision, "token": token, "message": message}
+    shared: dict[str, Any] = {"private": private, "revision": revision, "token": token, "message": message}
     if merged:
         if base is not None:
             raise ConfigError(f"base is {base!r}, but a merged model needs no base model. Leave it out.")
@@ -178,7 +179,7 @@ def merge(run: str | os.PathLike[str], folder: str | os.PathLike[str], *, device
     target = Path(folder)
     if target.exists():
         raise ConfigError(f"output {str(target)!r} exists. Give another path, or remove it.")
-    save_merged(Reflector.load(run, lora=None, device=device, dtype="auto"), target, keep=False)
+    save_merged(Reflector.load(os.fspath(run), lora=None, device=device, dtype="auto"), target, keep=False)
     return target
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import warnings
 
@@ -116,6 +117,22 @@ def test_how_the_tiny_model_is_named(saved, tmp_path, name, revision):
         "revision": revision and revision.replace("VERSION", version),
     }
     assert base_of(rewritten(saved, tmp_path / "a", **named)) == Base("tiny")
+
+
+def test_a_revision_of_the_base_model_is_kept(saved, tmp_path):
+    named = {"base_model_name_or_path": "someone/base", "revision": "v1"}
+    assert base_of(rewritten(saved, tmp_path / "a", **named)) == Base("someone/base", "v1")
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{", "[]", '{"template": "{history}", "batch_size": 0}', '{"template": 1}', '{"template": "{__class__}"}'],
+)
+def test_a_planners_options_of_a_stranger(saved, tmp_path, content):
+    folder = shutil.copytree(saved, tmp_path / "planner")
+    (folder / "planner.json").write_text(content)
+    with pytest.raises(ConfigError):
+        Planner.load(folder)
 
 
 def test_an_adapter_of_another_tiny_model_is_refused(saved, tmp_path):

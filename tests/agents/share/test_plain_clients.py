@@ -87,5 +87,9 @@ def test_datasets_loads_the_records(pushed, call):
 
 
 def test_the_command_line_takes_the_name(pushed, call):
-    words = ["RetroHotpotQA-v0", "--reflector", "none", "someone/first", "--num-tasks", 2, "--trials", 1]
-    assert "someone/first" in cli(call, "evaluate", *words)
+    names = ["someone/first", "someone/merged", "someone/merged@main"]
+    words = ["RetroHotpotQA-v0", "--reflector", "none", *names, "--num-tasks", 2, "--trials", 1, "--greedy"]
+    cli(call, "evaluate", *words, "--json", "result.json")
+    script = "import json; print([row['mean_return_at_trial'] for row in json.load(open('result.json'))['policies']])"
+    _, first, *others = eval(call("-c", script))
+    assert others == [first, first]
