@@ -59,12 +59,14 @@ def _logs_of(run: RunRecords) -> list[Any]:
 
 def _log(run: RunRecords, header: RunHeader, policy: str, rows: Sequence[_Tried]) -> Any:
     """Returns the log of a policy in a run."""
-    from inspect_ai.log import EvalConfig, EvalDataset, EvalLog, EvalResults, EvalSpec
+    from inspect_ai.log import EvalConfig, EvalDataset, EvalLog, EvalResults, EvalSpec, EvalStats
 
+    now = datetime.now(UTC).isoformat(timespec="seconds")  # records hold no times
     epochs: defaultdict[str, int] = defaultdict(int)
     samples = []
     for row in rows:
-        name = f"{row.task_id} (seed {row.episode}, trial {row.trial}{f', after {row.parent}' if row.parent else ''})"
+        after = f", after {row.parent}" if row.parent else ""
+        name = f"{row.task_id}, trial {row.trial}, seed {row.episode}{after}"
         epochs[name] += 1
         samples.append(_sample(run, row, name, epochs[name], policy))
     about = header.to_json()
@@ -73,9 +75,9 @@ def _log(run: RunRecords, header: RunHeader, policy: str, rows: Sequence[_Tried]
     return EvalLog(
         status="success",
         eval=EvalSpec(
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            created=now,
             task=header.env_id or "retro_gym",
-            task_args=about["env_kwargs"],
+            task_args={name: value for name, value in about["env_kwargs"].items() if value is not None},
             run_id=header.id,
             eval_id=f"{header.id}-{_slug(policy)}",
             task_id=header.id,
@@ -88,6 +90,7 @@ def _log(run: RunRecords, header: RunHeader, policy: str, rows: Sequence[_Tried]
         results=EvalResults(
             total_samples=len(samples), completed_samples=len(done), scores=[_mean(name, done) for name in _SCORES]
         ),
+        stats=EvalStats(started_at=now, completed_at=now),
         samples=samples,
     )
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from retro_gym.actors.gguf_file import is_gguf
 from retro_gym.actors.secrets import mask, secrets_of, shareable
 from retro_gym.errors import ConfigError, HubError, MissingExtraError, RetroGymError, one_line
 
@@ -40,14 +41,14 @@ _MESSAGE_LENGTH = 300
 def hub_parts(source: str | os.PathLike[str]) -> tuple[str, str | None] | None:
     """Returns name and revision if a source is ``OWNER/NAME`` or ``OWNER/NAME@REVISION``; None for anything else.
 
-    A path that exists is no name.
+    A path that exists is no name, nor is that of a GGUF file.
 
     >>> hub_parts("someone/reflector@v2"), hub_parts("someone/reflector"), hub_parts("/runs/first")
     (('someone/reflector', 'v2'), ('someone/reflector', None), None)
     """
     text = os.fspath(source)
     name, at, revision = text.partition("@")
-    if not _NAME.fullmatch(name) or (at and not revision) or Path(text).exists():
+    if not _NAME.fullmatch(name) or (at and not revision) or is_gguf(text) or Path(text).exists():
         return None
     return name, revision or None
 

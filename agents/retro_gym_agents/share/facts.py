@@ -128,8 +128,9 @@ def _judged(file: Path, folder: Path, cleaner: Cleaner) -> Judged:
         raise ConfigError(f"{file} cannot be read as a result: {one_line(repr(error))}.") from error
     if not known:
         raise ConfigError(f"{file} is no result of schema 2. Write one: retro-gym evaluate ENV_ID --json FILE.")
-    own = [name for name in names if _is_same(Path(name), folder) or _is_same(Path(name), folder.parent)]
-    own = own or [name for name in names if name not in (*BASELINES, TINY)]
+    others = [name for name in names if name not in (*BASELINES, TINY)]
+    own = [name for name in others if _is_same(Path(name), folder) or _is_same(Path(name), folder.parent)]
+    own = own or [name for name in others if Path(name).name == folder.resolve().name] or others
     if len(own) != 1:
         raise ConfigError(
             f"{file} is no evaluation of {folder}: its policies are {', '.join(names)}. Give one of the run: "

@@ -14,6 +14,7 @@ import torch
 from retro_gym.errors import ConfigError
 from retro_gym_agents import LoraSettings, Planner, Reflector
 from retro_gym_agents.lm import pretrained, sources
+from retro_gym_agents.lm.hub import hub_parts
 from retro_gym_agents.lm.sources import Base, base_of, find_source, tiny_version
 
 FAILURE = "Question: Who? This attempt failed. What should be done differently next time?"
@@ -210,6 +211,23 @@ def test_of_two_roles_one_is_merged(tmp_path):
     model = Reflector.load(tmp_path / "planner", lora=None)
     base = Reflector.load("tiny", lora=None)
     torch.testing.assert_close(logits(model.model, base.tokenizer), logits(base.model, base.tokenizer))
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("a/b", ("a/b", None)),
+        ("a/b@v1", ("a/b", "v1")),
+        ("a/b@refs/pr/1", ("a/b", "refs/pr/1")),
+        *[
+            (text, None)
+            for text in ("tiny", "a/b@", "/a/b", "./a/b", "a/b/c", "a/b.gguf", "a b/c", "a:b/c", "", "tests/agents")
+        ],
+    ],
+)
+def test_names_on_the_hub(text, parts, root, monkeypatch):
+    monkeypatch.chdir(root)
+    assert hub_parts(text) == parts
 
 
 def test_a_revision_is_for_the_hub(saved):

@@ -134,30 +134,32 @@ def test_a_base_model_in_a_folder_must_have_a_name(hub, small_model, tmp_path):
     assert json.loads(hub.files(NAME)["adapter_config.json"])["base_model_name_or_path"] == "someone/base"
 
 
+REFUSED = {
+    401: r"status 401: .* Log in with 'hf auth login', or set HF_TOKEN to a token that may write",
+    403: r"status 403: .* Its token may not write there",
+    409: r"status 409: .* Somebody else changed it at the same time\. Try again",
+    429: r"status 429: .* Try again later\. No commit was made",
+    500: r"status 500: .* Try again later\. No commit was made",
+    503: r"status 503: .* Try again later\. No commit was made",
+}
+STEPS = ["repos/create", "preupload", "objects/batch", "commit"]
+
+
 @pytest.mark.parametrize(
-    ("status", "said"),
-    [
-        (401, r"status 401: .* Log in with 'hf auth login', or set HF_TOKEN to a token that may write"),
-        (403, r"status 403: .* Its token may not write there"),
-        (409, r"status 409: .* Somebody else changed it at the same time\. Try again"),
-        (429, r"status 429: .* Try again later\. No commit was made"),
-        (500, r"status 500: .* Try again later\. No commit was made"),
-        (503, r"status 503: .* Try again later\. No commit was made"),
-    ],
+    ("at", "status"),
+    # 409 at the creation is no refusal: the repository is there.
+    [(at, status) for at in STEPS for status in REFUSED if (at, status) != ("repos/create", 409)],
 )
-@pytest.mark.parametrize("at", ["repos/create", "preupload", "objects/batch", "commit"])
-def test_a_hub_that_refuses(hub, tiny, status, said, at):
-    if (status, at) == (409, "repos/create"):
-        pytest.skip("the repository is there, which is no refusal")
+def test_a_hub_that_refuses(hub, tiny, at, status):
     hub.make(NAME, {"README.md": b"before"})
     hub.make(TINY, {"model.safetensors": b""})
     hub.fault = lambda method, path: status if at in path else None
     if at == "repos/create" and status in (401, 403):
         del hub.repos["models", NAME]  # of one that is there, creation may be refused and writing allowed
-    with pytest.raises(HubError, match=said) as caught:
+    with pytest.raises(HubError, match=REFUSED[status]) as caught:
         tiny.push_to_hub(NAME)
     assert TOKEN not in str(caught.value)
-    if NAME in [name for _, name in hub.repos]:
+    if ("models", NAME) in hub.repos:
         assert hub.files(NAME) == {"README.md": b"before"}, "nothing is half written"
 
 

@@ -125,6 +125,10 @@ def test_an_evaluation_elsewhere(capsys, hub, trained, tmp_path):
     )
     said = refused(capsys, "push", trained, NAME, "--evaluation", file)
     assert "is no evaluation of" in said
+    (own, *_) = result["policies"]
+    both = [{**own, "reflector": name} for name in ("there/first", "there/second")]
+    file.write_text(json.dumps({**result, "policies": both, "paired": []}))
+    assert run(capsys, "push", trained, NAME, "--evaluation", file)[0] == 0, "it was evaluated in another place"
     file.write_text("{}")
     assert "cannot be read as a result" in refused(capsys, "push", trained, NAME, "--evaluation", file)
 
