@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import tyro
 
@@ -16,7 +16,7 @@ from retro_gym_agents.cli.settings import import_with_extra
 
 __all__ = ["Push"]
 
-_Given = Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")]
+_Given: TypeAlias = Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,13 +27,13 @@ class Push:
     out. With an adapter of the tiny model, a copy of that is uploaded beside it, so that peft alone can load it.
     """
 
-    sources: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="RUN NAME")]
+    sources: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="RUN NAME", help_behavior_hint="")]
     """The folder of a run or of an adapter, or one or several files of records; then OWNER/NAME on the hub."""
     private: Flag = False
     """Make a new repository private; one that is there and public is refused."""
     revision: _Given = None
     """The branch to push to, created if it is not there; main by default."""
-    message: _Given = None
+    message: Annotated[str | None, tyro.conf.arg(metavar="TEXT", help_behavior_hint="")] = None
     """The commit's message."""
     merged: Flag = False
     """Push the model with the adapter merged into it, which transformers loads without peft."""
