@@ -51,7 +51,7 @@ def command_of(config: Mapping[str, Any]) -> str | None:
     True
     """
     algorithm = config.get("algorithm")
-    if algorithm not in _MODULES:
+    if algorithm not in _MODULES or config.get("start") is not None:  # which no option sets
         return None
     command = {"imitation": "imitate", "retroact": "retroact"}.get(algorithm, "train")
     changed = _changed(config, algorithm)
@@ -64,6 +64,7 @@ def command_of(config: Mapping[str, Any]) -> str | None:
             words += _option(name, config[name])
     words += _of_the_actor(config)
     words += ["--env-kwargs", json.dumps(config["env_kwargs"])] if config.get("env_kwargs") else []
+    words += ["--learn", *config["learn"]] if "learn" in changed else []
     words += ["--lr", str(config["learning_rate"])] if "learning_rate" in changed else []
     rank = (config.get("lora") or {}).get("rank")
     words += ["--lora-rank", str(rank)] if rank not in (None, 8) else []

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from retro_gym.records import load_run
-from retro_gym_agents import Reflector
+from retro_gym_agents import Planner, Reflector
 from retro_gym_agents.lm.pretrained import tiny_folder
 from retro_gym_agents.lm.sources import tiny_version
 from retro_gym_agents.share.commands import command_of
@@ -113,6 +113,22 @@ def test_an_adapter_alone_has_a_card_too(capsys, hub, trained):
     card = hub.files("someone/second")["README.md"].decode()
     assert "## Training" not in card
     assert "## Use" in card
+
+
+def test_a_planner(capsys, hub, tmp_path):
+    Planner.load("tiny").save(tmp_path / "run" / "planner")
+    assert run(capsys, "push", tmp_path / "run" / "planner", NAME)[0] == 0
+    card = hub.files(NAME)["README.md"].decode()
+    assert f'Planner.load("{NAME}")' in card
+    assert f"--actor planner:{NAME}" in card
+    assert Planner.load(NAME).template is not None
+
+
+def test_a_reward_model_is_no_reflector(capsys, hub, tmp_path):
+    Reflector.load("tiny").save(tmp_path / "run" / "adapter")
+    (tmp_path / "run" / "adapter" / "reward_head.pt").write_bytes(b"")
+    assert "holds a reward model, not a reflector" in refused(capsys, "push", tmp_path / "run", NAME)
+    assert hub.repos == {}
 
 
 def test_an_evaluation_elsewhere(capsys, hub, trained, tmp_path):
