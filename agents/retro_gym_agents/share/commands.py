@@ -54,7 +54,10 @@ def command_of(config: Mapping[str, Any]) -> str | None:
     if algorithm not in _MODULES or config.get("start") is not None:  # which no option sets
         return None
     command = {"imitation": "imitate", "retroact": "retroact"}.get(algorithm, "train")
-    changed = _changed(config, algorithm)
+    defaults = _defaults(algorithm)
+    if not config.keys() <= {*defaults, "algorithm"}:  # of a stage of a longer method
+        return None
+    changed = [name for name, value in config.items() if name in defaults and value != defaults[name]]
     words = ["retro-gym", command]
     words += [str(each) for each in config.get("records", ())]
     words += [config["env_id"]] if "env_id" in config and command != "imitate" else []
@@ -73,15 +76,15 @@ def command_of(config: Mapping[str, Any]) -> str | None:
     return shlex.join([*words, "--output", "runs/again"])
 
 
-def _changed(config: Mapping[str, Any], algorithm: str) -> list[str]:
-    """Returns the names of the settings that are not the defaults."""
+def _defaults(algorithm: str) -> dict[str, Any]:
+    """Returns the settings' defaults, in JSON types; None for those that have none."""
     kind = getattr(importlib.import_module(_MODULES[algorithm]), _CLASSES[algorithm])
-    defaults = {}
+    found = {}
     for field in dataclasses.fields(kind):
         made = field.default_factory
-        defaults[field.name] = field.default if made is dataclasses.MISSING else made()
-    known = {name: json.dumps(defaults.get(name), default=str) for name in config}
-    return [name for name, value in config.items() if json.dumps(value) != known[name]]
+        found[field.name] = field.default if made is dataclasses.MISSING else made()
+    plain: dict[str, Any] = json.loads(json.dumps(found, default=lambda value: None))
+    return plain
 
 
 def _of_the_actor(config: Mapping[str, Any]) -> list[str]:

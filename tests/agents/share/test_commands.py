@@ -14,6 +14,7 @@ from retro_gym_agents.algorithms.imitation import ImitationConfig
 from retro_gym_agents.algorithms.ppo import PPOConfig
 from retro_gym_agents.algorithms.reinforce import ReinforceConfig
 from retro_gym_agents.algorithms.retroact import RetroActConfig
+from retro_gym_agents.algorithms.retroformer import OfflinePPOConfig
 from retro_gym_agents.algorithms.reward_model import RewardModelConfig
 from retro_gym_agents.cli.imitate import Imitate
 from retro_gym_agents.cli.pipelines import RetroAct
@@ -97,4 +98,6 @@ def test_of_retroact():
 
 def test_of_what_no_command_makes():
     assert command_of({}) is None
+    stage = OfflinePPOConfig(output=OUTPUT, records="collected.jsonl", reward_model="runs/reward-model")
+    assert command_of(stored(stage)) is None
     assert command_of(stored(RewardModelConfig(output=OUTPUT, records=("a.jsonl",)))) is None
