@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
@@ -49,6 +50,20 @@ def readme(root):
 
 def test_the_readmes_loop_runs(root, readme, tmp_path):
     run(sys.executable, "-W", "error", root / ".ci" / "readme_loop.py", readme, cwd=tmp_path)
+
+
+def test_the_citation_is_of_this_version_and_names_the_papers(root):
+    import yaml
+
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    said = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (said["cff-version"], said["type"]) == ("1.2.0", "software")
+    assert (said["version"], said["license"]) == (project["version"], project["license"])
+    assert {"message", "title", "authors"} <= said.keys()
+    first = [
+        (each["authors"][0]["family-names"], each["year"], each["conference"]["name"]) for each in said["references"]
+    ]
+    assert first == [("Yao", 2024, "ICLR 2024"), ("Feng", 2025, "NAACL 2025")]
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +113,7 @@ def test_the_sdist_holds_what_a_build_needs_and_no_tests(dist):
     (sdist,) = dist.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "retro_gym/env.py"} <= names
+    assert {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "retro_gym/env.py"} <= names
     assert not [name for name in names if name.startswith("tests")]
 
 
