@@ -57,7 +57,12 @@ def base_card() -> str:
         f"on a laptop. This is the one of version {versions()['retro-gym']}. Adapters that were trained from it name "
         "it as their base model; retro_gym itself loads them with its own copy."
     )
-    metadata = {"library_name": "transformers", "pipeline_tag": "text-generation", "tags": ["retro_gym"]}
+    metadata = {
+        "license": "mit",
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["retro_gym"],
+    }
     return card_text(metadata, body)
 
 
