@@ -48,7 +48,8 @@ for reflection in run.reflections.values():
 
 `datasets.load_dataset("json", data_files="records.jsonl")` and
 `pandas.read_json("records.jsonl", lines=True, precise_float=True)` also read the file, as a table in which each row
-fills the columns of its kind.
+fills the columns of its kind. `retro-gym export … --format hf` writes a table for each kind of row, of any number of
+files ([share.md](share.md)).
 
 ## Columns
 

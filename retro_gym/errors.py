@@ -19,6 +19,7 @@
     ├── CassetteError (LookupError)       a prompt is not on the tape: stops the run, since it is not the recorded one
     ├── DivergedError (ArithmeticError)   a number in training or sampling is not finite: stops a run, resumably
     ├── SamplerError (RuntimeError)       a server that samples for a model in training failed: stops a run, resumably
+    ├── HubError (OSError)                the Hugging Face hub cannot be reached, or refused what it was asked
     ├── MissingExtraError (ImportError)   an optional library is not installed; names the extra that contains it
     └── CheckpointError (ValueError)      a checkpoint that does not match the run that resumes from it
 
@@ -42,6 +43,7 @@ __all__ = [
     "DataError",
     "DivergedError",
     "EpisodeError",
+    "HubError",
     "MissingExtraError",
     "NoFailureError",
     "PromptTooLongError",
@@ -130,6 +132,10 @@ class DivergedError(RetroGymError, ArithmeticError):
 
 class SamplerError(RetroGymError, RuntimeError):
     """A server that samples for a model in training gave no usable answer. A run can be resumed."""
+
+
+class HubError(RetroGymError, OSError):
+    """The Hugging Face hub cannot be reached, or refused what it was asked."""
 
 
 class MissingExtraError(RetroGymError, ImportError):

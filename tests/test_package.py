@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
@@ -11,9 +12,18 @@ from pathlib import Path
 import pytest
 
 PACKAGES = {"retro_gym": ".", "retro_gym_envs": "envs", "retro_gym_agents": "agents"}
-NOT_CODE = shutil.ignore_patterns(
-    ".*", "runs", "build", "dist", "*.egg-info", "__pycache__", "*.pyc", "benchmarks", "node_modules"
-)
+NOT_CODE = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "*.pyc", "node_modules")
+NOT_CODE_AT_THE_TOP = {"runs", "build", "dist", "benchmarks", "models"}  # within the packages they may be modules
+
+
+def copy_sources(root, target):
+    """Copies the sources, so that a build leaves nothing behind and finds nothing old."""
+
+    def left_out(folder, names):
+        top = NOT_CODE_AT_THE_TOP & set(names) if Path(folder) == root else set()
+        return NOT_CODE(folder, names) | top
+
+    return shutil.copytree(root, target, ignore=left_out)
 
 
 def run(*command, cwd):
@@ -42,12 +52,24 @@ def test_the_readmes_loop_runs(root, readme, tmp_path):
     run(sys.executable, "-W", "error", root / ".ci" / "readme_loop.py", readme, cwd=tmp_path)
 
 
+def test_the_citation_is_of_this_version_and_names_the_papers(root):
+    import yaml
+
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    said = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (said["cff-version"], said["type"]) == ("1.2.0", "software")
+    assert (said["version"], said["license"]) == (project["version"], project["license"])
+    assert {"message", "title", "authors"} <= said.keys()
+    first = [
+        (each["authors"][0]["family-names"], each["year"], each["conference"]["name"]) for each in said["references"]
+    ]
+    assert first == [("Yao", 2024, "ICLR 2024"), ("Feng", 2025, "NAACL 2025")]
+
+
 @pytest.fixture(scope="module")
 def source(root, tmp_path_factory):
-    """A copy of the sources, so that the build leaves nothing behind and finds nothing old."""
-    copied = tmp_path_factory.mktemp("source") / "retro-gym"
-    shutil.copytree(root, copied, ignore=NOT_CODE)
-    return copied
+    """A copy of the sources."""
+    return copy_sources(root, tmp_path_factory.mktemp("source") / "retro-gym")
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +113,7 @@ def test_the_sdist_holds_what_a_build_needs_and_no_tests(dist):
     (sdist,) = dist.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "retro_gym/env.py"} <= names
+    assert {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "retro_gym/env.py"} <= names
     assert not [name for name in names if name.startswith("tests")]
 
 

@@ -25,7 +25,14 @@ def check_dtype(dtype: object) -> None:
 
 
 def load_causal_lm(
-    where: str | os.PathLike[str], *, device: Any, dtype: str | None, what: str, give: str
+    where: str | os.PathLike[str],
+    *,
+    device: Any,
+    dtype: str | None,
+    what: str,
+    give: str,
+    revision: str | None = None,
+    token: str | bool | None = None,
 ) -> tuple[Any, Any]:
     """Loads a model and its tokenizer. No code that comes with a model is run.
 
@@ -36,6 +43,8 @@ def load_causal_lm(
         dtype: one of :data:`DTYPES`.
         what: description of the model for error messages: ``"actor 'name'"``.
         give: the values that are allowed, for error messages.
+        revision: branch, tag or commit of a name on the hub.
+        token: token of the hub; None for the one that is logged in.
 
     Raises:
         ConfigError: the model, device or data type does not exist.
@@ -60,8 +69,9 @@ def load_causal_lm(
         if is_gguf(where):
             where = transformers_folder(where)
         # Explicit, because transformers would otherwise prompt the user at the terminal.
-        tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
-        model = AutoModelForCausalLM.from_pretrained(where, dtype=dtype, trust_remote_code=False)
+        options = {"trust_remote_code": False, "revision": revision or "main", "token": token}
+        tokenizer = AutoTokenizer.from_pretrained(where, **options)
+        model = AutoModelForCausalLM.from_pretrained(where, dtype=dtype, **options)
     except RetroGymError:
         raise
     except Exception as error:  # third-party files and the libraries that they need may raise any error

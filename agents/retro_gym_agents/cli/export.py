@@ -22,10 +22,11 @@ class Export:
     records: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN")]
     """Files of records, or folders of runs."""
     output: Annotated[Path, tyro.conf.arg(metavar="PATH")]
-    """The file to write (JSON lines); for 'hf' a folder."""
-    format: Literal["sft", "preference", "trl", "hf"]
+    """The file to write (JSON lines); for 'hf' and 'inspect' a folder."""
+    format: Literal["sft", "preference", "trl", "hf", "inspect"]
     """'sft': prompt and completion. 'preference': prompt, chosen and rejected. 'trl': prompts for online RL, with the
-    failures that they show. 'hf': a folder with a table for each kind of row, as a data set of Hugging Face."""
+    failures that they show. 'hf': a folder with a table for each kind of row, as a data set of Hugging Face. 'inspect':
+    a folder of logs for 'inspect view', one for each run and policy."""
     role: Literal["reflector", "planner"] = "reflector"
     """Whose texts are exported as 'sft'."""
     chat: Flag = False
@@ -40,5 +41,6 @@ class Export:
         fields = ("format", "role", "chat", "min_rating", "successful")
         config = ExportConfig(**{name: getattr(self, name) for name in fields})
         rows = export(self.records, self.output, config)
-        print_lines(f"{rows:,} rows: {self.output}")
+        what = "samples" if self.format == "inspect" else "rows"
+        print_lines(f"{rows:,} {what}: {self.output}")
         return 0

@@ -23,9 +23,11 @@ from retro_gym_agents.cli.envs import Envs
 from retro_gym_agents.cli.evaluate import Evaluate
 from retro_gym_agents.cli.export import Export
 from retro_gym_agents.cli.imitate import Imitate
+from retro_gym_agents.cli.merge import Merge
 from retro_gym_agents.cli.options import Flag, check_repeats
 from retro_gym_agents.cli.output import leave_quietly, open_streams, print_error
 from retro_gym_agents.cli.pipelines import RetroAct, Retroformer
+from retro_gym_agents.cli.push import Push
 from retro_gym_agents.cli.reward_model import RewardModel
 from retro_gym_agents.cli.train import Train, print_settings
 from retro_gym_agents.cli.view import View
@@ -93,6 +95,8 @@ class _Program:
             Annotated[Bench, tyro.conf.subcommand("bench")],
             Annotated[Collect, tyro.conf.subcommand("collect")],
             Annotated[Export, tyro.conf.subcommand("export")],
+            Annotated[Merge, tyro.conf.subcommand("merge")],
+            Annotated[Push, tyro.conf.subcommand("push")],
             Annotated[Envs, tyro.conf.subcommand("envs")],
         ],
         tyro.conf.arg(name=""),

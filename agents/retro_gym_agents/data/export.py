@@ -1,7 +1,7 @@
-"""Exports of records for other trainers: rows for SFT, preference pairs, prompts with failures, tables of a data set.
+"""Exports of records: rows for SFT, preference pairs, prompts with failures, tables of a data set, logs of Inspect.
 
-All are JSON lines, which ``datasets.load_dataset("json", data_files=...)`` reads; the tables are a folder with a data
-card, which ``load_dataset(FOLDER, "reflections")`` reads.
+The rows are JSON lines, which ``datasets.load_dataset("json", data_files=...)`` reads; the tables are a folder with a
+data card, which ``load_dataset(FOLDER, "reflections")`` reads.
 """
 
 from __future__ import annotations
@@ -11,33 +11,23 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from retro_gym.checks import check_choice
 from retro_gym.errors import ConfigError
 from retro_gym.prompts import Prompt
-from retro_gym.records import RunRecords, load_run
-from retro_gym.records.rows import row_of
+from retro_gym.records import RunRecords
 from retro_gym.records.schema import ReflectionRecord
 from retro_gym_agents.data.examples import Example, Role, by_failure, examples_in
+from retro_gym_agents.data.inspect_logs import write_logs
+from retro_gym_agents.data.tables import load_runs, records_files, write_rows, write_tables
 
 __all__ = ["FORMATS", "ExportConfig", "Format", "digest_of", "export", "rows_of"]
 
-Format: TypeAlias = Literal["sft", "preference", "trl", "hf"]
+Format: TypeAlias = Literal["sft", "preference", "trl", "hf", "inspect"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-
-_TABLES = {"trials": "trial", "reflections": "reflection", "generations": "generation", "headers": "header"}
-"""Names of the tables of a data set, and the kinds of rows that they hold."""
-_CARD = """---
-configs:
-{configs}
----
-# Records of retro_gym
-
-Tables of trials and reflections; `id` and the columns that name other rows link them. {counts}
-"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,7 +36,8 @@ class ExportConfig:
 
     format: Format
     """``sft``: ``prompt`` and ``completion``. ``preference``: ``prompt``, ``chosen`` and ``rejected``. ``trl``: the
-    columns of ``retro_gym_agents.bridges.trl.failures``. ``hf``: a folder with a table for each kind of row."""
+    columns of ``retro_gym_agents.bridges.trl.failures``. ``hf``: a folder with a table for each kind of row.
+    ``inspect``: a folder with a log of Inspect for each policy of each run."""
     role: Role = "reflector"
     """Whose texts are exported as ``sft``."""
     chat: bool = False
@@ -65,32 +56,35 @@ def export(paths: Iterable[str | os.PathLike[str]], output: str | os.PathLike[st
 
     Args:
         paths: files of records, or folders of runs.
-        output: the file to write, or for ``hf`` the folder.
+        output: the file to write, or for ``hf`` and ``inspect`` the folder.
         config: the format.
 
     Raises:
-        RecordError: a file of records cannot be read.
+        RecordError: a file of records cannot be read, or two hold the same run.
         ConfigError: nothing passes the filters, or the output exists.
+        MissingExtraError: inspect_ai is not installed, for ``inspect``.
     """
-    files = [path / "records.jsonl" if (path := Path(given)).is_dir() else path for given in paths]
-    runs = [load_run(path) for path in files]
+    files = records_files(paths)
     target = Path(output)
     if target.exists():
         raise ConfigError(f"output {str(target)!r} exists. Give another path, or remove it.")
+    runs = load_runs(files)
     if config.format == "hf":
-        return _write_tables(runs, target)
+        return sum(write_tables(runs, target).values())
+    if config.format == "inspect":
+        return write_logs(runs, target)
     rows = [row for run in runs for row in rows_of(run, config)]
     if not rows:
         raise ConfigError(
             f"{', '.join(map(str, files))}: nothing to export as {config.format!r}. A preference needs two reflections "
             "on one failure with different ratings: retro-gym collect ENV_ID --num-samples 4."
         )
-    _write(rows, target)
+    write_rows(rows, target)
     return len(rows)
 
 
 def rows_of(records: RunRecords, config: ExportConfig) -> Iterator[dict[str, Any]]:
-    """Yields the rows of an export of one file, except for ``hf``."""
+    """Yields the rows of an export of one file, except for ``hf`` and ``inspect``."""
     if config.format == "trl":
         yield from _failures(records, config)
         return
@@ -176,24 +170,3 @@ def _reply(text: str, config: ExportConfig) -> str | list[dict[str, str]]:
     if config.chat:
         return [{"role": "assistant", "content": text}]
     return f" {text}"  # an observation ends without a space
-
-
-def _write(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, allow_nan=False) + "\n")
-
-
-def _write_tables(runs: Iterable[RunRecords], folder: Path) -> int:
-    tables: dict[str, list[dict[str, Any]]] = {name: [] for name in _TABLES}
-    for run in runs:
-        for name in tables:
-            tables[name] += [row_of(record) for record in getattr(run, name).values()]
-    kept = {name: rows for name, rows in tables.items() if rows}
-    for name, rows in kept.items():
-        _write(rows, folder / f"{name}.jsonl")
-    configs = "\n".join(f"- config_name: {name}\n  data_files: {name}.jsonl" for name in kept)
-    counts = " ".join(f"{len(rows)} {name}." for name, rows in kept.items())
-    (folder / "README.md").write_text(_CARD.format(configs=configs, counts=counts), encoding="utf-8")
-    return sum(map(len, kept.values()))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from retro_gym.actors.loading import context_of
 from retro_gym.errors import CheckpointError, ConfigError
-from retro_gym_agents.lm.adapter_folder import adapter_folder, weights_digest
+from retro_gym_agents.lm.adapter_folder import weights_digest
 from retro_gym_agents.lm.adapters import (
     DEFAULT_LORA,
     LoraSettings,
@@ -26,8 +26,11 @@ from retro_gym_agents.lm.adapters import (
     save_adapter,
     trainable_weights,
 )
+from retro_gym_agents.lm.card import adapter_card
+from retro_gym_agents.lm.hub import Token
 from retro_gym_agents.lm.memory import tokens_that_fit
-from retro_gym_agents.lm.pretrained import TINY, base_name, load_base, sampling_of, stored_sampling
+from retro_gym_agents.lm.pretrained import TINY, load_base, sampling_of, save_tokenizer, stored_sampling
+from retro_gym_agents.lm.sources import Base, base_of, find_source, stored_base
 
 __all__ = ["AdaptedModel", "Autocast"]
 
@@ -56,6 +59,9 @@ class AdaptedModel:
     Raises:
         ConfigError: the temperature is not above 0, or ``max_new_tokens`` leaves no room for the prompt.
     """
+
+    revision: str | None = None
+    """Branch, tag or commit of the base model on the hub; None for the newest."""
 
     def __init__(
         self,
@@ -107,13 +113,16 @@ class AdaptedModel:
         autocast: Autocast = False,
         gradient_checkpointing: bool = False,
         seed: int = 0,
+        revision: str | None = None,
+        token: Token = None,
         **options: Any,
     ) -> Self:
         """Loads a model for this role.
 
         Args:
-            name_or_path: ``"tiny"`` (the model in this package), a folder, a GGUF file, a name on the hub, a folder
-                that :meth:`save` wrote, or the output of a training run (its ``best`` adapter, or else the last).
+            name_or_path: ``"tiny"`` (the model in this package), a folder, a GGUF file, a folder that :meth:`save`
+                wrote, the output of a training run (its ``best`` adapter, or else the last), or the name of a model or
+                an adapter on the Hugging Face hub: ``"owner/name"``, ``"owner/name@revision"``.
             lora: the adapter to add if none is loaded; None for the base model alone. If an adapter is loaded, the
                 settings given here must equal its own.
             device: device of the model.
@@ -124,15 +133,19 @@ class AdaptedModel:
             autocast: see the class.
             gradient_checkpointing: see the class.
             seed: seed of a new adapter's initial weights.
+            revision: branch, tag or commit on the hub; the newest by default.
+            token: token of the hub; by default the one that is logged in (``hf auth login``, ``HF_TOKEN``).
             options: further arguments of the role.
 
         Raises:
-            ConfigError: the model does not exist, or an argument is invalid.
+            ConfigError: the model does not exist, an argument is invalid, or the adapter was made for another base
+                model.
+            HubError: the hub has no such model or adapter, refused, or cannot be reached.
             MissingExtraError: transformers or peft is not installed.
         """
-        folder = adapter_folder(Path(name_or_path))
-        name = str(name_or_path) if folder is None else base_name(folder)
-        model, tokenizer = load_base(name, device, dtype, cls.__name__.lower())
+        source = find_source(name_or_path, revision, token)
+        folder, name, revision = source.folder, source.base.name, source.base.revision
+        model, tokenizer = load_base(name, device, dtype, cls.__name__.lower(), revision, token)
         if folder is not None:
             model = load_adapter(model, folder, device, lora)
         elif name != TINY and Path(name).exists():
@@ -149,6 +162,7 @@ class AdaptedModel:
             seed=seed,
             **({} if folder is None else cls.stored_options(folder)) | options,
         )
+        made.revision = revision
         if folder is not None:
             made.version = weights_digest(folder) or ""
         return made
@@ -171,20 +185,21 @@ class AdaptedModel:
         Args:
             other: the existing role. If the new role gets its own adapter, this one must have an adapter too.
             lora: settings of a new adapter.
-            folder: an adapter that :meth:`save` wrote, or a run's output folder.
+            folder: an adapter that :meth:`save` wrote, a run's output folder, or an adapter's name on the hub.
             seed: seed of a new adapter's initial weights.
             options: further arguments of the role; temperature, ``max_new_tokens`` and autocast default to those of
                 the other role, or to those saved with the adapter.
 
         Raises:
             ConfigError: the other role has no adapter, or the folder holds none that fits the model.
+            HubError: the hub has no such adapter, refused, or cannot be reached.
         """
-        found = None if folder is None else adapter_folder(Path(folder))
+        found = None if folder is None else find_source(folder).folder
         if folder is not None and found is None:
             raise ConfigError(f"{folder} holds no adapter. Give a folder that save() wrote, or a run's output.")
-        if found is not None and base_name(found) != other.name:
+        if found is not None and base_of(found).name != other.name:
             raise ConfigError(
-                f"the adapter in {found} was made for {base_name(found)!r}, the base model here is {other.name!r}. "
+                f"the adapter in {found} was made for {base_of(found).name!r}, the base model here is {other.name!r}. "
                 f"Load it by itself: {cls.__name__}.load({str(folder)!r})."
             )
         if other.adapter is None and not (lora is None and found is None):
@@ -201,6 +216,7 @@ class AdaptedModel:
             **options,
         }
         made = cls(other.model, other.tokenizer, name=other.name, lora=None, **given)
+        made.revision = other.revision
         made.adapter, version = other.adapter, other.version
         if found is not None:
             made.adapter, version = free_name(made.model, made.role), weights_digest(found) or ""
@@ -213,14 +229,31 @@ class AdaptedModel:
         return made
 
     def save(self, folder: str | Path) -> None:
-        """Writes the adapter in peft's format, with ``name`` as its base model, and the generation config.
+        """Writes the adapter in peft's format with a model card, the generation config and the tokenizer.
+
+        ``AutoPeftModelForCausalLM`` of peft loads the folder as well, as long as the base model is where it is now.
+
+        Raises:
+            ConfigError: there is no adapter.
+        """
+        self.save_weights(folder)
+        save_tokenizer(self.tokenizer, Path(folder))
+        (Path(folder) / "README.md").write_text(adapter_card(self.base.name, self.lora), encoding="utf-8")
+
+    def save_weights(self, folder: str | Path) -> None:
+        """Writes the adapter in peft's format and the generation config: what a server needs.
 
         Raises:
             ConfigError: there is no adapter.
         """
         if self.adapter is None:
             raise ConfigError(f"this {self.role} has no adapter to save. Load it with lora=LoraSettings(…).")
-        save_adapter(self.model, self.adapter, Path(folder), self.name)
+        base = stored_base(self.base)
+        save_adapter(self.model, self.adapter, Path(folder), base.name, base.revision)
+        self.generation_config().save_pretrained(str(folder))
+
+    def generation_config(self) -> Any:
+        """Returns a generation config with this model's temperature and length limit."""
         generation = self.model.generation_config
         row = {
             **generation.to_diff_dict(),
@@ -228,7 +261,7 @@ class AdaptedModel:
             "temperature": self.sampling.temperature,
             "max_new_tokens": self.sampling.max_new_tokens,
         }
-        type(generation).from_dict(row).save_pretrained(str(folder))
+        return type(generation).from_dict(row)
 
     @classmethod
     def stored_options(cls, folder: Path) -> dict[str, Any]:
@@ -302,6 +335,11 @@ class AdaptedModel:
             self._reference = {name: weight.to(self.device, copy=True) for name, weight in reference.items()}
 
     # -- names -----------------------------------------------------------------------------------------------------
+
+    @property
+    def base(self) -> Base:
+        """The base model."""
+        return Base(self.name, self.revision)
 
     @property
     def role(self) -> str:

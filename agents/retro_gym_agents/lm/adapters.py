@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from torch import Tensor
 from retro_gym.errors import ConfigError, DivergedError, MissingExtraError
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.lm.finite import not_finite
+from retro_gym_agents.lm.fitting import check_fit
 
 __all__ = [
     "DEFAULT_LORA",
@@ -210,6 +212,7 @@ def load_adapter(
                 f"the adapter in {folder} holds numbers that are not finite, first in {where}: the run that wrote it "
                 "has diverged. Take another adapter."
             )
+        check_fit(model, adapter, folder)
         _check_lora(lora_of(model, adapter), folder, lora or DEFAULT_LORA)
     except ConfigError:
         if not is_first:
@@ -223,9 +226,10 @@ def _remove(model: Any, adapter: str) -> None:
         model.delete_adapter(adapter)
 
 
-def save_adapter(model: Any, adapter: str, folder: Path, base: str) -> None:
-    """Writes an adapter in peft's format, with ``base`` as the name of its base model."""
-    model.peft_config[adapter].base_model_name_or_path = base
+def save_adapter(model: Any, adapter: str, folder: Path, base: str, revision: str | None = None) -> None:
+    """Writes an adapter in peft's format, with ``base`` and ``revision`` as those of its base model."""
+    config = model.peft_config[adapter]
+    config.base_model_name_or_path, config.revision = base, revision
     # The vocabulary is that of the base model; otherwise peft would query the hub about it.
     model.save_pretrained(str(folder), selected_adapters=[adapter], save_embedding_layers=False)
     if adapter != FIRST:  # peft writes all but the first adapter to a subfolder
@@ -233,6 +237,8 @@ def save_adapter(model: Any, adapter: str, folder: Path, base: str) -> None:
         for file in inner.iterdir():
             file.replace(folder / file.name)
         inner.rmdir()
+    for weights in folder.glob("*.safetensors"):  # written for their owner alone, unlike the files beside them
+        shutil.copymode(folder / "adapter_config.json", weights)
 
 
 def free_name(model: Any, role: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,8 +20,12 @@ from retro_gym.token_view.tokens import decode
 from retro_gym_agents.lm.adapted_model import AdaptedModel
 from retro_gym_agents.lm.adapters import activated, frozen
 from retro_gym_agents.lm.batching import Prompts
+from retro_gym_agents.lm.card import adapter_card
 from retro_gym_agents.lm.chains import Chain, Reply, score_chains
 from retro_gym_agents.lm.finite import REMEDY
+from retro_gym_agents.lm.hub import Token, check_name
+from retro_gym_agents.lm.merging import save_merged
+from retro_gym_agents.lm.publishing import push_adapter
 from retro_gym_agents.lm.sampler import draw
 from retro_gym_agents.lm.samples import Draws, Samples, recorded_draws
 from retro_gym_agents.lm.scoring import Scores, score, why_not_shared
@@ -187,6 +193,63 @@ class LanguageModel(AdaptedModel):
                 stacklevel=3,
             )
         return reason is None
+
+    # -- sharing ---------------------------------------------------------------------------------------------------
+
+    def push_to_hub(
+        self,
+        name: str,
+        *,
+        card: str | None = None,
+        base: str | None = None,
+        private: bool | None = None,
+        revision: str | None = None,
+        token: Token = None,
+        message: str | None = None,
+    ) -> str:
+        """Uploads the adapter to the Hugging Face hub, in one commit; ``load(name)`` loads it.
+
+        An adapter of the tiny model needs that on the hub too: a copy is uploaded to ``OWNER/retro-gym-tiny-VERSION``
+        if it is not there yet. ``retro-gym push RUN NAME`` writes a card with the run's settings and figures.
+
+        Args:
+            name: ``OWNER/NAME``; the repository is created if it is not there.
+            card: text of the model card, with its metadata; by default one that names the base model.
+            base: name of the base model on the hub, if it was loaded from a folder.
+            private: whether a new repository is private; None for the owner's default.
+            revision: the branch; ``main`` by default.
+            token: token of the hub; by default the one that is logged in (``hf auth login``, ``HF_TOKEN``).
+            message: the commit's message.
+
+        Returns:
+            The repository's address.
+
+        Raises:
+            ConfigError: there is no adapter, the name is invalid, or the base model is not on the hub.
+            HubError: the hub refused, or cannot be reached.
+        """
+        check_name(name)
+        with tempfile.TemporaryDirectory(prefix="retro-gym-") as folder:
+            self.save(folder)
+            return push_adapter(
+                Path(folder),
+                name,
+                lambda found: card or adapter_card(found, self.lora, title=name.partition("/")[2]),
+                base=base,
+                private=private,
+                revision=revision,
+                token=token,
+                message=message,
+            )
+
+    def save_merged(self, folder: str | Path) -> None:
+        """Writes a model of transformers, with the adapter merged into the base model; needs no peft to be loaded.
+
+        Raises:
+            ConfigError: there is no adapter, or the folder is there.
+            DivergedError: the adapter's weights are not finite.
+        """
+        save_merged(self, Path(folder))
 
     # -- internals -------------------------------------------------------------------------------------------------
 

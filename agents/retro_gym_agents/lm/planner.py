@@ -13,7 +13,7 @@ from retro_gym.actors.base import Reply
 from retro_gym.actors.hf_batches import no_usable_logits, reply_in_batches
 from retro_gym.actors.hf_prompts import PromptLayout, Row, check_shape
 from retro_gym.checks import check_whole
-from retro_gym.errors import ActorError
+from retro_gym.errors import ActorError, ConfigError, one_line
 from retro_gym.generation import Generation
 from retro_gym.prompts import ACTOR_FIELDS, BARE_TEMPLATE, Prompt, PromptShape, check_template
 from retro_gym_agents.lm.batching import Prompts
@@ -163,9 +163,21 @@ class Planner(LanguageModel):
 
     @classmethod
     def stored_options(cls, folder: Path) -> dict[str, Any]:
-        """Returns the template that :meth:`save` wrote, if any."""
+        """Returns the template that :meth:`save` wrote, if any.
+
+        Raises:
+            ConfigError: the file holds anything else.
+        """
         path = folder / _OPTIONS
-        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+        if not path.is_file():
+            return {}
+        try:
+            row = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{path} cannot be read ({error}). It must be a file that save() wrote.") from error
+        if not isinstance(row, dict) or set(row) != {"template"} or not isinstance(row["template"], str | None):
+            raise ConfigError(f"{path} holds {one_line(row)}; it must hold a template alone. Save the planner again.")
+        return row
 
     # -- internals -------------------------------------------------------------------------------------------------
 

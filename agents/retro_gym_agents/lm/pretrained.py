@@ -10,23 +10,42 @@ from typing import Any
 import torch
 
 from retro_gym.actors.loading import end_ids_of, load_causal_lm
-from retro_gym.errors import ConfigError, one_line
+from retro_gym.errors import ConfigError
 from retro_gym_agents.lm.samples import Sampling
 
-__all__ = ["TINY", "base_name", "load_base", "sampling_of", "stored_sampling", "tiny_folder"]
+__all__ = ["TINY", "load_base", "sampling_of", "save_tokenizer", "stored_sampling", "tiny_folder"]
 
 TINY = "tiny"
 """The name of the model that is included in the package."""
 
+_OF_THE_LOADING = ("is_local", "local_files_only", "name_or_path")  # what transformers adds to a tokenizer's config
 _MAX_NEW_TOKENS = 128  # for models whose generation config sets no limit
 
 
-def load_base(name: str, device: str | torch.device, dtype: str | None, role: str) -> tuple[Any, Any]:
-    """Loads the model and the tokenizer of a name or a path; errors name the role."""
+def load_base(
+    name: str,
+    device: str | torch.device,
+    dtype: str | None,
+    role: str,
+    revision: str | None = None,
+    token: str | bool | None = None,
+) -> tuple[Any, Any]:
+    """Loads the model and the tokenizer of a name or a path; errors name the role.
+
+    Args:
+        name: ``"tiny"``, a path, or a name on the hub.
+        device: see :func:`~retro_gym.actors.loading.load_causal_lm`, as for the next ones.
+        dtype: data type of the weights.
+        role: what the model is, for errors.
+        revision: branch, tag or commit on the hub.
+        token: token of the hub.
+    """
     return load_causal_lm(
         tiny_folder() if name == TINY else name,
         device=device,
         dtype=dtype,
+        revision=revision,
+        token=token,
         what=f"{role} {name!r}",
         give="'tiny', a folder in the format of transformers or peft, a GGUF file, or a name on the Hugging Face hub",
     )
@@ -66,6 +85,15 @@ def stored_sampling(folder: Path) -> dict[str, Any]:
         raise ConfigError(f"{file} cannot be read ({error}). It must be a file that transformers wrote.") from error
 
 
+def save_tokenizer(tokenizer: Any, folder: Path) -> None:
+    """Writes a tokenizer beside a model, without what it remembers of where it came from."""
+    tokenizer.save_pretrained(str(folder))
+    file = folder / "tokenizer_config.json"
+    row = json.loads(file.read_text(encoding="utf-8"))
+    kept = {name: value for name, value in row.items() if name not in _OF_THE_LOADING}
+    file.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def tiny_folder() -> Path:
     """Returns the folder of the reflector that comes with the package.
 
@@ -79,15 +107,3 @@ def tiny_folder() -> Path:
             "build it: python -m retro_gym_agents.tiny.build."
         )
     return folder
-
-
-def base_name(folder: Path) -> str:
-    """Returns the base model's name from the adapter in a folder."""
-    file = folder / "adapter_config.json"
-    try:
-        name = json.loads(file.read_text(encoding="utf-8"))["base_model_name_or_path"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{file} names no base model ({error}). It must be a file that peft wrote.") from error
-    if not isinstance(name, str):
-        raise ConfigError(f"{file} names {one_line(name)} as its base model; it must be a path or a name.")
-    return name

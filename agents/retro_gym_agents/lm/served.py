@@ -141,7 +141,7 @@ class ServedSampler:
         if self._loaded is not None and self._loaded[1] == changes:
             return self._loaded[0]
         dialect, written = self._spoken(), self._folder / "next"
-        model.save(written)
+        model.save_weights(written)
         name = f"retro-gym-{weights_digest(written)}"
         if self._loaded is not None and self._loaded[0] == name:
             self._loaded = name, changes

@@ -8,6 +8,7 @@ import torch
 from retro_gym.errors import CheckpointError, ConfigError
 from retro_gym.token_view.token_env import ReflectionEnv
 from retro_gym_agents.lm import pretrained as loading
+from retro_gym_agents.lm import sources
 from retro_gym_agents.lm.adapters import frozen
 from retro_gym_agents.lm.reflector import TINY, LoraSettings, Reflector
 from retro_gym_agents.play.envs import make_retro_env
@@ -165,13 +166,15 @@ def test_the_base_model_is_found_from_another_working_directory(small_model, tmp
     assert Reflector.load("adapter").name == str(small_model.resolve())
 
 
-def test_an_adapter_of_the_tiny_model_names_it_and_no_path(small_model, tmp_path, monkeypatch):
-    monkeypatch.setattr(loading, "tiny_folder", lambda: small_model)
+def test_an_adapter_of_the_tiny_model_finds_it_wherever_it_is(small_model, tmp_path, monkeypatch):
+    for module in (loading, sources):
+        monkeypatch.setattr(module, "tiny_folder", lambda: small_model)
     Reflector.load(TINY).save(tmp_path / "adapter")
     config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
-    assert config["base_model_name_or_path"] == "tiny"
+    assert config["base_model_name_or_path"] == str(small_model), "peft knows no other name of it"
     moved = shutil.copytree(small_model, tmp_path / "moved")
-    monkeypatch.setattr(loading, "tiny_folder", lambda: moved)
+    for module in (loading, sources):
+        monkeypatch.setattr(module, "tiny_folder", lambda: moved)
     assert Reflector.load(tmp_path / "adapter").name == TINY
 
 

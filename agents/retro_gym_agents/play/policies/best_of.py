@@ -113,10 +113,10 @@ class BestOfPolicy:
         if self._models is None:
             # An adapter, if only one without effect, lets the reward model have its own on the same base model.
             reflector = reflector_class().load(self.reflector, device=self.device, temperature=self.temperature)
-            from retro_gym_agents.lm.pretrained import base_name
             from retro_gym_agents.lm.reward_model import RewardModel
+            from retro_gym_agents.lm.sources import base_of
 
-            shared = base_name(self.folder / "adapter") == reflector.name
+            shared = base_of(self.folder / "adapter").name == reflector.name
             beside = reflector if shared else None
             self._models = reflector, RewardModel.load(self.folder, beside=beside, device=self.device)
         return self._models

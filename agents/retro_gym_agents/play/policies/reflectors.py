@@ -22,14 +22,15 @@ __all__ = ["TINY", "ReflectorPolicy", "check_reflector", "reflector_class"]
 TINY = "tiny"
 """Name of the reflector that ships with the package."""
 
-_HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
+_HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w.-]+(@[\w./-]+)?)?")
 
 
 class ReflectorPolicy:
     """A language model as a policy, loaded at its first use.
 
     Args:
-        source: as in :meth:`Reflector.load`: ``"tiny"``, the folder of a run or of a model, a GGUF file, or a hub name.
+        source: as in :meth:`Reflector.load`: ``"tiny"``, the folder of a run or of a model, a GGUF file, or the name of
+            a model or an adapter on the hub, also with a revision: ``"owner/name@v1"``.
             It is also the policy's name, which may be changed. Or a reflector that is loaded already.
         greedy: greedy decoding; by default tokens are sampled at the temperature of the model's generation config.
         device: device of the model.
@@ -139,7 +140,7 @@ def check_reflector(spec: str) -> None:
     if not _HUB_NAME.fullmatch(spec) or in_folder:
         raise ConfigError(
             f"reflector {spec!r}: there is no such folder. Give {', '.join(map(repr, names))}, the folder of a run of "
-            "retro-gym train, the folder of a transformers model, a GGUF file, a hub name (OWNER/NAME), "
+            "retro-gym train, the folder of a transformers model, a GGUF file, a hub name (OWNER/NAME[@REVISION]), "
             "'python:MODULE:NAME', 'openai:MODEL', 'hf:MODEL' or 'replay:FILE'."
         )
 
