@@ -146,6 +146,7 @@ class _Trackio:
     def __init__(self, run: TrackedRun) -> None:
         import trackio
 
+        self._trackio = trackio
         project = os.environ.get("TRACKIO_PROJECT") or PROJECT
         self.id = run.id or f"{run.name}-{uuid.uuid4().hex[:6]}"  # runs are resumed by name
         resume = "never" if run.id is None else "allow"
@@ -155,7 +156,7 @@ class _Trackio:
         self._run.log(dict(row), step=int(row["update"]))
 
     def finish(self, status: Status) -> None:
-        self._run.finish()
+        self._trackio.finish()  # a run that ends itself would be ended once more when Python ends
 
 
 @dataclasses.dataclass(frozen=True)
@@ -290,7 +291,7 @@ class Trackers:
             with _output_to_stderr():
                 yield
         except Exception as error:  # whatever the tool raises: a run is worth more than its display
-            self._live.pop(name, None)
+            tracker = self._live.pop(name, None)
             print_status(
                 f"WARNING: tracker {name} failed {when}: {type(error).__name__} ({one_line(str(error), 300)}). The run "
                 "goes on without it; metrics.jsonl has every row."
@@ -299,6 +300,9 @@ class Trackers:
                 self._memory[name]["missing_from"] = int(row["update"])
                 with contextlib.suppress(OSError):  # the folder may not exist yet; it is saved again then
                     self.save()
+            if tracker is not None:  # so that it leaves no run open in this process, if it still can
+                with contextlib.suppress(Exception), _output_to_stderr():
+                    tracker.finish("failed")
 
 
 NO_TRACKERS = Trackers((), TrackedRun("", Path(), {}))
