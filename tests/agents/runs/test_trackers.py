@@ -28,7 +28,8 @@ class Recorder:
         print("a greeting")
         if "start" in self.fails:
             raise ConnectionError("no server")
-        self.run, self.rows, self.status = run, [], None
+        self.run, self.status = run, None
+        self.rows: list[dict[str, float]] = []
         self.id = run.id or f"run {len(self.made)}"
         self.made.append(self)
 
