@@ -29,7 +29,7 @@ def imitate_a_noisy_teacher(model, tokenizer, *, right: float, steps: int) -> No
     import gymnasium as gym
     import torch
 
-    env = gym.make("RetroIdentity-v0").unwrapped
+    env = gym.make("retro_gym:RetroIdentity-v0").unwrapped
     prompts, words = [], []
     for task_id in env.get_wrapper_attr("task_env").task_ids("train")[:4]:
         observation, _ = env.reset(seed=0, options={"task_id": task_id})

@@ -54,6 +54,7 @@ from retro_gym_agents.play.policies import make_policy
 from retro_gym_agents.play.rollout import Rollout, Round
 from retro_gym_agents.runs.log import print_status
 from retro_gym_agents.runs.run import TrainResult
+from retro_gym_agents.runs.trackers import check_installed, named
 from retro_gym_agents.runs.training import TrainingRun
 
 __all__ = [
@@ -110,6 +111,8 @@ class RetroformerConfig:
     """Seed of all stages."""
     device: str = "cpu"
     """Device of the models."""
+    report_to: tuple[str, ...] = ("tensorboard",)
+    """Trackers of the stages that train a model: see :class:`~retro_gym_agents.runs.config.RunConfig`."""
     sft: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Further fields of :class:`~retro_gym_agents.algorithms.imitation.ImitationConfig`."""
     reward_model: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -120,6 +123,7 @@ class RetroformerConfig:
 
     def __post_init__(self) -> None:
         settle_fields(self)
+        object.__setattr__(self, "report_to", named(self.report_to))
         check_choice("reward", self.reward, ("model", "env"))
         check_whole(1, num_episodes=self.num_episodes, max_reflections=self.max_reflections)
         check_whole(2, num_samples=self.num_samples)
@@ -157,7 +161,9 @@ def train(config: RetroformerConfig) -> TrainResult | None:
         ConfigError: a field has an invalid value, or a stage lacks what an earlier one writes.
         ActorError: the actor cannot be reached; the command can be repeated.
         DivergedError: a number is not finite.
+        MissingExtraError: the package of a tracker is not installed.
     """
+    check_installed(config.report_to)
     config.output.mkdir(parents=True, exist_ok=True)
     _check_same(config)
     result: TrainResult | None = None
@@ -207,6 +213,7 @@ def _on_pairs(config: RetroformerConfig, name: str) -> dict[str, Any]:
         "records": (str(config.records),),
         "seed": config.seed,
         "device": config.device,
+        "report_to": config.report_to,
         "resume": True,
     }
 
@@ -223,6 +230,7 @@ def optimise(config: RetroformerConfig) -> TrainResult:
         "reflector": str(sft) if sft.is_dir() else config.reflector,
         "seed": config.seed,
         "device": config.device,
+        "report_to": config.report_to,
         "resume": True,
         "updates": 60,
         **config.ppo,
@@ -287,7 +295,7 @@ def _check_same(config: RetroformerConfig) -> None:
     """
     path = config.output / "retroformer.json"
     fields = {**dataclasses.asdict(config), "output": ""}
-    free = ("output", "stages", "device", "sft", "reward_model", "ppo", "reward")  # each stage checks its own
+    free = ("output", "stages", "device", "report_to", "reward", *CONFIGS)  # each stage checks its own
     now = {name: value for name, value in fields.items() if name not in free}
     if path.is_file():
         then = json.loads(path.read_text(encoding="utf-8"))

@@ -27,6 +27,7 @@ __all__ = [
     "PolicyOptions",
     "TaskOptions",
     "Text",
+    "TrackerWords",
     "Words",
     "check_repeats",
     "new_records",
@@ -43,6 +44,7 @@ OptionalFigure: TypeAlias = Annotated[float | None, tyro.conf.arg(metavar="X", h
 Flag: TypeAlias = Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
 Words: TypeAlias = Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction]
 """Several words, after one flag or with the flag repeated: see :func:`words_of`."""
+TrackerWords: TypeAlias = Annotated[Words, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: tensorboard)")]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from retro_gym_agents.cli.options import (
     OptionalNumber,
     TaskOptions,
     Text,
+    TrackerWords,
     Words,
     words_of,
 )
@@ -27,7 +28,7 @@ __all__ = ["RetroAct", "Retroformer"]
 
 _FIXED = (
     *("output", "resume", "records", "env_id", "env_kwargs", "actor", "actor_kwargs", "reflector", "model"),
-    *("role", "seed", "device"),
+    *("role", "seed", "device", "report_to"),
 )
 """Fields of Retroformer's stages that its own options set."""
 
@@ -54,6 +55,8 @@ class Retroformer(EnvOptions):
     """Maximum number of reflections in an episode."""
     device: Text = "cpu"
     """Device of the models: cpu, cuda, cuda:1."""
+    report_to: TrackerWords = ()
+    """Trackers that show each stage: tensorboard, wandb, mlflow, trackio, python:MODULE:NAME, or none."""
     set: Annotated[Words, tyro.conf.arg(metavar="STAGE.FIELD=VALUE", help_behavior_hint="")] = ()
     """Other settings of a stage, such as sft.epochs=2, reward_model.learning_rate=5e-4 or ppo.updates=100."""
 
@@ -64,6 +67,7 @@ class Retroformer(EnvOptions):
         actor = {name: env_kwargs.pop(name, None) for name in ("actor", "actor_kwargs")}
         names = ("behaviour", "num_episodes", "num_samples", "max_reflections")
         own = {name: getattr(self, name) for name in names} | {"stages": words_of("--stages", self.stages) or None}
+        own |= {"report_to": words_of("--report-to", self.report_to) or None}
         retroformer.train(
             retroformer.RetroformerConfig(
                 output=self.output,

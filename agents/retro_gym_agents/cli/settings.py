@@ -13,7 +13,16 @@ from typing import Annotated, Any
 import tyro
 
 from retro_gym.errors import ConfigError, MissingExtraError, did_you_mean, one_line
-from retro_gym_agents.cli.options import Flag, Number, OptionalFigure, OptionalNumber, Text, Words, words_of
+from retro_gym_agents.cli.options import (
+    Flag,
+    Number,
+    OptionalFigure,
+    OptionalNumber,
+    Text,
+    TrackerWords,
+    Words,
+    words_of,
+)
 
 __all__ = ["LearnerOptions", "RecordsOptions", "fields_from", "given", "import_with_extra", "option_of"]
 
@@ -41,6 +50,8 @@ class LearnerOptions:
     """Rank of the LoRA adapter."""
     device: Text = "cpu"
     """Device of the model: cpu, cuda, cuda:1."""
+    report_to: TrackerWords = ()
+    """Trackers that show the run: tensorboard, wandb, mlflow, trackio, python:MODULE:NAME, or none."""
     set: Annotated[Words, tyro.conf.arg(metavar="FIELD=VALUE", help_behavior_hint="")] = ()
     """One or several other settings of the algorithm, such as decay_updates=50."""
 
@@ -57,6 +68,7 @@ class LearnerOptions:
         names = ("output", "max_minutes", "resume", "validate_every", "checkpoint_every", "device")
         own = {name: getattr(self, name) for name in names} | own
         own |= {"learning_rate": self.lr, "lora": self._lora(config_class)}
+        own |= {"report_to": words_of("--report-to", self.report_to) or None}
         return {**self._others(config_class, own), **given(own)}
 
     def _lora(self, config_class: type[Any]) -> Any:

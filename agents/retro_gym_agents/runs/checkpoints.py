@@ -39,6 +39,7 @@ _BEFORE_THE_FIRST_CHECKPOINT = {
     "best",
     ".best.new",
     "records.jsonl",
+    "trackers.json",
     "validations.jsonl",
     f"{FILE}.new",
 }

@@ -13,6 +13,7 @@ from retro_gym.errors import ConfigError, one_line
 from retro_gym.typed_fields import settle_fields
 from retro_gym_agents.lm.adapted_model import AdaptedModel
 from retro_gym_agents.lm.adapters import DEFAULT_LORA, LoraSettings
+from retro_gym_agents.runs.trackers import named
 
 __all__ = ["RunConfig", "TrainConfig"]
 
@@ -29,6 +30,7 @@ _FREE = (
     "checkpoint_every",
     "validate_every",
     "log_every",
+    "report_to",
     "device",
     "micro_prompts",
     "micro_tokens",
@@ -100,9 +102,13 @@ class RunConfig:
     """Dtype of the base model: see ``Reflector.load``."""
     log_every: int = 10
     """Updates between progress lines when standard error is not a terminal."""
+    report_to: tuple[str, ...] = ("tensorboard",)
+    """Trackers that show settings and metrics: ``tensorboard``, ``wandb``, ``mlflow``, ``trackio``, your own as
+    ``python:MODULE:NAME``, or ``none``. See :mod:`retro_gym_agents.runs.trackers`."""
 
     def __post_init__(self) -> None:
         settle_fields(self)
+        object.__setattr__(self, "report_to", named(self.report_to))
         if not isinstance(self.lora, LoraSettings):
             raise ConfigError(f"lora is {one_line(self.lora)}; give LoraSettings, such as LoraSettings(rank=8).")
         check_whole(1, checkpoint_every=self.checkpoint_every, log_every=self.log_every)

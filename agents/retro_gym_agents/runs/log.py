@@ -1,4 +1,4 @@
-"""Progress and metrics of a run: a progress bar or lines on standard error, TensorBoard, and ``metrics.jsonl``."""
+"""Progress and metrics of a run: a progress bar or lines on standard error, and ``metrics.jsonl``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-from retro_gym.errors import MissingExtraError
 
 __all__ = ["RunLog", "print_status", "shown_progress"]
 
@@ -110,30 +108,22 @@ class _Lines:
 
 
 class RunLog:
-    """Writes a run's metrics to ``metrics.jsonl``, to TensorBoard and to standard error.
+    """Writes a run's metrics to ``metrics.jsonl`` and to standard error.
 
     Args:
-        folder: the run's folder; gets ``metrics.jsonl`` and ``tb/``.
+        folder: the run's folder; gets ``metrics.jsonl``.
         updates: total number of updates.
-        metrics: the rows so far, when a run is resumed; later rows in the files are dropped.
+        metrics: the rows so far, when a run is resumed; later rows in the file are dropped.
         every: updates between two lines when standard error is not a terminal; a line also follows after 30 seconds.
-
-    Raises:
-        MissingExtraError: TensorBoard is not installed.
     """
 
     def __init__(self, folder: Path, updates: int, metrics: Sequence[Mapping[str, float]], *, every: int) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise MissingExtraError("tensorboard", "train") from error
         self._updates, self._every = updates, every
         self._file = (folder / "metrics.jsonl").open("w", encoding="utf-8")
         done = 0
         for row in metrics:
             self._write(row)
             done = int(row["update"])
-        self._board = SummaryWriter(str(folder / "tb"), purge_step=done + 1 if metrics else None)
         columns = (
             BarColumn(),
             MofNCompleteColumn(),
@@ -152,9 +142,6 @@ class RunLog:
         """Logs the metrics of one update, which must be finite: JSON has no other numbers."""
         self._write(row)
         update = int(row["update"])
-        for name, value in row.items():
-            if name != "update":
-                self._board.add_scalar(name, value, update)
         self._shown.update(row)  # keeps the last validation on display until the next one
         if not row.get("actor_errors"):
             self._shown.pop("actor_errors", None)
@@ -166,9 +153,8 @@ class RunLog:
             print_status(f"update {update}/{self._updates}: {text}")
 
     def close(self) -> None:
-        """Stops the bar and closes the files."""
+        """Stops the bar and closes the file."""
         self._bar.stop()
-        self._board.close()
         self._file.close()
 
     def _write(self, row: Mapping[str, float]) -> None:

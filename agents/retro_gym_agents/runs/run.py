@@ -1,8 +1,8 @@
 """A run: folder, checkpoints and logs, shared by everything that is learned in steps.
 
 A run's folder holds ``config.json``, ``checkpoint.pt``, ``metrics.jsonl`` (a row for each update), ``tb/``
-(TensorBoard), and when it has ended ``adapter/`` (the last adapter, in peft's format), ``best/`` (the adapter with the
-best validation, if any) and ``curve.png``.
+(TensorBoard; other trackers are in :mod:`retro_gym_agents.runs.trackers`), and when it has ended ``adapter/`` (the last
+adapter, in peft's format), ``best/`` (the adapter with the best validation, if any) and ``curve.png``.
 
 When an error, Ctrl-C, SIGTERM or SIGHUP ends a run early, the checkpoint of its last complete update remains. If no
 update was made, a new run may use the folder.
@@ -13,12 +13,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import signal
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 import torch
@@ -38,6 +36,8 @@ from retro_gym_agents.runs.checkpoints import (
 )
 from retro_gym_agents.runs.config import RunConfig
 from retro_gym_agents.runs.log import RunLog, print_status
+from retro_gym_agents.runs.signals import exit_on_signals
+from retro_gym_agents.runs.trackers import NO_TRACKERS, Status, TrackedRun, Trackers, check_installed
 
 __all__ = ["Run", "Stateful", "TrainResult"]
 
@@ -90,6 +90,7 @@ class Run:
     Raises:
         ConfigError: the folder is not empty and ``resume`` is not set, or it holds no run to resume.
         CheckpointError: the folder's run was started with other settings.
+        MissingExtraError: the package of a tracker is not installed.
     """
 
     learner: LanguageModel
@@ -101,6 +102,8 @@ class Run:
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
+        check_installed(config.report_to)
+        self._trackers = NO_TRACKERS
         self._checkpoint = find_checkpoint(config.output, config.settings(), resume=config.resume)
         self._modules: Mapping[str, Stateful] = {}
         self._optimizer: torch.optim.Optimizer
@@ -120,7 +123,7 @@ class Run:
         self._terminated = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        self._terminated.enter_context(_exit_on_signals())
+        self._terminated.enter_context(exit_on_signals())
         return self
 
     def __exit__(
@@ -135,6 +138,7 @@ class Run:
             self._terminated.close()
             if self._log is not None:
                 self._log.close()
+            self._trackers.finish(_status(error))
             self.close()
         if isinstance(error, DivergedError) and self._settled is not None:
             done = self._settled.update
@@ -236,10 +240,12 @@ class Run:
                 print_status(f"The run in {config.output} is complete after {self._update} updates: nothing to do.")
                 return False
             self._restore(checkpoint)
+        self._trackers = Trackers(config.report_to, self._tracked())  # one that cannot start fails before any trial
         self.prepare()
         if self._metrics:  # what was played again in order to go on is not counted twice
             self._calls = int(self._metrics[-1].get("actor_calls", 0))
         self._open_folder(anew=checkpoint is None)
+        self._trackers.save()
         self._log = RunLog(config.output, self.num_updates, self._metrics, every=config.log_every)
         if not self._metrics and config.validate_every is not None:
             self._settle({"update": 0.0, **self._validated(), **self._spent()})
@@ -264,9 +270,18 @@ class Run:
                 f"output {str(folder)!r} cannot be created: {error.strerror}. Give another path."
             ) from error
         self._settled = self._state(self._metrics)
-        row = {**self.config.to_json(), "lora": dataclasses.asdict(self.learner.lora or self.config.lora)}
-        text = json.dumps(row, indent=2, sort_keys=True)
+        text = json.dumps(self._settings(), indent=2, sort_keys=True)
         (folder / "config.json").write_text(text + "\n", encoding="utf-8")
+
+    def _settings(self) -> dict[str, Any]:
+        row = {**self.config.to_json(), "lora": dataclasses.asdict(self.learner.lora or self.config.lora)}
+        settings: dict[str, Any] = json.loads(json.dumps(row))
+        return settings
+
+    def _tracked(self) -> TrackedRun:
+        folder, resumed = self.config.output, self._checkpoint is not None
+        name = "-".join(folder.absolute().parts[-2:])
+        return TrackedRun(name, folder, self._settings(), rows=self._metrics, is_resumed=resumed)
 
     def _is_over(self) -> bool:
         limit = self.config.max_minutes
@@ -313,6 +328,7 @@ class Run:
         self._metrics, self._before, self._settled = metrics, self._settled, state
         if self._log is not None:
             self._log.add(row)
+        self._trackers.log(row)
 
     def _spent(self) -> dict[str, float]:
         return {"actor_calls": float(self._calls)} if self._calls else {}
@@ -370,23 +386,7 @@ class Run:
             torch.save(module.state_dict(), folder / f"{name}.pt")
 
 
-@contextlib.contextmanager
-def _exit_on_signals() -> Iterator[None]:
-    """Turns SIGTERM and SIGHUP, which schedulers and closing terminals send, into ``SystemExit``.
-
-    A signal that has a handler already keeps it.
-    """
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    known = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    main = threading.current_thread() is threading.main_thread()
-    free = [number for number in known if main and signal.getsignal(number) is signal.SIG_DFL]
-    for number in free:
-        signal.signal(number, leave)
-    try:
-        yield
-    finally:
-        for number in free:
-            signal.signal(number, signal.SIG_DFL)
+def _status(error: BaseException | None) -> Status:
+    if error is None:
+        return "finished"
+    return "stopped" if isinstance(error, KeyboardInterrupt | SystemExit) else "failed"

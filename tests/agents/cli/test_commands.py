@@ -89,6 +89,7 @@ def test_tasks_and_fold_reach_the_environment(capsys):
 
 def test_evaluation_refuses_a_score_when_the_actor_is_down(capsys, tmp_path, actors):
     file = tmp_path / "a.json"
+    pytest.importorskip("matplotlib")
     words = ["--reflector", "none", "--json", file, "--png", tmp_path / "a.png", "--actor", actors + "dead_actor"]
     line = refused(capsys, "evaluate", ENV, *words, code=1)
     assert "64 of 64 episodes" in line
