@@ -68,6 +68,7 @@ class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]
         end_ids: Sequence[int] | None = None,
         info: InfoMode = "full",
     ) -> None:
+        self.closed = True  # until it is made; Gymnasium before 1.3 closes what could not be made
         self.env = _viewed(env)
         check_info_mode(info)
         found = find_tokenizer(tokenizer)
@@ -85,6 +86,7 @@ class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._writings: list[Writing | None] = [None] * self.num_envs
         self._shown: list[Any] = [None] * self.num_envs  # observations, after the first reset
+        self.closed = False
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None

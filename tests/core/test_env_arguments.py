@@ -98,7 +98,7 @@ def test_an_argument_that_nobody_knows():
 @pytest.mark.parametrize(("name", "value"), [("frameskip", 1), ("render_mode", "rgb_array")])
 def test_libraries_may_try_again_without_an_argument_that_is_not_there(name, value, vector):
     make = gym.make_vec if vector else gym.make
-    with pytest.raises(TypeError, match="unexpected keyword argument 'frameskip'|render_mode 'rgb_array'") as caught:
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'frameskip'|render_mode 'rgb_array'") as caught:
         make("RetroIdentity-v0", **{name: value})
     assert isinstance(caught.value, ConfigError)
     make("RetroIdentity-v0").close()
