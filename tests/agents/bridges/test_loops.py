@@ -163,9 +163,11 @@ def test_torchrl_takes_a_vector_in_either_mode(recipe, small_model, info, mode):
     loop = recipe("TorchRL")
     failures = loop.gym.make_vec("RetroIdentity-v0", 3, max_reflections=1, autoreset_mode=mode)
     reflector = Reflector.load(small_model)
-    view = loop.TokenVectorEnv(failures, reflector.tokenizer, info=info, **loop.token_options(reflector))
+    view = loop.TokenVectorEnv(
+        failures, reflector.tokenizer, info=info, observation="ids", **loop.token_options(reflector)
+    )
     steps = loop.GymWrapper(view, categorical_action_encoding=True).rollout(12, break_when_any_done=False)
     assert steps["next", "terminated"].sum() > 3
-    assert steps["ids"].shape == (3, 12, 127)
+    assert steps["observation"].shape == (3, 12, 127)
     ends = steps["next", "terminated"].squeeze(-1)
-    assert (steps["next", "mask"][ends].sum(-1) > 5).all()  # the last observations are there, and no zeros
+    assert ((steps["next", "observation"][ends] > 0).sum(-1) > 5).all()  # the last observations, and no zeros
