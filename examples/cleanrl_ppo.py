@@ -181,17 +181,16 @@ def train(args: Args) -> list[float]:
             actions_TB[step] = action_B
             observation, reward_B, terminated_B, truncated_B, infos = envs.step(action_B.numpy())
             ids_BW, mask_BW = tensors(observation)  # type: ignore[arg-type]
-            rewards_TB[step] = torch.as_tensor(reward_B)
+            rewards_TB[step] = torch.as_tensor(reward_B)  # 0 if the actor failed
             done_B = torch.as_tensor(terminated_B | truncated_B).float()
             # What is truncated is bootstrapped from the value function. If the actor failed, that stands in place of a
-            # reward, so that the advantage of the reflection is about 0; after a time limit the reward counts too.
+            # reward, so that the advantage of the reflection is about 0; what a time limit has truncated counts too.
             failed_B = infos.get("final_info", {}).get("actor_failed", np.zeros(args.num_envs, dtype=np.bool_))
             paid += reward_B[done_B.bool().numpy() & ~failed_B].tolist()
             for i in np.flatnonzero(truncated_B):
                 final = {name: values[None] for name, values in infos["final_obs"][i].items()}
                 with torch.no_grad():
-                    value = args.gamma * float(agent.get_value(*tensors(final))[0])
-                rewards_TB[step, i] = value if failed_B[i] else reward_B[i] + value
+                    rewards_TB[step, i] += args.gamma * agent.get_value(*tensors(final))[0]
 
         with torch.no_grad():
             next_value_B = agent.get_value(ids_BW, mask_BW)
