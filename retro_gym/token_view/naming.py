@@ -12,21 +12,21 @@ from retro_gym.token_view.tokens import Tokenizer
 __all__ = ["TokenizerSpec", "find_tokenizer"]
 
 TokenizerSpec: TypeAlias = Tokenizer | str
-"""A tokenizer, or its name: ``"tiny"``, a folder in the format of transformers, or a name on the Hugging Face hub."""
+"""A tokenizer, or the name of the reflector that it belongs to: ``"tiny"``, a folder, or a name on the hub."""
 
-_FOLDERS = {"tiny": "retro_gym_agents.lm.pretrained:tiny_folder"}  # as text, like the entry points of environments
+_SOURCE = "retro_gym_agents.lm.pretrained:tokenizer_source"  # as text, like the entry points of environments
 
 _loaded: weakref.WeakValueDictionary[str, Tokenizer] = weakref.WeakValueDictionary()  # shared as long as one is in use
 
 
 def find_tokenizer(spec: TokenizerSpec) -> Tokenizer:
-    """Returns the tokenizer of a name; one that is none is returned as it is.
+    """Returns the tokenizer of a reflector's name; a tokenizer is returned as it is.
 
     Views with the same name share a tokenizer, which they never modify.
 
     Raises:
         ConfigError: the name is unknown, or it is no tokenizer.
-        MissingExtraError: transformers is not installed.
+        MissingExtraError: transformers or torch is not installed.
     """
     if not isinstance(spec, str):
         if not callable(spec) or not hasattr(spec, "decode") or isinstance(spec, type):
@@ -45,13 +45,14 @@ def _load(name: str) -> Tokenizer:
     try:
         from transformers import AutoTokenizer
 
-        where = pkgutil.resolve_name(_FOLDERS[name])() if name in _FOLDERS else name
+        source_of = pkgutil.resolve_name(_SOURCE)
     except ImportError as error:
         raise MissingExtraError(error.name or "transformers", "train") from error
+    where = source_of(name)
     try:
         return cast(Tokenizer, AutoTokenizer.from_pretrained(where, trust_remote_code=False))
     except Exception as error:  # third-party files and the libraries that they need may raise any error
         raise ConfigError(
-            f"tokenizer {name!r} cannot be loaded: {one_line(str(error), 200)} Give 'tiny', a folder in the format of "
-            "transformers, or a name on the Hugging Face hub."
+            f"tokenizer {name!r} cannot be loaded: {one_line(str(error), 200)} Give 'tiny', a folder with a reflector "
+            "or in the format of transformers, or a name on the Hugging Face hub."
         ) from error

@@ -162,8 +162,8 @@ class TokenEnv(_TokenWrapper):
     Args:
         env: a RetroEnv, wrapped or not.
         tokenizer: a tokenizer of transformers, or one with its interface
-            (:class:`~retro_gym.token_view.tokens.Tokenizer`); or its name: ``"tiny"``, a folder, or a name on the
-            Hugging Face hub. With a name ``spec.to_json()`` works.
+            (:class:`~retro_gym.token_view.tokens.Tokenizer`); or the name of the reflector that it belongs to:
+            ``"tiny"``, a folder, or a name on the Hugging Face hub. With a name ``spec.to_json()`` works.
         max_prompt_tokens: longer prompts are shortened.
         max_new_tokens: maximum length of a reflection, the end token included.
         padding_side: ``"left"`` or ``"right"``.

@@ -9,11 +9,13 @@ from typing import Any
 
 import torch
 
+from retro_gym.actors.gguf_file import is_gguf, transformers_folder
 from retro_gym.actors.loading import end_ids_of, load_causal_lm
 from retro_gym.errors import ConfigError, one_line
+from retro_gym_agents.lm.adapter_folder import adapter_folder
 from retro_gym_agents.lm.samples import Sampling
 
-__all__ = ["TINY", "base_name", "load_base", "sampling_of", "stored_sampling", "tiny_folder"]
+__all__ = ["TINY", "base_name", "load_base", "sampling_of", "stored_sampling", "tiny_folder", "tokenizer_source"]
 
 TINY = "tiny"
 """The name of the model that is included in the package."""
@@ -79,6 +81,22 @@ def tiny_folder() -> Path:
             "build it: python -m retro_gym_agents.tiny.build."
         )
     return folder
+
+
+def tokenizer_source(name: str) -> str | Path:
+    """Returns the folder or hub name with the tokenizer of a reflector, given as in ``Reflector.load``.
+
+    An adapter has the tokenizer of its base model.
+
+    Raises:
+        ConfigError: an adapter names no base model, the tiny reflector is missing, or a GGUF file cannot be read.
+        MissingExtraError: gguf is not installed, and the name is a GGUF file.
+    """
+    folder = adapter_folder(Path(name))
+    base = name if folder is None else base_name(folder)
+    if base == TINY:
+        return tiny_folder()
+    return transformers_folder(base) if is_gguf(base) else base
 
 
 def base_name(folder: Path) -> str:

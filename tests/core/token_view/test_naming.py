@@ -2,6 +2,8 @@
 
 import gc
 import json
+import sys
+from functools import partial
 
 import gymnasium as gym
 import numpy as np
@@ -10,7 +12,7 @@ from gymnasium.envs.registration import EnvSpec
 
 import retro_gym
 from retro_gym import ReflectionEnv, TokenEnv, TokenVectorEnv
-from retro_gym.errors import ConfigError
+from retro_gym.errors import ConfigError, MissingExtraError
 from retro_gym.token_view import naming
 from tests.core.characters import Characters
 
@@ -57,6 +59,34 @@ def test_a_folder_is_a_name_too(tmp_path):
     tokenizer.save_pretrained(tmp_path)
     env = TokenEnv(gym.make(IDENTITY), str(tmp_path))
     assert len(env.tokenizer) == len(tokenizer)
+
+
+def test_an_adapter_has_the_tokenizer_of_its_base_model(tmp_path):
+    (tmp_path / "best").mkdir()  # as a training run leaves it
+    (tmp_path / "best" / "adapter_config.json").write_text('{"base_model_name_or_path": "tiny"}')
+    tiny = TokenEnv(gym.make(IDENTITY), "tiny").tokenizer
+    for folder in (tmp_path, tmp_path / "best"):
+        assert len(TokenEnv(gym.make(IDENTITY), str(folder)).tokenizer) == len(tiny)
+
+
+@pytest.mark.parametrize("library", ["transformers", "torch"])
+def test_a_missing_library_names_the_extra(monkeypatch, library):
+    monkeypatch.setattr(naming, "_loaded", {})
+    for name in [name for name in sys.modules if name.partition(".")[0] == "retro_gym_agents"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingExtraError, match=r"retro-gym\[train\]"):
+        TokenEnv(gym.make(IDENTITY), "tiny")
+
+
+def test_workers_of_an_async_vector_make_views_by_name():
+    wrapper = partial(TokenEnv, tokenizer="tiny", max_prompt_tokens=100, info="numbers")
+    envs = [gym.make_vec(IDENTITY, 2, mode, wrappers=[wrapper]) for mode in ("async", "sync")]
+    first, second = (env.reset(seed=3) for env in envs)
+    assert same(first[0], second[0])
+    assert (first[1]["prompt_tokens"] == second[1]["prompt_tokens"]).all()
+    for env in envs:
+        env.close()
 
 
 def test_a_name_that_is_none(tmp_path):
