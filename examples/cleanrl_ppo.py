@@ -4,8 +4,8 @@
 
 From retro_gym_agents it uses only the reflector: a transformers model with a LoRA adapter, its tokenizer and limits.
 From retro_gym it uses only TokenVectorEnv: Gymnasium's vector interface, with a token as action. Every step processes
-the whole prompt again, so an update takes about two minutes on two cores; ``retro_gym_agents/lm/prefixes.py`` avoids
-this with a key-value cache.
+the whole prompt again, so an update takes about two minutes on two cores; ``retro_gym_agents.TokenPolicy`` in place of
+``Agent`` avoids this with a key-value cache.
 
 Axes: T steps of a rollout, B environments (in the update: rows of a minibatch), W columns of an observation,
 V vocabulary, D hidden size.
@@ -156,6 +156,7 @@ def train(args: Args) -> list[float]:
     envs = TokenVectorEnv(
         gym.make_vec(args.env_id, args.num_envs, max_reflections=1),
         reflector.tokenizer,
+        info="numbers",
         **token_options(reflector),
     )
     agent = Agent(reflector)
@@ -180,15 +181,16 @@ def train(args: Args) -> list[float]:
             actions_TB[step] = action_B
             observation, reward_B, terminated_B, truncated_B, infos = envs.step(action_B.numpy())
             ids_BW, mask_BW = tensors(observation)  # type: ignore[arg-type]
-            rewards_TB[step] = torch.as_tensor(reward_B)
+            rewards_TB[step] = torch.as_tensor(reward_B)  # 0 if the actor failed
             done_B = torch.as_tensor(terminated_B | truncated_B).float()
-            paid += reward_B[terminated_B].tolist()
-            # If the actor failed there is no reward: bootstrap from the value function instead, so that the advantage
-            # of the reflection is about 0.
+            # What is truncated is bootstrapped from the value function. If the actor failed, that stands in place of a
+            # reward, so that the advantage of the reflection is about 0; what a time limit has truncated counts too.
+            failed_B = infos.get("final_info", {}).get("actor_failed", np.zeros(args.num_envs, dtype=np.bool_))
+            paid += reward_B[done_B.bool().numpy() & ~failed_B].tolist()
             for i in np.flatnonzero(truncated_B):
                 final = {name: values[None] for name, values in infos["final_obs"][i].items()}
                 with torch.no_grad():
-                    rewards_TB[step, i] = args.gamma * agent.get_value(*tensors(final))[0]
+                    rewards_TB[step, i] += args.gamma * agent.get_value(*tensors(final))[0]
 
         with torch.no_grad():
             next_value_B = agent.get_value(ids_BW, mask_BW)

@@ -27,17 +27,19 @@ def train(args: argparse.Namespace) -> None:
         for number, env in enumerate(envs):
             assert isinstance(env, retro_gym.RetroEnv)
             reflections = samples.texts[number * args.samples : (number + 1) * args.samples]
-            groups.append([outcome.reward for outcome in env.branch(reflections)])
-        # P prompts, K samples of each, N = P·K. A reward is None if the actor failed; scripted actors never fail.
+            groups.append([float("nan" if out.reward is None else out.reward) for out in env.branch(reflections)])
+        # P prompts, K samples of each, N = P·K. There is no reward where the actor failed: the sample is dropped.
         rewards_PK = torch.tensor(groups)
-        others_PK = (rewards_PK.sum(1, keepdim=True) - rewards_PK) / (args.samples - 1)
-        advantages_N = (rewards_PK - others_PK).flatten()
+        counted_PK = ~rewards_PK.isnan()
+        rewards_PK = rewards_PK.nan_to_num()
+        others_PK = (rewards_PK.sum(1, keepdim=True) - rewards_PK) / (counted_PK.sum(1, keepdim=True) - 1).clamp(min=1)
+        advantages_N = ((rewards_PK - others_PK) * counted_PK).flatten()
         logprobs_NT = reflector.logprobs(samples)  # 0 after a reflection's end
         loss = -(advantages_N[:, None] * logprobs_NT).sum() / len(advantages_N)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
-        print(f"update {update + 1}: reward {rewards_PK.mean():.3f}", flush=True)
+        print(f"update {update + 1}: reward {rewards_PK[counted_PK].mean():.3f}", flush=True)
     if args.output:
         reflector.save(args.output)
 

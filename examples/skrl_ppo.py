@@ -11,6 +11,7 @@ import argparse
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 from skrl.agents.torch.ppo import PPO
 from skrl.envs.wrappers.torch import wrap_env
 from skrl.memories.torch import RandomMemory
@@ -60,9 +61,11 @@ class Meter(gym.vector.VectorWrapper[Any, Any, Any]):
         self.earned: list[float] = []
 
     def step(self, actions: Any) -> Any:
-        """Collects the rewards of terminated episodes; episodes with a failed actor are truncated."""
+        """Collects the rewards of episodes that have ended, without those in which the actor has failed."""
         step = self.env.step(actions)
-        self.earned += step[1][step[2]].tolist()
+        _, rewards, terminations, truncations, infos = step
+        failed = infos.get("final_info", {}).get("actor_failed", np.zeros(self.num_envs, dtype=np.bool_))
+        self.earned += rewards[(terminations | truncations) & ~failed].tolist()
         return step
 
 
@@ -75,6 +78,7 @@ def train(args: argparse.Namespace) -> list[float]:
             gym.make_vec(args.env, args.num_envs, max_reflections=1),
             reflector.tokenizer,
             observation="ids",
+            info="numbers",
             **token_options(reflector),
         )
     )
@@ -93,7 +97,7 @@ def train(args: argparse.Namespace) -> list[float]:
             "discount_factor": 1.0,
             "gae_lambda": 1.0,
             "learning_rate": args.learning_rate,
-            "time_limit_bootstrap": True,  # if the actor failed, bootstrap from the value instead of the reward
+            "time_limit_bootstrap": True,  # what is truncated; if the actor failed, that is all there is
             "experiment": {"write_interval": 0, "checkpoint_interval": 0},
         },
     )

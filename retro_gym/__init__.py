@@ -23,6 +23,7 @@ from retro_gym.teacher import ReflectionCheck, Teacher
 from retro_gym.token_view.token_env import ReflectionEnv, TokenEnv
 from retro_gym.token_view.token_vector import TokenVectorEnv
 from retro_gym.trajectory import EndReason, Outcome, Trajectory, Turn
+from retro_gym.vector import RetroVectorEnv
 
 __all__ = [
     "Actor",
@@ -39,6 +40,7 @@ __all__ = [
     "ReflectionEnv",
     "Reply",
     "RetroEnv",
+    "RetroVectorEnv",
     "RunHeader",
     "RunRecords",
     "TaskEnv",

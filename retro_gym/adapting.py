@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
-from retro_gym.errors import ConfigError, did_you_mean, one_line
+from retro_gym.errors import ConfigError, UnsupportedArgumentError, did_you_mean, one_line
 from retro_gym.foreign.maker import is_environment
 from retro_gym.foreign.text_task import TextTask
 from retro_gym.task_env import TaskEnv
@@ -27,6 +27,7 @@ def as_task_env(task_env: object, *, success_threshold: float | None = None, **k
 
     Raises:
         ConfigError: the id is unknown, the constructor refuses the arguments, or it is no text environment.
+        UnsupportedArgumentError: there is no such argument.
     """
     if isinstance(task_env, str):
         env: Any = _made(task_env, kwargs)
@@ -36,8 +37,8 @@ def as_task_env(task_env: object, *, success_threshold: float | None = None, **k
             "given as retro_gym.wrap(make)."
         )
     elif kwargs:
-        raise ConfigError(
-            f"{', '.join(sorted(kwargs))}: unknown to RetroEnv. Arguments of the task environment "
+        raise UnsupportedArgumentError(
+            f"RetroEnv got an unexpected keyword argument {next(iter(kwargs))!r}. Arguments of the task environment "
             "can be passed on only when it is given by its id; here it is an instance already."
         )
     else:
@@ -91,6 +92,7 @@ def _made(env_id: str, kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
         unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
         if unknown is None or unknown.group(1) not in kwargs:
             raise
-        raise ConfigError(
-            f"argument {unknown.group(1)!r} is known neither to RetroEnv nor to the task environment {env_id!r}."
+        raise UnsupportedArgumentError(  # in Python's own words, which libraries look for
+            f"RetroEnv got an unexpected keyword argument {unknown.group(1)!r}: it is known neither to RetroEnv nor to "
+            f"the task environment {env_id!r}."
         ) from error

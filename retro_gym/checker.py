@@ -18,6 +18,7 @@ from retro_gym.foreign import TextTask
 from retro_gym.scheduling import Job, Plan, run_jobs
 from retro_gym.spaces import UnicodeText
 from retro_gym.teacher import Teacher
+from retro_gym.token_view.naming import TokenizerSpec
 from retro_gym.token_view.token_env import TokenEnv
 from retro_gym.token_view.tokens import Tokenizer, decode, encode_prompt
 from retro_gym.trajectory import Outcome, Trajectory
@@ -75,7 +76,7 @@ def check_retro_env(env: gym.Env[Any, Any], *, seed: int = 0, episodes: int = 3)
 
 
 def token_text_equivalence(
-    env: gym.Env[Any, Any], tokenizer: Tokenizer, *, seed: int = 0, episodes: int = 3, **options: Any
+    env: gym.Env[Any, Any], tokenizer: TokenizerSpec, *, seed: int = 0, episodes: int = 3, **options: Any
 ) -> list[float]:
     """Checks that the token view is equivalent to the text environment: same seed, same tokens, same return.
 
@@ -85,7 +86,7 @@ def token_text_equivalence(
 
     Args:
         env: a RetroEnv, possibly wrapped, whose token view is checked; or a ``TokenEnv``, which is checked itself.
-        tokenizer: tokenizer of the token view.
+        tokenizer: tokenizer of the token view, or its name; that of a ``TokenEnv`` is its own.
         seed: seed of the episodes and the tokens.
         episodes: number of episodes.
         options: options of ``TokenEnv``, if ``env`` is not one.
@@ -97,7 +98,9 @@ def token_text_equivalence(
         ConfigError: the views differ; the error states the value received.
     """
     view = env if isinstance(env, TokenEnv) else TokenEnv(env, tokenizer, **options)
-    plain = copy.deepcopy(view.env)
+    if view.info_mode != "full":
+        raise ConfigError(f"the infos of both views are compared, but info is {view.info_mode!r}; leave it at 'full'.")
+    plain, tokenizer = copy.deepcopy(view.env), view.tokenizer
     return [_compare_views(view, plain, tokenizer, seed + episode) for episode in range(episodes)]
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 
-from retro_gym.errors import ConfigError, did_you_mean, one_line
+from retro_gym.errors import ConfigError, UnsupportedArgumentError, did_you_mean, one_line
 
-__all__ = ["check_choice", "check_positive", "check_type", "check_whole"]
+__all__ = ["check_choice", "check_positive", "check_render_mode", "check_type", "check_whole"]
 
 
 def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
@@ -31,6 +31,16 @@ def check_positive(**values: object) -> None:
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
             raise ConfigError(f"{name} is {one_line(value)}; it must be above 0, and finite.")
+
+
+def check_render_mode(mode: str | None, modes: Sequence[str]) -> None:
+    """Checks that a render mode is None or one of an environment's own.
+
+    Raises:
+        UnsupportedArgumentError: it is not; libraries that offer a mode of theirs try again without it.
+    """
+    if mode is not None and mode not in modes:
+        raise UnsupportedArgumentError(f"render_mode {mode!r} is not one of {tuple(modes)}.{did_you_mean(mode, modes)}")
 
 
 def check_type(name: str, value: object, *kinds: type) -> None:

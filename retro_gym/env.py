@@ -12,7 +12,7 @@ import gymnasium as gym
 from retro_gym.actors import Actor, ActorSpec, make_actor
 from retro_gym.adapting import as_task_env
 from retro_gym.branching import Control, check_follows, checked_reflections, controls_of, outcomes_of, planned_trials
-from retro_gym.checks import check_choice, check_positive, check_type, check_whole
+from retro_gym.checks import check_choice, check_positive, check_render_mode, check_type, check_whole
 from retro_gym.errors import BudgetError, EpisodeError
 from retro_gym.first_trials import check_reachable, draw_failure, drawable_tasks, start_failure, stored_failure
 from retro_gym.leaks import LeakMode, check_leak_mode, leak_in, read_by_actor
@@ -147,7 +147,7 @@ class RetroEnv(gym.Env[str, str]):
         check_choice("reward", reward, REWARD_NAMES)
         check_choice("memory", memory, MEMORY_KINDS)
         check_choice("controls", controls, CONTROL_KINDS)
-        check_choice("render_mode", "ansi" if render_mode is None else render_mode, self.metadata["render_modes"])
+        check_render_mode(render_mode, self.metadata["render_modes"])
         check_whole(1, max_reflections=max_reflections, memory_window=memory_window, control_trials=control_trials)
         check_whole(1, max_reflection_chars=max_reflection_chars, max_observation_chars=max_observation_chars)
         check_whole(1, max_trajectory_chars=max_trajectory_chars, max_turns=1 if max_turns is None else max_turns)
@@ -186,7 +186,7 @@ class RetroEnv(gym.Env[str, str]):
         self._controls: dict[int, Control] = {}  # of this state, by pair
         self._trajectory: Trajectory | None = None
         self.recorder = Recorder(self._stage)
-        self._episode_seed, self._running = 0, False
+        self._episode_seed, self._running, self._skipped = 0, False, 0
         self._lost: list[str] = []  # the actor errors that ended the most recent consecutive episodes
 
     # -- the episode ---------------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ class RetroEnv(gym.Env[str, str]):
 
         Returns:
             The failed trajectory as text, and ``info`` with ``task_id``, ``trial``, ``success``, ``return``,
-            ``trajectory`` (the :class:`Trajectory`) and ``skipped``.
+            ``trajectory`` (the :class:`Trajectory`) and ``skipped``. :meth:`step` returns the same keys.
 
         Raises:
             NoFailureError: the actor solves every task of the split.
@@ -287,22 +287,20 @@ class RetroEnv(gym.Env[str, str]):
         self._controls = {}
         self._running = False
         trajectory, skipped = yield from start_failure(options or {}, self._first_trial, self._drawn_failure)
-        self._trajectory, self._running = trajectory, True
-        return self._observation(), {**self._info(), "skipped": skipped}
+        self._trajectory, self._running, self._skipped = trajectory, True, skipped
+        return self._observation(), self._info("", self.leaks(""))
 
     def plan_step(self, action: str) -> Plan[tuple[str, float, bool, bool, dict[str, Any]]]:
         """Returns :meth:`step` as a plan for :func:`retro_gym.scheduling.run_jobs`."""
         observation = self._observation()
         (outcome,) = yield from self._play([action], observation, source="step")
-        flags = {"reflection_truncated": len(action) > self.max_reflection_chars}
-        flags |= {} if outcome.leak is None else {"leak": outcome.leak}
         if outcome.reward is None:  # the state does not change; only the episode ends
             self._running = False
             why = {"actor_error": outcome.actor_error, "end": outcome.trajectory.end.value}
             self._lost.append(str(outcome.actor_error))
-            return observation, 0.0, False, True, {**self._info(), **flags, **why}
+            return observation, 0.0, False, True, {**self._info(action, outcome.leak), **why}
         terminated = self.follow(outcome)
-        return self._observation(), outcome.reward, terminated, False, {**self._info(), **flags}
+        return self._observation(), outcome.reward, terminated, False, self._info(action, outcome.leak)
 
     def plan_branch(self, reflections: Sequence[str]) -> Plan[list[Outcome]]:
         """Returns :meth:`branch` as a plan for :func:`retro_gym.scheduling.run_jobs`."""
@@ -396,5 +394,7 @@ class RetroEnv(gym.Env[str, str]):
     def _observation(self) -> str:
         return self.observation_within(self.max_observation_chars)
 
-    def _info(self) -> dict[str, Any]:
-        return self.trajectory.info()
+    def _info(self, reflection: str, leak: bool | None) -> dict[str, Any]:
+        """Returns the same keys at a reset, where no reflection was written yet, and after a step."""
+        about = {"skipped": self._skipped, "reflection_truncated": len(reflection) > self.max_reflection_chars}
+        return {**self.trajectory.info(), **about, **({} if leak is None else {"leak": leak})}

@@ -5,6 +5,7 @@
     RetroGymError
     ├── ConfigError (ValueError)          an argument is invalid
     │   ├── TemplateError                 a template names a field that does not exist
+    │   ├── UnsupportedArgumentError (TypeError)  an argument of gym.make that the environment does not have
     │   └── UnknownTaskError (LookupError)  a task id or a split that the environment does not have
     ├── ActionError (TypeError)           an action that is not text
     ├── DataError (ValueError)            a data file that cannot be used: file, record, field, remedy
@@ -53,6 +54,7 @@ __all__ = [
     "TaskEnvError",
     "TemplateError",
     "UnknownTaskError",
+    "UnsupportedArgumentError",
     "did_you_mean",
     "one_line",
 ]
@@ -68,6 +70,21 @@ class ConfigError(RetroGymError, ValueError):
 
 class TemplateError(ConfigError):
     """A template names a field that does not exist, or its braces do not match."""
+
+
+class UnsupportedArgumentError(ConfigError, TypeError):
+    """An argument of ``gym.make`` that the environment does not have, or a render mode that it does not have.
+
+    Libraries that make environments offer arguments that only some have, and try again without them on a ``TypeError``:
+    TorchRL ``frameskip``, Stable-Baselines3 ``render_mode="rgb_array"``.
+
+    >>> print(UnsupportedArgumentError("x is unknown. was raised from the environment creator for A-v0 with kwargs {}"))
+    x is unknown.
+    """
+
+    def __init__(self, message: str) -> None:
+        # Gymnasium raises a TypeError again with all arguments in its message, and one of them may hold a password.
+        super().__init__(message.partition(" was raised from the environment creator for ")[0])
 
 
 class UnknownTaskError(ConfigError, LookupError):

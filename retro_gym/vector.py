@@ -83,6 +83,7 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         **kwargs: Any,
     ) -> None:
+        self.closed = True  # until it is made; Gymnasium before 1.3 closes what could not be made
         if num_envs < 1:
             raise ConfigError(f"num_envs is {num_envs}; it must be at least 1.")
         known = {name: mode for mode in _MODES for name in (mode, mode.value, mode.name)}
@@ -106,6 +107,7 @@ class RetroVectorEnv(VectorEnv[_Texts, Sequence[str], NDArray[Any]]):
         self._pool: JobPool[int, _Result] | BackgroundPool[int, _Result] | None = None
         self._under_way: set[int] = set()
         self._arrived: dict[int, _Result] = {}
+        self.closed = False
 
     def reset(
         self,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from retro_gym_agents.bridges.sb3.policy import LoraCausalPolicy
     from retro_gym_agents.bridges.sb3.vec_env import TokenVecEnv
     from retro_gym_agents.bridges.token_options import token_options
+    from retro_gym_agents.bridges.token_policy import TokenPolicy
     from retro_gym_agents.evaluation.causes import CauseReport, cause_reports
     from retro_gym_agents.evaluation.comparison import compare, compare_returns
     from retro_gym_agents.evaluation.evaluate import evaluate, evaluate_all
@@ -70,6 +71,7 @@ __all__ = [
     "Reflector",
     "ReflectorPolicy",
     "ReinforceConfig",
+    "TokenPolicy",
     "TokenVecEnv",
     "Transitions",
     "bootstrap_mean",
@@ -101,6 +103,7 @@ _HOMES = {
         "bridges.sb3.policy": ("LoraCausalPolicy",),
         "bridges.sb3.vec_env": ("TokenVecEnv",),
         "bridges.token_options": ("token_options",),
+        "bridges.token_policy": ("TokenPolicy",),
         "evaluation.causes": ("CauseReport", "cause_reports"),
         "evaluation.comparison": ("compare", "compare_returns"),
         "evaluation.evaluate": ("evaluate", "evaluate_all"),

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ActionError, ConfigError, EpisodeError, one_line
-from retro_gym.token_view.tokens import Codec, PaddingSide, Tokenizer, TokenObservation, TokenView, Writing
+from retro_gym.token_view.infos import InfoMode, check_info_mode, told
+from retro_gym.token_view.naming import TokenizerSpec, find_tokenizer
+from retro_gym.token_view.tokens import Codec, PaddingSide, TokenObservation, TokenView, Writing
 
 __all__ = ["ReflectionEnv", "TokenEnv"]
 
@@ -25,7 +27,7 @@ class _TokenWrapper(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructor
     def __init__(
         self,
         env: gym.Env[str, str],
-        tokenizer: Tokenizer,
+        tokenizer: TokenizerSpec,
         *,
         max_prompt_tokens: int = 512,
         max_new_tokens: int = 48,
@@ -33,6 +35,7 @@ class _TokenWrapper(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructor
         observation: TokenView = "dict",
         vocab_size: int | None = None,
         end_ids: Sequence[int] | None = None,
+        info: InfoMode = "full",
     ) -> None:
         options: dict[str, Any] = {
             "max_prompt_tokens": max_prompt_tokens,
@@ -42,16 +45,20 @@ class _TokenWrapper(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructor
             "vocab_size": vocab_size,
             "end_ids": None if end_ids is None else tuple(end_ids),
         }
-        # The tokenizer is never modified here, so it need not be copied.
-        gym.utils.RecordConstructorArgs.__init__(self, tokenizer=tokenizer, **options, _disable_deepcopy=True)
+        # The tokenizer is never modified here, so it need not be copied. A name stays one, so that the spec is JSON.
+        gym.utils.RecordConstructorArgs.__init__(
+            self, tokenizer=tokenizer, info=info, **options, _disable_deepcopy=True
+        )
+        _check_viewed(env)
+        check_info_mode(info)
         gym.Wrapper.__init__(self, env)
         retro = env.unwrapped
-        if not isinstance(retro, RetroEnv):
-            raise ConfigError(f"a token view is a view of a RetroEnv; received {one_line(retro)}.")
-        self.codec = Codec(tokenizer, **options)
+        assert isinstance(retro, RetroEnv)
+        self.tokenizer = find_tokenizer(tokenizer)
+        self.codec = Codec(self.tokenizer, **options)
         self._room, self.action_space = self._spaces()
         self.observation_space = self.codec.space(self._room)
-        self.tokenizer = tokenizer
+        self.info_mode: InfoMode = info
         self._retro = retro
         self._writing: Writing | None = None
 
@@ -94,7 +101,7 @@ class _TokenWrapper(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructor
         prompt, cut = self.codec.fit(self._retro, observation)
         self._writing = Writing(self.codec, prompt, self._room)
         about = {"reflection": reflection, "reflection_tokens": tokens, "prompt_cut": cut, "prompt_tokens": len(prompt)}
-        return self._writing.observation(), {**info, **about}
+        return self._writing.observation(), told({**info, **about}, self.info_mode)
 
     def _running(self) -> Writing:
         if self._writing is None:
@@ -131,15 +138,20 @@ class TokenEnv(_TokenWrapper):
 
     ## Episode end
     As in the text environment, on the token that ends a reflection. After an actor error the step is ``truncated``,
-    ``info["actor_error"]`` says why, and the reward is meaningless.
+    ``info["actor_error"]`` says why, and the reward is meaningless: drop the sample. A step that is ``truncated``
+    without it is the work of a ``TimeLimit``, in the middle of a reflection or at its end, and its reward counts.
 
     With ``max_reflections`` above 1 an episode continues with the next failure, so that a learner that sums the rewards
     of an episode credits a reflection with later trials too. The papers do not; ``max_reflections=1`` avoids it.
 
     ## Info
-    At a reset and at the end of a reflection: the text environment's ``info``, ``reflection`` (its text, empty at a
-    reset), ``reflection_tokens`` (their number, the last one included), ``prompt_cut`` and ``prompt_tokens``. In
-    between: empty.
+    ``"full"``: at a reset and at the end of a reflection the text environment's ``info``, ``reflection`` (its text,
+    empty at a reset), ``reflection_tokens`` (their number, the last one included), ``prompt_cut`` and
+    ``prompt_tokens``; in between empty. ``"numbers"``: at every call the same keys, with whole numbers, floats and
+    booleans (:data:`~retro_gym.token_view.infos.NUMBERS`), for loops that store infos in arrays: those of them that
+    are numbers, and ``actor_failed``, which is True where there would be an ``actor_error``. Between two tokens all
+    are 0 or False. ``"none"``: always empty; a loop that meets actor errors must not use it, since they cannot be told
+    from time limits.
 
     ## Arguments
     Those below.
@@ -150,13 +162,15 @@ class TokenEnv(_TokenWrapper):
     Args:
         env: a RetroEnv, wrapped or not.
         tokenizer: a tokenizer of transformers, or one with its interface
-            (:class:`~retro_gym.token_view.tokens.Tokenizer`).
+            (:class:`~retro_gym.token_view.tokens.Tokenizer`); or the name of the reflector that it belongs to:
+            ``"tiny"``, a folder, or a name on the Hugging Face hub. With a name ``spec.to_json()`` works.
         max_prompt_tokens: longer prompts are shortened.
         max_new_tokens: maximum length of a reflection, the end token included.
         padding_side: ``"left"`` or ``"right"``.
         observation: ``"dict"`` or ``"ids"``.
         vocab_size: the model's vocabulary size, if larger than the tokenizer's; the additional ids decode to nothing.
         end_ids: the end tokens, each of which ends a reflection; by default the tokenizer's end token.
+        info: ``"full"``, ``"numbers"`` or ``"none"``, see above.
 
     Raises:
         ConfigError: an argument is invalid.
@@ -179,7 +193,7 @@ class TokenEnv(_TokenWrapper):
         if token in self.codec.ends or len(writing.tokens) + 1 == self.codec.max_new_tokens:
             return self._finish([*writing.tokens, token])
         writing.add(token)
-        return writing.observation(), 0.0, False, False, {}
+        return writing.observation(), 0.0, False, False, told({}, self.info_mode)
 
 
 class ReflectionEnv(_TokenWrapper):
@@ -218,3 +232,20 @@ class ReflectionEnv(_TokenWrapper):
             if tokens[-1] in self.codec.ends:
                 break
         return self._finish(tokens)
+
+
+def _check_viewed(env: gym.Env[Any, Any]) -> None:
+    """Checks that an environment is a RetroEnv, in wrappers or not, that has no token view yet.
+
+    Raises:
+        ConfigError: it is another one.
+    """
+    if isinstance(env, gym.vector.VectorEnv):
+        raise ConfigError(f"a token view of one environment; {one_line(env)} has several. Use TokenVectorEnv.")
+    retro = getattr(env, "unwrapped", env)
+    if not isinstance(retro, RetroEnv):
+        raise ConfigError(f"a token view is a view of a RetroEnv; received {one_line(retro)}.")
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, _TokenWrapper):
+            raise ConfigError(f"{one_line(env)} is a token view already.")
+        env = env.env

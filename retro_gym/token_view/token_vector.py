@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeAlias, cast
 
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector import VectorEnv
+from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array
 from numpy.typing import NDArray
 
 from retro_gym.errors import ActionError, ConfigError, EpisodeError, one_line
 from retro_gym.scheduling import Plan
-from retro_gym.token_view.tokens import Codec, PaddingSide, Tokenizer, TokenObservation, TokenView, Writing
+from retro_gym.token_view.infos import NUMBERS, InfoMode, batched_numbers, check_info_mode, told
+from retro_gym.token_view.naming import TokenizerSpec, find_tokenizer
+from retro_gym.token_view.tokens import Codec, PaddingSide, TokenObservation, TokenView, Writing
 from retro_gym.vector import RetroVectorEnv, run_plans
 
 __all__ = ["TokenVectorEnv"]
@@ -28,26 +31,34 @@ class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]
     model gets full batches, a server many concurrent calls. Every episode is the same as in a single environment.
 
     ``TokenVectorEnv(gym.make_vec("RetroHotpotQA-v0", num_envs=64), tokenizer)`` makes one. Its autoreset mode is that
-    of the wrapped vector environment: ``SAME_STEP`` or ``DISABLED``.
+    of the wrapped vector environment: ``SAME_STEP``, the default, or ``DISABLED``. Wrappers such as
+    ``RecordEpisodeStatistics`` go around the token view, since it plays the episodes without those below it.
+
+    With ``info="numbers"`` every reset and step has the same keys with arrays of n numbers; where an episode has ended,
+    ``final_obs`` and ``final_info`` are added, as in Gymnasium. With ``info="none"`` infos are empty, without
+    ``final_obs`` too; a loop that bootstraps from it needs another mode, or autoreset ``DISABLED``.
 
     Args:
-        env: the wrapped vector environment; it is closed with this one.
-        tokenizer: a tokenizer of transformers, or one with its interface.
+        env: the vector environment that ``gym.make_vec`` makes; it is closed with this one.
+        tokenizer: a tokenizer of transformers, or one with its interface, or its name.
         max_prompt_tokens: longer prompts are shortened.
         max_new_tokens: maximum length of a reflection, the end token included.
         padding_side: ``"left"`` or ``"right"``.
         observation: ``"dict"`` or ``"ids"``.
         vocab_size: the model's vocabulary size, if larger than the tokenizer's.
         end_ids: the end tokens, each of which ends a reflection.
+        info: ``"full"``, ``"numbers"`` or ``"none"``, see :class:`~retro_gym.TokenEnv`.
 
     Raises:
         ConfigError: an argument is invalid.
     """
 
+    env: RetroVectorEnv
+
     def __init__(
         self,
         env: VectorEnv[Any, Any, Any],
-        tokenizer: Tokenizer,
+        tokenizer: TokenizerSpec,
         *,
         max_prompt_tokens: int = 512,
         max_new_tokens: int = 48,
@@ -55,17 +66,19 @@ class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]
         observation: TokenView = "dict",
         vocab_size: int | None = None,
         end_ids: Sequence[int] | None = None,
+        info: InfoMode = "full",
     ) -> None:
-        if not isinstance(env, RetroVectorEnv):
-            raise ConfigError(
-                f"TokenVectorEnv is a view of a RetroVectorEnv, such as gym.make_vec(id, num_envs=n) makes; received "
-                f"{one_line(env)}. Any other vector environment can be made of TokenEnvs."
-            )
+        self.closed = True  # until it is made; Gymnasium before 1.3 closes what could not be made
+        self.env = _viewed(env)
+        check_info_mode(info)
+        found = find_tokenizer(tokenizer)
         ends = None if end_ids is None else tuple(end_ids)
-        self.codec = Codec(tokenizer, max_prompt_tokens, max_new_tokens, padding_side, observation, vocab_size, ends)
-        self.env = env
+        self.codec = Codec(found, max_prompt_tokens, max_new_tokens, padding_side, observation, vocab_size, ends)
+        self.info_mode: InfoMode = info
         self.num_envs = env.num_envs
+        self.spec = env.spec
         self.metadata = env.metadata
+        self.autoreset_mode = self.env.autoreset_mode
         self.render_mode = env.render_mode
         self.single_observation_space = self.codec.space(max_new_tokens - 1)
         self.single_action_space = spaces.Discrete(self.codec.actions)
@@ -73,6 +86,7 @@ class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._writings: list[Writing | None] = [None] * self.num_envs
         self._shown: list[Any] = [None] * self.num_envs  # observations, after the first reset
+        self.closed = False
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -80,9 +94,11 @@ class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]
         """Resets the episodes; arguments and errors are those of ``RetroVectorEnv.reset``."""
         mask = (options or {}).get("reset_mask", np.ones(self.num_envs, dtype=np.bool_))
         observations, infos = self.env.reset(seed=seed, options=options)
-        for i, observation in enumerate(observations):
-            if mask[i]:
-                infos = self._add_info(infos, self._start(i, observation), i)
+        starts = {i: self._start(i, observation) for i, observation in enumerate(observations) if mask[i]}
+        if self.info_mode != "full":
+            return self._batched(), self._told({i: {**_numbers(infos, i), **start} for i, start in starts.items()})
+        for i, start in starts.items():
+            infos = self._add_info(infos, start, i)
         return self._batched(), infos
 
     def step(
@@ -109,20 +125,19 @@ class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]
         results = dict(zip(ended, run_plans([self.env.envs[i] for i in ended], plans), strict=True))
         rewards = np.zeros(self.num_envs)
         terminations, truncations = np.zeros((2, self.num_envs), dtype=np.bool_)
-        infos: dict[str, Any] = {}
+        infos: dict[int, dict[str, Any]] = {}
+        finals: dict[int, dict[str, Any]] = {}
         for i, token in enumerate(tokens):
             if i not in ended:
                 self._running(i).add(token)
                 self._shown[i] = self._running(i).observation()
                 continue
-            (shown, rewards[i], terminations[i], truncations[i], info), start = results[i]
+            (shown, rewards[i], terminations[i], truncations[i], infos[i]), start = results[i]
             if start is not None:
-                infos = self._add_info(infos, {"final_obs": shown, "final_info": info}, i)
-                info = start
+                finals[i], infos[i] = {"final_obs": shown, "final_info": told(infos[i], self.info_mode)}, start
             elif terminations[i] or truncations[i]:
                 self._writings[i] = None
-            infos = self._add_info(infos, info, i)
-        return self._batched(), rewards, terminations, truncations, infos
+        return self._batched(), rewards, terminations, truncations, self._told(infos, finals)
 
     def render(self) -> tuple[Any, ...] | None:
         """Returns what each environment renders, in mode ``"ansi"``."""
@@ -151,6 +166,21 @@ class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]
         self._shown[i] = writing.observation()
         return {"reflection": reflection, "reflection_tokens": tokens, "prompt_cut": cut, "prompt_tokens": len(prompt)}
 
+    def _told(
+        self, infos: Mapping[int, Mapping[str, Any]], finals: Mapping[int, dict[str, Any]] = MappingProxyType({})
+    ) -> dict[str, Any]:
+        """Batches what there is to tell of some episodes, and of those that have ended."""
+        batched: dict[str, Any] = {}
+        if self.info_mode == "none":
+            return batched
+        if self.info_mode == "numbers":
+            batched = batched_numbers([told(infos.get(i, {}), "numbers") for i in range(self.num_envs)])
+        for i, info in infos.items():
+            batched = self._add_info(batched, finals.get(i, {}), i)
+            if self.info_mode == "full":
+                batched = self._add_info(batched, dict(info), i)
+        return batched
+
     def _running(self, i: int) -> Writing:
         writing = self._writings[i]
         if writing is None:
@@ -161,3 +191,34 @@ class TokenVectorEnv(VectorEnv[TokenObservation, NDArray[np.int64], NDArray[Any]
         space = self.single_observation_space
         empty: Any = create_empty_array(space, self.num_envs)
         return cast(TokenObservation, concatenate(space, self._shown, empty))
+
+
+def _viewed(env: VectorEnv[Any, Any, Any]) -> RetroVectorEnv:
+    """Returns the environment if it can be viewed.
+
+    Raises:
+        ConfigError: it is another one, or in wrappers.
+    """
+    if isinstance(env, RetroVectorEnv):
+        return env
+    if isinstance(env, VectorWrapper) and isinstance(env.unwrapped, RetroVectorEnv):
+        name = type(env).__name__
+        raise ConfigError(
+            f"the RetroVectorEnv is wrapped in {name}, which a token view would pass by: it plays trials itself. Put "
+            f"the wrapper around the view: {name}(TokenVectorEnv(envs, tokenizer))."
+        )
+    if isinstance(env, VectorEnv):
+        raise ConfigError(
+            f"TokenVectorEnv is a view of a RetroVectorEnv; received {one_line(env)}. Leave the vectorization_mode of "
+            "gym.make_vec at its default, or give other vector environments TokenEnvs: "
+            "gym.make_vec(id, n, 'sync', wrappers=[lambda env: TokenEnv(env, tokenizer)])."
+        )
+    raise ConfigError(
+        f"TokenVectorEnv is a view of a RetroVectorEnv, which gym.make_vec(id, num_envs=n) makes; received "
+        f"{one_line(env)}. A single environment has the view TokenEnv."
+    )
+
+
+def _numbers(infos: Mapping[str, Any], i: int) -> dict[str, Any]:
+    """Returns the numbers of episode i in batched infos."""
+    return {name: infos[name][i] for name in NUMBERS if name in infos and infos[f"_{name}"][i]}

@@ -3,9 +3,10 @@
 import gymnasium as gym
 import pytest
 
-from retro_gym import RetroEnv
-from retro_gym.errors import ConfigError, RecordError, TemplateError
+from retro_gym import RetroEnv, TokenEnv
+from retro_gym.errors import ConfigError, RecordError, TemplateError, UnsupportedArgumentError
 from retro_gym.testing import IdentityEnv
+from tests.core.characters import Characters
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ from retro_gym.testing import IdentityEnv
         ({"actor": "gpt-9"}, r"actor 'gpt-9' is not known"),
         ({"actor": 3}, r"actor 3"),
         ({"success_threshold": 0.5}, r"IdentityEnv reports success itself"),
-        ({"words": ("red",)}, r"words: unknown to RetroEnv.*instance already"),
+        ({"words": ("red",)}, r"unexpected keyword argument 'words'.*instance already"),
     ],
 )
 def test_an_argument_out_of_its_rule(kwargs, said):
@@ -85,8 +86,38 @@ def test_arguments_of_the_task_environment_pass_through_an_id():
 
 
 def test_an_argument_that_nobody_knows():
-    with pytest.raises(ConfigError, match=r"'max_reflection' is known neither to RetroEnv nor .*'Identity-v0'"):
+    unknown = (
+        r"got an unexpected keyword argument 'max_reflection': it is known neither to RetroEnv nor .*'Identity-v0'"
+    )
+    with pytest.raises(UnsupportedArgumentError, match=unknown):
         gym.make("RetroIdentity-v0", max_reflection=1)
+
+
+@pytest.mark.parametrize("vector", [False, True])
+@pytest.mark.filterwarnings("ignore:.*render_mode='rgb_array' that is not in the possible render_modes")
+@pytest.mark.parametrize(("name", "value"), [("frameskip", 1), ("render_mode", "rgb_array")])
+def test_libraries_may_try_again_without_an_argument_that_is_not_there(name, value, vector):
+    make = gym.make_vec if vector else gym.make
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'frameskip'|render_mode 'rgb_array'") as caught:
+        make("RetroIdentity-v0", **{name: value})
+    assert isinstance(caught.value, ConfigError)
+    make("RetroIdentity-v0").close()
+
+
+def test_the_message_of_gymnasium_with_all_arguments_is_left_out():
+    url = "http://user:password@localhost/v1"  # Gymnasium adds the arguments to the message of a TypeError
+    with pytest.raises(UnsupportedArgumentError) as caught:
+        gym.make("RetroIdentity-v0", actor="scripted", max_reflection=1, actor_kwargs={"base_url": url})
+    assert "password" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:.*render_mode='rgb_array' that is not in the possible render_modes")
+def test_stable_baselines3_makes_it_by_its_id():
+    from stable_baselines3.common.env_util import make_vec_env
+
+    options = {"tokenizer": Characters(), "max_prompt_tokens": 200}
+    envs = make_vec_env("RetroIdentity-v0", 2, seed=0, wrapper_class=TokenEnv, wrapper_kwargs=options)
+    assert envs.reset()["ids"].shape == (2, 247)
 
 
 def test_an_argument_that_the_task_environment_refuses():

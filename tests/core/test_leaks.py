@@ -46,7 +46,7 @@ def test_the_actor_reads_a_blank_one_in_place_of_a_leak():
 @pytest.mark.parametrize("leak", ["allow", "ignore"])
 def test_info_says_whether_there_was_a_leak_in_both_modes(leak):
     env = begun(leak)
-    assert "leak" not in env.reset(seed=0, options=BLUE)[1]  # there is no reflection yet
+    assert env.reset(seed=0, options=BLUE)[1]["leak"] is False  # there is no reflection yet
     assert [env.step(text)[4]["leak"] for text in ("none", " ", TOLD)] == [False, False, True]
     assert begun(leak).step(TOLD)[4]["success"] is (leak == "allow")
     assert begun(leak).step(HINT)[4]["success"]

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from retro_gym.actors.gguf_file import is_gguf, transformers_folder
 from retro_gym.errors import ConfigError, one_line
 from retro_gym_agents.lm.adapter_folder import adapter_folder, weights_digest
 from retro_gym_agents.lm.hub import Token, fetch_adapter, hub_parts
@@ -25,6 +26,7 @@ __all__ = [
     "stored_base",
     "tiny_repository",
     "tiny_version",
+    "tokenizer_source",
 ]
 
 _CONFIG = "adapter_config.json"
@@ -81,6 +83,25 @@ def find_source(name_or_path: str | os.PathLike[str], revision: str | None = Non
     wanted = revision or named
     folder = fetch_adapter(name, wanted, token)
     return Source(Base(name, wanted)) if folder is None else Source(base_of(folder), folder)
+
+
+def tokenizer_source(name: str) -> tuple[str | Path, str | None]:
+    """Returns the folder or hub name with the tokenizer of a reflector, and its revision on the hub.
+
+    An adapter has the tokenizer of its base model.
+
+    Args:
+        name: as in ``Reflector.load``.
+
+    Raises:
+        ConfigError: see :func:`find_source`; or a GGUF file cannot be read.
+        HubError: the hub refused, or cannot be reached.
+        MissingExtraError: gguf is not installed, and the name is a GGUF file.
+    """
+    base = find_source(name).base
+    if base.name == TINY:
+        return tiny_folder(), None
+    return (transformers_folder(base.name), None) if is_gguf(base.name) else (base.name, base.revision)
 
 
 def base_of(folder: Path) -> Base:

@@ -24,6 +24,7 @@ from retro_gym_agents.bridges.sb3.policy import LoraCausalPolicy
 from retro_gym_agents.bridges.token_options import token_options
 from retro_gym_agents.lm.adapters import LoraSettings
 from retro_gym_agents.lm.reflector import Reflector
+from retro_gym_agents.lm.token_reader import rows_of
 
 
 class Log(BaseCallback):
@@ -124,9 +125,8 @@ def test_the_update_finds_the_probabilities_that_were_sampled(small_model):
 
 def test_ids_arrive_as_they_are(small_model):
     env = make_env(small_model, num_envs=2)
-    model = make_model(small_model, env)
     obs = env.reset()
-    rows = model.policy._rows({key: torch.as_tensor(value) for key, value in obs.items()})
+    rows, *_ = rows_of({key: torch.as_tensor(value) for key, value in obs.items()})
     for row, ids, mask in zip(rows, obs["ids"], obs["mask"], strict=True):
         assert row.dtype == np.int64
         assert row.tolist() == ids[mask == 1].tolist()

@@ -3,6 +3,7 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 pytest.importorskip("stable_baselines3", reason="the extra [sb3] is not installed")
 
@@ -150,3 +151,22 @@ def test_other_environments_are_refused(small_model):
         TokenVecEnv(DummyVecEnv([lambda: gym.make("CartPole-v1")]))
     with pytest.raises(ConfigError, match="autoreset mode is Disabled"):
         vec_env(small_model, vec_options={"autoreset_mode": "Disabled"})
+
+
+def test_wrappers_of_gymnasium_are_refused_with_those_that_work(small_model):
+    with pytest.raises(ConfigError, match=r"wrapped in RecordEpisodeStatistics.*VecMonitor\(TokenVecEnv\(env\)\)"):
+        TokenVecEnv(RecordEpisodeStatistics(vec_env(small_model).env))
+
+
+def test_infos_without_last_observations_are_refused(small_model):
+    with pytest.raises(ConfigError, match="info is 'none', so the last observations"):
+        vec_env(small_model, info="none")
+
+
+def test_numbers_as_infos(small_model):
+    envs = vec_env(small_model, info="numbers")
+    envs.reset()
+    _, _, dones, infos = envs.step(np.full(envs.num_envs, 2))
+    assert dones.all()
+    assert {info["reflection_tokens"] for info in infos} == {1}
+    assert all("terminal_observation" in info for info in infos)

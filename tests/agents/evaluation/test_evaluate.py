@@ -354,7 +354,7 @@ def test_unknown_names_are_answered_with_near_ones():
     with pytest.raises(ConfigError, match="takes no argument 'split', as a RetroEnv does") as refused:
         make_retro_env("CartPole-v1", split="test")
     assert "__init__" not in str(refused.value)
-    with pytest.raises(ConfigError, match="argument 'colour' is known neither"):
+    with pytest.raises(ConfigError, match="argument 'colour': it is known neither"):
         make_retro_env(ENV, colour="red")
     with pytest.raises(ConfigError, match="no_such_module"):
         make_retro_env("no_such_module:Retro-v0")

@@ -6,7 +6,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers.vector import ClipReward, RecordEpisodeStatistics
 
+import retro_gym
 from retro_gym import TokenEnv, TokenVectorEnv
 from retro_gym.errors import ActionError, ActorError, ConfigError, EpisodeError
 from retro_gym.testing import IdentityActor
@@ -121,6 +123,37 @@ def test_bad_actions_are_refused(actions):
         envs.step(actions)
 
 
-def test_other_vector_environments_are_refused():
-    with pytest.raises(ConfigError, match=r"a view of a RetroVectorEnv.*made of TokenEnvs"):
-        TokenVectorEnv(gym.make_vec(IDENTITY, 2, "sync"), Characters())
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda envs: gym.make_vec(IDENTITY, 2, "sync"), r"a view of a RetroVectorEnv; received.*give .* TokenEnvs"),
+        (lambda envs: gym.make(IDENTITY), r"which gym.make_vec\(id, num_envs=n\) makes.*has the view TokenEnv"),
+        (RecordEpisodeStatistics, r"wrapped in RecordEpisodeStatistics.*RecordEpisodeStatistics\(TokenVectorEnv\(envs"),
+        (lambda envs: ClipReward(RecordEpisodeStatistics(envs), 0, 1), r"in ClipReward.*ClipReward\(TokenVectorEnv"),
+    ],
+)
+def test_other_environments_are_refused_with_a_remedy(made, said):
+    with pytest.raises(ConfigError, match=said):
+        TokenVectorEnv(made(gym.make_vec(IDENTITY, 2)), Characters())
+
+
+def test_the_remedy_works():
+    envs = RecordEpisodeStatistics(make(2, max_reflections=1))
+    envs.reset(seed=0, options={"task_id": "train-0-red"})
+    for token in written("red"):
+        *_, infos = envs.step(np.array([token, token]))
+    assert infos["episode"]["r"].tolist() == [1.0, 1.0]
+    assert infos["episode"]["l"].tolist() == [4, 4]
+
+
+@pytest.mark.parametrize("mode", ["SameStep", "Disabled"])
+def test_the_autoreset_mode_is_where_loops_look_for_it(mode):
+    envs = make(2, vector={"autoreset_mode": mode})
+    assert envs.autoreset_mode is AutoresetMode(mode)
+    assert envs.metadata["autoreset_mode"] is AutoresetMode(mode)
+    assert envs.spec.id == IDENTITY
+    assert RecordEpisodeStatistics(envs).spec.id == IDENTITY
+
+
+def test_a_retro_vector_env_is_exported():
+    assert isinstance(make(2).env, retro_gym.RetroVectorEnv)

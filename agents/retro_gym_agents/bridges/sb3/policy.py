@@ -27,6 +27,7 @@ adapter: ``model.policy.reflector.save(folder)`` writes peft's format, and the f
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -37,12 +38,12 @@ from torch import Tensor, nn
 
 from retro_gym.actors.loading import context_of
 from retro_gym.actors.token_rows import pick
-from retro_gym.errors import ConfigError, DivergedError, MissingExtraError, one_line
+from retro_gym.errors import ConfigError, MissingExtraError, one_line
 from retro_gym_agents.algorithms.ppo import ValueHead
 from retro_gym_agents.lm.adapters import LoraSettings
-from retro_gym_agents.lm.finite import REMEDY
-from retro_gym_agents.lm.prefixes import CausalModel, IncrementalReader, NextToken, Row, read_plain, read_shared
+from retro_gym_agents.lm.prefixes import CausalModel, IncrementalReader, NextToken, Row, read_plain
 from retro_gym_agents.lm.reflector import Reflector
+from retro_gym_agents.lm.token_reader import TokenReader, next_logprobs, rows_of
 
 try:
     from stable_baselines3.common.distributions import CategoricalDistribution, Distribution
@@ -53,8 +54,6 @@ except ImportError as error:
 __all__ = ["LoraCausalPolicy"]
 
 _Observation: TypeAlias = Tensor | Mapping[str, Tensor]
-
-_MAX_READERS = 3  # one for each number of environments: training, evaluation, single observations
 
 
 class LoraCausalPolicy(ActorCriticPolicy):
@@ -121,27 +120,28 @@ class LoraCausalPolicy(ActorCriticPolicy):
         self.value_head = ValueHead(self.reflector.hidden_size).to(self.reflector.device)
         self._model = CausalModel(self.reflector.model)
         self._check_sizes()
-        self._readers: dict[int, IncrementalReader] = {}
-        self._weights_read: tuple[int, ...] = ()
+        self._reader = TokenReader(
+            self._model, self.adapter.values(), self._width, most_rows=sys.maxsize, incremental=incremental
+        )
         self.optimizer = optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
 
     # -- interface of Stable-Baselines3 ------------------------------------------------------------------------------
 
     def forward(self, obs: _Observation, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Returns actions (B) or (B, T), values (B, 1) and log-probabilities (B)."""
-        rows = self._rows(obs)
+        rows = rows_of(obs)[0]
         if self.tokens_per_action is not None:
             return self._write(rows, self.tokens_per_action, deterministic)
-        next_token = self._read(rows)
+        next_token = self._reader.read(rows)
         logprobs_BV = self._logprobs(next_token)
         action_B = _choose(logprobs_BV, deterministic)
         return action_B, self._values(next_token), logprobs_BV.gather(-1, action_B[:, None])[:, 0]
 
     def evaluate_actions(self, obs: _Observation, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Returns values (B, 1), log-probabilities (B) and entropies (B, in nats; summed over a whole reflection)."""
-        rows = self._rows(obs)
+        rows = rows_of(obs)[0]
         if self.tokens_per_action is None:
-            next_token = self._reread(rows)
+            next_token = self._reader.reread(rows)
             logprobs_BV = self._logprobs(next_token)
             logprob_B = logprobs_BV.gather(-1, actions.long().view(-1, 1))[:, 0]
             return self._values(next_token), logprob_B, _entropy(logprobs_BV)
@@ -155,12 +155,12 @@ class LoraCausalPolicy(ActorCriticPolicy):
         """
         if self.tokens_per_action is not None:
             raise ConfigError("a whole reflection has no distribution token by token; use forward or evaluate_actions.")
-        logprobs_BV = self._logprobs(self._read(self._rows(obs)))
+        logprobs_BV = self._logprobs(self._reader.read(rows_of(obs)[0]))
         return CategoricalDistribution(logprobs_BV.shape[-1]).proba_distribution(logprobs_BV)
 
     def predict_values(self, obs: _Observation) -> Tensor:
         """Returns values (B, 1)."""
-        return self._values(self._read(self._rows(obs)))
+        return self._values(self._reader.read(rows_of(obs)[0]))
 
     def _predict(self, observation: Any, deterministic: bool = False) -> Tensor:
         return self.forward(observation, deterministic)[0]
@@ -169,7 +169,7 @@ class LoraCausalPolicy(ActorCriticPolicy):
         """Clears the caches when training begins, because weights will change; has no other effect."""
         super().set_training_mode(mode)
         if mode:
-            self._readers.clear()
+            self._reader.clear()
 
     def _build(self, lr_schedule: Callable[[float], float]) -> None:
         """Does nothing: the networks that Stable-Baselines3 would build are not needed."""
@@ -177,7 +177,7 @@ class LoraCausalPolicy(ActorCriticPolicy):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> LoraCausalPolicy:
         """Also moves the base model, whose weights are not parameters of this module."""
         self.reflector.model._apply(fn)
-        self._readers.clear()
+        self._reader.clear()
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 
@@ -203,40 +203,8 @@ class LoraCausalPolicy(ActorCriticPolicy):
         space = self.action_space
         return int(space.nvec[0] if isinstance(space, spaces.MultiDiscrete) else space.n)  # type: ignore[attr-defined]
 
-    @staticmethod
-    def _rows(obs: _Observation) -> list[Row]:
-        """Returns the tokens of each observation as integers; Stable-Baselines3 converts observations to floats."""
-        if isinstance(obs, Tensor):
-            ids_BW = obs.long().cpu().numpy()
-            mask_BW = ids_BW >= 0
-        else:
-            ids_BW, mask_BW = obs["ids"].long().cpu().numpy(), obs["mask"].cpu().numpy() > 0
-        return [ids_W[mask_W] for ids_W, mask_W in zip(ids_BW, mask_BW, strict=True)]
-
-    def _read(self, rows: list[Row]) -> NextToken:
-        """Predicts the token after each row, with a cache if possible; differentiable if gradients are enabled."""
-        if torch.is_grad_enabled() or not self.incremental:
-            return read_plain(self._model, rows)
-        weights = tuple(weight._version for weight in self.adapter.values())
-        if weights != self._weights_read:  # an optimiser's step, or weights that were loaded
-            self._readers.clear()
-            self._weights_read = weights
-        reader = self._readers.pop(len(rows), None) or IncrementalReader(self._model, len(rows), self._width)
-        self._readers[len(rows)] = reader
-        if len(self._readers) > _MAX_READERS:
-            del self._readers[next(iter(self._readers))]
-        return reader.read(rows)
-
-    def _reread(self, rows: list[Row]) -> NextToken:
-        """Predicts the token after each row of a minibatch; differentiable."""
-        return read_shared(self._model, rows) if self.incremental else read_plain(self._model, rows)
-
     def _logprobs(self, next_token: NextToken) -> Tensor:
-        logits_BV = next_token.logits_BV[..., : self.num_tokens].float()
-        logprobs_BV = torch.log_softmax(logits_BV / self.reflector.sampling.temperature, -1)
-        if logprobs_BV.detach()[:, 0].isnan().any():  # one NaN logit makes the whole row NaN
-            raise DivergedError(f"the policy's log-probabilities are not numbers, so no token is chosen. {REMEDY}")
-        return logprobs_BV
+        return next_logprobs(next_token, self.reflector.sampling.temperature, self.num_tokens)
 
     def _values(self, next_token: NextToken) -> Tensor:
         values_B1: Tensor = self.value_head(next_token.hidden_BD)[:, None]
@@ -301,7 +269,7 @@ class LoraCausalPolicy(ActorCriticPolicy):
             rows += [np.concatenate([prompt, written[:t]]) for t in range(len(written))]
             tokens += written.tolist()
             owner += [number] * len(written)
-        next_token = self._reread(rows)
+        next_token = self._reader.reread(rows)
         logprobs_NV = self._logprobs(next_token)
         token_N = torch.tensor(tokens, device=logprobs_NV.device)
         owner_N = torch.tensor(owner, device=logprobs_NV.device)

@@ -7,7 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, VectorWrapper
 from numpy.typing import NDArray
 
 from retro_gym.env import RetroEnv
@@ -41,8 +41,18 @@ class TokenVecEnv(VecEnv):
     """
 
     def __init__(self, env: TokenVectorEnv) -> None:
+        if isinstance(env, VectorWrapper) and isinstance(env.unwrapped, TokenVectorEnv):
+            raise ConfigError(
+                f"the TokenVectorEnv is wrapped in {type(env).__name__} of Gymnasium. Use the wrappers of "
+                "Stable-Baselines3 around TokenVecEnv instead: VecMonitor(TokenVecEnv(env))."
+            )
         if not isinstance(env, TokenVectorEnv):
             raise ConfigError(f"TokenVecEnv wraps a TokenVectorEnv; received {one_line(env)}. Wrap it in one first.")
+        if env.info_mode == "none":
+            raise ConfigError(
+                "info is 'none', so the last observations of episodes are missing; Stable-Baselines3 needs them. Make "
+                "the TokenVectorEnv with info='full' or 'numbers'."
+            )
         self.env = env
         self._inner: RetroVectorEnv = env.env
         if self._inner.autoreset_mode is not AutoresetMode.SAME_STEP:
