@@ -21,6 +21,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_pages",
     "error_messages",
+    "command_help",
 ]
 
 # Pages are plain Markdown, which can be read in the repository as well. Links to headings are checked.

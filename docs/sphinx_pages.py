@@ -41,6 +41,7 @@ STANDS_FOR = {
 
 _PAGE_OF = {ROOT / file: DOCS / f"{page}.md" for page, file in STANDS_FOR.items()}
 _LINK = re.compile(r"(?<=\]\()([^)#\s]+)")
+_DEAD = re.compile(r'<a class="viewcode-back"[^>]*>.*?</a>|<li><a href="builtins\.html">builtins</a></li>')
 _MANUAL = re.compile(r"\n\s*## ")  # a docstring with such headings is a manual in Markdown
 
 
@@ -51,6 +52,7 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.connect("autodoc-process-docstring", _shorten_manual, priority=100)  # before napoleon reads the arguments
     app.connect("autodoc-process-docstring", _keep_colons, priority=100)
     app.connect("missing-reference", _find_name)
+    app.connect("html-page-context", _drop_dead_links)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -169,3 +171,11 @@ def _has(value: object, path: list[str]) -> bool:
             return name in getattr(value, "__annotations__", ())
         value = getattr(value, name)
     return True
+
+
+def _drop_dead_links(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], tree: nodes.document | None
+) -> None:
+    """Drops links of viewcode: from a source back to names that a package exports, and to Python's own modules."""
+    if page.startswith("_modules/"):
+        context["body"] = _DEAD.sub("", context["body"])

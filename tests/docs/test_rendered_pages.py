@@ -47,3 +47,14 @@ def test_messages_are_read_from_the_sources(root):
     assert list(found("raise ConfigError(text)\nraise ValueError('none of ours, whatever it says')")) == []
     said = list(found((root / "retro_gym" / "first_trials.py").read_text(encoding="utf-8")))
     assert ("NoFailureError", "… holds no failure of split ….") in said
+
+
+def test_the_help_of_each_command_is_shown(root):
+    page = runpy.run_path(str(root / "docs" / "command_help.py"))
+    commands = page["_commands"]()
+    assert {"train", "evaluate", "reward-model", "envs"} <= set(commands)
+    text = page["help_of"]("export")
+    assert text.startswith("usage: retro-gym export")
+    assert "--format" in text
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= 100
