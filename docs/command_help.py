@@ -17,7 +17,7 @@ from retro_gym_agents.cli import main
 
 __all__ = ["CommandHelp", "help_of", "setup"]
 
-_WIDTH = "96"  # columns
+_WIDTH = "88"  # columns
 _COMMANDS = re.compile(r"\{([a-z,-]+)\}")  # in the line on usage
 
 

@@ -16,6 +16,7 @@ import gymnasium as gym
 import pytest
 import tyro
 
+from retro_gym.errors import ConfigError
 from retro_gym_agents.cli import program
 from retro_gym_agents.cli.options import check_repeats
 from retro_gym_agents.play.policies import BASELINES
@@ -193,7 +194,7 @@ def test_wrong_commands_are_noticed(monkeypatch):
     ):
         with pytest.raises(AssertionError):
             check_retro_gym(words, monkeypatch)
-    with pytest.raises(Exception, match="decay_update"):
+    with pytest.raises(ConfigError, match="decay_update"):
         check_retro_gym(
             ["train", "RetroHotpotQA-v0", "--output", "runs/x", "--seed", "0", "--set", "decay_update=4"], monkeypatch
         )

@@ -7,6 +7,12 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+import retro_gym
+import retro_gym.errors
+import retro_gym.records
+import retro_gym.rewards
+import retro_gym_agents
+
 
 class Links(HTMLParser):
     """Collects the ids and the addresses of a page."""
@@ -59,6 +65,12 @@ def test_it_is_built_without_a_warning(root, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert list(broken(site)) == []
     assert len(list(site.rglob("*.html"))) > 50
+    documented = {name for page in (site / "api").glob("*.html") for name in links_of(page).ids}
+    for package in (retro_gym, retro_gym.errors, retro_gym.records, retro_gym.rewards, retro_gym_agents):
+        missing = {
+            name for name in package.__all__ if not {f"{package.__name__}.{name}", f"retro_gym.{name}"} & documented
+        }
+        assert missing == set()
     for page in site.glob("*.html"):
         outside = [target for target in links_of(page).targets if target.startswith("http") and "cdn" in target]
         assert outside == [], "the site loads nothing from elsewhere"

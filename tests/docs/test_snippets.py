@@ -98,6 +98,23 @@ def test_a_long_snippet_runs(part, somewhere):
     run(found, somewhere, LESS[part])
 
 
+def test_the_files_of_benchmarks_can_be_read(tmp_path):
+    from retro_gym_agents.bench import load_config
+
+    (found,) = [block for path in PAGES for block in blocks(path) if block.language == "yaml"]
+    (tmp_path / "benchmark.yaml").write_text(found.text)
+    for quick in (False, True):
+        config = load_config(tmp_path / "benchmark.yaml", quick=quick)
+        assert config.seeds == ((0,) if quick else (0, 1, 2))
+        assert len(config.arms) >= 5
+
+
+def test_every_block_is_of_a_kind_that_is_tested():
+    """Blocks without a language are commands; ``text`` shows what is printed, or a drawing."""
+    kinds = {"", "python", "yaml", "text", "{toctree}", "{eval-rst}"}
+    assert {block.place for path in PAGES for block in blocks(path) if block.language not in kinds} == set()
+
+
 def test_a_wrong_snippet_is_noticed(somewhere):
     (first, *_) = FOUND["README.md"]
     with pytest.raises(NameError):
