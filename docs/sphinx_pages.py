@@ -128,7 +128,9 @@ def _shorten_manual(app: Sphinx, what: str, name: str, value: object, options: A
     if _MANUAL.search(text):
         head = _MANUAL.split(text)[0].strip()
         _, args, rest = text.partition("\nArgs:\n")
-        lines[:] = f"{head} Its manual is among the environments.\n{args}{rest}".splitlines()
+        page = f"environments/{name.rpartition('.')[2].removesuffix('Env').lower()}"
+        manual = f" Its manual: :doc:`/{page}`." if (DOCS / f"{page}.md").exists() else ""
+        lines[:] = f"{head}{manual}\n{args}{rest}".splitlines()
 
 
 def _keep_colons(app: Sphinx, what: str, name: str, value: object, options: Any, lines: list[str]) -> None:

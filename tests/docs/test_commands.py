@@ -33,7 +33,9 @@ NEEDS_TRL = ("benchmarks.training_speed", "examples/trl_grpo.py", "benchmarks/tr
 """Scripts that import so much that their commands are read by the slow tests only."""
 LEARNERS = {"imitate": "imitation", "reward-model": "reward_model"}
 """The modules of the algorithms whose subcommand has another name."""
-OTHERS = {"export", "cp", "rm", "vllm"}
+PACKAGES = {"minari", "ray[rllib]", "tianshou", "torchrl"}
+"""Packages of others that pages tell to install."""
+OTHERS = {"export", "cp", "rm", "vllm", "tensorboard", "mlflow", "trackio", "wandb", "inspect", "hf", "ray"}
 """Programs that are no part of this package and not at hand everywhere."""
 
 
@@ -114,7 +116,7 @@ def check_pip(words):
         if extras:
             assert set(extras[1].split(",")) <= project["optional-dependencies"].keys()
         else:
-            assert word in ("-e", "retro-gym"), f"{word} is not of this package"
+            assert word in {"-e", "retro-gym", *PACKAGES}, f"{word}: if that is its name, add it to PACKAGES"
 
 
 def check_make(words):

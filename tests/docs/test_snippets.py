@@ -30,6 +30,9 @@ GIVEN = {
 }
 """What a page takes for granted."""
 
+OPTIONAL = {"minari", "ray", "tensordict", "tianshou", "torchrl"}
+"""Packages of others that no extra installs. What needs one is skipped without it."""
+
 LESS = {
     ("docs/own_learner.md", "Stable-Baselines3"): (
         ("num_envs=32", "num_envs=2"),
@@ -71,7 +74,12 @@ def run(found, space, less=()):
         for long, short in less:
             assert long in text, f"{block.place} has changed: see LESS"
             text = text.replace(long, short)
-        exec(compile(text, block.place, "exec"), space)
+        try:
+            exec(compile(text, block.place, "exec"), space)
+        except ModuleNotFoundError as error:
+            if str(error.name).partition(".")[0] not in OPTIONAL:
+                raise
+            pytest.skip(f"{block.place} needs {error.name}")
 
 
 @pytest.mark.parametrize("page", FOUND)
