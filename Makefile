@@ -54,7 +54,7 @@ format: $(STAMP) ## let ruff fix and format the code
 
 # -n: references in docstrings must lead somewhere. The output is written anew, so that no page of before stays.
 docs: $(STAMP) ## build the documentation in build/docs; a warning is an error
-	@rm -rf build/docs
+	@rm -rf build/docs build/doctrees
 	@$(TEST_ENV) $(BIN)/sphinx-build -q -W --keep-going -n -d build/doctrees docs build/docs
 	@echo "Open build/docs/index.html"
 

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
@@ -88,10 +89,9 @@ def _documented(module: str, name: str) -> list[str]:
     value = getattr(importlib.import_module(module), name)
     if inspect.isclass(value):
         error = issubclass(value, BaseException)
-        return [
-            f".. auto{'exception' if error else 'class'}:: {name}",
-            f"   :{'show-inheritance' if error else 'members'}:",
-        ]
+        options = ["show-inheritance"] if error else ["members"]
+        options += ["no-value"] if issubclass(value, gym.Env) else []  # whole prompts
+        return [f".. auto{'exception' if error else 'class'}:: {name}", *(f"   :{option}:" for option in options)]
     if inspect.isroutine(value):
         return [f".. autofunction:: {name}"]
     if ("", name) in ModuleAnalyzer.for_module(module).find_attr_docs():
@@ -123,14 +123,15 @@ def _link_from(page: Path, file: Path, target: str) -> str:
 
 
 def _shorten_manual(app: Sphinx, what: str, name: str, value: object, options: Any, lines: list[str]) -> None:
-    """Leaves the first line and the arguments of a manual."""
+    """Leaves the first line and the arguments of a manual that has its page; headings of others become reST."""
     text = "\n".join(lines)
-    if _MANUAL.search(text):
-        head = _MANUAL.split(text)[0].strip()
-        _, args, rest = text.partition("\nArgs:\n")
-        page = f"environments/{name.rpartition('.')[2].removesuffix('Env').lower()}"
-        manual = f" Its manual: :doc:`/{page}`." if (DOCS / f"{page}.md").exists() else ""
-        lines[:] = f"{head}{manual}\n{args}{rest}".splitlines()
+    if what != "class" or not _MANUAL.search(text):
+        return
+    page = f"environments/{name.rpartition('.')[2].removesuffix('Env').lower()}"
+    if (DOCS / f"{page}.md").exists():
+        head, (_, args, rest) = _MANUAL.split(text)[0].strip(), text.partition("\nArgs:\n")
+        text = f"{head} Its manual: :doc:`/{page}`.\n{args}{rest}"
+    lines[:] = re.sub(r"^## (.+)$", r".. rubric:: \1\n", text, flags=re.MULTILINE).splitlines()
 
 
 def _keep_colons(app: Sphinx, what: str, name: str, value: object, options: Any, lines: list[str]) -> None:
