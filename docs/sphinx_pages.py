@@ -16,7 +16,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
@@ -24,6 +23,8 @@ from sphinx.environment import BuildEnvironment
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
+
+from retro_gym import TaskPrompt
 
 __all__ = ["STANDS_FOR", "PublicNames", "setup"]
 
@@ -89,14 +90,17 @@ def _documented(module: str, name: str) -> list[str]:
     value = getattr(importlib.import_module(module), name)
     if inspect.isclass(value):
         error = issubclass(value, BaseException)
-        options = ["show-inheritance"] if error else ["members"]
-        options += ["no-value"] if issubclass(value, gym.Env) else []  # whole prompts
-        return [f".. auto{'exception' if error else 'class'}:: {name}", *(f"   :{option}:" for option in options)]
+        options = ["show-inheritance:"] if error else ["members:"]
+        options += (
+            ["exclude-members: prompt"] if isinstance(vars(value).get("prompt"), TaskPrompt) else []
+        )  # pages long
+        return [f".. auto{'exception' if error else 'class'}:: {name}", *(f"   :{option}" for option in options)]
     if inspect.isroutine(value):
         return [f".. autofunction:: {name}"]
-    if ("", name) in ModuleAnalyzer.for_module(module).find_attr_docs():
+    described = ("", name) in ModuleAnalyzer.for_module(module).find_attr_docs()
+    if described or type(value).__module__ != "builtins":  # such as an alias of types
         return [f".. autodata:: {name}", "   :no-value:"]
-    return [f".. data:: {name}"]  # autodoc would show what its type says of itself
+    return [f".. data:: {name}"]  # autodoc would show what a dictionary says of itself
 
 
 def _read_page(app: Sphinx, docname: str, source: list[str]) -> None:
