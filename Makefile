@@ -24,7 +24,7 @@ TEST_ENV := HF_HUB_OFFLINE=1 MPLBACKEND=Agg TOKENIZERS_PARALLELISM=false
 CODE := .
 WORKERS ?= 2
 
-.PHONY: help setup trackers test test-slow test-lowest lint format demo bench smollm2 wheel clean
+.PHONY: help setup trackers test test-slow test-lowest lint format docs demo bench smollm2 wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -75,6 +75,12 @@ lint: $(STAMP) ## ruff, mypy, who imports whom and the form of the workflows, ch
 format: $(STAMP) ## let ruff fix and format the code
 	@$(BIN)/ruff check --quiet --fix $(CODE)
 	@$(BIN)/ruff format $(CODE)
+
+# -n: references in docstrings must lead somewhere. The output is written anew, so that no page of before stays.
+docs: $(STAMP) ## build the documentation in build/docs; a warning is an error
+	@rm -rf build/docs build/doctrees
+	@$(TEST_ENV) $(BIN)/sphinx-build -q -W --keep-going -n -d build/doctrees docs build/docs
+	@echo "Open build/docs/index.html"
 
 # --resume starts a new run, or resumes an interrupted one.
 demo: $(STAMP) ## train a reflector and compare it with others (about four minutes on two cores)

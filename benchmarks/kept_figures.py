@@ -1,10 +1,10 @@
-"""Keeps the figures of ``retro-gym evaluate --json`` files that README and manuals print, without their episodes.
+"""Keeps the figures of ``retro-gym evaluate --json`` files that the documentation prints, without their episodes.
 
     retro-gym evaluate RetroWebShop-v0 --reflector none … rule --num-tasks 200 --seeds 2 --trials 1 --json webshop.json
     python benchmarks/kept_figures.py --files hotpotqa.json alfworld.json webshop.json sql.json \
         --output benchmarks/results/policies.json
 
-``tests/test_readme_figures.py`` compares README.md and docs/pipelines.md with the files in ``benchmarks/results``.
+``tests/test_readme_figures.py`` compares README.md and the pages in ``docs`` with the files in ``benchmarks/results``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Renders the environments' docstrings, which are their manuals, to ``docs/environments.md``: run it as a script."""
+"""Renders the environments' docstrings, which are their manuals, to ``docs/environments``: run it as a script."""
 
 from __future__ import annotations
 
@@ -11,26 +11,21 @@ import gymnasium as gym
 import retro_gym
 from retro_gym.registration import TASK_IDS
 
-PAGE = Path(__file__).parent / "environments.md"
-_HEAD = """# Environments
-
-This page is made from the docstrings by `python docs/render_environments.py`. Every task environment `X-v0` is an
-ordinary Gymnasium environment; `RetroX-v0` is the meta-environment around it, in which a reflector is the agent.
-"""
+FOLDER = Path(__file__).parent / "environments"
 _ARGUMENT = re.compile(r"^ {4}(\w+): (.+(?:\n {8}.+)*)", re.MULTILINE)
 
 
-def render() -> str:
-    """The whole page."""
-    parts = [_HEAD, _section("RetroX-v0", retro_gym.RetroEnv)]
+def render() -> dict[str, str]:
+    """The pages by the names of their files."""
+    pages = {"retro.md": _page("RetroX-v0", retro_gym.RetroEnv)}
     for env_id in TASK_IDS:
         env = gym.make(env_id, disable_env_checker=True)
-        parts.append(_section(env_id, type(env.unwrapped)))
+        pages[f"{env_id.partition('-')[0].lower()}.md"] = _page(env_id, type(env.unwrapped))
         env.close()
-    return "\n".join(parts)
+    return pages
 
 
-def _section(title: str, env: type) -> str:
+def _page(title: str, env: type) -> str:
     text, _, rest = inspect.cleandoc(env.__doc__ or "").partition("\nArgs:\n")
     text = text.partition("\nRaises:\n")[0].strip()
     arguments = [
@@ -39,8 +34,10 @@ def _section(title: str, env: type) -> str:
     if arguments:
         text += "\n\n## All arguments\n" + "\n".join(arguments)
     text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text.replace("``", "`"))
-    return f"## {title}\n\n{text.replace(chr(10) + '## ', chr(10) + '### ')}\n"
+    return f"# {title}\n\n{text}\n"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(render(), encoding="utf-8", newline="\n")
+    FOLDER.mkdir(exist_ok=True)
+    for name, page in render().items():
+        (FOLDER / name).write_text(page, encoding="utf-8", newline="\n")

@@ -15,7 +15,7 @@ FOLDERS = {
     "retro_gym_agents": "agents/retro_gym_agents",
 }
 # Imports whose distribution has another name.
-OTHERWISE_NAMED = {"fast_downward": "fast-downward-textworld", "yaml": "pyyaml"}
+OTHERWISE_NAMED = {"fast_downward": "fast-downward-textworld", "markdown_it": "markdown-it-py", "yaml": "pyyaml"}
 
 
 def imported(source):

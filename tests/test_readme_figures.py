@@ -1,4 +1,4 @@
-"""The figures of the README and of docs/pipelines.md are those of the files in benchmarks/results."""
+"""The figures of the README and of pages of the documentation are those of the files in benchmarks/results."""
 
 import json
 from pathlib import Path
@@ -9,12 +9,12 @@ ROOT = Path(__file__).parent.parent
 ENVS = ("RetroHotpotQA-v0", "RetroALFWorld-v0", "RetroWebShop-v0", "RetroInterCodeSQL-v0")
 
 
-def row(start: str) -> list[str]:
-    (line,) = (line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(start))
+def row(start: str, file: str = "docs/tiny.md") -> list[str]:
+    (line,) = (line for line in (ROOT / file).read_text().splitlines() if line.startswith(start))
     return [cell.strip(" *") for cell in line.strip("|").split("|")[1:]]
 
 
-def table(heading: str, file: str = "README.md") -> dict[str, list[str]]:
+def table(heading: str, file: str = "docs/policies.md") -> dict[str, list[str]]:
     """Returns the rows of the first table after a heading, by the name in backticks that they begin with."""
     lines = (ROOT / file).read_text().split(heading, 1)[1].splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("| `"))
@@ -70,8 +70,18 @@ def test_what_training_is_worth(place):
     )
 
 
+@pytest.mark.parametrize("env_id", ENVS)
+def test_the_table_of_the_readme(env_id):
+    success = json.loads((ROOT / "benchmarks" / "results" / "specialists.json").read_text())[env_id]["success"]
+    _, none, untrained, trained, oracle = row(f"| `{env_id}` |", "README.md")
+    for shown, name in ((none, "none"), (untrained, "untrained"), (oracle, "oracle")):
+        assert same(shown, success[name]), name
+    for shown, seed in zip(trained.split(", "), range(3), strict=True):
+        assert same(shown, success[f"{env_id}-{seed}"]), seed
+
+
 def test_what_policies_without_a_model_earn():
-    results, shown = kept("policies.json"), table("### The failure must matter")
+    results, shown = kept("policies.json"), table("## The failure must matter")
     assert [(one["env_id"], one["num_tasks"], one["seeds"], one["trials"]) for one in results] == [
         (env_id, 200, 2, 1) for env_id in ENVS
     ]
