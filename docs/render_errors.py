@@ -62,6 +62,7 @@ REMEDIES = {
     "CassetteError": "Replay with the settings of the recording, or record again.",
     "DivergedError": "Go on with `--resume` and a lower learning rate.",
     "SamplerError": "See to the server of `--server`, then go on with `--resume`.",
+    "HubError": "Check the name, the connection and the token: [sharing](share.md) has a table.",
     "MissingExtraError": "Install the extra that the message names.",
     "CheckpointError": "Resume with the settings of the run, or start a new one elsewhere.",
 }

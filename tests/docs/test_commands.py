@@ -35,7 +35,7 @@ LEARNERS = {"imitate": "imitation", "reward-model": "reward_model"}
 """The modules of the algorithms whose subcommand has another name."""
 PACKAGES = {"minari", "ray[rllib]", "tianshou", "torchrl"}
 """Packages of others that pages tell to install."""
-OTHERS = {"export", "cp", "rm", "vllm", "tensorboard", "mlflow", "trackio", "wandb", "inspect", "hf", "ray"}
+OTHERS = {"cat", "cd", "export", "cp", "rm", "vllm", "tensorboard", "mlflow", "trackio", "wandb", "inspect", "hf", "ray"}
 """Programs that are no part of this package and not at hand everywhere."""
 
 
