@@ -47,6 +47,7 @@ The documentation lists here, from the sources, what each class can say; `…` s
 REMEDIES = {
     "RetroGymError": "Catch it to catch all of them.",
     "ConfigError": "Correct the argument as the message says; `retro-gym COMMAND --help` lists the options.",
+    "UnsupportedArgumentError": "Leave the argument out, or take one that the message names.",
     "TemplateError": "Use the fields that the message lists; write `{{` and `}}` for braces that are meant as text.",
     "UnknownTaskError": "Take an id of `env.task_ids(split)`, or a split that the message lists.",
     "ActionError": "Pass a `str` to `step`, a list of them to `branch`, a token id to a token view.",

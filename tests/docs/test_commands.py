@@ -35,7 +35,21 @@ LEARNERS = {"imitate": "imitation", "reward-model": "reward_model"}
 """The modules of the algorithms whose subcommand has another name."""
 PACKAGES = {"minari", "ray[rllib]", "tianshou", "torchrl"}
 """Packages of others that pages tell to install."""
-OTHERS = {"cat", "cd", "export", "cp", "rm", "vllm", "tensorboard", "mlflow", "trackio", "wandb", "inspect", "hf", "ray"}
+OTHERS = {
+    "cat",
+    "cd",
+    "export",
+    "cp",
+    "rm",
+    "vllm",
+    "tensorboard",
+    "mlflow",
+    "trackio",
+    "wandb",
+    "inspect",
+    "hf",
+    "ray",
+}
 """Programs that are no part of this package and not at hand everywhere."""
 
 
@@ -172,7 +186,7 @@ def test_options_named_in_the_text_exist():
     folders = (ROOT / "benchmarks", ROOT / "examples", ROOT / "agents" / "retro_gym_agents" / "tiny")
     scripts = " ".join(path.read_text() for folder in folders for path in folder.glob("*.py"))
     known |= {f"--{name.replace('_', '-')}" for name in re.findall(r"^    (\w+): ", scripts, re.MULTILINE)}
-    known |= {"--help", "--logprobs-mode"}  # the latter is vLLM's
+    known |= {"--help", "--all-files", "--logprobs-mode"}  # pre-commit's and vLLM's
     named = {
         (path.relative_to(ROOT).as_posix(), line, option)
         for path in PAGES

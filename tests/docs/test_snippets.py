@@ -14,12 +14,24 @@ from tests.docs.pages import PAGES, blocks
 ELSEWHERE = {
     ("docs/foreign_environments.md", "Recipes"): "tests/core/foreign/test_recipes.py",
     ("docs/first_policy.md", ""): "tests/docs/test_tutorial.py",
+    ("docs/loops.md", "Recipes"): "tests/agents/bridges/test_loops.py",
+    ("docs/share.md", ""): "tests/agents/share/test_plain_clients.py",
 }
 """Sections of pages, or whole pages, whose snippets another test runs."""
 
 GIVEN = {
     "docs/errors.md": "import gymnasium as gym\nimport retro_gym\n",
     "docs/foreign_environments.md": "from tests.coin import CoinEnv as make_my_game\nyour_env = make_my_game()\n",
+    "docs/loops.md": (
+        "import numpy as np\n"
+        "import gymnasium as gym\n"
+        "import retro_gym\n"
+        "from retro_gym import TokenEnv\n"
+        "from retro_gym_agents import Reflector, token_options\n"
+        "options = token_options(Reflector.load('tiny'))\n"
+        "observation, infos = TokenEnv(gym.make('RetroIdentity-v0'), 'tiny', **options).reset(seed=0)\n"
+        "n = 4\n"
+    ),
     "docs/records.md": (
         "from retro_gym import RetroEnv, RecordWriter, RunHeader\n"
         "env = RetroEnv('Identity-v0', records=RecordWriter('records.jsonl', RunHeader(policy='mine', seed=0)))\n"

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests.agents.share.hub_double import TOKEN, running
+from tests.docs.pages import blocks
 
 pytestmark = pytest.mark.slow
 
@@ -35,6 +36,9 @@ sys.modules["retro_gym"] = None
 from datasets import load_dataset
 print(len(load_dataset("someone/data", "trials", split="train")), load_dataset("someone/data")["train"][0]["kind"])
 """
+
+
+PAGE = "docs/share.md"
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +97,15 @@ def test_the_command_line_takes_the_name(pushed, call):
     script = "import json; print([row['mean_return_at_trial'] for row in json.load(open('result.json'))['policies']])"
     _, first, *others = eval(call("-c", script))
     assert others == [first, first]
+
+
+def test_the_snippets_of_the_page_run(pushed, call, root):
+    cli(call, "push", "runs/first", "someone/my-reflector", "--revision", "v1")
+    cli(call, "push", "runs/first", "someone/my-reflector")
+    cli(call, "push", "runs/first/records.jsonl", "someone/my-records")
+    found = [block.text for block in blocks(root / PAGE) if block.language == "python"]
+    assert len(found) == 3
+    for text in found:
+        assert "me/my-re" in text
+        call("-c", text.replace('"me/', '"someone/'))
+    assert ("models", "someone/another") in pushed.repos
