@@ -62,7 +62,8 @@ test-lowest: $(TOOLS)/.installed ## the tests of the core with the oldest releas
 	@$(PYTHON) -m venv --without-pip $(LOWEST)
 	@$(TOOLS)/bin/uv pip install -q --python $(LOWEST)/bin/python --resolution lowest-direct -e ".[openai]"
 	@$(TOOLS)/bin/uv pip install -q --python $(LOWEST)/bin/python -c constraints.txt pytest pytest-timeout hypothesis
-	@$(TEST_ENV) $(LOWEST)/bin/python -m pytest -q tests/core tests/envs tests/agents/cli/test_commands.py
+	@$(TEST_ENV) $(LOWEST)/bin/python -m pytest -q tests/core tests/envs tests/agents/cli/test_commands.py \
+		tests/agents/runs/test_log.py
 
 lint: $(STAMP) ## ruff, mypy, who imports whom and the form of the workflows, changing nothing
 	@$(BIN)/ruff check --quiet $(CODE)
