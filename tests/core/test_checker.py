@@ -66,33 +66,33 @@ class TooLongObservation(Base):
 
 
 class NoTaskId(Base):
-    def _info(self):
-        info = super()._info()
+    def _info(self, *told):
+        info = super()._info(*told)
         del info["task_id"]
         return info
 
 
 class IntAsReturn(Base):
-    def _info(self):
-        return {**super()._info(), "return": 0}
+    def _info(self, *told):
+        return {**super()._info(*told), "return": 0}
 
 
 class StaleTrajectory(Base):
-    def _info(self):
+    def _info(self, *told):
         if not hasattr(self, "first"):
-            self.first = super()._info()["trajectory"]
-        return {**super()._info(), "trajectory": self.first}
+            self.first = super()._info(*told)["trajectory"]
+        return {**super()._info(*told), "trajectory": self.first}
 
 
 class SharedInfo(Base):
     shared: dict[str, object] = {}
 
-    def _info(self):
-        self.shared.update(super()._info())
+    def _info(self, *told):
+        self.shared.update(super()._info(*told))
         return self.shared
 
     def step(self, action):
-        return *super().step(action)[:4], self._info()
+        return *super().step(action)[:4], self._info("", False)
 
 
 class IgnoresItsSeed(Base):

@@ -10,7 +10,7 @@ import gymnasium as gym
 
 from retro_gym.actors import ActorSpec
 from retro_gym.env import RetroEnv
-from retro_gym.errors import ConfigError, did_you_mean, one_line
+from retro_gym.errors import ConfigError, UnsupportedArgumentError, did_you_mean, one_line
 from retro_gym.python_specs import find_in_working_folder
 from retro_gym.records import RecordWriter
 from retro_gym.registration import retro_id_of
@@ -45,7 +45,9 @@ def make_retro_env(env_id: str, **kwargs: Any) -> RetroEnv:
         if ":" not in env_id:
             raise
         raise ConfigError(f"environment {env_id!r} cannot be made: {error}.") from error
-    except TypeError as error:  # not from RetroEnv itself, which passes unknown arguments on to the task environment
+    except UnsupportedArgumentError:  # of a RetroEnv
+        raise
+    except TypeError as error:
         unknown = re.search(r"unexpected keyword argument ('\w+')", str(error))
         if unknown is None:
             raise
