@@ -55,16 +55,18 @@ class Config:
     """Training episodes with the noisy teacher."""
     teacher_samples: int = 6
     """Reflections that the teacher writes on each failure; four failures are in an update of imitation."""
+    epochs: int = 2
+    """Passes of imitation over these: in one, few of the words for an attribute are learned."""
     imitation_rate: float = 1e-3
     """Learning rate of imitation."""
-    updates: int = 45
+    updates: int = 80
     """Updates of REINFORCE; PPO has two thirds of them, as it uses each batch twice."""
     prompts: int = 8
     """Failures in an update."""
-    samples: int = 6
+    samples: int = 16
     """Reflections on each failure."""
-    learning_rate: float = 2e-4
-    """Learning rate of REINFORCE; it decays over the last 20 updates."""
+    learning_rate: float = 3e-4
+    """Learning rate of REINFORCE; it decays over the last half of its updates."""
     kl_coef: float = 0.0
     """Coefficient of REINFORCE's KL term; without one, the reference policy need not be computed."""
     max_new_tokens: int = 64
@@ -80,7 +82,8 @@ class Config:
     device: str = "cpu"
     """Device of the model."""
     dtype: str | None = None
-    """Dtype of the model's weights; by default float32 on the CPU, and as stored elsewhere."""
+    """Dtype of the model's weights in training; by default float32 on the CPU, and as stored elsewhere. On CPUs that have
+    bfloat16, sampling is 1.7 times as fast with it."""
     threads: int = 2
     """Threads of torch."""
 
@@ -125,6 +128,7 @@ def imitate(env_id: str, seed: int, folder: Path, config: Config) -> float:
             output=folder / "imitation",
             records=(str(records),),
             model=config.model,
+            epochs=config.epochs,
             batch_size=4 * config.teacher_samples,
             together=True,
             learning_rate=config.imitation_rate,
@@ -155,7 +159,7 @@ def learn(learner: Learner, env_id: str, seed: int, folder: Path, spent: float, 
         result = reinforce.train(
             reinforce.ReinforceConfig(
                 updates=config.updates,
-                decay_updates=min(20, config.updates // 2),
+                decay_updates=config.updates // 2,
                 learning_rate=config.learning_rate,
                 kl_coef=config.kl_coef,
                 shuffle_rewards=learner == "control",
