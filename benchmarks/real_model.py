@@ -82,8 +82,8 @@ class Config:
     device: str = "cpu"
     """Device of the model."""
     dtype: str | None = None
-    """Dtype of the model's weights in training; by default float32 on the CPU, and as stored elsewhere. On CPUs that have
-    bfloat16, sampling is 1.7 times as fast with it."""
+    """Dtype of the model's weights in training; by default float32 on the CPU, and as stored elsewhere. On CPUs that
+    have bfloat16, sampling is 1.7 times as fast with it."""
     threads: int = 2
     """Threads of torch."""
 
