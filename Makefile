@@ -71,7 +71,7 @@ lint: $(STAMP) ## ruff, mypy, who imports whom and the form of the workflows, ch
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo --cache-dir $(VENV)/imports >$(VENV)/imports.log || { cat $(VENV)/imports.log >&2; exit 1; }
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	@$(BIN)/zizmor --quiet --offline .github
+	@$(BIN)/zizmor --quiet --offline .github >$(VENV)/zizmor.log || { cat $(VENV)/zizmor.log >&2; exit 1; }
 
 format: $(STAMP) ## let ruff fix and format the code
 	@$(BIN)/ruff check --quiet --fix $(CODE)

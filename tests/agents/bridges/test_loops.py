@@ -91,21 +91,21 @@ def test_the_page_names_the_numbers(root):
     assert set(NUMBERS) <= set(re.findall(r"`(\w+)`", page_of(root)))
 
 
-@pytest.mark.filterwarnings("default")  # what these packages warn of is theirs
+@pytest.mark.filterwarnings("ignore")  # what these packages warn of is theirs
 @pytest.mark.parametrize("heading", QUICK)
 def test_a_recipe_learns(recipe, small_model, tmp_path, heading):
     check_learning(recipe(heading), small_model, tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("heading", SLOW)
 def test_a_heavy_recipe_learns(recipe, small_model, tmp_path, heading):
     check_learning(recipe(heading), small_model, tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("workers", [0, 2])
 def test_rllib_learns(recipe, small_model, tmp_path, workers):
     loop, ray = recipe("RLlib"), importlib.import_module("ray")
@@ -123,7 +123,7 @@ def test_rllib_learns(recipe, small_model, tmp_path, workers):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore")
 def test_minari_records_and_makes_the_environment_again(recipe, small_model, tmp_path, monkeypatch):
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
     loop = recipe("Minari")
@@ -143,7 +143,7 @@ def test_minari_records_and_makes_the_environment_again(recipe, small_model, tmp
     assert kept.total_episodes == 8
 
 
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore")
 def test_torchrl_makes_it_by_its_id(recipe):
     recipe("TorchRL")
     from torchrl.envs import GymEnv
@@ -155,7 +155,7 @@ def test_torchrl_makes_it_by_its_id(recipe):
     assert float(env.step(start)["next", "reward"]) in (0.0, 1.0)
 
 
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     ("mode", "info"), [("SameStep", "numbers"), ("Disabled", "full"), ("Disabled", "numbers"), ("Disabled", "none")]
 )
