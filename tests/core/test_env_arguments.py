@@ -113,6 +113,7 @@ def test_the_message_of_gymnasium_with_all_arguments_is_left_out():
 
 @pytest.mark.filterwarnings("ignore:.*render_mode='rgb_array' that is not in the possible render_modes")
 def test_stable_baselines3_makes_it_by_its_id():
+    pytest.importorskip("stable_baselines3")
     from stable_baselines3.common.env_util import make_vec_env
 
     options = {"tokenizer": Characters(), "max_prompt_tokens": 200}

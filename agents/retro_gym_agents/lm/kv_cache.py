@@ -5,14 +5,19 @@ Axes: B rows of the batch, H heads, C cached columns, D size of a head.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
+from transformers.modeling_outputs import CausalLMOutputWithPast
 
-__all__ = ["FixedLayer", "RoomyLayer", "WindowLayer", "roomy_cache"]
+__all__ = ["CACHE", "FixedLayer", "RoomyLayer", "WindowLayer", "roomy_cache"]
+
+CACHE = next(one.name for one in dataclasses.fields(CausalLMOutputWithPast) if one.name in ("cache", "past_key_values"))
+"""What models call their cache, as an argument and in their output: ``cache`` from transformers 5.24 on."""
 
 
 class _BufferedLayer(DynamicLayer):  # type: ignore[misc] # transformers has no types

@@ -24,7 +24,7 @@ from transformers import DynamicCache
 
 from retro_gym.actors.token_rows import left_padded
 from retro_gym_agents.lm.batching import in_groups
-from retro_gym_agents.lm.kv_cache import WindowLayer
+from retro_gym_agents.lm.kv_cache import CACHE, WindowLayer
 
 __all__ = ["CausalModel", "IncrementalReader", "NextToken", "Row", "read_plain", "read_shared", "share_prefixes"]
 
@@ -69,10 +69,10 @@ class CausalModel:
             input_ids=ids_BL,
             attention_mask=mask_BL,
             position_ids=positions_BL,
-            past_key_values=cache,
             use_cache=cache is not None,
             logits_to_keep=keep,
             output_hidden_states=True,
+            **{CACHE: cache},
         )
         return out.logits, out.hidden_states[-1]
 

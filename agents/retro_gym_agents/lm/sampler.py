@@ -27,6 +27,7 @@ from retro_gym.actors.token_rows import pick
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.lm.attention import why_not_full_attention
 from retro_gym_agents.lm.batching import Prompts
+from retro_gym_agents.lm.kv_cache import CACHE
 from retro_gym_agents.lm.samples import Draws, Sampling, each_seed
 from retro_gym_agents.lm.shared_rows import last_column, read_prompts, shared_rows
 from retro_gym_agents.lm.trying import a_few_tokens, same_numbers
@@ -183,7 +184,7 @@ class _Plain(SeparateRows):
 
     def start(self) -> tuple[Tensor, Tensor | None]:
         out = read_prompts(self._model, self._prompts, None, hidden=self._hidden)
-        self._cache = out.past_key_values
+        self._cache = getattr(out, CACHE)
         self._mask = self._prompts.mask_PS.long().repeat_interleave(self._samples, 0)
         self._positions = self._prompts.lengths.repeat_interleave(self._samples)
         self._cache.batch_repeat_interleave(self._samples)

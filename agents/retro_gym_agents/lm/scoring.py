@@ -17,6 +17,7 @@ from torch import Tensor
 
 from retro_gym_agents.lm.attention import attention_dtype, why_not_full_attention
 from retro_gym_agents.lm.batching import Prompts
+from retro_gym_agents.lm.kv_cache import CACHE
 from retro_gym_agents.lm.logprobs import token_logprobs
 from retro_gym_agents.lm.packing import Packed, pack
 from retro_gym_agents.lm.shared_rows import read_prompts
@@ -100,9 +101,9 @@ def _in_two(model: Any, prompts: Prompts, packed: Packed, hidden: bool) -> tuple
         input_ids=packed.ids_PL[:, width:],
         attention_mask=packed.mask(attention_dtype(model), of_prompts=False),
         position_ids=packed.positions_PL[:, width:],
-        past_key_values=prompts_out.past_key_values,
         use_cache=True,
         output_hidden_states=hidden,
+        **{CACHE: getattr(prompts_out, CACHE)},
     )
     return first, _Columns(out.logits, out.hidden_states[-1] if hidden else None)
 

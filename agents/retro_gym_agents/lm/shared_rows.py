@@ -18,7 +18,7 @@ from torch import Tensor
 
 from retro_gym_agents.lm.attention import additive_mask, attention_dtype
 from retro_gym_agents.lm.batching import Prompts
-from retro_gym_agents.lm.kv_cache import FixedLayer, RoomyLayer, roomy_cache
+from retro_gym_agents.lm.kv_cache import CACHE, FixedLayer, RoomyLayer, roomy_cache
 from retro_gym_agents.lm.trying import a_few_tokens, same_numbers
 
 __all__ = ["GraphedRows", "SharedRows", "last_column", "read_prompts", "shared_rows", "why_not_recorded"]
@@ -80,9 +80,9 @@ class SharedRows:
             input_ids=token_PK,
             attention_mask=mask_P1KC,
             position_ids=position_PK,
-            past_key_values=self._cache,
             use_cache=True,
             output_hidden_states=self._hidden,
+            **{CACHE: self._cache},
         )
         rows = token_PK.numel()
         return out.logits.reshape(rows, -1), out.hidden_states[-1].reshape(rows, -1) if self._hidden else None
@@ -227,10 +227,10 @@ def read_prompts(model: Any, prompts: Prompts, cache: Any, *, hidden: bool) -> A
         input_ids=prompts.ids_PS,
         attention_mask=prompts.mask_PS.long(),
         position_ids=(prompts.mask_PS.long().cumsum(-1) - 1).clamp(min=0),
-        past_key_values=cache,
         use_cache=True,
         logits_to_keep=1,
         output_hidden_states=hidden,
+        **{CACHE: cache},
     )
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from retro_gym_agents.lm.batching import Prompts
-from retro_gym_agents.lm.kv_cache import roomy_cache
+from retro_gym_agents.lm.kv_cache import CACHE, roomy_cache
 
 __all__ = ["Known", "Resumed", "SeparateRows", "TurnCache"]
 
@@ -135,9 +135,9 @@ class SeparateRows:
             input_ids=token_R[:, None],
             attention_mask=self._mask,
             position_ids=self._positions[:, None],
-            past_key_values=self._cache,
             use_cache=True,
             output_hidden_states=self._hidden,
+            **{CACHE: self._cache},
         )
         self._positions = self._positions + 1
         return out.logits[:, -1], out.hidden_states[-1][:, -1] if self._hidden else None
@@ -213,10 +213,10 @@ class Resumed(SeparateRows):
             input_ids=rest.ids_PS,
             attention_mask=torch.cat([seen, rest.mask_PS], -1).long(),
             position_ids=(lengths[:, None] + rest.mask_PS.long().cumsum(-1) - 1).clamp(min=0),
-            past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
             output_hidden_states=self._hidden,
+            **{CACHE: cache},
         )
         return out, [(layer.keys, layer.values) for layer in cache.layers], before
 

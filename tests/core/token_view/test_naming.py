@@ -16,6 +16,8 @@ from retro_gym.errors import ConfigError, MissingExtraError
 from retro_gym.token_view import naming
 from tests.core.characters import Characters
 
+pytest.importorskip("transformers")  # which the extra [train] installs; names are those of reflectors
+
 IDENTITY = "RetroIdentity-v0"
 
 
