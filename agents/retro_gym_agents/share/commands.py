@@ -11,13 +11,13 @@ from typing import Any
 
 __all__ = ["command_of"]
 
-_MODULES = {name: f"retro_gym_agents.algorithms.{name}" for name in ("reinforce", "ppo", "imitation", "retroact")}
-_CLASSES = {
+_CONFIGS = {
     "reinforce": "ReinforceConfig",
     "ppo": "PPOConfig",
     "imitation": "ImitationConfig",
     "retroact": "RetroActConfig",
 }
+"""The algorithms that a command runs, each in a module of the same name, and their config classes."""
 _OPTIONS = {
     "train": (
         *("reflector", "seed", "updates", "max_minutes", "num_prompts", "group_size", "kl_coef", "temperature"),
@@ -51,7 +51,7 @@ def command_of(config: Mapping[str, Any]) -> str | None:
     True
     """
     algorithm = config.get("algorithm")
-    if algorithm not in _MODULES or config.get("start") is not None:  # which no option sets
+    if algorithm not in _CONFIGS or config.get("start") is not None:  # which no option sets
         return None
     command = {"imitation": "imitate", "retroact": "retroact"}.get(algorithm, "train")
     defaults = _defaults(algorithm)
@@ -78,7 +78,7 @@ def command_of(config: Mapping[str, Any]) -> str | None:
 
 def _defaults(algorithm: str) -> dict[str, Any]:
     """Returns the settings' defaults, in JSON types; None for those that have none."""
-    kind = getattr(importlib.import_module(_MODULES[algorithm]), _CLASSES[algorithm])
+    kind = getattr(importlib.import_module(f"retro_gym_agents.algorithms.{algorithm}"), _CONFIGS[algorithm])
     found = {}
     for field in dataclasses.fields(kind):
         made = field.default_factory

@@ -1,7 +1,6 @@
 """The recipes of docs/loops.md, each with the package that it is for: they learn, and the same seed learns the same."""
 
 import importlib
-import importlib.util
 import os
 import re
 import sys
@@ -10,7 +9,9 @@ import pytest
 
 from retro_gym.token_view.infos import NUMBERS
 from retro_gym_agents.lm.reflector import Reflector
+from tests.recipes import imported, recipes
 
+PAGE = "docs/loops.md"
 PACKAGES = {
     "Stable-Baselines3": ("stable_baselines3", "stable-baselines3"),
     "TorchRL": ("torchrl", "torchrl"),
@@ -25,33 +26,14 @@ SLOW = ["Tianshou"]
 
 
 def page_of(root):
-    return (root / "docs" / "loops.md").read_text(encoding="utf-8")
-
-
-def recipes(root):
-    """The code of each recipe by its heading."""
-    page = page_of(root).partition("\n## Recipes\n")[2]
-    return dict(re.findall(r"\n### ([^\n]+)\n(?:(?!\n### ).)*?```python\n(.*?)```", page, re.DOTALL))
+    return (root / PAGE).read_text(encoding="utf-8")
 
 
 @pytest.fixture
 def recipe(root, tmp_path, monkeypatch):
     """Imports a recipe as a module."""
-    modules = []
-
-    def load(heading):
-        module, package = PACKAGES[heading]
-        if importlib.util.find_spec(module) is None:
-            pytest.skip(f"needs pip install {package}")
-        name = f"loop_{module}"
-        (tmp_path / f"{name}.py").write_text(recipes(root)[heading], encoding="utf-8")
-        monkeypatch.syspath_prepend(tmp_path)
-        modules.append(name)
-        return importlib.import_module(name)
-
-    yield load
-    for name in modules:
-        sys.modules.pop(name, None)
+    with imported(root / PAGE, PACKAGES, tmp_path, monkeypatch) as load:
+        yield load
 
 
 def train(loop, folder, **options):
@@ -73,7 +55,7 @@ def check_learning(loop, folder, tmp_path):
 
 
 def test_every_recipe_is_tested_and_counted(root):
-    found = recipes(root)
+    found = recipes(root / PAGE)
     assert set(found) == set(PACKAGES)
     lines = {heading: str(sum(bool(line.strip()) for line in code.splitlines())) for heading, code in found.items()}
     scripts = {}

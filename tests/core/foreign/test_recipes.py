@@ -1,14 +1,13 @@
 """The recipes of docs/foreign_environments.md, each with the package that it is for."""
 
-import importlib
-import importlib.util
 import re
-import sys
 
 import pytest
 
 from retro_gym import RetroEnv, check_retro_env
+from tests.recipes import imported, recipes
 
+PAGE = "docs/foreign_environments.md"
 PACKAGES = {
     "TextWorld": ("textworld", "textworld"),
     "TextWorldExpress": ("textworld_express", "textworld-express"),
@@ -28,12 +27,6 @@ ACTIONS = {
 OTHERWISE = ["look around", "inventory", "nonsense"]
 
 
-def recipes(root):
-    """The code of each recipe by its heading."""
-    page = (root / "docs" / "foreign_environments.md").read_text(encoding="utf-8").partition("\n## Recipes\n")[2]
-    return dict(re.findall(r"\n### ([^\n]+)\n.*?```python\n(.*?)```", page, re.DOTALL))
-
-
 def say_as_noted(prompts):
     """An actor that does what its last reflection lists after colons and numbers, and otherwise looks around."""
     replies = []
@@ -46,22 +39,9 @@ def say_as_noted(prompts):
 
 @pytest.fixture
 def made(root, tmp_path, monkeypatch):
-    """Imports a recipe as a module; returns its name as a key and its task."""
-    modules = []
-
-    def make(heading):
-        module, package = PACKAGES[heading]
-        if importlib.util.find_spec(module) is None:
-            pytest.skip(f"needs pip install {package}")
-        name = f"recipe_{module}"
-        (tmp_path / f"{name}.py").write_text(recipes(root)[heading])
-        monkeypatch.syspath_prepend(tmp_path)
-        modules.append(name)
-        return importlib.import_module(name).task
-
-    yield make
-    for name in modules:
-        sys.modules.pop(name, None)
+    """Imports a recipe; returns its task."""
+    with imported(root / PAGE, PACKAGES, tmp_path, monkeypatch) as load:
+        yield lambda heading: load(heading).task
 
 
 def played(task, task_id, actions):
@@ -76,7 +56,7 @@ def played(task, task_id, actions):
 
 
 def test_every_recipe_is_tested_and_short(root):
-    found = recipes(root)
+    found = recipes(root / PAGE)
     assert set(found) == set(PACKAGES)
     lines = {heading: sum(bool(line.strip()) for line in code.splitlines()) for heading, code in found.items()}
     assert max(lines.values()) <= 18, lines
