@@ -54,12 +54,14 @@ class Config:
     teacher_episodes: int = 900
     """Training episodes with the noisy teacher."""
     teacher_samples: int = 6
-    """Reflections that the teacher writes on each failure; four failures are in an update of imitation."""
-    epochs: int = 2
-    """Passes of imitation over these: in one, few of the words for an attribute are learned."""
+    """Reflections that the teacher writes on each failure."""
+    imitation_prompts: int = 2
+    """Failures in an update of imitation."""
+    epochs: int = 1
+    """Passes of imitation over these."""
     imitation_rate: float = 1e-3
     """Learning rate of imitation."""
-    updates: int = 80
+    updates: int = 60
     """Updates of REINFORCE; PPO has two thirds of them, as it uses each batch twice."""
     prompts: int = 8
     """Failures in an update."""
@@ -71,8 +73,8 @@ class Config:
     """Coefficient of REINFORCE's KL term; without one, the reference policy need not be computed."""
     max_new_tokens: int = 64
     """Token limit of a reflection."""
-    micro_tokens: int = 4_000
-    """Tokens in a forward pass."""
+    micro_tokens: int = 1_500
+    """Tokens in a forward pass: on a CPU, few enough for its cache."""
     autocast_updates: bool = True
     """Matrix products of updates in bfloat16: more than twice as fast on CPUs that have it."""
     minutes: float = 45.0
@@ -129,7 +131,7 @@ def imitate(env_id: str, seed: int, folder: Path, config: Config) -> float:
             records=(str(records),),
             model=config.model,
             epochs=config.epochs,
-            batch_size=4 * config.teacher_samples,
+            batch_size=config.imitation_prompts * config.teacher_samples,
             together=True,
             learning_rate=config.imitation_rate,
             **_shared(seed, config),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from retro_gym.actors.loading import context_of
+from retro_gym.actors.loading import context_of, contiguous_head
 from retro_gym.errors import CheckpointError, ConfigError
 from retro_gym_agents.lm.adapter_folder import weights_digest
 from retro_gym_agents.lm.adapters import (
@@ -21,6 +21,7 @@ from retro_gym_agents.lm.adapters import (
     add_lora,
     checkpoint_activations,
     free_name,
+    inputs_as_they_come,
     load_adapter,
     lora_of,
     save_adapter,
@@ -281,10 +282,15 @@ class AdaptedModel:
         """D: the size of the hidden states."""
         return int(self.model.config.get_text_config().hidden_size)
 
-    def precision(self, *, sampling: bool = False) -> contextlib.AbstractContextManager[Any]:
-        """Returns a context manager that enables autocast if it is set for what is done."""
+    @contextlib.contextmanager
+    def precision(self, *, sampling: bool = False) -> Iterator[None]:
+        """Enables autocast if it is set for what is done."""
         enabled = self._autocast is True or (self._autocast == "updates" and not sampling)
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
+        with (
+            torch.autocast(self.device.type, torch.bfloat16, enabled=enabled),
+            inputs_as_they_come(self.model, enabled),
+        ):
+            yield
 
     @cached_property
     def tokens_that_fit(self) -> int:
@@ -374,5 +380,6 @@ class AdaptedModel:
     def _settle(self) -> None:
         """Switches off dropout, also in added modules, then enables checkpointing, which sets layers to training."""
         self.model.eval()
+        contiguous_head(self.model)
         if self._checkpointing:
             checkpoint_activations(self.model)

@@ -33,6 +33,7 @@ __all__ = [
     "checkpoint_activations",
     "free_name",
     "frozen",
+    "inputs_as_they_come",
     "load_adapter",
     "lora_of",
     "save_adapter",
@@ -306,6 +307,18 @@ def checkpoint_activations(model: Any) -> None:
     for module in model.modules():
         if getattr(module, "gradient_checkpointing", False):
             module.training = True
+
+
+@contextlib.contextmanager
+def inputs_as_they_come(model: Any, active: bool = True) -> Iterator[None]:
+    """Keeps peft from casting each layer's input to the adapter's float32, which autocast would cast back."""
+    if not active or active_adapter(model) is None:
+        yield
+        return
+    from peft.helpers import disable_input_dtype_casting
+
+    with disable_input_dtype_casting(model):
+        yield
 
 
 def _same_adapter(model: Any) -> tuple[contextlib.AbstractContextManager[Any], contextlib.AbstractContextManager[Any]]:

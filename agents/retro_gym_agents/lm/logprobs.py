@@ -39,7 +39,8 @@ class _TokenLogprobs(torch.autograd.Function):
         wide = torch.promote_types(logits_RV.dtype, torch.float32)
         norm_R1 = logits_RV.new_empty(len(logits_RV), 1, dtype=wide)
         for rows in _chunks(logits_RV):
-            norm_R1[rows] = (logits_RV[rows].to(wide) / temperature).logsumexp(-1, keepdim=True)
+            part_RV = logits_RV[rows].to(wide)
+            norm_R1[rows] = _divided(part_RV, temperature).logsumexp(-1, keepdim=True)
         ctx.save_for_backward(logits_RV, tokens_RX, norm_R1)
         ctx.temperature = temperature
         return logits_RV.gather(-1, tokens_RX).to(wide) / temperature - norm_R1
@@ -54,11 +55,17 @@ class _TokenLogprobs(torch.autograd.Function):
         same = logits_RV.dtype == norm_R1.dtype
         for rows in _chunks(logits_RV):
             part_RV = grad_RV[rows] if same else torch.empty_like(grad_RV[rows], dtype=norm_R1.dtype)
-            torch.div(logits_RV[rows].to(norm_R1.dtype), ctx.temperature, out=part_RV).sub_(norm_R1[rows]).exp_()
+            scaled_RV = _divided(logits_RV[rows].to(norm_R1.dtype), ctx.temperature)
+            torch.sub(scaled_RV, norm_R1[rows], out=part_RV).exp_()
             part_RV.mul_(-total_R1[rows]).scatter_add_(-1, tokens_RX[rows], grad_RX[rows])
             if not same:
                 grad_RV[rows] = part_RV
         return grad_RV, None, None
+
+
+def _divided(logits_RV: Tensor, temperature: float) -> Tensor:
+    """Divides by the temperature; at 1, the usual one, that would be a pass over the logits for nothing."""
+    return logits_RV if temperature == 1 else logits_RV / temperature
 
 
 def _chunks(logits_RV: Tensor) -> Iterator[slice]:

@@ -21,7 +21,8 @@ def _chunks(request, monkeypatch):
 @pytest.mark.usefixtures("_chunks")
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("shape", [(7, 1), (2, 5, 3)], ids=str)
-def test_values_and_gradients_are_those_of_autograd(dtype, shape):
+@pytest.mark.parametrize("temperature", [0.7, 1, 1.0])
+def test_values_and_gradients_are_those_of_autograd(dtype, shape, temperature):
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(10, shape, generator=generator)  # with repetitions
     weights = torch.randn(shape, generator=generator)
@@ -29,10 +30,12 @@ def test_values_and_gradients_are_those_of_autograd(dtype, shape):
     for way in (token_logprobs, plain):
         logits = (3 * torch.randn(*shape[:-1], 10, generator=torch.Generator().manual_seed(1))).to(dtype)
         logits.requires_grad_()
-        values = way(logits, tokens, 0.7)
+        given = logits.detach().clone()
+        values = way(logits, tokens, temperature)
         assert values.dtype == torch.promote_types(dtype, torch.float32)
         torch.autograd.backward((values * weights).sum())
         assert logits.grad.dtype == dtype
+        assert torch.equal(logits, given)
         results.append((values.detach(), logits.grad))
     tolerance = {"rtol": 1e-2, "atol": 1e-2} if dtype == torch.bfloat16 else {}
     torch.testing.assert_close(results[0][0], results[1][0])

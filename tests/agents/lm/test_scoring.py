@@ -4,11 +4,20 @@ import warnings
 
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GPT2Config,
+    GPT2LMHeadModel,
+    MistralConfig,
+    MistralForCausalLM,
+)
 
+from retro_gym.actors.loading import load_causal_lm
 from retro_gym.errors import ConfigError
 from retro_gym_agents.lm.adapters import LoraSettings, add_lora
 from retro_gym_agents.lm.batching import Prompts
+from retro_gym_agents.lm.planner import Planner
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.lm.sampler import draw
 from retro_gym_agents.lm.samples import Sampling
@@ -118,6 +127,57 @@ def test_autocast_of_updates_leaves_sampling_exact(small_model):
     assert torch.equal(samples[0].logprobs_NT, samples[1].logprobs_NT)
     assert torch.equal(rough.logprobs(samples[0]), mixed.logprobs(samples[0]))
     assert not torch.equal(exact.logprobs(samples[0]), mixed.logprobs(samples[0]))
+
+
+def test_peft_casts_no_input_that_autocast_would_cast_back(small_model):
+    rough = Reflector.load(small_model, autocast="updates")
+    layers = [module for name, module in rough.model.named_modules() if name.endswith("lora_A.default")]
+    types = []
+    for layer in layers:
+        layer.register_forward_pre_hook(lambda _, given: types.append(given[0].dtype))
+    samples = rough.sample(["The word is blue. Reflection:"], num_samples=2, seed=0)
+    types.clear()
+    scores = rough.logprobs(samples).detach()
+    assert layers
+    assert torch.bfloat16 in types
+    tuners = [module for module in rough.model.modules() if hasattr(module, "cast_input_dtype_enabled")]
+    assert all(module.cast_input_dtype_enabled for module in tuners)
+    with torch.autocast("cpu", torch.bfloat16):
+        exact = score(
+            rough.model,
+            samples.prompts,
+            samples.tokens_NT,
+            samples.mask_NT,
+            temperature=samples.temperature,
+            num_samples=2,
+        )
+    torch.testing.assert_close(scores, exact.logprobs_NT.detach(), rtol=0, atol=0)
+
+
+def of_an_actor(folder):
+    return load_causal_lm(folder, device="cpu", dtype=None, what="it", give="a folder")[0]
+
+
+def of_a_reflector(folder):
+    plain = AutoModelForCausalLM.from_pretrained(folder)
+    reflector = Reflector(plain, AutoTokenizer.from_pretrained(folder), name=str(folder))
+    Planner.beside(reflector)  # a second role on the same weights
+    return reflector.model
+
+
+@pytest.mark.parametrize("load", [of_an_actor, of_a_reflector])
+def test_the_output_layer_gets_its_input_in_one_piece(small_model, load):
+    """PyTorch would multiply a slice of the hidden states with a copy of the weights for each row."""
+    model = load(small_model)
+    head, given = model.get_output_embeddings(), []
+    before = len(head._forward_pre_hooks)
+    head.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
+    ids = torch.arange(5, 17).view(3, 4)
+    last = model(input_ids=ids, logits_to_keep=1).logits
+    assert before == 1
+    assert given[0].shape[:2] == (3, 1)
+    assert given[0].is_contiguous()
+    torch.testing.assert_close(last, model(input_ids=ids).logits[:, -1:])
 
 
 def test_a_model_that_cannot_share_says_so_once():
