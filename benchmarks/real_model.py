@@ -74,6 +74,8 @@ class Config:
     """Coefficient of REINFORCE's KL term; without one, the reference policy need not be computed."""
     reply_only: bool = True
     """The adapter acts on the reply alone: updates are about twice as fast."""
+    rank: int = 32
+    """Rank of the adapter, and its alpha."""
     max_new_tokens: int = 64
     """Token limit of a reflection."""
     micro_tokens: int = 1_500
@@ -137,7 +139,7 @@ def imitate(env_id: str, seed: int, folder: Path, config: Config) -> float:
             batch_size=config.imitation_prompts * config.teacher_samples,
             together=True,
             learning_rate=config.imitation_rate,
-            lora=LoraSettings(reply_only=config.reply_only),
+            lora=LoraSettings(config.rank, config.rank, reply_only=config.reply_only),
             **_shared(seed, config),
         )
     )
