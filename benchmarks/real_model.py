@@ -31,7 +31,6 @@ from retro_gym_agents.evaluation.evaluate import evaluate_all
 from retro_gym_agents.evaluation.evaluation import Evaluation, EvaluationConfig
 from retro_gym_agents.evaluation.results import write_json
 from retro_gym_agents.evaluation.tables import print_tables
-from retro_gym_agents.lm.adapters import LoraSettings
 from retro_gym_agents.play.collection import CollectConfig, collect
 from retro_gym_agents.play.policies import ReflectorPolicy, make_policy
 
@@ -62,7 +61,7 @@ class Config:
     """Passes of imitation over these."""
     imitation_rate: float = 1e-3
     """Learning rate of imitation."""
-    updates: int = 75
+    updates: int = 60
     """Updates of REINFORCE; PPO has two thirds of them, as it uses each batch twice."""
     prompts: int = 8
     """Failures in an update."""
@@ -72,10 +71,6 @@ class Config:
     """Learning rate of REINFORCE; it decays over the last half of its updates."""
     kl_coef: float = 0.0
     """Coefficient of REINFORCE's KL term; without one, the reference policy need not be computed."""
-    reply_only: bool = True
-    """The adapter acts on the reply alone: updates are about twice as fast."""
-    rank: int = 32
-    """Rank of the adapter, and its alpha."""
     max_new_tokens: int = 64
     """Token limit of a reflection."""
     micro_tokens: int = 1_500
@@ -139,7 +134,6 @@ def imitate(env_id: str, seed: int, folder: Path, config: Config) -> float:
             batch_size=config.imitation_prompts * config.teacher_samples,
             together=True,
             learning_rate=config.imitation_rate,
-            lora=LoraSettings(config.rank, config.rank, reply_only=config.reply_only),
             **_shared(seed, config),
         )
     )

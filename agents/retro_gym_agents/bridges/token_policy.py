@@ -11,8 +11,7 @@ from retro_gym.errors import ConfigError
 from retro_gym_agents.algorithms.ppo import ValueHead
 from retro_gym_agents.lm.prefixes import CausalModel, NextToken, Row, read_shared
 from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.lm.reply_adapter import check_everywhere
-from retro_gym_agents.lm.token_reader import OBSERVATIONS, Observation, TokenReader, next_logprobs, rows_of
+from retro_gym_agents.lm.token_reader import Observation, TokenReader, next_logprobs, rows_of
 
 __all__ = ["TokenPolicy"]
 
@@ -49,7 +48,6 @@ class TokenPolicy(nn.Module):
         if not reflector.trainable:
             raise ConfigError("this reflector has no adapter, so there is nothing to train. Load it with lora=….")
         self.reflector = reflector
-        check_everywhere(reflector, OBSERVATIONS)
         # The same parameters under names without dots, which torch reserves for submodules. The base model is no
         # submodule, so its weights are neither trained nor saved.
         self.adapter = nn.ParameterDict(

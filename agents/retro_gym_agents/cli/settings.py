@@ -26,12 +26,7 @@ from retro_gym_agents.cli.options import (
 
 __all__ = ["LearnerOptions", "RecordsOptions", "fields_from", "given", "import_with_extra", "option_of"]
 
-_NAMED_OTHERWISE = {
-    "learning_rate": "--lr",
-    "lora": "--lora-rank",
-    "lora.rank": "--lora-rank",
-    "lora.reply_only": "--reply-only",
-}
+_NAMED_OTHERWISE = {"learning_rate": "--lr", "lora": "--lora-rank", "lora.rank": "--lora-rank"}
 """Config fields whose option has another name."""
 
 
@@ -53,8 +48,6 @@ class LearnerOptions:
     """Updates between checkpoints."""
     lora_rank: OptionalNumber = None
     """Rank of the LoRA adapter."""
-    reply_only: Flag = False
-    """A new adapter acts on the reply alone, which makes updates about twice as fast; for reflectors."""
     device: Text = "cpu"
     """Device of the model: cpu, cuda, cuda:1."""
     report_to: TrackerWords = ()
@@ -79,11 +72,10 @@ class LearnerOptions:
         return {**self._others(config_class, own), **given(own)}
 
     def _lora(self, config_class: type[Any]) -> Any:
-        changes = given({"rank": self.lora_rank, "reply_only": self.reply_only or None})
-        if not changes:
+        if self.lora_rank is None:
             return None
         defaults: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(config_class)}
-        return dataclasses.replace(defaults["lora"], **changes)
+        return dataclasses.replace(defaults["lora"], rank=self.lora_rank)
 
     def _others(self, config_class: type[Any], reserved: Mapping[str, Any]) -> dict[str, Any]:
         texts = words_of("--set", self.set)

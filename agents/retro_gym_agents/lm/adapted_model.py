@@ -19,6 +19,7 @@ from retro_gym_agents.lm.adapters import (
     LoraSettings,
     active_adapter,
     add_lora,
+    checkpoint_activations,
     free_name,
     inputs_as_they_come,
     load_adapter,
@@ -27,11 +28,9 @@ from retro_gym_agents.lm.adapters import (
     trainable_weights,
 )
 from retro_gym_agents.lm.card import adapter_card
-from retro_gym_agents.lm.checkpointing import checkpoint_activations
 from retro_gym_agents.lm.hub import Token
 from retro_gym_agents.lm.memory import tokens_that_fit
 from retro_gym_agents.lm.pretrained import TINY, load_base, sampling_of, save_tokenizer, stored_sampling
-from retro_gym_agents.lm.reply_adapter import acts_on_replies, check_everywhere
 from retro_gym_agents.lm.sources import Base, base_of, find_source, stored_base
 
 __all__ = ["AdaptedModel", "Autocast"]
@@ -251,8 +250,7 @@ class AdaptedModel:
         if self.adapter is None:
             raise ConfigError(f"this {self.role} has no adapter to save. Load it with lora=LoraSettings(…).")
         base = stored_base(self.base)
-        invoked_by = self._prompts_end() if self.reply_only else None
-        save_adapter(self.model, self.adapter, Path(folder), base.name, base.revision, invoked_by)
+        save_adapter(self.model, self.adapter, Path(folder), base.name, base.revision)
         self.generation_config().save_pretrained(str(folder))
 
     def generation_config(self) -> Any:
@@ -308,11 +306,6 @@ class AdaptedModel:
     def lora(self) -> LoraSettings | None:
         """The adapter's settings; None without an adapter."""
         return lora_of(self.model, self.adapter)
-
-    @property
-    def reply_only(self) -> bool:
-        """Whether the adapter acts on the reply alone: see :mod:`retro_gym_agents.lm.reply_adapter`."""
-        return self.adapter is not None and acts_on_replies(self.model.peft_config[self.adapter])
 
     def freeze_reference(self) -> None:
         """Stores a copy of the adapter as the reference policy of KL terms; call it at the start of RL."""
@@ -384,14 +377,9 @@ class AdaptedModel:
 
     # -- internals -------------------------------------------------------------------------------------------------
 
-    def _prompts_end(self) -> int:
-        """Returns the last token of this role's prompts."""
-        raise NotImplementedError
-
     def _settle(self) -> None:
         """Switches off dropout, also in added modules, then enables checkpointing, which sets layers to training."""
         self.model.eval()
         contiguous_head(self.model)
         if self._checkpointing:
-            check_everywhere(self, "gradient_checkpointing computes whole rows")
             checkpoint_activations(self.model)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,6 @@ from retro_gym.errors import ConfigError, DivergedError, MissingExtraError
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.lm.finite import not_finite
 from retro_gym_agents.lm.fitting import check_fit
-from retro_gym_agents.lm.reply_adapter import acts_on_replies, mark, recognise
 
 __all__ = [
     "DEFAULT_LORA",
@@ -30,12 +30,12 @@ __all__ = [
     "activated",
     "active_adapter",
     "add_lora",
+    "checkpoint_activations",
     "free_name",
     "frozen",
     "inputs_as_they_come",
     "load_adapter",
     "lora_of",
-    "quiet",
     "save_adapter",
     "trainable_weights",
 ]
@@ -58,20 +58,11 @@ class LoraSettings:
     """Updates are scaled by alpha / rank; 16 by default."""
     target_modules: str | None = None
     """``"all-linear"``, the default, or names of layers separated by commas: ``"q_proj,v_proj"``."""
-    reply_only: bool | None = None
-    """The adapter acts on the reply alone, from the prompt's last token on, which makes updates about twice as fast;
-    False by default. For reflectors. See :mod:`retro_gym_agents.lm.reply_adapter`."""
 
     def filled(self) -> LoraSettings:
         """Returns the settings of a new adapter, with defaults for those that are None."""
         given = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
-        defaults = {"rank": 8, "alpha": 16, "target_modules": _ALL_LINEAR, "reply_only": False}
-        return LoraSettings(**{**defaults, **given})
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns the settings, without ``reply_only`` where it is not set: runs from before it can be resumed."""
-        fields = dataclasses.asdict(self)
-        return fields if self.reply_only else {name: fields[name] for name in fields if name != "reply_only"}
+        return LoraSettings(**{"rank": 8, "alpha": 16, "target_modules": _ALL_LINEAR, **given})
 
 
 _ALL_LINEAR = "all-linear"
@@ -163,19 +154,15 @@ def add_lora(model: Any, lora: LoraSettings, name: str, seed: int, adapter: str 
         target_modules=names if names == _ALL_LINEAR else sorted(_names(names)),
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),  # GPT-2 stores W transposed
     )
-    with torch.random.fork_rng(devices=[]), quiet():
+    with torch.random.fork_rng(devices=[]), _quiet():
         torch.manual_seed(derive_seed(seed, "lora"))
         try:
             if active_adapter(model) is None:
-                model = get_peft_model(model, config, adapter)
-            else:
-                model.add_adapter(adapter, config)
-                _learning(model, adapter)
+                return get_peft_model(model, config, adapter)
+            model.add_adapter(adapter, config)
+            return _learning(model, adapter)
         except Exception as error:  # peft refuses unsupported layers with various errors
             raise ConfigError(f"LoRA cannot be added to {name!r}: {error}") from error
-    if settings["reply_only"]:
-        mark(model.peft_config[adapter])
-    return model
 
 
 def load_adapter(
@@ -204,7 +191,7 @@ def load_adapter(
     except ImportError as error:
         raise MissingExtraError(error.name or "peft", "train") from error
     is_first = active_adapter(model) is None
-    with quiet():
+    with _quiet():
         try:
             if is_first:
                 model = PeftModel.from_pretrained(
@@ -220,7 +207,6 @@ def load_adapter(
                 _remove(model, adapter)  # peft leaves an adapter that it could not load
             raise ConfigError(f"{folder} holds no adapter that fits its base model: {error}") from error
     try:
-        recognise(model, adapter, folder)
         where = not_finite(trainable_weights(model, adapter))
         if where is not None:
             raise ConfigError(
@@ -241,21 +227,12 @@ def _remove(model: Any, adapter: str) -> None:
         model.delete_adapter(adapter)
 
 
-def save_adapter(
-    model: Any, adapter: str, folder: Path, base: str, revision: str | None = None, invoked_by: int | None = None
-) -> None:
-    """Writes an adapter in peft's format, with ``base`` and ``revision`` as those of its base model.
-
-    ``invoked_by`` is the last token of prompts, for an adapter that acts on the reply alone.
-    """
+def save_adapter(model: Any, adapter: str, folder: Path, base: str, revision: str | None = None) -> None:
+    """Writes an adapter in peft's format, with ``base`` and ``revision`` as those of its base model."""
     config = model.peft_config[adapter]
     config.base_model_name_or_path, config.revision = base, revision
-    config.alora_invocation_tokens = None if invoked_by is None else [invoked_by]
-    try:
-        # The vocabulary is that of the base model; otherwise peft would query the hub about it.
-        model.save_pretrained(str(folder), selected_adapters=[adapter], save_embedding_layers=False)
-    finally:
-        config.alora_invocation_tokens = None  # with it, peft would switch the adapter on and off by itself
+    # The vocabulary is that of the base model; otherwise peft would query the hub about it.
+    model.save_pretrained(str(folder), selected_adapters=[adapter], save_embedding_layers=False)
     if adapter != FIRST:  # peft writes all but the first adapter to a subfolder
         inner = folder / adapter
         for file in inner.iterdir():
@@ -279,8 +256,7 @@ def lora_of(model: Any, adapter: str | None = None) -> LoraSettings | None:
         return None
     names = config.target_modules
     text = names if isinstance(names, str) else ",".join(sorted(names or ()))
-    where = _ALL_LINEAR if _is_everywhere(model, adapter) else text
-    return LoraSettings(config.r, config.lora_alpha, where, acts_on_replies(config))
+    return LoraSettings(config.r, config.lora_alpha, _ALL_LINEAR if _is_everywhere(model, adapter) else text)
 
 
 def _is_everywhere(model: Any, adapter: str | None) -> bool:
@@ -312,6 +288,27 @@ def _check_lora(own: LoraSettings | None, folder: Path, lora: LoraSettings) -> N
             )
 
 
+def checkpoint_activations(model: Any) -> None:
+    """Enables gradient checkpointing: layers recompute their activations in the backward pass.
+
+    transformers does so only in training mode. Only the layers themselves are set to training mode; their submodules
+    stay in evaluation mode, so that there is no dropout.
+
+    Raises:
+        ConfigError: the model does not support gradient checkpointing.
+    """
+    with _quiet():
+        try:
+            model.gradient_checkpointing_enable(
+                {"use_reentrant": False, "context_fn": functools.partial(_same_adapter, model)}
+            )
+        except ValueError as error:
+            raise ConfigError(f"gradient_checkpointing is set, but {type(model).__name__} has none: {error}") from error
+    for module in model.modules():
+        if getattr(module, "gradient_checkpointing", False):
+            module.training = True
+
+
 @contextlib.contextmanager
 def inputs_as_they_come(model: Any, active: bool = True) -> Iterator[None]:
     """Keeps peft from casting each layer's input to the adapter's float32, which autocast would cast back."""
@@ -322,6 +319,11 @@ def inputs_as_they_come(model: Any, active: bool = True) -> Iterator[None]:
 
     with disable_input_dtype_casting(model):
         yield
+
+
+def _same_adapter(model: Any) -> tuple[contextlib.AbstractContextManager[Any], contextlib.AbstractContextManager[Any]]:
+    """Returns context managers for a layer's forward pass and its recomputation, which activate the same adapter."""
+    return contextlib.nullcontext(), activated(model, active_adapter(model))
 
 
 def _merge(model: Any) -> None:
@@ -350,7 +352,7 @@ def frozen(model: Any, adapter: Mapping[str, Tensor] | None = None, name: str | 
     layers = [module for module in model.modules() if hasattr(module, "merged_adapters")]
     bases = [list(layer.get_base_layer().parameters(recurse=False)) for layer in layers]
     originals = [[weight.data for weight in base] for base in bases]
-    merge = bool(layers) and model.dtype == torch.float32 and not any(map(acts_on_replies, model.peft_config.values()))
+    merge = bool(layers) and model.dtype == torch.float32
     training = [module for module in model.modules() if module.training]  # checkpointing layers take no KV cache
     try:
         for module in training:
@@ -374,7 +376,7 @@ def frozen(model: Any, adapter: Mapping[str, Tensor] | None = None, name: str | 
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Suppresses deprecation warnings about names that peft and this package use: users cannot act on them."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"`(is_)?gradient_checkpointing(_enable)?` is deprecated", FutureWarning)

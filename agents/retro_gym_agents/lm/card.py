@@ -35,8 +35,6 @@ def adapter_card(
         metadata: further metadata.
     """
     settings = "" if lora is None else f", rank {lora.rank}, alpha {lora.alpha}, on {lora.target_modules}"
-    if lora is not None and lora.reply_only:
-        settings += ", switched on at the prompt's last token (activated LoRA)"
     parts = [
         f"# {title or 'A LoRA adapter'}",
         f"A LoRA adapter{settings}, for {_base_words(base)}. Made with retro_gym.",

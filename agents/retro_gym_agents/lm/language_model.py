@@ -84,7 +84,6 @@ class LanguageModel(AdaptedModel):
                 seed=seed,
                 share_prompt=share_prompt,
                 keep_hidden=keep_hidden,
-                reply_only=self.reply_only,
             )
         if not draws.logprobs_NT.isfinite().all():
             raise DivergedError(
@@ -127,14 +126,10 @@ class LanguageModel(AdaptedModel):
                 num_samples=samples.num_samples,
                 share_prompt=share_prompt,
                 keep_hidden=keep_hidden,
-                reply_only=self.reply_only,
             )
 
     def score_chains(self, chains: Sequence[Chain], temperature: float = 1.0) -> tuple[Tensor, Tensor]:
         """Computes log-probabilities (N, T) of the replies in some chains under the present policy, and their mask."""
-        if self.reply_only:  # one that has a turn of its own is read as a prompt by the next, without the adapter
-            replies = [Reply(chain.ids[: at + 1], tokens) for chain in chains for at, tokens in chain.spans]
-            return self.score_groups([[reply] for reply in replies])
         with activated(self.model, self.adapter), self.precision():
             return score_chains(self.model, chains, pad_id=self.sampling.pad_id, temperature=temperature)
 
@@ -167,7 +162,6 @@ class LanguageModel(AdaptedModel):
                 temperature=1.0,
                 num_samples=size,
                 share_prompt=share_prompt,
-                reply_only=self.reply_only,
             )
         return scores.logprobs_NT, mask_NT
 

@@ -13,7 +13,6 @@ from retro_gym.errors import ConfigError, DivergedError
 from retro_gym_agents.lm.adapted_model import AdaptedModel
 from retro_gym_agents.lm.card import card_text, versions_section
 from retro_gym_agents.lm.pretrained import save_tokenizer
-from retro_gym_agents.lm.reply_adapter import check_everywhere
 
 __all__ = ["merged_card", "save_merged"]
 
@@ -34,7 +33,6 @@ def save_merged(model: AdaptedModel, folder: Path, *, keep: bool = True) -> None
         raise ConfigError(f"{model.name!r} has no adapter that could be merged. Give a run, or an adapter's folder.")
     if folder.exists():
         raise ConfigError(f"output {str(folder)!r} exists. Give another path, or remove it.")
-    check_everywhere(model, "merged weights act on every token")
     generation = model.generation_config()
     with_adapter: Any = copy.deepcopy(model.model) if keep else model.model
     try:

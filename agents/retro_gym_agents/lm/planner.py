@@ -19,7 +19,6 @@ from retro_gym.prompts import ACTOR_FIELDS, BARE_TEMPLATE, Prompt, PromptShape, 
 from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.language_model import LanguageModel
 from retro_gym_agents.lm.pretrained import TINY
-from retro_gym_agents.lm.reply_adapter import check_everywhere
 from retro_gym_agents.lm.sampler import can_resume, draw
 from retro_gym_agents.lm.samples import Samples
 from retro_gym_agents.lm.turn_cache import TurnCache
@@ -82,7 +81,6 @@ class Planner(LanguageModel):
         if template is not None:
             check_template("template", template, ACTOR_FIELDS)
         super().__init__(model, tokenizer, name=name, **options)
-        check_everywhere(self, "a planner goes on from what it has read")
         self.greedy = greedy
         self.batch_size = batch_size
         self._memory = TurnCache()

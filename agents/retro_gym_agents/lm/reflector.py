@@ -142,9 +142,6 @@ class Reflector(LanguageModel):
         """
         return HfActor(self.model, self.tokenizer, **options)
 
-    def _prompts_end(self) -> int:
-        return self._render("Reflection:")[-1]
-
     @property
     def _lead(self) -> str:
         return "" if self.tokenizer.chat_template else " "  # an observation ends without a space

@@ -23,7 +23,6 @@ from retro_gym_agents.lm.batching import in_groups
 from retro_gym_agents.lm.chains import Reply
 from retro_gym_agents.lm.logprobs import token_logprobs
 from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.lm.reply_adapter import check_everywhere
 
 __all__ = ["RewardModel"]
 
@@ -43,7 +42,6 @@ class RewardModel(nn.Module):
 
     def __init__(self, reflector: Reflector, *, likelihood: bool = True) -> None:
         super().__init__()
-        check_everywhere(reflector, "a reward model reads whole rows")
         self._reflector = [reflector]  # in a list, so that its weights are not this module's
         self.head = nn.Linear(reflector.hidden_size, 1, bias=False).to(reflector.device)
         nn.init.zeros_(self.head.weight)

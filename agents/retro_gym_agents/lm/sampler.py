@@ -18,7 +18,6 @@ Axes: see :mod:`retro_gym_agents.lm.samples`; V vocabulary, R samples in the bat
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import Any, Protocol, TypeAlias
 
 import torch
@@ -29,7 +28,6 @@ from retro_gym.seeding import derive_seed
 from retro_gym_agents.lm.attention import why_not_full_attention
 from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.kv_cache import CACHE
-from retro_gym_agents.lm.reply_adapter import base_alone, context_and_last
 from retro_gym_agents.lm.samples import Draws, Sampling, each_seed
 from retro_gym_agents.lm.shared_rows import last_column, read_prompts, shared_rows
 from retro_gym_agents.lm.trying import a_few_tokens, same_numbers
@@ -54,7 +52,6 @@ def draw(
     seed: int | Sequence[int] = 0,
     share_prompt: bool = True,
     keep_hidden: bool = False,
-    reply_only: bool = False,
     stop: Stop | None = None,
     memory: TurnCache | None = None,
 ) -> Draws:
@@ -70,7 +67,6 @@ def draw(
             are drawn on the CPU, so that they do not depend on the model's device.
         share_prompt: see the module's docstring.
         keep_hidden: also returns the hidden states.
-        reply_only: the adapter acts on the reply alone, see :mod:`retro_gym_agents.lm.reply_adapter`; without memory.
         stop: an additional condition that ends a row.
         memory: what was read before, which is not read again; one sample per prompt. The rows are added to it.
     """
@@ -83,7 +79,7 @@ def draw(
         continuation = Resumed(model, prompts, limit, memory, hidden=keep_hidden)
     else:
         layout = shared_rows if share_prompt else _Plain
-        continuation = layout(model, prompts, num_samples, limit, hidden=keep_hidden, reply_only=reply_only)
+        continuation = layout(model, prompts, num_samples, limit, hidden=keep_hidden)
     rows_R = torch.arange(total, device=device)
     running_R = torch.ones(total, dtype=torch.bool, device=device)
     tokens_NT = torch.full((total, limit), sampling.pad_id, device=device)
@@ -182,24 +178,16 @@ class _Continuation(Protocol):
 class _Plain(SeparateRows):
     """The plain layout: a row of the batch for each sample."""
 
-    def __init__(
-        self, model: Any, prompts: Prompts, samples: int, limit: int, *, hidden: bool, reply_only: bool = False
-    ) -> None:
-        self._last_R: Tensor | None = None
-        if reply_only:
-            prompts, self._last_R = context_and_last(prompts, samples)
+    def __init__(self, model: Any, prompts: Prompts, samples: int, limit: int, *, hidden: bool) -> None:
         self._model, self._prompts, self._samples, self._hidden = model, prompts, samples, hidden
         self._cache: Any = None
 
     def start(self) -> tuple[Tensor, Tensor | None]:
-        with nullcontext() if self._last_R is None else base_alone(self._model):
-            out = read_prompts(self._model, self._prompts, None, hidden=self._hidden)
+        out = read_prompts(self._model, self._prompts, None, hidden=self._hidden)
         self._cache = getattr(out, CACHE)
         self._mask = self._prompts.mask_PS.long().repeat_interleave(self._samples, 0)
         self._positions = self._prompts.lengths.repeat_interleave(self._samples)
         self._cache.batch_repeat_interleave(self._samples)
-        if self._last_R is not None:
-            return self.extend(self._last_R)
         return last_column(out, self._samples, self._hidden)
 
     def drop(self, running_R: Tensor) -> Tensor:

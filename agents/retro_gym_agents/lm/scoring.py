@@ -10,19 +10,16 @@ Axes: see :mod:`retro_gym_agents.lm.samples`; V vocabulary.
 from __future__ import annotations
 
 import dataclasses
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from retro_gym_agents.lm.attention import attention_dtype, why_not_full_attention
 from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.kv_cache import CACHE
 from retro_gym_agents.lm.logprobs import token_logprobs
 from retro_gym_agents.lm.packing import Packed, pack
-from retro_gym_agents.lm.reply_adapter import base_alone, context_and_last
 from retro_gym_agents.lm.shared_rows import read_prompts
 from retro_gym_agents.lm.trying import a_few_tokens, same_numbers
 
@@ -49,7 +46,6 @@ def score(
     num_samples: int = 1,
     share_prompt: bool = True,
     keep_hidden: bool = False,
-    reply_only: bool = False,
 ) -> Scores:
     """Computes the log-probabilities of given tokens, differentiable in the model's weights.
 
@@ -62,18 +58,9 @@ def score(
         num_samples: K.
         share_prompt: see the module's docstring; False runs one plain forward pass without a cache.
         keep_hidden: also returns the hidden states.
-        reply_only: the adapter acts on the reply alone, see :mod:`retro_gym_agents.lm.reply_adapter`.
     """
-    share_prompt = share_prompt and num_samples > 1  # a single reflection has nothing to share
-    if not reply_only:
-        run = _packed if share_prompt else _plain
-        return run(model, prompts, tokens_NT, mask_NT, temperature, num_samples, keep_hidden)
-    # Each row begins with the prompt's last token, which is predicted by the base model, and not asked for.
-    context, last_N = context_and_last(prompts, num_samples)
-    tokens_NT, mask_NT = torch.cat([last_N[:, None], tokens_NT], 1), pad(mask_NT, (1, 0), value=True)
-    run = _packed_after if share_prompt else _plain_after
-    scores = run(model, context, tokens_NT, mask_NT, temperature, num_samples, keep_hidden)
-    return Scores(scores.logprobs_NT[:, 1:], None if scores.hidden_NTD is None else scores.hidden_NTD[:, 1:])
+    run = _packed if share_prompt and num_samples > 1 else _plain  # a single reflection has nothing to share
+    return run(model, prompts, tokens_NT, mask_NT, temperature, num_samples, keep_hidden)
 
 
 def _packed(
@@ -82,21 +69,6 @@ def _packed(
     packed = pack(prompts, tokens_NT, mask_NT)
     checkpointing = any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
     first, rest = (_in_one if checkpointing else _in_two)(model, prompts, packed, hidden)
-    return _unpacked(packed, first, rest, mask_NT, temperature, samples)
-
-
-def _packed_after(
-    model: Any, prompts: Prompts, tokens_NT: Tensor, mask_NT: Tensor, temperature: float, samples: int, hidden: bool
-) -> Scores:
-    """Does the same after contexts that the base model reads."""
-    packed = pack(prompts, tokens_NT, mask_NT)
-    first, rest = _in_two(model, prompts, packed, hidden, reading=base_alone(model))
-    return _unpacked(packed, first, rest, mask_NT, temperature, samples)
-
-
-def _unpacked(
-    packed: Packed, first: _Columns, rest: _Columns, mask_NT: Tensor, temperature: float, samples: int
-) -> Scores:
     first_P1K = token_logprobs(first.logits_PCV, packed.first_PK[:, None], temperature)
     rest_PM1 = token_logprobs(rest.logits_PCV, packed.targets_PM[..., None], temperature)
     logprobs_NT = packed.unpack(first_P1K.mT, rest_PM1)[..., 0]
@@ -113,21 +85,14 @@ class _Columns(NamedTuple):
     hidden_PCD: Tensor | None
 
 
-def _in_two(
-    model: Any,
-    prompts: Prompts,
-    packed: Packed,
-    hidden: bool,
-    reading: AbstractContextManager[None] | None = None,
-) -> tuple[_Columns, _Columns]:
+def _in_two(model: Any, prompts: Prompts, packed: Packed, hidden: bool) -> tuple[_Columns, _Columns]:
     """Evaluates the prompts (C = 1) and then, with their key-value cache, the reflections (C = M).
 
     Then the prompts need no block mask: they use faster attention kernels, and the mask has M rows instead of L.
     """
     from transformers import DynamicCache
 
-    with reading or nullcontext():
-        prompts_out = read_prompts(model, prompts, DynamicCache(config=model.config), hidden=hidden)
+    prompts_out = read_prompts(model, prompts, DynamicCache(config=model.config), hidden=hidden)
     first = _Columns(prompts_out.logits, prompts_out.hidden_states[-1][:, -1:] if hidden else None)
     if not packed.targets_PM.shape[1]:  # every reflection is one token long
         return first, _Columns(first.logits_PCV[:, :0], None if first.hidden_PCD is None else first.hidden_PCD[:, :0])
@@ -177,31 +142,6 @@ def _plain(
     hidden_NTD = None
     if hidden:
         hidden_NTD = out.hidden_states[-1][:, -width - 1 : -1].where(mask_NT[..., None], 0.0)
-    return Scores(logprobs_NT.where(mask_NT, 0.0), hidden_NTD)
-
-
-def _plain_after(
-    model: Any, prompts: Prompts, tokens_NT: Tensor, mask_NT: Tensor, temperature: float, samples: int, hidden: bool
-) -> Scores:
-    """Runs a forward pass over whole rows after contexts that the base model reads."""
-    from transformers import DynamicCache
-
-    prompts = prompts.repeat(samples)
-    with base_alone(model):
-        read = read_prompts(model, prompts, DynamicCache(config=model.config), hidden=False)
-    mask = torch.cat([prompts.mask_PS, mask_NT[:, :-1]], -1).long()
-    out = model(
-        input_ids=tokens_NT[:, :-1],
-        attention_mask=mask,
-        position_ids=(mask.cumsum(-1) - 1).clamp(min=0)[:, prompts.ids_PS.shape[1] :],
-        use_cache=True,
-        output_hidden_states=hidden,
-        **{CACHE: getattr(read, CACHE)},
-    )
-    logprobs_NT = pad(token_logprobs(out.logits, tokens_NT[:, 1:, None], temperature)[..., 0], (1, 0))
-    hidden_NTD = None
-    if hidden:
-        hidden_NTD = pad(out.hidden_states[-1], (0, 0, 1, 0)).where(mask_NT[..., None], 0.0)
     return Scores(logprobs_NT.where(mask_NT, 0.0), hidden_NTD)
 
 

@@ -27,7 +27,6 @@ from torch.nn.utils.rnn import pad_sequence
 from retro_gym.errors import ConfigError, MissingExtraError, SamplerError, one_line
 from retro_gym_agents.lm.adapted_model import AdaptedModel
 from retro_gym_agents.lm.adapter_folder import weights_digest
-from retro_gym_agents.lm.reply_adapter import check_everywhere
 from retro_gym_agents.lm.samples import Draws, Sampling, each_seed
 
 __all__ = ["LARGEST_WEIGHT", "ServedSampler", "check_agreement", "truncated_weights"]
@@ -138,7 +137,6 @@ class ServedSampler:
 
     def _load(self, model: AdaptedModel) -> str:
         """Makes the server hold the model's present adapter; returns its name there."""
-        check_everywhere(model, "servers compute LoRA on every token")
         changes = model.changes()
         if self._loaded is not None and self._loaded[1] == changes:
             return self._loaded[0]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from contextlib import nullcontext
 from typing import Any, TypeAlias
 
 import torch
@@ -20,7 +19,6 @@ from torch import Tensor
 from retro_gym_agents.lm.attention import additive_mask, attention_dtype
 from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.kv_cache import CACHE, FixedLayer, RoomyLayer, roomy_cache
-from retro_gym_agents.lm.reply_adapter import base_alone, context_and_last
 from retro_gym_agents.lm.trying import a_few_tokens, same_numbers
 
 __all__ = ["GraphedRows", "SharedRows", "last_column", "read_prompts", "shared_rows", "why_not_recorded"]
@@ -33,13 +31,11 @@ _RECORDABLE: weakref.WeakKeyDictionary[torch.nn.Module, bool] = weakref.WeakKeyD
 _WORTH_A_GRAPH = 12  # steps; recording one costs about as much as three
 
 
-def shared_rows(
-    model: Any, prompts: Prompts, samples: int, limit: int, *, hidden: bool, reply_only: bool = False
-) -> SharedRows:
+def shared_rows(model: Any, prompts: Prompts, samples: int, limit: int, *, hidden: bool) -> SharedRows:
     """Returns the layout that suits the model's device; arguments are those of :class:`SharedRows`."""
     suits = prompts.ids_PS.is_cuda and limit >= _WORTH_A_GRAPH and not torch.is_autocast_enabled("cuda")
     layout = GraphedRows if suits and _can_be_recorded(model) else SharedRows
-    return layout(model, prompts, samples, limit, hidden=hidden, reply_only=reply_only)
+    return layout(model, prompts, samples, limit, hidden=hidden)
 
 
 class SharedRows:
@@ -51,18 +47,11 @@ class SharedRows:
         samples: K.
         limit: maximum number of tokens of a sample.
         hidden: whether to return hidden states.
-        reply_only: the adapter acts on the reply alone, see :mod:`retro_gym_agents.lm.reply_adapter`.
     """
 
     _layers: type[RoomyLayer] = RoomyLayer
 
-    def __init__(
-        self, model: Any, prompts: Prompts, samples: int, limit: int, *, hidden: bool, reply_only: bool = False
-    ) -> None:
-        self._last_R: Tensor | None = None
-        if reply_only:  # the prompt's last token is the first one that each sample appends
-            prompts, self._last_R = context_and_last(prompts, samples)
-            limit += 1
+    def __init__(self, model: Any, prompts: Prompts, samples: int, limit: int, *, hidden: bool) -> None:
         self._model, self._prompts, self._samples, self._hidden = model, prompts, samples, hidden
         self._limit = limit
         self._steps = 0
@@ -71,14 +60,8 @@ class SharedRows:
 
     def start(self) -> _Step:
         """Evaluates the prompts; returns logits (R, V) and hidden states (R, D) that predict the first token."""
-        first = self._read()
-        return first if self._last_R is None else self.extend(self._last_R)
-
-    def _read(self) -> _Step:
-        """Evaluates the prompts, or their contexts."""
         self._cache = roomy_cache(self._model, (self._limit - 1) * self._samples, self._layers)
-        with nullcontext() if self._last_R is None else base_alone(self._model):
-            out = read_prompts(self._model, self._prompts, self._cache, hidden=self._hidden)
+        out = read_prompts(self._model, self._prompts, self._cache, hidden=self._hidden)
         return last_column(out, self._samples, self._hidden)
 
     def extend(self, token_R: Tensor) -> _Step:
@@ -142,9 +125,9 @@ class GraphedRows(SharedRows):
 
     _layers = FixedLayer
 
-    def _read(self) -> _Step:
-        """Evaluates the prompts, or their contexts, and makes room for all steps."""
-        first = super()._read()
+    def start(self) -> _Step:
+        """Evaluates the prompts; returns logits (R, V) and hidden states (R, D) that predict the first token."""
+        first = super().start()
         prompts, width = self._prompts.ids_PS.shape
         device = self._prompts.ids_PS.device
         self._columns_K = torch.arange(width, width + self._samples, device=device)

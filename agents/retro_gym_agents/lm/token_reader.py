@@ -17,14 +17,11 @@ from retro_gym.errors import ConfigError, DivergedError, one_line
 from retro_gym_agents.lm.finite import REMEDY
 from retro_gym_agents.lm.prefixes import CausalModel, IncrementalReader, NextToken, Row, read_plain, read_shared
 
-__all__ = ["OBSERVATIONS", "Observation", "TokenReader", "next_logprobs", "rows_of"]
+__all__ = ["Observation", "TokenReader", "next_logprobs", "rows_of"]
 
 Observation: TypeAlias = Any
 """Observations of a token view: an array or tensor of ids (…, W) with −1 as padding, or a mapping of ``ids`` and
 ``mask``. Libraries may have made floats of them."""
-
-OBSERVATIONS = "observations of a token view do not tell prompt and reply apart"
-"""Why they are not read by an adapter that acts on the reply alone."""
 
 _MAX_READERS = 3  # one for each number of rows: training, evaluation, single observations
 

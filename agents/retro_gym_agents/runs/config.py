@@ -152,12 +152,12 @@ class RunConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the fields as JSON types."""
-        fields = {"algorithm": self.algorithm, **dataclasses.asdict(self), "lora": self.lora.to_json()}
+        fields = {"algorithm": self.algorithm, **dataclasses.asdict(self)}
         return {name: str(value) if isinstance(value, Path) else value for name, value in fields.items()}
 
     def settings(self) -> dict[str, str]:
         """Returns the fields that a run's result depends on, each as JSON text."""
-        fields = self.to_json() | {"lora": self.lora.filled().to_json()}
+        fields = self.to_json() | {"lora": dataclasses.asdict(self.lora.filled())}
         return {name: json.dumps(value, sort_keys=True) for name, value in fields.items() if name not in _FREE}
 
 

@@ -274,7 +274,7 @@ class Run:
         (folder / "config.json").write_text(text + "\n", encoding="utf-8")
 
     def _settings(self) -> dict[str, Any]:
-        row = {**self.config.to_json(), "lora": (self.learner.lora or self.config.lora).to_json()}
+        row = {**self.config.to_json(), "lora": dataclasses.asdict(self.learner.lora or self.config.lora)}
         settings: dict[str, Any] = json.loads(json.dumps(row))
         return settings
 

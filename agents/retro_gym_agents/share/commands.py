@@ -69,9 +69,8 @@ def command_of(config: Mapping[str, Any]) -> str | None:
     words += ["--env-kwargs", json.dumps(config["env_kwargs"])] if config.get("env_kwargs") else []
     words += ["--learn", *config["learn"]] if "learn" in changed else []
     words += ["--lr", str(config["learning_rate"])] if "learning_rate" in changed else []
-    lora = config.get("lora") or {}
-    words += ["--lora-rank", str(lora["rank"])] if lora.get("rank") not in (None, 8) else []
-    words += ["--reply-only"] if lora.get("reply_only") else []
+    rank = (config.get("lora") or {}).get("rank")
+    words += ["--lora-rank", str(rank)] if rank not in (None, 8) else []
     others = [name for name in changed if name not in (*_OPTIONS[command], *_APART)]
     words += ["--set", *(f"{name}={_plain(config[name])}" for name in others)] if others else []
     return shlex.join([*words, "--output", "runs/again"])

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from retro_gym_agents.algorithms.reinforce import ReinforceConfig, improve, reinforce_loss, train
-from retro_gym_agents.lm.adapters import LoraSettings
 from retro_gym_agents.lm.language_model import LanguageModel
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.play.envs import make_envs
@@ -92,11 +91,9 @@ def test_samples_that_the_actor_failed_on_do_not_count(small_model, tmp_path):
         assert push.abs().sum() == 0, baseline
 
 
-@pytest.mark.parametrize(
-    "fields", [{"baseline": "leave_one_out"}, {"baseline": "batch_mean"}, {"lora": LoraSettings(reply_only=True)}]
-)
-def test_it_learns(small_model, tmp_path, fields):
-    result = train(config(small_model, tmp_path / "run", **fields))
+@pytest.mark.parametrize("baseline", ["leave_one_out", "batch_mean"])
+def test_it_learns(small_model, tmp_path, baseline):
+    result = train(config(small_model, tmp_path / "run", baseline=baseline))
     rewards = rewards_of(tmp_path / "run")
     assert result.updates == 25
     assert sum(rewards[:2]) / 2 < 0.6

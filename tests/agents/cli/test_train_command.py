@@ -64,13 +64,13 @@ def test_options_become_fields_of_the_config(algo):
     plain = Config(**train_options("--algo", algo).fields(Config))
     assert plain == Config(output=Path("runs/x"), env_id=ENV)
     options = train_options(
-        *["--lr", 0.5, "--updates", 7, "--max-minutes", 1.5, "--shuffle-rewards", "--lora-rank", 3, "--reply-only"],
+        *["--lr", 0.5, "--updates", 7, "--max-minutes", 1.5, "--shuffle-rewards", "--lora-rank", 3],
         *["--max-reflections", 2, "--reward", "improvement", "--tasks", "a.json", "--fold", 1, 5],
         *["--actor", "python:a:b", "--set", "decay_updates=4", "max_grad_norm=2", "dtype=auto", "micro_prompts=3"],
     )
     config = Config(**options.fields(Config))
     assert (config.learning_rate, config.updates, config.max_minutes, config.shuffle_rewards) == (0.5, 7, 1.5, True)
-    assert (config.lora.rank, config.lora.reply_only, config.actor) == (3, True, "python:a:b")
+    assert (config.lora.rank, config.actor) == (3, "python:a:b")
     assert (config.decay_updates, config.max_grad_norm, config.dtype, config.micro_prompts) == (4, 2.0, "auto", 3)
     kwargs = {"tasks": "a.json", "fold": (1, 5), "max_reflections": 2, "reward": "improvement"}
     assert config.env_kwargs == kwargs

@@ -26,7 +26,7 @@ OUTPUT = Path("runs/again")
 LEARNER = {
     "output": OUTPUT,
     "seed": 4,
-    "lora": LoraSettings(rank=4, reply_only=True),
+    "lora": LoraSettings(rank=4),
     "learning_rate": 0.25,
     "max_grad_norm": 2.0,
     "autocast_updates": True,
@@ -35,7 +35,7 @@ LEARNER = {
 
 def stored(config):
     """The settings as a run's folder holds them."""
-    return json.loads(json.dumps({**config.to_json(), "lora": config.lora.filled().to_json()}))
+    return json.loads(json.dumps({**config.to_json(), "lora": dataclasses.asdict(config.lora.filled())}))
 
 
 def parsed(command, kind):

@@ -43,8 +43,7 @@ from retro_gym_agents.algorithms.ppo import ValueHead
 from retro_gym_agents.lm.adapters import LoraSettings
 from retro_gym_agents.lm.prefixes import CausalModel, IncrementalReader, NextToken, Row, read_plain
 from retro_gym_agents.lm.reflector import Reflector
-from retro_gym_agents.lm.reply_adapter import check_everywhere
-from retro_gym_agents.lm.token_reader import OBSERVATIONS, TokenReader, next_logprobs, rows_of
+from retro_gym_agents.lm.token_reader import TokenReader, next_logprobs, rows_of
 
 try:
     from stable_baselines3.common.distributions import CategoricalDistribution, Distribution
@@ -113,7 +112,6 @@ class LoraCausalPolicy(ActorCriticPolicy):
         self.reflector = reflector if isinstance(reflector, Reflector) else _load(str(reflector), reflector_kwargs)
         if not self.reflector.trainable:
             raise ConfigError("this reflector has no adapter, so there is nothing to train. Load it with lora=….")
-        check_everywhere(self.reflector, OBSERVATIONS)
         # The same parameters under names without dots, which torch reserves for submodules. The base model is no
         # submodule, so its weights are neither trained nor saved.
         self.adapter = nn.ParameterDict(

@@ -29,7 +29,6 @@ class ReflectorRollout:
     """
 
     def __init__(self, reflector: Reflector, *, seed: int = 0) -> None:
-        _check(reflector)
         self.reflector = reflector
         self.seed = seed
 
@@ -89,7 +88,6 @@ def trl_settings(reflector: Reflector) -> dict[str, Any]:
     """
     import torch
 
-    _check(reflector)
     return {
         "temperature": reflector.sampling.temperature,
         "max_completion_length": reflector.sampling.max_new_tokens,
@@ -99,9 +97,3 @@ def trl_settings(reflector: Reflector) -> dict[str, Any]:
         "bf16": reflector.model.dtype == torch.bfloat16,
         "remove_unused_columns": False,
     }
-
-
-def _check(reflector: Reflector) -> None:
-    from retro_gym_agents.lm.reply_adapter import check_everywhere
-
-    check_everywhere(reflector, "TRL's trainers compute whole rows")
