@@ -1,5 +1,6 @@
 """The learner's shared prompts: gradients, checkpointing, autocast, and the way back to plain rows."""
 
+import dataclasses
 import warnings
 
 import pytest
@@ -15,8 +16,10 @@ from transformers import (
 
 from retro_gym.actors.loading import load_causal_lm
 from retro_gym.errors import ConfigError
+from retro_gym_agents.lm import scoring
 from retro_gym_agents.lm.adapters import LoraSettings, add_lora
 from retro_gym_agents.lm.batching import Prompts
+from retro_gym_agents.lm.packing import pack
 from retro_gym_agents.lm.planner import Planner
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.lm.sampler import draw
@@ -76,6 +79,20 @@ def test_the_gradient_is_that_of_plain_rows(prompts, family, attention, samples)
     plain, shared = (gradient(model, prompts, draws, samples, share_prompt=share) for share in (False, True))
     assert float((shared - plain).norm() / plain.norm()) < 1e-5
     assert float(plain.norm()) > 0
+
+
+@pytest.mark.parametrize("again", [[0, 0, 0, 1, 2, 1], [3, 4, 4, 3, 3, 3], [0, 1, 2, 3, 4, 5], [5, 5, 5, 5, 5, 5]])
+def test_what_was_sampled_several_times_is_computed_once(prompts, again, monkeypatch):
+    model, packed = adapted("llama"), []
+    drawn = draw(model, prompts, SAMPLING, num_samples=6, seed=1)
+    rows = [*again, *range(6, 12), *(12 + row for row in reversed(again))]
+    draws = dataclasses.replace(drawn, tokens_NT=drawn.tokens_NT[rows], mask_NT=drawn.mask_NT[rows])
+    plain = gradient(model, prompts, draws, 6, share_prompt=False)
+    monkeypatch.setattr(scoring, "pack", lambda *given: packed.append(given[2]) or pack(*given))
+    shared = gradient(model, prompts, draws, 6)
+    assert float((shared - plain).norm() / plain.norm()) < 1e-5
+    distinct = {(place // 6, *row) for place, row in enumerate(draws.rows())}
+    assert packed[0].sum() == sum(len(row) - 1 for row in distinct)
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "qwen3"])
