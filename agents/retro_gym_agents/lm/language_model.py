@@ -142,23 +142,21 @@ class LanguageModel(AdaptedModel):
         size, width = max(map(len, groups)), max(len(one.tokens) for group in groups for one in group)
         prompts = Prompts.from_rows([group[0].prompt for group in groups], self.sampling.pad_id, self.device)
         tokens_NT = torch.full((len(groups) * size, width), self.sampling.pad_id)
-        filled_NT, mask_NT = (
-            torch.zeros_like(tokens_NT, dtype=torch.bool),
-            torch.zeros_like(tokens_NT, dtype=torch.bool),
-        )
-        filled_NT[:, 0] = True  # a group with fewer replies is filled up with rows of a token, which do not count
+        mask_NT = torch.zeros_like(
+            tokens_NT, dtype=torch.bool
+        )  # a group with fewer replies is filled up with empty rows
         for number, group in enumerate(groups):
             for row, one in enumerate(group, start=number * size):
                 tokens_NT[row, : len(one.tokens)] = torch.tensor(one.tokens)
-                filled_NT[row, : len(one.tokens)] = mask_NT[row, : len(one.tokens)] = True
-        tokens_NT, filled_NT, mask_NT = (one.to(self.device) for one in (tokens_NT, filled_NT, mask_NT))
+                mask_NT[row, : len(one.tokens)] = True
+        tokens_NT, mask_NT = tokens_NT.to(self.device), mask_NT.to(self.device)
         share_prompt = self.share_prompt
         with activated(self.model, self.adapter), self.precision():
             scores = score(
                 self.model,
                 prompts,
                 tokens_NT,
-                filled_NT,
+                mask_NT,
                 temperature=1.0,
                 num_samples=size,
                 share_prompt=share_prompt,

@@ -1,19 +1,26 @@
-"""Packs a group into one sequence: a prompt followed by its K reflections, which do not attend to each other.
+"""Packs a group into one sequence: a prompt followed by the tree of its K reflections.
 
-The reflections of a group share their prompt, so it is computed once. A block mask lets every reflection attend to the
-prompt and itself, and its positions start at the end of the prompt: for the model, each reflection directly follows the
-prompt. Only the ends of the rows are padded.
+The reflections of a group share their prompt, so it is computed once; and so is what several of them begin with. A
+block mask lets every token attend to the prompt and to what its own reflection says before it, and positions continue
+the prompt's: for the model, each reflection directly follows the prompt. The more a policy has learned, the more its
+reflections have in common. Only the ends of the rows are padded.
 
 Axes: P prompts, K reflections per prompt, N = P·K (prompt by prompt), S prompt tokens (padded on the left), T
-reflection tokens (padded on the right), M packed reflection tokens of a row, L = S + M columns, X any.
+reflection tokens (padded on the right), M packed tokens of a row, L = S + M columns, C = 1 + M columns that predict: a
+prompt's last token and the packed ones; X the most different tokens that follow one of these, D hidden size.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
 from retro_gym_agents.lm.attention import additive_mask
 from retro_gym_agents.lm.batching import Prompts
@@ -27,21 +34,24 @@ class Packed:
 
     ids_PL: Tensor
     positions_PL: Tensor
-    group_PL: Tensor
-    """0 for a prompt's tokens, 1 to K for the tokens of its reflections, -1 for padding."""
-    targets_PM: Tensor
-    """The token that each packed reflection token predicts."""
-    first_PK: Tensor
-    """The first token of each reflection: the prompt's last token predicts it."""
-    places_PM: Tensor
-    """Index of each target in the flattened rows (K, T) of its prompt."""
-    width: int
-    """T."""
+    sees_PML: Tensor
+    """Which columns each packed token attends to; padding attends to the prompt."""
+    sees_PSS: Tensor
+    """The same for the prompts' tokens."""
+    next_PCX: Tensor
+    """The tokens that follow each column that predicts, in some reflection; filled up with 0."""
+    places_NT: Tensor
+    """Which of the C · X predictions of its prompt is that of a reflection's token; 0 for padding."""
 
     @property
     def prompt_width(self) -> int:
         """S."""
-        return self.ids_PL.shape[1] - self.targets_PM.shape[1]
+        return self.sees_PSS.shape[1]
+
+    @property
+    def num_packed(self) -> int:
+        """M."""
+        return self.sees_PML.shape[1]
 
     def mask(self, dtype: torch.dtype, *, of_prompts: bool = True) -> Tensor:
         """Returns the additive attention mask (P, 1, L, L): 0 or the type's minimum.
@@ -50,27 +60,56 @@ class Packed:
             dtype: data type of the model.
             of_prompts: False omits the prompts' rows: (P, 1, M, L).
         """
-        start = 0 if of_prompts else self.prompt_width
-        causal_LL = torch.ones(self.ids_PL.shape[1], self.ids_PL.shape[1], dtype=torch.bool, device=self.ids_PL.device)
-        key_P1L, query_PL1 = self.group_PL[:, None], self.group_PL[:, start:, None]
-        seen_PLL = ((key_P1L == query_PL1) & (key_P1L > 0) | (key_P1L == 0)) & causal_LL.tril()[start:]
-        return additive_mask(seen_PLL, dtype)
+        if not of_prompts:
+            return additive_mask(self.sees_PML, dtype)
+        sees_PSL = pad(self.sees_PSS, (0, self.num_packed))
+        return additive_mask(torch.cat([sees_PSL, self.sees_PML], 1), dtype)
 
-    def unpack(self, first_PKX: Tensor, rest_PMX: Tensor) -> Tensor:
-        """Rearranges values of the reflections' tokens to rows (N, T, X), with 0 for padding.
+    def unpack(self, values_PCX: Tensor) -> Tensor:
+        """Returns what was computed for each reflection token's prediction (N, T); values of padding mean nothing."""
+        prompts = len(values_PCX)
+        flat = values_PCX.flatten(1).repeat_interleave(len(self.places_NT) // prompts, 0)
+        return flat.gather(1, self.places_NT)
 
-        Args:
-            first_PKX: values of each reflection's first token.
-            rest_PMX: values of the tokens that the packed tokens predict.
-        """
-        prompts, samples, size = first_PKX.shape
-        rows = first_PKX.new_zeros(prompts, samples, self.width, size)
-        rows[:, :, 0] = first_PKX
-        there_PM = self.group_PL[:, self.prompt_width :] > 0
-        which_PM = torch.arange(prompts, device=there_PM.device)[:, None].expand_as(there_PM)
-        flat = rows.view(prompts, samples * self.width, size)
-        flat = flat.index_put((which_PM[there_PM], self.places_PM[there_PM]), rest_PMX[there_PM])
-        return flat.view(prompts * samples, self.width, size)
+    def unpack_states(self, states_PCD: Tensor) -> Tensor:
+        """Returns the state that each reflection's token is predicted from (N, T, D)."""
+        prompt_N1 = torch.arange(len(self.places_NT), device=states_PCD.device)[:, None] // (
+            len(self.places_NT) // len(states_PCD)
+        )
+        return states_PCD[prompt_N1, self.places_NT // self.next_PCX.shape[-1]]
+
+
+class _Tree:
+    """What the reflections of one prompt have in common: column 0 is the prompt's last token, the others follow it."""
+
+    def __init__(self, rows: Sequence[Sequence[int]]) -> None:
+        self.tokens, self.parents, self.depths = [0], [0], [0]
+        self.next: list[dict[int, int]] = [{}]
+        """For each column, the tokens that follow it, numbered."""
+        self.places: list[list[tuple[int, int]]] = []
+        """For each token of each reflection, the column that predicts it, and its number there."""
+        children: dict[tuple[int, int], int] = {}
+        for row in rows:
+            at, places = 0, []
+            for step, token in enumerate(row):
+                places.append((at, self.next[at].setdefault(token, len(self.next[at]))))
+                if step + 1 == len(row):  # the last token predicts nothing
+                    break
+                child = children.setdefault((at, token), len(self.next))
+                if child == len(self.next):
+                    self.tokens.append(token)
+                    self.parents.append(at)
+                    self.depths.append(step)
+                    self.next.append({})
+                at = child
+            self.places.append(places)
+
+    def ancestors(self) -> NDArray[np.bool_]:
+        """Returns for each column, without the first, which of them it attends to, itself included."""
+        sees = np.eye(len(self.next), dtype=bool)
+        for column, parent in enumerate(self.parents):
+            sees[column] |= sees[parent]  # a column follows its parent
+        return sees[1:, 1:]
 
 
 def pack(prompts: Prompts, tokens_NT: Tensor, mask_NT: Tensor) -> Packed:
@@ -81,24 +120,39 @@ def pack(prompts: Prompts, tokens_NT: Tensor, mask_NT: Tensor) -> Packed:
         tokens_NT: K reflections for each prompt.
         mask_NT: True for a reflection's tokens; each row is True up to some column and False after it.
     """
-    count = len(prompts.ids_PS)
-    samples, length = len(tokens_NT) // count, tokens_NT.shape[1]
-    tokens_PKT = tokens_NT.view(count, samples, length)
-    fed = max(length - 1, 1)  # maximum number of packed tokens of a reflection
-    predicts_PX = mask_NT[:, 1:].reshape(count, -1)
-    used = int(predicts_PX.sum(-1).max()) if length > 1 else 0
-    order_PM = predicts_PX.int().argsort(dim=-1, descending=True, stable=True)[:, :used]
-    there_PM = predicts_PX.gather(1, order_PM)
-    which_PM, place_PM = order_PM.div(fed, rounding_mode="floor"), order_PM % fed
+    device, count = tokens_NT.device, len(prompts.ids_PS)
+    samples = len(tokens_NT) // count
+    lengths = mask_NT.sum(-1).tolist()
+    rows = [row[:length] for row, length in zip(tokens_NT.tolist(), lengths, strict=True)]
+    trees = [_Tree(rows[start : start + samples]) for start in range(0, len(rows), samples)]
+    packed = max(len(tree.next) for tree in trees) - 1
+    most = max(1, max(len(following) for tree in trees for following in tree.next))
 
+    tokens_PM, depths_PM = np.zeros((count, packed), np.int64), np.full((count, packed), -1)
+    sees_PMM = np.zeros((count, packed, packed), np.bool_)
+    next_PCX = np.zeros((count, 1 + packed, most), np.int64)
+    places_NT = np.zeros(tuple(tokens_NT.shape), np.int64)
+    for number, tree in enumerate(trees):
+        own = len(tree.next) - 1
+        tokens_PM[number, :own], depths_PM[number, :own] = tree.tokens[1:], tree.depths[1:]
+        sees_PMM[number, :own, :own] = tree.ancestors()
+        for column, following in enumerate(tree.next):
+            next_PCX[number, column, : len(following)] = list(following)
+        for row, places in enumerate(tree.places, start=number * samples):
+            places_NT[row, : len(places)] = [column * most + place for column, place in places]
+
+    def there(array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(device)
+
+    depth_PM, width = there(depths_PM), prompts.ids_PS.shape[1]
     inside_PS = (prompts.mask_PS.long().cumsum(-1) - 1).clamp(min=0)
-    after_PM = (prompts.lengths[:, None] + place_PM).where(there_PM, 0)
+    after_PM = (prompts.lengths[:, None] + depth_PM).where(depth_PM >= 0, 0)
+    sees_P1S = prompts.mask_PS[:, None]
     return Packed(
-        ids_PL=torch.cat([prompts.ids_PS, tokens_PKT[..., :-1].reshape(count, -1).gather(1, order_PM)], -1),
+        ids_PL=torch.cat([prompts.ids_PS, there(tokens_PM)], -1),
         positions_PL=torch.cat([inside_PS, after_PM], -1),
-        group_PL=torch.cat([prompts.mask_PS.long() - 1, (which_PM + 1).where(there_PM, -1)], -1),
-        targets_PM=tokens_PKT[..., 1:].reshape(count, -1).gather(1, order_PM),
-        first_PK=tokens_PKT[..., 0],
-        places_PM=which_PM * length + place_PM + 1,
-        width=length,
+        sees_PML=torch.cat([sees_P1S.expand(-1, packed, -1), there(sees_PMM)], -1),
+        sees_PSS=sees_P1S & torch.ones(width, width, dtype=torch.bool, device=device).tril(),
+        next_PCX=there(next_PCX),
+        places_NT=there(places_NT),
     )

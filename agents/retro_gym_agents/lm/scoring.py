@@ -1,9 +1,8 @@
 """Differentiable log-probabilities of reflections that were sampled before, for policy updates.
 
-A group's prompt is computed once for its K reflections, see :mod:`retro_gym_agents.lm.packing`, a reflection that was
-sampled several times is computed once, and logits are computed only where a reflection's token is predicted. For models
-whose attention does not support the block mask (sliding windows, positions derived from the mask), every reflection is
-a row of its own: ``share_prompt=False``.
+A group's prompt and what its K reflections have in common is computed once, see :mod:`retro_gym_agents.lm.packing`, and
+logits are computed only where a reflection's token is predicted. For models whose attention does not support the block
+mask (sliding windows, positions derived from the mask), every reflection is a row of its own: ``share_prompt=False``.
 
 Axes: see :mod:`retro_gym_agents.lm.samples`; V vocabulary.
 """
@@ -67,41 +66,18 @@ def score(
 def _packed(
     model: Any, prompts: Prompts, tokens_NT: Tensor, mask_NT: Tensor, temperature: float, samples: int, hidden: bool
 ) -> Scores:
-    kept_N, mask_kept_NT, copies_N = _distinct(tokens_NT, mask_NT, samples)
-    samples = len(kept_N) // len(prompts.ids_PS)
-    packed = pack(prompts, tokens_NT[kept_N], mask_kept_NT)
+    packed = pack(prompts, tokens_NT, mask_NT)
     checkpointing = any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
     first, rest = (_in_one if checkpointing else _in_two)(model, prompts, packed, hidden)
-    first_P1K = token_logprobs(first.logits_PCV, packed.first_PK[:, None], temperature)
-    rest_PM1 = token_logprobs(rest.logits_PCV, packed.targets_PM[..., None], temperature)
-    logprobs_NT = packed.unpack(first_P1K.mT, rest_PM1)[..., 0][copies_N]
+    first_P1X = token_logprobs(first.logits_PCV, packed.next_PCX[:, :1], temperature)
+    rest_PMX = token_logprobs(rest.logits_PCV, packed.next_PCX[:, 1:], temperature)
+    logprobs_NT = packed.unpack(torch.cat([first_P1X, rest_PMX], 1))
     hidden_NTD = None
     if first.hidden_PCD is not None and rest.hidden_PCD is not None:
-        hidden_NTD = packed.unpack(first.hidden_PCD.expand(-1, samples, -1), rest.hidden_PCD)[copies_N]
+        hidden_NTD = packed.unpack_states(torch.cat([first.hidden_PCD, rest.hidden_PCD], 1)).where(
+            mask_NT[..., None], 0.0
+        )
     return Scores(logprobs_NT.where(mask_NT, 0.0), hidden_NTD)
-
-
-def _distinct(tokens_NT: Tensor, mask_NT: Tensor, samples: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Finds the reflections of each prompt that differ; a policy that has learned often writes the same again.
-
-    Returns:
-        The numbers of rows to compute, equally many for each prompt; their mask, empty for those that fill up a prompt;
-        and for each row the place of its copy among them.
-    """
-    rows = tokens_NT.where(mask_NT, -1).tolist()
-    found: list[dict[tuple[int, ...], int]] = []
-    copies = []
-    for number, row in enumerate(rows):
-        if number % samples == 0:
-            found.append({})
-        copies.append(found[-1].setdefault(tuple(row), len(found[-1])))
-    most = max(map(len, found))
-    copies_N = torch.tensor(copies) + torch.arange(len(found)).repeat_interleave(samples) * most
-    kept_N = torch.arange(len(found)).repeat_interleave(most) * samples
-    kept_N[copies_N] = torch.arange(len(rows))  # of equal rows any will do
-    filled_N = torch.zeros(len(kept_N), dtype=torch.bool).index_fill(0, copies_N, True)
-    kept_N, filled_N, copies_N = (one.to(tokens_NT.device) for one in (kept_N, filled_N, copies_N))
-    return kept_N, mask_NT[kept_N] & filled_N[:, None], copies_N
 
 
 class _Columns(NamedTuple):
@@ -120,7 +96,7 @@ def _in_two(model: Any, prompts: Prompts, packed: Packed, hidden: bool) -> tuple
 
     prompts_out = read_prompts(model, prompts, DynamicCache(config=model.config), hidden=hidden)
     first = _Columns(prompts_out.logits, prompts_out.hidden_states[-1][:, -1:] if hidden else None)
-    if not packed.targets_PM.shape[1]:  # every reflection is one token long
+    if not packed.num_packed:  # every reflection is one token long
         return first, _Columns(first.logits_PCV[:, :0], None if first.hidden_PCD is None else first.hidden_PCD[:, :0])
     width = packed.prompt_width
     out = model(
@@ -136,7 +112,7 @@ def _in_two(model: Any, prompts: Prompts, packed: Packed, hidden: bool) -> tuple
 
 def _in_one(model: Any, prompts: Prompts, packed: Packed, hidden: bool) -> tuple[_Columns, _Columns]:
     """Does the same in one pass, for gradient checkpointing, which does not support a cache."""
-    rest = packed.targets_PM.shape[1]
+    rest = packed.num_packed
     out = model(
         input_ids=packed.ids_PL,
         attention_mask=packed.mask(attention_dtype(model)),

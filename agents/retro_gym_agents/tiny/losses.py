@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from retro_gym_agents.lm.batching import Prompts
+from retro_gym_agents.lm.logprobs import token_logprobs
 from retro_gym_agents.lm.packing import pack
 from retro_gym_agents.tiny.lessons import Failure, Played
 from retro_gym_agents.tiny.settings import BuildConfig
@@ -54,13 +55,8 @@ def reflect_loss(
         position_ids=packed.positions_PL,
         logits_to_keep=torch.cat([some, torch.arange(last, total, device=device)]),
     ).logits
-    prompt_PCV, first_PV, rest_PMV = logits_PCV.tensor_split([len(some), len(some) + 1], 1)
-    first_PKV = first_PV.expand(-1, packed.first_PK.shape[1], -1)
-    told_PM = packed.group_PL[:, last + 1 :] > 0
-    loss = functional.cross_entropy(
-        torch.cat([first_PKV.flatten(0, 1), rest_PMV[told_PM]]),
-        torch.cat([packed.first_PK.flatten(), packed.targets_PM[told_PM]]),
-    )
+    prompt_PCV, rest_PCV = logits_PCV.tensor_split([len(some)], 1)
+    loss = -packed.unpack(token_logprobs(rest_PCV, packed.next_PCX, 1.0))[mask_NT].mean()
     known_PC = prompts.mask_PS[:, some]
     prompt_loss = functional.cross_entropy(prompt_PCV[known_PC], prompts.ids_PS[:, some + 1][known_PC], reduction="sum")
     return loss, loss + config.prompt_weight * prompt_loss / max(1, int(known_PC.sum()))
