@@ -1,9 +1,9 @@
 """Sampling: each prompt is computed once, however many samples continue it.
 
-The K samples of a prompt share one row of the batch and the prompt's key-value cache. An attention mask lets each
-sample attend to the prompt and itself, and the positions of each start after the prompt. The cache is preallocated and
-grows by K tokens per step, instead of being stored K times. When many samples have ended, they are removed from the
-batch.
+The K samples of a prompt share one row of the batch and the prompt's key-value cache, and those that have the same
+tokens so far are computed once (:mod:`retro_gym_agents.lm.shared_rows`). An attention mask lets each sample attend to
+the prompt and itself, and the positions of each start after the prompt. The cache is preallocated and grows by at most
+K tokens per step, instead of being stored K times. When many samples have ended, they are removed from the batch.
 
 A sample is determined by the weights, the prompt, the prompt's seed and the sample's number, not by the rest of the
 batch or its order. (Except for rounding in matrix products, which depends on the shape of the batch: very rarely, and
@@ -27,9 +27,10 @@ from retro_gym.actors.token_rows import pick
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.lm.attention import why_not_full_attention
 from retro_gym_agents.lm.batching import Prompts
+from retro_gym_agents.lm.graphed_rows import shared_rows
 from retro_gym_agents.lm.kv_cache import CACHE
 from retro_gym_agents.lm.samples import Draws, Sampling, each_seed
-from retro_gym_agents.lm.shared_rows import last_column, read_prompts, shared_rows
+from retro_gym_agents.lm.shared_rows import last_column, read_prompts
 from retro_gym_agents.lm.trying import a_few_tokens, same_numbers
 from retro_gym_agents.lm.turn_cache import Resumed, SeparateRows, TurnCache
 

@@ -22,10 +22,11 @@ from transformers import (
 from retro_gym.errors import ConfigError
 from retro_gym_agents.lm import sampler
 from retro_gym_agents.lm.batching import Prompts
+from retro_gym_agents.lm.graphed_rows import GraphedRows, why_not_recorded
 from retro_gym_agents.lm.sampler import draw
 from retro_gym_agents.lm.samples import Samples, Sampling, each_seed
 from retro_gym_agents.lm.scoring import score, why_not_shared
-from retro_gym_agents.lm.shared_rows import GraphedRows, SharedRows, why_not_recorded
+from retro_gym_agents.lm.shared_rows import SharedRows
 
 VOCABULARY = 50
 SAMPLING = Sampling(temperature=0.7, max_new_tokens=6, end_ids=tuple(range(3, 9)), pad_id=0)
@@ -339,6 +340,21 @@ def test_a_cache_of_fixed_size_gives_the_same_samples(model, prompts, num_sample
     assert torch.equal(fixed.mask_NT, growing.mask_NT)
     torch.testing.assert_close(fixed.logprobs_NT, growing.logprobs_NT, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(fixed.hidden_NTD, growing.hidden_NTD, rtol=1e-4, atol=1e-5)
+
+
+def test_what_samples_begin_with_is_read_once(model, prompts):
+    read = []
+    hook = model.get_input_embeddings().register_forward_hook(lambda _, given, __: read.append(given[0].shape[1]))
+    greedy = draw(model, prompts, SAMPLING, num_samples=5, greedy=True)
+    assert set(read[1:]) == {1}
+    assert len(read) == greedy.tokens_NT.shape[1]
+    read.clear()
+    draws = draw(model, prompts, SAMPLING, num_samples=5, seed=5)
+    hook.remove()
+    for step, columns in enumerate(read[1:], start=1):
+        begun = [{tuple(row[:step]) for row in draws.rows()[at : at + 5]} for at in range(0, len(draws.tokens_NT), 5)]
+        assert columns <= max(map(len, begun))
+    assert max(read[1:]) > 1
 
 
 def test_a_model_is_recorded_only_if_its_logits_stay_the_same(model):
