@@ -72,7 +72,7 @@ class SharedRows:
     def drop(self, running_R: Tensor) -> Tensor:
         """Keeps the running rows, and the prompts that have some; returns the numbers of the remaining rows."""
         kept_R = running_R.nonzero()[:, 0]
-        kept_P, self._prompt_R = self._prompt_R[kept_R].unique(return_inverse=True)
+        kept_P, self._prompt_R = torch.unique(self._prompt_R[kept_R], return_inverse=True)
         self._branch_R = self._branch_R[kept_R]
         if len(kept_P) < len(self._positions):
             columns_PC = torch.arange(self._sees_PBC.shape[-1], device=kept_P.device).expand(len(kept_P), -1)
