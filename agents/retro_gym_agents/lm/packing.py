@@ -67,16 +67,16 @@ class Packed:
 
     def unpack(self, values_PCX: Tensor) -> Tensor:
         """Returns what was computed for each reflection token's prediction (N, T); values of padding mean nothing."""
-        prompts = len(values_PCX)
-        flat = values_PCX.flatten(1).repeat_interleave(len(self.places_NT) // prompts, 0)
-        return flat.gather(1, self.places_NT)
+        return values_PCX.flatten(1)[self._prompts(), self.places_NT]
 
     def unpack_states(self, states_PCD: Tensor) -> Tensor:
         """Returns the state that each reflection's token is predicted from (N, T, D)."""
-        prompt_N1 = torch.arange(len(self.places_NT), device=states_PCD.device)[:, None] // (
-            len(self.places_NT) // len(states_PCD)
-        )
-        return states_PCD[prompt_N1, self.places_NT // self.next_PCX.shape[-1]]
+        return states_PCD[self._prompts(), self.places_NT // self.next_PCX.shape[-1]]
+
+    def _prompts(self) -> Tensor:
+        """Returns the prompt of each row (N, 1)."""
+        rows, prompts = len(self.places_NT), len(self.ids_PL)
+        return torch.arange(prompts, device=self.ids_PL.device).repeat_interleave(rows // prompts)[:, None]
 
 
 class _Tree:
