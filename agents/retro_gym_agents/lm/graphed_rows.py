@@ -60,7 +60,7 @@ class GraphedRows:
             layer.fix(self._columns_K)
         self._token_PK = torch.zeros(prompts, self._samples, dtype=torch.long, device=device)
         self._position_PK = (self._prompts.lengths - 1)[:, None].repeat(1, self._samples)
-        self._whole_P1KC = self._whole_mask()[..., : width + (self._limit - 1) * self._samples]
+        self._whole_P1KC = self._whole_mask()
         self._mask_P1KC = self._whole_P1KC.clone()
         self._mask_P1KC[..., width:] = torch.finfo(self._mask_P1KC.dtype).min
         self._graph: torch.cuda.CUDAGraph | None = None
@@ -103,7 +103,7 @@ class GraphedRows:
     def _whole_mask(self) -> Tensor:
         """Returns the additive mask of each sample for the prompt and all future columns."""
         sees_P1S = self._prompts.mask_PS[:, None].expand(-1, self._samples, -1)
-        own_KK = torch.eye(self._samples, dtype=torch.bool, device=sees_P1S.device).repeat(1, self._limit)
+        own_KK = torch.eye(self._samples, dtype=torch.bool, device=sees_P1S.device).repeat(1, self._limit - 1)
         sees_PKC = torch.cat([sees_P1S, own_KK.expand(len(sees_P1S), -1, -1)], -1)
         return additive_mask(sees_PKC, attention_dtype(self._model))
 

@@ -142,9 +142,7 @@ class LanguageModel(AdaptedModel):
         size, width = max(map(len, groups)), max(len(one.tokens) for group in groups for one in group)
         prompts = Prompts.from_rows([group[0].prompt for group in groups], self.sampling.pad_id, self.device)
         tokens_NT = torch.full((len(groups) * size, width), self.sampling.pad_id)
-        mask_NT = torch.zeros_like(
-            tokens_NT, dtype=torch.bool
-        )  # a group with fewer replies is filled up with empty rows
+        mask_NT = torch.zeros_like(tokens_NT, dtype=torch.bool)  # rows that fill up a group stay empty
         for number, group in enumerate(groups):
             for row, one in enumerate(group, start=number * size):
                 tokens_NT[row, : len(one.tokens)] = torch.tensor(one.tokens)

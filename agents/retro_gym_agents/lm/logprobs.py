@@ -39,8 +39,7 @@ class _TokenLogprobs(torch.autograd.Function):
         wide = torch.promote_types(logits_RV.dtype, torch.float32)
         norm_R1 = logits_RV.new_empty(len(logits_RV), 1, dtype=wide)
         for rows in _chunks(logits_RV):
-            part_RV = logits_RV[rows].to(wide)
-            norm_R1[rows] = _divided(part_RV, temperature).logsumexp(-1, keepdim=True)
+            norm_R1[rows] = _divided(logits_RV[rows].to(wide), temperature).logsumexp(-1, keepdim=True)
         ctx.save_for_backward(logits_RV, tokens_RX, norm_R1)
         ctx.temperature = temperature
         return logits_RV.gather(-1, tokens_RX).to(wide) / temperature - norm_R1

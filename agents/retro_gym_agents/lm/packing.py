@@ -36,8 +36,8 @@ class Packed:
     positions_PL: Tensor
     sees_PML: Tensor
     """Which columns each packed token attends to; padding attends to the prompt."""
-    sees_PSS: Tensor
-    """The same for the prompts' tokens."""
+    prompt_mask_PS: Tensor
+    """True for the prompts' tokens, False for padding."""
     next_PCX: Tensor
     """The tokens that follow each column that predicts, in some reflection; filled up with 0."""
     places_NT: Tensor
@@ -46,7 +46,7 @@ class Packed:
     @property
     def prompt_width(self) -> int:
         """S."""
-        return self.sees_PSS.shape[1]
+        return self.prompt_mask_PS.shape[1]
 
     @property
     def num_packed(self) -> int:
@@ -62,8 +62,9 @@ class Packed:
         """
         if not of_prompts:
             return additive_mask(self.sees_PML, dtype)
-        sees_PSL = pad(self.sees_PSS, (0, self.num_packed))
-        return additive_mask(torch.cat([sees_PSL, self.sees_PML], 1), dtype)
+        width, device = self.prompt_width, self.prompt_mask_PS.device
+        sees_PSS = self.prompt_mask_PS[:, None] & torch.ones(width, width, dtype=torch.bool, device=device).tril()
+        return additive_mask(torch.cat([pad(sees_PSS, (0, self.num_packed)), self.sees_PML], 1), dtype)
 
     def unpack(self, values_PCX: Tensor) -> Tensor:
         """Returns what was computed for each reflection token's prediction (N, T); values of padding mean nothing."""
@@ -144,15 +145,15 @@ def pack(prompts: Prompts, tokens_NT: Tensor, mask_NT: Tensor) -> Packed:
     def there(array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array).to(device)
 
-    depth_PM, width = there(depths_PM), prompts.ids_PS.shape[1]
+    depth_PM = there(depths_PM)
     inside_PS = (prompts.mask_PS.long().cumsum(-1) - 1).clamp(min=0)
     after_PM = (prompts.lengths[:, None] + depth_PM).where(depth_PM >= 0, 0)
-    sees_P1S = prompts.mask_PS[:, None]
+    sees_PMS = prompts.mask_PS[:, None].expand(-1, packed, -1)
     return Packed(
         ids_PL=torch.cat([prompts.ids_PS, there(tokens_PM)], -1),
         positions_PL=torch.cat([inside_PS, after_PM], -1),
-        sees_PML=torch.cat([sees_P1S.expand(-1, packed, -1), there(sees_PMM)], -1),
-        sees_PSS=sees_P1S & torch.ones(width, width, dtype=torch.bool, device=device).tril(),
+        sees_PML=torch.cat([sees_PMS, there(sees_PMM)], -1),
+        prompt_mask_PS=prompts.mask_PS,
         next_PCX=there(next_PCX),
         places_NT=there(places_NT),
     )

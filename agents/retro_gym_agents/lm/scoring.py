@@ -59,12 +59,13 @@ def score(
         share_prompt: see the module's docstring; False runs one plain forward pass without a cache.
         keep_hidden: also returns the hidden states.
     """
-    run = _packed if share_prompt and num_samples > 1 else _plain  # a single reflection has nothing to share
-    return run(model, prompts, tokens_NT, mask_NT, temperature, num_samples, keep_hidden)
+    if share_prompt and num_samples > 1:  # a single reflection has nothing to share
+        return _packed(model, prompts, tokens_NT, mask_NT, temperature, keep_hidden)
+    return _plain(model, prompts.repeat(num_samples), tokens_NT, mask_NT, temperature, keep_hidden)
 
 
 def _packed(
-    model: Any, prompts: Prompts, tokens_NT: Tensor, mask_NT: Tensor, temperature: float, samples: int, hidden: bool
+    model: Any, prompts: Prompts, tokens_NT: Tensor, mask_NT: Tensor, temperature: float, hidden: bool
 ) -> Scores:
     packed = pack(prompts, tokens_NT, mask_NT)
     checkpointing = any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
@@ -74,9 +75,8 @@ def _packed(
     logprobs_NT = packed.unpack(torch.cat([first_P1X, rest_PMX], 1))
     hidden_NTD = None
     if first.hidden_PCD is not None and rest.hidden_PCD is not None:
-        hidden_NTD = packed.unpack_states(torch.cat([first.hidden_PCD, rest.hidden_PCD], 1)).where(
-            mask_NT[..., None], 0.0
-        )
+        hidden_PCD = torch.cat([first.hidden_PCD, rest.hidden_PCD], 1)
+        hidden_NTD = packed.unpack_states(hidden_PCD).where(mask_NT[..., None], 0.0)
     return Scores(logprobs_NT.where(mask_NT, 0.0), hidden_NTD)
 
 
@@ -127,10 +127,10 @@ def _in_one(model: Any, prompts: Prompts, packed: Packed, hidden: bool) -> tuple
 
 
 def _plain(
-    model: Any, prompts: Prompts, tokens_NT: Tensor, mask_NT: Tensor, temperature: float, samples: int, hidden: bool
+    model: Any, prompts: Prompts, tokens_NT: Tensor, mask_NT: Tensor, temperature: float, hidden: bool
 ) -> Scores:
-    """Runs one forward pass over whole rows."""
-    prompts, width = prompts.repeat(samples), tokens_NT.shape[1]
+    """Runs one forward pass over whole rows, each with a prompt of its own."""
+    width = tokens_NT.shape[1]
     mask = torch.cat([prompts.mask_PS, mask_NT], -1).long()
     out = model(
         input_ids=torch.cat([prompts.ids_PS, tokens_NT], -1),

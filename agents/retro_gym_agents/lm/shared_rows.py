@@ -92,7 +92,7 @@ class SharedRows:
             The branches' tokens (P, B), and the numbers of the branches (P, B) that they continue.
         """
         found: list[dict[tuple[int, int], int]] = [{} for _ in self._positions]
-        rows = zip(self._prompt_R.tolist(), self._branch_R.tolist(), token_R.tolist(), strict=True)
+        rows = torch.stack([self._prompt_R, self._branch_R, token_R], 1).tolist()  # waits for the device once
         branch = [found[prompt].setdefault((before, token), len(found[prompt])) for prompt, before, token in rows]
         width = max(map(len, found))
         # Prompts with fewer branches are filled up with some that nobody is in.

@@ -91,6 +91,10 @@ def test_what_several_samples_begin_with_is_computed_once(prompts, again, monkey
     monkeypatch.setattr(scoring, "pack", lambda *given: packed.append(pack(*given)) or packed[-1])
     shared = gradient(model, prompts, draws, 6)
     assert float((shared - plain).norm() / plain.norm()) < 1e-5
+    ways = {"temperature": 0.8, "num_samples": 6, "keep_hidden": True}
+    scores = score(model, prompts, draws.tokens_NT, draws.mask_NT, **ways)
+    assert not scores.logprobs_NT[~draws.mask_NT].any()
+    assert not scores.hidden_NTD[~draws.mask_NT].any()
     beginnings = {(place // 6, *row[:end]) for place, row in enumerate(draws.rows()) for end in range(1, len(row))}
     assert (packed[0].positions_PL[:, packed[0].prompt_width :] > 0).sum() == len(beginnings)
 
