@@ -51,7 +51,7 @@ class Config:
     """Seeds of all runs."""
     learners: tuple[Learner, ...] = ("reinforce", "control", "ppo")
     """How the imitating model learns further."""
-    teacher_episodes: int = 900
+    teacher_episodes: int = 600
     """Training episodes with the noisy teacher."""
     teacher_samples: int = 6
     """Reflections that the teacher writes on each failure."""
@@ -61,7 +61,7 @@ class Config:
     """Passes of imitation over these."""
     imitation_rate: float = 1e-3
     """Learning rate of imitation."""
-    updates: int = 60
+    updates: int = 90
     """Updates of REINFORCE; PPO has two thirds of them, as it uses each batch twice."""
     prompts: int = 8
     """Failures in an update."""
@@ -84,8 +84,8 @@ class Config:
     device: str = "cpu"
     """Device of the model."""
     dtype: str | None = None
-    """Dtype of the model's weights in training; by default float32 on the CPU, and as stored elsewhere. On CPUs that
-    have bfloat16, sampling is 1.7 times as fast with it."""
+    """Dtype of the model's weights; by default float32 on the CPU, and as stored elsewhere. On CPUs that have bfloat16,
+    sampling is 1.7 times as fast with it."""
     threads: int = 2
     """Threads of torch."""
 
@@ -149,8 +149,8 @@ def learn(learner: Learner, env_id: str, seed: int, folder: Path, spent: float, 
         "reflector": str(folder / "imitation"),
         "num_prompts": config.prompts,
         "group_size": config.samples,
-        "max_minutes": max(1.0, config.minutes - spent),
-        "validate_every": None if learner == "control" else 15,  # to choose among adapters is to learn
+        "max_minutes": max(1.0, config.minutes - spent - 1.0),  # the last update and validation come after the limit
+        "validate_every": None if learner == "control" else 30,  # to choose among adapters is to learn
         "validation_tasks": 40,
         **_shared(seed, config),
     }
@@ -193,7 +193,7 @@ def judge(env_id: str, seed: int, folder: Path, config: Config) -> dict[str, Eva
     }
     policies: list[Any] = [make_policy(name) for name in ("none", "rule", "tiny", "oracle")]
     for name, source in models.items():
-        policy = ReflectorPolicy(source, device=config.device)
+        policy = ReflectorPolicy(source, device=config.device, dtype=config.dtype)
         policy.name = name
         policies.append(policy)
     evaluations = evaluate_all(setting, policies, journal=folder / "evaluation.trials.jsonl", resume=True)

@@ -39,17 +39,30 @@ def left_padded(
     return ids_BL, mask_BL
 
 
-def pick(weights_BV: Tensor, uniform_B: Tensor) -> Tensor:
-    """Samples one token (B) for each row: the one at which the cumulative weights exceed a uniform number.
+def pick(weights_BV: Tensor, uniform_R: Tensor, of_R: Tensor | None = None) -> Tensor:
+    """Samples a token (R) for each uniform number: the one at which the cumulative weights exceed it.
 
     Weights that differ only in their last digits give the same tokens, so that runs can be compared.
 
     Args:
         weights_BV: non-negative weights, which need not sum to 1.
-        uniform_B: float64 numbers in [0, 1).
+        uniform_R: float64 numbers in [0, 1).
+        of_R: the row of weights that each number belongs to; by default one number belongs to each row, in order.
     """
     import torch
 
     cumulative_BV = weights_BV.cumsum(-1, dtype=torch.float64)
-    threshold_B1 = uniform_B[:, None] * cumulative_BV[:, -1:]
-    return torch.searchsorted(cumulative_BV, threshold_B1, right=True)[:, 0].clamp(max=weights_BV.shape[-1] - 1)
+    if of_R is None:
+        of_R, column_R = torch.arange(len(uniform_R), device=uniform_R.device), torch.zeros_like(uniform_R).long()
+        columns = 1
+    else:  # the numbers of a row stand beside each other
+        order_R = of_R.argsort(stable=True)
+        counts_B = of_R.bincount(minlength=len(weights_BV))
+        first_B = counts_B.cumsum(0) - counts_B
+        column_R = torch.empty_like(of_R)
+        column_R[order_R] = torch.arange(len(of_R), device=of_R.device) - first_B[of_R[order_R]]
+        columns = int(counts_B.max())
+    uniform_BX = uniform_R.new_zeros(len(weights_BV), columns)
+    uniform_BX[of_R, column_R] = uniform_R
+    found_BX = torch.searchsorted(cumulative_BV, uniform_BX * cumulative_BV[:, -1:], right=True)
+    return found_BX[of_R, column_R].clamp(max=weights_BV.shape[-1] - 1)

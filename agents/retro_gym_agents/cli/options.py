@@ -116,6 +116,8 @@ class PolicyOptions(EnvOptions):
     """Let reflectors in this process decode greedily instead of sampling."""
     device: Text = "cpu"
     """Device of reflectors in this process: cpu, cuda, cuda:1."""
+    dtype: Text | None = None
+    """Dtype of their weights: float32, bfloat16, float16, auto (as stored). Default: float32 on the CPU, else auto."""
 
     def policies(self, given: Sequence[Sequence[str]], default: Sequence[str]) -> list[Policy]:
         """Returns the policies after --reflector, or the default ones."""
@@ -128,7 +130,13 @@ class PolicyOptions(EnvOptions):
                 "'python:MODULE:NAME'."
             )
         return [
-            make_policy(name, greedy=self.greedy, device=self.device, **(options if takes_options(name) else {}))
+            make_policy(
+                name,
+                greedy=self.greedy,
+                device=self.device,
+                dtype=self.dtype,
+                **(options if takes_options(name) else {}),
+            )
             for name in names
         ]
 

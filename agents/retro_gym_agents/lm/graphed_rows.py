@@ -18,7 +18,8 @@ from torch import Tensor
 from retro_gym_agents.lm.attention import additive_mask, attention_dtype
 from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.kv_cache import CACHE, FixedLayer, roomy_cache
-from retro_gym_agents.lm.shared_rows import SharedRows, Step, last_column, read_prompts
+from retro_gym_agents.lm.next_token import Step
+from retro_gym_agents.lm.shared_rows import SharedRows, last_column, read_prompts
 from retro_gym_agents.lm.trying import a_few_tokens, same_numbers
 
 __all__ = ["GraphedRows", "shared_rows", "why_not_recorded"]
@@ -50,7 +51,7 @@ class GraphedRows:
         self._steps = 0
 
     def start(self) -> Step:
-        """Evaluates the prompts; returns logits (R, V) and hidden states (R, D) that predict the first token."""
+        """Evaluates the prompts; returns what predicts the first token."""
         self._cache = roomy_cache(self._model, (self._limit - 1) * self._samples, FixedLayer)
         out = read_prompts(self._model, self._prompts, self._cache, hidden=self._hidden)
         prompts, width = self._prompts.ids_PS.shape
@@ -67,7 +68,7 @@ class GraphedRows:
         return last_column(out, self._samples, self._hidden)
 
     def extend(self, token_R: Tensor) -> Step:
-        """Appends a token to every row; returns logits (R, V) and hidden states (R, D), until the next call."""
+        """Appends a token to every row; returns what predicts the one after it, until the next call."""
         self._token_PK.copy_(token_R.view_as(self._token_PK))
         self._position_PK += 1
         if self._steps:
@@ -98,7 +99,7 @@ class GraphedRows:
             **{CACHE: self._cache},
         )
         rows = self._token_PK.numel()
-        return out.logits.reshape(rows, -1), out.hidden_states[-1].reshape(rows, -1) if self._hidden else None
+        return Step(out.logits.reshape(rows, -1), out.hidden_states[-1].reshape(rows, -1) if self._hidden else None)
 
     def _whole_mask(self) -> Tensor:
         """Returns the additive mask of each sample for the prompt and all future columns."""
@@ -135,7 +136,7 @@ def why_not_recorded(model: Any, layout: type[GraphedRows] = GraphedRows) -> str
 
     def logits(kind: type[SharedRows | GraphedRows]) -> Tensor:
         rows = kind(model, Prompts.from_rows([some[:5], some[5:8]], 0, device), 2, len(steps_T4) + 1, hidden=False)
-        return torch.stack([rows.start()[0], *(rows.extend(token_R)[0].clone() for token_R in steps_T4)])
+        return torch.stack([rows.start().logits, *(rows.extend(token_R).logits.clone() for token_R in steps_T4)])
 
     usual = logits(SharedRows)
     try:

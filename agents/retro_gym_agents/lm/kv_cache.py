@@ -74,6 +74,26 @@ class RoomyLayer(_BufferedLayer):
         index_BHCD = columns_BC[:, None, :, None].expand(-1, heads, -1, size)
         self._fill([states[rows_B].gather(2, index_BHCD) for states in (self.keys, self.values)], room)
 
+    def join(self, parts: Sequence[RoomyLayer], rows: Sequence[Sequence[int]], width: int) -> None:
+        """Fills an empty layer with the rows of several, aligned on the right; columns before a row are 0.
+
+        Args:
+            parts: layers with some of the rows each.
+            rows: the numbers of each part's rows here.
+            width: C.
+        """
+        first = parts[0]
+        self.lazy_initialization(first.keys, first.values)
+        joined = []
+        for name in ("keys", "values"):
+            _, heads, _, size = getattr(first, name).shape
+            states_BHCD = getattr(first, name).new_zeros(sum(map(len, rows)), heads, width, size)
+            for part, numbers in zip(parts, rows, strict=True):
+                part_BHCD = getattr(part, name)
+                states_BHCD[list(numbers), :, width - part_BHCD.shape[2] :] = part_BHCD
+            joined.append(states_BHCD)
+        self._fill(joined, self._room)
+
     def _fill(self, states: Iterable[Tensor], room: int) -> tuple[Tensor, Tensor]:
         self._buffers = []
         for first_BHCD in states:

@@ -55,19 +55,25 @@ class RewardModel(nn.Module):
         return self._reflector[0]
 
     @classmethod
-    def load(cls, folder: str | Path, *, beside: Reflector | None = None, device: str = "cpu") -> Self:
+    def load(
+        cls, folder: str | Path, *, beside: Reflector | None = None, device: str = "cpu", dtype: str | None = None
+    ) -> Self:
         """Loads what :func:`retro_gym_agents.algorithms.reward_model.train` wrote.
 
         Args:
             folder: the output of a run of ``retro-gym reward-model``.
             beside: a reflector whose base model is used, so that it is stored once.
             device: device of the model, unless it is used beside another one.
+            dtype: likewise of its weights, as in :meth:`Reflector.load`.
 
         Raises:
             ConfigError: the folder holds no reward model.
         """
         path = reward_head_file(Path(folder))
-        loaded = Reflector.beside(beside, folder=path.parent) if beside else Reflector.load(path.parent, device=device)
+        if beside is None:
+            loaded = Reflector.load(path.parent, device=device, dtype=dtype)
+        else:
+            loaded = Reflector.beside(beside, folder=path.parent)
         state = torch.load(path, map_location=loaded.device, weights_only=True)
         model = cls(loaded, likelihood=bool(state["factor"]))
         model.load_state_dict(state)

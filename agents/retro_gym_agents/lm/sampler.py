@@ -12,7 +12,7 @@ more often in half precision, it changes which token is drawn.)
 For models that do not support such a mask (sliding windows, positions derived from the mask), every sample is a row of
 its own: ``share_prompt=False``.
 
-Axes: see :mod:`retro_gym_agents.lm.samples`; V vocabulary, R samples in the batch, C cached columns.
+Axes: see :mod:`retro_gym_agents.lm.samples`; R samples in the batch, C cached columns.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from typing import Any, Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from retro_gym.actors.token_rows import pick
 from retro_gym.seeding import derive_seed
 from retro_gym_agents.lm.attention import why_not_full_attention
 from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.graphed_rows import shared_rows
 from retro_gym_agents.lm.kv_cache import CACHE
+from retro_gym_agents.lm.next_token import Step, next_token
 from retro_gym_agents.lm.samples import Draws, Sampling, each_seed
 from retro_gym_agents.lm.shared_rows import last_column, read_prompts
 from retro_gym_agents.lm.trying import a_few_tokens, same_numbers
@@ -88,12 +88,13 @@ def draw(
     logprobs_NT = torch.zeros(total, limit, device=device)
     hidden_NTD: Tensor | None = None
 
-    logits_RV, hidden_RD = continuation.start()
+    said = continuation.start()
     for step in range(limit):
-        token_R, logprob_R = _next(logits_RV, sampling, None if greedy else uniform_NT[rows_R, step])
+        token_R, logprob_R = next_token(said, sampling, None if greedy else uniform_NT[rows_R, step])
         tokens_NT[rows_R, step] = token_R.where(running_R, sampling.pad_id)
         logprobs_NT[rows_R, step] = logprob_R.where(running_R, 0.0)
         mask_NT[rows_R, step] = running_R
+        hidden_RD = said.hidden
         if hidden_RD is not None:
             if hidden_NTD is None:
                 hidden_NTD = hidden_RD.new_zeros(total, limit, hidden_RD.shape[-1])
@@ -107,7 +108,7 @@ def draw(
         if count < _CROWDED * len(running_R):
             kept_R = continuation.drop(running_R)
             rows_R, running_R, token_R = rows_R[kept_R], running_R[kept_R], token_R[kept_R]
-        logits_RV, hidden_RD = continuation.extend(token_R)
+        said = continuation.extend(token_R)
     if isinstance(continuation, Resumed):
         continuation.finish()
     width = step + 1
@@ -135,40 +136,15 @@ def _uniform(seeds: Sequence[int], samples: int, limit: int) -> Tensor:
     return uniform_NT
 
 
-def _next(logits_RV: Tensor, sampling: Sampling, uniform_R: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Returns a token for each row and its log-probability at the temperature; greedy if ``uniform_R`` is None."""
-    scaled_RV = logits_RV.float() / sampling.temperature
-    norm_R1 = scaled_RV.logsumexp(-1, keepdim=True)
-    if uniform_R is None:
-        token_R = scaled_RV.argmax(-1)
-    else:
-        weights_RV = torch.exp(scaled_RV - norm_R1)
-        token_R = pick(_truncated(weights_RV, sampling), uniform_R)
-    return token_R, (scaled_RV.gather(-1, token_R[:, None]) - norm_R1)[:, 0]
-
-
-def _truncated(weights_RV: Tensor, sampling: Sampling) -> Tensor:
-    """Sets the weights of unlikely tokens to 0, first by top-k and then by top-p, as ``generate`` does."""
-    if sampling.top_k:
-        least_R1 = weights_RV.topk(min(sampling.top_k, weights_RV.shape[-1]), -1).values[:, -1:]
-        weights_RV = weights_RV.where(weights_RV >= least_R1, 0.0)
-    if sampling.top_p < 1.0:
-        sorted_RV, order_RV = weights_RV.sort(-1, descending=True)
-        before_RV = sorted_RV.cumsum(-1) - sorted_RV  # total weight of the more likely tokens
-        outside_RV = before_RV >= sampling.top_p * sorted_RV.sum(-1, keepdim=True)
-        weights_RV = weights_RV.masked_fill(outside_RV.scatter(-1, order_RV, outside_RV), 0.0)
-    return weights_RV
-
-
 class _Continuation(Protocol):
     """The state of sampling: prompts and the rows of tokens that continue them."""
 
-    def start(self) -> tuple[Tensor, Tensor | None]:
-        """Evaluates the prompts; returns logits (R, V) and hidden states (R, D) that predict the first token."""
+    def start(self) -> Step:
+        """Evaluates the prompts; returns what predicts the first token."""
         ...
 
-    def extend(self, token_R: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Appends a token to every row; returns logits (R, V) and hidden states (R, D) after it."""
+    def extend(self, token_R: Tensor) -> Step:
+        """Appends a token to every row; returns what predicts the one after it."""
         ...
 
     def drop(self, running_R: Tensor) -> Tensor:
@@ -183,7 +159,7 @@ class _Plain(SeparateRows):
         self._model, self._prompts, self._samples, self._hidden = model, prompts, samples, hidden
         self._cache: Any = None
 
-    def start(self) -> tuple[Tensor, Tensor | None]:
+    def start(self) -> Step:
         out = read_prompts(self._model, self._prompts, None, hidden=self._hidden)
         self._cache = getattr(out, CACHE)
         self._mask = self._prompts.mask_PS.long().repeat_interleave(self._samples, 0)

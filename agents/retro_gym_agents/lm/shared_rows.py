@@ -10,19 +10,19 @@ columns.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from retro_gym_agents.lm.attention import additive_mask, attention_dtype
-from retro_gym_agents.lm.batching import Prompts
+from retro_gym_agents.lm.batching import Prompts, in_groups
 from retro_gym_agents.lm.kv_cache import CACHE, roomy_cache
+from retro_gym_agents.lm.next_token import Step
 
-__all__ = ["SharedRows", "Step", "last_column", "read_prompts"]
+__all__ = ["SharedRows", "last_column", "read_prompts"]
 
-Step: TypeAlias = tuple[Tensor, Tensor | None]
-"""Logits (R, V) and hidden states (R, D)."""
+_CPU_TOKENS = 1_500  # of prompts that are read at a time on a CPU: few enough for its cache, with little padding
 
 
 class SharedRows:
@@ -46,13 +46,32 @@ class SharedRows:
         self._branch_R = torch.zeros_like(self._prompt_R)
 
     def start(self) -> Step:
-        """Evaluates the prompts; returns logits (R, V) and hidden states (R, D) that predict the first token."""
+        """Evaluates the prompts; returns what predicts the first token."""
+        limit = _CPU_TOKENS if self._prompts.ids_PS.device.type == "cpu" else None
+        groups = in_groups(range(len(self._positions)), self._positions.tolist(), None, limit)
         self._cache = roomy_cache(self._model, self._room())
-        out = read_prompts(self._model, self._prompts, self._cache, hidden=self._hidden)
-        return last_column(out, self._samples, self._hidden)
+        if len(groups) == 1:
+            out = read_prompts(self._model, self._prompts, self._cache, hidden=self._hidden)
+            return last_column(out, self._samples, self._hidden)
+        return self._start_in(groups)
+
+    def _start_in(self, groups: list[list[int]]) -> Step:
+        """Evaluates one group of prompts after the other."""
+        caches, steps = [], []
+        for group in groups:
+            caches.append(roomy_cache(self._model, 0))
+            out = read_prompts(self._model, self._prompts.select(group), caches[-1], hidden=self._hidden)
+            steps.append(last_column(out, 1, self._hidden))
+        width = self._prompts.ids_PS.shape[1]
+        for layer, *parts in zip(self._cache.layers, *(cache.layers for cache in caches), strict=True):
+            layer.join(parts, groups, width)
+        order_P = torch.tensor([prompt for group in groups for prompt in group], device=self._positions.device)
+        hidden = [step.hidden_BD for step in steps if step.hidden_BD is not None]
+        logits_PV = torch.cat([step.logits_BV for step in steps])
+        return Step(logits_PV, torch.cat(hidden) if hidden else None, order_P.argsort()[self._prompt_R])
 
     def extend(self, token_R: Tensor) -> Step:
-        """Appends a token to every row; returns logits (R, V) and hidden states (R, D) after it."""
+        """Appends a token to every row; returns what predicts the one after it."""
         token_PB, parent_PB = self._part(token_R)
         sees_PBC = self._sees_PBC.gather(1, parent_PB[..., None].expand(-1, -1, self._sees_PBC.shape[-1]))
         own_BB = torch.eye(token_PB.shape[1], dtype=torch.bool, device=token_R.device)
@@ -66,8 +85,8 @@ class SharedRows:
             **{CACHE: self._cache},
         )
         self._steps += 1
-        place = self._prompt_R, self._branch_R
-        return out.logits[place], out.hidden_states[-1][place] if self._hidden else None
+        hidden_ND = out.hidden_states[-1].flatten(0, 1) if self._hidden else None
+        return Step(out.logits.flatten(0, 1), hidden_ND, self._prompt_R * token_PB.shape[1] + self._branch_R)
 
     def drop(self, running_R: Tensor) -> Tensor:
         """Keeps the running rows, and the prompts that have some; returns the numbers of the remaining rows."""
@@ -123,6 +142,7 @@ def read_prompts(model: Any, prompts: Prompts, cache: Any, *, hidden: bool) -> A
 
 
 def last_column(out: Any, samples: int, hidden: bool) -> Step:
-    """Returns logits and hidden states of the last column, for every sample."""
-    logits_RV = out.logits[:, -1].repeat_interleave(samples, 0)
-    return logits_RV, out.hidden_states[-1][:, -1].repeat_interleave(samples, 0) if hidden else None
+    """Returns logits and hidden states of the last column, from which all samples of a prompt draw."""
+    logits_PV = out.logits[:, -1]
+    of_R = torch.arange(len(logits_PV), device=logits_PV.device).repeat_interleave(samples)
+    return Step(logits_PV, out.hidden_states[-1][:, -1] if hidden else None, of_R)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from retro_gym_agents.lm.batching import Prompts
 from retro_gym_agents.lm.kv_cache import CACHE, roomy_cache
+from retro_gym_agents.lm.next_token import Step
 
 __all__ = ["Known", "Resumed", "SeparateRows", "TurnCache"]
 
@@ -128,8 +129,8 @@ class SeparateRows:
     _positions: Tensor
     _hidden: bool
 
-    def extend(self, token_R: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Appends a token to every row; returns logits (R, V) and hidden states (R, D) after it."""
+    def extend(self, token_R: Tensor) -> Step:
+        """Appends a token to every row; returns what predicts the one after it."""
         self._mask = torch.cat([self._mask, self._mask.new_ones(len(self._mask), 1)], -1)
         out = self._model(
             input_ids=token_R[:, None],
@@ -140,7 +141,7 @@ class SeparateRows:
             **{CACHE: self._cache},
         )
         self._positions = self._positions + 1
-        return out.logits[:, -1], out.hidden_states[-1][:, -1] if self._hidden else None
+        return Step(out.logits[:, -1], out.hidden_states[-1][:, -1] if self._hidden else None)
 
 
 class Resumed(SeparateRows):
@@ -163,8 +164,8 @@ class Resumed(SeparateRows):
         self._positions = prompts.lengths
         self._cache: Any = None
 
-    def start(self) -> tuple[Tensor, Tensor | None]:
-        """Reads the prompts; returns logits (B, V) and hidden states (B, D) that predict the first token."""
+    def start(self) -> Step:
+        """Reads the prompts; returns what predicts the first token."""
         known = [self._memory.beginning_of(np.array(ids)) for ids in self._ids]
         everything = range(len(known))
         # Rows that go on are not padded to the length of those that are new.
@@ -190,7 +191,7 @@ class Resumed(SeparateRows):
         for layer, (keys, values) in zip(self._cache.layers, whole, strict=True):
             layer.update(keys, values)
         states_BD = torch.stack([hidden[row] for row in everything]) if self._hidden else None
-        return torch.stack([logits[row] for row in everything]), states_BD
+        return Step(torch.stack([logits[row] for row in everything]), states_BD)
 
     def _read(self, part: Sequence[int], known: Sequence[Known]) -> tuple[Any, list[tuple[Tensor, Tensor]], int]:
         """Reads the rest of some rows.
@@ -220,8 +221,8 @@ class Resumed(SeparateRows):
         )
         return out, [(layer.keys, layer.values) for layer in cache.layers], before
 
-    def extend(self, token_R: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Appends a token to every row; returns logits (R, V) and hidden states after it."""
+    def extend(self, token_R: Tensor) -> Step:
+        """Appends a token to every row; returns what predicts the one after it."""
         for ids, token in zip(self._ids, token_R.tolist(), strict=True):
             ids.append(token)
         return super().extend(token_R)

@@ -1,65 +1,17 @@
-import dataclasses
 import math
 
 import numpy as np
 import pytest
 import torch
-from transformers import (
-    BloomConfig,
-    BloomForCausalLM,
-    GPT2Config,
-    GPT2LMHeadModel,
-    LlamaConfig,
-    LlamaForCausalLM,
-    MistralConfig,
-    MistralForCausalLM,
-    Qwen3Config,
-    Qwen3ForCausalLM,
-    TopKLogitsWarper,
-    TopPLogitsWarper,
-)
+from transformers import TopKLogitsWarper, TopPLogitsWarper
 
 from retro_gym.errors import ConfigError
-from retro_gym_agents.lm import sampler
+from retro_gym_agents.lm import next_token, sampler
 from retro_gym_agents.lm.batching import Prompts
-from retro_gym_agents.lm.graphed_rows import GraphedRows, why_not_recorded
 from retro_gym_agents.lm.sampler import draw
 from retro_gym_agents.lm.samples import Samples, Sampling, each_seed
 from retro_gym_agents.lm.scoring import score, why_not_shared
-from retro_gym_agents.lm.shared_rows import SharedRows
-
-VOCABULARY = 50
-SAMPLING = Sampling(temperature=0.7, max_new_tokens=6, end_ids=tuple(range(3, 9)), pad_id=0)
-ROWS = [[5, 6, 7, 8, 9, 10, 11], [12, 13], [14, 15, 16, 17]]
-SIZES = {"vocab_size": VOCABULARY, "initializer_range": 0.2, "bos_token_id": 1, "eos_token_id": 3, "pad_token_id": 0}
-LAYERS = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
-
-
-def build(kind: str):
-    torch.manual_seed(0)
-    match kind:
-        case "llama":
-            return LlamaForCausalLM(LlamaConfig(**SIZES, **LAYERS, num_key_value_heads=2)).eval()
-        case "qwen3":
-            return Qwen3ForCausalLM(Qwen3Config(**SIZES, **LAYERS, num_key_value_heads=2, head_dim=8)).eval()
-        case "gpt2":
-            return GPT2LMHeadModel(GPT2Config(**SIZES, n_embd=32, n_layer=2, n_head=4, n_positions=64)).eval()
-        case "mistral":
-            return MistralForCausalLM(MistralConfig(**SIZES, **LAYERS, num_key_value_heads=2, sliding_window=4)).eval()
-        case "bloom":
-            return BloomForCausalLM(BloomConfig(**SIZES, hidden_size=32, n_layer=2, n_head=4)).eval()
-    raise AssertionError(kind)
-
-
-@pytest.fixture(params=["llama", "qwen3", "gpt2"])
-def model(request):
-    with torch.random.fork_rng(devices=[]):
-        return build(request.param)
-
-
-@pytest.fixture
-def prompts():
-    return Prompts.from_rows(ROWS, pad_id=0, device="cpu")
+from tests.agents.lm.random_models import ROWS, SAMPLING, VOCABULARY, Calls, build
 
 
 def gradients(model, logprobs_NT, mask_NT):
@@ -185,20 +137,6 @@ def test_what_is_masked_is_padding_behind_the_end(model, prompts):
         assert logprobs[length:] == [0.0] * (len(mask) - length)
 
 
-class Calls:
-    """Counts the tokens that a model is given."""
-
-    def __init__(self, model):
-        self.model, self.tokens = model, []
-
-    def __call__(self, **kwargs):
-        self.tokens.append(kwargs["input_ids"].numel())
-        return self.model(**kwargs)
-
-    def __getattr__(self, name):
-        return getattr(self.model, name)
-
-
 def test_a_prompt_is_read_once_and_sampling_stops_when_all_have_ended(model, prompts):
     calls = Calls(model)
     draw(calls, prompts, SAMPLING, num_samples=3, seed=5)
@@ -230,7 +168,19 @@ def test_samples_follow_the_distribution_under_the_temperature(model):
 def test_an_impossible_token_is_never_drawn():
     weights = torch.tensor([[0.0, 1.0, 0.0]]).expand(4, -1)
     uniform = torch.tensor([0.0, 1e-300, 0.5, 1.0 - 2**-53], dtype=torch.float64)
-    assert sampler.pick(weights, uniform).tolist() == [1, 1, 1, 1]
+    assert next_token.pick(weights, uniform).tolist() == [1, 1, 1, 1]
+
+
+def test_numbers_that_share_a_row_of_weights_draw_as_if_each_had_its_own():
+    generator = torch.Generator().manual_seed(0)
+    weights_BV = torch.rand(5, VOCABULARY, generator=generator)
+    uniform_R = torch.rand(40, generator=generator, dtype=torch.float64)
+    of_R = torch.randint(0, 4, (40,), generator=generator)  # nothing draws from the last row
+    drawn = next_token.pick(weights_BV, uniform_R, of_R)
+    assert drawn.tolist() == next_token.pick(weights_BV[of_R], uniform_R).tolist()
+    assert drawn.tolist() == [
+        int(next_token.pick(weights_BV[[row]], uniform_R[[number]])) for number, row in enumerate(of_R.tolist())
+    ]
 
 
 @pytest.mark.parametrize(("top_k", "top_p"), [(3, 1.0), (0, 0.6), (4, 0.8), (1, 1.0), (500, 1.0)])
@@ -242,7 +192,7 @@ def test_unlikely_tokens_are_left_out_as_generate_does_it(top_k, top_p):
     if top_p < 1:
         expected = TopPLogitsWarper(top_p)(None, expected)
     cut = Sampling(1.0, 6, (), 0, top_k=top_k, top_p=top_p)
-    weights = sampler._truncated(torch.softmax(logits, -1), cut)
+    weights = next_token.truncated(torch.softmax(logits, -1), cut)
     assert torch.equal(weights > 0, expected > -math.inf)
 
 
@@ -326,65 +276,3 @@ def test_parts_keep_to_the_budget_and_lose_nothing(model):
     seen = [(rows, part.texts) for rows, part in samples.parts(None, 30)]
     assert sorted(row for rows, _ in seen for row in rows) == list(range(12))
     assert all(tuple(str(row) for row in rows) == texts for rows, texts in seen)
-
-
-@pytest.mark.parametrize("num_samples", [1, 4])
-def test_a_cache_of_fixed_size_gives_the_same_samples(model, prompts, num_samples, monkeypatch):
-    sampling = dataclasses.replace(SAMPLING, max_new_tokens=14)
-    settings = {"num_samples": num_samples, "seed": 5, "keep_hidden": True}
-    growing = draw(model, prompts, sampling, **settings)
-    monkeypatch.setattr(sampler, "shared_rows", GraphedRows)
-    fixed = draw(model, prompts, sampling, **settings)
-    assert growing.mask_NT.sum(-1).unique().numel() > 1, "rows must end at different steps for this to say something"
-    assert torch.equal(fixed.tokens_NT, growing.tokens_NT)
-    assert torch.equal(fixed.mask_NT, growing.mask_NT)
-    torch.testing.assert_close(fixed.logprobs_NT, growing.logprobs_NT, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(fixed.hidden_NTD, growing.hidden_NTD, rtol=1e-4, atol=1e-5)
-
-
-def test_what_samples_begin_with_is_read_once(model, prompts):
-    read = []
-    hook = model.get_input_embeddings().register_forward_hook(lambda _, given, __: read.append(given[0].shape[1]))
-    greedy = draw(model, prompts, SAMPLING, num_samples=5, greedy=True)
-    assert set(read[1:]) == {1}
-    assert len(read) == greedy.tokens_NT.shape[1]
-    read.clear()
-    draws = draw(model, prompts, SAMPLING, num_samples=5, seed=5)
-    hook.remove()
-    for step, columns in enumerate(read[1:], start=1):
-        begun = [{tuple(row[:step]) for row in draws.rows()[at : at + 5]} for at in range(0, len(draws.tokens_NT), 5)]
-        assert columns <= max(map(len, begun))
-    assert max(read[1:]) > 1
-
-
-def test_a_model_is_recorded_only_if_its_logits_stay_the_same(model):
-    class Wrong(GraphedRows):
-        def extend(self, token_R):
-            logits_RV, hidden_RD = super().extend(token_R)
-            return logits_RV.roll(1, -1), hidden_RD
-
-    class Failing(GraphedRows):
-        def extend(self, token_R):
-            raise RuntimeError("operation not permitted when stream is capturing")
-
-    assert why_not_recorded(model) is None
-    assert "other logits" in why_not_recorded(model, Wrong)
-    assert "not permitted" in why_not_recorded(model, Failing)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-def test_a_recorded_step_gives_the_same_samples(model, monkeypatch):
-    model = model.to("cuda")
-    prompts = Prompts.from_rows(ROWS, pad_id=0, device="cuda")
-    sampling = dataclasses.replace(SAMPLING, max_new_tokens=14)
-    settings = {"num_samples": 4, "seed": 5, "keep_hidden": True}
-    replays = []
-    replay = torch.cuda.CUDAGraph.replay
-    monkeypatch.setattr(torch.cuda.CUDAGraph, "replay", lambda graph: (replays.append(1), replay(graph)))
-    recorded = draw(model, prompts, sampling, **settings)
-    assert len(replays) > 2
-    monkeypatch.setattr(sampler, "shared_rows", SharedRows)
-    plain = draw(model, prompts, sampling, **settings)
-    assert torch.equal(recorded.tokens_NT, plain.tokens_NT)
-    torch.testing.assert_close(recorded.logprobs_NT, plain.logprobs_NT, rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(recorded.hidden_NTD, plain.hidden_NTD, rtol=1e-3, atol=1e-4)

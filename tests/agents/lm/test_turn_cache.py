@@ -10,7 +10,7 @@ from retro_gym_agents.lm.sampler import can_resume, draw
 from retro_gym_agents.lm.samples import Sampling
 from retro_gym_agents.lm.turn_cache import TurnCache
 from tests.agents.hf_models import make_tokenizer, prompt, random_model
-from tests.agents.lm.test_sampler import build
+from tests.agents.lm.random_models import build
 
 SAMPLING = Sampling(max_new_tokens=9, temperature=0.8, end_ids=(2,), pad_id=0)
 OPENING = [5, 9, 4, 8, 6, 7, 3, 9, 5, 4, 8]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retro_gym.actors.loading import check_dtype
 from retro_gym.checks import check_positive, check_whole
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ConfigError
@@ -38,10 +39,11 @@ class BestOfPolicy:
         num_samples: n.
         temperature: of sampling; by default that of the model's generation config.
         device: device of the models.
+        dtype: of their weights, as in :meth:`Reflector.load`.
         batch_size: maximum number of reflections that are sampled together, but at least those on one failure.
 
     Raises:
-        ConfigError: there is no such reward model or reflector, or a number is invalid.
+        ConfigError: there is no such reward model or reflector, or a number or ``dtype`` is invalid.
     """
 
     def __init__(
@@ -52,9 +54,11 @@ class BestOfPolicy:
         num_samples: int = 8,
         temperature: float | None = None,
         device: str = "cpu",
+        dtype: str | None = None,
         batch_size: int = 64,
     ) -> None:
         check_whole(1, num_samples=num_samples, batch_size=batch_size)
+        check_dtype(dtype)
         if temperature is not None:
             check_positive(temperature=temperature)
         self.folder = Path(folder)
@@ -67,7 +71,7 @@ class BestOfPolicy:
         check_reflector(reflector)
         self.name = f"best_of:{folder}"
         self.reflector, self.num_samples, self.temperature = reflector, num_samples, temperature
-        self.device, self.batch_size = device, batch_size
+        self.device, self.dtype, self.batch_size = device, dtype, batch_size
         self.prompt_tokens = 0
         self.completion_tokens = 0
         self._models: tuple[Reflector, RewardModel] | None = None
@@ -75,6 +79,7 @@ class BestOfPolicy:
     @property
     def parameters(self) -> dict[str, Any]:
         """What the reflections depend on besides the observations, as JSON types."""
+        dtype = {} if self.dtype is None else {"dtype": self.dtype}
         return {
             "source": self.adapter_source(),
             "weights": weights_digest(Path(self.reflector)),
@@ -82,6 +87,7 @@ class BestOfPolicy:
             "reward_model": weights_digest(self.folder / "adapter"),
             "num_samples": self.num_samples,
             "temperature": self.temperature,
+            **dtype,
         }
 
     def adapter_source(self) -> str | None:
@@ -112,13 +118,14 @@ class BestOfPolicy:
         """
         if self._models is None:
             # An adapter, if only one without effect, lets the reward model have its own on the same base model.
-            reflector = reflector_class().load(self.reflector, device=self.device, temperature=self.temperature)
+            where: dict[str, Any] = {"device": self.device, "dtype": self.dtype}
+            reflector = reflector_class().load(self.reflector, temperature=self.temperature, **where)
             from retro_gym_agents.lm.reward_model import RewardModel
             from retro_gym_agents.lm.sources import base_of
 
             shared = base_of(self.folder / "adapter").name == reflector.name
             beside = reflector if shared else None
-            self._models = reflector, RewardModel.load(self.folder, beside=beside, device=self.device)
+            self._models = reflector, RewardModel.load(self.folder, beside=beside, **where)
         return self._models
 
     def unload(self) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retro_gym.actors.gguf_file import check_gguf, is_gguf
+from retro_gym.actors.loading import check_dtype
 from retro_gym.env import RetroEnv
 from retro_gym.errors import ConfigError, MissingExtraError, did_you_mean
 from retro_gym_agents.lm.adapter_folder import adapter_source, weights_digest
@@ -34,23 +35,31 @@ class ReflectorPolicy:
             It is also the policy's name, which may be changed. Or a reflector that is loaded already.
         greedy: greedy decoding; by default tokens are sampled at the temperature of the model's generation config.
         device: device of the model.
+        dtype: of its weights, as in :meth:`Reflector.load`.
         batch_size: maximum number of observations per batch.
 
     Raises:
-        ConfigError: there is no such folder, or it holds no model; or ``batch_size`` is below 1.
+        ConfigError: there is no such folder, or it holds no model; ``dtype`` is unknown, or ``batch_size`` is below 1.
     """
 
     def __init__(
-        self, source: str | Reflector, *, greedy: bool = False, device: str = "cpu", batch_size: int = 64
+        self,
+        source: str | Reflector,
+        *,
+        greedy: bool = False,
+        device: str = "cpu",
+        dtype: str | None = None,
+        batch_size: int = 64,
     ) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}; it must be at least 1.")
+        check_dtype(dtype)
         if isinstance(source, str):
             check_reflector(source)
         self.source = source
         self.name = source if isinstance(source, str) else source.model_id
         self.greedy = greedy
-        self.device = device
+        self.device, self.dtype = device, dtype
         self.batch_size = batch_size
         self.prompt_tokens = 0
         self.completion_tokens = 0
@@ -60,7 +69,8 @@ class ReflectorPolicy:
     def parameters(self) -> dict[str, Any]:
         """What the reflections depend on besides the observations, as JSON types."""
         weights = weights_digest(Path(self.source)) if isinstance(self.source, str) else None
-        return {"greedy": self.greedy, "source": self.adapter_source(), "weights": weights}
+        dtype = {} if self.dtype is None else {"dtype": self.dtype}
+        return {"greedy": self.greedy, "source": self.adapter_source(), "weights": weights, **dtype}
 
     def adapter_source(self) -> str | None:
         """Describes the adapter of a training run that it uses; None if the source is no run's folder."""
@@ -99,7 +109,7 @@ class ReflectorPolicy:
         self._reflector = None
 
     def _load(self) -> Reflector:
-        return reflector_class().load(str(self.source), lora=None, device=self.device)
+        return reflector_class().load(str(self.source), lora=None, device=self.device, dtype=self.dtype)
 
 
 def reflector_class() -> type[Reflector]:

@@ -28,6 +28,7 @@ def make_policy(
     *,
     greedy: bool = False,
     device: str = "cpu",
+    dtype: str | None = None,
     batch_size: int = 64,
     **options: Any,
 ) -> Policy:
@@ -41,6 +42,7 @@ def make_policy(
             class of policies, or a function from a list of observations to a list of reflections.
         greedy: for models in this process, see :class:`ReflectorPolicy`.
         device: likewise.
+        dtype: likewise.
         batch_size: likewise.
         options: for prompted models and classes of policies: their arguments, such as ``base_url``; for
             ``best_of`` ``reflector``, ``num_samples`` and ``temperature``; for ``lessons`` ``num``, ``weight`` and
@@ -63,26 +65,26 @@ def make_policy(
         name = getattr(spec, "__name__", type(spec).__name__)
         return policy_of(spec, options, f"reflector {one_line(spec)}", name)
     kind, _, rest = spec.partition(":")
+    in_process: dict[str, Any] = {"device": device, "dtype": dtype, "batch_size": batch_size}
     if kind == _PYTHON:
         return policy_of(imported(spec, "reflector"), options, f"reflector {spec!r}", spec)
     if kind in _PROMPTED and rest:
-        in_process = {"device": device, "batch_size": batch_size} if kind == "hf" else {}
-        return PromptedPolicy(spec, **{**in_process, **options})
+        return PromptedPolicy(spec, **{**(in_process if kind == "hf" else {}), **options})
     if kind == _BEST_OF and rest:
         own, others = _parted(options, "reflector", "num_samples", "temperature")
         without_options(others, f"reflector {spec!r}", "reflector, num_samples and temperature")
-        return BestOfPolicy(rest, device=device, batch_size=batch_size, **own)
+        return BestOfPolicy(rest, **in_process, **own)
     if kind == _LESSONS and rest:
         own, others = _parted(options, "num", "weight", "beside")
         if "beside" in own:
-            own["beside"] = make_policy(own["beside"], greedy=greedy, device=device, batch_size=batch_size, **others)
+            own["beside"] = make_policy(own["beside"], greedy=greedy, **in_process, **others)
         else:
             without_options(others, f"reflector {spec!r}", "num, weight and beside")
         return LessonsPolicy(rest, **own)
     without_options(options, f"reflector {spec!r}")
     if spec in BASELINES:
         return BaselinePolicy(spec)
-    return ReflectorPolicy(spec, greedy=greedy, device=device, batch_size=batch_size)
+    return ReflectorPolicy(spec, greedy=greedy, **in_process)
 
 
 def takes_options(spec: str) -> bool:

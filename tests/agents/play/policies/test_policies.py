@@ -105,21 +105,29 @@ def test_shuffled_needs_a_second_task():
 
 
 def test_reflector_is_loaded_when_first_asked_and_once(fake_reflector):
-    policy = make_policy("tiny", greedy=True, device="meta")
+    policy = make_policy("tiny", greedy=True, device="meta", dtype="bfloat16")
     assert policy.name == "tiny"
     assert fake_reflector.loaded == []
     first = policy.reflect(["a", "b"], [], [3, 4])
     assert first == policy.reflect(["a", "b"], [], [3, 4])
     assert [text.split(":")[:2] for text in first] == [["a", "True"], ["b", "True"]]
     assert first != policy.reflect(["a", "b"], [], [3, 5])
-    assert fake_reflector.loaded == [("tiny", {"lora": None, "device": "meta"})]
+    assert fake_reflector.loaded == [("tiny", {"lora": None, "device": "meta", "dtype": "bfloat16"})]
+    assert policy.parameters["dtype"] == "bfloat16"
+    assert "dtype" not in make_policy("tiny").parameters
+
+
+def test_a_dtype_is_checked_before_anything_is_loaded(fake_reflector):
+    with pytest.raises(ConfigError, match=r"dtype 'bfloat' is not one of .* Did you mean 'bfloat16'"):
+        make_policy("tiny", dtype="bfloat")
+    assert fake_reflector.loaded == []
 
 
 def test_a_reflector_may_be_renamed(fake_reflector):
     policy = ReflectorPolicy("tiny", greedy=True)
     policy.name += ", greedy"
     policy.reflect(["a"], [], [0])
-    assert fake_reflector.loaded == [("tiny", {"lora": None, "device": "cpu"})]
+    assert fake_reflector.loaded == [("tiny", {"lora": None, "device": "cpu", "dtype": None})]
 
 
 def test_reflector_reads_in_batches_and_counts_tokens(fake_reflector):

@@ -178,8 +178,9 @@ def test_a_model_in_this_process():
     assert takes_options(spec)
     written = []
     for batch_size in (2, 64):
-        policy = make_policy(spec, batch_size=batch_size, max_new_tokens=40, temperature=1.0)
-        assert (policy.actor.batch_size, policy.actor.device) == (batch_size, "cpu")
+        policy = make_policy(spec, dtype="float32", batch_size=batch_size, max_new_tokens=40, temperature=1.0)
+        actor = policy.actor
+        assert (actor.batch_size, actor.device, actor.dtype) == (batch_size, "cpu", "float32")
         evaluation = evaluate(ENV, policy, num_tasks=6, trials=1)
         written.append([text for task in evaluation.tasks for text in task.reflections])
     assert written[0] == written[1] != []
