@@ -51,7 +51,7 @@ class Config:
     """Seeds of all runs."""
     learners: tuple[Learner, ...] = ("reinforce", "control", "ppo")
     """How the imitating model learns further."""
-    teacher_episodes: int = 600
+    teacher_episodes: int = 900
     """Training episodes with the noisy teacher."""
     teacher_samples: int = 6
     """Reflections that the teacher writes on each failure."""
@@ -61,7 +61,7 @@ class Config:
     """Passes of imitation over these."""
     imitation_rate: float = 1e-3
     """Learning rate of imitation."""
-    updates: int = 90
+    updates: int = 60
     """Updates of REINFORCE; PPO has two thirds of them, as it uses each batch twice."""
     prompts: int = 8
     """Failures in an update."""
