@@ -85,8 +85,8 @@ class SharedRows:
             **{CACHE: self._cache},
         )
         self._steps += 1
-        hidden_ND = out.hidden_states[-1].flatten(0, 1) if self._hidden else None
-        return Step(out.logits.flatten(0, 1), hidden_ND, self._prompt_R * token_PB.shape[1] + self._branch_R)
+        hidden_BD = out.hidden_states[-1].flatten(0, 1) if self._hidden else None
+        return Step(out.logits.flatten(0, 1), hidden_BD, self._prompt_R * token_PB.shape[1] + self._branch_R)
 
     def drop(self, running_R: Tensor) -> Tensor:
         """Keeps the running rows, and the prompts that have some; returns the numbers of the remaining rows."""
