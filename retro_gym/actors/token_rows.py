@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,17 +52,16 @@ def pick(weights_BV: Tensor, uniform_R: Tensor, of_R: Tensor | None = None) -> T
     import torch
 
     cumulative_BV = weights_BV.cumsum(-1, dtype=torch.float64)
+    place: tuple[Any, Any]  # of each number in uniform_BX
     if of_R is None:
-        of_R, column_R = torch.arange(len(uniform_R), device=uniform_R.device), torch.zeros_like(uniform_R).long()
-        columns = 1
+        place, uniform_BX = (slice(None), 0), uniform_R[:, None]
     else:  # the numbers of a row stand beside each other
         order_R = of_R.argsort(stable=True)
         counts_B = of_R.bincount(minlength=len(weights_BV))
         first_B = counts_B.cumsum(0) - counts_B
         column_R = torch.empty_like(of_R)
         column_R[order_R] = torch.arange(len(of_R), device=of_R.device) - first_B[of_R[order_R]]
-        columns = int(counts_B.max())
-    uniform_BX = uniform_R.new_zeros(len(weights_BV), columns)
-    uniform_BX[of_R, column_R] = uniform_R
+        place, uniform_BX = (of_R, column_R), uniform_R.new_zeros(len(weights_BV), int(counts_B.max()))
+        uniform_BX[place] = uniform_R
     found_BX = torch.searchsorted(cumulative_BV, uniform_BX * cumulative_BV[:, -1:], right=True)
-    return found_BX[of_R, column_R].clamp(max=weights_BV.shape[-1] - 1)
+    return found_BX[place].clamp(max=weights_BV.shape[-1] - 1)

@@ -82,17 +82,14 @@ class RoomyLayer(_BufferedLayer):
             rows: the numbers of each part's rows here.
             width: C.
         """
-        first = parts[0]
-        self.lazy_initialization(first.keys, first.values)
-        joined = []
-        for name in ("keys", "values"):
-            _, heads, _, size = getattr(first, name).shape
-            states_BHCD = getattr(first, name).new_zeros(sum(map(len, rows)), heads, width, size)
-            for part, numbers in zip(parts, rows, strict=True):
-                part_BHCD = getattr(part, name)
-                states_BHCD[list(numbers), :, width - part_BHCD.shape[2] :] = part_BHCD
-            joined.append(states_BHCD)
-        self._fill(joined, self._room)
+        self.lazy_initialization(parts[0].keys, parts[0].values)
+        for states in ([part.keys for part in parts], [part.values for part in parts]):
+            _, heads, _, size = states[0].shape
+            buffer_BHCD = states[0].new_zeros(sum(map(len, rows)), heads, width + self._room, size)
+            for part_BHCD, numbers in zip(states, rows, strict=True):
+                buffer_BHCD[list(numbers), :, width - part_BHCD.shape[2] : width] = part_BHCD
+            self._buffers.append(buffer_BHCD)
+        self._show(0, width)
 
     def _fill(self, states: Iterable[Tensor], room: int) -> tuple[Tensor, Tensor]:
         self._buffers = []
