@@ -27,6 +27,7 @@ from retro_gym_agents.lm.adapters import (
     save_adapter,
     trainable_weights,
 )
+from retro_gym_agents.lm.block_attention import use_block_attention
 from retro_gym_agents.lm.card import adapter_card
 from retro_gym_agents.lm.hub import Token
 from retro_gym_agents.lm.memory import tokens_that_fit
@@ -284,8 +285,10 @@ class AdaptedModel:
 
     @contextlib.contextmanager
     def precision(self, *, sampling: bool = False) -> Iterator[None]:
-        """Enables autocast if it is set for what is done."""
+        """Enables autocast if it is set for what is done, or spares sampling casts to an adapter's float32 and back."""
         enabled = self._autocast is True or (self._autocast == "updates" and not sampling)
+        if sampling and self.device.type == "cpu":
+            enabled = enabled or self.model.dtype == torch.bfloat16
         with (
             torch.autocast(self.device.type, torch.bfloat16, enabled=enabled),
             inputs_as_they_come(self.model, enabled),
@@ -381,5 +384,6 @@ class AdaptedModel:
         """Switches off dropout, also in added modules, then enables checkpointing, which sets layers to training."""
         self.model.eval()
         contiguous_head(self.model)
+        use_block_attention(self.model)
         if self._checkpointing:
             checkpoint_activations(self.model)
