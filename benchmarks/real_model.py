@@ -55,20 +55,22 @@ class Config:
     """Training episodes with the noisy teacher."""
     teacher_samples: int = 6
     """Reflections that the teacher writes on each failure."""
-    imitation_prompts: int = 2
+    imitation_prompts: int = 1
     """Failures in an update of imitation."""
     epochs: int = 1
     """Passes of imitation over these."""
     imitation_rate: float = 1e-3
     """Learning rate of imitation."""
-    updates: int = 60
+    updates: int = 80
     """Updates of REINFORCE; PPO has two thirds of them, as it uses each batch twice."""
     prompts: int = 8
     """Failures in an update."""
     samples: int = 16
     """Reflections on each failure."""
-    learning_rate: float = 3e-4
+    learning_rate: float = 4e-4
     """Learning rate of REINFORCE; it decays over the last half of its updates."""
+    revisit: float = 0.5
+    """Share of an update's failures that were met before and not solved by every reflection."""
     kl_coef: float = 0.0
     """Coefficient of REINFORCE's KL term; without one, the reference policy need not be computed."""
     max_new_tokens: int = 64
@@ -149,6 +151,7 @@ def learn(learner: Learner, env_id: str, seed: int, folder: Path, spent: float, 
         "reflector": str(folder / "imitation"),
         "num_prompts": config.prompts,
         "group_size": config.samples,
+        "revisit": config.revisit,
         "max_minutes": max(1.0, config.minutes - spent - 1.0),  # the last update and validation come after the limit
         "validate_every": None if learner == "control" else 30,  # to choose among adapters is to learn
         "validation_tasks": 40,

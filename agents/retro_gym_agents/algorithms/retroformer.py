@@ -152,6 +152,11 @@ class OfflinePPOConfig(PPOConfig):
                 f"trial_discount is {self.trial_discount}, but a reward model pays single reflections, which no trial "
                 "follows. Leave it at 0, or let the environment pay (reward='env')."
             )
+        if self.revisit:
+            raise ConfigError(
+                f"revisit is {self.revisit}, but the failures are those of the records, in their order. Leave it at "
+                "0, or let the environment pay (reward='env')."
+            )
 
 
 def train(config: RetroformerConfig) -> TrainResult | None:

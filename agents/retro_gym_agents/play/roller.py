@@ -17,6 +17,7 @@ from retro_gym.trajectory import Outcome
 from retro_gym_agents.lm.reflector import Reflector
 from retro_gym_agents.lm.samples import Samples
 from retro_gym_agents.play.episodes import check_budget
+from retro_gym_agents.play.revisits import Revisits
 from retro_gym_agents.play.rollout import Rollout, Round, with_later_rewards
 
 __all__ = ["Roller", "roll_out"]
@@ -57,8 +58,9 @@ class Roller:
     ``branch`` computes the rewards. An episode then continues from the trial of the first of its K reflections that has
     a reward, until it ends; it also ends if the actor failed on all of them.
 
-    A rollout is determined by ``(seed, update)`` and the weights; no state is carried over between updates. The random
-    numbers of an episode depend on the index of its environment, not on the number of environments.
+    A rollout is determined by ``(seed, update)``, the weights, and the failures that wait to be met again; no other
+    state is carried over between updates. The random numbers of a new episode depend on the index of its environment,
+    not on the number of environments.
 
     Args:
         envs: P environments.
@@ -67,6 +69,8 @@ class Roller:
         num_samples: K.
         trial_discount: γ, by which a reflection is credited with the rewards of later ones; see
             :func:`~retro_gym_agents.play.rollout.with_later_rewards`.
+        revisit: share of an update's episodes that begin with earlier failures, see
+            :mod:`retro_gym_agents.play.revisits`.
     """
 
     def __init__(
@@ -77,8 +81,11 @@ class Roller:
         seed: int,
         num_samples: int,
         trial_discount: float = 0.0,
+        revisit: float = 0.0,
     ) -> None:
         self.reflector = reflector
+        self.revisits = Revisits(revisit, seed)
+        """The failures that wait to be met again."""
         self.calls = 0
         """Actor calls of the rollouts so far. First trials count for the update that they belong to."""
         self._seed, self._num_samples, self._trial_discount = seed, num_samples, trial_discount
@@ -135,6 +142,7 @@ class Roller:
         self._count(update)
         self._begun.discard(update)
         rounds, episodes = self._joined(parts)
+        self.revisits.learn(update, rounds[0])
         later = self._trial_discount
         return Rollout(tuple(with_later_rewards(rounds, episodes, later) if later else rounds))
 
@@ -178,10 +186,11 @@ class Roller:
         if update not in self._begun:
             self._begun.add(update)
             self._turns.setdefault(update, (self._turns.get(update - 1, -1) + 1) % len(self._casts))
-            for index, env in enumerate(self._cast(update)):
+            envs = self._cast(update)
+            for index, (env, seed) in enumerate(zip(envs, self.revisits.seeds(update, len(envs)), strict=True)):
                 if hold:
                     env.recorder.hold()
-                reset = env.plan_reset(seed=derive_seed(self._seed, "episode", update, index))
+                reset = env.plan_reset(seed=seed)
                 self._pool.add((update, index), Job(reset, env.actor, env.stats))
         return self._pool
 

@@ -75,6 +75,8 @@ class Checkpoint:
     """The adapter with the best validation so far."""
     best_score: float | None = None
     """What selected ``best``: validation success, for example."""
+    carried: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
+    """What an update hands on to later ones beside the weights."""
     stopped: bool = False
     """Whether an error or an interruption ended the run here."""
 

@@ -193,6 +193,9 @@ class TrainConfig(RunConfig):
     trial_discount: float = 0.0
     """γ: discount across the trials of an episode, between 0 and 1. A reflection is credited with the rewards of later
     ones, see :func:`retro_gym_agents.play.rollout.with_later_rewards`; 0 for its own reward alone."""
+    revisit: float = 0.0
+    """Share of an update's episodes that begin with earlier failures on which not every reflection succeeded, as far as
+    some wait: see :mod:`retro_gym_agents.play.revisits`."""
     shuffle_rewards: bool = False
     """Permutes the rewards within the batch: a control that must not learn."""
     validation_tasks: int = 100
@@ -207,6 +210,10 @@ class TrainConfig(RunConfig):
             raise ConfigError(f"kl_coef is {self.kl_coef}; it must be a finite number of at least 0.")
         if not 0 <= self.trial_discount <= 1:
             raise ConfigError(f"trial_discount is {self.trial_discount}; it must lie between 0 and 1.")
+        if not 0 <= self.revisit < 1:
+            raise ConfigError(
+                f"revisit is {self.revisit}; it must be at least 0 and below 1, so that there are new failures too."
+            )
         if self.decay_updates > self.updates:
             raise ConfigError(
                 f"decay_updates is {self.decay_updates}, but there are {self.updates} updates: no update would have "
@@ -237,8 +244,9 @@ class TrainConfig(RunConfig):
         """Returns the fields that a run's result depends on, each as JSON text."""
         kept = {name: value for name, value in self.actor_kwargs.items() if name not in _FREE_OF_THE_ACTOR}
         settings = super().settings() | {"actor_kwargs": json.dumps(kept, sort_keys=True)}
-        if not self.trial_discount:  # left out, so that runs from before this field can be resumed
-            del settings["trial_discount"]
+        for name in ("trial_discount", "revisit"):
+            if not getattr(self, name):  # left out, so that runs from before these fields can be resumed
+                del settings[name]
         del settings["server"]  # its address may change
         if self.server is not None:
             settings["served"] = "true"

@@ -175,6 +175,14 @@ class Run:
     def truncate_records(self, position: int) -> None:
         """Removes the records that later updates wrote."""
 
+    @property
+    def carried(self) -> dict[str, Tensor]:
+        """What an update hands on to later ones beside the weights."""
+        return {}
+
+    def carry(self, state: Mapping[str, Tensor]) -> None:
+        """Goes on with what an earlier process handed on; empty for a run from before this."""
+
     # -- for algorithms ------------------------------------------------------------------------------------------------
 
     def fitted(self, config: Config) -> Config:
@@ -223,8 +231,8 @@ class Run:
 
     def result(self) -> TrainResult:
         """Returns the outcome of the run; call it after the last update."""
-        metrics = self._metrics[-1] if self._metrics else {}
-        return TrainResult(self.config.output, self._update, metrics, self._seconds, self._was_finished)
+        last = self._metrics[-1] if self._metrics else {}
+        return TrainResult(self.config.output, self._update, last, self._seconds, self._was_finished)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -258,6 +266,7 @@ class Run:
             module.load_state_dict(dict(checkpoint.modules[name]))
         self._optimizer.load_state_dict(dict(checkpoint.optimizer))
         self.truncate_records(checkpoint.records_position)
+        self.carry(checkpoint.carried)
 
     def _open_folder(self, *, anew: bool) -> None:
         folder = self.config.output
@@ -275,12 +284,11 @@ class Run:
 
     def _settings(self) -> dict[str, Any]:
         row = {**self.config.to_json(), "lora": dataclasses.asdict(self.learner.lora or self.config.lora)}
-        settings: dict[str, Any] = json.loads(json.dumps(row))
-        return settings
+        return dict(json.loads(json.dumps(row)))
 
     def _tracked(self) -> TrackedRun:
-        folder, resumed = self.config.output, self._checkpoint is not None
-        name = "-".join(folder.absolute().parts[-2:])
+        folder = self.config.output
+        name, resumed = "-".join(folder.absolute().parts[-2:]), self._checkpoint is not None
         return TrackedRun(name, folder, self._settings(), rows=self._metrics, is_resumed=resumed)
 
     def _is_over(self) -> bool:
@@ -322,8 +330,7 @@ class Run:
         check_finite(row)
         metrics = [*self._metrics, row]
         state = self._state(metrics)
-        where = not_finite({"adapter": state.adapter, "modules": state.modules, "optimizer": state.optimizer})
-        if where is not None:
+        if where := not_finite({"adapter": state.adapter, "modules": state.modules, "optimizer": state.optimizer}):
             raise DivergedError(f"a step gave weights that are not finite, first in {where}. {REMEDY}")
         self._metrics, self._before, self._settled = metrics, self._settled, state
         if self._log is not None:
@@ -359,6 +366,7 @@ class Run:
             records_position=self.records_position,
             best=self._best,
             best_score=self._best_score,
+            carried=self.carried,
         )
 
     def _save(self, *, finished: bool = False, stopped: bool = False) -> None:

@@ -7,9 +7,10 @@ validations, ``validations.jsonl`` (see :mod:`retro_gym_agents.runs.validations`
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
+from torch import Tensor
 
 from retro_gym.errors import ActorError
 from retro_gym.records import RecordWriter, RunHeader
@@ -77,6 +78,7 @@ class TrainingRun(Run):
             seed=config.seed,
             num_samples=config.group_size,
             trial_discount=config.trial_discount,
+            revisit=config.revisit,
         )
         self._validation: Validation | None = None
         self._validations = ValidationLog(config.output / FILE)
@@ -129,6 +131,16 @@ class TrainingRun(Run):
         """Removes the rows that later updates wrote."""
         self._records.truncate(position)
         self._validations.cut(self._update)
+
+    @property
+    def carried(self) -> dict[str, Tensor]:
+        """The failures that wait to be met again."""
+        return self._roller.revisits.state_dict()
+
+    def carry(self, state: Mapping[str, Tensor]) -> None:
+        """Goes on with them."""
+        if state:
+            self._roller.revisits.load_state_dict(state)
 
     def rollouts(
         self, optimizer: torch.optim.Optimizer, *, keep_hidden: bool = False, **modules: Stateful
