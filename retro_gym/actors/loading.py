@@ -101,7 +101,9 @@ def contiguous_head(model: Any) -> None:
 
 
 def _in_one_piece(layer: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
-    return (given[0].contiguous(), *given[1:])
+    hidden = given[0].contiguous()
+    # A slice of a single row counts as contiguous, whatever its strides; those of a view are plain.
+    return (hidden.view(-1, hidden.shape[-1]).view(hidden.shape), *given[1:])
 
 
 def end_ids_of(model: Any, tokenizer: Any) -> tuple[int, ...]:

@@ -22,7 +22,9 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-__all__ = ["attend_in_blocks", "use_block_attention"]
+from retro_gym_agents.lm.attention import attention_dtype
+
+__all__ = ["attend_in_blocks", "attends_in_blocks", "use_block_attention"]
 
 _NAME = "retro_gym_blocks"
 _QUERIES = 64  # of a block
@@ -37,6 +39,12 @@ def use_block_attention(model: Any) -> None:
         AttentionInterface.register(_NAME, _forward)
         AttentionMaskInterface.register(_NAME, sdpa_mask)
         base.set_attn_implementation(_NAME)
+
+
+def attends_in_blocks(model: Any) -> bool:
+    """Whether a model computes its attention in blocks, as things are now."""
+    named = getattr(model.config, "_attn_implementation", None) == _NAME
+    return named and model.device.type == "cpu" and attention_dtype(model) == torch.bfloat16
 
 
 def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float) -> Tensor:

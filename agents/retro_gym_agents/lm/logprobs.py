@@ -37,34 +37,32 @@ class _TokenLogprobs(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits_RV: Tensor, tokens_RX: Tensor, temperature: float) -> Tensor:
         wide = torch.promote_types(logits_RV.dtype, torch.float32)
-        norm_R1 = logits_RV.new_empty(len(logits_RV), 1, dtype=wide)
+        logprobs_RX = logits_RV.new_empty(tokens_RX.shape, dtype=wide)
         for rows in _chunks(logits_RV):
-            norm_R1[rows] = _divided(logits_RV[rows].to(wide), temperature).logsumexp(-1, keepdim=True)
-        ctx.save_for_backward(logits_RV, tokens_RX, norm_R1)
+            scaled_RV = _divided(logits_RV[rows], temperature, wide)
+            logprobs_RX[rows] = torch.log_softmax(scaled_RV, -1, dtype=wide).gather(-1, tokens_RX[rows])
+        ctx.save_for_backward(logits_RV, tokens_RX)
         ctx.temperature = temperature
-        return logits_RV.gather(-1, tokens_RX).to(wide) / temperature - norm_R1
+        return logprobs_RX
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_RX: Tensor) -> tuple[Tensor, None, None]:
-        logits_RV, tokens_RX, norm_R1 = ctx.saved_tensors
+        logits_RV, tokens_RX = ctx.saved_tensors
         grad_RX = grad_RX / ctx.temperature
         total_R1 = grad_RX.sum(-1, keepdim=True)
         grad_RV = torch.empty_like(logits_RV)
-        same = logits_RV.dtype == norm_R1.dtype
         for rows in _chunks(logits_RV):
-            part_RV = grad_RV[rows] if same else torch.empty_like(grad_RV[rows], dtype=norm_R1.dtype)
-            scaled_RV = _divided(logits_RV[rows].to(norm_R1.dtype), ctx.temperature)
-            torch.sub(scaled_RV, norm_R1[rows], out=part_RV).exp_()
-            part_RV.mul_(-total_R1[rows]).scatter_add_(-1, tokens_RX[rows], grad_RX[rows])
-            if not same:
-                grad_RV[rows] = part_RV
+            weights_RV = torch.softmax(
+                _divided(logits_RV[rows], ctx.temperature, grad_RX.dtype), -1, dtype=grad_RX.dtype
+            )
+            grad_RV[rows] = weights_RV.mul_(-total_R1[rows]).scatter_add_(-1, tokens_RX[rows], grad_RX[rows])
         return grad_RV, None, None
 
 
-def _divided(logits_RV: Tensor, temperature: float) -> Tensor:
+def _divided(logits_RV: Tensor, temperature: float, dtype: torch.dtype) -> Tensor:
     """Divides by the temperature; at 1, the usual one, that would be a pass over the logits for nothing."""
-    return logits_RV if temperature == 1 else logits_RV / temperature
+    return logits_RV if temperature == 1 else logits_RV.to(dtype) / temperature
 
 
 def _chunks(logits_RV: Tensor) -> Iterator[slice]:

@@ -37,15 +37,14 @@ class Step(NamedTuple):
 
 def next_token(step: Step, sampling: Sampling, uniform_R: Tensor | None) -> tuple[Tensor, Tensor]:
     """Returns a token for each sample and its log-probability at the temperature; greedy if ``uniform_R`` is None."""
-    scaled_BV = step.logits_BV.float() / sampling.temperature
-    norm_B = scaled_BV.logsumexp(-1)
-    of_R = torch.arange(len(norm_B), device=norm_B.device) if step.of_R is None else step.of_R
+    scaled_BV = step.logits_BV if sampling.temperature == 1 else step.logits_BV.float() / sampling.temperature
+    logprobs_BV = torch.log_softmax(scaled_BV, -1, dtype=torch.float32)
+    of_R = torch.arange(len(scaled_BV), device=scaled_BV.device) if step.of_R is None else step.of_R
     if uniform_R is None:
         token_R = scaled_BV.argmax(-1)[of_R]
     else:
-        weights_BV = torch.exp(scaled_BV - norm_B[:, None])
-        token_R = pick(truncated(weights_BV, sampling), uniform_R, step.of_R)
-    return token_R, scaled_BV[of_R, token_R] - norm_B[of_R]
+        token_R = pick(truncated(logprobs_BV.exp(), sampling), uniform_R, step.of_R)
+    return token_R, logprobs_BV[of_R, token_R]
 
 
 def truncated(weights_BV: Tensor, sampling: Sampling) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from retro_gym_agents.lm.attention import attention_dtype, why_not_full_attention
 from retro_gym_agents.lm.batching import Prompts
+from retro_gym_agents.lm.block_attention import attends_in_blocks
 from retro_gym_agents.lm.kv_cache import CACHE
 from retro_gym_agents.lm.logprobs import token_logprobs
 from retro_gym_agents.lm.packing import Packed, pack
@@ -69,7 +70,8 @@ def _packed(
 ) -> Scores:
     packed = pack(prompts, tokens_NT, mask_NT)
     checkpointing = any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
-    first, rest = (_in_one if checkpointing else _in_two)(model, prompts, packed, hidden)
+    way = _in_one if checkpointing or attends_in_blocks(model) else _in_two
+    first, rest = way(model, prompts, packed, hidden)
     first_P1X = token_logprobs(first.logits_PCV, packed.next_PCX[:, :1], temperature)
     rest_PMX = token_logprobs(rest.logits_PCV, packed.next_PCX[:, 1:], temperature)
     logprobs_NT = packed.unpack(torch.cat([first_P1X, rest_PMX], 1))
@@ -111,7 +113,11 @@ def _in_two(model: Any, prompts: Prompts, packed: Packed, hidden: bool) -> tuple
 
 
 def _in_one(model: Any, prompts: Prompts, packed: Packed, hidden: bool) -> tuple[_Columns, _Columns]:
-    """Does the same in one pass, for gradient checkpointing, which does not support a cache."""
+    """Does the same in one pass.
+
+    For gradient checkpointing, which does not support a cache, and where attention is computed in blocks, for which the
+    mask of the whole costs little.
+    """
     rest = packed.num_packed
     out = model(
         input_ids=packed.ids_PL,

@@ -128,6 +128,18 @@ def test_a_model_with_other_attention_keeps_it_and_a_saved_one_has_no_trace(tmp_
     assert "blocks" not in (tmp_path / "config.json").read_text()
 
 
+@pytest.mark.parametrize(("autocast", "passes"), [(False, 2), (True, 1)])
+def test_a_group_is_scored_in_one_pass_where_attention_is_in_blocks(small_model, autocast, passes):
+    reflector = Reflector.load(small_model, autocast=autocast)
+    samples = reflector.sample(["This attempt failed.", "So did this one, which is longer."], num_samples=3, seed=1)
+    exact = Reflector.load(small_model).logprobs(samples)
+    calls = []
+    reflector.model.get_base_model().register_forward_hook(lambda *_: calls.append(1))
+    rough = reflector.logprobs(samples)
+    assert len(calls) == passes
+    torch.testing.assert_close(rough, exact, rtol=0.05, atol=0.05)
+
+
 def test_sampling_in_bfloat16_casts_nothing_to_an_adapters_float32(small_model):
     from peft.tuners.lora import LoraLayer
 
