@@ -25,8 +25,9 @@ How to run it::
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import ClassVar, TypeAlias
 
 import torch
 from torch import Tensor
@@ -35,12 +36,13 @@ from retro_gym.checks import check_choice
 from retro_gym.errors import ConfigError, PromptTooLongError
 from retro_gym_agents.algorithms.optimizer_step import step
 from retro_gym_agents.data.examples import ROLES, Example, Role, load_examples
-from retro_gym_agents.lm.batching import in_groups
+from retro_gym_agents.lm.batching import at_most, in_groups
 from retro_gym_agents.lm.chains import Reply, chained, chains_in_groups
 from retro_gym_agents.lm.finite import check_finite
 from retro_gym_agents.lm.language_model import LanguageModel
 from retro_gym_agents.lm.planner import Planner
 from retro_gym_agents.lm.reflector import Reflector
+from retro_gym_agents.lm.side_by_side import add_gradients, workers_for
 from retro_gym_agents.runs.config import RunConfig
 from retro_gym_agents.runs.log import print_status
 from retro_gym_agents.runs.on_records import RecordsConfig, RecordsRun
@@ -50,17 +52,19 @@ __all__ = [
     "ImitationConfig",
     "ImitationRun",
     "by_prompt",
-    "chain_scores",
+    "chain_passes",
     "chosen",
     "encode",
     "imitation_loss",
     "improve",
     "loss_on",
     "num_tokens",
-    "shared_scores",
+    "shared_passes",
     "train",
 ]
 
+Pass: TypeAlias = Callable[[], tuple[Tensor, Tensor]]
+"""A forward pass that is still to be made: it returns log-probabilities (N, T) of replies, and their mask."""
 _KINDS: dict[Role, type[LanguageModel]] = {"reflector": Reflector, "planner": Planner}
 
 
@@ -126,25 +130,36 @@ def encode(model: LanguageModel, examples: Sequence[Example]) -> list[list[Reply
     return found
 
 
-def chain_scores(
-    model: LanguageModel, examples: Sequence[Sequence[Reply]], config: RunConfig
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yields log-probabilities (N, T) and mask of each forward pass; all turns of a trial share a row."""
+def chain_passes(
+    model: LanguageModel, examples: Sequence[Sequence[Reply]], tokens: int | None, workers: int = 1
+) -> list[Pass]:
+    """Returns the forward passes over some trials; all turns of a trial share a row.
+
+    Args:
+        model: the planner or reflector.
+        examples: what was written in each trial.
+        tokens: of a pass.
+        workers: there are at least as many passes, as far as there are rows.
+    """
     chains = [chain for one in examples for chain in chained(one)]
-    for group in chains_in_groups(chains, config.micro_tokens):
-        yield model.score_chains(group)
+    groups = chains_in_groups(chains, tokens, at_most(len(chains), workers))
+    return [partial(model.score_chains, group) for group in groups]
 
 
-def shared_scores(
-    model: LanguageModel, examples: Sequence[Sequence[Reply]], config: RunConfig
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yields the same; what was written on one prompt shares its computation, and each turn of a trial has its own."""
+def shared_passes(
+    model: LanguageModel, examples: Sequence[Sequence[Reply]], tokens: int | None, workers: int = 1
+) -> list[Pass]:
+    """Returns the same; what was written on one prompt shares its computation, and each turn of a trial has its own."""
     groups = [
         [reply for (reply,) in group] for group in by_prompt([[one] for part in examples for one in part]).values()
     ]
-    lengths = [len(group[0].prompt) + sum(len(reply.tokens) for reply in group) for group in groups]
-    for rows in in_groups(range(len(groups)), lengths, None, config.micro_tokens):
-        yield model.score_groups([groups[row] for row in rows])
+    prompts = [1 if model.share_prompt else len(group) for group in groups]  # computed for each group
+    lengths = [
+        many * len(group[0].prompt) + sum(len(reply.tokens) for reply in group)
+        for many, group in zip(prompts, groups, strict=True)
+    ]
+    rows = in_groups(range(len(groups)), lengths, at_most(len(groups), workers), tokens)
+    return [partial(model.score_groups, [groups[row] for row in some]) for some in rows]
 
 
 def by_prompt(examples: Sequence[Sequence[Reply]]) -> dict[tuple[int, ...], list[Sequence[Reply]]]:
@@ -185,14 +200,18 @@ def loss_on(
 
     ``together`` computes a prompt once for all that was written on it.
     """
-    tokens, total = num_tokens(examples), 0.0
-    scored = shared_scores if together else chain_scores
-    for logprobs_NT, mask_NT in scored(model, examples, config):
-        loss = imitation_loss(logprobs_NT, mask_NT) / tokens
-        if torch.is_grad_enabled():
-            torch.autograd.backward(weight * loss)
-        total += loss.item()
-    return total
+    tokens = num_tokens(examples)
+
+    def of_pass(scored: Pass) -> tuple[Tensor, float]:
+        loss = imitation_loss(*scored()) / tokens
+        return weight * loss, loss.item()
+
+    workers = workers_for(model, config.micro_tokens) if torch.is_grad_enabled() else 1
+    passes = (shared_passes if together else chain_passes)(model, examples, config.micro_tokens, workers)
+    if not torch.is_grad_enabled():
+        return sum(of_pass(one)[1] for one in passes)
+    with model.for_updates():
+        return sum(add_gradients([partial(of_pass, one) for one in passes], list(model.trainable.values()), workers))
 
 
 def num_tokens(examples: Sequence[Sequence[Reply]]) -> int:

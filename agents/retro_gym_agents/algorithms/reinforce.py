@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from statistics import fmean
 from typing import ClassVar
 
@@ -41,7 +42,9 @@ from retro_gym_agents.algorithms.advantages import Baseline, advantages, check_b
 from retro_gym_agents.algorithms.optimizer_step import step
 from retro_gym_agents.lm.finite import check_finite
 from retro_gym_agents.lm.reflector import Reflector
+from retro_gym_agents.lm.samples import Samples
 from retro_gym_agents.lm.served import check_agreement, truncated_weights
+from retro_gym_agents.lm.side_by_side import add_gradients, workers_for
 from retro_gym_agents.play.rollout import Rollout
 from retro_gym_agents.runs.config import TrainConfig
 from retro_gym_agents.runs.training import TrainingRun, TrainResult
@@ -104,35 +107,53 @@ def improve(
     """
     sizes = [len(one.valid_N) for one in rollout.rounds]
     advantages_N = advantages(config.baseline, rollout.rewards_N, rollout.valid_N, config.group_size)
-    total, loss_sum, kl_sum, gaps = len(advantages_N), 0.0, 0.0, list[float]()
-    optimizer.zero_grad()
+    total, weights = len(advantages_N), list(reflector.trainable.values())
+    workers = workers_for(reflector, config.micro_tokens)
+    losses = []
     for one, part_N in zip(rollout.rounds, torch.split(advantages_N, sizes), strict=True):
         prompts: Sequence[int] = range(one.samples.num_prompts)
         if not config.kl_coef:
             prompts = part_N.view(len(prompts), -1).any(-1).nonzero().flatten().tolist()
-        for rows, samples in one.samples.parts(config.micro_prompts, config.micro_tokens, prompts):
+        for rows, samples in one.samples.parts(config.micro_prompts, config.micro_tokens, prompts, workers):
             reference_NT = reflector.reference_logprobs(samples) if config.kl_coef else None
-            logprobs_NT = reflector.logprobs(samples)
-            weights_N = None
-            if reflector.server is not None:
-                gaps.append(check_agreement(logprobs_NT, samples.logprobs_NT, samples.mask_NT))
-                weights_N = truncated_weights(logprobs_NT, samples.logprobs_NT, samples.mask_NT)
-            loss = reinforce_loss(
-                logprobs_NT,
-                reference_NT,
-                samples.mask_NT,
-                part_N[rows].to(logprobs_NT),
-                kl_coef=config.kl_coef,
-                weights_N=weights_N,
-            )
-            torch.autograd.backward(loss / total)
-            loss_sum += loss.item()
-            if reference_NT is not None:
-                kl_sum += kl_estimate(logprobs_NT.detach(), reference_NT, samples.mask_NT).item()
-    check_finite({"the loss": loss_sum, "the KL": kl_sum})
-    norms = step(optimizer, {"adapter": reflector.trainable.values()}, config.max_grad_norm)
-    metrics = {"loss": loss_sum / total, "grad_norm": norms["adapter"]}
-    return metrics | ({"kl": kl_sum / total} if config.kl_coef else {}) | ({"server_gap": fmean(gaps)} if gaps else {})
+            losses.append(partial(_part_loss, reflector, samples, reference_NT, part_N[rows], config.kl_coef, total))
+    optimizer.zero_grad()
+    with reflector.for_updates():
+        parts = add_gradients(losses, weights, workers)
+    sums = {name: sum(part[name] for part in parts) for name in ("loss", "kl")}
+    check_finite({"the loss": sums["loss"], "the KL": sums["kl"]})
+    norms = step(optimizer, {"adapter": weights}, config.max_grad_norm)
+    gaps = [part["server_gap"] for part in parts if "server_gap" in part]
+    metrics = {"loss": sums["loss"] / total, "grad_norm": norms["adapter"]}
+    kl = {"kl": sums["kl"] / total} if config.kl_coef else {}
+    return metrics | kl | ({"server_gap": fmean(gaps)} if gaps else {})
+
+
+def _part_loss(
+    reflector: Reflector,
+    samples: Samples,
+    reference_NT: Tensor | None,
+    advantages_N: Tensor,
+    kl_coef: float,
+    total: int,
+) -> tuple[Tensor, dict[str, float]]:
+    """Returns the loss of some samples over the number of all; and the sums of loss and KL, and the server's gap."""
+    logprobs_NT = reflector.logprobs(samples)
+    told, weights_N = {"kl": 0.0}, None
+    if reflector.server is not None:
+        told["server_gap"] = check_agreement(logprobs_NT, samples.logprobs_NT, samples.mask_NT)
+        weights_N = truncated_weights(logprobs_NT, samples.logprobs_NT, samples.mask_NT)
+    loss = reinforce_loss(
+        logprobs_NT,
+        reference_NT,
+        samples.mask_NT,
+        advantages_N.to(logprobs_NT),
+        kl_coef=kl_coef,
+        weights_N=weights_N,
+    )
+    if reference_NT is not None:
+        told["kl"] = kl_estimate(logprobs_NT.detach(), reference_NT, samples.mask_NT).item()
+    return loss / total, told | {"loss": loss.item()}
 
 
 def train(config: ReinforceConfig) -> TrainResult:

@@ -287,10 +287,11 @@ class AdaptedModel:
     def precision(self, *, sampling: bool = False) -> Iterator[None]:
         """Enables autocast if it is set for what is done, or spares sampling casts to an adapter's float32 and back."""
         enabled = self._autocast is True or (self._autocast == "updates" and not sampling)
-        if sampling and self.device.type == "cpu":
-            enabled = enabled or self.model.dtype == torch.bfloat16
+        on_cpu = self.device.type == "cpu"
+        enabled = enabled or (sampling and on_cpu and self.model.dtype == torch.bfloat16)
         with (
-            torch.autocast(self.device.type, torch.bfloat16, enabled=enabled),
+            # Threads share the cache of cast weights, which the first to end clears; a pass on a CPU needs each once.
+            torch.autocast(self.device.type, torch.bfloat16, enabled=enabled, cache_enabled=sampling or not on_cpu),
             inputs_as_they_come(self.model, enabled),
         ):
             yield

@@ -14,7 +14,7 @@ from torch.nn.functional import pad
 
 from retro_gym.actors.token_rows import left_padded
 
-__all__ = ["Prompts", "in_groups"]
+__all__ = ["Prompts", "at_most", "in_groups"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +54,17 @@ class Prompts:
     def repeat(self, times: int) -> Prompts:
         """Returns the prompts, each repeated consecutively."""
         return Prompts(self.ids_PS.repeat_interleave(times, 0), self.mask_PS.repeat_interleave(times, 0))
+
+
+def at_most(rows: int, workers: int, size: int | None = None) -> int | None:
+    """Returns how many rows a group may have so that each worker gets one, and none is larger than ``size``.
+
+    >>> at_most(5, workers=2), at_most(5, workers=2, size=2), at_most(5, workers=1)
+    (3, 2, None)
+    """
+    share = -(-rows // workers) if workers > 1 else None
+    sizes = [one for one in (share, size) if one is not None]
+    return min(sizes) if sizes else None
 
 
 def in_groups(rows: Sequence[int], lengths: Sequence[int], size: int | None, tokens: int | None) -> list[list[int]]:

@@ -111,6 +111,12 @@ class LanguageModel(AdaptedModel):
         with activated(self.model, self.adapter), frozen(self.model), self.precision(sampling=True):
             yield
 
+    @contextlib.contextmanager
+    def for_updates(self) -> Iterator[None]:
+        """Activates this role's adapter and sets the precision, so that several threads may score inside."""
+        with activated(self.model, self.adapter), self.precision():
+            yield
+
     # -- log-probabilities -----------------------------------------------------------------------------------------
 
     def score(self, samples: Samples, *, keep_hidden: bool = False) -> Scores:

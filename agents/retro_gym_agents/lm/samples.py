@@ -18,7 +18,7 @@ from torch.nn.functional import pad
 from retro_gym.errors import ConfigError, one_line
 from retro_gym.generation import Generation
 from retro_gym.seeding import derive_seed
-from retro_gym_agents.lm.batching import Prompts, in_groups
+from retro_gym_agents.lm.batching import Prompts, at_most, in_groups
 
 __all__ = ["Draws", "Samples", "Sampling", "check_asked", "each_seed", "recorded_draws"]
 
@@ -228,8 +228,16 @@ class Samples(Draws):
         return in_groups(prompts, lengths_P.tolist(), size, tokens)
 
     def parts(
-        self, size: int | None, tokens: int | None = None, prompts: Sequence[int] | None = None
+        self,
+        size: int | None,
+        tokens: int | None = None,
+        prompts: Sequence[int] | None = None,
+        workers: int = 1,
     ) -> Iterator[tuple[list[int], Samples]]:
-        """Yields row numbers and samples of each group that :meth:`batches` makes of the prompts, by default of all."""
-        for group in self.batches(range(self.num_prompts) if prompts is None else prompts, size, tokens):
+        """Yields row numbers and samples of each group that :meth:`batches` makes of the prompts, by default of all.
+
+        There are at least as many groups as workers, as far as there are prompts.
+        """
+        chosen = range(self.num_prompts) if prompts is None else prompts
+        for group in self.batches(chosen, at_most(len(chosen), workers, size), tokens):
             yield self.rows_of(group), self.select(group)
