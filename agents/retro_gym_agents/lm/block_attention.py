@@ -7,8 +7,8 @@ prompts of 500 tokens it takes half of the time, forward and backward.
 
 Everything else (float32, other devices) goes to transformers' ``sdpa``.
 
-Axes: B rows, H heads of keys and values, G heads of queries for each of them, Q queries, C columns, D head size, R = G
-times the queries of a block.
+Axes: B rows, H heads of keys and values, N = B·H, G heads of queries for each of these, Q queries, C columns, D head
+size, R = G times the queries of a block.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
@@ -109,6 +110,7 @@ class _BlockAttention(torch.autograd.Function):
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         query, key, value = ctx.saved_tensors
         query, grad = query * ctx.scaling, grads[0].to(query.dtype)
@@ -128,7 +130,7 @@ class _BlockAttention(torch.autograd.Function):
 
 
 def _blocks(query: Tensor, key: Tensor, mask: Tensor | None) -> Iterator[tuple[slice, Tensor, int]]:
-    """Yields the queries of each block, their weights (B·H, R, seen) and how many columns they see."""
+    """Yields the queries of each block, their weights (N, R, seen) and how many columns they see."""
     for start in range(0, query.shape[2], _QUERIES):
         rows = slice(start, min(query.shape[2], start + _QUERIES))
         if mask is None:
@@ -162,10 +164,10 @@ def _rows(whole: Tensor, key: Tensor, rows: slice) -> Tensor:
 
 
 def _flat(whole: Tensor, key: Tensor, rows: slice) -> Tensor:
-    """Returns some queries as (B·H, R, D)."""
+    """Returns some queries as (N, R, D)."""
     return _rows(whole, key, rows).flatten(2, 3).flatten(0, 1)
 
 
 def _heads(flat_NRD: Tensor, key: Tensor, rows: slice) -> Tensor:
-    """Returns (B·H, R, D) as (B, H, G, block, D)."""
+    """Returns (N, R, D) as (B, H, G, block, D)."""
     return flat_NRD.view(*key.shape[:2], -1, rows.stop - rows.start, flat_NRD.shape[-1])
