@@ -36,7 +36,7 @@ from retro_gym.checks import check_choice
 from retro_gym.errors import ConfigError, PromptTooLongError
 from retro_gym_agents.algorithms.optimizer_step import step
 from retro_gym_agents.data.examples import ROLES, Example, Role, load_examples
-from retro_gym_agents.lm.batching import at_most, in_groups
+from retro_gym_agents.lm.batching import in_groups
 from retro_gym_agents.lm.chains import Reply, chained, chains_in_groups
 from retro_gym_agents.lm.finite import check_finite
 from retro_gym_agents.lm.language_model import LanguageModel
@@ -139,10 +139,10 @@ def chain_passes(
         model: the planner or reflector.
         examples: what was written in each trial.
         tokens: of a pass.
-        workers: there are at least as many passes, as far as there are rows.
+        workers: no pass has more rows than a worker's share.
     """
     chains = [chain for one in examples for chain in chained(one)]
-    groups = chains_in_groups(chains, tokens, at_most(len(chains), workers))
+    groups = chains_in_groups(chains, tokens, workers)
     return [partial(model.score_chains, group) for group in groups]
 
 
@@ -158,7 +158,7 @@ def shared_passes(
         many * len(group[0].prompt) + sum(len(reply.tokens) for reply in group)
         for many, group in zip(prompts, groups, strict=True)
     ]
-    rows = in_groups(range(len(groups)), lengths, at_most(len(groups), workers), tokens)
+    rows = in_groups(range(len(groups)), lengths, None, tokens, workers)
     return [partial(model.score_groups, [groups[row] for row in some]) for some in rows]
 
 
@@ -210,7 +210,7 @@ def loss_on(
     passes = (shared_passes if together else chain_passes)(model, examples, config.micro_tokens, workers)
     if not torch.is_grad_enabled():
         return sum(of_pass(one)[1] for one in passes)
-    with model.for_updates():
+    with model.for_scoring():
         return sum(add_gradients([partial(of_pass, one) for one in passes], list(model.trainable.values()), workers))
 
 

@@ -118,7 +118,7 @@ def improve(
             reference_NT = reflector.reference_logprobs(samples) if config.kl_coef else None
             losses.append(partial(_part_loss, reflector, samples, reference_NT, part_N[rows], config.kl_coef, total))
     optimizer.zero_grad()
-    with reflector.for_updates():
+    with reflector.for_scoring():
         parts = add_gradients(losses, weights, workers)
     sums = {name: sum(part[name] for part in parts) for name in ("loss", "kl")}
     check_finite({"the loss": sums["loss"], "the KL": sums["kl"]})

@@ -10,10 +10,10 @@ from torch import Tensor
 __all__ = ["additive_mask", "attention_dtype", "why_not_full_attention"]
 
 
-def attention_dtype(model: Any) -> torch.dtype:
-    """Returns the data type of a model's attention and its masks: autocast's type if autocast is on."""
-    kind = model.device.type
-    dtype: torch.dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else model.dtype
+def attention_dtype(of: Any) -> torch.dtype:
+    """Returns the data type of the attention and the masks of a model, or of a tensor in it: autocast's if it is on."""
+    kind = of.device.type
+    dtype: torch.dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else of.dtype
     return dtype
 
 

@@ -14,7 +14,7 @@ from torch.nn.functional import pad
 
 from retro_gym.actors.token_rows import left_padded
 
-__all__ = ["Prompts", "at_most", "in_groups"]
+__all__ = ["Prompts", "in_groups"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,18 +56,9 @@ class Prompts:
         return Prompts(self.ids_PS.repeat_interleave(times, 0), self.mask_PS.repeat_interleave(times, 0))
 
 
-def at_most(rows: int, workers: int, size: int | None = None) -> int | None:
-    """Returns how many rows a group may have so that each worker gets one, and none is larger than ``size``.
-
-    >>> at_most(5, workers=2), at_most(5, workers=2, size=2), at_most(5, workers=1)
-    (3, 2, None)
-    """
-    share = -(-rows // workers) if workers > 1 else None
-    sizes = [one for one in (share, size) if one is not None]
-    return min(sizes) if sizes else None
-
-
-def in_groups(rows: Sequence[int], lengths: Sequence[int], size: int | None, tokens: int | None) -> list[list[int]]:
+def in_groups(
+    rows: Sequence[int], lengths: Sequence[int], size: int | None, tokens: int | None, workers: int = 1
+) -> list[list[int]]:
     """Groups rows so that each group fits into a forward pass: in their order, or by length if tokens do not all fit.
 
     Args:
@@ -76,16 +67,20 @@ def in_groups(rows: Sequence[int], lengths: Sequence[int], size: int | None, tok
         size: maximum number of rows in a group; None for no limit.
         tokens: maximum number of tokens in a group, including padding; None for no limit. A longer row is a group by
             itself.
+        workers: no group is larger than a worker's share of the rows.
 
     >>> in_groups(range(4), [5, 2, 9, 2], size=None, tokens=10)
     [[1, 3], [0], [2]]
     >>> in_groups(range(3), [5, 2, 4], size=2, tokens=15)
     [[0, 1], [2]]
+    >>> in_groups(range(3), [5, 2, 4], size=None, tokens=15, workers=2)
+    [[0, 1], [2]]
     """
+    size = min(len(rows) if size is None else size, -(-len(rows) // workers))
     groups: list[list[int]] = []
     fit = tokens is None or len(rows) * max((lengths[row] for row in rows), default=0) <= tokens
     for row in rows if fit else sorted(rows, key=lengths.__getitem__):
-        full = not groups or (size is not None and len(groups[-1]) >= size)
+        full = not groups or len(groups[-1]) >= size
         if full or (tokens is not None and (len(groups[-1]) + 1) * lengths[row] > tokens):
             groups.append([])
         groups[-1].append(row)

@@ -23,7 +23,7 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-from retro_gym_agents.lm.attention import attention_dtype
+from retro_gym_agents.lm.attention import additive_mask, attention_dtype
 
 __all__ = ["attend_in_blocks", "attends_in_blocks", "use_block_attention"]
 
@@ -76,7 +76,7 @@ def _forward(
 ) -> tuple[Tensor, None]:
     """The attention function of transformers' interface."""
     kind, queries, columns = query.device.type, query.shape[2], key.shape[2]
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else query.dtype
+    dtype = attention_dtype(query)
     causal = is_causal if is_causal is not None else getattr(module, "is_causal", True)
     if (
         kind != "cpu"
@@ -136,7 +136,7 @@ def _blocks(query: Tensor, key: Tensor, mask: Tensor | None) -> Iterator[tuple[s
         if mask is None:
             seen = key.shape[2] - query.shape[2] + rows.stop
             sees = torch.ones(rows.stop - start, seen, dtype=torch.bool).tril(seen - rows.stop + start)
-            bias = _additive(sees, query.dtype)[None, None]
+            bias = additive_mask(sees[None], query.dtype)
         else:
             bias, seen = _seen(mask[:, :, rows], key.shape[2], query.dtype)
         scores = _flat(query, key, rows) @ key.flatten(0, 1)[:, :seen].mT
@@ -150,11 +150,9 @@ def _seen(mask: Tensor, columns: int, dtype: torch.dtype) -> tuple[Tensor, int]:
     last = sees.flatten(0, 2).any(0).nonzero()
     seen = int(last[-1]) + 1 if len(last) else columns
     mask = mask[..., :seen]
-    return (_additive(mask, dtype) if mask.dtype == torch.bool else mask.clamp(min=torch.finfo(dtype).min)), seen
-
-
-def _additive(sees: Tensor, dtype: torch.dtype) -> Tensor:
-    return torch.zeros(sees.shape, dtype=dtype).masked_fill_(~sees, torch.finfo(dtype).min)
+    if mask.dtype == torch.bool:
+        return additive_mask(mask[:, 0], dtype), seen
+    return mask.clamp(min=torch.finfo(dtype).min), seen
 
 
 def _rows(whole: Tensor, key: Tensor, rows: slice) -> Tensor:

@@ -67,9 +67,9 @@ def chained(replies: Sequence[Reply]) -> list[Chain]:
     return chains
 
 
-def chains_in_groups(chains: Sequence[Chain], tokens: int | None, size: int | None = None) -> list[list[Chain]]:
-    """Returns the chains in groups of at most so many tokens, padding included, and chains; None for no limit."""
-    groups = in_groups(range(len(chains)), [len(chain.ids) for chain in chains], size, tokens)
+def chains_in_groups(chains: Sequence[Chain], tokens: int | None, workers: int = 1) -> list[list[Chain]]:
+    """Returns the chains in groups of at most so many tokens, padding included; None for one group per worker."""
+    groups = in_groups(range(len(chains)), [len(chain.ids) for chain in chains], None, tokens, workers)
     return [[chains[number] for number in group] for group in groups]
 
 

@@ -112,7 +112,7 @@ class LanguageModel(AdaptedModel):
             yield
 
     @contextlib.contextmanager
-    def for_updates(self) -> Iterator[None]:
+    def for_scoring(self) -> Iterator[None]:
         """Activates this role's adapter and sets the precision, so that several threads may score inside."""
         with activated(self.model, self.adapter), self.precision():
             yield
@@ -122,7 +122,7 @@ class LanguageModel(AdaptedModel):
     def score(self, samples: Samples, *, keep_hidden: bool = False) -> Scores:
         """Computes log-probabilities (N, T) of samples under the present policy, and optionally hidden states."""
         share_prompt = self.share_prompt
-        with activated(self.model, self.adapter), self.precision():
+        with self.for_scoring():
             return score(
                 self.model,
                 samples.prompts,
@@ -136,7 +136,7 @@ class LanguageModel(AdaptedModel):
 
     def score_chains(self, chains: Sequence[Chain], temperature: float = 1.0) -> tuple[Tensor, Tensor]:
         """Computes log-probabilities (N, T) of the replies in some chains under the present policy, and their mask."""
-        with activated(self.model, self.adapter), self.precision():
+        with self.for_scoring():
             return score_chains(self.model, chains, pad_id=self.sampling.pad_id, temperature=temperature)
 
     def score_groups(self, groups: Sequence[Sequence[Reply]]) -> tuple[Tensor, Tensor]:
@@ -155,7 +155,7 @@ class LanguageModel(AdaptedModel):
                 mask_NT[row, : len(one.tokens)] = True
         tokens_NT, mask_NT = tokens_NT.to(self.device), mask_NT.to(self.device)
         share_prompt = self.share_prompt
-        with activated(self.model, self.adapter), self.precision():
+        with self.for_scoring():
             scores = score(
                 self.model,
                 prompts,

@@ -18,7 +18,7 @@ from torch.nn.functional import pad
 from retro_gym.errors import ConfigError, one_line
 from retro_gym.generation import Generation
 from retro_gym.seeding import derive_seed
-from retro_gym_agents.lm.batching import Prompts, at_most, in_groups
+from retro_gym_agents.lm.batching import Prompts, in_groups
 
 __all__ = ["Draws", "Samples", "Sampling", "check_asked", "each_seed", "recorded_draws"]
 
@@ -222,10 +222,12 @@ class Samples(Draws):
             parts[0].temperature,
         )
 
-    def batches(self, prompts: Sequence[int], size: int | None, tokens: int | None) -> list[list[int]]:
+    def batches(
+        self, prompts: Sequence[int], size: int | None, tokens: int | None, workers: int = 1
+    ) -> list[list[int]]:
         """Groups the prompts with their samples so that each group fits into a forward pass: see :func:`in_groups`."""
         lengths_P = self.prompts.lengths + (self.mask_NT.reshape(self.num_prompts, -1).sum(-1) - self.num_samples)
-        return in_groups(prompts, lengths_P.tolist(), size, tokens)
+        return in_groups(prompts, lengths_P.tolist(), size, tokens, workers)
 
     def parts(
         self,
@@ -234,10 +236,6 @@ class Samples(Draws):
         prompts: Sequence[int] | None = None,
         workers: int = 1,
     ) -> Iterator[tuple[list[int], Samples]]:
-        """Yields row numbers and samples of each group that :meth:`batches` makes of the prompts, by default of all.
-
-        There are at least as many groups as workers, as far as there are prompts.
-        """
-        chosen = range(self.num_prompts) if prompts is None else prompts
-        for group in self.batches(chosen, at_most(len(chosen), workers, size), tokens):
+        """Yields row numbers and samples of each group that :meth:`batches` makes of the prompts, by default of all."""
+        for group in self.batches(range(self.num_prompts) if prompts is None else prompts, size, tokens, workers):
             yield self.rows_of(group), self.select(group)

@@ -8,6 +8,7 @@ as in prioritised level replay (Jiang et al. 2021, arXiv 2010.03934); simpler th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +19,15 @@ from retro_gym_agents.play.rollout import Round
 __all__ = ["Revisits"]
 
 _VISITS = 4  # after which a failure is given up: some tasks cannot be solved
+
+
+class _Met(NamedTuple):
+    """A failure, or a new episode that will begin with one."""
+
+    seed: int
+    visits: int
+    update: int
+    """The last one in which it was met."""
 
 
 class Revisits:
@@ -33,21 +43,21 @@ class Revisits:
 
     def __init__(self, share: float, seed: int) -> None:
         self._share, self._seed = share, seed
-        self._waiting: list[tuple[int, int, int]] = []
-        """Seed, visits and last update of each failure that waits, the longest waiting first."""
-        self._chosen: dict[int, list[tuple[int, int, int]]] = {}
+        self._waiting: list[_Met] = []
+        """The longest waiting first."""
+        self._chosen: dict[int, list[_Met]] = {}
         """The failures of the updates that are under way."""
 
     def seeds(self, update: int, episodes: int) -> list[int]:
         """Returns the seeds of an update's episodes, earlier failures first; the same ones if asked again."""
         if update not in self._chosen:
             most = int(self._share * episodes)
-            ready = [one for one in self._waiting if one[2] < update - 1][:most]
+            ready = [one for one in self._waiting if one.update < update - 1][:most]
             self._waiting = self._waiting[len(ready) :]
             new = range(len(ready), episodes)
-            fresh = [(derive_seed(self._seed, "episode", update, index), 0, update) for index in new]
+            fresh = [_Met(derive_seed(self._seed, "episode", update, index), 0, update) for index in new]
             self._chosen[update] = ready + fresh
-        return [seed for seed, _, _ in self._chosen[update]]
+        return [one.seed for one in self._chosen[update]]
 
     def learn(self, update: int, first: Round) -> None:
         """Puts the failures of an update that are not yet solved back into the queue.
@@ -60,16 +70,16 @@ class Revisits:
         if not self._share or first.success_N is None:
             return
         solved_P = (first.success_N.bool() & first.valid_N).view(len(met), -1).all(-1)
-        for (seed, visits, _), solved in zip(met, solved_P.tolist(), strict=True):
-            if not solved and visits + 1 < _VISITS:
-                self._waiting.append((seed, visits + 1, update))
+        for one, solved in zip(met, solved_P.tolist(), strict=True):
+            if not solved and one.visits + 1 < _VISITS:
+                self._waiting.append(_Met(one.seed, one.visits + 1, update))
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns what waits, with what was chosen for updates under way."""
-        early = [one for update in sorted(self._chosen) for one in self._chosen[update] if one[2] < update]
+        early = [one for update in sorted(self._chosen) for one in self._chosen[update] if one.update < update]
         return {"waiting": torch.tensor([*early, *self._waiting], dtype=torch.int64).view(-1, 3)}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Goes on from a state."""
-        self._waiting = [(seed, visits, update) for seed, visits, update in state["waiting"].tolist()]
+        self._waiting = [_Met(*row) for row in state["waiting"].tolist()]
         self._chosen = {}

@@ -231,8 +231,8 @@ class Run:
 
     def result(self) -> TrainResult:
         """Returns the outcome of the run; call it after the last update."""
-        last = self._metrics[-1] if self._metrics else {}
-        return TrainResult(self.config.output, self._update, last, self._seconds, self._was_finished)
+        metrics = self._metrics[-1] if self._metrics else {}
+        return TrainResult(self.config.output, self._update, metrics, self._seconds, self._was_finished)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
